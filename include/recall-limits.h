@@ -1,0 +1,19 @@
+#ifndef RECALL_LIMITS_H
+#define RECALL_LIMITS_H
+
+/* Limits that the doveadm plugin and mail-recalld share. */
+
+/* Longest Message-ID accepted, in octets, brackets not counted: a header line
+   may not be longer (RFC 5322, 2.1.1). */
+#define RECALL_MESSAGE_ID_MAX 998
+/* Longest mail address accepted, in octets (RFC 5321, 4.5.3.1.3, without the
+   angle brackets). */
+#define RECALL_ADDRESS_MAX 254
+/* Most mailboxes' users that one HTTP request may name. */
+#define RECALL_USERS_MAX 10000
+/* Most octets of the free text that says why a recall was made. */
+#define RECALL_REASON_MAX 1024
+/* Octets of a recall id: 32 hexadecimal digits. */
+#define RECALL_ID_LEN 32
+
+#endif

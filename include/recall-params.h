@@ -1,0 +1,73 @@
+#ifndef RECALL_PARAMS_H
+#define RECALL_PARAMS_H
+
+/* Names of the doveadm commands, their parameters and the columns of their
+   rows. doveadm's HTTP API accepts a parameter either as written here or in
+   camelCase ("message-id" is "messageId"), and a command likewise
+   ("recall expunge" is "recallExpunge"). */
+
+#define RECALL_CMD_EXPUNGE "recall expunge"
+#define RECALL_CMD_SEARCH "recall search"
+#define RECALL_CMD_FETCH "recall fetch"
+#define RECALL_CMD_RESTORE "recall restore"
+#define RECALL_CMD_LIST "recall list"
+#define RECALL_CMD_PURGE "recall purge"
+#define RECALL_CMD_INDEX "recall index"
+#define RECALL_CMD_SHARE "recall share"
+#define RECALL_CMD_UNSHARE "recall unshare"
+#define RECALL_CMD_SHARES "recall shares"
+
+/* Users asked for: one (or a mask), a list, or everyone. */
+#define RECALL_PARAM_USER "user"
+#define RECALL_PARAM_USERS "users"
+#define RECALL_PARAM_USER_FILE "user-file"
+#define RECALL_PARAM_ALL_USERS "all-users"
+/* The Message-ID; at the shell the word "query" in its place says that a
+   search query follows. */
+#define RECALL_PARAM_MESSAGE_ID "message-id"
+#define RECALL_PARAM_QUERY "query"
+/* Delete mail that was read, too. */
+#define RECALL_PARAM_FORCE "force"
+/* Tell nobody. */
+#define RECALL_PARAM_NO_NOTIFY "no-notify"
+/* Change nothing, say what would be done. */
+#define RECALL_PARAM_DRY_RUN "dry-run"
+/* Only mail whose From is one of these addresses. */
+#define RECALL_PARAM_SENDER "sender"
+/* Only users whose userdb field tenant_id has this value. */
+#define RECALL_PARAM_TENANT "tenant"
+/* Why: for the audit trail. */
+#define RECALL_PARAM_REASON "reason"
+/* Who asks: for the audit trail. */
+#define RECALL_PARAM_ACTOR "actor"
+/* The caller's id of this recall (RECALL_ID_LEN hexadecimal digits): a retry
+   with the same id is the same recall. Made anew if not given. */
+#define RECALL_PARAM_RECALL_ID "recall-id"
+/* Who gets the summary of verdicts by mail. */
+#define RECALL_PARAM_REPORT_TO "report-to"
+/* The number of messages that a dry run of a query found. */
+#define RECALL_PARAM_YES_COUNT "yes-count"
+
+/* Columns of a verdict row (recall expunge, recall restore). */
+#define RECALL_COLUMN_USERNAME "username"
+/* A name of enum recall_verdict. */
+#define RECALL_COLUMN_STATUS "status"
+/* Copies deleted (restored); found ones in a dry run and for `read`. */
+#define RECALL_COLUMN_COPIES "copies"
+/* A name of enum recall_notice_status. */
+#define RECALL_COLUMN_NOTICE "notice"
+/* Mailboxes the copies are in, comma-separated; "," and "\" within a name are
+   preceded by "\". */
+#define RECALL_COLUMN_MAILBOXES "mailboxes"
+/* GUIDs of these mailboxes, comma-separated, in the same order. */
+#define RECALL_COLUMN_MAILBOX_GUIDS "mailbox-guids"
+#define RECALL_COLUMN_RECALL_ID "recall-id"
+/* What went wrong, for `error` verdicts and notices that failed. */
+#define RECALL_COLUMN_ERROR "error"
+
+/* The userdb field that says which tenant a user belongs to. */
+#define RECALL_USERDB_TENANT "tenant_id"
+/* The userdb field with a user's language, e.g. "ru-RU". */
+#define RECALL_USERDB_LANG "lang"
+
+#endif

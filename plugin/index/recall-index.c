@@ -207,7 +207,7 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 	if (mailbox_open(box) < 0)
 		return -1;
 	if (recall_index_needs_sync(box)) {
-		if (mailbox_sync(box, 0) < 0)
+		if (mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
 			return -1;
 		synced = TRUE;
 	}
@@ -223,7 +223,7 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 	mail_index_view_close(&view);
 	if (complete && (synced || array_count(uids_r) == 0))
 		return 0;
-	if (mailbox_sync(box, 0) < 0)
+	if (mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
 		return -1;
 	return complete ? 0 : recall_index_pass_run(&pass);
 }
@@ -240,7 +240,7 @@ int recall_index_update(struct mailbox *box, bool verify,
 	};
 	int ret;
 
-	if (mailbox_open(box) < 0 || mailbox_sync(box, 0) < 0)
+	if (mailbox_open(box) < 0 || mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
 		return -1;
 	ret = recall_index_pass_run(&pass);
 	stats->messages += pass.stats.messages;

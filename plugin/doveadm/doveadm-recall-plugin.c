@@ -1,8 +1,27 @@
 #include "lib.h"
+#include "array.h"
 #include "doveadm.h"
+#include "doveadm-cmd.h"
 #include "doveadm-recall-plugin.h"
 
 const char *doveadm_recall_plugin_version = DOVECOT_ABI_VERSION;
+
+static struct doveadm_cmd_ver2 *recall_commands[] = {
+	&doveadm_cmd_recall_expunge,
+};
+
+/* Called as soon as the module has been loaded, which is before the command is
+   looked up even where the module is not in doveadm's own module directory but
+   comes in through mail_plugins (protocol doveadm). */
+void doveadm_recall_plugin_preinit(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(recall_commands); i++) {
+		if (doveadm_cmd_find_ver2(recall_commands[i]->name) == NULL)
+			doveadm_cmd_register_ver2(recall_commands[i]);
+	}
+}
 
 void doveadm_recall_plugin_init(struct module *module ATTR_UNUSED)
 {

@@ -3,6 +3,11 @@
 
 struct module;
 
+extern struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge;
+
+extern const char *doveadm_recall_plugin_version;
+
+void doveadm_recall_plugin_preinit(void);
 void doveadm_recall_plugin_init(struct module *module);
 void doveadm_recall_plugin_deinit(void);
 

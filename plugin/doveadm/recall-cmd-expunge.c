@@ -1,0 +1,143 @@
+#include "lib.h"
+#include "array.h"
+#include "mail-user.h"
+#include "doveadm.h"
+#include "doveadm-mail.h"
+#include "recall-params.h"
+#include "recall-copies.h"
+#include "recall-notify.h"
+#include "recall-request.h"
+#include "recall-row.h"
+#include "recall-users.h"
+#include "doveadm-recall-plugin.h"
+
+struct recall_expunge_context {
+	struct recall_request request;
+};
+
+/* Finds out what is due to the user. Nothing has been changed yet. */
+static enum recall_verdict
+expunge_decide(const struct recall_request *request,
+	       const struct recall_copies *copies)
+{
+	/* a mailbox that can't be searched may hold a copy that was read; if
+	   that does not matter then at least the rest can go */
+	if (copies->error != NULL && (!request->force || copies->count == 0))
+		return RECALL_VERDICT_ERROR;
+	if (copies->count == 0) {
+		return copies->other_sender_count > 0 ?
+			RECALL_VERDICT_NOT_SENDER : RECALL_VERDICT_NOT_FOUND;
+	}
+	if (copies->read && !request->force)
+		return RECALL_VERDICT_READ;
+	return RECALL_VERDICT_WOULD_EXPUNGE;
+}
+
+static void
+expunge_user(struct recall_expunge_context *ctx, struct mail_user *user,
+	     struct recall_row *row, struct recall_copies *copies)
+{
+	const struct recall_request *request = &ctx->request;
+	const struct recall_criteria criteria = {
+		.message_id = &request->message_id,
+		.senders = request->senders,
+	};
+
+	recall_copies_find(user, &criteria, copies);
+	row->verdict = expunge_decide(request, copies);
+	if (row->verdict == RECALL_VERDICT_WOULD_EXPUNGE && !request->dry_run) {
+		/* searching takes a while: the user may have read it since */
+		recall_copies_refresh(copies);
+		row->verdict = expunge_decide(request, copies);
+	}
+	row->copies = copies->count;
+	row->mailboxes = recall_copies_get_mailboxes(copies);
+	row->mailbox_guids = recall_copies_get_guids(copies);
+
+	if (row->verdict == RECALL_VERDICT_WOULD_EXPUNGE && !request->dry_run) {
+		(void)recall_copies_expunge(copies, &row->copies);
+		row->verdict = copies->error != NULL ?
+			RECALL_VERDICT_ERROR : RECALL_VERDICT_EXPUNGED;
+	}
+	row->error = copies->error;
+}
+
+static void
+cmd_expunge_run(void *context, struct mail_user *user, const char *username)
+{
+	struct recall_expunge_context *ctx = context;
+	struct recall_row row = { .username = username };
+	struct recall_copies copies;
+
+	if (!recall_request_tenant_matches(&ctx->request, user)) {
+		row.verdict = RECALL_VERDICT_FORBIDDEN;
+		recall_row_print(ctx->request.recall_id, &row);
+		return;
+	}
+	expunge_user(ctx, user, &row, &copies);
+	recall_notify_user(user, &ctx->request, &copies, &row);
+	recall_row_print(ctx->request.recall_id, &row);
+	recall_copies_free(&copies);
+}
+
+static void
+cmd_expunge_no_user(void *context, const char *username, const char *error)
+{
+	struct recall_expunge_context *ctx = context;
+	const struct recall_row row = {
+		.username = username,
+		.verdict = RECALL_VERDICT_NO_USER,
+		.error = error,
+	};
+
+	recall_row_print(ctx->request.recall_id, &row);
+}
+
+static void
+cmd_expunge_failed(void *context, const char *username, const char *error)
+{
+	struct recall_expunge_context *ctx = context;
+	const struct recall_row row = {
+		.username = username,
+		.verdict = RECALL_VERDICT_ERROR,
+		.error = error,
+	};
+
+	recall_row_print(ctx->request.recall_id, &row);
+}
+
+static const struct recall_users_callbacks expunge_callbacks = {
+	.run = cmd_expunge_run,
+	.no_user = cmd_expunge_no_user,
+	.failed = cmd_expunge_failed,
+};
+
+static void cmd_recall_expunge(struct doveadm_cmd_context *cctx)
+{
+	struct recall_expunge_context ctx;
+
+	i_zero(&ctx);
+	if (recall_request_parse(cctx, &ctx.request) < 0)
+		return;
+	recall_row_init();
+	if (recall_users_run(cctx, &expunge_callbacks, &ctx) == 0)
+		recall_row_finish(cctx);
+}
+
+struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge = {
+	.name = RECALL_CMD_EXPUNGE,
+	.cmd = cmd_recall_expunge,
+	.usage = RECALL_CMD_USERS_USAGE" [--force] [--no-notify] [--dry-run] "
+		"[--sender <address> ...] [--tenant <tenant>] "
+		"[--reason <text>] [--actor <name>] [--recall-id <id>] "
+		"<message-id>",
+DOVEADM_CMD_PARAMS_START
+RECALL_CMD_USERS_PARAMS
+RECALL_CMD_REQUEST_PARAMS
+DOVEADM_CMD_PARAM('f', RECALL_PARAM_FORCE, CMD_PARAM_BOOL, 0)
+DOVEADM_CMD_PARAM('N', RECALL_PARAM_NO_NOTIFY, CMD_PARAM_BOOL, 0)
+DOVEADM_CMD_PARAM('n', RECALL_PARAM_DRY_RUN, CMD_PARAM_BOOL, 0)
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_MESSAGE_ID, CMD_PARAM_STR,
+		  CMD_PARAM_FLAG_POSITIONAL)
+DOVEADM_CMD_PARAMS_END
+};

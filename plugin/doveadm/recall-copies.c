@@ -1,0 +1,331 @@
+#include "lib.h"
+#include "array.h"
+#include "str.h"
+#include "mail-user.h"
+#include "mail-namespace.h"
+#include "mail-storage-private.h"
+#include "mailbox-list-iter.h"
+#include "recall-match.h"
+#include "recall-copies.h"
+
+static void copies_failed(struct recall_copies *copies, struct mailbox *box,
+			  const char *what)
+{
+	if (copies->error != NULL)
+		return;
+	copies->error = p_strdup_printf(copies->pool, "%s mailbox %s failed: %s",
+		what, mailbox_get_vname(box),
+		mailbox_get_last_internal_error(box, NULL));
+}
+
+/* The user's own sent mail and drafts say nothing about what was read. */
+static bool box_is_outgoing(struct mailbox *box)
+{
+	return mailbox_has_special_use(box, "\\Sent") ||
+		mailbox_has_special_use(box, "\\Drafts");
+}
+
+static bool mail_is_read(struct mail *mail)
+{
+	return (mail_get_flags(mail) & (MAIL_SEEN | MAIL_ANSWERED)) != 0 ||
+		str_array_icase_find(mail_get_keywords(mail), "$Forwarded");
+}
+
+static void copies_get_header(struct recall_copies *copies, struct mail *mail,
+			      const char *name, const char **value_r)
+{
+	const char *value;
+
+	if (mail_get_first_header_utf8(mail, name, &value) > 0)
+		*value_r = p_strdup(copies->pool, value);
+}
+
+/* Returns 1 if the mail is wanted, 0 if not, -1 on error. */
+static int
+copies_check_mail(struct recall_copies *copies,
+		  const struct recall_criteria *criteria, struct mail *mail)
+{
+	int ret;
+
+	ret = recall_match_message_id(mail, criteria->message_id);
+	if (ret <= 0)
+		return ret;
+	if (criteria->senders != NULL) {
+		ret = recall_match_sender(mail, criteria->senders);
+		if (ret == 0)
+			copies->other_sender_count++;
+	}
+	return ret;
+}
+
+static int
+copies_find_in_open_box(struct recall_copies *copies,
+			const struct recall_criteria *criteria,
+			struct recall_copies_box *cbox)
+{
+	static const char *const wanted_headers[] = { "Message-ID", "From", NULL };
+	struct mailbox *box = cbox->box;
+	struct mailbox_transaction_context *trans;
+	struct mailbox_header_lookup_ctx *headers;
+	struct seq_range_iter iter;
+	ARRAY_TYPE(seq_range) uids;
+	struct mail *mail;
+	unsigned int n = 0;
+	uint32_t uid;
+	int ret;
+
+	t_array_init(&uids, 8);
+	if (recall_match_candidates(box, criteria->message_id, &uids) < 0)
+		return -1;
+	if (array_count(&uids) == 0)
+		return 0;
+
+	trans = mailbox_transaction_begin(box, 0, __func__);
+	headers = mailbox_header_lookup_init(box, wanted_headers);
+	mail = mail_alloc(trans, MAIL_FETCH_FLAGS, headers);
+	mailbox_header_lookup_unref(&headers);
+
+	ret = 0;
+	seq_range_array_iter_init(&iter, &uids);
+	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
+		if (!mail_set_uid(mail, uid))
+			continue;
+		ret = copies_check_mail(copies, criteria, mail);
+		if (ret < 0)
+			break;
+		if (ret == 0)
+			continue;
+		if (copies->count++ == 0) {
+			copies_get_header(copies, mail, "Subject",
+					  &copies->subject);
+			copies_get_header(copies, mail, "From", &copies->from);
+			copies_get_header(copies, mail, "Date", &copies->date);
+		}
+		seq_range_array_add(&cbox->uids, uid);
+		if (!box_is_outgoing(box) && mail_is_read(mail))
+			copies->read = TRUE;
+	}
+	mail_free(&mail);
+	if (mailbox_transaction_commit(&trans) < 0)
+		ret = -1;
+	return ret < 0 ? -1 : 0;
+}
+
+static void
+copies_find_in_box(struct recall_copies *copies,
+		   const struct recall_criteria *criteria,
+		   const struct mailbox_info *info)
+{
+	struct recall_copies_box cbox;
+	struct mailbox_metadata metadata;
+
+	i_zero(&cbox);
+	p_array_init(&cbox.uids, copies->pool, 2);
+	cbox.box = mailbox_alloc(info->ns->list, info->vname,
+				 MAILBOX_FLAG_IGNORE_ACLS);
+	if (mailbox_open(cbox.box) < 0) {
+		/* deleted since it was listed? */
+		if (mailbox_get_last_mail_error(cbox.box) != MAIL_ERROR_NOTFOUND)
+			copies_failed(copies, cbox.box, "Opening");
+	} else if (cbox.box->virtual_vfuncs != NULL) {
+		/* the mails in it are other mailboxes' */
+	} else if (mailbox_sync(cbox.box, MAILBOX_SYNC_FLAG_FULL_READ) < 0) {
+		copies_failed(copies, cbox.box, "Syncing");
+	} else if (copies_find_in_open_box(copies, criteria, &cbox) < 0) {
+		copies_failed(copies, cbox.box, "Searching");
+	} else if (array_count(&cbox.uids) > 0 &&
+		   mailbox_get_metadata(cbox.box, MAILBOX_METADATA_GUID,
+					&metadata) < 0) {
+		copies_failed(copies, cbox.box, "Reading the GUID of");
+	} else if (array_count(&cbox.uids) > 0) {
+		guid_128_copy(cbox.guid, metadata.guid);
+		array_push_back(&copies->boxes, &cbox);
+		return;
+	}
+	mailbox_free(&cbox.box);
+}
+
+void recall_copies_find(struct mail_user *user,
+			const struct recall_criteria *criteria,
+			struct recall_copies *copies_r)
+{
+	static const char *const patterns[] = { "*", NULL };
+	enum mailbox_list_iter_flags flags =
+		MAILBOX_LIST_ITER_NO_AUTO_BOXES |
+		MAILBOX_LIST_ITER_SKIP_ALIASES |
+		MAILBOX_LIST_ITER_RETURN_NO_FLAGS;
+	struct mailbox_list_iterate_context *iter;
+	const struct mailbox_info *info;
+
+	i_zero(copies_r);
+	copies_r->pool = pool_alloconly_create("recall copies", 2048);
+	p_array_init(&copies_r->boxes, copies_r->pool, 4);
+
+	/* the acl plugin would hide mailboxes that the owner may not look up */
+	if (mail_user_plugin_getenv(user, "acl") != NULL)
+		flags |= MAILBOX_LIST_ITER_RAW_LIST;
+	iter = mailbox_list_iter_init_namespaces(user->namespaces, patterns,
+		MAIL_NAMESPACE_TYPE_PRIVATE, flags);
+	while ((info = mailbox_list_iter_next(iter)) != NULL) {
+		if ((info->flags & (MAILBOX_NOSELECT |
+				    MAILBOX_NONEXISTENT)) != 0)
+			continue;
+		T_BEGIN {
+			copies_find_in_box(copies_r, criteria, info);
+		} T_END;
+	}
+	if (mailbox_list_iter_deinit(&iter) < 0 && copies_r->error == NULL) {
+		copies_r->error = p_strdup_printf(copies_r->pool,
+			"Listing mailboxes failed: %s",
+			mailbox_list_get_last_internal_error(
+				user->namespaces->list, NULL));
+	}
+}
+
+/* Calls the function for each copy that is still there. */
+static void
+copies_foreach_mail(struct recall_copies_box *cbox, struct mail *mail,
+		    void (*func)(struct mail *mail, void *context),
+		    void *context)
+{
+	struct seq_range_iter iter;
+	unsigned int n = 0;
+	uint32_t uid;
+
+	seq_range_array_iter_init(&iter, &cbox->uids);
+	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
+		if (mail_set_uid(mail, uid))
+			func(mail, context);
+	}
+}
+
+struct copies_refresh_context {
+	ARRAY_TYPE(seq_range) uids;
+	unsigned int count;
+	bool read;
+};
+
+static void copies_refresh_mail(struct mail *mail, void *context)
+{
+	struct copies_refresh_context *ctx = context;
+
+	seq_range_array_add(&ctx->uids, mail->uid);
+	ctx->count++;
+	if (mail_is_read(mail))
+		ctx->read = TRUE;
+}
+
+void recall_copies_refresh(struct recall_copies *copies)
+{
+	struct recall_copies_box *cbox;
+	struct mailbox_transaction_context *trans;
+	struct copies_refresh_context ctx;
+	struct mail *mail;
+	unsigned int i = 0;
+
+	copies->count = 0;
+	copies->read = FALSE;
+	while (i < array_count(&copies->boxes)) {
+		cbox = array_idx_modifiable(&copies->boxes, i);
+		if (mailbox_sync(cbox->box, 0) < 0) {
+			copies_failed(copies, cbox->box, "Syncing");
+			i++;
+			continue;
+		}
+		i_zero(&ctx);
+		p_array_init(&ctx.uids, copies->pool, 2);
+		trans = mailbox_transaction_begin(cbox->box, 0, __func__);
+		mail = mail_alloc(trans, MAIL_FETCH_FLAGS, NULL);
+		copies_foreach_mail(cbox, mail, copies_refresh_mail, &ctx);
+		mail_free(&mail);
+		mailbox_transaction_rollback(&trans);
+
+		cbox->uids = ctx.uids;
+		copies->count += ctx.count;
+		if (ctx.read && !box_is_outgoing(cbox->box))
+			copies->read = TRUE;
+		if (ctx.count > 0) {
+			i++;
+		} else {
+			mailbox_free(&cbox->box);
+			array_delete(&copies->boxes, i, 1);
+		}
+	}
+}
+
+static void copies_expunge_mail(struct mail *mail, void *context)
+{
+	unsigned int *count = context;
+
+	mail_expunge(mail);
+	(*count)++;
+}
+
+int recall_copies_expunge(struct recall_copies *copies,
+			  unsigned int *expunged_r)
+{
+	struct recall_copies_box *cbox;
+	struct mailbox_transaction_context *trans;
+	struct mail *mail;
+	unsigned int count;
+	int ret = 0;
+
+	*expunged_r = 0;
+	array_foreach_modifiable(&copies->boxes, cbox) {
+		count = 0;
+		trans = mailbox_transaction_begin(cbox->box, 0, __func__);
+		mail = mail_alloc(trans, 0, NULL);
+		copies_foreach_mail(cbox, mail, copies_expunge_mail, &count);
+		mail_free(&mail);
+		if (mailbox_transaction_commit(&trans) < 0) {
+			copies_failed(copies, cbox->box, "Expunging from");
+			ret = -1;
+		} else if (mailbox_sync(cbox->box, 0) < 0) {
+			copies_failed(copies, cbox->box, "Syncing");
+			ret = -1;
+		} else {
+			*expunged_r += count;
+		}
+	}
+	return ret;
+}
+
+const char *recall_copies_get_mailboxes(const struct recall_copies *copies)
+{
+	const struct recall_copies_box *cbox;
+	string_t *str = t_str_new(64);
+	const char *p;
+
+	array_foreach(&copies->boxes, cbox) {
+		if (str_len(str) > 0)
+			str_append_c(str, ',');
+		for (p = mailbox_get_vname(cbox->box); *p != '\0'; p++) {
+			if (*p == ',' || *p == '\\')
+				str_append_c(str, '\\');
+			str_append_c(str, *p);
+		}
+	}
+	return str_c(str);
+}
+
+const char *recall_copies_get_guids(const struct recall_copies *copies)
+{
+	const struct recall_copies_box *cbox;
+	string_t *str = t_str_new(64);
+
+	array_foreach(&copies->boxes, cbox) {
+		if (str_len(str) > 0)
+			str_append_c(str, ',');
+		str_append(str, guid_128_to_string(cbox->guid));
+	}
+	return str_c(str);
+}
+
+void recall_copies_free(struct recall_copies *copies)
+{
+	struct recall_copies_box *cbox;
+
+	array_foreach_modifiable(&copies->boxes, cbox)
+		mailbox_free(&cbox->box);
+	pool_unref(&copies->pool);
+}

@@ -1,0 +1,63 @@
+#ifndef RECALL_COPIES_H
+#define RECALL_COPIES_H
+
+#include "guid.h"
+#include "seq-range-array.h"
+
+struct mail_user;
+struct mailbox;
+struct recall_message_id;
+
+/* What a recall looks for. */
+struct recall_criteria {
+	const struct recall_message_id *message_id;
+	/* Only messages from one of these addresses, or NULL. */
+	const char *const *senders;
+};
+
+/* The copies in one mailbox, which is kept open. */
+struct recall_copies_box {
+	struct mailbox *box;
+	guid_128_t guid;
+	ARRAY_TYPE(seq_range) uids;
+};
+
+/* All that a user has of a message. */
+struct recall_copies {
+	pool_t pool;
+	ARRAY(struct recall_copies_box) boxes;
+	unsigned int count;
+	/* Copies with the right id that another address sent. */
+	unsigned int other_sender_count;
+	/* A copy outside \Sent and \Drafts was read, answered or forwarded. */
+	bool read;
+	/* Decoded headers of the first copy, NULL if it has none. */
+	const char *subject, *from, *date;
+	/* Some mailbox could not be searched: why. */
+	const char *error;
+};
+
+/* Looks through the user's own private namespaces, whatever their ACLs. Shared,
+   public and virtual mailboxes are never touched. Failures are told in
+   copies_r->error; what was found nevertheless is right. */
+void recall_copies_find(struct mail_user *user,
+			const struct recall_criteria *criteria,
+			struct recall_copies *copies_r);
+
+/* Looks once more at the copies found, just before they are deleted: those that
+   are gone are dropped, and copies->read tells what the user did meanwhile. */
+void recall_copies_refresh(struct recall_copies *copies);
+
+/* Expunges the copies. expunged_r is the number deleted. Returns -1 and sets
+   copies->error if that failed in some mailbox. */
+int recall_copies_expunge(struct recall_copies *copies,
+			  unsigned int *expunged_r);
+
+/* Comma-separated names and GUIDs of the mailboxes with copies, as
+   RECALL_COLUMN_MAILBOXES and RECALL_COLUMN_MAILBOX_GUIDS say. */
+const char *recall_copies_get_mailboxes(const struct recall_copies *copies);
+const char *recall_copies_get_guids(const struct recall_copies *copies);
+
+void recall_copies_free(struct recall_copies *copies);
+
+#endif

@@ -1,0 +1,103 @@
+#include "lib.h"
+#include "array.h"
+#include "str.h"
+#include "strescape.h"
+#include "message-address.h"
+#include "mail-storage.h"
+#include "mail-search-build.h"
+#include "recall-message-id.h"
+#include "recall-match.h"
+
+int recall_match_candidates(struct mailbox *box,
+			    const struct recall_message_id *id,
+			    ARRAY_TYPE(seq_range) *uids)
+{
+	struct mailbox_transaction_context *trans;
+	struct mail_search_context *search_ctx;
+	struct mail_search_args *args;
+	struct mail_search_arg *arg;
+	struct mail *mail;
+	int ret;
+
+	args = mail_search_build_init();
+	arg = mail_search_build_add(args, SEARCH_HEADER);
+	arg->hdr_field_name = "message-id";
+	arg->value.str = p_strndup(args->pool, id->data, id->len);
+
+	trans = mailbox_transaction_begin(box, 0, __func__);
+	search_ctx = mailbox_search_init(trans, args, NULL, 0, NULL);
+	mail_search_args_unref(&args);
+	while (mailbox_search_next(search_ctx, &mail))
+		seq_range_array_add(uids, mail->uid);
+	ret = mailbox_search_deinit(&search_ctx);
+	/* the transaction may have cached headers: keep them */
+	if (mailbox_transaction_commit(&trans) < 0)
+		ret = -1;
+	return ret;
+}
+
+/* The header's value; 0 if there is none or if the message is gone. */
+static int match_get_header(struct mail *mail, const char *name,
+			    const char **value_r)
+{
+	int ret = mail_get_first_header(mail, name, value_r);
+
+	if (ret < 0 &&
+	    mailbox_get_last_mail_error(mail->box) == MAIL_ERROR_EXPUNGED)
+		return 0;
+	return ret;
+}
+
+int recall_match_message_id(struct mail *mail,
+			    const struct recall_message_id *id)
+{
+	struct recall_message_id mail_id;
+	const char *value;
+	int ret;
+
+	ret = match_get_header(mail, "Message-ID", &value);
+	if (ret <= 0)
+		return ret;
+	return recall_message_id_from_header(value, strlen(value), &mail_id) &&
+		recall_message_id_equals(&mail_id, id) ? 1 : 0;
+}
+
+static bool
+match_addresses(const char *value, const char *const *senders,
+		unsigned int *count)
+{
+	const struct message_address *addr;
+
+	addr = message_address_parse(pool_datastack_create(),
+				     (const unsigned char *)value,
+				     strlen(value), UINT_MAX, 0);
+	for (; addr != NULL; addr = addr->next) {
+		if (addr->mailbox == NULL || addr->domain == NULL ||
+		    !str_array_icase_find(senders, t_strconcat(
+				addr->mailbox, "@", addr->domain, NULL)))
+			return FALSE;
+		(*count)++;
+	}
+	return TRUE;
+}
+
+int recall_match_sender(struct mail *mail, const char *const *senders)
+{
+	const char *const *values;
+	unsigned int count = 0;
+	int ret;
+
+	ret = mail_get_headers(mail, "From", &values);
+	if (ret < 0 &&
+	    mailbox_get_last_mail_error(mail->box) == MAIL_ERROR_EXPUNGED)
+		return 0;
+	if (ret <= 0)
+		return ret;
+	/* a second author or a second From field must not open other people's
+	   mail to the one who asks */
+	for (; *values != NULL; values++) {
+		if (!match_addresses(*values, senders, &count))
+			return 0;
+	}
+	return count > 0 ? 1 : 0;
+}

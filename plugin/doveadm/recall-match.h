@@ -1,0 +1,26 @@
+#ifndef RECALL_MATCH_H
+#define RECALL_MATCH_H
+
+#include "seq-range-array.h"
+
+struct mailbox;
+struct mail;
+struct recall_message_id;
+
+/* Finds the UIDs of the messages that may have the Message-ID: a superset of
+   those that do. box must be open and synced. Returns -1 on a mailbox error. */
+int recall_match_candidates(struct mailbox *box,
+			    const struct recall_message_id *id,
+			    ARRAY_TYPE(seq_range) *uids);
+
+/* Whether the message's Message-ID header is exactly the id. Returns 1 if yes,
+   0 if no or if the message is gone, -1 on error. */
+int recall_match_message_id(struct mail *mail,
+			    const struct recall_message_id *id);
+
+/* Whether every address in the message's From is one of the addresses (case of
+   letters is ignored). Returns 1 if yes, 0 if no or if the message is gone,
+   -1 on error. */
+int recall_match_sender(struct mail *mail, const char *const *senders);
+
+#endif

@@ -1,0 +1,166 @@
+#include "lib.h"
+#include "array.h"
+#include "guid.h"
+#include "unichar.h"
+#include "mail-user.h"
+#include "doveadm.h"
+#include "recall-limits.h"
+#include "recall-params.h"
+#include "recall-request.h"
+
+static bool text_is_clean(const char *text)
+{
+	if (!uni_utf8_str_is_valid(text))
+		return FALSE;
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+static int
+request_get_text(const struct doveadm_cmd_context *cctx, const char *name,
+		 size_t max_len, const char **value_r, const char **error_r)
+{
+	*value_r = "";
+	if (!doveadm_cmd_param_str(cctx, name, value_r))
+		return 0;
+	if (!text_is_clean(*value_r)) {
+		*error_r = t_strdup_printf(
+			"--%s has control characters or is not UTF-8", name);
+		return -1;
+	}
+	if (strlen(*value_r) > max_len) {
+		*error_r = t_strdup_printf("--%s is longer than %zu octets",
+					   name, max_len);
+		return -1;
+	}
+	return 0;
+}
+
+static bool address_is_valid(const char *address)
+{
+	const char *at = strrchr(address, '@');
+
+	return at != NULL && at != address && at[1] != '\0' &&
+		strlen(address) <= RECALL_ADDRESS_MAX &&
+		strpbrk(address, " <>,") == NULL && text_is_clean(address);
+}
+
+static int
+request_get_message_id(const struct doveadm_cmd_context *cctx,
+		       struct recall_request *request, const char **error_r)
+{
+	enum recall_message_id_error id_error;
+	const char *value;
+
+	if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_MESSAGE_ID, &value)) {
+		*error_r = "The Message-ID is missing";
+		return -1;
+	}
+	id_error = recall_message_id_parse(value, strlen(value),
+					   &request->message_id);
+	if (id_error != RECALL_MESSAGE_ID_OK) {
+		*error_r = t_strdup_printf("The Message-ID %s",
+			recall_message_id_strerror(id_error));
+		return -1;
+	}
+	return 0;
+}
+
+static int
+request_get_senders(const struct doveadm_cmd_context *cctx,
+		    struct recall_request *request, const char **error_r)
+{
+	const char *const *sender;
+
+	if (!doveadm_cmd_param_array(cctx, RECALL_PARAM_SENDER,
+				     &request->senders))
+		return 0;
+	/* an empty list must not mean everyone */
+	if (request->senders[0] == NULL) {
+		*error_r = "--"RECALL_PARAM_SENDER" is empty";
+		return -1;
+	}
+	for (sender = request->senders; *sender != NULL; sender++) {
+		if (!address_is_valid(*sender)) {
+			*error_r = "--"RECALL_PARAM_SENDER
+				" is not a mail address";
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static int
+request_get_recall_id(const struct doveadm_cmd_context *cctx,
+		      struct recall_request *request, const char **error_r)
+{
+	guid_128_t guid;
+
+	if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_RECALL_ID,
+				   &request->recall_id)) {
+		guid_128_generate(guid);
+		request->recall_id = guid_128_to_string(guid);
+		return 0;
+	}
+	if (strlen(request->recall_id) != RECALL_ID_LEN ||
+	    strspn(request->recall_id, "0123456789abcdef") != RECALL_ID_LEN) {
+		*error_r = "--"RECALL_PARAM_RECALL_ID
+			" is not 32 lower case hexadecimal digits";
+		return -1;
+	}
+	return 0;
+}
+
+static int
+request_get_tenant(const struct doveadm_cmd_context *cctx,
+		   struct recall_request *request, const char **error_r)
+{
+	if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_TENANT,
+				   &request->tenant))
+		return 0;
+	if (*request->tenant == '\0') {
+		*error_r = "--"RECALL_PARAM_TENANT" is empty";
+		return -1;
+	}
+	return 0;
+}
+
+int recall_request_parse(const struct doveadm_cmd_context *cctx,
+			 struct recall_request *request_r)
+{
+	const char *error;
+	bool no_notify = FALSE;
+
+	i_zero(request_r);
+	if (request_get_message_id(cctx, request_r, &error) < 0 ||
+	    request_get_senders(cctx, request_r, &error) < 0 ||
+	    request_get_tenant(cctx, request_r, &error) < 0 ||
+	    request_get_text(cctx, RECALL_PARAM_REASON, RECALL_REASON_MAX,
+			     &request_r->reason, &error) < 0 ||
+	    request_get_text(cctx, RECALL_PARAM_ACTOR, RECALL_ADDRESS_MAX,
+			     &request_r->actor, &error) < 0 ||
+	    request_get_recall_id(cctx, request_r, &error) < 0) {
+		i_error("%s: %s", cctx->cmd->name, error);
+		doveadm_exit_code = EX_USAGE;
+		return -1;
+	}
+	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_FORCE,
+				     &request_r->force);
+	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_DRY_RUN,
+				     &request_r->dry_run);
+	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_NO_NOTIFY, &no_notify);
+	request_r->notify = !no_notify;
+	return 0;
+}
+
+bool recall_request_tenant_matches(const struct recall_request *request,
+				   struct mail_user *user)
+{
+	/* userdb fields that are no settings end up among the plugin ones */
+	return request->tenant == NULL ||
+		null_strcmp(mail_user_plugin_getenv(user, RECALL_USERDB_TENANT),
+			    request->tenant) == 0;
+}

@@ -1,0 +1,40 @@
+#ifndef RECALL_REQUEST_H
+#define RECALL_REQUEST_H
+
+#include "recall-message-id.h"
+
+struct doveadm_cmd_context;
+struct mail_user;
+
+/* What all commands that look for a message are asked. */
+struct recall_request {
+	struct recall_message_id message_id;
+	/* NULL-terminated; NULL if any sender will do */
+	const char *const *senders;
+	/* NULL if any tenant will do */
+	const char *tenant;
+	/* for the audit trail; "" if not given */
+	const char *reason, *actor;
+	/* RECALL_ID_LEN hexadecimal digits, made anew if not given */
+	const char *recall_id;
+	bool force, notify, dry_run;
+};
+
+#define RECALL_CMD_REQUEST_PARAMS \
+DOVEADM_CMD_PARAM('s', RECALL_PARAM_SENDER, CMD_PARAM_ARRAY, 0) \
+DOVEADM_CMD_PARAM('t', RECALL_PARAM_TENANT, CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('r', RECALL_PARAM_REASON, CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_ACTOR, CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RECALL_ID, CMD_PARAM_STR, 0)
+
+/* Reads the command's parameters. Returns -1 if they can't be accepted; the
+   reason has been logged then and doveadm_exit_code set to EX_USAGE. What
+   request_r points to lives as long as the command or the data stack frame. */
+int recall_request_parse(const struct doveadm_cmd_context *cctx,
+			 struct recall_request *request_r);
+
+/* Whether the user belongs to the tenant asked for, if any was. */
+bool recall_request_tenant_matches(const struct recall_request *request,
+				   struct mail_user *user);
+
+#endif

@@ -1,0 +1,385 @@
+#include "lib.h"
+#include "array.h"
+#include "hash.h"
+#include "istream.h"
+#include "lib-signals.h"
+#include "str.h"
+#include "unichar.h"
+#include "wildcard-match.h"
+#include "master-service.h"
+#include "mail-user.h"
+#include "mail-storage-service.h"
+#include "doveadm.h"
+#include "doveadm-mail.h"
+#include "doveadm-print.h"
+#include "doveadm-settings.h"
+#include "recall-limits.h"
+#include "recall-params.h"
+#include "recall-users.h"
+
+/* A line of a user file that is longer than any address is not a user. */
+#define RECALL_USER_FILE_LINE_MAX 8192
+
+struct recall_users_context {
+	struct doveadm_cmd_context *cctx;
+	/* what doveadm's own proxying wants to know of the command */
+	struct doveadm_mail_cmd_context *mctx;
+	const struct recall_users_callbacks *callbacks;
+	void *context;
+
+	ARRAY_TYPE(const_string) names;
+	const char *mask;
+	/* users come from the userdb's iteration */
+	bool iterate;
+};
+
+static int killed_signo;
+
+static void sig_die(const siginfo_t *si, void *context ATTR_UNUSED)
+{
+	killed_signo = si->si_signo;
+}
+
+static struct doveadm_mail_cmd_context *recall_mail_cmd_alloc(void)
+{
+	return doveadm_mail_cmd_alloc(struct doveadm_mail_cmd_context);
+}
+
+/* The command line to run on another node: all but the users. */
+static const char *const *
+recall_users_proxy_args(pool_t pool, const struct doveadm_cmd_context *cctx)
+{
+	static const char *const user_params[] = {
+		RECALL_PARAM_ALL_USERS, "socket-path", RECALL_PARAM_USER,
+		RECALL_PARAM_USERS, RECALL_PARAM_USER_FILE, NULL
+	};
+	ARRAY_TYPE(const_string) args, positional;
+	const char *arg, *value;
+	int i;
+
+	p_array_init(&args, pool, 16);
+	t_array_init(&positional, 8);
+	for (i = 0; i < cctx->argc; i++) {
+		const struct doveadm_cmd_param *param = &cctx->argv[i];
+
+		if (!param->value_set ||
+		    str_array_find(user_params, param->name))
+			continue;
+		if ((param->flags & CMD_PARAM_FLAG_POSITIONAL) != 0) {
+			if (param->type == CMD_PARAM_ARRAY)
+				array_append_array(&positional,
+						   &param->value.v_array);
+			else
+				array_push_back(&positional,
+						&param->value.v_string);
+			continue;
+		}
+		switch (param->type) {
+		case CMD_PARAM_BOOL:
+			if (!param->value.v_bool)
+				break;
+			arg = p_strdup_printf(pool, "--%s", param->name);
+			array_push_back(&args, &arg);
+			break;
+		case CMD_PARAM_INT64:
+			arg = p_strdup_printf(pool, "--%s=%"PRId64, param->name,
+					      param->value.v_int64);
+			array_push_back(&args, &arg);
+			break;
+		case CMD_PARAM_STR:
+			arg = p_strdup_printf(pool, "--%s=%s", param->name,
+					      param->value.v_string);
+			array_push_back(&args, &arg);
+			break;
+		case CMD_PARAM_ARRAY:
+			array_foreach_elem(&param->value.v_array, value) {
+				arg = p_strdup_printf(pool, "--%s=%s",
+						      param->name, value);
+				array_push_back(&args, &arg);
+			}
+			break;
+		default:
+			i_unreached();
+		}
+	}
+	arg = "--";
+	array_push_back(&args, &arg);
+	array_append_array(&args, &positional);
+	array_append_zero(&args);
+	return array_front(&args);
+}
+
+/* NULL if the name may be looked up, why not otherwise. */
+static const char *username_get_error(const char *username)
+{
+	const char *p;
+
+	if (*username == '\0')
+		return "The user name is empty";
+	if (strlen(username) > RECALL_ADDRESS_MAX)
+		return "The user name is too long";
+	if (!uni_utf8_str_is_valid(username))
+		return "The user name is not valid UTF-8";
+	for (p = username; *p != '\0'; p++) {
+		if (*p == '*' || *p == '?')
+			return "A mask is not a user name here";
+		if ((unsigned char)*p <= ' ' || *p == 0x7f)
+			return "The user name has white space or a control character";
+	}
+	return NULL;
+}
+
+static int recall_users_read_file(struct recall_users_context *ctx,
+				  struct istream *input)
+{
+	const char *line;
+
+	/* over HTTP the stream has been read to its end already */
+	i_stream_seek(input, 0);
+	i_stream_set_max_buffer_size(input, RECALL_USER_FILE_LINE_MAX);
+	while ((line = i_stream_read_next_line(input)) != NULL) {
+		line = t_str_trim(line, " \t\r");
+		if (*line == '\0')
+			continue;
+		line = p_strdup(ctx->mctx->pool, line);
+		array_push_back(&ctx->names, &line);
+	}
+	if (input->stream_errno != 0) {
+		i_error("read(%s) failed: %s", i_stream_get_name(input),
+			i_stream_get_error(input));
+		doveadm_exit_code = EX_NOINPUT;
+		return -1;
+	}
+	if (!input->eof) {
+		i_error("read(%s) failed: A line is too long",
+			i_stream_get_name(input));
+		doveadm_exit_code = EX_DATAERR;
+		return -1;
+	}
+	return 0;
+}
+
+static void recall_users_drop_duplicates(struct recall_users_context *ctx)
+{
+	HASH_TABLE(const char *, void *) seen;
+	ARRAY_TYPE(const_string) names;
+	const char *name;
+
+	hash_table_create(&seen, default_pool, 0, str_hash, strcmp);
+	p_array_init(&names, ctx->mctx->pool, array_count(&ctx->names));
+	array_foreach_elem(&ctx->names, name) {
+		if (hash_table_lookup(seen, name) != NULL)
+			continue;
+		hash_table_insert(seen, name, POINTER_CAST(1));
+		array_push_back(&names, &name);
+	}
+	hash_table_destroy(&seen);
+	ctx->names = names;
+}
+
+static int recall_users_get(struct recall_users_context *ctx)
+{
+	struct doveadm_cmd_context *cctx = ctx->cctx;
+	const char *user, *const *users;
+	struct istream *input;
+	bool all = FALSE, have_user, have_users, have_file;
+
+	p_array_init(&ctx->names, ctx->mctx->pool, 16);
+	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP) {
+		/* another doveadm asks for one user at a time */
+		array_push_back(&ctx->names, &cctx->username);
+		return 0;
+	}
+
+	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_ALL_USERS, &all);
+	have_user = doveadm_cmd_param_str(cctx, RECALL_PARAM_USER, &user);
+	have_users = doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS, &users);
+	have_file = doveadm_cmd_param_istream(cctx, RECALL_PARAM_USER_FILE,
+					      &input);
+	if ((all ? 1 : 0) + (have_user ? 1 : 0) + (have_users ? 1 : 0) +
+	    (have_file ? 1 : 0) != 1) {
+		i_error("%s: Say for which users in exactly one way: "
+			"-u, --users, -F or -A", cctx->cmd->name);
+		doveadm_exit_code = EX_USAGE;
+		return -1;
+	}
+
+	if (all) {
+		ctx->iterate = TRUE;
+		return 0;
+	}
+	if (have_user) {
+		if (strpbrk(user, "*?") != NULL) {
+			ctx->iterate = TRUE;
+			ctx->mask = user;
+		} else {
+			array_push_back(&ctx->names, &user);
+		}
+		return 0;
+	}
+	if (have_users) {
+		for (; *users != NULL; users++)
+			array_push_back(&ctx->names, users);
+	} else if (recall_users_read_file(ctx, input) < 0) {
+		return -1;
+	}
+	recall_users_drop_duplicates(ctx);
+	return 0;
+}
+
+static void
+recall_users_run_one(struct recall_users_context *ctx, const char *username)
+{
+	struct doveadm_mail_cmd_context *mctx = ctx->mctx;
+	struct mail_storage_service_input input;
+	struct mail_storage_service_user *service_user;
+	struct mail_user *user;
+	const char *error;
+	int ret;
+
+	error = username_get_error(username);
+	if (error != NULL) {
+		ctx->callbacks->no_user(ctx->context, username, error);
+		return;
+	}
+	if (killed_signo != 0) {
+		ctx->callbacks->failed(ctx->context, username, t_strdup_printf(
+			"Killed with signal %d", killed_signo));
+		return;
+	}
+
+	i_zero(&input);
+	input.service = "doveadm";
+	input.username = username;
+	input.local_ip = ctx->cctx->local_ip;
+	input.local_port = ctx->cctx->local_port;
+	input.remote_ip = ctx->cctx->remote_ip;
+	input.remote_port = ctx->cctx->remote_port;
+	ctx->cctx->username = username;
+
+	ret = doveadm_mail_server_user(mctx, &input, &error);
+	if (ret > 0) {
+		/* the other node prints the row */
+		return;
+	}
+	if (ret == 0) {
+		ret = mail_storage_service_lookup(mctx->storage_service, &input,
+						  &service_user, &error);
+		if (ret == 0) {
+			ctx->callbacks->no_user(ctx->context, username,
+						"User doesn't exist");
+			return;
+		}
+	}
+	if (ret < 0) {
+		ctx->callbacks->failed(ctx->context, username, t_strdup_printf(
+			"User lookup failed: %s", error));
+		return;
+	}
+
+	if (mail_storage_service_next(mctx->storage_service, service_user,
+				      &user, &error) < 0) {
+		ctx->callbacks->failed(ctx->context, username, t_strdup_printf(
+			"User initialization failed: %s", error));
+	} else {
+		ctx->callbacks->run(ctx->context, user, username);
+		mail_user_deinit(&user);
+	}
+	mail_storage_service_user_unref(&service_user);
+}
+
+static void recall_users_iterate(struct recall_users_context *ctx)
+{
+	struct mail_storage_service_ctx *service = ctx->mctx->storage_service;
+	const char *username;
+	bool found = FALSE;
+	int ret;
+
+	mail_storage_service_all_init_mask(service,
+		ctx->mask == NULL ? "" : ctx->mask);
+	while (killed_signo == 0 &&
+	       (ret = mail_storage_service_all_next(service, &username)) > 0) {
+		/* the mask was only a hint to the userdb */
+		if (ctx->mask != NULL &&
+		    !wildcard_match_icase(username, ctx->mask))
+			continue;
+		found = TRUE;
+		T_BEGIN {
+			recall_users_run_one(ctx, t_strdup(username));
+		} T_END;
+	}
+	if (killed_signo != 0) {
+		i_error("Killed with signal %d: not all users were reached",
+			killed_signo);
+		doveadm_exit_code = EX_TEMPFAIL;
+	} else if (ret < 0) {
+		i_error("Listing users failed: not all users were reached");
+		doveadm_exit_code = EX_TEMPFAIL;
+	} else if (!found && ctx->mask != NULL) {
+		i_error("No user matches %s", ctx->mask);
+		doveadm_exit_code = EX_NOUSER;
+	}
+}
+
+int recall_users_run(struct doveadm_cmd_context *cctx,
+		     const struct recall_users_callbacks *callbacks,
+		     void *context)
+{
+	const struct doveadm_mail_cmd mail_cmd = {
+		.alloc = recall_mail_cmd_alloc,
+		.name = cctx->cmd->name,
+		.usage_args = cctx->cmd->usage,
+	};
+	struct recall_users_context ctx;
+	struct doveadm_mail_cmd_context *mctx;
+	const char *username, *socket_path;
+	int ret;
+
+	i_zero(&ctx);
+	ctx.cctx = cctx;
+	ctx.callbacks = callbacks;
+	ctx.context = context;
+	mctx = ctx.mctx = doveadm_mail_cmd_init(&mail_cmd, doveadm_settings);
+	mctx->cctx = cctx;
+	mctx->service_flags |= MAIL_STORAGE_SERVICE_FLAG_USERDB_LOOKUP |
+		MAIL_STORAGE_SERVICE_FLAG_TEMP_PRIV_DROP;
+	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI)
+		mctx->service_flags |= MAIL_STORAGE_SERVICE_FLAG_NO_LOG_INIT;
+	if (doveadm_debug)
+		mctx->service_flags |= MAIL_STORAGE_SERVICE_FLAG_DEBUG;
+	if (doveadm_cmd_param_str(cctx, "socket-path", &socket_path)) {
+		doveadm_settings->doveadm_socket_path = socket_path;
+		if (doveadm_settings->doveadm_worker_count == 0)
+			doveadm_settings->doveadm_worker_count = 1;
+	}
+	mctx->full_args = recall_users_proxy_args(mctx->pool, cctx);
+	mctx->args = mctx->full_args;
+
+	ret = recall_users_get(&ctx);
+	if (ret == 0) {
+		killed_signo = 0;
+		lib_signals_set_handler(SIGINT, 0, sig_die, NULL);
+		lib_signals_set_handler(SIGTERM, 0, sig_die, NULL);
+
+		mctx->storage_service = mail_storage_service_init(
+			master_service, NULL, mctx->service_flags);
+		if (ctx.iterate)
+			recall_users_iterate(&ctx);
+		else array_foreach_elem(&ctx.names, username) T_BEGIN {
+			recall_users_run_one(&ctx, username);
+		} T_END;
+		doveadm_mail_server_flush();
+		if (mctx->exit_code != 0)
+			doveadm_exit_code = mctx->exit_code;
+		i_set_failure_prefix("doveadm: ");
+		lib_signals_unset_handler(SIGINT, sig_die, NULL);
+		lib_signals_unset_handler(SIGTERM, sig_die, NULL);
+	}
+	doveadm_mail_cmd_deinit(mctx);
+	doveadm_print_flush();
+	/* this unloads mail plugins: last */
+	if (mctx->storage_service != NULL)
+		mail_storage_service_deinit(&mctx->storage_service);
+	doveadm_mail_cmd_free(mctx);
+	return ret;
+}

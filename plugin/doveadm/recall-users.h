@@ -1,0 +1,43 @@
+#ifndef RECALL_USERS_H
+#define RECALL_USERS_H
+
+struct doveadm_cmd_context;
+struct mail_user;
+
+/* Goes through the users that a command is asked for, so that each is answered
+   for exactly once: stock doveadm passes over missing users in silence and
+   stops at the first user that can't be opened. */
+
+struct recall_users_callbacks {
+	/* The user was opened. username is the name as asked for. */
+	void (*run)(void *context, struct mail_user *user,
+		    const char *username);
+	/* There is no such user. */
+	void (*no_user)(void *context, const char *username,
+			const char *error);
+	/* The user can't be opened now. */
+	void (*failed)(void *context, const char *username,
+		       const char *error);
+};
+
+/* The parameters that say which users: -u USER or mask, --users USER (may be
+   repeated), -F FILE, -A. */
+#define RECALL_CMD_USERS_PARAMS \
+DOVEADM_CMD_PARAM('A', RECALL_PARAM_ALL_USERS, CMD_PARAM_BOOL, 0) \
+DOVEADM_CMD_PARAM('S', "socket-path", CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('u', RECALL_PARAM_USER, CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_USERS, CMD_PARAM_ARRAY, 0) \
+DOVEADM_CMD_PARAM('F', RECALL_PARAM_USER_FILE, CMD_PARAM_ISTREAM, 0)
+
+#define RECALL_CMD_USERS_USAGE \
+	"[-u <user|mask>|-A|-F <file>|--users <user> ...] [-S <socket_path>]"
+
+/* Calls one callback for each user asked for, or, if Dovecot proxies the user
+   to another node, runs the command there and lets it print its rows. Returns
+   -1 if nothing was done because the users asked for are unclear; that and
+   other failures are logged and set doveadm_exit_code. */
+int recall_users_run(struct doveadm_cmd_context *cctx,
+		     const struct recall_users_callbacks *callbacks,
+		     void *context);
+
+#endif

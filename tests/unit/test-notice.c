@@ -1,21 +1,11 @@
 #include "lib.h"
-#include "base64.h"
-#include "buffer.h"
-#include "hex-binary.h"
-#include "message-header-decode.h"
-#include "mkdir-parents.h"
 #include "str.h"
 #include "unichar.h"
-#include "unlink-directory.h"
-#include "write-full.h"
 #include "recall-notice-render.h"
-#include "recall-notice-template.h"
+#include "notice-files.h"
+#include "notice-message.h"
 
 #include <CUnit/Basic.h>
-#include <ctype.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define RECALL_ID "0123456789abcdef0123456789abcdef"
 
@@ -41,103 +31,6 @@ static const struct recall_notice_envelope env_default = {
 	.now = 1795527282,
 };
 
-static const char text_minimal[] =
-	"Subject-expunged: E %{subject}\n"
-	"Subject-read: R %{subject}\n"
-	"No-subject: none\n"
-	"Unknown: nobody\n"
-	"[expunged]\n"
-	"e %{subject}|%{from}|%{date}|%{mailbox}|%{copies}\n"
-	"100%% or 5% of %%{subject}\n"
-	"why: %{reason}\n"
-	"\n"
-	"end  \n"
-	"\n"
-	"[read]\n"
-	"r\n";
-
-/* A directory of template files that is gone after the test. */
-static const char *scratch_dir;
-
-static const char *scratch_new(void)
-{
-	char dir[] = "/tmp/recall-notice-XXXXXX";
-
-	if (mkdtemp(dir) == NULL)
-		i_fatal("mkdtemp(%s) failed: %m", dir);
-	scratch_dir = t_strdup(dir);
-	return scratch_dir;
-}
-
-static void scratch_free(void)
-{
-	const char *error;
-
-	if (unlink_directory(scratch_dir, UNLINK_DIRECTORY_FLAG_RMDIR,
-			     &error) < 0)
-		i_fatal("unlink_directory(%s) failed: %s", scratch_dir, error);
-}
-
-static void scratch_write(const char *name, const void *data, size_t size)
-{
-	const char *path = t_strconcat(scratch_dir, "/", name, NULL);
-	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0600);
-
-	if (fd == -1 || write_full(fd, data, size) < 0 || close(fd) < 0)
-		i_fatal("writing %s failed: %m", path);
-}
-
-static void scratch_write_str(const char *name, const char *text)
-{
-	scratch_write(name, text, strlen(text));
-}
-
-static const struct recall_notice_template *
-load(const char *dir, const char *lang)
-{
-	const struct recall_notice_template *tmpl = NULL;
-	const char *error = NULL;
-
-	if (recall_notice_template_load(pool_datastack_create(), dir, lang,
-					&tmpl, &error) < 0)
-		i_fatal("%s: %s", lang, error);
-	return tmpl;
-}
-
-static const char *load_error(const char *dir, const char *lang)
-{
-	const struct recall_notice_template *tmpl;
-	const char *error = NULL;
-
-	if (recall_notice_template_load(pool_datastack_create(), dir, lang,
-					&tmpl, &error) == 0)
-		return "(loaded)";
-	return error;
-}
-
-/* Loads a template of this text, and returns what's wrong with it. */
-static const char *text_error(const char *text)
-{
-	const char *error;
-
-	scratch_new();
-	scratch_write_str("en-US.txt", text);
-	error = load_error(scratch_dir, "en-US");
-	scratch_free();
-	return error;
-}
-
-static const struct recall_notice_template *load_text(const char *text)
-{
-	const struct recall_notice_template *tmpl;
-
-	scratch_new();
-	scratch_write_str("en-US.txt", text);
-	tmpl = load(scratch_dir, "en-US");
-	scratch_free();
-	return tmpl;
-}
-
 static const char *
 render(const struct recall_notice *notice,
        const struct recall_notice_template *tmpl,
@@ -159,148 +52,10 @@ render_error(const struct recall_notice *notice,
 	string_t *dest = t_str_new(4096);
 	const char *error = NULL;
 
-	if (recall_notice_render(notice, load(NOTICES_DIR, "en-US"), env,
+	if (recall_notice_render(notice, notice_shipped("en-US"), env,
 				 dest, &error) == 0)
 		return "(rendered)";
 	return error;
-}
-
-/* A message taken apart, without any of the code that put it together. */
-
-static const char *body_raw(const char *message)
-{
-	const char *body = strstr(message, "\r\n\r\n");
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(body);
-	return body + 4;
-}
-
-/* Returns the unfolded raw value, NULL if there is none; there must not be
-   more than one. */
-static const char *header_raw(const char *message, const char *name)
-{
-	const char *end = body_raw(message) - 2, *line = message, *value = NULL;
-	size_t name_len = strlen(name);
-
-	while (line < end) {
-		const char *eol = strstr(line, "\r\n");
-
-		while (eol + 2 < end && (eol[2] == ' ' || eol[2] == '\t'))
-			eol = strstr(eol + 2, "\r\n");
-		if (strncasecmp(line, name, name_len) == 0 &&
-		    line[name_len] == ':') {
-			CU_ASSERT_PTR_NULL(value);
-			value = t_strdup_until(line + name_len + 1, eol);
-		}
-		line = eol + 2;
-	}
-	if (value == NULL)
-		return NULL;
-	value = t_str_replace(value, '\r', '\n');
-	value = t_strarray_join(t_strsplit(value, "\n"), "");
-	for (; *value == ' '; value++) ;
-	return value;
-}
-
-static const char *header(const char *message, const char *name)
-{
-	const char *raw = header_raw(message, name);
-	string_t *dest = t_str_new(256);
-
-	if (raw == NULL)
-		return NULL;
-	message_header_decode_utf8((const unsigned char *)raw, strlen(raw),
-				   dest, NULL);
-	return str_c(dest);
-}
-
-static const char *qp_decode(const char *src)
-{
-	buffer_t *dest = t_buffer_create(1024);
-
-	for (; *src != '\0'; src++) {
-		if (*src != '=')
-			buffer_append_c(dest, *src);
-		else if (str_begins(src, "=\r\n"))
-			src += 2;
-		else {
-			CU_ASSERT(i_isxdigit(src[1]) && i_isxdigit(src[2]));
-			CU_ASSERT_FATAL(hex_to_binary(t_strndup(src + 1, 2),
-						      dest) == 0);
-			src += 2;
-		}
-	}
-	return str_c(dest);
-}
-
-/* The body decoded, with LFs. */
-static const char *body(const char *message)
-{
-	const char *cte = header_raw(message, "Content-Transfer-Encoding");
-	const char *raw = body_raw(message), *text, *p;
-	string_t *dest = t_str_new(1024);
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(cte);
-	if (strcmp(cte, "base64") == 0) {
-		buffer_t *buf = t_buffer_create(1024);
-
-		CU_ASSERT(base64_decode(raw, strlen(raw), NULL, buf) >= 0);
-		text = str_c(buf);
-	} else {
-		CU_ASSERT_STRING_EQUAL(cte, "quoted-printable");
-		text = qp_decode(raw);
-	}
-	for (p = text; *p != '\0'; p++) {
-		if (*p == '\r') {
-			CU_ASSERT_EQUAL(p[1], '\n');
-			continue;
-		}
-		if (*p == '\n')
-			CU_ASSERT(p > text && p[-1] == '\r');
-		str_append_c(dest, *p);
-	}
-	CU_ASSERT(uni_utf8_str_is_valid(str_c(dest)));
-	return str_c(dest);
-}
-
-/* What holds for every notice, whatever is in it. */
-static void check_message(const char *message)
-{
-	static const char *const names[] = {
-		"From", "To", "Subject", "Date", "Message-ID",
-		"Auto-Submitted", "X-Dovecot-Recall-Id", "MIME-Version",
-		"Content-Type", "Content-Language", "Content-Transfer-Encoding"
-	};
-	/* those above, In-Reply-To, References */
-	unsigned int i, count = 0, max_count = N_ELEMENTS(names) + 2;
-	const char *line = message, *end = body_raw(message), *eol, *p;
-
-	for (p = message; *p != '\0'; p++) {
-		CU_ASSERT((*p >= 0x20 && *p < 0x7f) || *p == '\t' ||
-			  (*p == '\r' && p[1] == '\n') ||
-			  (*p == '\n' && p > message && p[-1] == '\r'));
-	}
-	for (; *line != '\0'; line = eol + 2) {
-		eol = strstr(line, "\r\n");
-		CU_ASSERT_PTR_NOT_NULL_FATAL(eol);
-		CU_ASSERT(eol - line <= 998);
-		if (line >= end) {
-			CU_ASSERT(eol - line <= 76);
-			if (eol > line)
-				CU_ASSERT(eol[-1] != ' ' && eol[-1] != '\t');
-		} else if (*line != ' ' && *line != '\t' && *line != '\r')
-			count++;
-		else if (*line != '\r') {
-			/* no line of white space only */
-			CU_ASSERT(strspn(line, " \t") < (size_t)(eol - line));
-		}
-	}
-	for (i = 0; i < N_ELEMENTS(names); i++)
-		CU_ASSERT_PTR_NOT_NULL(header_raw(message, names[i]));
-	CU_ASSERT(count <= max_count);
-	CU_ASSERT(uni_utf8_str_is_valid(header(message, "Subject")));
-	CU_ASSERT(uni_utf8_str_is_valid(header(message, "From")));
-	(void)body(message);
 }
 
 static bool contains(const char *text, const char *part)
@@ -317,7 +72,7 @@ static void test_languages(void)
 
 	for (i = 0; i < N_ELEMENTS(langs); i++) {
 		const struct recall_notice_template *tmpl =
-			load(NOTICES_DIR, langs[i]);
+			notice_shipped(langs[i]);
 
 		CU_ASSERT_STRING_EQUAL(tmpl->lang, langs[i]);
 		for (kind = 0; kind < RECALL_NOTICE_KIND_COUNT; kind++) {
@@ -351,7 +106,7 @@ static void test_languages(void)
 static void test_headers(void)
 {
 	const char *message = render(&notice_default,
-				     load(NOTICES_DIR, "en-US"), &env_default);
+				     notice_shipped("en-US"), &env_default);
 	const char *id = header_raw(message, "Message-ID"), *other;
 
 	CU_ASSERT_STRING_EQUAL(header_raw(message, "From"),
@@ -373,13 +128,13 @@ static void test_headers(void)
 			       "text/plain; charset=utf-8");
 	CU_ASSERT(*id == '<' && contains(id, "@node1.example.com>"));
 
-	message = render(&notice_default, load(NOTICES_DIR, "ru-RU"),
+	message = render(&notice_default, notice_shipped("ru-RU"),
 			 &env_default);
 	other = header_raw(message, "Message-ID");
 	CU_ASSERT_STRING_NOT_EQUAL(id, other);
 	CU_ASSERT_STRING_EQUAL(header_raw(message, "Content-Transfer-Encoding"),
 			       "base64");
-	message = render(&notice_default, load(NOTICES_DIR, "fr-FR"),
+	message = render(&notice_default, notice_shipped("fr-FR"),
 			 &env_default);
 	CU_ASSERT_STRING_EQUAL(header_raw(message, "Content-Transfer-Encoding"),
 			       "quoted-printable");
@@ -387,7 +142,7 @@ static void test_headers(void)
 
 static void test_placeholders(void)
 {
-	const struct recall_notice_template *tmpl = load_text(text_minimal);
+	const struct recall_notice_template *tmpl = load_text(minimal_text);
 	struct recall_notice notice = notice_default;
 	struct recall_notice_envelope env = env_default;
 	const char *message;
@@ -449,7 +204,7 @@ static void test_injection(void)
 
 	for (i = 0; i < N_ELEMENTS(langs); i++) {
 		const struct recall_notice_template *tmpl =
-			load(NOTICES_DIR, langs[i]);
+			notice_shipped(langs[i]);
 
 		for (j = 0; j < N_ELEMENTS(values); j++) {
 			struct recall_notice notice = notice_default;
@@ -478,7 +233,7 @@ static void test_injection(void)
 
 static void test_message_id(void)
 {
-	const struct recall_notice_template *tmpl = load(NOTICES_DIR, "en-US");
+	const struct recall_notice_template *tmpl = notice_shipped("en-US");
 	struct recall_notice notice = notice_default;
 	string_t *id = t_str_new(1000);
 	const char *message;
@@ -519,7 +274,7 @@ static void test_subjects(void)
 		"a", "a ", "=", "\xd1\x8f", "\xe4\xbd\xa0", "\xf0\x9f\x98\x80",
 		"=?", "a\xc3\xa9"
 	};
-	const struct recall_notice_template *tmpl = load_text(text_minimal);
+	const struct recall_notice_template *tmpl = load_text(minimal_text);
 	struct recall_notice notice = notice_default;
 	unsigned int i, len;
 
@@ -551,13 +306,12 @@ static void test_subjects(void)
 static void test_names(void)
 {
 	static const char *const names[] = {
-		"Mail", "Mail \"System\" \\ <x@y>", "a, b; c: (d)", "=?utf-8?q?x?=",
-		"\xd0\x9f\xd0\xbe\xd1\x87\xd1\x82\xd0\xbe\xd0\xb2\xd0\xb0\xd1\x8f "
-		"\xd1\x81\xd0\xb8\xd1\x81\xd1\x82\xd0\xb5\xd0\xbc\xd0\xb0 "
-		"\xd0\xbf\xd1\x80\xd0\xb5\xd0\xb4\xd0\xbf\xd1\x80\xd0\xb8\xd1\x8f",
+		"Mail", "Mail \"System\" \\ <x@y>", "a, b; c: (d)",
+		"=?utf-8?q?x?=",
+		"Почтовая система большого предприятия",
 		"J\xc3\xb6rg, \"Post\"",
 	};
-	const struct recall_notice_template *tmpl = load(NOTICES_DIR, "en-US");
+	const struct recall_notice_template *tmpl = notice_shipped("en-US");
 	struct recall_notice_envelope env = env_default;
 	const char *message, *from;
 	unsigned int i;
@@ -603,7 +357,7 @@ static void test_addresses(void)
 		"", "system", "@example.com", "a@b, c@d", "a@b\r\nBcc: c@d",
 		"\xd0\xb1@example.com", "group: a@b;", "a b",
 	};
-	const struct recall_notice_template *tmpl = load(NOTICES_DIR, "en-US");
+	const struct recall_notice_template *tmpl = notice_shipped("en-US");
 	struct recall_notice_envelope env = env_default;
 	struct recall_notice notice = notice_default;
 	unsigned int i;
@@ -663,158 +417,6 @@ static void test_clean(void)
 	}
 }
 
-static void test_language_tags(void)
-{
-	static const struct {
-		const char *lang, *norm;
-	} tests[] = {
-		{ "ru-RU", "ru-RU" }, { "ru_ru", "ru-RU" }, { "RU", "ru" },
-		{ "zh-hant-tw", "zh-Hant-TW" }, { "es-419", "es-419" },
-		{ "tt", "tt" },
-	};
-	static const char *const wrong[] = {
-		"", "-", "ru-", "-RU", "ru--RU", "..", "../en-US", "ru/RU",
-		"/etc/passwd", "ru-RU.UTF-8", "ru RU", "ru-RU\n", "r", "1a",
-		"ru-RU/../../x", "\xd1\x80\xd1\x83", "abcdefghi",
-		"ru-RU-RU-RU-RU-RU-RU-RU-RU-RU-RU-RU-RU"
-	};
-	unsigned int i;
-
-	for (i = 0; i < N_ELEMENTS(tests); i++) {
-		const char *norm = recall_notice_lang_normalize(tests[i].lang);
-
-		CU_ASSERT_PTR_NOT_NULL_FATAL(norm);
-		CU_ASSERT_STRING_EQUAL(norm, tests[i].norm);
-	}
-	for (i = 0; i < N_ELEMENTS(wrong); i++) {
-		CU_ASSERT_PTR_NULL(recall_notice_lang_normalize(wrong[i]));
-		CU_ASSERT_STRING_EQUAL(load(NOTICES_DIR, wrong[i])->lang,
-				       "en-US");
-	}
-}
-
-static void test_fallback(void)
-{
-	CU_ASSERT_STRING_EQUAL(load(NOTICES_DIR, "ru-KZ")->lang, "ru-RU");
-	CU_ASSERT_STRING_EQUAL(load(NOTICES_DIR, "es")->lang, "es-PA");
-	CU_ASSERT_STRING_EQUAL(load(NOTICES_DIR, "pt_pt")->lang, "pt-BR");
-	CU_ASSERT_STRING_EQUAL(load(NOTICES_DIR, "de-DE")->lang, "en-US");
-
-	scratch_new();
-	CU_ASSERT(contains(load_error(scratch_dir, "ru-RU"), "/en-US.txt"));
-	scratch_write_str("ru-UA.txt", text_minimal);
-	scratch_write_str("ru-KZ.txt", text_minimal);
-	scratch_write_str("ru-bad.txt~", text_minimal);
-	scratch_write_str("rue-UA.txt", text_minimal);
-	CU_ASSERT_STRING_EQUAL(load(scratch_dir, "ru-RU")->lang, "ru-KZ");
-	CU_ASSERT_STRING_EQUAL(load(scratch_dir, "ru-UA")->lang, "ru-UA");
-	CU_ASSERT(contains(load_error(scratch_dir, "en-GB"), "/en-US.txt"));
-	scratch_write_str("ru.txt", text_minimal);
-	CU_ASSERT_STRING_EQUAL(load(scratch_dir, "ru-RU")->lang, "ru");
-	/* a broken file is not passed over */
-	scratch_write_str("ru-RU.txt", "nonsense");
-	CU_ASSERT(contains(load_error(scratch_dir, "ru-RU"), "/ru-RU.txt"));
-	scratch_free();
-
-	CU_ASSERT(contains(load_error(scratch_dir, "en-US"), scratch_dir));
-}
-
-static void test_unreadable(void)
-{
-	string_t *large = t_str_new(70 * 1024);
-
-	scratch_new();
-	if (mkdir(t_strconcat(scratch_dir, "/en-US.txt", NULL), 0700) < 0)
-		i_fatal("mkdir() failed: %m");
-	CU_ASSERT(contains(load_error(scratch_dir, "en-US"), "/en-US.txt"));
-	scratch_free();
-
-	scratch_new();
-	if (mkfifo(t_strconcat(scratch_dir, "/en-US.txt", NULL), 0600) < 0)
-		i_fatal("mkfifo() failed: %m");
-	CU_ASSERT(contains(load_error(scratch_dir, "en-US"),
-			   "Not a regular file"));
-	scratch_free();
-
-	scratch_new();
-	str_append(large, text_minimal);
-	while (str_len(large) <= 64 * 1024)
-		str_append(large, "more\n");
-	scratch_write("en-US.txt", str_data(large), str_len(large));
-	CU_ASSERT(contains(load_error(scratch_dir, "en-US"), "Larger"));
-	scratch_write("en-US.txt", text_minimal, sizeof(text_minimal));
-	CU_ASSERT(contains(load_error(scratch_dir, "en-US"), "UTF-8"));
-	scratch_free();
-}
-
-static const char *minimal_with(const char *line)
-{
-	return t_strconcat(line, "\n", text_minimal, NULL);
-}
-
-static void test_format_errors(void)
-{
-	static const struct {
-		const char *line, *error;
-	} tests[] = {
-		{ "Subject: x", "line 1: Unknown header: Subject" },
-		{ "nonsense", "line 1: Expected" },
-		{ "Unknown: x", "line 5: Header given twice: Unknown" },
-		{ "[other]", "line 1: Unknown section: [other]" },
-		{ "[read]\nx\n[read]\n", "line 3: Section given twice" },
-		{ "Unknown: %{subject}", "can't have placeholders" },
-		{ "Subject-read: %{body}",
-		  "line 1: Unknown placeholder: %{body}" },
-		{ "# %{subject", "line 1: Unknown placeholder: %{subject" },
-		{ "# \x01", "line 1: Control character" },
-		{ "# \xff", "UTF-8" },
-	};
-	unsigned int i;
-
-	for (i = 0; i < N_ELEMENTS(tests); i++) {
-		const char *error = text_error(minimal_with(tests[i].line));
-
-		CU_ASSERT(contains(error, tests[i].error));
-		CU_ASSERT(contains(error, "/en-US.txt: "));
-	}
-	CU_ASSERT(contains(text_error(""), "Subject-expunged: is missing"));
-	CU_ASSERT(contains(text_error("Subject-expunged: a\nSubject-read: b\n"
-				      "[expunged]\nx\n"),
-			   "[read] is missing"));
-	CU_ASSERT(contains(text_error("Subject-expunged: a\nSubject-read:\n"
-				      "[expunged]\nx\n[read]\nx\n"),
-			   "Subject-read: is missing or empty"));
-	CU_ASSERT(contains(text_error("Subject-expunged: a\nSubject-read: b\n"
-				      "[expunged]\n\n[read]\nx\n"),
-			   "[expunged] is missing or empty"));
-	CU_ASSERT(contains(text_error("Subject-expunged: a\nSubject-read: b\n"
-				      "[expunged]\nx\n[read]\nx\n"),
-			   "No-subject: is missing"));
-}
-
-static void test_format_variants(void)
-{
-	const struct recall_notice_template *tmpl;
-	string_t *crlf = t_str_new(1024);
-	const char *p;
-
-	/* as an editor on Windows would leave it */
-	str_append(crlf, "\xef\xbb\xbf");
-	for (p = text_minimal; *p != '\0'; p++) {
-		if (*p == '\n')
-			str_append_c(crlf, '\r');
-		str_append_c(crlf, *p);
-	}
-	tmpl = load_text(str_c(crlf));
-	CU_ASSERT_STRING_EQUAL(tmpl->subject[0], "E %{subject}");
-	CU_ASSERT_STRING_EQUAL(tmpl->body[1], "r\n");
-	CU_ASSERT_STRING_EQUAL(tmpl->body[0],
-			       load_text(text_minimal)->body[0]);
-	/* no LF at the end */
-	tmpl = load_text(t_strndup(text_minimal, strlen(text_minimal) - 1));
-	CU_ASSERT_STRING_EQUAL(tmpl->body[1], "r\n");
-}
-
 static void run(void (*test)(void))
 {
 	T_BEGIN {
@@ -833,11 +435,6 @@ TEST(subjects)
 TEST(names)
 TEST(addresses)
 TEST(clean)
-TEST(language_tags)
-TEST(fallback)
-TEST(unreadable)
-TEST(format_errors)
-TEST(format_variants)
 
 int main(void)
 {
@@ -857,11 +454,6 @@ int main(void)
 	CU_add_test(suite, "display names", run_names);
 	CU_add_test(suite, "addresses", run_addresses);
 	CU_add_test(suite, "harmless values", run_clean);
-	CU_add_test(suite, "language tags", run_language_tags);
-	CU_add_test(suite, "fallback", run_fallback);
-	CU_add_test(suite, "unreadable files", run_unreadable);
-	CU_add_test(suite, "errors in files", run_format_errors);
-	CU_add_test(suite, "variants of files", run_format_variants);
 	CU_basic_set_mode(CU_BRM_VERBOSE);
 	CU_basic_run_tests();
 	failed = CU_get_number_of_failures();

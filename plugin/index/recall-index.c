@@ -1,5 +1,6 @@
 #include "lib.h"
 #include "array.h"
+#include "mail-cache.h"
 #include "mail-storage-private.h"
 #include "mail-index-view-private.h"
 #include "recall-index-ext.h"
@@ -20,7 +21,6 @@ struct recall_index_pass {
 	void *context;
 	struct recall_index_stats stats;
 
-	struct mailbox_header_lookup_ctx *headers;
 	struct mailbox_transaction_context *trans;
 	struct mail *mail;
 	unsigned int batched;
@@ -31,14 +31,39 @@ struct recall_index_pass {
 	bool write_failed:1;
 };
 
+static int recall_mail_get_header(struct mail *mail, const char **value_r)
+{
+	struct mail_private *pmail = (struct mail_private *)mail;
+	struct mailbox_transaction_context *t = mail->transaction;
+	bool decide = (t->flags & MAILBOX_TRANSACTION_FLAG_NO_CACHE_DEC) == 0;
+	int ret;
+
+	/* that we look at a header says nothing of what clients will want */
+	if (decide)
+		mail_cache_view_update_cache_decisions(t->cache_view, FALSE);
+	pmail->v.set_uid_cache_updates(mail, TRUE);
+	ret = mail_get_first_header(mail, "Message-ID", value_r);
+	pmail->v.set_uid_cache_updates(mail, FALSE);
+	if (decide)
+		mail_cache_view_update_cache_decisions(t->cache_view, TRUE);
+	if (ret == 0)
+		*value_r = NULL;
+	return ret;
+}
+
+uint64_t recall_index_hash_mail(struct mail *mail)
+{
+	const char *value;
+
+	if (recall_mail_get_header(mail, &value) < 0)
+		return RECALL_INDEX_HASH_UNKNOWN;
+	return recall_index_hash_header(value);
+}
+
 static void recall_index_pass_begin(struct recall_index_pass *pass)
 {
-	/* what is read here says nothing of what users' clients will want, so
-	   the cache file's decisions stay as they are */
-	pass->trans = mailbox_transaction_begin(pass->box,
-				MAILBOX_TRANSACTION_FLAG_NO_CACHE_DEC,
-				"recall index");
-	pass->mail = mail_alloc(pass->trans, 0, pass->headers);
+	pass->trans = mailbox_transaction_begin(pass->box, 0, "recall index");
+	pass->mail = mail_alloc(pass->trans, 0, NULL);
 	pass->batched = 0;
 }
 
@@ -88,8 +113,7 @@ static void recall_index_pass_mail(struct recall_index_pass *pass, uint32_t seq)
 	if (old == RECALL_INDEX_HASH_UNKNOWN || pass->verify ||
 	    pass->callback != NULL) {
 		mail_set_seq(pass->mail, seq);
-		if (mail_get_first_header(pass->mail, "Message-ID",
-					  &value) < 0) {
+		if (recall_mail_get_header(pass->mail, &value) < 0) {
 			if (mailbox_get_last_mail_error(pass->box) !=
 			    MAIL_ERROR_EXPUNGED)
 				pass->failed = TRUE;
@@ -129,14 +153,12 @@ static void recall_index_pass_finish(struct recall_index_pass *pass)
 					    hdr->next_uid - 1);
 	}
 	recall_index_pass_commit(pass);
-	mailbox_header_lookup_unref(&pass->headers);
 }
 
 /* Goes through all messages of box->view. The errors of reads are in the
    storage; that something could not be written was logged. */
 static int recall_index_pass_run(struct recall_index_pass *pass)
 {
-	static const char *const headers[] = { "Message-ID", NULL };
 	struct mailbox *box = pass->box;
 	uint32_t seq, count;
 
@@ -144,7 +166,6 @@ static int recall_index_pass_run(struct recall_index_pass *pass)
 	pass->rebuild = recall_index_ext_get_state(box->view, pass->ext_id) !=
 		RECALL_INDEX_EXT_USABLE;
 	pass->reset_pending = pass->rebuild;
-	pass->headers = mailbox_header_lookup_init(box, headers);
 	recall_index_pass_begin(pass);
 	count = mail_index_view_get_messages_count(box->view);
 	for (seq = 1; seq <= count; seq++) T_BEGIN {

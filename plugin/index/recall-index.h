@@ -66,6 +66,12 @@ uint64_t recall_index_hash(const struct recall_message_id *id);
    it; NULL if the message has no such header. */
 uint64_t recall_index_hash_header(const char *value);
 
+/* The hash of a mail's Message-ID header. The header does not enter
+   dovecot.index.cache and Dovecot does not take it for one that clients want.
+   Returns RECALL_INDEX_HASH_UNKNOWN if it can't be read; the error is in the
+   mail's storage. */
+uint64_t recall_index_hash_mail(struct mail *mail);
+
 /* Finds the messages that may have the Message-ID, messages that came without
    our mail plugin included: what the index does not know is read from
    dovecot.index.cache or the message, and remembered. Nothing is lost if it

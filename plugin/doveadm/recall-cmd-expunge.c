@@ -5,6 +5,7 @@
 #include "doveadm-mail.h"
 #include "recall-params.h"
 #include "recall-copies.h"
+#include "recall-notify.h"
 #include "recall-request.h"
 #include "recall-row.h"
 #include "recall-users.h"
@@ -74,6 +75,7 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 		return;
 	}
 	expunge_user(ctx, user, &row, &copies);
+	recall_notify_user(user, &ctx->request, &copies, &row);
 	recall_row_print(ctx->request.recall_id, &row);
 	recall_copies_free(&copies);
 }

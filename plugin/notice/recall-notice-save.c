@@ -1,0 +1,146 @@
+#include "lib.h"
+#include "hostpid.h"
+#include "istream.h"
+#include "message-address.h"
+#include "str.h"
+#include "mail-namespace.h"
+#include "mail-storage.h"
+#include "mail-storage-settings.h"
+#include "mail-user.h"
+#include "recall-params.h"
+#include "recall-notice-render.h"
+#include "recall-notice-template.h"
+
+#include <time.h>
+
+#define NOTICE_NAME_DEFAULT "Mail System"
+
+static const char *
+get_setting(struct mail_user *user, const char *name, const char *def)
+{
+	const char *value = mail_user_plugin_getenv(user, name);
+
+	return value != NULL && *value != '\0' ? value : def;
+}
+
+static const char *get_lang(struct mail_user *user)
+{
+	const char *const *field = user->userdb_fields;
+	size_t len = strlen(RECALL_USERDB_LANG);
+
+	for (; field != NULL && *field != NULL; field++) {
+		if (strncmp(*field, RECALL_USERDB_LANG"=", len + 1) == 0 &&
+		    recall_notice_lang_normalize(*field + len + 1) != NULL)
+			return *field + len + 1;
+	}
+	return get_setting(user, "recall_notice_lang",
+			   RECALL_NOTICE_LANG_DEFAULT);
+}
+
+static const char *get_hostname(struct mail_user *user)
+{
+	return *user->set->hostname != '\0' ? user->set->hostname :
+		my_hostdomain();
+}
+
+static const char *get_from(struct mail_user *user)
+{
+	const char *from = get_setting(user, "recall_notice_from", NULL);
+	const struct message_address *addr;
+	const char *error;
+
+	if (from != NULL)
+		return from;
+	if (mail_user_set_get_postmaster_address(user->set, &addr, &error))
+		return t_strconcat(addr->mailbox, "@", addr->domain, NULL);
+	return t_strconcat("postmaster@", get_hostname(user), NULL);
+}
+
+static int
+render(struct mail_user *user, const struct recall_notice *notice,
+       string_t *dest, const char **error_r)
+{
+	const struct recall_notice_envelope env = {
+		.from_address = get_from(user),
+		.from_name = get_setting(user, "recall_notice_name",
+					 NOTICE_NAME_DEFAULT),
+		.username = user->username,
+		.hostname = get_hostname(user),
+		.now = time(NULL),
+	};
+	const struct recall_notice_template *tmpl;
+
+	if (recall_notice_template_load(pool_datastack_create(),
+					get_setting(user, "recall_notice_dir",
+						    RECALL_NOTICE_DIR),
+					get_lang(user), &tmpl, error_r) < 0)
+		return -1;
+	return recall_notice_render(notice, tmpl, &env, dest, error_r);
+}
+
+static int
+save_message(struct mailbox_transaction_context *trans, struct istream *input)
+{
+	struct mail_save_context *save_ctx;
+	ssize_t ret;
+
+	save_ctx = mailbox_save_alloc(trans);
+	mailbox_save_set_received_date(save_ctx, time(NULL), 0);
+	if (mailbox_save_begin(&save_ctx, input) < 0)
+		return -1;
+	do {
+		if (mailbox_save_continue(save_ctx) < 0) {
+			mailbox_save_cancel(&save_ctx);
+			return -1;
+		}
+	} while ((ret = i_stream_read(input)) > 0);
+	i_assert(ret == -1);
+	return mailbox_save_finish(&save_ctx);
+}
+
+static int save(struct mailbox *box, const string_t *message)
+{
+	struct mailbox_transaction_context *trans;
+	struct istream *input;
+	int ret;
+
+	if (mailbox_open(box) < 0)
+		return -1;
+	trans = mailbox_transaction_begin(box,
+		MAILBOX_TRANSACTION_FLAG_EXTERNAL, "recall notice");
+	input = i_stream_create_from_data(str_data(message), str_len(message));
+	ret = save_message(trans, input);
+	i_stream_unref(&input);
+	if (ret < 0)
+		mailbox_transaction_rollback(&trans);
+	else
+		ret = mailbox_transaction_commit(&trans);
+	return ret;
+}
+
+int recall_notice_save(struct mail_user *user,
+		       const struct recall_notice *notice,
+		       const char **error_r)
+{
+	/* The owner's ACL no more keeps the notice out than it keeps the
+	   recall out. An INBOX that is missing is created when it's opened. */
+	const enum mailbox_flags flags = MAILBOX_FLAG_SAVEONLY |
+		MAILBOX_FLAG_POST_SESSION | MAILBOX_FLAG_IGNORE_ACLS;
+	struct mail_namespace *ns;
+	struct mailbox *box;
+	string_t *message = t_str_new(4096);
+	int ret;
+
+	if (render(user, notice, message, error_r) < 0)
+		return -1;
+
+	ns = mail_namespace_find_inbox(user->namespaces);
+	box = mailbox_alloc(ns->list, "INBOX", flags);
+	ret = save(box, message);
+	if (ret < 0) {
+		*error_r = t_strdup_printf("Saving to INBOX failed: %s",
+			mailbox_get_last_internal_error(box, NULL));
+	}
+	mailbox_free(&box);
+	return ret;
+}

@@ -1,0 +1,41 @@
+#ifndef RECALL_NOTICE_H
+#define RECALL_NOTICE_H
+
+struct mail_user;
+
+enum recall_notice_kind {
+	/* The message was removed from the user's mailbox. */
+	RECALL_NOTICE_KIND_EXPUNGED,
+	/* The message was asked back, but the user had read it: it stays. */
+	RECALL_NOTICE_KIND_READ
+};
+
+/* What a notice tells of. The header values are those of the recalled message,
+   hence written by anyone: they are made harmless where they are used. */
+struct recall_notice {
+	enum recall_notice_kind kind;
+	/* The recalled message's id, without its angle brackets. */
+	const char *message_id;
+	const char *recall_id;
+	/* Header values decoded to UTF-8. NULL if the message has none. */
+	const char *subject, *from, *date;
+	/* Copies removed (found, if they stay). */
+	unsigned int copies;
+	/* Why, for the reader of the notice. NULL if that is not told. */
+	const char *reason;
+};
+
+/* Saves a notice into the user's INBOX, which is created if it's missing, as
+   an unseen message received now. This is a transaction of its own: if it
+   fails, nothing else is touched. Returns 0 if the notice stands in the INBOX,
+   -1 if not (no room, no readable template, wrong settings, ...): error_r is
+   then a text of the data stack.
+
+   These plugin settings are read: recall_notice_from, recall_notice_name,
+   recall_notice_dir, recall_notice_lang; and the userdb field that
+   RECALL_USERDB_LANG names. */
+int recall_notice_save(struct mail_user *user,
+		       const struct recall_notice *notice,
+		       const char **error_r);
+
+#endif

@@ -1,0 +1,872 @@
+#!/usr/bin/python3
+"""A private Dovecot 2.3 in a directory of its own, for tests and demos.
+
+As a module:
+
+    with MailNode(driver="sdbox", users=["a@example.com"]) as node:
+        node.lmtp_deliver("a@example.com", build_message("<id@example.com>"))
+        node.doveadm("recall", "expunge", "-u", "a@example.com", "<id@example.com>")
+
+As a command: mailnode.py start --dir DIR --users a@example.com,b@example.com
+
+The node listens on loopback only, on free ports, works as root and as any
+other user, and touches no file outside its directory. Environment:
+
+    RECALL_BUILDDIR     build tree whose plugin/.libs is loaded
+                        (default: build/ next to tests/)
+    RECALL_SRCDIR       source tree (default: the one this file is in)
+    DOVECOT, DOVEADM    programs to run
+    DOVECOT_MODULES     Dovecot's own modules
+"""
+
+import argparse
+import base64
+import email.utils
+import grp
+import http.client
+import imaplib
+import json
+import os
+import pathlib
+import pwd
+import re
+import select
+import shlex
+import shutil
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+DOVECOT = os.environ.get("DOVECOT", "/usr/sbin/dovecot")
+DOVEADM = os.environ.get("DOVEADM", "/usr/bin/doveadm")
+DOVECOT_MODULES = os.environ.get("DOVECOT_MODULES",
+                                 "/usr/lib/dovecot/modules")
+SRCDIR = pathlib.Path(os.environ.get("RECALL_SRCDIR") or
+                      pathlib.Path(__file__).resolve().parent.parent)
+PASSWORD = "secret"
+LOCATIONS = {
+    "maildir": "maildir:{home}/Maildir",
+    "sdbox": "sdbox:{home}/sdbox",
+    "mdbox": "mdbox:{home}/mdbox",
+}
+# How long anything may take before it counts as hung. Nothing waits this
+# long when all is well; sanitizers and loaded machines are slow.
+PATIENCE = 60
+
+
+def builddir():
+    return pathlib.Path(os.environ.get("RECALL_BUILDDIR") or
+                        SRCDIR / "build").resolve()
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def first_account(*names):
+    """The first of the accounts that exists, as (user, group)."""
+    for name in names:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return name, grp.getgrgid(entry.pw_gid).gr_name
+    raise RuntimeError("none of these accounts exists: " + " ".join(names))
+
+
+def mailbox_utf7(name):
+    """A mailbox name in IMAP's modified UTF-7."""
+    out, wide = [], []
+
+    def flush():
+        if wide:
+            text = base64.b64encode("".join(wide).encode("utf-16-be"))
+            out.append("&" + text.decode().rstrip("=").replace("/", ",") + "-")
+            wide.clear()
+
+    for char in name:
+        if " " <= char <= "~":
+            flush()
+            out.append("&-" if char == "&" else char)
+        else:
+            wide.append(char)
+    flush()
+    return "".join(out)
+
+
+def imap_quote(name):
+    name = mailbox_utf7(name).replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + name + '"'
+
+
+def build_message(message_id=None, subject="Test", sender="sender@example.com",
+                  to="user@example.com", date=None, headers=(), body="Text.\n"):
+    """A message as octets with CRLF. message_id is put in as it is (folding
+    and missing brackets included); without one there is no such header.
+    headers: more (name, raw value) pairs."""
+    lines = []
+    if sender is not None:
+        lines.append(("From", sender))
+    lines.append(("To", to))
+    lines.append(("Subject", subject))
+    lines.append(("Date", date or email.utils.formatdate()))
+    if message_id is not None:
+        lines.append(("Message-ID", message_id))
+    lines += [("MIME-Version", "1.0"),
+              ("Content-Type", "text/plain; charset=utf-8"),
+              ("Content-Transfer-Encoding", "8bit")]
+    lines += list(headers)
+    text = "".join("%s: %s\n" % line for line in lines) + "\n" + body
+    return re.sub(rb"\r?\n", b"\r\n", text.encode())
+
+
+class DeliveryError(Exception):
+    pass
+
+
+class Idle:
+    """An IMAP IDLE on a connection of imaplib, as a context."""
+
+    def __init__(self, connection):
+        self.connection = connection
+        self.lines = []
+
+    def __enter__(self):
+        self.tag = self.connection._new_tag()
+        self.connection.send(self.tag + b" IDLE\r\n")
+        line = self.connection.readline()
+        while not line.startswith(b"+"):
+            self.lines.append(line)
+            line = self.connection.readline()
+        return self
+
+    def wait_for(self, pattern, timeout=PATIENCE):
+        """Reads untagged answers until one matches; returns it."""
+        deadline = time.monotonic() + timeout
+        for line in self.lines:
+            if re.search(pattern, line):
+                return line
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("no %r in IDLE, only %r" %
+                                   (pattern, self.lines))
+            # imaplib reads through a buffered file: what it holds already
+            # never shows up in select()
+            if not self.connection.file.peek(0) and \
+               not select.select([self.connection.sock], [], [], left)[0]:
+                continue
+            line = self.connection.readline()
+            if not line:
+                raise ConnectionError("the server closed the connection")
+            self.lines.append(line)
+            if re.search(pattern, line):
+                return line
+
+    def __exit__(self, *unused):
+        self.connection.send(b"DONE\r\n")
+        line = self.connection.readline()
+        while line and not line.startswith(self.tag):
+            self.lines.append(line)
+            line = self.connection.readline()
+
+
+class MailNode:
+    """
+    driver          maildir, sdbox or mdbox
+    users           names, or a dict of name -> dict of userdb fields
+                    ("lang", "tenant_id", "quota_rule", ...)
+    mail_plugins    Dovecot's mail_plugins
+    plugin          settings of the plugin section
+    acl             ACLs and a shared namespace shared/OWNER/
+    quota           count quota; the limit is a user's quota_rule field
+    extra           more configuration text, taken last
+    doveadm_requests  requests that a doveadm-server process serves
+    directory       made and removed again if not given
+    """
+
+    def __init__(self, directory=None, driver="maildir", users=(),
+                 mail_plugins=(), plugin=None, acl=False, quota=False,
+                 extra="", doveadm_requests=1000, debug=False, fsync=False):
+        self.own_directory = directory is None
+        if directory is None:
+            # short: a path of a socket has at most 107 octets
+            directory = tempfile.mkdtemp(prefix="node-")
+        self.dir = pathlib.Path(directory).resolve()
+        self.driver = driver
+        self.mail_plugins = list(mail_plugins)
+        self.plugin = dict(plugin or {})
+        self.acl = acl
+        self.quota = quota
+        self.extra = extra
+        self.doveadm_requests = doveadm_requests
+        self.debug = debug
+        self.fsync = fsync
+        self.users = {}
+        self.initial_users = users if isinstance(users, dict) else \
+            {name: {} for name in users}
+        self.pid = None
+        self.process = None
+        self.imap_port = self.lmtp_port = self.http_port = None
+        self.doveadm_password = "doveadm-secret"
+        self.doveadm_api_key = "doveadm-api-key"
+        self.root = os.geteuid() == 0
+        if self.root:
+            self.mail_user, self.mail_group = first_account("mail", "nobody")
+            self.internal_user, self.internal_group = \
+                first_account("dovecot", "nobody")
+            self.login_user = first_account("dovenull", "nobody")[0]
+        else:
+            entry = pwd.getpwuid(os.geteuid())
+            self.mail_user = self.internal_user = self.login_user = \
+                entry.pw_name
+            self.mail_group = self.internal_group = \
+                grp.getgrgid(entry.pw_gid).gr_name
+        self.sanitizers = []
+
+    # paths
+
+    @property
+    def conf(self):
+        return self.dir / "dovecot.conf"
+
+    @property
+    def log_path(self):
+        return self.dir / "dovecot.log"
+
+    @property
+    def notice_dir(self):
+        return self.dir / "notices"
+
+    def home(self, user):
+        return self.dir / "mail" / user
+
+    # configuration
+
+    def _own(self, path):
+        if self.root:
+            shutil.chown(path, self.mail_user, self.mail_group)
+
+    def _install_modules(self):
+        """Dovecot's own modules as links, ours as copies: a build may replace
+        a file while the node has it mapped, and its directory may be closed
+        to the accounts that Dovecot runs as."""
+        target = self.dir / "modules"
+        if target.exists():
+            shutil.rmtree(target)
+        for root, dirs, files in os.walk(DOVECOT_MODULES):
+            there = target / os.path.relpath(root, DOVECOT_MODULES)
+            there.mkdir(parents=True, exist_ok=True)
+            for name in files:
+                (there / name).symlink_to(os.path.join(root, name))
+        (target / "doveadm").mkdir(exist_ok=True)
+        self.sanitizers = []
+        for module in sorted((builddir() / "plugin/.libs").glob("lib*.so")):
+            sub = "doveadm" if "doveadm" in module.name else "."
+            there = target / sub / module.name
+            if there.is_symlink() or there.exists():
+                there.unlink()
+            shutil.copyfile(module, there)
+            there.chmod(0o755)
+            self._find_sanitizers(module)
+        if (SRCDIR / "notices").is_dir() and not self.notice_dir.exists():
+            shutil.copytree(SRCDIR / "notices", self.notice_dir)
+
+    def _find_sanitizers(self, module):
+        done = subprocess.run(["ldd", module], capture_output=True, text=True)
+        for name, path in re.findall(r"(lib[aut]\w*san\.so\S*) => (\S+)",
+                                     done.stdout):
+            if path not in self.sanitizers:
+                self.sanitizers.append(path)
+
+    def _environment(self):
+        """What processes need besides: the sanitizers' run time, which must
+        come first in a program that was built without it."""
+        if not self.sanitizers:
+            return {}
+        reports = self.dir / "sanitizer"
+        return {
+            "LD_PRELOAD": ":".join(self.sanitizers),
+            "ASAN_OPTIONS": "detect_leaks=0:log_path=%s/asan" % reports,
+            "UBSAN_OPTIONS": "print_stacktrace=1:log_path=%s/ubsan" % reports,
+        }
+
+    def _configuration(self):
+        location = LOCATIONS[self.driver]
+        plugins = list(self.mail_plugins)
+        imap_plugins = []
+        plugin = {}
+        if self.acl:
+            plugins.append("acl")
+            imap_plugins.append("imap_acl")
+            plugin["acl"] = "vfile"
+            plugin["acl_shared_dict"] = "file:%s/mail/shared-mailboxes" % \
+                self.dir
+        if self.quota:
+            plugins.append("quota")
+            imap_plugins.append("imap_quota")
+            plugin["quota"] = "count:User quota"
+            plugin["quota_vsizes"] = "yes"
+            plugin["quota_rule"] = "*:storage=1G"
+        plugin["recall_notice_dir"] = self.notice_dir
+        plugin.update(self.plugin)
+        environment = " ".join("%s=%s" % pair
+                               for pair in self._environment().items())
+        mode = {
+            "dir": self.dir,
+            "location": location.format(home="~"),
+            "shared_location": location.format(home="%%h"),
+            "mail_user": self.mail_user, "mail_group": self.mail_group,
+            "internal_user": self.internal_user,
+            "internal_group": self.internal_group,
+            "login_user": self.login_user,
+            "imap_port": self.imap_port, "lmtp_port": self.lmtp_port,
+            "http_port": self.http_port,
+            "doveadm_requests": self.doveadm_requests,
+            "doveadm_password": self.doveadm_password,
+            "doveadm_api_key": self.doveadm_api_key,
+            "mail_plugins": " ".join(plugins),
+            "imap_plugins": " ".join(imap_plugins),
+            "debug": "yes" if self.debug else "no",
+            "fsync": "optimized" if self.fsync else "never",
+            "vsz_limit": "0" if self.sanitizers else "512M",
+            "environment": environment,
+        }
+        text = CONFIGURATION % mode
+        if self.acl:
+            text += SHARED_NAMESPACE % mode
+        text += "plugin {\n"
+        for name, value in plugin.items():
+            text += "  %s = %s\n" % (name, value)
+        return text + "}\n" + self.extra
+
+    def _write_users(self):
+        lines = []
+        for name, entry in sorted(self.users.items()):
+            fields = " ".join("userdb_%s=%s" % pair
+                              for pair in entry["fields"].items())
+            lines.append("%s:{PLAIN}%s::::%s::%s\n" %
+                         (name, entry["password"], self.home(name), fields))
+        path = self.dir / "users"
+        temporary = self.dir / "users.new"
+        temporary.write_text("".join(lines))
+        temporary.chmod(0o644)
+        temporary.rename(path)
+
+    def _put_user(self, name, fields, password=PASSWORD):
+        for field, value in fields.items():
+            if re.search(r"\s", "%s%s" % (field, value)):
+                raise ValueError("white space in a field of %s" % name)
+        self.users[name] = {"password": password, "fields": dict(fields)}
+
+    def add_users(self, users):
+        """users: dict of name -> dict of userdb fields. Replaces a user that
+        is there already."""
+        for name, fields in users.items():
+            self._put_user(name, fields)
+        self._write_users()
+        if self.running():
+            self._wait_for_users()
+
+    def add_user(self, name, password=PASSWORD, **fields):
+        self._put_user(name, fields, password)
+        self._write_users()
+        if self.running():
+            self._wait_for_users()
+
+    def remove_user(self, name):
+        del self.users[name]
+        self._write_users()
+        if self.running():
+            self._wait_for_users()
+
+    def _wait_for_users(self):
+        """auth looks at the file's time stamp once a second at most."""
+        marker = "written-%d@localhost" % time.monotonic_ns()
+        self.users = {name: entry for name, entry in self.users.items()
+                      if not name.startswith("written-")}
+        self._put_user(marker, {})
+        self._write_users()
+        del self.users[marker]
+        deadline = time.monotonic() + PATIENCE
+        while self.doveadm("user", marker, check=False).returncode != 0:
+            if time.monotonic() > deadline:
+                raise TimeoutError("auth does not see changed users")
+            time.sleep(0.1)
+
+    # life
+
+    def start(self):
+        for sub in ("", "mail", "sanitizer", "state"):
+            (self.dir / sub).mkdir(parents=True, exist_ok=True)
+        self.dir.chmod(0o755)
+        (self.dir / "sanitizer").chmod(0o1777)
+        self._own(self.dir / "mail")
+        for name, fields in self.initial_users.items():
+            self._put_user(name, fields)
+        self.initial_users = {}
+        self._write_users()
+        self._install_modules()
+        for attempt in range(5):
+            self.imap_port, self.lmtp_port, self.http_port = \
+                free_port(), free_port(), free_port()
+            self.write_configuration()
+            if self._launch():
+                break
+        else:
+            raise RuntimeError("Dovecot does not start:\n" + self.log() +
+                               self.start_output)
+        (self.dir / "node.json").write_text(json.dumps(self._state()))
+        return self
+
+    def write_configuration(self):
+        self.conf.write_text(self._configuration())
+
+    def _launch(self):
+        output = self.dir / "start.log"
+        with open(output, "wb") as out:
+            self.process = subprocess.Popen(
+                [DOVECOT, "-F", "-c", self.conf], stdin=subprocess.DEVNULL,
+                stdout=out, stderr=out, start_new_session=True,
+                env={**os.environ, **self._environment()})
+        self.pid = self.process.pid
+        deadline = time.monotonic() + PATIENCE
+        ports = [self.imap_port, self.lmtp_port, self.http_port]
+        while ports:
+            if self.process.poll() is not None:
+                self.start_output = output.read_text()
+                if "Address already in use" in self.start_output + self.log():
+                    return False
+                raise RuntimeError("Dovecot does not start:\n" + self.log() +
+                                   self.start_output)
+            if time.monotonic() > deadline:
+                self.stop(remove=False)
+                raise TimeoutError("Dovecot does not listen:\n" + self.log())
+            try:
+                socket.create_connection(("127.0.0.1", ports[-1]), 5).close()
+                ports.pop()
+            except OSError:
+                time.sleep(0.02)
+        return True
+
+    def running(self):
+        if self.pid is None:
+            return False
+        if self.process is not None:
+            return self.process.poll() is None
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def reload(self):
+        """Takes over a changed configuration (write_configuration())."""
+        before = self.log_size()
+        os.kill(self.pid, signal.SIGHUP)
+        deadline = time.monotonic() + PATIENCE
+        while "SIGHUP received" not in self.log(before):
+            if time.monotonic() > deadline:
+                raise TimeoutError("Dovecot does not reload")
+            time.sleep(0.02)
+
+    def stop(self, remove=None):
+        """Ends the master by its pid, which ends its processes, and waits.
+        The directory goes if start() made it (or as remove says)."""
+        if self.running():
+            os.kill(self.pid, signal.SIGTERM)
+            deadline = time.monotonic() + PATIENCE
+            while self.running():
+                if time.monotonic() > deadline:
+                    os.kill(self.pid, signal.SIGKILL)
+                time.sleep(0.02)
+        if self.process is not None:
+            self.process.wait()
+        self.pid = self.process = None
+        if self.own_directory if remove is None else remove:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *unused):
+        self.stop()
+
+    def _state(self):
+        return {name: getattr(self, name) for name in (
+            "driver", "pid", "imap_port", "lmtp_port", "http_port", "users",
+            "sanitizers", "doveadm_password", "doveadm_api_key", "acl",
+            "quota", "mail_plugins")}
+
+    @classmethod
+    def load(cls, directory):
+        """A node that another process started."""
+        node = cls(directory)
+        state = json.loads((node.dir / "node.json").read_text())
+        for name, value in state.items():
+            setattr(node, name, value)
+        return node
+
+    # log
+
+    def log_size(self):
+        try:
+            return self.log_path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def log(self, since=0):
+        """The log's text, from an octet on (see log_size())."""
+        try:
+            with open(self.log_path, "rb") as stream:
+                stream.seek(since)
+                return stream.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def panics(self, since=0):
+        """Crashes in the log and the sanitizers' reports."""
+        found = [line for line in self.log(since).splitlines()
+                 if re.search(r"Panic:|killed with signal|"
+                              r"Raw backtrace|AddressSanitizer", line)]
+        for report in sorted((self.dir / "sanitizer").glob("*")):
+            found.append(report.name + ":\n" +
+                         report.read_text(errors="replace"))
+        return found
+
+    def errors(self, since=0, allow=None):
+        """Error, Fatal and Panic lines; allow: a pattern of expected ones."""
+        return [line for line in self.log(since).splitlines()
+                if re.search(r"(Error|Fatal|Panic): ", line) and
+                not (allow and re.search(allow, line))]
+
+    # doveadm
+
+    def doveadm_command(self, *args):
+        return [DOVEADM, "-c", str(self.conf)] + [str(arg) for arg in args]
+
+    def doveadm(self, *args, check=True, input=None):
+        """Runs doveadm in a process of its own; texts in and out."""
+        done = subprocess.run(
+            self.doveadm_command(*args), input=input, text=True,
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True, timeout=PATIENCE * 5,
+            errors="surrogateescape",
+            env={**os.environ, **self._environment()})
+        if check and done.returncode != 0:
+            raise AssertionError("doveadm %s: exit %d\n%s%s" % (
+                shlex.join(map(str, args)), done.returncode, done.stdout,
+                done.stderr))
+        return done
+
+    def http(self, method="POST", body=None, headers=None,
+             path="/doveadm/v1"):
+        """One request to doveadm's HTTP API; (status, octets)."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port,
+                                                timeout=PATIENCE)
+        if headers is None:
+            account = "doveadm:" + self.doveadm_password
+            headers = {
+                "Authorization": "Basic " +
+                base64.b64encode(account.encode()).decode(),
+                "Content-Type": "application/json",
+            }
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def doveadm_http(self, commands):
+        """Commands ([[name, {parameters}, tag], ...]) to their answers."""
+        status, body = self.http(body=json.dumps(commands))
+        if status != 200:
+            raise AssertionError("doveadm HTTP API: %d %r" % (status, body))
+        return json.loads(body)
+
+    @property
+    def http_url(self):
+        return "http://127.0.0.1:%d/doveadm/v1" % self.http_port
+
+    # mail
+
+    def imap(self, user, password=None):
+        """A logged-in connection."""
+        connection = imaplib.IMAP4("127.0.0.1", self.imap_port, PATIENCE)
+        connection.login(user, password or self.users.get(
+            user, {"password": PASSWORD})["password"])
+        return connection
+
+    def lmtp_deliver(self, users, message, sender="sender@example.com",
+                     check=True):
+        """Delivers to one user or several, in one transaction. Returns a dict
+        of user -> (code, text)."""
+        if isinstance(users, str):
+            users = [users]
+        if isinstance(message, str):
+            message = message.encode()
+        answers = {}
+        with smtplib.LMTP("127.0.0.1", self.lmtp_port,
+                          timeout=PATIENCE) as lmtp:
+            lmtp.ehlo_or_helo_if_needed()
+            lmtp.mail(sender)
+            accepted = []
+            for user in users:
+                answers[user] = lmtp.rcpt(user)
+                if answers[user][0] == 250:
+                    accepted.append(user)
+            if accepted:
+                lmtp.putcmd("data")
+                lmtp.getreply()
+                message = re.sub(rb"(?m)^\.", b"..", message)
+                if not message.endswith(b"\r\n"):
+                    message += b"\r\n"
+                lmtp.send(message + b".\r\n")
+                # an answer a recipient: what smtplib does not know
+                for user in accepted:
+                    answers[user] = lmtp.getreply()
+        if check:
+            for user, (code, text) in answers.items():
+                if code != 250:
+                    raise DeliveryError("%s: %d %s" % (
+                        user, code, text.decode(errors="replace")))
+        return answers
+
+    def append(self, user, mailbox, message, flags=()):
+        """Saves a message into a mailbox, made if needed."""
+        connection = self.imap(user)
+        try:
+            if mailbox != "INBOX":
+                connection.create(imap_quote(mailbox))
+            status, answer = connection.append(
+                imap_quote(mailbox), "(%s)" % " ".join(flags), None, message)
+            if status != "OK":
+                raise AssertionError("APPEND: %r" % answer)
+        finally:
+            connection.logout()
+
+    def set_flags(self, user, mailbox, flags, messages="1:*"):
+        connection = self.imap(user)
+        try:
+            connection.select(imap_quote(mailbox))
+            connection.store(messages, "+FLAGS", "(%s)" % " ".join(flags))
+        finally:
+            connection.logout()
+
+    def messages(self, user, mailbox="INBOX"):
+        """The messages of a mailbox as octets, looked at without \\Seen."""
+        connection = self.imap(user)
+        try:
+            status, answer = connection.select(imap_quote(mailbox),
+                                               readonly=True)
+            if status != "OK":
+                raise AssertionError("EXAMINE %s: %r" % (mailbox, answer))
+            if int(answer[0]) == 0:
+                return []
+            answer = connection.fetch("1:*", "(BODY.PEEK[])")[1]
+            return [part[1] for part in answer if isinstance(part, tuple)]
+        finally:
+            connection.logout()
+
+    def count(self, user, mailbox="INBOX"):
+        return len(self.messages(user, mailbox))
+
+
+CONFIGURATION = """\
+base_dir = %(dir)s/run
+state_dir = %(dir)s/state
+log_path = %(dir)s/dovecot.log
+log_timestamp = "%%Y-%%m-%%d %%H:%%M:%%S "
+mail_plugin_dir = %(dir)s/modules
+listen = 127.0.0.1
+protocols = imap lmtp
+ssl = no
+disable_plaintext_auth = no
+auth_mechanisms = plain
+hostname = node.example.com
+postmaster_address = postmaster@example.com
+default_internal_user = %(internal_user)s
+default_internal_group = %(internal_group)s
+default_login_user = %(login_user)s
+default_vsz_limit = %(vsz_limit)s
+default_process_limit = 50
+default_client_limit = 200
+import_environment = $import_environment %(environment)s
+mail_debug = %(debug)s
+mail_fsync = %(fsync)s
+mail_uid = %(mail_user)s
+mail_gid = %(mail_group)s
+first_valid_uid = 1
+first_valid_gid = 1
+mail_location = %(location)s
+mail_plugins = %(mail_plugins)s
+doveadm_password = %(doveadm_password)s
+doveadm_api_key = %(doveadm_api_key)s
+lmtp_save_to_detail_mailbox = no
+passdb {
+  driver = passwd-file
+  args = username_format=%%u %(dir)s/users
+}
+userdb {
+  driver = passwd-file
+  args = username_format=%%u %(dir)s/users
+}
+namespace inbox {
+  inbox = yes
+  separator = /
+  mailbox Sent {
+    special_use = \\Sent
+  }
+  mailbox Drafts {
+    special_use = \\Drafts
+  }
+  mailbox Trash {
+    special_use = \\Trash
+  }
+  mailbox Junk {
+    special_use = \\Junk
+  }
+}
+protocol imap {
+  mail_plugins = $mail_plugins %(imap_plugins)s
+}
+service imap-login {
+  chroot =
+  service_count = 0
+  inet_listener imap {
+    port = %(imap_port)d
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+service lmtp {
+  inet_listener lmtp {
+    port = %(lmtp_port)d
+  }
+}
+service doveadm {
+  service_count = %(doveadm_requests)d
+  inet_listener http {
+    port = %(http_port)d
+  }
+}
+service anvil {
+  chroot =
+}
+service stats {
+  chroot =
+  unix_listener stats-writer {
+    mode = 0666
+  }
+}
+service ipc {
+  chroot =
+}
+service auth {
+  unix_listener auth-userdb {
+    mode = 0666
+  }
+}
+service dict {
+  unix_listener dict {
+    mode = 0666
+  }
+}
+"""
+
+SHARED_NAMESPACE = """\
+namespace shared {
+  type = shared
+  separator = /
+  prefix = shared/%%%%u/
+  location = %(shared_location)s
+  subscriptions = no
+  list = children
+}
+"""
+
+
+def usage(node):
+    users = sorted(node.users)
+    doveadm = shlex.join(node.doveadm_command())
+    return """\
+Dovecot (pid {node.pid}) runs in {node.dir}
+  IMAP     127.0.0.1:{node.imap_port}, password {password} for {users}
+  LMTP     127.0.0.1:{node.lmtp_port}
+  doveadm  {doveadm}
+  HTTP API {node.http_url}, user doveadm, password {node.doveadm_password}
+  log      {node.log_path}
+Try
+  {doveadm} recall expunge -u {user} '<MESSAGE-ID>'
+  curl -u doveadm:{node.doveadm_password} -d '[["recallExpunge",{{"users":["{user}"],"messageId":"<MESSAGE-ID>"}},"1"]]' {node.http_url}
+Stop it with
+  {program} stop --dir {node.dir}
+""".format(node=node, password=PASSWORD, users=", ".join(users),
+           doveadm=doveadm, user=users[0] if users else "USER",
+           program=os.path.abspath(__file__))
+
+
+def pair(text):
+    name, mark, value = text.partition("=")
+    if not mark:
+        raise argparse.ArgumentTypeError("not NAME=VALUE: " + text)
+    return name, value
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Runs a private Dovecot.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    start = commands.add_parser("start", help="write a configuration, start")
+    start.add_argument("--dir", required=True)
+    start.add_argument("--driver", default="maildir",
+                       choices=sorted(LOCATIONS))
+    start.add_argument("--users", default="",
+                       help="names, comma-separated")
+    start.add_argument("--field", nargs=2, action="append", default=[],
+                       metavar=("USER", "NAME=VALUE"),
+                       help="a userdb field of a user")
+    start.add_argument("--mail-plugins", default="")
+    start.add_argument("--plugin", type=pair, action="append", default=[],
+                       metavar="NAME=VALUE", help="a plugin setting")
+    start.add_argument("--acl", action="store_true")
+    start.add_argument("--quota", action="store_true")
+    start.add_argument("--debug", action="store_true")
+    start.add_argument("--extra", help="a file with more configuration")
+    stop = commands.add_parser("stop", help="stop it")
+    stop.add_argument("--dir", required=True)
+    stop.add_argument("--remove", action="store_true",
+                      help="remove the directory, too")
+    info = commands.add_parser("info", help="how to use one that runs")
+    info.add_argument("--dir", required=True)
+    args = parser.parse_args()
+
+    if args.command == "stop":
+        node = MailNode.load(args.dir)
+        node.stop(remove=args.remove)
+        return 0
+    if args.command == "info":
+        print(usage(MailNode.load(args.dir)), end="")
+        return 0
+    users = {name: {} for name in args.users.split(",") if name}
+    for user, text in args.field:
+        users.setdefault(user, {}).update([pair(text)])
+    extra = pathlib.Path(args.extra).read_text() if args.extra else ""
+    node = MailNode(args.dir, args.driver, users,
+                    re.split(r"[ ,]+", args.mail_plugins.strip()),
+                    dict(args.plugin), args.acl, args.quota, extra,
+                    debug=args.debug)
+    node.start()
+    print(usage(node), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

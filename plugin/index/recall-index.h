@@ -91,12 +91,14 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 
 /* Opens, syncs and catches up the mailbox: fills in the records of messages
    that have none. Counts are added to stats. With verify all messages' headers
-   are read and wrong records are put right. callback may be NULL; with it all
-   headers are read. Returns 0 or, if something could not be read or written,
-   -1. */
+   are read and wrong records are put right. Returns 0 or, if something could
+   not be read or written, -1; the error is in the mailbox's storage. */
 int recall_index_update(struct mailbox *box, bool verify,
-			recall_index_callback_t *callback, void *context,
 			struct recall_index_stats *stats);
+/* Opens and syncs the mailbox and calls back for each message. Writes
+   nothing. Returns -1 if something could not be read. */
+int recall_index_dump(struct mailbox *box, recall_index_callback_t *callback,
+		      void *context);
 /* The mailbox must be open. */
 void recall_index_get_info(struct mailbox *box,
 			   struct recall_index_info *info_r);

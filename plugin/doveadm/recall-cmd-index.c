@@ -1,5 +1,6 @@
 #include "lib.h"
 #include "guid.h"
+#include "str-sanitize.h"
 #include "mail-user.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
@@ -7,6 +8,7 @@
 #include "doveadm.h"
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
+#include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-index.h"
 #include "recall-users.h"
@@ -65,7 +67,14 @@ index_dump_mail(uint32_t uid, uint64_t indexed, const char *value,
 		void *context)
 {
 	struct index_cmd_context *ctx = context;
+	struct recall_message_id id;
+	const char *id_str = "";
 
+	if (value != NULL &&
+	    recall_message_id_from_header(value, strlen(value), &id)) {
+		id_str = str_sanitize(t_strndup(id.data, id.len),
+				      RECALL_MESSAGE_ID_MAX);
+	}
 	doveadm_print(ctx->username);
 	doveadm_print(ctx->vname);
 	doveadm_print(dec2str(uid));
@@ -73,7 +82,7 @@ index_dump_mail(uint32_t uid, uint64_t indexed, const char *value,
 	doveadm_print(indexed == recall_index_hash_header(value) ? "ok" :
 		      indexed == RECALL_INDEX_HASH_UNKNOWN ? "missing" :
 		      "wrong");
-	doveadm_print(value == NULL ? "" : value);
+	doveadm_print(id_str);
 }
 
 static const char *index_box_get_guid(struct mailbox *box)

@@ -297,13 +297,13 @@ def test_unwritable_index_is_answered_nevertheless(box):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
     names, values = [line.split("\t") for line in done.stdout.splitlines()]
     row = dict(zip(names, values))
-    if box.node.driver == "maildir":
-        # Dovecot can't even sync a Maildir that has changed: no answer then
-        assert row["status"] == "error" and row["error"] != "", done
-        assert done.returncode == 75
+    if box.node.driver == "maildir" and row["status"] == "error":
+        # Dovecot may fail to sync a Maildir that has changed: no answer then
+        assert row["error"] != "" and done.returncode == 75, done
     else:
-        assert "Can't write Message-ID index" in done.stderr
         assert (row["status"], row["copies"]) == ("would_expunge", "1"), done
+    if box.node.driver != "maildir":
+        assert "Can't write Message-ID index" in done.stderr
         box.assert_unknown(ids)
     assert box.dry_run(ids[1]) == 1
     box.assert_indexed(ids)

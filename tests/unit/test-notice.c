@@ -171,6 +171,11 @@ static void test_placeholders(void)
 			     "e none|nobody|nobody|bob@example.com|3\n"));
 	CU_ASSERT(!contains(body(message), "why:"));
 
+	/* what looks encoded is text: it was decoded before */
+	notice.subject = "=?utf-8?q?decoded?=";
+	CU_ASSERT_STRING_EQUAL(header(render(&notice, tmpl, &env), "Subject"),
+			       "E =?utf-8?q?decoded?=");
+
 	/* what a value holds is not expanded once more */
 	notice.subject = "%{from} %% [read]";
 	notice.date = "yesterday";
@@ -399,6 +404,7 @@ static void test_clean(void)
 		{ "abc  d", 3, "ab\xe2\x80\xa6" },
 		{ "  a \t\r\n b  ", 9, "a b" },
 		{ "a\xc2\xa0" "b", 9, "a b" },
+		{ "a\xc2\x85" "b", 9, "a b" },
 		{ "a\x01" "b\x7f", 9, "a\xef\xbf\xbd" "b\xef\xbf\xbd" },
 		{ "a\xc2\x9b" "b", 9, "a\xef\xbf\xbd" "b" },
 		{ "a\xe2\x80\xae" "b", 9, "a\xef\xbf\xbd" "b" },

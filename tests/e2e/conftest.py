@@ -34,7 +34,7 @@ EX_TEMPFAIL = 75
 # Users made before the node starts: Dovecot takes up to a second to see one
 # that is added later. Fields of the userdb, and how many.
 STOCK = [
-    ({}, 240),
+    ({}, 400),
     ({"tenant_id": "t1"}, 10),
     ({"tenant_id": "t2"}, 10),
     ({"lang": "ru-RU"}, 6),

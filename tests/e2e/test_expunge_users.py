@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from conftest import (COLUMNS, EX_NOUSER, EX_USAGE, MASKED, parse_tab,
-                      run_http)
+from conftest import (COLUMNS, EX_NOUSER, EX_TEMPFAIL, EX_USAGE, MASKED,
+                      parse_tab, run_http)
 from mailnode import build_message
 
 
@@ -144,11 +144,17 @@ def test_user_file_with_nobody(node, message_id, shell, tmp_path):
     assert result.rows == []
 
 
+def test_empty_list(node, message_id):
+    """An empty list is nobody, not everybody."""
+    result = run_http(node, users=[], messageId=message_id, force=True)
+    assert (result.code, result.rows) == (0, [])
+
+
 def test_user_file_that_is_missing(node, message_id, shell, tmp_path):
     done = node.doveadm("recall", "expunge", "-F", tmp_path / "missing",
                         message_id, check=False)
-    assert done.returncode != 0
-    assert done.stdout == ""
+    assert done.returncode not in (0, EX_TEMPFAIL)
+    assert "@" not in done.stdout
 
 
 # how it answers
@@ -273,6 +279,7 @@ def guarded(node, users):
     assert node.messages(user) == before
 
 
+@pytest.mark.log_errors("recall expunge: The Message-ID")
 @pytest.mark.parametrize("bad", BAD_IDS, ids=[ascii(i)[:24] for i in BAD_IDS])
 def test_refused_id(node, guarded, recall, bad):
     result = recall([guarded], bad, force=True)
@@ -317,11 +324,10 @@ def test_usage(node, guarded, shell):
 @pytest.mark.log_errors("recall expunge|recallExpunge")
 @pytest.mark.parametrize("parameters", [
     {"messageId": "<a@example.com>"},
-    {"users": [], "messageId": "<a@example.com>"},
     {"users": ["{user}"]},
     {"users": ["{user}"], "allUsers": True, "messageId": "<a@example.com>"},
     {"users": ["{user}"], "messageId": "<a@example.com>", "sender": []},
-], ids=["nobody", "empty-list", "no-id", "list-and-all", "no-sender"])
+], ids=["nobody", "no-id", "list-and-all", "no-sender"])
 def test_unclear_http_request(node, guarded, parameters):
     text = json.dumps([["recallExpunge", dict(parameters, force=True),
                         "tag"]]).replace("{user}", guarded)
@@ -332,11 +338,8 @@ def test_unclear_http_request(node, guarded, parameters):
 
 @pytest.mark.parametrize("parameters", [
     {"users": ["{user}"], "messageId": "<a@example.com\0>"},
-    {"users": ["{user}"], "messageId": ["<a@example.com>"]},
-    {"users": ["{user}"], "messageId": 1},
-    {"users": {"user": "{user}"}, "messageId": "<a@example.com>"},
     {"users": ["{user}"], "messageId": "<a@example.com>", "unknown": 1},
-], ids=["nul", "list", "number", "object", "unknown"])
+], ids=["nul", "unknown"])
 @pytest.mark.log_errors("recall|JSON|json|[Pp]arameter")
 def test_malformed_http_request(node, guarded, parameters):
     body = json.dumps([["recallExpunge", dict(parameters, force=True),

@@ -43,6 +43,15 @@ static const char *get_hostname(struct mail_user *user)
 		my_hostdomain();
 }
 
+static bool is_ascii(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text >= 0x80)
+			return FALSE;
+	}
+	return TRUE;
+}
+
 static const char *get_from(struct mail_user *user)
 {
 	const char *from = get_setting(user, "recall_notice_from", NULL);
@@ -51,7 +60,10 @@ static const char *get_from(struct mail_user *user)
 
 	if (from != NULL)
 		return from;
-	if (mail_user_set_get_postmaster_address(user->set, &addr, &error))
+	/* The default one has the user's domain, which may be one that can't
+	   stand in the header of a message in ASCII. */
+	if (mail_user_set_get_postmaster_address(user->set, &addr, &error) &&
+	    is_ascii(addr->mailbox) && is_ascii(addr->domain))
 		return t_strconcat(addr->mailbox, "@", addr->domain, NULL);
 	return t_strconcat("postmaster@", get_hostname(user), NULL);
 }

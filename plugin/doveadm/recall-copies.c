@@ -5,6 +5,7 @@
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "mailbox-list-iter.h"
+#include "recall-index.h"
 #include "recall-match.h"
 #include "recall-copies.h"
 
@@ -59,26 +60,20 @@ copies_check_mail(struct recall_copies *copies,
 }
 
 static int
-copies_find_in_open_box(struct recall_copies *copies,
+copies_check_candidates(struct recall_copies *copies,
 			const struct recall_criteria *criteria,
-			struct recall_copies_box *cbox)
+			struct recall_copies_box *cbox,
+			const ARRAY_TYPE(seq_range) *uids)
 {
 	static const char *const wanted_headers[] = { "Message-ID", "From", NULL };
 	struct mailbox *box = cbox->box;
 	struct mailbox_transaction_context *trans;
 	struct mailbox_header_lookup_ctx *headers;
 	struct seq_range_iter iter;
-	ARRAY_TYPE(seq_range) uids;
 	struct mail *mail;
 	unsigned int n = 0;
 	uint32_t uid;
 	int ret;
-
-	t_array_init(&uids, 8);
-	if (recall_match_candidates(box, criteria->message_id, &uids) < 0)
-		return -1;
-	if (array_count(&uids) == 0)
-		return 0;
 
 	trans = mailbox_transaction_begin(box, 0, __func__);
 	headers = mailbox_header_lookup_init(box, wanted_headers);
@@ -86,7 +81,7 @@ copies_find_in_open_box(struct recall_copies *copies,
 	mailbox_header_lookup_unref(&headers);
 
 	ret = 0;
-	seq_range_array_iter_init(&iter, &uids);
+	seq_range_array_iter_init(&iter, uids);
 	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
 		if (!mail_set_uid(mail, uid))
 			continue;
@@ -118,20 +113,23 @@ copies_find_in_box(struct recall_copies *copies,
 {
 	struct recall_copies_box cbox;
 	struct mailbox_metadata metadata;
+	ARRAY_TYPE(seq_range) uids;
 
 	i_zero(&cbox);
+	t_array_init(&uids, 8);
 	p_array_init(&cbox.uids, copies->pool, 2);
 	cbox.box = mailbox_alloc(info->ns->list, info->vname,
 				 MAILBOX_FLAG_IGNORE_ACLS);
-	if (mailbox_open(cbox.box) < 0) {
+	if (cbox.box->virtual_vfuncs != NULL) {
+		/* the mails in it are other mailboxes' */
+	} else if (recall_index_find(cbox.box, criteria->message_id,
+				     &uids) < 0) {
 		/* deleted since it was listed? */
 		if (mailbox_get_last_mail_error(cbox.box) != MAIL_ERROR_NOTFOUND)
-			copies_failed(copies, cbox.box, "Opening");
-	} else if (cbox.box->virtual_vfuncs != NULL) {
-		/* the mails in it are other mailboxes' */
-	} else if (mailbox_sync(cbox.box, MAILBOX_SYNC_FLAG_FULL_READ) < 0) {
-		copies_failed(copies, cbox.box, "Syncing");
-	} else if (copies_find_in_open_box(copies, criteria, &cbox) < 0) {
+			copies_failed(copies, cbox.box, "Searching");
+	} else if (array_count(&uids) > 0 &&
+		   copies_check_candidates(copies, criteria, &cbox,
+					   &uids) < 0) {
 		copies_failed(copies, cbox.box, "Searching");
 	} else if (array_count(&cbox.uids) > 0 &&
 		   mailbox_get_metadata(cbox.box, MAILBOX_METADATA_GUID,

@@ -1,40 +1,8 @@
 #include "lib.h"
-#include "array.h"
-#include "str.h"
-#include "strescape.h"
 #include "message-address.h"
 #include "mail-storage.h"
-#include "mail-search-build.h"
 #include "recall-message-id.h"
 #include "recall-match.h"
-
-int recall_match_candidates(struct mailbox *box,
-			    const struct recall_message_id *id,
-			    ARRAY_TYPE(seq_range) *uids)
-{
-	struct mailbox_transaction_context *trans;
-	struct mail_search_context *search_ctx;
-	struct mail_search_args *args;
-	struct mail_search_arg *arg;
-	struct mail *mail;
-	int ret;
-
-	args = mail_search_build_init();
-	arg = mail_search_build_add(args, SEARCH_HEADER);
-	arg->hdr_field_name = "message-id";
-	arg->value.str = p_strndup(args->pool, id->data, id->len);
-
-	trans = mailbox_transaction_begin(box, 0, __func__);
-	search_ctx = mailbox_search_init(trans, args, NULL, 0, NULL);
-	mail_search_args_unref(&args);
-	while (mailbox_search_next(search_ctx, &mail))
-		seq_range_array_add(uids, mail->uid);
-	ret = mailbox_search_deinit(&search_ctx);
-	/* the transaction may have cached headers: keep them */
-	if (mailbox_transaction_commit(&trans) < 0)
-		ret = -1;
-	return ret;
-}
 
 /* The header's value; 0 if there is none or if the message is gone. */
 static int match_get_header(struct mail *mail, const char *name,

@@ -1,17 +1,8 @@
 #ifndef RECALL_MATCH_H
 #define RECALL_MATCH_H
 
-#include "seq-range-array.h"
-
-struct mailbox;
 struct mail;
 struct recall_message_id;
-
-/* Finds the UIDs of the messages that may have the Message-ID: a superset of
-   those that do. box must be open and synced. Returns -1 on a mailbox error. */
-int recall_match_candidates(struct mailbox *box,
-			    const struct recall_message_id *id,
-			    ARRAY_TYPE(seq_range) *uids);
 
 /* Whether the message's Message-ID header is exactly the id. Returns 1 if yes,
    0 if no or if the message is gone, -1 on error. */

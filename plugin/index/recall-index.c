@@ -1,0 +1,275 @@
+#include "lib.h"
+#include "array.h"
+#include "mail-storage-private.h"
+#include "mail-index-view-private.h"
+#include "recall-index-ext.h"
+
+/* Messages after which catch-up writes down what it found: what it costs to
+   start over when it is stopped. */
+#define CATCH_UP_BATCH 16384
+
+struct recall_index_pass {
+	struct mailbox *box;
+	uint32_t ext_id;
+	/* hash looked for, RECALL_INDEX_HASH_UNKNOWN if none */
+	uint64_t wanted;
+	ARRAY_TYPE(seq_range) *uids;
+	/* read all headers, whatever the records say */
+	bool verify;
+	recall_index_callback_t *callback;
+	void *context;
+	struct recall_index_stats stats;
+
+	struct mailbox_header_lookup_ctx *headers;
+	struct mailbox_transaction_context *trans;
+	struct mail *mail;
+	unsigned int batched;
+	/* the old records mean nothing */
+	bool rebuild:1;
+	bool reset_pending:1;
+	bool failed:1;
+	bool write_failed:1;
+};
+
+static void recall_index_pass_begin(struct recall_index_pass *pass)
+{
+	/* what is read here says nothing of what users' clients will want, so
+	   the cache file's decisions stay as they are */
+	pass->trans = mailbox_transaction_begin(pass->box,
+				MAILBOX_TRANSACTION_FLAG_NO_CACHE_DEC,
+				"recall index");
+	pass->mail = mail_alloc(pass->trans, 0, pass->headers);
+	pass->batched = 0;
+}
+
+static void recall_index_pass_commit(struct recall_index_pass *pass)
+{
+	mail_free(&pass->mail);
+	if (mailbox_transaction_commit(&pass->trans) < 0 &&
+	    !pass->write_failed) {
+		pass->write_failed = TRUE;
+		e_warning(pass->box->event,
+			  "recall: Can't write Message-ID index: %s",
+			  mailbox_get_last_internal_error(pass->box, NULL));
+	}
+}
+
+static void
+recall_index_pass_set(struct recall_index_pass *pass, uint32_t seq,
+		      uint64_t hash)
+{
+	struct mail_index_transaction *itrans = pass->trans->itrans;
+
+	if (pass->reset_pending) {
+		recall_index_ext_reset(itrans, pass->ext_id);
+		pass->reset_pending = FALSE;
+	}
+	if (pass->batched++ == 0) {
+		/* the version must be there before records are trusted */
+		recall_index_ext_set_header(itrans, pass->ext_id, 0);
+	}
+	mail_index_update_ext(itrans, seq, pass->ext_id, &hash, NULL);
+	if (pass->batched == CATCH_UP_BATCH) {
+		recall_index_pass_commit(pass);
+		recall_index_pass_begin(pass);
+	}
+}
+
+static void recall_index_pass_mail(struct recall_index_pass *pass, uint32_t seq)
+{
+	uint64_t old = RECALL_INDEX_HASH_UNKNOWN, hash;
+	const char *value;
+	uint32_t uid;
+
+	mail_index_lookup_uid(pass->box->view, seq, &uid);
+	if (!pass->rebuild)
+		old = recall_index_lookup(pass->box->view, seq);
+	hash = old;
+	if (old == RECALL_INDEX_HASH_UNKNOWN || pass->verify ||
+	    pass->callback != NULL) {
+		mail_set_seq(pass->mail, seq);
+		if (mail_get_first_header(pass->mail, "Message-ID",
+					  &value) < 0) {
+			if (mailbox_get_last_mail_error(pass->box) !=
+			    MAIL_ERROR_EXPUNGED)
+				pass->failed = TRUE;
+			return;
+		}
+		hash = recall_index_hash_header(value);
+		if (pass->callback != NULL)
+			pass->callback(uid, old, value, pass->context);
+	}
+	pass->stats.messages++;
+	if (old == RECALL_INDEX_HASH_UNKNOWN)
+		pass->stats.added++;
+	else {
+		pass->stats.indexed++;
+		if (old != hash)
+			pass->stats.wrong++;
+	}
+	if (pass->wanted != RECALL_INDEX_HASH_UNKNOWN && hash == pass->wanted)
+		seq_range_array_add(pass->uids, uid);
+	if (old != hash)
+		recall_index_pass_set(pass, seq, hash);
+}
+
+static void recall_index_pass_finish(struct recall_index_pass *pass)
+{
+	const struct mail_index_header *hdr =
+		mail_index_get_header(pass->box->view);
+	struct recall_index_info info;
+
+	recall_index_get_info(pass->box, &info);
+	if (!pass->failed && !pass->write_failed && hdr->next_uid > 1 &&
+	    (!info.usable || info.hdr.highest_uid != hdr->next_uid - 1)) {
+		if (pass->reset_pending)
+			recall_index_ext_reset(pass->trans->itrans,
+					       pass->ext_id);
+		recall_index_ext_set_header(pass->trans->itrans, pass->ext_id,
+					    hdr->next_uid - 1);
+	}
+	recall_index_pass_commit(pass);
+	mailbox_header_lookup_unref(&pass->headers);
+}
+
+/* Goes through all messages of box->view. The errors of reads are in the
+   storage; that something could not be written was logged. */
+static int recall_index_pass_run(struct recall_index_pass *pass)
+{
+	static const char *const headers[] = { "Message-ID", NULL };
+	struct mailbox *box = pass->box;
+	uint32_t seq, count;
+
+	pass->ext_id = recall_index_ext_register(box->index);
+	pass->rebuild = recall_index_ext_get_state(box->view, pass->ext_id) !=
+		RECALL_INDEX_EXT_USABLE;
+	pass->reset_pending = pass->rebuild;
+	pass->headers = mailbox_header_lookup_init(box, headers);
+	recall_index_pass_begin(pass);
+	count = mail_index_view_get_messages_count(box->view);
+	for (seq = 1; seq <= count; seq++) T_BEGIN {
+		recall_index_pass_mail(pass, seq);
+	} T_END;
+	if (pass->failed) {
+		/* committing must not hide why */
+		mail_storage_last_error_push(box->storage);
+		recall_index_pass_finish(pass);
+		mail_storage_last_error_pop(box->storage);
+		return -1;
+	}
+	recall_index_pass_finish(pass);
+	return 0;
+}
+
+/* TRUE if Dovecot's mailbox list index is sure that there is nothing. */
+static bool recall_index_is_empty(struct mailbox *box)
+{
+	struct mailbox_status status;
+
+	if (box->opened ||
+	    box->storage->set->mailbox_list_index_very_dirty_syncs)
+		return FALSE;
+	if (mailbox_get_status(box, STATUS_MESSAGES, &status) < 0)
+		return FALSE;
+	/* not from the list index, if this opened the mailbox */
+	return !box->opened && status.messages == 0;
+}
+
+/* TRUE if there may be mail that the mailbox's index does not know of. With
+   dbox the index is the mailbox. */
+static bool recall_index_needs_sync(struct mailbox *box)
+{
+	const struct mail_index_header *hdr;
+
+	if (strcmp(box->storage->name, "sdbox") != 0 &&
+	    strcmp(box->storage->name, "mdbox") != 0)
+		return TRUE;
+	hdr = &box->index->map->hdr;
+	return hdr->uid_validity == 0 ||
+		(hdr->flags & (MAIL_INDEX_HDR_FLAG_FSCKD |
+			       MAIL_INDEX_HDR_FLAG_CORRUPTED)) != 0;
+}
+
+int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
+		      ARRAY_TYPE(seq_range) *uids_r)
+{
+	struct recall_index_pass pass = {
+		.box = box,
+		.wanted = recall_index_hash(id),
+		.uids = uids_r,
+	};
+	struct mail_index_view *view;
+	uint32_t ext_id;
+	bool complete, synced = FALSE;
+
+	if (recall_index_is_empty(box))
+		return 0;
+	if (mailbox_open(box) < 0)
+		return -1;
+	if (recall_index_needs_sync(box)) {
+		if (mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
+			return -1;
+		synced = TRUE;
+	}
+	/* an index that this process had open already is as old as its last
+	   use */
+	if (mail_index_refresh(box->index) < 0) {
+		mailbox_set_index_error(box);
+		return -1;
+	}
+	ext_id = recall_index_ext_register(box->index);
+	view = mail_index_view_open(box->index);
+	complete = recall_index_ext_scan(view, ext_id, pass.wanted, uids_r);
+	mail_index_view_close(&view);
+	if (complete && (synced || array_count(uids_r) == 0))
+		return 0;
+	if (mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
+		return -1;
+	return complete ? 0 : recall_index_pass_run(&pass);
+}
+
+int recall_index_update(struct mailbox *box, bool verify,
+			recall_index_callback_t *callback, void *context,
+			struct recall_index_stats *stats)
+{
+	struct recall_index_pass pass = {
+		.box = box,
+		.verify = verify,
+		.callback = callback,
+		.context = context,
+	};
+	int ret;
+
+	if (mailbox_open(box) < 0 || mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
+		return -1;
+	ret = recall_index_pass_run(&pass);
+	stats->messages += pass.stats.messages;
+	stats->indexed += pass.stats.indexed;
+	stats->added += pass.stats.added;
+	stats->wrong += pass.stats.wrong;
+	return pass.write_failed ? -1 : ret;
+}
+
+void recall_index_get_info(struct mailbox *box,
+			   struct recall_index_info *info_r)
+{
+	uint32_t ext_id = recall_index_ext_register(box->index);
+	uint16_t record_size, record_align;
+	const void *data;
+	size_t size;
+	uint32_t idx;
+
+	i_zero(info_r);
+	if (!mail_index_map_get_ext_idx(box->index->map, ext_id, &idx))
+		return;
+	mail_index_ext_get_size(box->index->map, ext_id, NULL, &record_size,
+				&record_align);
+	info_r->record_size = record_size;
+	info_r->record_align = record_align;
+	info_r->usable = recall_index_ext_get_state(box->view, ext_id) ==
+		RECALL_INDEX_EXT_USABLE;
+	mail_index_map_get_header_ext(box->view, box->index->map, ext_id, &data,
+				      &size);
+	if (size >= sizeof(info_r->hdr))
+		memcpy(&info_r->hdr, data, sizeof(info_r->hdr));
+}

@@ -8,6 +8,7 @@ const char *doveadm_recall_plugin_version = DOVECOT_ABI_VERSION;
 
 static struct doveadm_cmd_ver2 *recall_commands[] = {
 	&doveadm_cmd_recall_expunge,
+	&doveadm_cmd_recall_index,
 };
 
 /* Called as soon as the module has been loaded, which is before the command is

@@ -360,7 +360,9 @@ static void append_body(string_t *dest, const string_t *text)
 		append_base64(dest, text);
 		return;
 	}
-	qp = qp_encoder_init(dest, LINE_FOLD_LEN, 0);
+	/* a space at the end of a line makes the encoder go over its limit by
+	   two */
+	qp = qp_encoder_init(dest, LINE_FOLD_LEN - 2, 0);
 	qp_encoder_more(qp, str_data(text), str_len(text));
 	qp_encoder_finish(qp);
 	qp_encoder_deinit(&qp);

@@ -1,6 +1,8 @@
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "recall-params.h"
 #include "actions.h"
 #include "doveadm-client.h"
 #include "http-reply.h"
@@ -34,8 +36,25 @@ void action_live(struct http_request *request)
 	http_reply_json(request, 200, json_pack("{s:b}", "live", 1));
 }
 
-/* Asks for a user that cannot be: any answer but none will do. */
-static bool doveadm_answers(struct config *config)
+static bool has_command(const json_t *list, const char *name)
+{
+	char *camel = doveadm_camel_case(name);
+	const char *command;
+	const json_t *item;
+	bool found = false;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		command = json_string_value(json_object_get(item, "command"));
+		if (command != NULL && strcmp(command, camel) == 0)
+			found = true;
+	}
+	free(camel);
+	return found;
+}
+
+/* Whether doveadm answers and has what recalls need. */
+static bool doveadm_ready(struct config *config)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static int64_t asked;
@@ -47,15 +66,11 @@ static bool doveadm_answers(struct config *config)
 		struct doveadm_call call = {
 			.config = config,
 			.urls = config->doveadm_url,
-			.command = "user",
-			.params = json_pack("{s:[s], s:b}", "user-mask",
-					    "health-check@invalid",
-					    "userdb-only", 1),
 		};
 
 		doveadm_call_wait(&call);
-		answer = call.result == DOVEADM_OK ||
-			 call.result == DOVEADM_FAILED;
+		answer = call.result == DOVEADM_OK &&
+			 has_command(call.answer, RECALL_CMD_EXPUNGE);
 		asked = now_ms();
 		json_decref(call.answer);
 		free(call.error);
@@ -68,7 +83,7 @@ static bool doveadm_answers(struct config *config)
 void action_ready(struct http_request *request)
 {
 	bool journal = journal_ready();
-	bool doveadm = doveadm_answers(request->config);
+	bool doveadm = doveadm_ready(request->config);
 
 	http_reply_json(request, journal && doveadm ? 200 : 503, json_pack(
 		"{s:b, s:b, s:b, s:b}", "live", 1, "ready",

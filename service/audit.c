@@ -93,6 +93,7 @@ static char *list_users(const struct recall *recall)
 void audit_recall(const struct config *config, const struct recall *recall)
 {
 	struct strbuf b = { NULL, 0, 0 };
+	const char *separator = "";
 	char *users;
 	size_t i, errors = recall_count(recall, RECALL_VERDICT_ERROR);
 	size_t n;
@@ -117,10 +118,12 @@ void audit_recall(const struct config *config, const struct recall *recall)
 	strbuf_addf(&b, " cs3=");
 	for (i = 0; i < RECALL_VERDICT_COUNT; i++) {
 		n = recall_count(recall, i);
-		if (n > 0)
-			strbuf_addf(&b, "%s:%zu ", recall_verdict_name(i), n);
+		if (n == 0)
+			continue;
+		strbuf_addf(&b, "%s%s:%zu", separator, recall_verdict_name(i),
+			    n);
+		separator = ",";
 	}
-	b.data[--b.len] = '\0';
 	add_value(&b, "cs4Label", "tenant");
 	add_value(&b, "cs4", recall->actor.tenant);
 	strbuf_addf(&b, " cn1Label=users cn1=%zu cn2Label=force cn2=%d "

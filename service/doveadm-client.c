@@ -57,10 +57,13 @@ char *doveadm_camel_case(const char *name)
 /* The body is made once: a retry sends the same octets. */
 static char *make_body(const struct doveadm_call *call)
 {
-	json_t *params = json_object(), *value, *command;
+	json_t *params, *value, *command;
 	char *name, *body;
 	const char *key;
 
+	if (call->command == NULL)
+		return NULL;
+	params = json_object();
 	json_object_foreach(call->params, key, value) {
 		name = doveadm_camel_case(key);
 		json_object_set(params, name, value);
@@ -112,9 +115,11 @@ static void begin(struct transfer *t)
 	curl_easy_setopt(curl, CURLOPT_URL,
 			 t->urls.items[t->tries % t->urls.count]);
 	curl_easy_setopt(curl, CURLOPT_PRIVATE, t);
-	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, t->body);
-	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
-			 (curl_off_t)strlen(t->body));
+	if (t->body != NULL) {
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, t->body);
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+				 (curl_off_t)strlen(t->body));
+	}
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, add_answer);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, t->curl_error);
@@ -134,13 +139,18 @@ static void begin(struct transfer *t)
 	curl_multi_add_handle(client.multi, curl);
 }
 
+static const char *name_of(const struct doveadm_call *call)
+{
+	return call->command == NULL ? "list of commands" : call->command;
+}
+
 static void transfer_end(struct transfer *t)
 {
 	struct doveadm_call *call = t->call;
 
 	metrics_doveadm_call(call->result);
 	if (call->result != DOVEADM_OK)
-		log_warning("doveadm: %s: %s", call->command, call->error);
+		log_warning("doveadm: %s: %s", name_of(call), call->error);
 	strlist_free(&t->urls);
 	free(t->body);
 	free(t->answer.data);
@@ -175,7 +185,10 @@ static void parse_answer(struct transfer *t)
 	first = json_array_get(answer, 0);
 	kind = json_string_value(json_array_get(first, 0));
 	value = json_array_get(first, 1);
-	if (kind != NULL && strcmp(kind, "doveadmResponse") == 0) {
+	if (call->command == NULL && json_is_object(first)) {
+		call->result = DOVEADM_OK;
+		call->answer = json_incref(answer);
+	} else if (kind != NULL && strcmp(kind, "doveadmResponse") == 0) {
 		call->result = DOVEADM_OK;
 		call->answer = json_incref(value);
 		free(call->error);
@@ -245,7 +258,7 @@ static void finish(CURL *curl, CURLcode code)
 		transfer_end(t);
 		return;
 	}
-	log_info("doveadm: %s: %s, trying again", t->call->command,
+	log_info("doveadm: %s: %s, trying again", name_of(t->call),
 		 t->call->error);
 	metrics_doveadm_retry();
 	t->not_before = now_ms() + RETRY_DELAY_MS * t->tries;

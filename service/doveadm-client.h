@@ -21,7 +21,8 @@ struct doveadm_call {
 	struct config *config;
 	/* tried in turn; separated by spaces */
 	const char *urls;
-	/* e.g. "recall expunge"; sent in camelCase */
+	/* e.g. "recall expunge"; sent in camelCase. NULL asks for the list of
+	   all commands. */
 	const char *command;
 	/* an object, with names as in recall-params.h; the call takes the
 	   reference over */

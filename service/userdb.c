@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "log.h"
 #include "userdb.h"
@@ -62,6 +63,9 @@ userdb_lookup(struct config *config, const char *login,
 	if (result == DOVEADM_OK && !read_fields(config, login, call.answer,
 						 identity_r, aliases))
 		result = DOVEADM_FAILED;
+	/* anything else than that there is no such user may pass */
+	if (call.result == DOVEADM_FAILED && call.exit_code != EX_NOUSER)
+		result = DOVEADM_UNREACHABLE;
 	json_decref(call.answer);
 	free(call.error);
 	return result;

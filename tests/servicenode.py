@@ -32,6 +32,13 @@ PROTOCOL_DOVEADM = """\
 protocol doveadm {
   mail_plugins = $mail_plugins doveadm_recall
 }
+service auth {
+  unix_listener auth-userdb {
+    # a doveadm-server that has worked for a user has that user's uid and may
+    # still look up others
+    mode = 0777
+  }
+}
 """
 
 

@@ -165,6 +165,10 @@ static bool get_params(struct http_request *request, struct expunge_params *p)
 		http_reply_param(request, "reason", "is too long");
 		return false;
 	}
+	if (has_control(p->reason)) {
+		http_reply_param(request, "reason", "has a control character");
+		return false;
+	}
 	return true;
 }
 

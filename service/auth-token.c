@@ -131,7 +131,8 @@ static bool get_identity(const json_t *claims, struct identity *identity_r)
 
 	if (sub == NULL || *sub == '\0' || strlen(sub) > RECALL_ADDRESS_MAX ||
 	    !json_is_integer(role) || num < ROLE_ADMIN || num > ROLE_SUPER ||
-	    (tenant != NULL && !json_is_string(tenant)))
+	    (tenant != NULL && !json_is_string(tenant)) || has_control(sub) ||
+	    (tenant != NULL && has_control(json_string_value(tenant))))
 		return false;
 	identity_r->login = x_strdup(sub);
 	identity_r->tenant = x_strdup(tenant == NULL ? "" :

@@ -347,7 +347,7 @@ json_t *journal_list(const struct identity *identity, int64_t before,
 		"verdict >= 0) FROM recalls WHERE (?1 = 3 OR (?1 = 1 AND "
 		"?2 <> '' AND role <> 3 AND tenant = ?2) OR (?1 = 2 AND "
 		"lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
-		"ORDER BY created DESC, id LIMIT ?5");
+		"ORDER BY created DESC, rowid DESC LIMIT ?5");
 	sqlite3_bind_int(stmt, 1, identity->role);
 	bind_text(stmt, 2, identity->tenant);
 	bind_text(stmt, 3, identity->login);

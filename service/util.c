@@ -293,6 +293,15 @@ bool utf8_valid(const char *s, size_t len)
 	return true;
 }
 
+bool has_control(const char *s)
+{
+	for (; *s != '\0'; s++) {
+		if ((unsigned char)*s < 0x20 || *s == 0x7f)
+			return true;
+	}
+	return false;
+}
+
 char *read_whole_file(const char *path, char **error_r)
 {
 	struct strbuf buf = { NULL, 0, 0 };

@@ -63,6 +63,9 @@ void ascii_lower(char *s);
 /* Whether it is UTF-8 without NUL. */
 bool utf8_valid(const char *s, size_t len);
 
+/* Whether there is a control character of ASCII in it. */
+bool has_control(const char *s);
+
 /* The file's contents without trailing newlines, or NULL with the reason in
    error_r (the caller frees it). */
 char *read_secret_file(const char *path, char **error_r);

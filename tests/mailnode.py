@@ -819,6 +819,7 @@ Try
   curl -u doveadm:{node.doveadm_password} -d '[["recallExpunge",{{"users":["{user}"],"messageId":"<MESSAGE-ID>"}},"1"]]' {node.http_url}
 Stop it with
   {program} stop --dir {node.dir}
+(with --remove, its directory goes, too)
 """.format(node=node, password=PASSWORD, users=", ".join(users),
            doveadm=doveadm, user=users[0] if users else "USER",
            program=os.path.abspath(__file__))

@@ -15,7 +15,8 @@ Environment:
     BENCH_USERS     1000     users that one recall reaches
     BENCH_ALL       2000     users that -A goes through
     BENCH_MESSAGES  10       messages that each of them has besides
-    BENCH_DELIVER   300      LMTP deliveries a round
+    BENCH_DELIVER   300      LMTP deliveries a round, with mail_fsync as Dovecot
+                             has it by default and with none
     BENCH_ONLY      ""       parts, comma-separated: lookup, large, users,
                              all, deliver
     BENCH_DIR       ""       where to work (default: a temporary directory)
@@ -437,21 +438,20 @@ def everyone(directory):
               median["stock_command"] / median["ours_command"], "x")
 
 
-def deliver(directory):
+def deliver_pair(directory, fsync):
+    """Rates of both, round by round: [ours, stock]."""
     rounds = max(ROUNDS * 3, 15)
-    say("deliver: %d rounds of %d LMTP deliveries, sdbox" % (rounds, DELIVER))
-    directory.mkdir()
-    nodes = [BenchNode(directory / "ours", driver="sdbox",
-                       users=["a@example.com"], mail_plugins=["recall"]),
-             BenchNode(directory / "stock", driver="sdbox",
-                       users=["a@example.com"], stock=True)]
+    names = ["user%03d@example.com" % index for index in range(50)]
+    nodes = [BenchNode(directory / "ours", driver="sdbox", users=names,
+                       mail_plugins=["recall"], fsync=fsync),
+             BenchNode(directory / "stock", driver="sdbox", users=names,
+                       stock=True, fsync=fsync)]
     sessions = []
     for node in nodes:
-        node.dir.mkdir()
+        node.dir.mkdir(parents=True)
         node.start()
         sessions.append(smtplib.LMTP("127.0.0.1", node.lmtp_port))
     rates = [[], []]
-    ratios = []
     body = "".join("Line %d of the text of a message.\n" % index
                    for index in range(100))
     try:
@@ -462,22 +462,31 @@ def deliver(directory):
                     "<%d.%d@example.com>" % (index, count), body=body)
                     for count in range(DELIVER)]
                 start = time.perf_counter()
-                for message in messages:
+                for count, message in enumerate(messages):
                     sessions[side].sendmail("sender@example.com",
-                                            "a@example.com", message)
+                                            names[count % len(names)],
+                                            message)
                 rate = DELIVER / (time.perf_counter() - start)
+                # the first round makes the mailboxes
                 if index > 0:
                     rates[side].append(rate)
-            if index > 0:
-                ratios.append(rates[0][-1] / rates[1][-1])
         for session in sessions:
             session.quit()
     finally:
         for node in nodes:
             node.stop(remove=True)
-    bench("deliver_ours", statistics.median(rates[0]), "1/s")
-    bench("deliver_stock", statistics.median(rates[1]), "1/s")
-    bench("deliver_overhead", statistics.median(ratios), "x")
+    return rates
+
+
+def deliver(directory):
+    say("deliver: rounds of %d LMTP deliveries to 50 users in turn, sdbox" %
+        DELIVER)
+    for name, fsync in (("deliver", True), ("deliver_nofsync", False)):
+        rates = deliver_pair(directory / name, fsync)
+        bench(name + "_ours", statistics.median(rates[0]), "1/s")
+        bench(name + "_stock", statistics.median(rates[1]), "1/s")
+        bench(name + "_overhead", statistics.median(
+            ours / stock for ours, stock in zip(*rates)), "x")
 
 
 PARTS = [("lookup", lookup), ("deliver", deliver), ("users", users),

@@ -68,11 +68,10 @@ static const char *get_from(struct mail_user *user)
 	return t_strconcat("postmaster@", get_hostname(user), NULL);
 }
 
-static int
-render(struct mail_user *user, const struct recall_notice *notice,
-       string_t *dest, const char **error_r)
+static void
+get_envelope(struct mail_user *user, struct recall_notice_envelope *env_r)
 {
-	const struct recall_notice_envelope env = {
+	*env_r = (struct recall_notice_envelope) {
 		.from_address = get_from(user),
 		.from_name = get_setting(user, "recall_notice_name",
 					 NOTICE_NAME_DEFAULT),
@@ -80,8 +79,25 @@ render(struct mail_user *user, const struct recall_notice *notice,
 		.hostname = get_hostname(user),
 		.now = time(NULL),
 	};
+}
+
+const char *recall_notice_get_message_id(struct mail_user *user,
+					 const struct recall_notice *notice)
+{
+	struct recall_notice_envelope env;
+
+	get_envelope(user, &env);
+	return recall_notice_render_message_id(notice, &env);
+}
+
+static int
+render(struct mail_user *user, const struct recall_notice *notice,
+       string_t *dest, const char **error_r)
+{
+	struct recall_notice_envelope env;
 	const struct recall_notice_template *tmpl;
 
+	get_envelope(user, &env);
 	if (recall_notice_template_load(pool_datastack_create(),
 					get_setting(user, "recall_notice_dir",
 						    RECALL_NOTICE_DIR),

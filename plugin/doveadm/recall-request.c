@@ -2,10 +2,10 @@
 #include "array.h"
 #include "guid.h"
 #include "unichar.h"
-#include "mail-user.h"
 #include "doveadm.h"
 #include "recall-limits.h"
 #include "recall-params.h"
+#include "recall-tenant.h"
 #include "recall-request.h"
 
 static bool text_is_clean(const char *text)
@@ -160,8 +160,5 @@ int recall_request_parse(const struct doveadm_cmd_context *cctx,
 bool recall_request_tenant_matches(const struct recall_request *request,
 				   struct mail_user *user)
 {
-	/* userdb fields that are no settings end up among the plugin ones */
-	return request->tenant == NULL ||
-		null_strcmp(mail_user_plugin_getenv(user, RECALL_USERDB_TENANT),
-			    request->tenant) == 0;
+	return recall_tenant_matches(request->tenant, user);
 }

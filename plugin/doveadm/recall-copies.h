@@ -20,6 +20,8 @@ struct recall_copies_box {
 	struct mailbox *box;
 	guid_128_t guid;
 	ARRAY_TYPE(seq_range) uids;
+	/* recall_copies_expunge() has deleted them. */
+	bool expunged;
 };
 
 /* All that a user has of a message. */

@@ -111,6 +111,7 @@ request_get_recall_id(const struct doveadm_cmd_context *cctx,
 			" is not 32 lower case hexadecimal digits";
 		return -1;
 	}
+	request->recall_id_given = TRUE;
 	return 0;
 }
 
@@ -153,6 +154,25 @@ int recall_request_parse(const struct doveadm_cmd_context *cctx,
 				     &request_r->dry_run);
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_NO_NOTIFY, &no_notify);
 	request_r->notify = !no_notify;
+	return 0;
+}
+
+int recall_request_parse_id(const struct doveadm_cmd_context *cctx,
+			    struct recall_request *request_r)
+{
+	const char *error;
+
+	i_zero(request_r);
+	if (request_get_tenant(cctx, request_r, &error) < 0 ||
+	    request_get_text(cctx, RECALL_PARAM_REASON, RECALL_REASON_MAX,
+			     &request_r->reason, &error) < 0 ||
+	    request_get_text(cctx, RECALL_PARAM_ACTOR, RECALL_ADDRESS_MAX,
+			     &request_r->actor, &error) < 0 ||
+	    request_get_recall_id(cctx, request_r, &error) < 0) {
+		i_error("%s: %s", cctx->cmd->name, error);
+		doveadm_exit_code = EX_USAGE;
+		return -1;
+	}
 	return 0;
 }
 

@@ -43,6 +43,12 @@
 /* The caller's id of this recall (RECALL_ID_LEN hexadecimal digits): a retry
    with the same id is the same recall. Made anew if not given. */
 #define RECALL_PARAM_RECALL_ID "recall-id"
+/* Compare each record of the index with the message, and put it right. */
+#define RECALL_PARAM_VERIFY "verify"
+/* Show the records of the index. */
+#define RECALL_PARAM_DUMP "dump"
+/* Only the mailbox of this name. */
+#define RECALL_PARAM_MAILBOX "mailbox"
 /* Who gets the summary of verdicts by mail. */
 #define RECALL_PARAM_REPORT_TO "report-to"
 /* The number of messages that a dry run of a query found. */

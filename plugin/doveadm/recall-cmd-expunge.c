@@ -48,7 +48,7 @@ expunge_check_record(struct recall_quarantine *q,
 	struct recall_quarantine_record record;
 	int ret;
 
-	if (!request->recall_id_given ||
+	if (!request->may_be_retry ||
 	    (row->verdict != RECALL_VERDICT_NOT_FOUND &&
 	     row->verdict != RECALL_VERDICT_WOULD_EXPUNGE))
 		return 0;
@@ -62,6 +62,10 @@ expunge_check_record(struct recall_quarantine *q,
 		return 0;
 	}
 	row->verdict = RECALL_VERDICT_ALREADY_RECALLED;
+	if (record.restored == 0) {
+		copies->recorded_count =
+			recall_quarantine_record_copies(&record);
+	}
 	/* what a notice would tell, in case the first try could not */
 	copies->subject = record.subject;
 	copies->from = record.from;
@@ -109,7 +113,7 @@ expunge_found(struct mail_user *user, const struct recall_request *request,
 	int ret;
 
 	if (row->verdict == RECALL_VERDICT_NOT_FOUND &&
-	    !request->recall_id_given)
+	    !request->may_be_retry)
 		return 0;
 	if (row->verdict != RECALL_VERDICT_NOT_FOUND &&
 	    row->verdict != RECALL_VERDICT_WOULD_EXPUNGE)

@@ -98,7 +98,7 @@ static void cmd_recall_restore(struct doveadm_cmd_context *cctx)
 
 	if (recall_request_parse_id(cctx, &request) < 0)
 		return;
-	if (!request.recall_id_given) {
+	if (!request.may_be_retry) {
 		i_error("%s: The recall id is missing", cctx->cmd->name);
 		doveadm_exit_code = EX_USAGE;
 		return;

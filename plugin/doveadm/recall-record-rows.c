@@ -201,7 +201,7 @@ void recall_record_command_run(struct doveadm_cmd_context *cctx,
 {
 	if (recall_request_parse_id(cctx, &cmd->request) < 0)
 		return;
-	if (cmd->request.recall_id_given)
+	if (cmd->request.may_be_retry)
 		cmd->recall_id = cmd->request.recall_id;
 	record_rows_init();
 	if (recall_users_run(cctx, &record_callbacks, cmd) == 0 &&

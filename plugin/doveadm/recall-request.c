@@ -111,7 +111,7 @@ request_get_recall_id(const struct doveadm_cmd_context *cctx,
 			" is not 32 lower case hexadecimal digits";
 		return -1;
 	}
-	request->recall_id_given = TRUE;
+	request->may_be_retry = TRUE;
 	return 0;
 }
 

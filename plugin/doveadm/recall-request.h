@@ -18,8 +18,8 @@ struct recall_request {
 	/* RECALL_ID_LEN hexadecimal digits, made anew if not given */
 	const char *recall_id;
 	bool force, notify, dry_run;
-	/* the recall id was given: this may be a retry */
-	bool recall_id_given;
+	/* the caller gave the recall id, so this may be a retry */
+	bool may_be_retry;
 };
 
 #define RECALL_CMD_REQUEST_PARAMS \

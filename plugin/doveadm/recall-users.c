@@ -137,6 +137,8 @@ static int recall_users_read_file(struct recall_users_context *ctx,
 	/* over HTTP the stream has been read to its end already */
 	i_stream_seek(input, 0);
 	i_stream_set_max_buffer_size(input, RECALL_USER_FILE_LINE_MAX);
+	/* the last line may lack its LF */
+	i_stream_set_return_partial_line(input, TRUE);
 	while ((line = i_stream_read_next_line(input)) != NULL) {
 		line = t_str_trim(line, " \t\r");
 		if (*line == '\0')

@@ -44,19 +44,42 @@ recall_index_ext_get_state(struct mail_index_view *view, uint32_t ext_id)
 		RECALL_INDEX_EXT_USABLE : RECALL_INDEX_EXT_FOREIGN;
 }
 
-void recall_index_ext_reset(struct mail_index_transaction *trans,
-			    uint32_t ext_id)
+static int recall_index_ext_resize(struct mail_index_view *view,
+				   uint32_t ext_id)
 {
-	uint32_t old_id = 0, reset_id = ioloop_time;
+	struct mail_index_transaction *trans =
+		mail_index_transaction_begin(view, 0);
 
-	(void)mail_index_ext_get_reset_id(trans->view, trans->view->index->map,
-					  ext_id, &old_id);
-	/* writers that have not seen the reset must have another id */
-	if (reset_id <= old_id)
-		reset_id = old_id + 1;
-	mail_index_ext_reset(trans, ext_id, reset_id, TRUE);
 	mail_index_ext_resize(trans, ext_id, sizeof(struct recall_index_header),
 			      RECORD_SIZE, RECORD_ALIGN);
+	if (mail_index_transaction_commit(&trans) < 0)
+		return -1;
+	return mail_index_refresh(view->index);
+}
+
+int recall_index_ext_reset(struct mail_index_view *view, uint32_t ext_id)
+{
+	const struct mail_index_ext *ext =
+		recall_index_ext_get(view->index->map, ext_id);
+	struct mail_index_transaction *trans;
+	uint32_t reset_id = ioloop_time;
+
+	if (ext == NULL)
+		return 0;
+	/* writers that have not seen the reset must have another id */
+	if (reset_id <= ext->reset_id)
+		reset_id = ext->reset_id + 1;
+	/* one thing at a time: a transaction that resizes and resets writes
+	   its records with the old reset id, so that they are dropped */
+	if ((ext->record_size != RECORD_SIZE ||
+	     ext->hdr_size != sizeof(struct recall_index_header)) &&
+	    recall_index_ext_resize(view, ext_id) < 0)
+		return -1;
+	trans = mail_index_transaction_begin(view, 0);
+	mail_index_ext_reset(trans, ext_id, reset_id, TRUE);
+	if (mail_index_transaction_commit(&trans) < 0)
+		return -1;
+	return mail_index_refresh(view->index);
 }
 
 void recall_index_ext_set_header(struct mail_index_transaction *trans,
@@ -132,4 +155,25 @@ void recall_index_save(struct mailbox_transaction_context *t, uint32_t seq,
 		return;
 	}
 	mail_index_update_ext(t->itrans, seq, ext_id, &hash, NULL);
+}
+
+void recall_index_get_info(struct mailbox *box,
+			   struct recall_index_info *info_r)
+{
+	struct mail_index_map *map = box->index->map;
+	uint32_t ext_id = recall_index_ext_register(box->index);
+	const struct mail_index_ext *ext = recall_index_ext_get(map, ext_id);
+
+	i_zero(info_r);
+	if (ext == NULL)
+		return;
+	info_r->record_size = ext->record_size;
+	info_r->record_align = ext->record_align;
+	info_r->usable = recall_index_ext_get_state(box->view, ext_id) ==
+		RECALL_INDEX_EXT_USABLE;
+	if (ext->hdr_size >= sizeof(info_r->hdr)) {
+		memcpy(&info_r->hdr,
+		       MAIL_INDEX_MAP_HDR_OFFSET(map, ext->hdr_offset),
+		       sizeof(info_r->hdr));
+	}
 }

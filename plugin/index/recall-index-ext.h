@@ -16,9 +16,9 @@ enum recall_index_ext_state {
 uint32_t recall_index_ext_register(struct mail_index *index);
 enum recall_index_ext_state
 recall_index_ext_get_state(struct mail_index_view *view, uint32_t ext_id);
-/* Makes the extension usable and empty once the transaction is committed. */
-void recall_index_ext_reset(struct mail_index_transaction *trans,
-			    uint32_t ext_id);
+/* Empties the extension, if there is one, and gives it our layout. Returns -1
+   if that can't be written. */
+int recall_index_ext_reset(struct mail_index_view *view, uint32_t ext_id);
 /* Writes the extension's header. */
 void recall_index_ext_set_header(struct mail_index_transaction *trans,
 				 uint32_t ext_id, uint32_t highest_uid);

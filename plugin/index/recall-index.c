@@ -1,5 +1,6 @@
 #include "lib.h"
 #include "array.h"
+#include "mail-cache.h"
 #include "mail-storage-private.h"
 #include "mail-index-view-private.h"
 #include "recall-index-ext.h"
@@ -16,42 +17,67 @@ struct recall_index_pass {
 	ARRAY_TYPE(seq_range) *uids;
 	/* read all headers, whatever the records say */
 	bool verify;
-	recall_index_callback_t *callback;
-	void *context;
 	struct recall_index_stats stats;
 
-	struct mailbox_header_lookup_ctx *headers;
 	struct mailbox_transaction_context *trans;
 	struct mail *mail;
 	unsigned int batched;
 	/* the old records mean nothing */
 	bool rebuild:1;
-	bool reset_pending:1;
 	bool failed:1;
 	bool write_failed:1;
 };
 
+static int recall_mail_get_header(struct mail *mail, const char **value_r)
+{
+	struct mail_private *pmail = (struct mail_private *)mail;
+	struct mailbox_transaction_context *t = mail->transaction;
+	bool decide = (t->flags & MAILBOX_TRANSACTION_FLAG_NO_CACHE_DEC) == 0;
+	int ret;
+
+	/* that we look at a header says nothing of what clients will want */
+	if (decide)
+		mail_cache_view_update_cache_decisions(t->cache_view, FALSE);
+	pmail->v.set_uid_cache_updates(mail, TRUE);
+	ret = mail_get_first_header(mail, "Message-ID", value_r);
+	pmail->v.set_uid_cache_updates(mail, FALSE);
+	if (decide)
+		mail_cache_view_update_cache_decisions(t->cache_view, TRUE);
+	if (ret == 0)
+		*value_r = NULL;
+	return ret;
+}
+
+uint64_t recall_index_hash_mail(struct mail *mail)
+{
+	const char *value;
+
+	if (recall_mail_get_header(mail, &value) < 0)
+		return RECALL_INDEX_HASH_UNKNOWN;
+	return recall_index_hash_header(value);
+}
+
 static void recall_index_pass_begin(struct recall_index_pass *pass)
 {
-	/* what is read here says nothing of what users' clients will want, so
-	   the cache file's decisions stay as they are */
-	pass->trans = mailbox_transaction_begin(pass->box,
-				MAILBOX_TRANSACTION_FLAG_NO_CACHE_DEC,
-				"recall index");
-	pass->mail = mail_alloc(pass->trans, 0, pass->headers);
+	pass->trans = mailbox_transaction_begin(pass->box, 0, "recall index");
+	pass->mail = mail_alloc(pass->trans, 0, NULL);
 	pass->batched = 0;
+}
+
+static void recall_index_pass_write_failed(struct recall_index_pass *pass)
+{
+	if (pass->write_failed)
+		return;
+	pass->write_failed = TRUE;
+	e_warning(pass->box->event, "recall: Can't write Message-ID index: %s",
+		  mailbox_get_last_internal_error(pass->box, NULL));
 }
 
 static void recall_index_pass_commit(struct recall_index_pass *pass)
 {
 	mail_free(&pass->mail);
-	if (mailbox_transaction_commit(&pass->trans) < 0 &&
-	    !pass->write_failed) {
-		pass->write_failed = TRUE;
-		e_warning(pass->box->event,
-			  "recall: Can't write Message-ID index: %s",
-			  mailbox_get_last_internal_error(pass->box, NULL));
-	}
+	if (mailbox_transaction_commit(&pass->trans) < 0)
+		recall_index_pass_write_failed(pass);
 }
 
 static void
@@ -60,10 +86,8 @@ recall_index_pass_set(struct recall_index_pass *pass, uint32_t seq,
 {
 	struct mail_index_transaction *itrans = pass->trans->itrans;
 
-	if (pass->reset_pending) {
-		recall_index_ext_reset(itrans, pass->ext_id);
-		pass->reset_pending = FALSE;
-	}
+	if (pass->write_failed)
+		return;
 	if (pass->batched++ == 0) {
 		/* the version must be there before records are trusted */
 		recall_index_ext_set_header(itrans, pass->ext_id, 0);
@@ -78,26 +102,21 @@ recall_index_pass_set(struct recall_index_pass *pass, uint32_t seq,
 static void recall_index_pass_mail(struct recall_index_pass *pass, uint32_t seq)
 {
 	uint64_t old = RECALL_INDEX_HASH_UNKNOWN, hash;
-	const char *value;
 	uint32_t uid;
 
 	mail_index_lookup_uid(pass->box->view, seq, &uid);
 	if (!pass->rebuild)
 		old = recall_index_lookup(pass->box->view, seq);
 	hash = old;
-	if (old == RECALL_INDEX_HASH_UNKNOWN || pass->verify ||
-	    pass->callback != NULL) {
+	if (old == RECALL_INDEX_HASH_UNKNOWN || pass->verify) {
 		mail_set_seq(pass->mail, seq);
-		if (mail_get_first_header(pass->mail, "Message-ID",
-					  &value) < 0) {
+		hash = recall_index_hash_mail(pass->mail);
+		if (hash == RECALL_INDEX_HASH_UNKNOWN) {
 			if (mailbox_get_last_mail_error(pass->box) !=
 			    MAIL_ERROR_EXPUNGED)
 				pass->failed = TRUE;
 			return;
 		}
-		hash = recall_index_hash_header(value);
-		if (pass->callback != NULL)
-			pass->callback(uid, old, value, pass->context);
 	}
 	pass->stats.messages++;
 	if (old == RECALL_INDEX_HASH_UNKNOWN)
@@ -122,29 +141,27 @@ static void recall_index_pass_finish(struct recall_index_pass *pass)
 	recall_index_get_info(pass->box, &info);
 	if (!pass->failed && !pass->write_failed && hdr->next_uid > 1 &&
 	    (!info.usable || info.hdr.highest_uid != hdr->next_uid - 1)) {
-		if (pass->reset_pending)
-			recall_index_ext_reset(pass->trans->itrans,
-					       pass->ext_id);
 		recall_index_ext_set_header(pass->trans->itrans, pass->ext_id,
 					    hdr->next_uid - 1);
 	}
 	recall_index_pass_commit(pass);
-	mailbox_header_lookup_unref(&pass->headers);
 }
 
 /* Goes through all messages of box->view. The errors of reads are in the
    storage; that something could not be written was logged. */
 static int recall_index_pass_run(struct recall_index_pass *pass)
 {
-	static const char *const headers[] = { "Message-ID", NULL };
 	struct mailbox *box = pass->box;
 	uint32_t seq, count;
 
 	pass->ext_id = recall_index_ext_register(box->index);
 	pass->rebuild = recall_index_ext_get_state(box->view, pass->ext_id) !=
 		RECALL_INDEX_EXT_USABLE;
-	pass->reset_pending = pass->rebuild;
-	pass->headers = mailbox_header_lookup_init(box, headers);
+	if (pass->rebuild &&
+	    recall_index_ext_reset(box->view, pass->ext_id) < 0) {
+		mailbox_set_index_error(box);
+		recall_index_pass_write_failed(pass);
+	}
 	recall_index_pass_begin(pass);
 	count = mail_index_view_get_messages_count(box->view);
 	for (seq = 1; seq <= count; seq++) T_BEGIN {
@@ -228,19 +245,23 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 	return complete ? 0 : recall_index_pass_run(&pass);
 }
 
+static int recall_index_open(struct mailbox *box)
+{
+	if (mailbox_open(box) < 0)
+		return -1;
+	return mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ);
+}
+
 int recall_index_update(struct mailbox *box, bool verify,
-			recall_index_callback_t *callback, void *context,
 			struct recall_index_stats *stats)
 {
 	struct recall_index_pass pass = {
 		.box = box,
 		.verify = verify,
-		.callback = callback,
-		.context = context,
 	};
 	int ret;
 
-	if (mailbox_open(box) < 0 || mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
+	if (recall_index_open(box) < 0)
 		return -1;
 	ret = recall_index_pass_run(&pass);
 	stats->messages += pass.stats.messages;
@@ -250,26 +271,31 @@ int recall_index_update(struct mailbox *box, bool verify,
 	return pass.write_failed ? -1 : ret;
 }
 
-void recall_index_get_info(struct mailbox *box,
-			   struct recall_index_info *info_r)
+int recall_index_dump(struct mailbox *box, recall_index_callback_t *callback,
+		      void *context)
 {
-	uint32_t ext_id = recall_index_ext_register(box->index);
-	uint16_t record_size, record_align;
-	const void *data;
-	size_t size;
-	uint32_t idx;
+	struct mailbox_transaction_context *trans;
+	struct mail *mail;
+	const char *value;
+	uint32_t seq, count;
+	int ret = 0;
 
-	i_zero(info_r);
-	if (!mail_index_map_get_ext_idx(box->index->map, ext_id, &idx))
-		return;
-	mail_index_ext_get_size(box->index->map, ext_id, NULL, &record_size,
-				&record_align);
-	info_r->record_size = record_size;
-	info_r->record_align = record_align;
-	info_r->usable = recall_index_ext_get_state(box->view, ext_id) ==
-		RECALL_INDEX_EXT_USABLE;
-	mail_index_map_get_header_ext(box->view, box->index->map, ext_id, &data,
-				      &size);
-	if (size >= sizeof(info_r->hdr))
-		memcpy(&info_r->hdr, data, sizeof(info_r->hdr));
+	if (recall_index_open(box) < 0)
+		return -1;
+	trans = mailbox_transaction_begin(box, 0, "recall index dump");
+	mail = mail_alloc(trans, 0, NULL);
+	count = mail_index_view_get_messages_count(box->view);
+	for (seq = 1; seq <= count; seq++) T_BEGIN {
+		mail_set_seq(mail, seq);
+		if (recall_mail_get_header(mail, &value) >= 0) {
+			callback(mail->uid, recall_index_lookup(box->view, seq),
+				 value, context);
+		} else if (mailbox_get_last_mail_error(box) !=
+			   MAIL_ERROR_EXPUNGED) {
+			ret = -1;
+		}
+	} T_END;
+	mail_free(&mail);
+	mailbox_transaction_rollback(&trans);
+	return ret;
 }

@@ -66,6 +66,12 @@ uint64_t recall_index_hash(const struct recall_message_id *id);
    it; NULL if the message has no such header. */
 uint64_t recall_index_hash_header(const char *value);
 
+/* The hash of a mail's Message-ID header. The header does not enter
+   dovecot.index.cache and Dovecot does not take it for one that clients want.
+   Returns RECALL_INDEX_HASH_UNKNOWN if it can't be read; the error is in the
+   mail's storage. */
+uint64_t recall_index_hash_mail(struct mail *mail);
+
 /* Finds the messages that may have the Message-ID, messages that came without
    our mail plugin included: what the index does not know is read from
    dovecot.index.cache or the message, and remembered. Nothing is lost if it
@@ -85,12 +91,14 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 
 /* Opens, syncs and catches up the mailbox: fills in the records of messages
    that have none. Counts are added to stats. With verify all messages' headers
-   are read and wrong records are put right. callback may be NULL; with it all
-   headers are read. Returns 0 or, if something could not be read or written,
-   -1. */
+   are read and wrong records are put right. Returns 0 or, if something could
+   not be read or written, -1; the error is in the mailbox's storage. */
 int recall_index_update(struct mailbox *box, bool verify,
-			recall_index_callback_t *callback, void *context,
 			struct recall_index_stats *stats);
+/* Opens and syncs the mailbox and calls back for each message. Writes
+   nothing. Returns -1 if something could not be read. */
+int recall_index_dump(struct mailbox *box, recall_index_callback_t *callback,
+		      void *context);
 /* The mailbox must be open. */
 void recall_index_get_info(struct mailbox *box,
 			   struct recall_index_info *info_r);

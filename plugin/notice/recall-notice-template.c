@@ -61,7 +61,7 @@ const char *recall_notice_lang_normalize(const char *lang)
 	const char *const *subtags, *p;
 	unsigned int i;
 
-	if (strlen(lang) > LANG_MAX_LEN)
+	if (*lang == '\0' || strlen(lang) > LANG_MAX_LEN)
 		return NULL;
 	subtags = t_strsplit(t_str_replace(lang, '_', '-'), "-");
 	for (i = 0; subtags[i] != NULL; i++) {

@@ -30,7 +30,7 @@ struct recall_notice_template {
 	const char *subject[RECALL_NOTICE_KIND_COUNT];
 	/* Lines end with LF. */
 	const char *body[RECALL_NOTICE_KIND_COUNT];
-	/* What stands for an empty subject, and for a missing sender or date. */
+	/* What stands for an empty subject, for a missing sender or date. */
 	const char *no_subject, *unknown;
 };
 

@@ -1,0 +1,233 @@
+#include "lib.h"
+#include "guid.h"
+#include "str-sanitize.h"
+#include "mail-user.h"
+#include "mail-namespace.h"
+#include "mail-storage-private.h"
+#include "mailbox-list-iter.h"
+#include "doveadm.h"
+#include "doveadm-mail.h"
+#include "doveadm-print.h"
+#include "recall-limits.h"
+#include "recall-params.h"
+#include "recall-index.h"
+#include "recall-users.h"
+#include "doveadm-recall-plugin.h"
+
+struct index_cmd_context {
+	bool verify, dump;
+	/* only this mailbox, or NULL */
+	const char *mailbox;
+	/* some mailbox or user could not be done */
+	bool failed;
+
+	/* of the user and mailbox being dumped */
+	const char *username, *vname;
+};
+
+static void
+index_row_print(const char *username, const char *vname, const char *guid,
+		const struct recall_index_stats *stats, const char *error)
+{
+	doveadm_print(username);
+	doveadm_print(vname);
+	doveadm_print(guid);
+	doveadm_print(dec2str(stats->messages));
+	doveadm_print(dec2str(stats->indexed));
+	doveadm_print(dec2str(stats->added));
+	doveadm_print(dec2str(stats->wrong));
+	doveadm_print(error);
+}
+
+static void index_user_error(struct index_cmd_context *ctx,
+			     const char *username, const char *error)
+{
+	const struct recall_index_stats stats = { .messages = 0 };
+
+	ctx->failed = TRUE;
+	if (ctx->dump)
+		i_error("%s: %s", username, error);
+	else
+		index_row_print(username, "", "", &stats, error);
+}
+
+static const char *index_hash_to_string(uint64_t hash)
+{
+	switch (hash) {
+	case RECALL_INDEX_HASH_UNKNOWN:
+		return "unknown";
+	case RECALL_INDEX_HASH_NONE:
+		return "none";
+	}
+	return t_strdup_printf("%016"PRIx64, hash);
+}
+
+static void
+index_dump_mail(uint32_t uid, uint64_t indexed, const char *value,
+		void *context)
+{
+	struct index_cmd_context *ctx = context;
+	struct recall_message_id id;
+	const char *id_str = "";
+
+	if (value != NULL &&
+	    recall_message_id_from_header(value, strlen(value), &id)) {
+		id_str = str_sanitize(t_strndup(id.data, id.len),
+				      RECALL_MESSAGE_ID_MAX);
+	}
+	doveadm_print(ctx->username);
+	doveadm_print(ctx->vname);
+	doveadm_print(dec2str(uid));
+	doveadm_print(index_hash_to_string(indexed));
+	doveadm_print(indexed == recall_index_hash_header(value) ? "ok" :
+		      indexed == RECALL_INDEX_HASH_UNKNOWN ? "missing" :
+		      "wrong");
+	doveadm_print(id_str);
+}
+
+static const char *index_box_get_guid(struct mailbox *box)
+{
+	struct mailbox_metadata metadata;
+
+	if (mailbox_get_metadata(box, MAILBOX_METADATA_GUID, &metadata) < 0)
+		return "";
+	return guid_128_to_string(metadata.guid);
+}
+
+static void
+index_box_run(struct index_cmd_context *ctx, const char *username,
+	      const struct mailbox_info *info)
+{
+	struct recall_index_stats stats = { .messages = 0 };
+	const char *error = "";
+	struct mailbox *box;
+	int ret;
+
+	ctx->username = username;
+	ctx->vname = info->vname;
+	box = mailbox_alloc(info->ns->list, info->vname,
+			    MAILBOX_FLAG_IGNORE_ACLS);
+	if (box->virtual_vfuncs != NULL) {
+		/* the mails in it are other mailboxes' */
+		mailbox_free(&box);
+		return;
+	}
+	if (ctx->dump)
+		ret = recall_index_dump(box, index_dump_mail, ctx);
+	else
+		ret = recall_index_update(box, ctx->verify, &stats);
+	if (ret < 0) {
+		if (mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND) {
+			/* deleted since it was listed */
+			mailbox_free(&box);
+			return;
+		}
+		error = t_strdup(mailbox_get_last_internal_error(box, NULL));
+		ctx->failed = TRUE;
+	}
+	if (!ctx->dump) {
+		index_row_print(username, info->vname, index_box_get_guid(box),
+				&stats, error);
+	} else if (*error != '\0') {
+		i_error("%s: Mailbox %s: %s", username, info->vname, error);
+	}
+	mailbox_free(&box);
+}
+
+static void
+index_cmd_run(void *context, struct mail_user *user, const char *username)
+{
+	static const char *const patterns[] = { "*", NULL };
+	struct index_cmd_context *ctx = context;
+	enum mailbox_list_iter_flags flags =
+		MAILBOX_LIST_ITER_NO_AUTO_BOXES |
+		MAILBOX_LIST_ITER_SKIP_ALIASES |
+		MAILBOX_LIST_ITER_RETURN_NO_FLAGS;
+	struct mailbox_list_iterate_context *iter;
+	const struct mailbox_info *info;
+
+	/* the same mailboxes as a recall looks through */
+	if (mail_user_plugin_getenv(user, "acl") != NULL)
+		flags |= MAILBOX_LIST_ITER_RAW_LIST;
+	iter = mailbox_list_iter_init_namespaces(user->namespaces, patterns,
+		MAIL_NAMESPACE_TYPE_PRIVATE, flags);
+	while ((info = mailbox_list_iter_next(iter)) != NULL) {
+		if ((info->flags & (MAILBOX_NOSELECT |
+				    MAILBOX_NONEXISTENT)) != 0)
+			continue;
+		if (ctx->mailbox != NULL &&
+		    strcmp(ctx->mailbox, info->vname) != 0)
+			continue;
+		T_BEGIN {
+			index_box_run(ctx, username, info);
+		} T_END;
+	}
+	if (mailbox_list_iter_deinit(&iter) < 0) {
+		index_user_error(ctx, username, t_strdup_printf(
+			"Listing mailboxes failed: %s",
+			mailbox_list_get_last_internal_error(
+				user->namespaces->list, NULL)));
+	}
+}
+
+static void
+index_cmd_failed(void *context, const char *username, const char *error)
+{
+	index_user_error(context, username, error);
+}
+
+static const struct recall_users_callbacks index_callbacks = {
+	.run = index_cmd_run,
+	.no_user = index_cmd_failed,
+	.failed = index_cmd_failed,
+};
+
+static void index_print_headers(bool dump)
+{
+	static const char *const row[] = {
+		RECALL_COLUMN_USERNAME, "mailbox", "mailbox-guid", "messages",
+		"indexed", "added", "wrong", RECALL_COLUMN_ERROR, NULL
+	};
+	static const char *const dump_row[] = {
+		RECALL_COLUMN_USERNAME, "mailbox", "uid", "hash", "state",
+		"message-id", NULL
+	};
+	const char *const *name = dump ? dump_row : row;
+
+	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
+	for (; *name != NULL; name++)
+		doveadm_print_header_simple(*name);
+}
+
+static void cmd_recall_index(struct doveadm_cmd_context *cctx)
+{
+	struct index_cmd_context ctx;
+
+	i_zero(&ctx);
+	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_VERIFY, &ctx.verify);
+	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_DUMP, &ctx.dump);
+	(void)doveadm_cmd_param_str(cctx, RECALL_PARAM_MAILBOX, &ctx.mailbox);
+	if (ctx.verify && ctx.dump) {
+		i_error("%s: --verify and --dump exclude each other",
+			cctx->cmd->name);
+		doveadm_exit_code = EX_USAGE;
+		return;
+	}
+	index_print_headers(ctx.dump);
+	if (recall_users_run(cctx, &index_callbacks, &ctx) == 0 &&
+	    ctx.failed && cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP)
+		doveadm_exit_code = EX_TEMPFAIL;
+}
+
+struct doveadm_cmd_ver2 doveadm_cmd_recall_index = {
+	.name = RECALL_CMD_INDEX,
+	.cmd = cmd_recall_index,
+	.usage = RECALL_CMD_USERS_USAGE" [--verify|--dump] "
+		"[--mailbox <mailbox>]",
+DOVEADM_CMD_PARAMS_START
+RECALL_CMD_USERS_PARAMS
+DOVEADM_CMD_PARAM('V', RECALL_PARAM_VERIFY, CMD_PARAM_BOOL, 0)
+DOVEADM_CMD_PARAM('d', RECALL_PARAM_DUMP, CMD_PARAM_BOOL, 0)
+DOVEADM_CMD_PARAM('m', RECALL_PARAM_MAILBOX, CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAMS_END
+};

@@ -1,0 +1,500 @@
+"""The Message-ID index: dovecot.index's extension recall-msgid."""
+
+import hashlib
+import imaplib
+import os
+import re
+import resource
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+
+from mailnode import MailNode, build_message
+
+DRIVERS = os.environ.get("RECALL_DRIVERS", "maildir,sdbox,mdbox").split(",")
+# the same Dovecot and mail without the mail plugin
+WITHOUT_PLUGIN = ("-o", "mail_plugins=")
+
+
+def index_hash(message_id):
+    """The record of a Message-ID, as recall-index.h says."""
+    if message_id is None:
+        return "none"
+    octets = message_id.strip().strip("<>").encode()
+    value = int.from_bytes(hashlib.sha1(octets).digest()[:8], "big")
+    return "%016x" % (value if value >= 2 else value + 2)
+
+
+EXTRA = "protocol doveadm {\n  mail_plugins = $mail_plugins doveadm_recall\n}\n"
+
+
+class Node(MailNode):
+    def _install_modules(self):
+        super()._install_modules()
+        for module in (self.dir / "modules/doveadm").glob("*recall*"):
+            shutil.move(module, self.dir / "modules")
+
+
+class Box:
+    """A user of a node."""
+
+    def __init__(self, node, user):
+        self.node = node
+        self.user = user
+        self.number = 0
+
+    def new_id(self):
+        self.number += 1
+        return "<%d.%s>" % (self.number, self.user)
+
+    def doveadm(self, command, *args, **kwargs):
+        """command: a command's words"""
+        return self.node.doveadm(*command.split(), "-u", self.user, *args,
+                                 **kwargs)
+
+    def table(self, command, *args, check=True):
+        done = self.node.doveadm("-f", "tab", *command.split(), "-u",
+                                 self.user, *args, check=check)
+        lines = [line.split("\t") for line in done.stdout.splitlines()]
+        return [dict(zip(lines[0], line)) for line in lines[1:]]
+
+    def dump(self, mailbox="INBOX"):
+        """What is known, without the message being looked at for it."""
+        return {row["message-id"] and "<%s>" % row["message-id"]:
+                (row["hash"], row["state"])
+                for row in self.table("recall index", "--dump",
+                                      "--mailbox", mailbox)}
+
+    def assert_indexed(self, message_ids, mailbox="INBOX"):
+        assert self.dump(mailbox) == {
+            message_id or "": (index_hash(message_id), "ok")
+            for message_id in message_ids}
+
+    def assert_unknown(self, message_ids, mailbox="INBOX"):
+        assert self.dump(mailbox) == {
+            message_id: ("unknown", "missing") for message_id in message_ids}
+
+    def verify(self):
+        return self.table("recall index", "--verify")
+
+    def dry_run(self, message_id):
+        """Number of copies that a recall would delete."""
+        row, = self.table("recall expunge", "--dry-run", message_id)
+        assert row["status"] in ("would_expunge", "not_found"), row
+        assert row["error"] == ""
+        return int(row["copies"])
+
+    def expunge(self, message_id):
+        row, = self.table("recall expunge", "--no-notify", message_id)
+        return row["status"], int(row["copies"])
+
+    def save(self, message_id, mailbox="INBOX", plugin=True, **kwargs):
+        """doveadm save, which may leave the plugin out."""
+        options = () if plugin else WITHOUT_PLUGIN
+        self.node.doveadm(
+            *options, "save", "-u", self.user, "-m", mailbox,
+            input=build_message(message_id, **kwargs).decode())
+
+    def path(self, mailbox="INBOX"):
+        return self.doveadm("mailbox path", mailbox).stdout.strip()
+
+    def index_dir(self, mailbox="INBOX"):
+        return self.doveadm("mailbox path", "-t", "index",
+                            mailbox).stdout.strip()
+
+    def patch_index(self, old, new, mailbox="INBOX"):
+        """Replaces octets in the index and its log."""
+        count = 0
+        for name in ("dovecot.index", "dovecot.index.log"):
+            path = os.path.join(self.index_dir(mailbox), name)
+            if not os.path.exists(path):
+                continue
+            with open(path, "r+b") as stream:
+                octets = stream.read()
+                count += octets.count(old)
+                stream.seek(0)
+                stream.write(octets.replace(old, new))
+        return count
+
+
+@pytest.fixture(scope="module", params=DRIVERS)
+def index_node(request):
+    users = ["index%d@example.com" % i for i in range(60)]
+    with Node(driver=request.param, users=users, extra=EXTRA,
+              mail_plugins=["notify", "recall"]) as node:
+        node.unused = users
+        yield node
+
+
+@pytest.fixture
+def box(index_node):
+    start = index_node.log_size()
+    yield Box(index_node, index_node.unused.pop(0))
+    # the tests themselves kill with signal 9
+    assert [line for line in index_node.panics(start)
+            if "killed with signal 9" not in line] == []
+
+
+# saves and copies write records
+
+def test_lmtp(box):
+    other = Box(box.node, box.node.unused.pop(0))
+    ids = [box.new_id(), None]
+    for message_id in ids:
+        box.node.lmtp_deliver([box.user, other.user],
+                              build_message(message_id))
+    box.assert_indexed(ids)
+    other.assert_indexed(ids)
+
+
+def test_folded_header_and_missing_brackets(box):
+    box.node.lmtp_deliver(box.user, build_message("\n <folded@example.com>"))
+    box.node.lmtp_deliver(box.user, build_message("bare@example.com"))
+    hashes = [value for value in box.dump().values()]
+    assert hashes == [(index_hash("folded@example.com"), "ok"),
+                      (index_hash("bare@example.com"), "ok")]
+    assert box.dry_run("<folded@example.com>") == 1
+    assert box.dry_run("<bare@example.com>") == 1
+
+
+def test_append_copy_move(box):
+    ids = [box.new_id() for _ in range(3)]
+    for message_id in ids:
+        box.node.append(box.user, "INBOX", build_message(message_id))
+    box.assert_indexed(ids)
+    connection = box.node.imap(box.user)
+    connection.create("Copies")
+    connection.create("Moved")
+    connection.select("INBOX")
+    assert connection.copy("1:2", "Copies")[0] == "OK"
+    assert connection._simple_command("MOVE", "2:3", "Moved")[0] == "OK"
+    connection.logout()
+    box.assert_indexed(ids[:1])
+    box.assert_indexed(ids[:2], "Copies")
+    box.assert_indexed(ids[1:], "Moved")
+    assert [box.dry_run(message_id) for message_id in ids] == [2, 2, 1]
+
+
+def test_copy_of_a_message_without_record(box):
+    message_id = box.new_id()
+    box.save(message_id, plugin=False)
+    box.assert_unknown([message_id])
+    box.doveadm("mailbox create", "Copies")
+    box.doveadm("copy", "Copies", "mailbox", "INBOX", "all")
+    box.assert_unknown([message_id])
+    box.assert_indexed([message_id], "Copies")
+
+
+def test_doveadm_save_import_sync(box):
+    target = Box(box.node, box.node.unused.pop(0))
+    ids = [box.new_id(), box.new_id(), None]
+    for message_id in ids:
+        box.save(message_id)
+    box.assert_indexed(ids)
+    location = "%s:%s/%s" % (
+        box.node.driver, box.node.home(box.user),
+        {"maildir": "Maildir"}.get(box.node.driver, box.node.driver))
+    target.doveadm("import", location, "Imported", "all")
+    target.assert_indexed(ids, "Imported/INBOX" if any(
+        row["mailbox"] == "Imported/INBOX" for row in
+        target.table("recall index")) else "Imported")
+    mirror = Box(box.node, box.node.unused.pop(0))
+    mirror.doveadm("backup", "-R", location)
+    mirror.assert_indexed(ids)
+
+
+def test_deliver_into_a_mailbox_that_is_open(box):
+    """doveadm-server and IMAP hold on to an index; deliveries are seen."""
+    ids = [box.new_id() for _ in range(4)]
+    connection = box.node.imap(box.user)
+    connection.select("INBOX")
+    for message_id in ids:
+        box.node.lmtp_deliver(box.user, build_message(message_id))
+        answer = box.node.doveadm_http([["recallExpunge", {
+            "user": box.user, "messageId": message_id, "dryRun": True}, "t"]])
+        assert answer[0][1][0]["copies"] == "1"
+    connection.logout()
+    box.assert_indexed(ids)
+
+
+def test_rolled_back_save_leaves_nothing(box):
+    """APPENDs that are cut off: no record without a message."""
+    box.save(box.new_id())
+    connection = box.node.imap(box.user)
+    connection.send(b'x APPEND INBOX {100000}\r\n')
+    assert connection.readline().startswith(b"+")
+    connection.send(build_message("<cut@example.com>"))
+    connection.sock.close()
+    box.save(box.new_id())
+    box.assert_indexed(["<1.%s>" % box.user, "<2.%s>" % box.user])
+    assert box.dry_run("<cut@example.com>") == 0
+
+
+# mail that came without the plugin
+
+def test_catch_up(box):
+    ids = [box.new_id() for _ in range(5)]
+    for message_id in ids[:4]:
+        box.save(message_id, plugin=False)
+    box.save(None, plugin=False)
+    assert all(value == ("unknown", "missing")
+               for value in box.dump().values())
+    assert box.dry_run(ids[2]) == 1
+    box.assert_indexed(ids[:4] + [None])
+    # more of it, on top of records
+    box.save(ids[4], plugin=False)
+    assert box.dry_run(ids[0]) == 1
+    assert box.dry_run(ids[4]) == 1
+    box.assert_indexed(ids + [None])
+
+
+def test_catch_up_by_command(box):
+    ids = [box.new_id() for _ in range(3)]
+    box.save(ids[0])
+    for message_id in ids[1:]:
+        box.save(message_id, plugin=False)
+    row, = box.table("recall index")
+    assert (row["username"], row["mailbox"], row["messages"], row["indexed"],
+            row["added"], row["wrong"], row["error"]) == (
+        box.user, "INBOX", "3", "1", "2", "0", "")
+    assert re.fullmatch("[0-9a-f]{32}", row["mailbox-guid"])
+    row, = box.table("recall index")
+    assert (row["indexed"], row["added"]) == ("3", "0")
+    box.assert_indexed(ids)
+
+
+def test_foreign_maildir_delivery(box):
+    if box.node.driver != "maildir":
+        pytest.skip("nobody but Dovecot writes into dbox")
+    box.save(box.new_id())
+    assert box.dry_run("<foreign@example.com>") == 0
+    new = os.path.join(box.path(), "new", "%d.M1P1.elsewhere" % time.time())
+    with open(new, "wb") as stream:
+        stream.write(build_message("<foreign@example.com>"))
+    if box.node.root:
+        shutil.chown(new, box.node.mail_user, box.node.mail_group)
+    assert box.expunge("<foreign@example.com>") == ("expunged", 1)
+    assert not os.path.exists(new)
+
+
+def test_unwritable_index_is_answered_nevertheless(box):
+    """The answer is right even if nothing can be remembered: the command may
+    not make any file longer, as on a full disk."""
+    ids = [box.new_id(), box.new_id()]
+    for message_id in ids:
+        box.save(message_id, plugin=False)
+    done = subprocess.run(
+        box.node.doveadm_command("-f", "tab", "recall", "expunge",
+                                 "--dry-run", "-u", box.user, ids[1]),
+        capture_output=True, text=True, timeout=60,
+        # Python ignores SIGXFSZ, and so shall doveadm
+        restore_signals=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)))
+    names, values = [line.split("\t") for line in done.stdout.splitlines()]
+    row = dict(zip(names, values))
+    if box.node.driver == "maildir" and row["status"] == "error":
+        # Dovecot may fail to sync a Maildir that has changed: no answer then
+        assert row["error"] != "" and done.returncode == 75, done
+    else:
+        assert (row["status"], row["copies"]) == ("would_expunge", "1"), done
+    if box.node.driver != "maildir":
+        assert "Can't write Message-ID index" in done.stderr
+        box.assert_unknown(ids)
+    assert box.dry_run(ids[1]) == 1
+    box.assert_indexed(ids)
+
+
+# what happens to mailboxes
+
+def test_force_resync(box):
+    ids = [box.new_id(), box.new_id()]
+    for message_id in ids:
+        box.save(message_id)
+    box.doveadm("force-resync", "INBOX")
+    assert box.dry_run(ids[0]) == 1
+    box.assert_indexed(ids)
+    box.save(box.new_id())
+    box.assert_indexed(ids + ["<3.%s>" % box.user])
+
+
+def test_index_deletion(box):
+    ids = [box.new_id(), box.new_id()]
+    for message_id in ids:
+        box.save(message_id)
+    index = box.index_dir()
+    for name in os.listdir(index):
+        if name.startswith("dovecot.index"):
+            os.unlink(os.path.join(index, name))
+    if box.node.driver != "maildir":
+        # Dovecot takes a dbox without index for a new mailbox until then
+        box.doveadm("force-resync", "*")
+    assert box.dry_run(ids[1]) == 1
+    box.assert_indexed(ids)
+
+
+def test_rename(box):
+    message_id = box.new_id()
+    box.doveadm("mailbox create", "Before")
+    box.save(message_id, "Before")
+    box.doveadm("mailbox rename", "Before", "After")
+    box.assert_indexed([message_id], "After")
+    assert box.expunge(message_id) == ("expunged", 1)
+
+
+def test_delete_and_recreate(box):
+    """The new mailbox's UIDs say nothing of the old one's."""
+    old, new = box.new_id(), box.new_id()
+    box.doveadm("mailbox create", "Again")
+    box.save(old, "Again")
+    assert box.dry_run(old) == 1
+    connection = box.node.imap(box.user)
+    connection.select("Again")
+    box.doveadm("mailbox delete", "Again")
+    box.doveadm("mailbox create", "Again")
+    box.save(new, "Again", plugin=False)
+    assert box.dry_run(old) == 0
+    assert box.dry_run(new) == 1
+    box.assert_indexed([new], "Again")
+    try:
+        connection.logout()
+    except imaplib.IMAP4.abort:
+        pass
+
+
+def test_new_uidvalidity(box):
+    ids = [box.new_id(), box.new_id()]
+    for message_id in ids:
+        box.save(message_id)
+    box.doveadm("mailbox update", "--uid-validity", "77", "INBOX")
+    assert box.dry_run(ids[0]) == 1
+    box.assert_indexed(ids)
+
+
+def test_expunge_and_purge(box):
+    ids = [box.new_id() for _ in range(3)]
+    for message_id in ids:
+        box.save(message_id)
+    box.doveadm("expunge", "mailbox", "INBOX", "1")
+    box.doveadm("purge")
+    box.assert_indexed(ids[1:])
+    assert [box.dry_run(message_id) for message_id in ids] == [0, 1, 1]
+
+
+# what is wrong is put right
+
+def test_verify_repairs(box):
+    """The record of one message is another's: bit rot, or a restored file."""
+    ids = [box.new_id(), box.new_id()]
+    for message_id in ids:
+        box.save(message_id)
+    octets = [struct.pack("=Q", int(index_hash(message_id), 16))
+              for message_id in ids]
+    assert box.patch_index(octets[0], octets[1]) > 0
+    assert box.dump()[ids[0]] == (index_hash(ids[1]), "wrong")
+    # the header decides, not the hash
+    assert box.dry_run(ids[1]) == 1
+    row, = box.verify()
+    assert (row["indexed"], row["wrong"], row["error"]) == ("2", "1", "")
+    row, = box.verify()
+    assert row["wrong"] == "0"
+    box.assert_indexed(ids)
+
+
+def test_index_of_another_version(box):
+    ids = [box.new_id() for _ in range(3)]
+    for message_id in ids[:2]:
+        box.save(message_id)
+    box.table("recall index")
+    header = struct.pack("=HHI", 1, 0, 2)
+    assert box.patch_index(header, struct.pack("=HHI", 9, 0, 2)) > 0
+    # dropped in the first place, as nothing is known of that version
+    box.assert_unknown(ids[:2])
+    box.save(ids[2])
+    box.assert_unknown(ids)
+    assert box.dry_run(ids[1]) == 1
+    box.assert_indexed(ids)
+    row, = box.verify()
+    assert row["wrong"] == "0"
+
+
+def test_collision_does_not_delete_the_wrong_mail(box):
+    """Two messages whose records are equal."""
+    ids = [box.new_id() for _ in range(3)]
+    for message_id in ids:
+        box.save(message_id)
+    octets = [struct.pack("=Q", int(index_hash(message_id), 16))
+              for message_id in ids]
+    for other in octets[1:]:
+        assert box.patch_index(other, octets[0]) > 0
+    assert [hash for hash, _ in box.dump().values()] == \
+        [index_hash(ids[0])] * 3
+    assert box.expunge(ids[0]) == ("expunged", 1)
+    assert sorted(box.dump()) == sorted(ids[1:])
+
+
+# crashes
+
+def test_killed_while_saving(box):
+    """The server is killed again and again in the midst of deliveries: what
+    is there afterwards is indexed or unknown, never wrong."""
+    pids = re.compile(r"lmtp\(%s\)<(\d+)>" % re.escape(box.user))
+    delivered = []
+    for attempt in range(8):
+        message_id = box.new_id()
+        with socket.create_connection(
+                ("127.0.0.1", box.node.lmtp_port), 60) as sock:
+            stream = sock.makefile("rwb")
+
+            def command(line):
+                stream.write(line)
+                stream.flush()
+                answer = stream.readline()
+                while answer[3:4] == b"-":
+                    answer = stream.readline()
+                return answer
+            assert stream.readline().startswith(b"220")
+            command(b"LHLO test\r\n")
+            assert command(b"MAIL FROM:<>\r\n").startswith(b"250")
+            assert command(b"RCPT TO:<%s>\r\n" %
+                           box.user.encode()).startswith(b"250")
+            assert command(b"DATA\r\n").startswith(b"354")
+            stream.write(build_message(message_id) + b".\r\n")
+            stream.flush()
+            pid = lmtp_pid(box.node)
+            # each time a little later in its work
+            deadline = time.monotonic() + attempt * 0.001
+            while time.monotonic() < deadline:
+                pass
+            os.kill(pid, signal.SIGKILL)
+            try:
+                if stream.readline().startswith(b"250"):
+                    delivered.append(message_id)
+            except ConnectionError:
+                pass
+    box.node.lmtp_deliver(box.user, build_message(box.new_id()))
+    for message_id, (value, state) in box.dump().items():
+        assert state in ("ok", "missing")
+    for message_id in delivered:
+        assert box.dry_run(message_id) == 1
+    for row in box.verify():
+        assert (row["wrong"], row["error"]) == ("0", "")
+    for number in range(1, box.number + 1):
+        present = any(message_id == "<%d.%s>" % (number, box.user)
+                      for message_id in box.dump())
+        assert box.dry_run("<%d.%s>" % (number, box.user)) == present
+
+
+def lmtp_pid(node):
+    """The process that serves the connection: the master's children of that
+    name, which the tests use one at a time."""
+    done = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(node.pid)],
+                          capture_output=True, text=True, check=True)
+    pids = [int(line.split()[0]) for line in done.stdout.splitlines()
+            if line.split()[1] == "lmtp"]
+    assert pids
+    return pids[-1]

@@ -11,9 +11,15 @@
 
 uint32_t recall_index_ext_register(struct mail_index *index)
 {
-	return mail_index_ext_register(index, RECALL_INDEX_EXT_NAME,
-				       sizeof(struct recall_index_header),
-				       RECORD_SIZE, RECORD_ALIGN);
+	uint32_t ext_id;
+
+	ext_id = mail_index_ext_register(index, RECALL_INDEX_EXT_NAME,
+					 sizeof(struct recall_index_header),
+					 RECORD_SIZE, RECORD_ALIGN);
+	/* opening an index registers what it has, in the sizes found there */
+	mail_index_ext_register_resize_defaults(index, ext_id,
+		sizeof(struct recall_index_header), RECORD_SIZE, RECORD_ALIGN);
+	return ext_id;
 }
 
 static const struct mail_index_ext *

@@ -1,0 +1,91 @@
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "recall-params.h"
+#include "actions.h"
+#include "doveadm-client.h"
+#include "http-reply.h"
+#include "http-server.h"
+#include "jobs.h"
+#include "journal.h"
+#include "metrics.h"
+
+/* A probe does not ask doveadm more often than this. */
+#define CACHE_MS 2000
+
+static const char openapi[] = {
+#include "openapi-json.inc"
+	, 0
+};
+
+void action_openapi(struct http_request *request)
+{
+	http_reply_text(request, "application/json", x_strdup(openapi));
+}
+
+void action_metrics(struct http_request *request)
+{
+	http_reply_text(request, "text/plain; version=0.0.4; charset=utf-8",
+			metrics_print(http_server_connections(),
+				      http_server_queued(), jobs_busy()));
+}
+
+void action_live(struct http_request *request)
+{
+	http_reply_json(request, 200, json_pack("{s:b}", "live", 1));
+}
+
+static bool has_command(const json_t *list, const char *name)
+{
+	char *camel = doveadm_camel_case(name);
+	const char *command;
+	const json_t *item;
+	bool found = false;
+	size_t i;
+
+	json_array_foreach(list, i, item) {
+		command = json_string_value(json_object_get(item, "command"));
+		if (command != NULL && strcmp(command, camel) == 0)
+			found = true;
+	}
+	free(camel);
+	return found;
+}
+
+/* Whether doveadm answers and has what recalls need. */
+static bool doveadm_ready(struct config *config)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static int64_t asked;
+	static bool answer;
+	bool ret;
+
+	pthread_mutex_lock(&lock);
+	if (asked == 0 || now_ms() - asked > CACHE_MS) {
+		struct doveadm_call call = {
+			.config = config,
+			.urls = config->doveadm_url,
+		};
+
+		doveadm_call_wait(&call);
+		answer = call.result == DOVEADM_OK &&
+			 has_command(call.answer, RECALL_CMD_EXPUNGE);
+		asked = now_ms();
+		json_decref(call.answer);
+		free(call.error);
+	}
+	ret = answer;
+	pthread_mutex_unlock(&lock);
+	return ret;
+}
+
+void action_ready(struct http_request *request)
+{
+	bool journal = journal_ready();
+	bool doveadm = doveadm_ready(request->config);
+
+	http_reply_json(request, journal && doveadm ? 200 : 503, json_pack(
+		"{s:b, s:b, s:b, s:b}", "live", 1, "ready",
+		journal && doveadm, "journal", journal, "doveadm", doveadm));
+}

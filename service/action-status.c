@@ -1,0 +1,75 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "actions.h"
+#include "http-reply.h"
+#include "journal.h"
+
+#define LIST_DEFAULT 50
+#define LIST_MAX 1000
+
+void action_status(struct http_request *request)
+{
+	const char *id;
+	struct recall *recall = NULL;
+	json_t *json;
+	size_t open;
+
+	if (!action_authenticate(request, false))
+		return;
+	id = http_request_path_id(request);
+	if (strlen(id) == RECALL_ID_LEN)
+		recall = journal_load(id);
+	/* what one may not see does not exist */
+	if (recall == NULL || !journal_visible(&request->identity, recall)) {
+		http_reply_message(request, 404, "There is no such recall");
+		recall_free(recall);
+		return;
+	}
+	open = recall_count(recall, -1);
+	json = recall_to_json(recall);
+	json_object_set_new(json, "state", json_string(
+		recall->finished != 0 ? "finished" : "running"));
+	json_object_set_new(json, "actor", json_string(recall->actor.login));
+	json_object_set_new(json, "created", json_integer(recall->created));
+	json_object_set_new(json, "finished", recall->finished == 0 ?
+			    json_null() : json_integer(recall->finished));
+	json_object_set_new(json, "progress", json_pack("{s:I, s:I}",
+		"done", (json_int_t)(recall->count - open),
+		"total", (json_int_t)recall->count));
+	http_reply_json(request, 200, json);
+	recall_free(recall);
+}
+
+/* A number of the query string; out of range is an error. */
+static bool get_number(struct http_request *request, const char *name,
+		       int64_t def, int64_t max, int64_t *value_r)
+{
+	const char *value;
+	char *end;
+
+	*value_r = def;
+	value = MHD_lookup_connection_value(request->connection,
+					    MHD_GET_ARGUMENT_KIND, name);
+	if (value == NULL)
+		return true;
+	*value_r = strtoll(value, &end, 10);
+	if (*value >= '0' && *value <= '9' && *end == '\0' &&
+	    *value_r <= max && *value_r > 0)
+		return true;
+	http_reply_param(request, name, "is not a number in range");
+	return false;
+}
+
+void action_list(struct http_request *request)
+{
+	int64_t before, limit;
+
+	if (!action_authenticate(request, false) ||
+	    !get_number(request, "before", 0, INT64_MAX - 1, &before) ||
+	    !get_number(request, "limit", LIST_DEFAULT, LIST_MAX, &limit))
+		return;
+	http_reply_json(request, 200, json_pack("{s:b, s:o}", "success", 1,
+		"actions", journal_list(&request->identity, before,
+					(int)limit)));
+}

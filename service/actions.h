@@ -1,0 +1,31 @@
+#ifndef ACTIONS_H
+#define ACTIONS_H
+
+#include "http-request.h"
+
+/* What the routes do; each answers the request. */
+
+/* POST /v2/actions/expunge */
+void action_expunge(struct http_request *request);
+/* GET /v2/actions/<id> */
+void action_status(struct http_request *request);
+/* GET /v2/actions */
+void action_list(struct http_request *request);
+/* POST /v2/auth: with a password or a refresh token */
+void action_login(struct http_request *request);
+/* DELETE /v2/auth: the refresh token and all that came of it end */
+void action_logout(struct http_request *request);
+/* GET /v2/openapi.json, /metrics, /health/live, /health/ready */
+void action_openapi(struct http_request *request);
+void action_metrics(struct http_request *request);
+void action_live(struct http_request *request);
+void action_ready(struct http_request *request);
+
+/* Finds out by the Bearer token who asks. Answers 401 and returns false if
+   nobody does, or, unless it is allowed, if the token is expired. */
+bool action_authenticate(struct http_request *request, bool allow_expired);
+
+/* Checks an address of a mailbox. Returns why it is none, or NULL. */
+const char *address_check(const char *address);
+
+#endif

@@ -1,0 +1,23 @@
+#include <string.h>
+
+#include "recall-limits.h"
+#include "actions.h"
+
+const char *address_check(const char *address)
+{
+	const char *p;
+
+	if (*address == '\0')
+		return "has an empty address";
+	if (strlen(address) > RECALL_ADDRESS_MAX)
+		return "has an address that is too long";
+	for (p = address; *p != '\0'; p++) {
+		/* to doveadm these are masks, for many users or all */
+		if (*p == '*' || *p == '?')
+			return "has an address with a wildcard";
+		if ((unsigned char)*p <= 0x20 || *p == 0x7f)
+			return "has an address with white space or a control "
+			       "character";
+	}
+	return NULL;
+}

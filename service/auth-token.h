@@ -1,0 +1,50 @@
+#ifndef AUTH_TOKEN_H
+#define AUTH_TOKEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+
+enum role {
+	ROLE_NONE = 0,
+	/* of a tenant */
+	ROLE_ADMIN = 1,
+	ROLE_USER = 2,
+	/* of all tenants */
+	ROLE_SUPER = 3
+};
+
+/* Who asks. */
+struct identity {
+	char *login;
+	char *tenant;
+	enum role role;
+	int64_t expires;
+};
+
+void identity_clear(struct identity *identity);
+
+enum token_result {
+	TOKEN_OK = 0,
+	/* valid once, but not any more; identity_r is set */
+	TOKEN_EXPIRED,
+	TOKEN_INVALID
+};
+
+/* No token is longer. */
+#define TOKEN_MAX 8192
+
+/* Verifies a JSON Web Token (RFC 7519) with the algorithm and key of the
+   settings, whatever algorithm the token names. why_r is for the log. The
+   caller clears identity_r. */
+enum token_result
+token_verify(const struct config *config, const char *token, int64_t now,
+	     struct identity *identity_r, const char **why_r);
+
+/* An access token for the identity, good for auth.access_token_exp_time
+   seconds from now on. NULL if the settings have no key to sign with. */
+char *token_issue(const struct config *config, const struct identity *identity,
+		  int64_t now);
+
+#endif

@@ -1,0 +1,15 @@
+#ifndef BRUTEFORCE_H
+#define BRUTEFORCE_H
+
+#include "config.h"
+
+/* Counts a login attempt from the address before its outcome is known, so that
+   many at once do not get past the limit. Returns 0 if it may go on, or for
+   how many seconds the address is blocked. */
+int64_t bruteforce_attempt(const struct config *config, const char *address);
+/* The attempt was right: the address starts anew. */
+void bruteforce_success(const char *address);
+/* The attempt was neither right nor wrong: it does not count. */
+void bruteforce_undo(const char *address);
+
+#endif

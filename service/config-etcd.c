@@ -1,0 +1,164 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <curl/curl.h>
+#include <jansson.h>
+
+#include "config-etcd.h"
+
+/* Settings are short. */
+#define ANSWER_MAX (1024 * 1024)
+
+struct overlay {
+	struct config *config;
+	CURL *curl;
+	struct curl_slist *headers;
+	const char *endpoint;
+	char *error;
+};
+
+static size_t add_answer(char *data, size_t size, size_t nmemb, void *context)
+{
+	struct strbuf *answer = context;
+
+	if (answer->len + size * nmemb > ANSWER_MAX)
+		return 0;
+	strbuf_add(answer, data, size * nmemb);
+	return size * nmemb;
+}
+
+/* Asks etcd's JSON gateway. */
+static json_t *ask(struct overlay *o, const char *path, json_t *question)
+{
+	struct strbuf answer = { NULL, 0, 0 };
+	char *url = x_asprintf("%s%s", o->endpoint, path);
+	char *body = json_dumps(question, JSON_COMPACT);
+	json_t *json = NULL;
+	long status = 0;
+	CURLcode ret;
+
+	curl_easy_setopt(o->curl, CURLOPT_URL, url);
+	curl_easy_setopt(o->curl, CURLOPT_POSTFIELDS, body);
+	curl_easy_setopt(o->curl, CURLOPT_HTTPHEADER, o->headers);
+	curl_easy_setopt(o->curl, CURLOPT_WRITEDATA, &answer);
+	ret = curl_easy_perform(o->curl);
+	curl_easy_getinfo(o->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (ret != CURLE_OK)
+		o->error = x_asprintf("etcd: %s: %s", url,
+				      curl_easy_strerror(ret));
+	else if (status != 200)
+		o->error = x_asprintf("etcd: %s: answered status %ld", url,
+				      status);
+	else if ((json = json_loadb(answer.data != NULL ? answer.data : "",
+				    answer.len, 0, NULL)) == NULL)
+		o->error = x_asprintf("etcd: %s: answered no JSON", url);
+	free_secret(answer.data);
+	free_secret(body);
+	free(url);
+	json_decref(question);
+	return json;
+}
+
+static void overlay_key(const char *etcd_key, const char *key, void *context)
+{
+	struct overlay *o = context;
+	char *name, *encoded;
+	const char *value;
+	unsigned char *decoded;
+	json_t *answer, *kv;
+	size_t len;
+
+	if (o->error != NULL)
+		return;
+	name = x_asprintf("%s%s", o->config->etcd_prefix, etcd_key);
+	encoded = base64_encode(name, strlen(name));
+	answer = ask(o, "/v3/kv/range", json_pack("{s:s}", "key", encoded));
+	free(encoded);
+	kv = json_array_get(json_object_get(answer, "kvs"), 0);
+	if (kv != NULL) {
+		/* proto3 leaves an empty value out */
+		value = json_string_value(json_object_get(kv, "value"));
+		if (value == NULL)
+			value = "";
+		decoded = base64_decode(value, strlen(value), &len);
+		if (decoded == NULL || !utf8_valid((char *)decoded, len))
+			o->error = x_asprintf("etcd: %s: is not text", name);
+		else
+			(void)config_set(o->config, key, (char *)decoded,
+					 &o->error);
+		free_secret((char *)decoded);
+	}
+	json_decref(answer);
+	free(name);
+}
+
+static void authenticate(struct overlay *o)
+{
+	char *password, *header;
+	const char *token;
+	json_t *answer;
+
+	password = read_secret_file(o->config->etcd_password_file, &o->error);
+	if (password == NULL)
+		return;
+	answer = ask(o, "/v3/auth/authenticate",
+		     json_pack("{s:s, s:s}", "name", o->config->etcd_user,
+			       "password", password));
+	free_secret(password);
+	token = json_string_value(json_object_get(answer, "token"));
+	if (token != NULL) {
+		header = x_asprintf("Authorization: %s", token);
+		o->headers = curl_slist_append(o->headers, header);
+		free_secret(header);
+	} else if (o->error == NULL) {
+		o->error = x_asprintf("etcd: %s: gave no token", o->endpoint);
+	}
+	json_decref(answer);
+}
+
+static bool overlay_from(struct overlay *o)
+{
+	struct config *config = o->config;
+
+	o->curl = curl_easy_init();
+	o->headers = curl_slist_append(NULL, "Content-Type: application/json");
+	curl_easy_setopt(o->curl, CURLOPT_WRITEFUNCTION, add_answer);
+	curl_easy_setopt(o->curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(o->curl, CURLOPT_PROXY, "");
+	curl_easy_setopt(o->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(o->curl, CURLOPT_TIMEOUT, (long)config->etcd_timeout);
+	if (*config->etcd_ca_file != '\0')
+		curl_easy_setopt(o->curl, CURLOPT_CAINFO,
+				 config->etcd_ca_file);
+	if (*config->etcd_user != '\0')
+		authenticate(o);
+	config_etcd_keys(overlay_key, o);
+	curl_slist_free_all(o->headers);
+	curl_easy_cleanup(o->curl);
+	return o->error == NULL;
+}
+
+bool config_etcd_overlay(struct config *config, char **error_r)
+{
+	struct strlist endpoints = { NULL, 0, 0 };
+	struct overlay o;
+	bool ret = true;
+	size_t i;
+
+	strlist_split(&endpoints, config->etcd_endpoints);
+	for (i = 0; i < endpoints.count; i++) {
+		memset(&o, 0, sizeof(o));
+		o.config = config;
+		o.endpoint = endpoints.items[i];
+		ret = overlay_from(&o);
+		if (ret)
+			break;
+		if (i + 1 < endpoints.count) {
+			free(o.error);
+			continue;
+		}
+		*error_r = o.error;
+	}
+	strlist_free(&endpoints);
+	return ret;
+}

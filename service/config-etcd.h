@@ -1,0 +1,13 @@
+#ifndef CONFIG_ETCD_H
+#define CONFIG_ETCD_H
+
+#include <stdbool.h>
+
+#include "config.h"
+
+/* Overlays the settings with the keys that etcd has. The endpoints are tried
+   in turn. Returns false with the reason in error_r (the caller frees it) if
+   none answers, or a value is not valid. */
+bool config_etcd_overlay(struct config *config, char **error_r);
+
+#endif

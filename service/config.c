@@ -1,0 +1,393 @@
+#include <errno.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <ini.h>
+
+#include "recall-config.h"
+#include "recall-params.h"
+#include "config.h"
+#include "config-check.h"
+#include "config-etcd.h"
+
+enum setting_type { SET_STR, SET_INT, SET_BOOL };
+
+struct setting {
+	const char *key;
+	enum setting_type type;
+	size_t offset;
+	const char *def;
+	int64_t min, max;
+	/* where a cluster that keeps its settings in etcd has it */
+	const char *etcd_key;
+};
+
+#define STR(key, field, def, etcd) \
+	{ key, SET_STR, offsetof(struct config, field), def, 0, 0, etcd }
+#define INT(key, field, def, min, max, etcd) \
+	{ key, SET_INT, offsetof(struct config, field), def, min, max, etcd }
+#define BOOL(key, field, def, etcd) \
+	{ key, SET_BOOL, offsetof(struct config, field), def, 0, 1, etcd }
+
+#define YEAR (366 * 86400)
+#define LINE_MAX_OCTETS 65536
+
+static const struct setting settings[] = {
+	STR("http.address", http_address, "127.0.0.1", NULL),
+	INT("http.port", http_port, "8025", 0, 65535, NULL),
+	STR("http.tls_cert_file", http_tls_cert_file, "", NULL),
+	STR("http.tls_key_file", http_tls_key_file, "", NULL),
+	INT("http.max_connections", http_max_connections, "4096", 1, 1000000,
+	    NULL),
+	INT("http.max_connections_per_address",
+	    http_max_connections_per_address, "0", 0, 1000000, NULL),
+	INT("http.idle_timeout", http_idle_timeout, "60", 1, 86400, NULL),
+	INT("http.request_timeout", http_request_timeout, "60", 1, 86400,
+	    NULL),
+	INT("http.max_body", http_max_body, "8388608", 1024, 1073741824, NULL),
+	INT("http.max_header", http_max_header, "32768", 4096, 1048576, NULL),
+	INT("http.workers", http_workers, "16", 1, 256, NULL),
+	INT("http.queue", http_queue, "256", 1, 100000, NULL),
+	STR("http.trusted_proxies", http_trusted_proxies, "", NULL),
+
+	STR("doveadm.url", doveadm_url, "http://127.0.0.1:2222/doveadm/v1",
+	    "services/doveadm/url"),
+	STR("doveadm.login", doveadm_login, "", "services/doveadm/login"),
+	STR("doveadm.login_file", doveadm_login_file, "", NULL),
+	STR("doveadm.ca_file", doveadm_ca_file, "", NULL),
+	INT("doveadm.connect_timeout", doveadm_connect_timeout, "5", 1, 3600,
+	    NULL),
+	INT("doveadm.timeout", doveadm_timeout, "300", 1, 86400, NULL),
+	INT("doveadm.connections", doveadm_connections, "8", 1, 1000, NULL),
+	INT("doveadm.connections_per_recall", doveadm_connections_per_recall,
+	    "4", 1, 1000, NULL),
+	INT("doveadm.batch", doveadm_batch, "500", 1, 10000, NULL),
+	INT("doveadm.retries", doveadm_retries, "2", 0, 20, NULL),
+
+	STR("auth.jwt_algorithm", auth_jwt_algorithm, "HS256", NULL),
+	STR("auth.jwt_key", auth_jwt_key, "", "psn/web/secure/jwt_key"),
+	STR("auth.jwt_key_file", auth_jwt_key_file, "", NULL),
+	STR("auth.jwt_public_key_file", auth_jwt_public_key_file, "", NULL),
+	STR("auth.jwt_private_key_file", auth_jwt_private_key_file, "", NULL),
+	INT("auth.clock_skew", auth_clock_skew, "30", 0, 3600, NULL),
+	INT("auth.access_token_exp_time", auth_access_token_exp_time, "3600",
+	    1, YEAR, "pbm/auth/access_token_exp_time"),
+	INT("auth.refresh_token_exp_time", auth_refresh_token_exp_time,
+	    "604800", 1, YEAR, "pbm/auth/refresh_token_exp_time"),
+	STR("auth.imap_url", auth_imap_url, "imap://127.0.0.1:143", NULL),
+	STR("auth.imap_ca_file", auth_imap_ca_file, "", NULL),
+	INT("auth.imap_timeout", auth_imap_timeout, "30", 1, 3600, NULL),
+	STR("auth.role_field", auth_role_field, "role", NULL),
+	STR("auth.tenant_field", auth_tenant_field, RECALL_USERDB_TENANT,
+	    NULL),
+	STR("auth.alias_field", auth_alias_field, "alias", NULL),
+	INT("auth.default_role", auth_default_role, "2", 0, 2, NULL),
+	BOOL("auth.revoke_email", auth_revoke_email, "no",
+	     "psn/common/revoke_email"),
+	BOOL("auth.force_revoke", auth_force_revoke, "no",
+	     "psn/common/force_revoke"),
+
+	BOOL("bruteforce.enabled", bruteforce_enabled, "yes",
+	     "psn/bruteforce/enabled"),
+	INT("bruteforce.max_attempts", bruteforce_max_attempts, "5", 1, 1000000,
+	    "psn/bruteforce/max_attempts"),
+	INT("bruteforce.penalty", bruteforce_penalty, "300", 1, YEAR,
+	    "psn/bruteforce/penalty"),
+
+	STR("journal.path", journal_path, "/var/lib/mail-recalld/journal.db",
+	    NULL),
+	INT("journal.keep_days", journal_keep_days, "90", 1, 36500, NULL),
+	INT("journal.workers", journal_workers, "4", 1, 256, NULL),
+
+	STR("log.path", log_path, "", "pbm/common/log_path"),
+	STR("log.level", log_level, "info", "pbm/common/log_lvl"),
+	BOOL("audit.cef_enabled", audit_cef_enabled, "yes",
+	     "psn/web/logger/cef_enabled"),
+	STR("audit.cef_prefix", audit_cef_prefix,
+	    "CEF:0|dovecot-recall|mail-recalld|" PACKAGE_VERSION,
+	    "psn/web/logger/cef_prefix"),
+	STR("audit.cef_file", audit_cef_file, "", NULL),
+
+	STR("etcd.endpoints", etcd_endpoints, "", NULL),
+	STR("etcd.prefix", etcd_prefix, "", NULL),
+	STR("etcd.user", etcd_user, "", NULL),
+	STR("etcd.password_file", etcd_password_file, "", NULL),
+	STR("etcd.ca_file", etcd_ca_file, "", NULL),
+	INT("etcd.timeout", etcd_timeout, "5", 1, 3600, NULL),
+};
+#define SETTINGS_COUNT (sizeof(settings) / sizeof(settings[0]))
+
+static const struct {
+	const char *variable, *key;
+} environment[] = {
+	{ "MAIL_RECALLD_DOVEADM_LOGIN", "doveadm.login" },
+	{ "MAIL_RECALLD_JWT_KEY", "auth.jwt_key" },
+};
+
+static pthread_mutex_t current_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct config *current;
+
+static void *field(const struct config *config, const struct setting *set)
+{
+	return (char *)config + set->offset;
+}
+
+static bool parse_bool(const char *s, bool *value_r)
+{
+	static const char *const words[] = { "no", "yes", "false", "true",
+					     "0", "1", "off", "on" };
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (strcasecmp(s, words[i]) == 0) {
+			*value_r = i % 2 == 1;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_int(const char *s, int64_t *value_r)
+{
+	char *end;
+
+	if ((*s < '0' || *s > '9') && *s != '-')
+		return false;
+	errno = 0;
+	*value_r = strtoll(s, &end, 10);
+	return errno == 0 && *end == '\0';
+}
+
+static bool set_value(struct config *config, const struct setting *set,
+		      const char *value, char **error_r)
+{
+	int64_t num;
+	char **str;
+
+	switch (set->type) {
+	case SET_STR:
+		str = field(config, set);
+		free_secret(*str);
+		*str = x_strdup(value);
+		return true;
+	case SET_BOOL:
+		if (parse_bool(value, field(config, set)))
+			return true;
+		*error_r = x_asprintf("%s: '%s' is neither yes nor no",
+				      set->key, value);
+		return false;
+	case SET_INT:
+		if (parse_int(value, &num) && num >= set->min &&
+		    num <= set->max) {
+			*(int64_t *)field(config, set) = num;
+			return true;
+		}
+		*error_r = x_asprintf("%s: '%s' is not a number from %lld to "
+				      "%lld", set->key, value,
+				      (long long)set->min,
+				      (long long)set->max);
+		return false;
+	}
+	return false;
+}
+
+bool config_set(struct config *config, const char *key, const char *value,
+		char **error_r)
+{
+	size_t i;
+
+	for (i = 0; i < SETTINGS_COUNT; i++) {
+		if (strcmp(settings[i].key, key) == 0)
+			return set_value(config, &settings[i], value, error_r);
+	}
+	*error_r = x_asprintf("%s: there is no such setting", key);
+	return false;
+}
+
+void config_etcd_keys(void (*callback)(const char *etcd_key, const char *key,
+				       void *context),
+		      void *context)
+{
+	size_t i;
+
+	for (i = 0; i < SETTINGS_COUNT; i++) {
+		if (settings[i].etcd_key != NULL)
+			callback(settings[i].etcd_key, settings[i].key,
+				 context);
+	}
+}
+
+void config_print_defaults(void)
+{
+	size_t i;
+
+	for (i = 0; i < SETTINGS_COUNT; i++)
+		printf("%s = %s\n", settings[i].key, settings[i].def);
+}
+
+struct read_context {
+	struct config *config;
+	struct strbuf *errors;
+};
+
+/* name = URL ... domain ... */
+static void add_node(struct config *config, const char *value)
+{
+	struct strlist words = { NULL, 0, 0 };
+	struct strbuf urls = { NULL, 0, 0 };
+	size_t i;
+
+	strlist_split(&words, value);
+	strbuf_add(&urls, "", 0);
+	for (i = 0; i < words.count; i++) {
+		if (strstr(words.items[i], "://") != NULL)
+			strbuf_addf(&urls, "%s ", words.items[i]);
+	}
+	for (i = 0; i < words.count; i++) {
+		if (strstr(words.items[i], "://") != NULL)
+			continue;
+		strlist_add(&config->nodes, words.items[i]);
+		strlist_add(&config->nodes, urls.data);
+	}
+	free(urls.data);
+	strlist_free(&words);
+}
+
+/* inih calls back for every line that has a value */
+static int read_line(void *user, const char *section, const char *name,
+		     const char *value)
+{
+	struct read_context *ctx = user;
+	char *error = NULL, *key;
+
+	if (strcmp(section, "nodes") == 0) {
+		add_node(ctx->config, value);
+		return 1;
+	}
+	key = x_asprintf("%s.%s", section, name);
+	if (!config_set(ctx->config, key, value, &error)) {
+		strbuf_addf(ctx->errors, "%s\n", error);
+		free(error);
+	}
+	free(key);
+	return 1;
+}
+
+static struct config *config_alloc(void)
+{
+	struct config *config = x_calloc(1, sizeof(*config));
+	char *error = NULL;
+	size_t i;
+
+	for (i = 0; i < SETTINGS_COUNT; i++)
+		(void)set_value(config, &settings[i], settings[i].def, &error);
+	config->refcount = 1;
+	return config;
+}
+
+struct config *config_load(const char *path, char **error_r)
+{
+	struct config *config = config_alloc();
+	struct strbuf errors = { NULL, 0, 0 };
+	struct read_context ctx = { config, &errors };
+	char *error = NULL;
+	size_t i;
+	int ret;
+
+	ini_use_stack = false;
+	ini_allow_realloc = true;
+	ini_max_line = LINE_MAX_OCTETS;
+	ini_allow_multiline = false;
+	/* a password or key may hold any character */
+	ini_allow_inline_comments = false;
+	ret = ini_parse(path, read_line, &ctx);
+	if (ret == -1)
+		strbuf_addf(&errors, "open(%s): %s\n", path, strerror(errno));
+	else if (ret != 0)
+		strbuf_addf(&errors, "%s: line %d is neither a [section] nor "
+			    "name = value (or is too long)\n", path, ret);
+	for (i = 0; i < sizeof(environment) / sizeof(environment[0]); i++) {
+		const char *value = getenv(environment[i].variable);
+
+		if (value != NULL)
+			(void)config_set(config, environment[i].key, value,
+					 &error);
+	}
+	if (errors.len == 0 && !config_etcd_overlay(config, &error)) {
+		strbuf_addf(&errors, "%s\n", error);
+		free(error);
+	}
+	if (errors.len == 0)
+		config_check(config, &errors);
+	if (errors.len > 0) {
+		config_unref(config);
+		*error_r = errors.data;
+		return NULL;
+	}
+	free(errors.data);
+	return config;
+}
+
+struct config *config_ref(struct config *config)
+{
+	__atomic_add_fetch(&config->refcount, 1, __ATOMIC_RELAXED);
+	return config;
+}
+
+void config_unref(struct config *config)
+{
+	size_t i;
+
+	if (config == NULL ||
+	    __atomic_sub_fetch(&config->refcount, 1, __ATOMIC_ACQ_REL) > 0)
+		return;
+	for (i = 0; i < SETTINGS_COUNT; i++) {
+		if (settings[i].type == SET_STR)
+			free_secret(*(char **)field(config, &settings[i]));
+	}
+	free(config->jwt_public_pem);
+	free_secret(config->jwt_private_pem);
+	free(config->tls_cert_pem);
+	free_secret(config->tls_key_pem);
+	strlist_free(&config->nodes);
+	strlist_free(&config->doveadm_urls);
+	strlist_free(&config->warnings);
+	free(config);
+}
+
+const char *config_node_urls(const struct config *config, const char *user)
+{
+	const char *domain = strrchr(user, '@');
+	size_t i;
+
+	for (i = 0; domain != NULL && i < config->nodes.count; i += 2) {
+		if (strcasecmp(config->nodes.items[i], domain + 1) == 0)
+			return config->nodes.items[i + 1];
+	}
+	return config->doveadm_url;
+}
+
+struct config *config_current(void)
+{
+	struct config *config;
+
+	pthread_mutex_lock(&current_lock);
+	config = config_ref(current);
+	pthread_mutex_unlock(&current_lock);
+	return config;
+}
+
+void config_replace(struct config *config)
+{
+	struct config *old;
+
+	pthread_mutex_lock(&current_lock);
+	old = current;
+	current = config;
+	pthread_mutex_unlock(&current_lock);
+	config_unref(old);
+}

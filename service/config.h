@@ -1,0 +1,123 @@
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "util.h"
+
+/* Everything that can be set, read once and never changed: a reload makes
+   another one. Strings are never NULL. */
+struct config {
+	/* [http] */
+	char *http_address;
+	int64_t http_port;
+	char *http_tls_cert_file;
+	char *http_tls_key_file;
+	int64_t http_max_connections;
+	int64_t http_max_connections_per_address;
+	int64_t http_idle_timeout;
+	int64_t http_request_timeout;
+	int64_t http_max_body;
+	int64_t http_max_header;
+	int64_t http_workers;
+	int64_t http_queue;
+	char *http_trusted_proxies;
+	/* [doveadm] */
+	char *doveadm_url;
+	char *doveadm_login;
+	char *doveadm_login_file;
+	char *doveadm_ca_file;
+	int64_t doveadm_connect_timeout;
+	int64_t doveadm_timeout;
+	int64_t doveadm_connections;
+	int64_t doveadm_connections_per_recall;
+	int64_t doveadm_batch;
+	int64_t doveadm_retries;
+	/* [auth] */
+	char *auth_jwt_algorithm;
+	char *auth_jwt_key;
+	char *auth_jwt_key_file;
+	char *auth_jwt_public_key_file;
+	char *auth_jwt_private_key_file;
+	int64_t auth_clock_skew;
+	int64_t auth_access_token_exp_time;
+	int64_t auth_refresh_token_exp_time;
+	char *auth_imap_url;
+	char *auth_imap_ca_file;
+	int64_t auth_imap_timeout;
+	char *auth_role_field;
+	char *auth_tenant_field;
+	char *auth_alias_field;
+	int64_t auth_default_role;
+	bool auth_revoke_email;
+	bool auth_force_revoke;
+	/* [bruteforce] */
+	bool bruteforce_enabled;
+	int64_t bruteforce_max_attempts;
+	int64_t bruteforce_penalty;
+	/* [journal] */
+	char *journal_path;
+	int64_t journal_keep_days;
+	int64_t journal_workers;
+	/* [log] and [audit] */
+	char *log_path;
+	char *log_level;
+	bool audit_cef_enabled;
+	char *audit_cef_prefix;
+	char *audit_cef_file;
+	/* [etcd] */
+	char *etcd_endpoints;
+	char *etcd_prefix;
+	char *etcd_user;
+	char *etcd_password_file;
+	char *etcd_ca_file;
+	int64_t etcd_timeout;
+
+	/* [nodes]: a domain and its URLs in turn */
+	struct strlist nodes;
+	/* contents of the files above, read together with the settings, so
+	   that a reload either has all of it or changes nothing */
+	char *jwt_public_pem;
+	char *jwt_private_pem;
+	char *tls_cert_pem;
+	char *tls_key_pem;
+	/* doveadm_url in words */
+	struct strlist doveadm_urls;
+	/* what is allowed but unwise, for the log */
+	struct strlist warnings;
+
+	int refcount;
+};
+
+/* Reads and checks the file, the environment's secrets and, if
+   etcd.endpoints is set, etcd's keys. Returns NULL with all that is wrong in
+   error_r, a line each; the caller frees it. */
+struct config *config_load(const char *path, char **error_r);
+
+struct config *config_ref(struct config *config);
+void config_unref(struct config *config);
+
+/* Sets the setting "section.name" from text. Returns false with the reason in
+   error_r if there is none, or the value is not one. */
+bool config_set(struct config *config, const char *key, const char *value,
+		char **error_r);
+
+/* Calls back for every setting that has a key in etcd. */
+void config_etcd_keys(void (*callback)(const char *etcd_key, const char *key,
+				       void *context),
+		      void *context);
+
+/* The settings by name with their defaults, as an example file shows them. */
+void config_print_defaults(void);
+
+/* Which doveadm URLs know the user: those of [nodes] for the domain, or all
+   of doveadm.url. The answer belongs to the config. */
+const char *config_node_urls(const struct config *config, const char *user);
+
+/* The current settings with a reference for the caller. */
+struct config *config_current(void);
+/* Makes these the current settings; takes the caller's reference over. */
+void config_replace(struct config *config);
+
+#endif

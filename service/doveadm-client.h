@@ -1,0 +1,59 @@
+#ifndef DOVEADM_CLIENT_H
+#define DOVEADM_CLIENT_H
+
+#include <jansson.h>
+
+#include "config.h"
+
+enum doveadm_result {
+	DOVEADM_OK = 0,
+	/* The command was refused or failed; see exit_code. */
+	DOVEADM_FAILED,
+	/* Nothing answered, or not like doveadm. */
+	DOVEADM_UNREACHABLE,
+	/* No answer in time. */
+	DOVEADM_TIMEOUT
+};
+
+/* One command sent to doveadm's HTTP API. */
+struct doveadm_call {
+	/* set by the caller */
+	struct config *config;
+	/* tried in turn; separated by spaces */
+	const char *urls;
+	/* e.g. "recall expunge"; sent in camelCase. NULL asks for the list of
+	   all commands. */
+	const char *command;
+	/* an object, with names as in recall-params.h; the call takes the
+	   reference over */
+	json_t *params;
+	/* run on the client's thread once the call has ended */
+	void (*done)(struct doveadm_call *call);
+	void *context;
+
+	/* set by the client */
+	enum doveadm_result result;
+	int exit_code;
+	/* what the command answered; a reference of the caller */
+	json_t *answer;
+	/* why it failed; the caller frees it */
+	char *error;
+};
+
+/* Starts the thread that talks to doveadm, over doveadm.connections kept-alive
+   connections at most. */
+bool doveadm_client_start(const struct config *config);
+/* Ends it; no call may be under way. */
+void doveadm_client_stop(void);
+
+/* Sends the call when a connection is free. A failure to connect, a lost
+   connection and a 5xx answer are retried: a caller whose command may not be
+   repeated passes a recall id along. */
+void doveadm_call_start(struct doveadm_call *call);
+/* The same, and waits for the end; done and context are not used. */
+void doveadm_call_wait(struct doveadm_call *call);
+
+/* "message-id" as "messageId"; the caller frees. */
+char *doveadm_camel_case(const char *name);
+
+#endif

@@ -1,0 +1,84 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "http-reply.h"
+
+static const char forbidden[] =
+	"You don't have the permission to access the requested resource. "
+	"It is either read-protected or not readable by the server.";
+
+static void set_reply(struct http_request *request, unsigned int status,
+		      const char *type, char *text)
+{
+	free_secret(request->reply);
+	request->reply = text;
+	request->reply_len = strlen(text);
+	request->reply_type = type;
+	request->status = status;
+}
+
+void http_reply_json(struct http_request *request, unsigned int status,
+		     json_t *json)
+{
+	char *text = json_dumps(json, 0);
+
+	json_decref(json);
+	set_reply(request, status, "application/json",
+		  text != NULL ? text : x_strdup("{}"));
+}
+
+void http_reply_message(struct http_request *request, unsigned int status,
+			const char *message)
+{
+	http_reply_json(request, status, json_pack("{s:s}", "message",
+						   message));
+}
+
+void http_reply_param(struct http_request *request, const char *name,
+		      const char *what)
+{
+	char *upper = x_strdup(name), *text, *p;
+
+	for (p = upper; *p != '\0'; p++) {
+		if (*p >= 'a' && *p <= 'z')
+			*p += 'A' - 'a';
+	}
+	text = x_asprintf("%s %s", upper, what);
+	http_reply_json(request, 400, json_pack("{s:{s:s}}", "message", upper,
+						text));
+	free(text);
+	free(upper);
+}
+
+void http_reply_missing(struct http_request *request, const char *name)
+{
+	http_reply_param(request, name, "is a required value");
+}
+
+void http_reply_forbidden(struct http_request *request)
+{
+	http_reply_message(request, 403, forbidden);
+}
+
+void http_reply_later(struct http_request *request, unsigned int status,
+		      const char *message, int64_t seconds)
+{
+	char *value = x_asprintf("%lld", (long long)seconds);
+
+	http_reply_message(request, status, message);
+	http_reply_header(request, "Retry-After", value);
+	free(value);
+}
+
+void http_reply_text(struct http_request *request, const char *type,
+		     char *text)
+{
+	set_reply(request, 200, type, text);
+}
+
+void http_reply_header(struct http_request *request, const char *name,
+		       const char *value)
+{
+	strlist_add(&request->reply_headers, name);
+	strlist_add(&request->reply_headers, value);
+}

@@ -1,0 +1,32 @@
+#ifndef HTTP_REPLY_H
+#define HTTP_REPLY_H
+
+#include <jansson.h>
+
+#include "http-request.h"
+
+/* Answers the request. The last answer counts. */
+
+/* Takes the reference over. */
+void http_reply_json(struct http_request *request, unsigned int status,
+		     json_t *json);
+/* {"message": "<message>"} */
+void http_reply_message(struct http_request *request, unsigned int status,
+			const char *message);
+/* 400 {"message": {"<NAME>": "<NAME> <what>"}} */
+void http_reply_param(struct http_request *request, const char *name,
+		      const char *what);
+/* The same for a parameter that is not there. */
+void http_reply_missing(struct http_request *request, const char *name);
+/* 403 */
+void http_reply_forbidden(struct http_request *request);
+/* 429 or 503 with Retry-After. */
+void http_reply_later(struct http_request *request, unsigned int status,
+		      const char *message, int64_t seconds);
+/* A text that is freed with the request. */
+void http_reply_text(struct http_request *request, const char *type,
+		     char *text);
+void http_reply_header(struct http_request *request, const char *name,
+		       const char *value);
+
+#endif

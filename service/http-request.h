@@ -1,0 +1,82 @@
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include <netinet/in.h>
+#include <microhttpd.h>
+
+#include "auth-token.h"
+#include "config.h"
+#include "util.h"
+
+struct http_request;
+
+struct http_route {
+	const char *method;
+	/* one that ends with "/" is followed by an id */
+	const char *path;
+	/* all methods of the path */
+	const char *allow;
+	void (*handler)(struct http_request *request);
+	/* what the audit trail calls a refused request, or NULL */
+	const char *audit;
+	/* answered at once, without a worker */
+	bool inlined;
+};
+
+struct http_param {
+	char *name;
+	char *value;
+};
+
+/* A request and its answer. */
+struct http_request {
+	struct MHD_Connection *connection;
+	const struct http_route *route;
+	struct config *config;
+	char *path;
+	/* header values, or NULL */
+	char *authorization;
+	char *content_type;
+	char *prefer;
+	/* the client's address as text */
+	char source[INET6_ADDRSTRLEN];
+	int64_t started;
+
+	struct strbuf body;
+	bool too_large;
+	struct http_param *params;
+	size_t params_count;
+
+	/* set once it is known */
+	struct identity identity;
+
+	/* the answer */
+	unsigned int status;
+	const char *reply_type;
+	char *reply;
+	size_t reply_len;
+	struct strlist reply_headers;
+	/* set last: from then on the answer belongs to the server */
+	bool replied;
+};
+
+struct http_request *http_request_new(void);
+void http_request_free(struct http_request *request);
+
+/* Takes the parameters out of the body. Answers the request itself and returns
+   false if it cannot. */
+bool http_request_parse(struct http_request *request);
+
+/* The parameter's value or NULL. If it was given more than once, the request
+   is answered and *ok set to false. */
+const char *http_request_param(struct http_request *request, const char *name,
+			       bool *ok);
+/* Adds a parameter; used while parsing. */
+void http_request_add_param(struct http_request *request, const char *name,
+			    size_t name_len, const char *value,
+			    size_t value_len);
+
+/* The id at the end of the path. */
+const char *http_request_path_id(const struct http_request *request);
+
+#endif

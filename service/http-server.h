@@ -1,0 +1,17 @@
+#ifndef HTTP_SERVER_H
+#define HTTP_SERVER_H
+
+#include "config.h"
+
+/* Listens as the settings say. Returns false with the reason in error_r (the
+   caller frees it). */
+bool http_server_start(const struct config *config, char **error_r);
+/* Accepts no more connections, lets the workers finish what they have and
+   sends their answers. */
+void http_server_stop(void);
+
+/* Open connections, and requests that wait for a worker. */
+unsigned int http_server_connections(void);
+unsigned int http_server_queued(void);
+
+#endif

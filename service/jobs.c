@@ -1,0 +1,70 @@
+#include "audit.h"
+#include "jobs.h"
+#include "journal.h"
+#include "log.h"
+#include "worker.h"
+
+/* what waits is in the journal, so only memory limits it */
+#define JOBS_MAX 10000
+
+static struct worker_pool *pool;
+
+static void run_job(void *context)
+{
+	struct recall *recall = context;
+	struct config *config = config_current();
+
+	if (recall_run(recall, config) == RECALL_INTERRUPTED)
+		log_info("recall %s: goes on at the next start", recall->id);
+	else
+		audit_recall(config, recall);
+	recall_free(recall);
+	config_unref(config);
+}
+
+bool jobs_start(const struct config *config)
+{
+	pool = worker_pool_start(config->journal_workers, JOBS_MAX);
+	return pool != NULL;
+}
+
+bool jobs_add(struct recall *recall)
+{
+	if (worker_pool_add(pool, run_job, recall))
+		return true;
+	recall_free(recall);
+	return false;
+}
+
+void jobs_resume(void)
+{
+	struct strlist ids = { NULL, 0, 0 };
+	struct recall *recall;
+	size_t i;
+
+	journal_unfinished(&ids);
+	for (i = 0; i < ids.count; i++) {
+		recall = journal_load(ids.items[i]);
+		if (recall == NULL)
+			continue;
+		log_info("recall %s: resumed, %zu of %zu users are left",
+			 recall->id, recall_count(recall, -1), recall->count);
+		if (!jobs_add(recall)) {
+			log_warning("%zu recalls wait for the next start",
+				    ids.count - i);
+			break;
+		}
+	}
+	strlist_free(&ids);
+}
+
+void jobs_stop(void)
+{
+	worker_pool_stop(pool);
+	worker_pool_free(pool);
+}
+
+unsigned int jobs_busy(void)
+{
+	return worker_pool_busy(pool);
+}

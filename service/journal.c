@@ -1,0 +1,384 @@
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "journal.h"
+#include "log.h"
+
+#define BUSY_TIMEOUT_MS 5000
+
+static const char schema[] =
+	"CREATE TABLE IF NOT EXISTS recalls ("
+	" id TEXT PRIMARY KEY, created INTEGER NOT NULL,"
+	" finished INTEGER NOT NULL DEFAULT 0, messageid TEXT NOT NULL,"
+	" force INTEGER NOT NULL, notify INTEGER NOT NULL,"
+	" dry_run INTEGER NOT NULL, reason TEXT NOT NULL,"
+	" actor TEXT NOT NULL, tenant TEXT NOT NULL, role INTEGER NOT NULL,"
+	" source TEXT NOT NULL, senders TEXT NOT NULL,"
+	" users INTEGER NOT NULL);"
+	"CREATE INDEX IF NOT EXISTS recalls_created ON recalls(created);"
+	"CREATE INDEX IF NOT EXISTS recalls_open ON recalls(created)"
+	" WHERE finished = 0;"
+	"CREATE TABLE IF NOT EXISTS verdicts ("
+	" recall TEXT NOT NULL REFERENCES recalls(id) ON DELETE CASCADE,"
+	" pos INTEGER NOT NULL, email TEXT NOT NULL,"
+	" verdict INTEGER NOT NULL DEFAULT -1, copies INTEGER NOT NULL"
+	" DEFAULT 0, notice TEXT, mailboxes TEXT, error TEXT,"
+	" PRIMARY KEY (recall, pos)) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS refresh_tokens ("
+	" hash TEXT PRIMARY KEY, family TEXT NOT NULL, login TEXT NOT NULL,"
+	" expires INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0)"
+	" WITHOUT ROWID;"
+	"CREATE INDEX IF NOT EXISTS refresh_families"
+	" ON refresh_tokens(family);";
+
+static pthread_mutex_t journal_mutex = PTHREAD_MUTEX_INITIALIZER;
+static sqlite3 *journal_db;
+
+sqlite3 *journal_lock(void)
+{
+	pthread_mutex_lock(&journal_mutex);
+	return journal_db;
+}
+
+void journal_unlock(void)
+{
+	pthread_mutex_unlock(&journal_mutex);
+}
+
+static bool run(sqlite3 *db, const char *sql)
+{
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK)
+		return true;
+	log_error("journal: %s", sqlite3_errmsg(db));
+	return false;
+}
+
+static sqlite3_stmt *prepare(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *stmt = NULL;
+
+	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
+		log_error("journal: %s", sqlite3_errmsg(db));
+	return stmt;
+}
+
+static void bind_text(sqlite3_stmt *stmt, int i, const char *text)
+{
+	if (text == NULL)
+		sqlite3_bind_null(stmt, i);
+	else
+		sqlite3_bind_text(stmt, i, text, -1, SQLITE_TRANSIENT);
+}
+
+static void bind_all(sqlite3_stmt *stmt, const char *types, va_list args)
+{
+	int i;
+
+	for (i = 0; types[i] != '\0'; i++) {
+		if (types[i] == 's')
+			bind_text(stmt, i + 1, va_arg(args, const char *));
+		else
+			sqlite3_bind_int64(stmt, i + 1, va_arg(args, int64_t));
+	}
+}
+
+bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...)
+{
+	sqlite3_stmt *stmt = prepare(db, sql);
+	va_list args;
+	int ret;
+
+	if (stmt == NULL)
+		return false;
+	va_start(args, types);
+	bind_all(stmt, types, args);
+	va_end(args);
+	ret = sqlite3_step(stmt);
+	if (ret != SQLITE_DONE && ret != SQLITE_ROW)
+		log_error("journal: %s", sqlite3_errmsg(db));
+	sqlite3_finalize(stmt);
+	return ret == SQLITE_DONE || ret == SQLITE_ROW;
+}
+
+bool journal_open(const char *path, char **error_r)
+{
+	mode_t mask = umask(0077);
+	int ret;
+
+	ret = sqlite3_open_v2(path, &journal_db, SQLITE_OPEN_READWRITE |
+			      SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (ret == SQLITE_OK) {
+		sqlite3_busy_timeout(journal_db, BUSY_TIMEOUT_MS);
+		ret = sqlite3_exec(journal_db, "PRAGMA journal_mode = WAL;"
+				   "PRAGMA foreign_keys = ON", NULL, NULL,
+				   NULL);
+	}
+	if (ret == SQLITE_OK)
+		ret = sqlite3_exec(journal_db, schema, NULL, NULL, NULL);
+	umask(mask);
+	if (ret == SQLITE_OK)
+		return true;
+	*error_r = x_asprintf("journal %s: %s", path,
+			      sqlite3_errmsg(journal_db));
+	journal_close();
+	return false;
+}
+
+void journal_close(void)
+{
+	sqlite3_close(journal_db);
+	journal_db = NULL;
+}
+
+bool journal_ready(void)
+{
+	sqlite3 *db = journal_lock();
+	bool ret = run(db, "BEGIN IMMEDIATE") && run(db, "ROLLBACK");
+
+	journal_unlock();
+	return ret;
+}
+
+static bool add_users(sqlite3 *db, const struct recall *recall)
+{
+	sqlite3_stmt *stmt = prepare(db, "INSERT INTO verdicts (recall, pos, "
+				     "email) VALUES (?, ?, ?)");
+	bool ret = stmt != NULL;
+	size_t i;
+
+	for (i = 0; ret && i < recall->count; i++) {
+		sqlite3_bind_text(stmt, 1, recall->id, -1, SQLITE_STATIC);
+		sqlite3_bind_int64(stmt, 2, i);
+		sqlite3_bind_text(stmt, 3, recall->users[i].email, -1,
+				  SQLITE_STATIC);
+		ret = sqlite3_step(stmt) == SQLITE_DONE;
+		sqlite3_reset(stmt);
+	}
+	sqlite3_finalize(stmt);
+	return ret;
+}
+
+static bool end(sqlite3 *db, bool ok)
+{
+	if (ok && run(db, "COMMIT"))
+		return true;
+	if (!ok)
+		log_error("journal: %s", sqlite3_errmsg(db));
+	if (!sqlite3_get_autocommit(db))
+		(void)run(db, "ROLLBACK");
+	return false;
+}
+
+bool journal_add(const struct recall *recall)
+{
+	sqlite3 *db = journal_lock();
+	struct strbuf senders = { NULL, 0, 0 };
+	size_t i;
+	bool ret;
+
+	strbuf_add(&senders, "", 0);
+	for (i = 0; i < recall->senders.count; i++)
+		strbuf_addf(&senders, "%s ", recall->senders.items[i]);
+	/* what was promised has to survive a power cut, too; a lost verdict is
+	   only asked for again */
+	ret = run(db, "PRAGMA synchronous = FULL") &&
+	      run(db, "BEGIN IMMEDIATE");
+	if (ret) {
+		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
+			"messageid, force, notify, dry_run, reason, actor, "
+			"tenant, role, source, senders, users) VALUES "
+			"(?,?,?,?,?,?,?,?,?,?,?,?,?)", "sisiiisssissi",
+			recall->id, recall->created, recall->messageid,
+			(int64_t)recall->force, (int64_t)recall->notify,
+			(int64_t)recall->dry_run, recall->reason,
+			recall->actor.login, recall->actor.tenant,
+			(int64_t)recall->actor.role, recall->source,
+			senders.data, (int64_t)recall->count) &&
+		      add_users(db, recall);
+		ret = end(db, ret);
+	}
+	(void)run(db, "PRAGMA synchronous = NORMAL");
+	journal_unlock();
+	free(senders.data);
+	return ret;
+}
+
+bool journal_save(const struct recall *recall, const size_t *users,
+		  size_t count)
+{
+	sqlite3 *db = journal_lock();
+	sqlite3_stmt *stmt;
+	size_t i;
+	bool ret;
+
+	ret = run(db, "BEGIN IMMEDIATE");
+	stmt = prepare(db, "UPDATE verdicts SET verdict = ?, copies = ?, "
+		       "notice = ?, mailboxes = ?, error = ? "
+		       "WHERE recall = ? AND pos = ?");
+	ret = ret && stmt != NULL;
+	for (i = 0; ret && i < count; i++) {
+		const struct recall_user *user = &recall->users[users[i]];
+
+		sqlite3_bind_int(stmt, 1, user->verdict);
+		sqlite3_bind_int64(stmt, 2, user->copies);
+		bind_text(stmt, 3, user->notice);
+		bind_text(stmt, 4, user->mailboxes);
+		bind_text(stmt, 5, user->error);
+		bind_text(stmt, 6, recall->id);
+		sqlite3_bind_int64(stmt, 7, users[i]);
+		ret = sqlite3_step(stmt) == SQLITE_DONE;
+		sqlite3_reset(stmt);
+	}
+	sqlite3_finalize(stmt);
+	ret = end(db, ret);
+	journal_unlock();
+	return ret;
+}
+
+bool journal_finish(const struct recall *recall)
+{
+	sqlite3 *db = journal_lock();
+	bool ret = journal_exec(db, "UPDATE recalls SET finished = ? WHERE "
+				"id = ?", "is", recall->finished, recall->id);
+
+	journal_unlock();
+	return ret;
+}
+
+static char *column_text(sqlite3_stmt *stmt, int i)
+{
+	const unsigned char *text = sqlite3_column_text(stmt, i);
+
+	return text == NULL ? NULL : x_strdup((const char *)text);
+}
+
+static void load_users(sqlite3 *db, struct recall *recall)
+{
+	sqlite3_stmt *stmt = prepare(db, "SELECT email, verdict, copies, "
+				     "notice, mailboxes, error FROM verdicts "
+				     "WHERE recall = ? ORDER BY pos");
+
+	bind_text(stmt, 1, recall->id);
+	while (sqlite3_step(stmt) == SQLITE_ROW) {
+		struct recall_user *user;
+
+		recall_add_user(recall,
+				(const char *)sqlite3_column_text(stmt, 0));
+		user = &recall->users[recall->count - 1];
+		user->verdict = sqlite3_column_int(stmt, 1);
+		user->copies = sqlite3_column_int64(stmt, 2);
+		user->notice = column_text(stmt, 3);
+		user->mailboxes = column_text(stmt, 4);
+		user->error = column_text(stmt, 5);
+	}
+	sqlite3_finalize(stmt);
+}
+
+struct recall *journal_load(const char *id)
+{
+	sqlite3 *db = journal_lock();
+	struct recall *recall = NULL;
+	sqlite3_stmt *stmt;
+
+	stmt = prepare(db, "SELECT created, finished, messageid, force, notify,"
+		       " dry_run, reason, actor, tenant, role, source, senders"
+		       " FROM recalls WHERE id = ?");
+	bind_text(stmt, 1, id);
+	if (sqlite3_step(stmt) == SQLITE_ROW) {
+		recall = recall_new();
+		memcpy(recall->id, id, sizeof(recall->id));
+		recall->created = sqlite3_column_int64(stmt, 0);
+		recall->finished = sqlite3_column_int64(stmt, 1);
+		recall->messageid = column_text(stmt, 2);
+		recall->force = sqlite3_column_int(stmt, 3) != 0;
+		recall->notify = sqlite3_column_int(stmt, 4) != 0;
+		recall->dry_run = sqlite3_column_int(stmt, 5) != 0;
+		recall->reason = column_text(stmt, 6);
+		recall->actor.login = column_text(stmt, 7);
+		recall->actor.tenant = column_text(stmt, 8);
+		recall->actor.role = sqlite3_column_int(stmt, 9);
+		recall->source = column_text(stmt, 10);
+		strlist_split(&recall->senders,
+			      (const char *)sqlite3_column_text(stmt, 11));
+		load_users(db, recall);
+	}
+	sqlite3_finalize(stmt);
+	journal_unlock();
+	return recall;
+}
+
+void journal_unfinished(struct strlist *ids)
+{
+	sqlite3 *db = journal_lock();
+	sqlite3_stmt *stmt = prepare(db, "SELECT id FROM recalls WHERE "
+				     "finished = 0 ORDER BY created");
+
+	while (sqlite3_step(stmt) == SQLITE_ROW)
+		strlist_add(ids, (const char *)sqlite3_column_text(stmt, 0));
+	sqlite3_finalize(stmt);
+	journal_unlock();
+}
+
+bool journal_visible(const struct identity *identity,
+		     const struct recall *recall)
+{
+	if (identity->role == ROLE_SUPER)
+		return true;
+	if (identity->role == ROLE_ADMIN)
+		return *identity->tenant != '\0' &&
+		       recall->actor.role != ROLE_SUPER &&
+		       strcmp(identity->tenant, recall->actor.tenant) == 0;
+	return strcasecmp(identity->login, recall->actor.login) == 0;
+}
+
+json_t *journal_list(const struct identity *identity, int64_t before,
+		     int limit)
+{
+	sqlite3 *db = journal_lock();
+	json_t *list = json_array();
+	sqlite3_stmt *stmt;
+
+	/* the same rule as journal_visible() */
+	stmt = prepare(db, "SELECT id, created, finished, messageid, actor, "
+		"users, (SELECT COUNT(*) FROM verdicts WHERE recall = id AND "
+		"verdict >= 0) FROM recalls WHERE (?1 = 3 OR (?1 = 1 AND "
+		"?2 <> '' AND role <> 3 AND tenant = ?2) OR (?1 = 2 AND "
+		"lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
+		"ORDER BY created DESC, rowid DESC LIMIT ?5");
+	sqlite3_bind_int(stmt, 1, identity->role);
+	bind_text(stmt, 2, identity->tenant);
+	bind_text(stmt, 3, identity->login);
+	sqlite3_bind_int64(stmt, 4, before);
+	sqlite3_bind_int(stmt, 5, limit);
+	while (sqlite3_step(stmt) == SQLITE_ROW) {
+		int64_t finished = sqlite3_column_int64(stmt, 2);
+
+		json_array_append_new(list, json_pack(
+			"{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I}",
+			"id", (const char *)sqlite3_column_text(stmt, 0),
+			"messageid", (const char *)sqlite3_column_text(stmt, 3),
+			"actor", (const char *)sqlite3_column_text(stmt, 4),
+			"state", finished == 0 ? "running" : "finished",
+			"created", (json_int_t)sqlite3_column_int64(stmt, 1),
+			"finished", (json_int_t)finished,
+			"total", (json_int_t)sqlite3_column_int64(stmt, 5),
+			"done", (json_int_t)sqlite3_column_int64(stmt, 6)));
+	}
+	sqlite3_finalize(stmt);
+	journal_unlock();
+	return list;
+}
+
+void journal_purge(int64_t before)
+{
+	sqlite3 *db = journal_lock();
+
+	(void)journal_exec(db, "DELETE FROM recalls WHERE finished > 0 AND "
+			   "finished < ?", "i", before);
+	(void)journal_exec(db, "DELETE FROM refresh_tokens WHERE expires < ?",
+			   "i", before);
+	journal_unlock();
+}

@@ -1,0 +1,49 @@
+#ifndef JOURNAL_H
+#define JOURNAL_H
+
+#include <sqlite3.h>
+
+#include "recall.h"
+
+/* The recalls that were asked for, in an SQLite file: written before the first
+   command is sent, so that a crash loses none. All functions may be called
+   from any thread. */
+
+/* Opens or makes the file. Returns false with the reason in error_r (the
+   caller frees it). */
+bool journal_open(const char *path, char **error_r);
+void journal_close(void);
+/* Whether it can be written. */
+bool journal_ready(void);
+
+/* Writes the recall with its users; on the disk when it returns true. */
+bool journal_add(const struct recall *recall);
+/* Writes the verdicts of these users. */
+bool journal_save(const struct recall *recall, const size_t *users,
+		  size_t count);
+bool journal_finish(const struct recall *recall);
+
+/* The recall of this id or NULL. */
+struct recall *journal_load(const char *id);
+/* The ids of recalls that have not finished, oldest first. */
+void journal_unfinished(struct strlist *ids);
+
+/* Past recalls that the identity may see, newest first: created before the
+   time (0: all), at most limit of them. The caller gets the reference. */
+json_t *journal_list(const struct identity *identity, int64_t before,
+		     int limit);
+/* Whether the identity may see the recall. */
+bool journal_visible(const struct identity *identity,
+		     const struct recall *recall);
+
+/* Forgets finished recalls and refresh tokens older than that. */
+void journal_purge(int64_t before);
+
+/* The database, locked, for what is kept beside the recalls. */
+sqlite3 *journal_lock(void);
+void journal_unlock(void);
+/* Runs one statement whose parameters are texts (s) and numbers (i: int64_t)
+   as types says. Returns false after logging an error. */
+bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...);
+
+#endif

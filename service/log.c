@@ -1,0 +1,86 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "util.h"
+
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+static int log_fd = STDERR_FILENO;
+static enum log_level log_level_max = LOG_LEVEL_INFO;
+static bool log_journald;
+
+static const char *const level_names[] = { "error", "warning", "info",
+					   "debug" };
+/* syslog's numbers, as sd-daemon(3) has them */
+static const int level_priorities[] = { 3, 4, 6, 7 };
+
+bool log_open(const char *path, enum log_level level)
+{
+	int fd = STDERR_FILENO;
+
+	if (*path != '\0') {
+		fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+		if (fd < 0)
+			return false;
+	}
+	pthread_mutex_lock(&log_lock);
+	if (log_fd != STDERR_FILENO)
+		close(log_fd);
+	log_fd = fd;
+	log_level_max = level;
+	log_journald = fd == STDERR_FILENO && getenv("JOURNAL_STREAM") != NULL;
+	pthread_mutex_unlock(&log_lock);
+	return true;
+}
+
+void log_close(void)
+{
+	(void)log_open("", log_level_max);
+}
+
+void log_msg(enum log_level level, const char *fmt, ...)
+{
+	struct timespec now;
+	struct tm tm;
+	char when[32];
+	char *text, *line;
+	va_list args;
+	unsigned char *p;
+
+	if (level > log_level_max)
+		return;
+	va_start(args, fmt);
+	if (vasprintf(&text, fmt, args) < 0)
+		text = NULL;
+	va_end(args);
+	if (text == NULL)
+		return;
+	for (p = (unsigned char *)text; *p != '\0'; p++) {
+		if (*p < 0x20 || *p == 0x7f)
+			*p = ' ';
+	}
+	if (log_journald) {
+		line = x_asprintf("<%d>%s\n", level_priorities[level], text);
+	} else {
+		clock_gettime(CLOCK_REALTIME, &now);
+		gmtime_r(&now.tv_sec, &tm);
+		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
+		line = x_asprintf("%s.%03ldZ mail-recalld[%d] %s: %s\n", when,
+				  now.tv_nsec / 1000000, (int)getpid(),
+				  level_names[level], text);
+	}
+	free(text);
+	pthread_mutex_lock(&log_lock);
+	/* a log that cannot be written leaves nowhere to complain to */
+	if (write(log_fd, line, strlen(line)) < 0)
+		errno = 0;
+	pthread_mutex_unlock(&log_lock);
+	free(line);
+}

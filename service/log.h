@@ -1,0 +1,30 @@
+#ifndef LOG_H
+#define LOG_H
+
+#include <stdbool.h>
+
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
+
+/* Logs to the file, or to stderr if path is "". With journald at the other end
+   of stderr, lines begin with its priority prefix instead of the time. May be
+   called again: a new file is opened, also after it was rotated. Returns false
+   (errno is set) if the file could not be opened; the old one stays then. */
+bool log_open(const char *path, enum log_level level);
+void log_close(void);
+
+/* One line; control characters are replaced, so that nothing that came from
+   outside can forge another one. */
+void log_msg(enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#define log_error(...) log_msg(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...) log_msg(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_info(...) log_msg(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...) log_msg(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+#endif

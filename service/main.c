@@ -1,0 +1,248 @@
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <curl/curl.h>
+
+#include "recall-config.h"
+#include "config.h"
+#include "doveadm-client.h"
+#include "http-server.h"
+#include "jobs.h"
+#include "journal.h"
+#include "log.h"
+
+#ifndef CONFIG_PATH
+#define CONFIG_PATH "/etc/mail-recalld/mail-recall.conf"
+#endif
+
+#define PURGE_INTERVAL 3600
+#define DAY 86400
+
+static const char usage[] =
+	"Usage: mail-recalld [-c FILE] [--check-config | --defaults]\n"
+	"  -c, --config FILE   settings (default: " CONFIG_PATH ")\n"
+	"      --check-config  check the settings and exit\n"
+	"      --defaults      print all settings with their defaults and exit\n"
+	"  -V, --version       print the version and exit\n"
+	"  -h, --help          print this and exit\n";
+
+/* Tells the service manager, as sd_notify(3) describes. */
+static void notify_manager(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	socklen_t len;
+	int fd;
+
+	if (path == NULL || (*path != '/' && *path != '@') ||
+	    strlen(path) >= sizeof(addr.sun_path))
+		return;
+	memcpy(addr.sun_path, path, strlen(path));
+	if (*path == '@')
+		addr.sun_path[0] = '\0';
+	len = offsetof(struct sockaddr_un, sun_path) + strlen(path);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (sendto(fd, state, strlen(state), MSG_NOSIGNAL,
+		   (struct sockaddr *)&addr, len) < 0)
+		log_warning("notify the service manager: %s", strerror(errno));
+	close(fd);
+}
+
+static enum log_level log_level_of(const struct config *config)
+{
+	return strcmp(config->log_level, "debug") == 0 ? LOG_LEVEL_DEBUG :
+							LOG_LEVEL_INFO;
+}
+
+static bool open_log(const struct config *config)
+{
+	size_t i;
+
+	if (!log_open(config->log_path, log_level_of(config))) {
+		log_error("open(%s): %s", config->log_path, strerror(errno));
+		return false;
+	}
+	for (i = 0; i < config->warnings.count; i++)
+		log_warning("%s", config->warnings.items[i]);
+	return true;
+}
+
+/* All or nothing: settings that are wrong change none. */
+static void reload(const char *path)
+{
+	struct config *config;
+	char *error = NULL;
+
+	config = config_load(path, &error);
+	if (config == NULL) {
+		log_error("the settings stay as they are: %s", error);
+		free(error);
+		return;
+	}
+	if (!open_log(config)) {
+		config_unref(config);
+		return;
+	}
+	config_replace(config);
+	log_info("settings reloaded");
+}
+
+static void purge(void)
+{
+	struct config *config = config_current();
+
+	journal_purge(time(NULL) - config->journal_keep_days * DAY);
+	config_unref(config);
+}
+
+static void wait_for_signals(const char *path, const sigset_t *signals)
+{
+	const struct timespec interval = { .tv_sec = PURGE_INTERVAL };
+	int sig;
+
+	for (;;) {
+		sig = sigtimedwait(signals, NULL, &interval);
+		if (sig == SIGTERM || sig == SIGINT)
+			return;
+		if (sig == SIGHUP)
+			reload(path);
+		else if (sig < 0 && errno == EAGAIN)
+			purge();
+	}
+}
+
+static int fail(char *error)
+{
+	log_error("%s", error);
+	free(error);
+	return EX_UNAVAILABLE;
+}
+
+static int run(struct config *config, const char *path)
+{
+	sigset_t signals;
+	char *error = NULL;
+
+	/* threads inherit the mask, so that only this one sees signals */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+
+	config_replace(config);
+	if (!open_log(config))
+		return EX_CANTCREAT;
+	if (!journal_open(config->journal_path, &error))
+		return fail(error);
+	purge();
+	if (!doveadm_client_start(config) || !jobs_start(config))
+		return fail(x_strdup("threads could not be started"));
+	jobs_resume();
+	if (http_server_start(config, &error)) {
+		notify_manager("READY=1");
+		wait_for_signals(path, &signals);
+		notify_manager("STOPPING=1");
+		log_info("stopping");
+		recall_interrupt_all();
+		http_server_stop();
+	} else {
+		recall_interrupt_all();
+	}
+	jobs_stop();
+	doveadm_client_stop();
+	journal_close();
+	if (error != NULL)
+		return fail(error);
+	log_info("stopped");
+	return 0;
+}
+
+static int check(const char *path)
+{
+	struct config *config;
+	char *error = NULL;
+	size_t i;
+
+	config = config_load(path, &error);
+	if (config == NULL) {
+		fprintf(stderr, "%s", error);
+		free(error);
+		return EX_CONFIG;
+	}
+	for (i = 0; i < config->warnings.count; i++)
+		fprintf(stderr, "warning: %s\n", config->warnings.items[i]);
+	config_unref(config);
+	return 0;
+}
+
+int main(int argc, char *argv[])
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "check-config", no_argument, NULL, 'C' },
+		{ "defaults", no_argument, NULL, 'D' },
+		{ "version", no_argument, NULL, 'V' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 }
+	};
+	const char *path = CONFIG_PATH;
+	struct config *config;
+	char *error = NULL;
+	bool check_only = false;
+	int opt, ret;
+
+	while ((opt = getopt_long(argc, argv, "c:Vh", options, NULL)) != -1) {
+		switch (opt) {
+		case 'c':
+			path = optarg;
+			break;
+		case 'C':
+			check_only = true;
+			break;
+		case 'D':
+			config_print_defaults();
+			return 0;
+		case 'V':
+			puts("mail-recalld " PACKAGE_VERSION);
+			return 0;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			fputs(usage, stderr);
+			return EX_USAGE;
+		}
+	}
+	if (optind < argc) {
+		fputs(usage, stderr);
+		return EX_USAGE;
+	}
+	curl_global_init(CURL_GLOBAL_ALL);
+	if (check_only)
+		return check(path);
+	config = config_load(path, &error);
+	if (config == NULL) {
+		fprintf(stderr, "%s", error);
+		free(error);
+		return EX_CONFIG;
+	}
+	ret = run(config, path);
+	config_replace(NULL);
+	log_close();
+	curl_global_cleanup();
+	return ret;
+}

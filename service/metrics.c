@@ -1,0 +1,166 @@
+#include <pthread.h>
+#include <string.h>
+
+#include "recall-verdict.h"
+#include "doveadm-client.h"
+#include "metrics.h"
+#include "util.h"
+
+#define SERIES_MAX 128
+
+static const unsigned int buckets_ms[] = { 1, 2, 5, 10, 25, 50, 100, 250, 500,
+					   1000, 2500, 5000, 10000, 30000,
+					   60000 };
+#define BUCKETS (sizeof(buckets_ms) / sizeof(buckets_ms[0]))
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct series {
+	/* of the route table, so the pointer stays */
+	const char *route;
+	unsigned int status;
+	uint64_t count;
+} series[SERIES_MAX];
+static unsigned int series_count;
+static uint64_t latency_buckets[BUCKETS], latency_count, latency_sum_ms;
+static uint64_t verdicts[RECALL_VERDICT_COUNT];
+static uint64_t calls[DOVEADM_TIMEOUT + 1], retries;
+static uint64_t logins[LOGIN_FAILED + 1];
+
+static const char *const call_names[] = {
+	[DOVEADM_OK] = "ok",
+	[DOVEADM_FAILED] = "failed",
+	[DOVEADM_UNREACHABLE] = "unreachable",
+	[DOVEADM_TIMEOUT] = "timeout",
+};
+static const char *const login_names[] = {
+	[LOGIN_ACCEPTED] = "accepted",
+	[LOGIN_DENIED] = "denied",
+	[LOGIN_BLOCKED] = "blocked",
+	[LOGIN_FAILED] = "failed",
+};
+
+void metrics_request(const char *route, unsigned int status, int64_t ms)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&lock);
+	for (i = 0; i < series_count; i++) {
+		if (series[i].status == status &&
+		    strcmp(series[i].route, route) == 0)
+			break;
+	}
+	if (i == series_count && i < SERIES_MAX) {
+		series[i].route = route;
+		series[i].status = status;
+		series_count++;
+	}
+	if (i < SERIES_MAX)
+		series[i].count++;
+	latency_count++;
+	latency_sum_ms += ms;
+	for (i = 0; i < BUCKETS; i++) {
+		if (ms <= buckets_ms[i])
+			latency_buckets[i]++;
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+static void count(uint64_t *counter)
+{
+	__atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
+}
+
+void metrics_verdict(int verdict)
+{
+	count(&verdicts[verdict]);
+}
+
+void metrics_doveadm_call(int result)
+{
+	count(&calls[result]);
+}
+
+void metrics_doveadm_retry(void)
+{
+	count(&retries);
+}
+
+void metrics_login(enum metrics_login what)
+{
+	count(&logins[what]);
+}
+
+static void type(struct strbuf *b, const char *name, const char *kind,
+		 const char *help)
+{
+	strbuf_addf(b, "# HELP mail_recalld_%s %s\n# TYPE mail_recalld_%s %s\n",
+		    name, help, name, kind);
+}
+
+static void gauge(struct strbuf *b, const char *name, const char *help,
+		  unsigned int value)
+{
+	type(b, name, "gauge", help);
+	strbuf_addf(b, "mail_recalld_%s %u\n", name, value);
+}
+
+static void print_requests(struct strbuf *b)
+{
+	unsigned int i;
+
+	pthread_mutex_lock(&lock);
+	type(b, "http_requests_total", "counter",
+	     "HTTP requests answered, by route and status.");
+	for (i = 0; i < series_count; i++)
+		strbuf_addf(b, "mail_recalld_http_requests_total"
+			    "{route=\"%s\",status=\"%u\"} %llu\n",
+			    series[i].route, series[i].status,
+			    (unsigned long long)series[i].count);
+	type(b, "http_request_seconds", "histogram",
+	     "Time from a request's first line to its answer.");
+	for (i = 0; i < BUCKETS; i++)
+		strbuf_addf(b, "mail_recalld_http_request_seconds_bucket"
+			    "{le=\"%g\"} %llu\n", buckets_ms[i] / 1000.0,
+			    (unsigned long long)latency_buckets[i]);
+	strbuf_addf(b, "mail_recalld_http_request_seconds_bucket{le=\"+Inf\"} "
+		    "%llu\nmail_recalld_http_request_seconds_sum %.3f\n"
+		    "mail_recalld_http_request_seconds_count %llu\n",
+		    (unsigned long long)latency_count,
+		    (double)latency_sum_ms / 1000.0,
+		    (unsigned long long)latency_count);
+	pthread_mutex_unlock(&lock);
+}
+
+char *metrics_print(unsigned int connections, unsigned int queued,
+		    unsigned int jobs)
+{
+	struct strbuf b = { NULL, 0, 0 };
+	unsigned int i;
+
+	print_requests(&b);
+	type(&b, "verdicts_total", "counter", "Users by their verdict.");
+	for (i = 0; i < RECALL_VERDICT_COUNT; i++)
+		strbuf_addf(&b, "mail_recalld_verdicts_total{status=\"%s\"} "
+			    "%llu\n", recall_verdict_name(i),
+			    (unsigned long long)verdicts[i]);
+	type(&b, "doveadm_calls_total", "counter",
+	     "Commands sent to doveadm, by what came back.");
+	for (i = 0; i <= DOVEADM_TIMEOUT; i++)
+		strbuf_addf(&b, "mail_recalld_doveadm_calls_total"
+			    "{result=\"%s\"} %llu\n", call_names[i],
+			    (unsigned long long)calls[i]);
+	type(&b, "doveadm_retries_total", "counter",
+	     "Commands sent to doveadm once more.");
+	strbuf_addf(&b, "mail_recalld_doveadm_retries_total %llu\n",
+		    (unsigned long long)retries);
+	type(&b, "logins_total", "counter", "Logins, by what came of them.");
+	for (i = 0; i <= LOGIN_FAILED; i++)
+		strbuf_addf(&b, "mail_recalld_logins_total{result=\"%s\"} "
+			    "%llu\n", login_names[i],
+			    (unsigned long long)logins[i]);
+	gauge(&b, "connections", "Open HTTP connections.", connections);
+	gauge(&b, "queued", "Requests that wait for a worker.", queued);
+	gauge(&b, "recalls_running", "Recalls in the background that wait or "
+	      "run.", jobs);
+	return b.data;
+}

@@ -1,0 +1,23 @@
+#ifndef METRICS_H
+#define METRICS_H
+
+#include <stdint.h>
+
+/* Counters in the text format of Prometheus. All functions may be called from
+   any thread. */
+
+/* A request to the route was answered. */
+void metrics_request(const char *route, unsigned int status, int64_t ms);
+/* A user got the verdict (enum recall_verdict). */
+void metrics_verdict(int verdict);
+/* A call to doveadm ended (enum doveadm_result). */
+void metrics_doveadm_call(int result);
+void metrics_doveadm_retry(void);
+enum metrics_login { LOGIN_ACCEPTED, LOGIN_DENIED, LOGIN_BLOCKED, LOGIN_FAILED };
+void metrics_login(enum metrics_login what);
+
+/* The page; gauges are passed in. The caller frees it. */
+char *metrics_print(unsigned int connections, unsigned int queued,
+		    unsigned int jobs);
+
+#endif

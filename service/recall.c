@@ -1,0 +1,445 @@
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "recall-message-id.h"
+#include "recall-params.h"
+#include "recall-verdict.h"
+#include "doveadm-client.h"
+#include "journal.h"
+#include "log.h"
+#include "metrics.h"
+#include "recall.h"
+
+static volatile bool interrupted;
+
+/* Users who are asked about with one command. */
+struct batch {
+	struct batch *next;
+	struct recall_run *run;
+	struct doveadm_call call;
+	/* indexes into recall->users */
+	size_t *users;
+	size_t count;
+};
+
+struct recall_run {
+	struct recall *recall;
+	struct config *config;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	/* batches that have ended and are not looked at yet */
+	struct batch *ended;
+	unsigned int active;
+	/* what the batches came to */
+	size_t answered, unreachable, timeouts;
+};
+
+struct recall *recall_new(void)
+{
+	struct recall *recall = x_calloc(1, sizeof(*recall));
+
+	random_hex(RECALL_ID_LEN / 2, recall->id);
+	recall->notify = true;
+	recall->created = time(NULL);
+	return recall;
+}
+
+void recall_free(struct recall *recall)
+{
+	size_t i;
+
+	if (recall == NULL)
+		return;
+	for (i = 0; i < recall->count; i++) {
+		free(recall->users[i].email);
+		free(recall->users[i].key);
+		free(recall->users[i].notice);
+		free(recall->users[i].mailboxes);
+		free(recall->users[i].error);
+	}
+	free(recall->users);
+	free(recall->messageid);
+	free(recall->reason);
+	free(recall->source);
+	identity_clear(&recall->actor);
+	strlist_free(&recall->senders);
+	free(recall);
+}
+
+void recall_add_user(struct recall *recall, const char *email)
+{
+	struct recall_user *user;
+
+	/* doubled whenever the count is a power of two */
+	if ((recall->count & (recall->count - 1)) == 0) {
+		recall->users = x_realloc(recall->users,
+					  (recall->count * 2 + 1) *
+					  sizeof(*user));
+	}
+	user = &recall->users[recall->count++];
+	memset(user, 0, sizeof(*user));
+	user->email = x_strdup(email);
+	user->key = x_strdup(email);
+	ascii_lower(user->key);
+	user->verdict = -1;
+}
+
+static int cmp_users(const void *p1, const void *p2)
+{
+	const struct recall_user *const *u1 = p1, *const *u2 = p2;
+	int ret = strcmp((*u1)->key, (*u2)->key);
+
+	if (ret != 0)
+		return ret;
+	return *u1 < *u2 ? -1 : 1;
+}
+
+static struct recall_user **sort_users(struct recall *recall)
+{
+	struct recall_user **sorted;
+	size_t i;
+
+	sorted = x_calloc(recall->count, sizeof(*sorted));
+	for (i = 0; i < recall->count; i++)
+		sorted[i] = &recall->users[i];
+	qsort(sorted, recall->count, sizeof(*sorted), cmp_users);
+	return sorted;
+}
+
+void recall_dedup(struct recall *recall)
+{
+	struct recall_user **sorted = sort_users(recall);
+	const char *key = NULL;
+	size_t i, n;
+
+	/* of equal ones the first stays */
+	for (i = 0; i < recall->count; i++) {
+		if (key != NULL && strcmp(sorted[i]->key, key) == 0) {
+			free(sorted[i]->email);
+			free(sorted[i]->key);
+			sorted[i]->email = NULL;
+		} else {
+			key = sorted[i]->key;
+		}
+	}
+	free(sorted);
+	for (i = n = 0; i < recall->count; i++) {
+		if (recall->users[i].email != NULL)
+			recall->users[n++] = recall->users[i];
+	}
+	recall->count = n;
+}
+
+size_t recall_count(const struct recall *recall, int verdict)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < recall->count; i++) {
+		if (recall->users[i].verdict == verdict)
+			n++;
+	}
+	return n;
+}
+
+static void set_text(char **text, const char *value)
+{
+	free(*text);
+	*text = value == NULL || *value == '\0' ? NULL : x_strdup(value);
+}
+
+static void set_error(struct recall_user *user, const char *error)
+{
+	user->verdict = RECALL_VERDICT_ERROR;
+	set_text(&user->error, error);
+}
+
+/* The command without its users. */
+static json_t *make_params(const struct recall *recall)
+{
+	json_t *params = json_object(), *senders;
+	size_t i;
+
+	json_object_set_new(params, RECALL_PARAM_MESSAGE_ID,
+			    json_string(recall->messageid));
+	json_object_set_new(params, RECALL_PARAM_FORCE,
+			    json_boolean(recall->force));
+	json_object_set_new(params, RECALL_PARAM_NO_NOTIFY,
+			    json_boolean(!recall->notify));
+	json_object_set_new(params, RECALL_PARAM_DRY_RUN,
+			    json_boolean(recall->dry_run));
+	json_object_set_new(params, RECALL_PARAM_RECALL_ID,
+			    json_string(recall->id));
+	json_object_set_new(params, RECALL_PARAM_ACTOR,
+			    json_string(recall->actor.login));
+	if (*recall->reason != '\0')
+		json_object_set_new(params, RECALL_PARAM_REASON,
+				    json_string(recall->reason));
+	if (recall->actor.role == ROLE_ADMIN)
+		json_object_set_new(params, RECALL_PARAM_TENANT,
+				    json_string(recall->actor.tenant));
+	if (recall->senders.count > 0) {
+		senders = json_array();
+		for (i = 0; i < recall->senders.count; i++)
+			json_array_append_new(senders, json_string(
+				recall->senders.items[i]));
+		json_object_set_new(params, RECALL_PARAM_SENDER, senders);
+	}
+	return params;
+}
+
+static void batch_done(struct doveadm_call *call)
+{
+	struct batch *batch = call->context;
+	struct recall_run *run = batch->run;
+
+	pthread_mutex_lock(&run->lock);
+	batch->next = run->ended;
+	run->ended = batch;
+	pthread_cond_signal(&run->cond);
+	pthread_mutex_unlock(&run->lock);
+}
+
+/* Makes a batch of users of the same node, beginning with the first one
+   without a verdict at or after *pos. */
+static struct batch *next_batch(struct recall_run *run, bool *taken,
+				size_t *pos)
+{
+	struct recall *recall = run->recall;
+	const char *urls = NULL, *user_urls;
+	struct batch *batch;
+	json_t *users;
+	size_t i;
+
+	while (*pos < recall->count && taken[*pos])
+		(*pos)++;
+	if (*pos == recall->count)
+		return NULL;
+	batch = x_calloc(1, sizeof(*batch));
+	batch->run = run;
+	batch->users = x_calloc(run->config->doveadm_batch, sizeof(size_t));
+	users = json_array();
+	for (i = *pos; i < recall->count; i++) {
+		if (batch->count == (size_t)run->config->doveadm_batch)
+			break;
+		if (taken[i])
+			continue;
+		user_urls = config_node_urls(run->config,
+					     recall->users[i].email);
+		if (urls == NULL)
+			urls = user_urls;
+		else if (strcmp(urls, user_urls) != 0)
+			continue;
+		taken[i] = true;
+		batch->users[batch->count++] = i;
+		json_array_append_new(users,
+				      json_string(recall->users[i].email));
+	}
+	batch->call.config = run->config;
+	batch->call.urls = urls;
+	batch->call.command = RECALL_CMD_EXPUNGE;
+	batch->call.params = make_params(recall);
+	json_object_set_new(batch->call.params, RECALL_PARAM_USERS, users);
+	batch->call.done = batch_done;
+	batch->call.context = batch;
+	return batch;
+}
+
+static const char *column(const json_t *row, const char *name)
+{
+	return json_string_value(json_object_get(row, name));
+}
+
+static void read_row(struct recall_user *user, const json_t *row)
+{
+	const char *status = column(row, RECALL_COLUMN_STATUS);
+	const char *copies = column(row, RECALL_COLUMN_COPIES);
+	int verdict = status == NULL ? -1 : recall_verdict_parse(status);
+
+	if (verdict < 0) {
+		set_error(user, "doveadm's answer has an unknown status");
+		return;
+	}
+	user->verdict = verdict;
+	user->copies = copies == NULL ? 0 : strtoll(copies, NULL, 10);
+	set_text(&user->notice, column(row, RECALL_COLUMN_NOTICE));
+	set_text(&user->mailboxes, column(row, RECALL_COLUMN_MAILBOXES));
+	set_text(&user->error, column(row, RECALL_COLUMN_ERROR));
+}
+
+static int cmp_rows(const void *p1, const void *p2)
+{
+	const json_t *const *row1 = p1, *const *row2 = p2;
+
+	return strcasecmp(column(*row1, RECALL_COLUMN_USERNAME),
+			  column(*row2, RECALL_COLUMN_USERNAME));
+}
+
+static int cmp_key_row(const void *key, const void *p)
+{
+	const json_t *const *row = p;
+
+	return strcasecmp(key, column(*row, RECALL_COLUMN_USERNAME));
+}
+
+/* Rows come in any order, and some may be missing. */
+static void read_rows(struct batch *batch)
+{
+	struct recall_user *users = batch->run->recall->users;
+	const json_t **rows, **found, *row;
+	size_t i, n = 0;
+
+	rows = x_calloc(json_array_size(batch->call.answer), sizeof(*rows));
+	json_array_foreach(batch->call.answer, i, row) {
+		if (column(row, RECALL_COLUMN_USERNAME) != NULL)
+			rows[n++] = row;
+	}
+	qsort(rows, n, sizeof(*rows), cmp_rows);
+	for (i = 0; i < batch->count; i++) {
+		struct recall_user *user = &users[batch->users[i]];
+
+		found = bsearch(user->key, rows, n, sizeof(*rows), cmp_key_row);
+		if (found != NULL)
+			read_row(user, *found);
+		else
+			set_error(user, "doveadm's answer has no row for the "
+				  "user");
+	}
+	free(rows);
+}
+
+static void batch_end(struct batch *batch)
+{
+	struct recall_run *run = batch->run;
+	size_t i;
+
+	switch (batch->call.result) {
+	case DOVEADM_OK:
+		run->answered++;
+		read_rows(batch);
+		break;
+	case DOVEADM_FAILED:
+		run->answered++;
+		break;
+	case DOVEADM_UNREACHABLE:
+		run->unreachable++;
+		break;
+	case DOVEADM_TIMEOUT:
+		run->timeouts++;
+		break;
+	}
+	for (i = 0; i < batch->count; i++) {
+		struct recall_user *user =
+			&run->recall->users[batch->users[i]];
+
+		if (batch->call.result != DOVEADM_OK)
+			set_error(user, batch->call.error);
+		metrics_verdict(user->verdict);
+	}
+	if (!journal_save(run->recall, batch->users, batch->count))
+		log_error("recall %s: the journal could not be written, a "
+			  "restart would ask again", run->recall->id);
+	json_decref(batch->call.answer);
+	free(batch->call.error);
+	free(batch->users);
+	free(batch);
+}
+
+static struct batch *wait_for_batch(struct recall_run *run)
+{
+	struct batch *batch;
+
+	pthread_mutex_lock(&run->lock);
+	while (run->ended == NULL)
+		pthread_cond_wait(&run->cond, &run->lock);
+	batch = run->ended;
+	run->ended = batch->next;
+	pthread_mutex_unlock(&run->lock);
+	return batch;
+}
+
+enum recall_outcome recall_run(struct recall *recall, struct config *config)
+{
+	struct recall_run run = { .recall = recall, .config = config,
+				  .lock = PTHREAD_MUTEX_INITIALIZER,
+				  .cond = PTHREAD_COND_INITIALIZER };
+	bool *taken = x_calloc(recall->count, sizeof(*taken));
+	struct batch *batch;
+	size_t i, pos = 0;
+
+	for (i = 0; i < recall->count; i++)
+		taken[i] = recall->users[i].verdict >= 0;
+	for (;;) {
+		while (run.active < config->doveadm_connections_per_recall &&
+		       !interrupted &&
+		       (batch = next_batch(&run, taken, &pos)) != NULL) {
+			run.active++;
+			doveadm_call_start(&batch->call);
+		}
+		if (run.active == 0)
+			break;
+		batch_end(wait_for_batch(&run));
+		run.active--;
+	}
+	free(taken);
+	if (recall_count(recall, -1) > 0)
+		return RECALL_INTERRUPTED;
+	recall->finished = time(NULL);
+	if (!journal_finish(recall))
+		log_error("recall %s: the journal could not be written",
+			  recall->id);
+	if (run.answered > 0 || run.unreachable + run.timeouts == 0)
+		return RECALL_DONE;
+	return run.unreachable > 0 ? RECALL_UNREACHABLE : RECALL_TIMEOUT;
+}
+
+void recall_interrupt_all(void)
+{
+	interrupted = true;
+}
+
+static json_t *user_to_json(const struct recall_user *user)
+{
+	json_t *json = json_object();
+
+	json_object_set_new(json, "email", json_string(user->email));
+	json_object_set_new(json, "status",
+			    json_string(recall_verdict_name(user->verdict)));
+	json_object_set_new(json, "copies", json_integer(user->copies));
+	if (user->notice != NULL)
+		json_object_set_new(json, "notice", json_string(user->notice));
+	if (user->mailboxes != NULL)
+		json_object_set_new(json, "mailboxes",
+				    json_string(user->mailboxes));
+	if (user->error != NULL)
+		json_object_set_new(json, "error", json_string(user->error));
+	return json;
+}
+
+json_t *recall_to_json(const struct recall *recall)
+{
+	json_t *json = json_object(), *results = json_array();
+	json_t *summary = json_object();
+	size_t counts[RECALL_VERDICT_COUNT] = { 0 };
+	size_t i;
+
+	for (i = 0; i < recall->count; i++) {
+		if (recall->users[i].verdict < 0)
+			continue;
+		counts[recall->users[i].verdict]++;
+		json_array_append_new(results, user_to_json(&recall->users[i]));
+	}
+	for (i = 0; i < RECALL_VERDICT_COUNT; i++) {
+		if (counts[i] > 0)
+			json_object_set_new(summary, recall_verdict_name(i),
+					    json_integer(counts[i]));
+	}
+	json_object_set_new(json, "success",
+			    json_boolean(counts[RECALL_VERDICT_ERROR] == 0));
+	json_object_set_new(json, "id", json_string(recall->id));
+	json_object_set_new(json, "messageid", json_string(recall->messageid));
+	json_object_set_new(json, "results", results);
+	json_object_set_new(json, "summary", summary);
+	return json;
+}

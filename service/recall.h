@@ -1,0 +1,75 @@
+#ifndef RECALL_H
+#define RECALL_H
+
+#include <jansson.h>
+
+#include "recall-limits.h"
+#include "auth-token.h"
+#include "config.h"
+#include "util.h"
+
+/* One user of a recall. */
+struct recall_user {
+	/* as asked for */
+	char *email;
+	/* in lower case, which is how Dovecot tells users apart */
+	char *key;
+	/* enum recall_verdict, or -1 if not known yet */
+	int verdict;
+	int64_t copies;
+	/* empty or NULL where there is nothing to say */
+	char *notice;
+	char *mailboxes;
+	char *error;
+};
+
+/* A recall as asked for, and how far it is. */
+struct recall {
+	char id[RECALL_ID_LEN + 1];
+	char *messageid;
+	bool force;
+	bool notify;
+	bool dry_run;
+	char *reason;
+	/* who asked, with which rights, and from where */
+	struct identity actor;
+	char *source;
+	/* whose mail alone may be deleted; empty for everyone's */
+	struct strlist senders;
+	/* seconds since the epoch; finished is 0 until then */
+	int64_t created;
+	int64_t finished;
+
+	struct recall_user *users;
+	size_t count;
+};
+
+/* What became of the whole. */
+enum recall_outcome {
+	RECALL_DONE,
+	/* The process is about to stop: the rest is in the journal. */
+	RECALL_INTERRUPTED,
+	/* No doveadm answered for anyone. */
+	RECALL_UNREACHABLE,
+	RECALL_TIMEOUT
+};
+
+struct recall *recall_new(void);
+void recall_free(struct recall *recall);
+/* Adds the user unless it is there already; see recall_dedup(). */
+void recall_add_user(struct recall *recall, const char *email);
+/* Removes users that were added before, keeping the order. */
+void recall_dedup(struct recall *recall);
+
+/* Asks doveadm about all users who have no verdict yet, journals the verdicts
+   as they come, and returns when everyone has one. */
+enum recall_outcome recall_run(struct recall *recall, struct config *config);
+/* From now on recalls begin no new batch. */
+void recall_interrupt_all(void);
+
+/* The whole as the API answers it; the caller gets the reference. */
+json_t *recall_to_json(const struct recall *recall);
+/* How many users have the verdict (-1: none yet). */
+size_t recall_count(const struct recall *recall, int verdict);
+
+#endif

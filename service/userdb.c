@@ -1,0 +1,72 @@
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "log.h"
+#include "userdb.h"
+
+/* No role is one, too: such a user may not log in here. */
+static enum role parse_role(const struct config *config, const char *value)
+{
+	if (value == NULL)
+		return (enum role)config->auth_default_role;
+	if (strlen(value) == 1 && *value >= '1' && *value <= '3')
+		return (enum role)(*value - '0');
+	return ROLE_NONE;
+}
+
+static bool read_fields(const struct config *config, const char *login,
+			const json_t *answer, struct identity *identity_r,
+			struct strlist *aliases)
+{
+	const json_t *fields = json_object_iter_value(
+		json_object_iter((json_t *)answer));
+	const char *tenant, *alias;
+	enum role role;
+
+	if (json_object_size(fields) == 0)
+		return false;
+	role = parse_role(config, json_string_value(
+		json_object_get(fields, config->auth_role_field)));
+	if (role == ROLE_NONE) {
+		log_warning("userdb: %s has no valid role in field %s", login,
+			    config->auth_role_field);
+		return false;
+	}
+	tenant = json_string_value(json_object_get(fields,
+						   config->auth_tenant_field));
+	alias = json_string_value(json_object_get(fields,
+						  config->auth_alias_field));
+	identity_r->role = role;
+	identity_r->login = x_strdup(login);
+	identity_r->tenant = x_strdup(tenant == NULL ? "" : tenant);
+	if (aliases != NULL && alias != NULL)
+		strlist_split(aliases, alias);
+	return true;
+}
+
+enum doveadm_result
+userdb_lookup(struct config *config, const char *login,
+	      struct identity *identity_r, struct strlist *aliases)
+{
+	struct doveadm_call call = {
+		.config = config,
+		.urls = config_node_urls(config, login),
+		.command = "user",
+		.params = json_pack("{s:[s]}", "user-mask", login),
+	};
+	enum doveadm_result result;
+
+	memset(identity_r, 0, sizeof(*identity_r));
+	doveadm_call_wait(&call);
+	result = call.result;
+	if (result == DOVEADM_OK && !read_fields(config, login, call.answer,
+						 identity_r, aliases))
+		result = DOVEADM_FAILED;
+	/* anything else than that there is no such user may pass */
+	if (call.result == DOVEADM_FAILED && call.exit_code != EX_NOUSER)
+		result = DOVEADM_UNREACHABLE;
+	json_decref(call.answer);
+	free(call.error);
+	return result;
+}

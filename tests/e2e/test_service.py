@@ -1,0 +1,339 @@
+"""mail-recalld: requests, answers and error bodies."""
+
+import json
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from mailnode import build_message  # noqa: E402
+from servicenode import RecallNode, Service  # noqa: E402
+
+USERS = ["user%d@example.com" % i for i in range(4)]
+FORBIDDEN = (b'{"message": "You don\'t have the permission to access the '
+             b'requested resource. It is either read-protected or not '
+             b'readable by the server."}')
+
+
+@pytest.fixture(scope="module")
+def node():
+    with RecallNode(users=USERS) as node:
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture(scope="module")
+def service(node):
+    with Service(node) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def token(service):
+    return service.token()
+
+
+number = 0
+
+
+@pytest.fixture
+def mail(node):
+    """The Message-ID of a message that all users have."""
+    global number
+    number += 1
+    messageid = "<%d.service@example.com>" % number
+    node.lmtp_deliver(USERS, build_message(messageid))
+    return messageid
+
+
+def has(node, user, messageid):
+    return any(b"\r\nMessage-ID: " + messageid.encode() in message
+               for message in node.messages(user))
+
+
+def statuses(answer):
+    return {result["email"]: result["status"]
+            for result in answer.json()["results"]}
+
+
+def test_documented_call(node, service, token, mail):
+    answer = service.curl(
+        "/v2/actions/expunge", "-d", "cmd=expunge", "-d", "force=0",
+        "-d", "messageid=" + mail, "-d", "notify=0",
+        "-d", 'emails=["%s","%s"]' % (USERS[0], USERS[1]), token=token)
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    body = answer.json()
+    assert body["success"] is True
+    assert body["messageid"] == mail
+    assert body["summary"] == {"expunged": 2}
+    assert body["results"] == [
+        {"email": user, "status": "expunged", "copies": 1, "notice": "none",
+         "mailboxes": "INBOX"} for user in USERS[:2]]
+    assert len(body["id"]) == 32
+    assert not has(node, USERS[0], mail) and not has(node, USERS[1], mail)
+    assert has(node, USERS[2], mail)
+
+
+def test_everyone_gets_a_verdict_once_and_in_order(node, service, token, mail):
+    node.set_flags(USERS[1], "INBOX", ["\\Seen"])
+    asked = [USERS[1], "nobody@example.com", USERS[0].upper(), USERS[0],
+             USERS[1]]
+    answer = service.recall(token, mail, asked)
+    assert statuses(answer) == {
+        USERS[1]: "read", "nobody@example.com": "no_user",
+        USERS[0].upper(): "expunged"}
+    assert [result["email"] for result in answer.json()["results"]] == [
+        USERS[1], "nobody@example.com", USERS[0].upper()]
+    assert answer.json()["summary"] == {"read": 1, "no_user": 1, "expunged": 1}
+    assert has(node, USERS[1], mail) and not has(node, USERS[0], mail)
+
+
+def test_force_and_notify(node, service, token, mail):
+    before = node.count(USERS[0])
+    node.set_flags(USERS[0], "INBOX", ["\\Seen"])
+    answer = service.recall(token, mail, [USERS[0]], force=1)
+    assert statuses(answer) == {USERS[0]: "expunged"}
+    # one gone, one notice come
+    assert answer.json()["results"][0]["notice"] == "sent"
+    assert node.count(USERS[0]) == before
+
+
+def test_dry_run_deletes_nothing(node, service, token, mail):
+    answer = service.recall(token, mail, [USERS[0]], dry_run=1)
+    assert statuses(answer) == {USERS[0]: "would_expunge"}
+    assert has(node, USERS[0], mail)
+
+
+def test_ways_to_name_addresses(service, token, mail):
+    single = service.recall(token, mail, USERS[0])
+    assert statuses(single) == {USERS[0]: "expunged"}
+    repeated = service.curl(
+        "/v2/actions/expunge", "--data-urlencode", "messageid=" + mail,
+        "-d", "emails=" + USERS[1], "-d", "emails=[\"%s\"]" % USERS[2],
+        token=token)
+    assert statuses(repeated) == {USERS[1]: "expunged", USERS[2]: "expunged"}
+    multipart = service.curl(
+        "/v2/actions/expunge", "-F", "messageid=\"%s\"" % mail,
+        "-F", "emails=" + json.dumps(USERS).replace(";", ""), token=token)
+    assert multipart.status == 200
+    assert statuses(multipart)[USERS[3]] == "expunged"
+
+
+def test_json_body(service, token, mail):
+    body = {"messageid": mail, "emails": USERS[:2], "force": 0,
+            "notify": False}
+    answer = service.curl("/v2/actions/expunge", "-H",
+                          "Content-Type: application/json", "-d",
+                          json.dumps(body), token=token)
+    assert statuses(answer) == {user: "expunged" for user in USERS[:2]}
+    assert answer.json()["results"][0]["notice"] == "none"
+
+
+def test_missing_parameters(service, token):
+    answer = service.recall(token, None, [USERS[0]])
+    assert answer.status == 400
+    assert answer.body == (b'{"message": {"MESSAGEID": '
+                           b'"MESSAGEID is a required value"}}')
+    for empty in None, "", "[]":
+        answer = service.recall(token, "<a@b>", empty)
+        assert answer.status == 400
+        assert answer.body == (b'{"message": {"EMAILS": '
+                               b'"EMAILS is a required value"}}')
+    answer = service.recall(token)
+    assert answer.status == 400
+    assert set(answer.json()["message"]) == {"MESSAGEID", "EMAILS"}
+
+
+@pytest.mark.parametrize("messageid, why", [
+    ("<>", "is empty"),
+    ("<a b@c>", "has white space inside"),
+    ("<a@b>\r\nBcc: x", "has a control character"),
+    ("<" + "a" * 999 + ">", "is longer than 998 octets"),
+    ("<a@b> <c@d>", "is more than one id"),
+])
+def test_bad_messageid(service, token, messageid, why):
+    answer = service.recall(token, messageid, [USERS[0]])
+    assert answer.status == 400
+    assert answer.json() == {"message": {"MESSAGEID": "MESSAGEID " + why}}
+
+
+@pytest.mark.parametrize("address", [
+    "*", "*@example.com", "user?@example.com", "a b@example.com",
+    "user0@example.com\r\nx", "a" * 250 + "@example.com", "\x00",
+])
+def test_bad_address_reaches_no_doveadm(node, service, token, mail, address):
+    since = node.log_size()
+    answer = service.recall(token, mail, [USERS[0], address])
+    assert answer.status == 400
+    assert "EMAILS" in answer.json()["message"] or \
+        "UTF-8" in answer.json()["message"]
+    assert "Executing command" not in node.log(since)
+    assert has(node, USERS[0], mail)
+
+
+@pytest.mark.parametrize("emails", ['["a@b"', "[1]", '[["a@b"]]', '[null]',
+                                    '["a@b", {}]', '[""]'])
+def test_bad_list(service, token, emails):
+    answer = service.recall(token, "<a@b>", emails)
+    assert answer.status == 400
+    assert list(answer.json()["message"]) == ["EMAILS"]
+
+
+@pytest.mark.parametrize("name", ["force", "notify", "dry_run"])
+@pytest.mark.parametrize("value", ["2", "true", "yes", "", "01", "-1"])
+def test_flags_are_strict(service, token, name, value):
+    answer = service.recall(token, "<a@b>", [USERS[0]], **{name: value})
+    assert answer.status == 400
+    assert answer.json() == {"message": {
+        name.upper(): name.upper() + " is neither 0 nor 1"}}
+
+
+def test_a_parameter_given_twice_is_refused(service, token):
+    answer = service.curl("/v2/actions/expunge", "-d", "messageid=<a@b>",
+                          "-d", "messageid=<c@d>", "-d",
+                          "emails=" + USERS[0], token=token)
+    assert answer.status == 400
+    assert answer.json() == {"message": {
+        "MESSAGEID": "MESSAGEID is given more than once"}}
+
+
+def test_unknown_command(service, token):
+    answer = service.recall(token, "<a@b>", [USERS[0]], cmd="format")
+    assert answer.status == 400
+    assert answer.json() == {"message": {"CMD": "CMD is not a known command"}}
+
+
+@pytest.mark.parametrize("reason", ["x" * 1025, "a\nb"])
+def test_bad_reason(service, token, reason):
+    answer = service.recall(token, "<a@b>", [USERS[0]], reason=reason)
+    assert answer.status == 400
+    assert list(answer.json()["message"]) == ["REASON"]
+
+
+def test_limit_of_addresses(service, token):
+    many = ["nobody%d@example.com" % i for i in range(10000)]
+    answer = service.recall(token, "<a@b>", many)
+    assert answer.status == 200
+    assert answer.json()["summary"] == {"no_user": 10000}
+    assert [r["email"] for r in answer.json()["results"]] == many
+    answer = service.recall(token, "<a@b>", many + ["one@example.com"])
+    assert answer.status == 400
+    assert answer.json() == {"message": {
+        "EMAILS": "EMAILS has too many addresses"}}
+
+
+def test_no_such_resource(service, token):
+    for path in "/", "/v2", "/v2/actions/expunge/", "/v2/actions/../auth/x":
+        answer = service.curl(path, "--path-as-is", token=token)
+        assert answer.status == 404, path
+        assert answer.json() == {"message": "There is no such resource"}
+
+
+def test_methods(service, token):
+    answer = service.curl("/v2/actions/expunge", token=token)
+    assert answer.status == 405
+    assert answer.headers["allow"] == "POST"
+    answer = service.curl("/v2/auth", "-X", "PUT")
+    assert answer.status == 405
+    assert answer.headers["allow"] == "POST, DELETE"
+    assert service.curl("/health/live", "-I").status == 200
+
+
+def test_content_type(service, token):
+    answer = service.curl("/v2/actions/expunge", "-H",
+                          "Content-Type: text/xml", "-d", "<a/>", token=token)
+    assert answer.status == 415
+
+
+def test_audit_has_recalls_and_refusals(service, token, mail):
+    since = len(service.audit())
+    done = service.recall(token, mail, [USERS[0], "nobody@example.com"],
+                          reason="sent | to=all \\ by mistake").json()
+    service.recall(token, "<>", [USERS[0]])
+    service.recall("nonsense", mail, [USERS[0]])
+    recall, refused, unknown = service.audit()[since:]
+    assert recall.startswith("CEF:0|dovecot-recall|mail-recalld|")
+    for part in ("|recall|", "suser=root@example.com", "src=127.0.0.1",
+                 "externalId=" + done["id"], "cs1=" + mail,
+                 "cs2=%s:expunged,nobody@example.com:no_user" % USERS[0],
+                 "outcome=success", r"reason=sent | to\=all \\ by mistake"):
+        assert part in recall
+    assert "|recall-refused|" in refused and "cn1=400" in refused
+    assert "|recall-refused|" in unknown and "cn1=401" in unknown
+    assert "suser" not in unknown
+
+
+def test_secrets_are_not_logged(node, service, token):
+    service.curl("/v2/auth", "-d", "login=" + USERS[0], "-d",
+                 "password=secret-password")
+    service.recall(token, "<a@b>", [USERS[0]])
+    text = service.log() + "\n".join(service.audit())
+    for secret in ("secret-password", token, node.doveadm_password,
+                   service.settings["auth.jwt_key"]):
+        assert secret not in text
+
+
+def test_status_and_list(service, token, mail):
+    done = service.recall(token, mail, USERS[:2]).json()
+    answer = service.curl("/v2/actions/" + done["id"], token=token).json()
+    assert answer["results"] == done["results"]
+    assert answer["state"] == "finished"
+    assert answer["progress"] == {"done": 2, "total": 2}
+    listed = service.curl("/v2/actions?limit=1", token=token).json()
+    assert [action["id"] for action in listed["actions"]] == [done["id"]]
+    for bad in "limit=0", "limit=x", "limit=1001", "before=-1":
+        assert service.curl("/v2/actions?" + bad, token=token).status == 400
+    for bad in "0" * 32, "x", "%00":
+        assert service.curl("/v2/actions/" + bad, token=token).status == 404
+
+
+def test_respond_async(service, token, mail):
+    answer = service.recall(token, mail, USERS, "-H",
+                            "Prefer: wait=1, Respond-Async")
+    assert answer.status == 202
+    recall_id = answer.json()["id"]
+    assert answer.headers["location"] == "/v2/actions/" + recall_id
+    assert answer.headers["preference-applied"] == "respond-async"
+    done = service.wait_recall(token, recall_id)
+    assert done["summary"] == {"expunged": len(USERS)}
+
+
+def test_health(service):
+    answer = service.curl("/health")
+    assert answer.status == 200
+    assert answer.json() == {"live": True, "ready": True, "journal": True,
+                             "doveadm": True}
+    assert service.curl("/health/live").json() == {"live": True}
+    assert service.curl("/health/ready").status == 200
+
+
+def test_metrics(service, token, mail):
+    def value(name):
+        for line in service.curl("/metrics").body.decode().splitlines():
+            if line.startswith("mail_recalld_" + name + " "):
+                return float(line.split()[-1])
+        return 0
+
+    expunged = 'verdicts_total{status="expunged"}'
+    requests = 'http_requests_total{route="/v2/actions/expunge",status="200"}'
+    before = value(expunged), value(requests)
+    service.recall(token, mail, USERS[:2])
+    assert (value(expunged), value(requests)) == (before[0] + 2,
+                                                  before[1] + 1)
+    assert value("http_request_seconds_count") >= before[1]
+
+
+def test_openapi_is_what_the_tree_has(service):
+    answer = service.curl("/v2/openapi.json")
+    here = pathlib.Path(__file__).resolve().parent.parent.parent
+    assert answer.body == (here / "docs/openapi.json").read_bytes()
+    paths = answer.json()["paths"]
+    for path, operations in paths.items():
+        for method in operations:
+            asked = service.curl(path.replace("{id}", "0" * 32), "-X",
+                                 method.upper())
+            assert asked.status != 405, (method, path)
+            if path != "/v2/actions/{id}":
+                assert asked.status != 404, (method, path)

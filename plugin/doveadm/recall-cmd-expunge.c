@@ -112,13 +112,8 @@ expunge_found(struct mail_user *user, const struct recall_request *request,
 	struct recall_quarantine q;
 	int ret;
 
-	if (row->verdict == RECALL_VERDICT_NOT_FOUND &&
-	    !request->may_be_retry)
-		return 0;
-	if (row->verdict != RECALL_VERDICT_NOT_FOUND &&
-	    row->verdict != RECALL_VERDICT_WOULD_EXPUNGE)
-		return 0;
-
+	/* a quarantine that is not where it should be is always an error: with
+	   wrong settings it's not even sure that all was searched */
 	ret = recall_quarantine_init(user, &q, error_r);
 	if (ret > 0 && row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
 	    !request->dry_run)

@@ -125,9 +125,8 @@ record_parse_mail(struct recall_quarantine_record *record, pool_t pool,
 	}
 	i_stream_seek(input, hdr_size.physical_size);
 	i_stream_set_max_buffer_size(input, RECORD_LINE_MAX);
-	while ((line = i_stream_read_next_line(input)) != NULL) T_BEGIN {
+	while ((line = i_stream_read_next_line(input)) != NULL)
 		record_parse_line(record, pool, line);
-	} T_END;
 	if (input->stream_errno != 0) {
 		mail_set_critical(mail, "read(%s) failed: %s",
 				  i_stream_get_name(input),

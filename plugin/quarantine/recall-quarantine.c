@@ -167,17 +167,18 @@ int recall_quarantine_list(struct recall_quarantine *q, pool_t pool,
 	const char *pattern;
 
 	p_array_init(boxes_r, pool, 8);
-	pattern = t_strconcat(q->ns->prefix, recall_id, "*", NULL);
+	pattern = t_strdup_printf("%s%s*", q->ns->prefix,
+				  recall_id == NULL ? "" : recall_id);
 	iter = mailbox_list_iter_init(q->ns->list, pattern, flags);
-	while ((info = mailbox_list_iter_next(iter)) != NULL) T_BEGIN {
-		if (quarantine_parse_name(q, info->vname, &qbox)) {
-			qbox.vname = p_strdup(pool, qbox.vname);
-			qbox.recall_id = p_strdup(pool, qbox.recall_id);
-			qbox.nonexistent = (info->flags &
-				(MAILBOX_NOSELECT | MAILBOX_NONEXISTENT)) != 0;
-			array_push_back(boxes_r, &qbox);
-		}
-	} T_END;
+	while ((info = mailbox_list_iter_next(iter)) != NULL) {
+		if (!quarantine_parse_name(q, info->vname, &qbox))
+			continue;
+		qbox.vname = p_strdup(pool, qbox.vname);
+		qbox.recall_id = p_strdup(pool, qbox.recall_id);
+		qbox.nonexistent = (info->flags &
+			(MAILBOX_NOSELECT | MAILBOX_NONEXISTENT)) != 0;
+		array_push_back(boxes_r, &qbox);
+	}
 	if (mailbox_list_iter_deinit(&iter) < 0) {
 		*error_r = t_strdup_printf("Listing the quarantine failed: %s",
 			mailbox_list_get_last_internal_error(q->ns->list,

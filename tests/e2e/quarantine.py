@@ -9,8 +9,10 @@ PREFIX = ".RECALLED/"
 
 LOCATIONS = {
     "maildir": "maildir:~/recalled",
-    "sdbox": "sdbox:~/sdbox:MAILBOXDIR=recalled",
-    "mdbox": "mdbox:~/mdbox:MAILBOXDIR=recalled",
+    "sdbox": "sdbox:~/sdbox:MAILBOXDIR=recalled:"
+             "LISTINDEX=recalled.index",
+    "mdbox": "mdbox:~/mdbox:MAILBOXDIR=recalled:"
+             "LISTINDEX=recalled.index",
 }
 
 NAMESPACE = """

@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import quopri
+import re
 import subprocess
 
 import pytest
@@ -11,7 +13,7 @@ from mailnode import build_message, imap_quote
 from quarantine import (PREFIX, append, command, fetch, http, make_node,
                         quarantined)
 
-DATE = "04-Mar-2019 11:22:33 +0300"
+DATE = "04-Mar-2019 11:22:33 +0000"
 
 
 @pytest.fixture(scope="module", params=DRIVERS)
@@ -72,7 +74,7 @@ def test_round_trip(node, user, message_id, recall_id):
     assert result.code == 0
     assert (row["status"], row["copies"], row["error"]) == \
         ("restored", "2", "")
-    assert sorted(row["mailboxes"].split(",")) == ["INBOX", "Wörk\\", " etc"]
+    assert row["mailboxes"] in ("INBOX,Wörk\\, etc", "Wörk\\, etc,INBOX")
     assert row["recall-id"] == recall_id
     assert (fetch(node, user), fetch(node, user, "Wörk, etc")) == before
     assert quarantined(node, user) == {}
@@ -80,14 +82,12 @@ def test_round_trip(node, user, message_id, recall_id):
 
 def test_twice_restored_is_once_restored(node, user, message_id, recall_id):
     node.append(user, "INBOX", build_message(message_id))
-    recall(node, user, message_id, recall_id)
+    recall(node, user, message_id, recall_id, "--no-notify")
     assert command(node, "restore", "-u", user,
                    recall_id).row()["copies"] == "1"
     row = command(node, "restore", "-u", user, recall_id).row()
     assert (row["status"], row["copies"]) == ("restored", "0")
-    messages = node.messages(user)
-    assert sum(message_id.encode() in text.split(b"\r\n\r\n")[0]
-               for text in messages) == 1
+    assert node.count(user) == 1
 
 
 def test_retry_after_restore_deletes_nothing(node, user, message_id,
@@ -124,7 +124,7 @@ def test_retry_tells_what_the_first_try_did_not(node, user, message_id,
     row = recall(node, user, message_id, recall_id).row()
     assert (row["status"], row["notice"]) == ("already_recalled", "sent")
     text = node.messages(user)[0]
-    assert "Zürich".encode() in __import__("quopri").decodestring(text)
+    assert "Zürich".encode() in quopri.decodestring(text)
 
 
 def test_restore_to_renamed_mailbox(node, user, message_id, recall_id):
@@ -264,6 +264,7 @@ def test_tenants(node, user, message_id, recall_id):
                    recall_id).status() == "restored"
 
 
+@pytest.mark.log_errors("is not 32 lower case hexadecimal digits")
 def test_over_http(node, user, message_id, recall_id):
     node.append(user, "INBOX", build_message(message_id))
     row = http(node, "recallExpunge", users=[user], messageId=message_id,
@@ -286,7 +287,6 @@ def age(node, user, recall_id, days):
                         "all").stdout
     text = text.split("\n", 1)[1] if text.startswith("text:") else text
     text = text.replace("\f", "")
-    import re
     stamp = int(re.search(r"(?m)^recalled: (\d+)", text).group(1))
     text = text.replace("recalled: %d" % stamp,
                         "recalled: %d" % (stamp - days * 86400))
@@ -317,33 +317,31 @@ def test_purge(node, message_id, recall_id):
                    recall_id).status() == "restored"
 
 
+def disk_usage(node, user):
+    return int(subprocess.run(
+        ["du", "-s", "-B1", node.home(user)], capture_output=True, check=True,
+        text=True).stdout.split()[0])
+
+
 def test_purge_gives_space_back(node, user, message_id, recall_id):
     body = ("x" * 72 + "\n") * 60000
-    def used():
-        return int(subprocess.run(
-            ["du", "-s", "-B1", node.home(user)], capture_output=True,
-            check=True, text=True).stdout.split()[0])
     node.append(user, "INBOX", build_message(message_id, body=body))
     recall(node, user, message_id, recall_id, "--no-notify")
-    full = used()
+    full = disk_usage(node, user)
     assert full > len(body)
     age(node, user, recall_id, 40)
     assert command(node, "purge", "-u", user).status() == "purged"
-    assert used() < full - len(body)
+    assert disk_usage(node, user) < full - len(body)
 
 
 def test_copies_are_cheap(node, user, message_id, recall_id):
     """No second copy of the text on the disk."""
     body = ("y" * 72 + "\n") * 60000
     node.append(user, "INBOX", build_message(message_id, body=body))
-    def used():
-        return int(subprocess.run(
-            ["du", "-s", "-B1", node.home(user)], capture_output=True,
-            check=True, text=True).stdout.split()[0])
-    before = used()
+    before = disk_usage(node, user)
     recall(node, user, message_id, recall_id, "--no-notify")
     assert sum(quarantined(node, user).values()) == 1
-    assert used() - before < len(body) / 4
+    assert disk_usage(node, user) - before < len(body) / 4
 
 
 @pytest.mark.parametrize("args", [["--dry-run"], []], ids=["dry", "real"])

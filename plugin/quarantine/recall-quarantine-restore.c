@@ -166,7 +166,10 @@ restore_box(struct restore_context *ctx,
 	if (ret < 0)
 		return -1;
 	RECALL_FAILPOINT("restore-copied");
-	return recall_quarantine_box_delete(ctx->q, qbox, error_r);
+	if (recall_quarantine_box_delete(ctx->q, qbox, error_r) < 0)
+		return -1;
+	RECALL_FAILPOINT("restore-deleted");
+	return 0;
 }
 
 static int

@@ -229,6 +229,7 @@ class MailNode:
             self.mail_group = self.internal_group = \
                 grp.getgrgid(entry.pw_gid).gr_name
         self.sanitizers = []
+        self.doveadm_plugins = []
 
     # paths
 
@@ -256,7 +257,8 @@ class MailNode:
     def _install_modules(self):
         """Dovecot's own modules as links, ours as copies: a build may replace
         a file while the node has it mapped, and its directory may be closed
-        to the accounts that Dovecot runs as."""
+        to the accounts that Dovecot runs as. doveadm's own module directory is
+        compiled in: our doveadm modules are named in its mail_plugins."""
         target = self.dir / "modules"
         if target.exists():
             shutil.rmtree(target)
@@ -265,11 +267,15 @@ class MailNode:
             there.mkdir(parents=True, exist_ok=True)
             for name in files:
                 (there / name).symlink_to(os.path.join(root, name))
-        (target / "doveadm").mkdir(exist_ok=True)
         self.sanitizers = []
+        self.doveadm_plugins = []
         for module in sorted((builddir() / "plugin/.libs").glob("lib*.so")):
-            sub = "doveadm" if "doveadm" in module.name else "."
-            there = target / sub / module.name
+            name = re.fullmatch(r"lib\d*_?(doveadm_\w+)_plugin\.so",
+                                module.name)
+            # one that needs acl's symbols can't be loaded without it
+            if name and (self.acl or not name.group(1).endswith("_acl")):
+                self.doveadm_plugins.append(name.group(1))
+            there = target / module.name
             if there.is_symlink() or there.exists():
                 there.unlink()
             shutil.copyfile(module, there)
@@ -333,6 +339,7 @@ class MailNode:
             "doveadm_api_key": self.doveadm_api_key,
             "mail_plugins": " ".join(plugins),
             "imap_plugins": " ".join(imap_plugins),
+            "doveadm_plugins": " ".join(self.doveadm_plugins),
             "debug": "yes" if self.debug else "no",
             "fsync": "optimized" if self.fsync else "never",
             "vsz_limit": "0" if self.sanitizers else "512M",
@@ -502,7 +509,7 @@ class MailNode:
         return {name: getattr(self, name) for name in (
             "driver", "pid", "imap_port", "lmtp_port", "http_port", "users",
             "sanitizers", "doveadm_password", "doveadm_api_key", "acl",
-            "quota", "mail_plugins")}
+            "quota", "mail_plugins", "doveadm_plugins")}
 
     @classmethod
     def load(cls, directory):
@@ -737,6 +744,9 @@ namespace inbox {
 protocol imap {
   mail_plugins = $mail_plugins %(imap_plugins)s
 }
+protocol doveadm {
+  mail_plugins = $mail_plugins %(doveadm_plugins)s
+}
 service imap-login {
   chroot =
   service_count = 0
@@ -771,8 +781,9 @@ service ipc {
   chroot =
 }
 service auth {
+  # x: anyone may look up anyone, which shared namespaces need
   unix_listener auth-userdb {
-    mode = 0666
+    mode = 0777
   }
 }
 service dict {
@@ -809,6 +820,7 @@ Try
   curl -u doveadm:{node.doveadm_password} -d '[["recallExpunge",{{"users":["{user}"],"messageId":"<MESSAGE-ID>"}},"1"]]' {node.http_url}
 Stop it with
   {program} stop --dir {node.dir}
+(with --remove, its directory goes, too)
 """.format(node=node, password=PASSWORD, users=", ".join(users),
            doveadm=doveadm, user=users[0] if users else "USER",
            program=os.path.abspath(__file__))
@@ -844,6 +856,15 @@ def main():
     stop.add_argument("--dir", required=True)
     stop.add_argument("--remove", action="store_true",
                       help="remove the directory, too")
+    deliver = commands.add_parser("deliver", help="deliver a message by LMTP")
+    deliver.add_argument("--dir", required=True)
+    deliver.add_argument("--to", required=True, help="users, comma-separated")
+    deliver.add_argument("--sender", default="sender@example.com")
+    deliver.add_argument("--subject", default="Test")
+    deliver.add_argument("--message-id", required=True)
+    read = commands.add_parser("read", help="read a user's INBOX by IMAP")
+    read.add_argument("--dir", required=True)
+    read.add_argument("--user", required=True)
     info = commands.add_parser("info", help="how to use one that runs")
     info.add_argument("--dir", required=True)
     args = parser.parse_args()
@@ -854,6 +875,18 @@ def main():
         return 0
     if args.command == "info":
         print(usage(MailNode.load(args.dir)), end="")
+        return 0
+    if args.command == "deliver":
+        users = args.to.split(",")
+        MailNode.load(args.dir).lmtp_deliver(users, build_message(
+            args.message_id, args.subject, args.sender, ", ".join(users)),
+            args.sender)
+        return 0
+    if args.command == "read":
+        connection = MailNode.load(args.dir).imap(args.user)
+        connection.select("INBOX")
+        connection.fetch("1:*", "(BODY[])")
+        connection.logout()
         return 0
     users = {name: {} for name in args.users.split(",") if name}
     for user, text in args.field:

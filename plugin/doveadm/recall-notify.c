@@ -1,5 +1,10 @@
 #include "lib.h"
+#include "array.h"
+#include "mail-namespace.h"
+#include "mail-storage.h"
 #include "mail-user.h"
+#include "recall-index.h"
+#include "recall-match.h"
 #include "recall-notice.h"
 #include "recall-copies.h"
 #include "recall-request.h"
@@ -10,10 +15,15 @@
 
 static bool
 notice_is_due(struct mail_user *user, enum recall_verdict verdict,
+	      const struct recall_copies *copies,
 	      enum recall_notice_kind *kind_r)
 {
 	const char *value = mail_user_plugin_getenv(user, "recall_notify_on");
 
+	/* the first try may have been stopped before it could tell */
+	if (verdict == RECALL_VERDICT_ALREADY_RECALLED &&
+	    copies->recorded_count > 0)
+		verdict = RECALL_VERDICT_EXPUNGED;
 	switch (verdict) {
 	case RECALL_VERDICT_EXPUNGED:
 		*kind_r = RECALL_NOTICE_KIND_EXPUNGED;
@@ -30,6 +40,52 @@ notice_is_due(struct mail_user *user, enum recall_verdict verdict,
 			      recall_verdict_name(verdict));
 }
 
+static bool box_has_message_id(struct mailbox *box,
+			       const struct recall_message_id *id)
+{
+	struct mailbox_transaction_context *trans;
+	struct seq_range_iter iter;
+	ARRAY_TYPE(seq_range) uids;
+	struct mail *mail;
+	unsigned int n = 0;
+	uint32_t uid;
+	bool found = FALSE;
+
+	t_array_init(&uids, 2);
+	if (recall_index_find(box, id, &uids) < 0 || array_count(&uids) == 0)
+		return FALSE;
+	trans = mailbox_transaction_begin(box, 0, __func__);
+	mail = mail_alloc(trans, 0, NULL);
+	seq_range_array_iter_init(&iter, &uids);
+	while (!found && seq_range_array_iter_nth(&iter, n++, &uid)) {
+		found = mail_set_uid(mail, uid) &&
+			recall_match_message_id(mail, id) > 0;
+	}
+	mail_free(&mail);
+	mailbox_transaction_rollback(&trans);
+	return found;
+}
+
+/* A retry of a recall must not tell the user again. If the INBOX can't be
+   searched then saving into it will tell why. */
+static bool notice_was_sent(struct mail_user *user,
+			    const struct recall_notice *notice)
+{
+	const char *text = recall_notice_get_message_id(user, notice);
+	const struct recall_message_id id = {
+		.data = text,
+		.len = strlen(text),
+	};
+	struct mail_namespace *ns =
+		mail_namespace_find_inbox(user->namespaces);
+	struct mailbox *box = mailbox_alloc(ns->list, "INBOX",
+					    MAILBOX_FLAG_IGNORE_ACLS);
+	bool found = box_has_message_id(box, &id);
+
+	mailbox_free(&box);
+	return found;
+}
+
 void recall_notify_user(struct mail_user *user,
 			const struct recall_request *request,
 			const struct recall_copies *copies,
@@ -40,7 +96,7 @@ void recall_notify_user(struct mail_user *user,
 
 	i_zero(&notice);
 	if (!request->notify || request->dry_run ||
-	    !notice_is_due(user, row->verdict, &notice.kind))
+	    !notice_is_due(user, row->verdict, copies, &notice.kind))
 		return;
 
 	notice.message_id = t_strndup(request->message_id.data,
@@ -49,7 +105,12 @@ void recall_notify_user(struct mail_user *user,
 	notice.subject = copies->subject;
 	notice.from = copies->from;
 	notice.date = copies->date;
-	notice.copies = row->copies;
+	notice.copies = row->verdict == RECALL_VERDICT_ALREADY_RECALLED ?
+		copies->recorded_count : row->copies;
+	if (request->may_be_retry && notice_was_sent(user, &notice)) {
+		row->notice = RECALL_NOTICE_ALREADY_SENT;
+		return;
+	}
 	if (recall_notice_save(user, &notice, &error) == 0) {
 		row->notice = RECALL_NOTICE_SENT;
 		return;

@@ -18,6 +18,8 @@ struct recall_request {
 	/* RECALL_ID_LEN hexadecimal digits, made anew if not given */
 	const char *recall_id;
 	bool force, notify, dry_run;
+	/* the caller gave the recall id, so this may be a retry */
+	bool may_be_retry;
 };
 
 #define RECALL_CMD_REQUEST_PARAMS \
@@ -32,6 +34,18 @@ DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RECALL_ID, CMD_PARAM_STR, 0)
    request_r points to lives as long as the command or the data stack frame. */
 int recall_request_parse(const struct doveadm_cmd_context *cctx,
 			 struct recall_request *request_r);
+
+/* The same for commands that look for no message: reads these parameters
+   alone. */
+#define RECALL_CMD_RECORD_PARAMS \
+DOVEADM_CMD_PARAM('t', RECALL_PARAM_TENANT, CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('r', RECALL_PARAM_REASON, CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_ACTOR, CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RECALL_ID, CMD_PARAM_STR, \
+		  CMD_PARAM_FLAG_POSITIONAL)
+
+int recall_request_parse_id(const struct doveadm_cmd_context *cctx,
+			    struct recall_request *request_r);
 
 /* Whether the user belongs to the tenant asked for, if any was. */
 bool recall_request_tenant_matches(const struct recall_request *request,

@@ -109,8 +109,7 @@ recall_users_proxy_args(pool_t pool, const struct doveadm_cmd_context *cctx)
 	return array_front(&args);
 }
 
-/* NULL if the name may be looked up, why not otherwise. */
-static const char *username_get_error(const char *username)
+const char *recall_username_get_error(const char *username)
 {
 	const char *p;
 
@@ -137,6 +136,8 @@ static int recall_users_read_file(struct recall_users_context *ctx,
 	/* over HTTP the stream has been read to its end already */
 	i_stream_seek(input, 0);
 	i_stream_set_max_buffer_size(input, RECALL_USER_FILE_LINE_MAX);
+	/* the last line may lack its LF */
+	i_stream_set_return_partial_line(input, TRUE);
 	while ((line = i_stream_read_next_line(input)) != NULL) {
 		line = t_str_trim(line, " \t\r");
 		if (*line == '\0')
@@ -237,7 +238,7 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username)
 	const char *error;
 	int ret;
 
-	error = username_get_error(username);
+	error = recall_username_get_error(username);
 	if (error != NULL) {
 		ctx->callbacks->no_user(ctx->context, username, error);
 		return;

@@ -3,6 +3,7 @@
 #include "mail-cache.h"
 #include "mail-storage-private.h"
 #include "mail-index-view-private.h"
+#include "mailbox-list-index.h"
 #include "recall-index-ext.h"
 
 /* Messages after which catch-up writes down what it found: what it costs to
@@ -178,18 +179,27 @@ static int recall_index_pass_run(struct recall_index_pass *pass)
 	return 0;
 }
 
-/* TRUE if Dovecot's mailbox list index is sure that there is nothing. */
+/* TRUE if Dovecot's mailbox list index is sure that there is nothing. Asking
+   for the mailbox's status would open and sync it if the list index does not
+   know. */
 static bool recall_index_is_empty(struct mailbox *box)
 {
 	struct mailbox_status status;
+	struct mail_index_view *view;
+	const char *reason;
+	uint32_t seq;
+	bool empty;
 
 	if (box->opened ||
 	    box->storage->set->mailbox_list_index_very_dirty_syncs)
 		return FALSE;
-	if (mailbox_get_status(box, STATUS_MESSAGES, &status) < 0)
+	if (mailbox_list_index_view_open(box, TRUE, &view, &seq) <= 0)
 		return FALSE;
-	/* not from the list index, if this opened the mailbox */
-	return !box->opened && status.messages == 0;
+	empty = mailbox_list_index_status(box->list, view, seq, STATUS_MESSAGES,
+					  &status, NULL, NULL, &reason) &&
+		status.messages == 0;
+	mail_index_view_close(&view);
+	return empty;
 }
 
 /* TRUE if there may be mail that the mailbox's index does not know of. With

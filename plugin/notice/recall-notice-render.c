@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "base64.h"
-#include "guid.h"
+#include "hex-binary.h"
+#include "md5.h"
 #include "message-address.h"
 #include "message-date.h"
 #include "message-header-encode.h"
@@ -390,15 +391,35 @@ static bool is_recall_id(const char *id)
 	return p != id && p - id <= 64;
 }
 
+static const char *envelope_hostname(const struct recall_notice_envelope *env)
+{
+	return is_hostname(env->hostname) ? env->hostname : "localhost";
+}
+
+const char *
+recall_notice_render_message_id(const struct recall_notice *notice,
+				const struct recall_notice_envelope *env)
+{
+	unsigned char digest[MD5_RESULTLEN];
+	const char *key = t_strdup_printf("%d %s", (int)notice->kind,
+					  env->username);
+
+	md5_get_digest(key, strlen(key), digest);
+	/* each user's is another one, and 48 bits tell them apart well enough
+	   within one recall */
+	return t_strdup_printf("recall.%s.%s@%s", notice->recall_id,
+			       binary_to_hex(digest, 6),
+			       envelope_hostname(env));
+}
+
 int recall_notice_render(const struct recall_notice *notice,
 			 const struct recall_notice_template *tmpl,
 			 const struct recall_notice_envelope *env,
 			 string_t *dest, const char **error_r)
 {
 	const char *values[RECALL_NOTICE_VAR_COUNT];
-	const char *hostname, *from_address;
+	const char *from_address;
 	string_t *subject = t_str_new(256);
-	guid_128_t guid;
 
 	if (parse_address(env->from_address, &from_address) < 0) {
 		*error_r = t_strdup_printf("Not an address to send from: %s",
@@ -410,7 +431,6 @@ int recall_notice_render(const struct recall_notice *notice,
 			recall_notice_clean(notice->recall_id, NAME_MAX_CHARS));
 		return -1;
 	}
-	hostname = is_hostname(env->hostname) ? env->hostname : "localhost";
 
 	get_values(notice, tmpl, env->username, values);
 	(void)recall_notice_template_expand(subject,
@@ -418,14 +438,13 @@ int recall_notice_render(const struct recall_notice *notice,
 					    values);
 
 	append_from(dest, from_address, env->from_name);
-	append_to(dest, env->username, hostname);
+	append_to(dest, env->username, envelope_hostname(env));
 	append_text_header(dest, "Subject",
 			   recall_notice_clean(str_c(subject),
 					       SUBJECT_MAX_CHARS));
-	guid_128_generate(guid);
 	str_printfa(dest, "Date: %s\r\n", message_date_create(env->now));
-	str_printfa(dest, "Message-ID: <recall.%s@%s>\r\n",
-		    guid_128_to_string(guid), hostname);
+	str_printfa(dest, "Message-ID: <%s>\r\n",
+		    recall_notice_render_message_id(notice, env));
 	append_references(dest, notice->message_id);
 	str_append(dest, "Auto-Submitted: auto-generated\r\n");
 	str_printfa(dest, "X-Dovecot-Recall-Id: %s\r\n", notice->recall_id);

@@ -20,13 +20,19 @@ struct recall_notice_envelope {
 };
 
 /* Appends the notice to dest as a complete message: lines end with CRLF, are
-   at most 998 octets long and all octets are ASCII. Each call gives the
-   message a Message-ID of its own. Returns 0 if ok, -1 if the envelope or
+   at most 998 octets long and all octets are ASCII. Returns 0 if ok, -1 if the envelope or
    the recall id are not usable, with an error_r of the data stack. */
 int recall_notice_render(const struct recall_notice *notice,
 			 const struct recall_notice_template *tmpl,
 			 const struct recall_notice_envelope *env,
 			 string_t *dest, const char **error_r);
+
+/* The notice's own Message-ID, without angle brackets: the same whenever the
+   recall, the kind and the user are the same. The result is of the data
+   stack. */
+const char *
+recall_notice_render_message_id(const struct recall_notice *notice,
+				const struct recall_notice_envelope *env);
 
 /* Returns the text made harmless: one line of at most max_chars characters
    (then ending with an ellipsis) in valid UTF-8, without control characters

@@ -43,6 +43,15 @@ static const char *get_hostname(struct mail_user *user)
 		my_hostdomain();
 }
 
+static bool is_ascii(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text >= 0x80)
+			return FALSE;
+	}
+	return TRUE;
+}
+
 static const char *get_from(struct mail_user *user)
 {
 	const char *from = get_setting(user, "recall_notice_from", NULL);
@@ -51,16 +60,18 @@ static const char *get_from(struct mail_user *user)
 
 	if (from != NULL)
 		return from;
-	if (mail_user_set_get_postmaster_address(user->set, &addr, &error))
+	/* The default one has the user's domain, which may be one that can't
+	   stand in the header of a message in ASCII. */
+	if (mail_user_set_get_postmaster_address(user->set, &addr, &error) &&
+	    is_ascii(addr->mailbox) && is_ascii(addr->domain))
 		return t_strconcat(addr->mailbox, "@", addr->domain, NULL);
 	return t_strconcat("postmaster@", get_hostname(user), NULL);
 }
 
-static int
-render(struct mail_user *user, const struct recall_notice *notice,
-       string_t *dest, const char **error_r)
+static void
+get_envelope(struct mail_user *user, struct recall_notice_envelope *env_r)
 {
-	const struct recall_notice_envelope env = {
+	*env_r = (struct recall_notice_envelope) {
 		.from_address = get_from(user),
 		.from_name = get_setting(user, "recall_notice_name",
 					 NOTICE_NAME_DEFAULT),
@@ -68,8 +79,25 @@ render(struct mail_user *user, const struct recall_notice *notice,
 		.hostname = get_hostname(user),
 		.now = time(NULL),
 	};
+}
+
+const char *recall_notice_get_message_id(struct mail_user *user,
+					 const struct recall_notice *notice)
+{
+	struct recall_notice_envelope env;
+
+	get_envelope(user, &env);
+	return recall_notice_render_message_id(notice, &env);
+}
+
+static int
+render(struct mail_user *user, const struct recall_notice *notice,
+       string_t *dest, const char **error_r)
+{
+	struct recall_notice_envelope env;
 	const struct recall_notice_template *tmpl;
 
+	get_envelope(user, &env);
 	if (recall_notice_template_load(pool_datastack_create(),
 					get_setting(user, "recall_notice_dir",
 						    RECALL_NOTICE_DIR),

@@ -25,6 +25,12 @@ struct recall_notice {
 	const char *reason;
 };
 
+/* The Message-ID that recall_notice_save() gives the notice, without angle
+   brackets: the same for each retry of a recall. The result is of the data
+   stack. */
+const char *recall_notice_get_message_id(struct mail_user *user,
+					 const struct recall_notice *notice);
+
 /* Saves a notice into the user's INBOX, which is created if it's missing, as
    an unseen message received now. This is a transaction of its own: if it
    fails, nothing else is touched. Returns 0 if the notice stands in the INBOX,

@@ -30,16 +30,6 @@ def index_hash(message_id):
     return "%016x" % (value if value >= 2 else value + 2)
 
 
-EXTRA = "protocol doveadm {\n  mail_plugins = $mail_plugins doveadm_recall\n}\n"
-
-
-class Node(MailNode):
-    def _install_modules(self):
-        super()._install_modules()
-        for module in (self.dir / "modules/doveadm").glob("*recall*"):
-            shutil.move(module, self.dir / "modules")
-
-
 class Box:
     """A user of a node."""
 
@@ -125,8 +115,8 @@ class Box:
 @pytest.fixture(scope="module", params=DRIVERS)
 def index_node(request):
     users = ["index%d@example.com" % i for i in range(60)]
-    with Node(driver=request.param, users=users, extra=EXTRA,
-              mail_plugins=["notify", "recall"]) as node:
+    with MailNode(driver=request.param, users=users,
+                  mail_plugins=["notify", "recall"]) as node:
         node.unused = users
         yield node
 

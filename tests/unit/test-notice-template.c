@@ -75,6 +75,7 @@ static void test_fallback(void)
 	notice_dir_write("ru-UA.txt", minimal_text);
 	notice_dir_write("ru-KZ.txt", minimal_text);
 	notice_dir_write("ru-bad.txt~", minimal_text);
+	notice_dir_write("ru-ABCD.txt", minimal_text);
 	notice_dir_write("rue-UA.txt", minimal_text);
 	CU_ASSERT_STRING_EQUAL(notice_load(notice_dir, "ru-RU")->lang, "ru-KZ");
 	CU_ASSERT_STRING_EQUAL(notice_load(notice_dir, "ru-UA")->lang, "ru-UA");

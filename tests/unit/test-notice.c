@@ -131,13 +131,31 @@ static void test_headers(void)
 	message = render(&notice_default, notice_shipped("ru-RU"),
 			 &env_default);
 	other = header_raw(message, "Message-ID");
-	CU_ASSERT_STRING_NOT_EQUAL(id, other);
+	/* a retry is the same notice, even if the user's language changed */
+	CU_ASSERT_STRING_EQUAL(id, other);
 	CU_ASSERT_STRING_EQUAL(header_raw(message, "Content-Transfer-Encoding"),
 			       "base64");
 	message = render(&notice_default, notice_shipped("fr-FR"),
 			 &env_default);
 	CU_ASSERT_STRING_EQUAL(header_raw(message, "Content-Transfer-Encoding"),
 			       "quoted-printable");
+}
+
+static void test_own_message_id(void)
+{
+	const char *id = recall_notice_render_message_id(&notice_default,
+							 &env_default);
+	struct recall_notice_envelope env = env_default;
+	struct recall_notice notice = notice_default;
+
+	CU_ASSERT(contains(id, notice.recall_id));
+	env.username = "carol@example.com";
+	CU_ASSERT_STRING_NOT_EQUAL(
+		id, recall_notice_render_message_id(&notice, &env));
+	notice.kind = notice.kind == RECALL_NOTICE_KIND_READ ?
+		RECALL_NOTICE_KIND_EXPUNGED : RECALL_NOTICE_KIND_READ;
+	CU_ASSERT_STRING_NOT_EQUAL(
+		id, recall_notice_render_message_id(&notice, &env_default));
 }
 
 static void test_placeholders(void)
@@ -170,6 +188,11 @@ static void test_placeholders(void)
 	CU_ASSERT(str_begins(body(message),
 			     "e none|nobody|nobody|bob@example.com|3\n"));
 	CU_ASSERT(!contains(body(message), "why:"));
+
+	/* what looks encoded is text: it was decoded before */
+	notice.subject = "=?utf-8?q?decoded?=";
+	CU_ASSERT_STRING_EQUAL(header(render(&notice, tmpl, &env), "Subject"),
+			       "E =?utf-8?q?decoded?=");
 
 	/* what a value holds is not expanded once more */
 	notice.subject = "%{from} %% [read]";
@@ -399,6 +422,7 @@ static void test_clean(void)
 		{ "abc  d", 3, "ab\xe2\x80\xa6" },
 		{ "  a \t\r\n b  ", 9, "a b" },
 		{ "a\xc2\xa0" "b", 9, "a b" },
+		{ "a\xc2\x85" "b", 9, "a b" },
 		{ "a\x01" "b\x7f", 9, "a\xef\xbf\xbd" "b\xef\xbf\xbd" },
 		{ "a\xc2\x9b" "b", 9, "a\xef\xbf\xbd" "b" },
 		{ "a\xe2\x80\xae" "b", 9, "a\xef\xbf\xbd" "b" },
@@ -431,6 +455,7 @@ TEST(headers)
 TEST(placeholders)
 TEST(injection)
 TEST(message_id)
+TEST(own_message_id)
 TEST(subjects)
 TEST(names)
 TEST(addresses)
@@ -450,6 +475,7 @@ int main(void)
 	CU_add_test(suite, "placeholders", run_placeholders);
 	CU_add_test(suite, "injection", run_injection);
 	CU_add_test(suite, "recalled Message-IDs", run_message_id);
+	CU_add_test(suite, "own Message-IDs", run_own_message_id);
 	CU_add_test(suite, "subjects", run_subjects);
 	CU_add_test(suite, "display names", run_names);
 	CU_add_test(suite, "addresses", run_addresses);

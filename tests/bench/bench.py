@@ -1,0 +1,555 @@
+#!/usr/bin/python3
+"""What a recall costs, next to what stock doveadm can do.
+
+Prints a line a figure, "bench NAME VALUE UNIT": medians of BENCH_ROUNDS. Two
+private Dovecots (tests/mailnode.py) serve the same mail, one with our modules
+and one without; they are measured in turn, round by round. "Server" figures are
+HTTP requests to a doveadm-server that lives on; what the same command costs for
+a user without mail is subtracted from them where the name says net. "Command"
+figures are whole processes.
+
+Environment:
+    BENCH_ROUNDS    5        rounds of each comparison
+    BENCH_LOOKUP    100000   messages in the mailbox that is searched
+    BENCH_LARGE     1000000  messages in the larger one, mdbox; 0: none
+    BENCH_USERS     1000     users that one recall reaches
+    BENCH_ALL       2000     users that -A goes through
+    BENCH_MESSAGES  10,1000  messages that each of them has besides: each is
+                             measured, the last is what users_N_ratio and
+                             all_N_ratio tell of
+    BENCH_DELIVER   300      LMTP deliveries a round, with mail_fsync as Dovecot
+                             has it by default and with none
+    BENCH_ONLY      ""       parts, comma-separated: lookup, large, users,
+                             all, deliver
+    BENCH_DIR       ""       where to work (default: a temporary directory)
+and those of mailnode.py.
+"""
+
+import base64
+import http.client
+import json
+import os
+import pathlib
+import platform
+import shutil
+import smtplib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from mailnode import MailNode, build_message  # noqa: E402
+
+
+def number(name, default):
+    return int(os.environ.get("BENCH_" + name) or default)
+
+
+ROUNDS = number("ROUNDS", 5)
+LOOKUP = number("LOOKUP", 100000)
+LARGE = number("LARGE", 1000000)
+USERS = number("USERS", 1000)
+ALL = number("ALL", 2000)
+MESSAGES = [int(text) for text in
+            (os.environ.get("BENCH_MESSAGES") or "10,1000").split(",")]
+DELIVER = number("DELIVER", 300)
+ONLY = [part for part in os.environ.get("BENCH_ONLY", "").split(",") if part]
+# recipients of one LMTP transaction
+BATCH = 100
+
+
+def say(text):
+    print("# " + text, flush=True)
+
+
+def bench(name, value, unit):
+    print("bench %s %.4g %s" % (name, value, unit), flush=True)
+
+
+def machine():
+    cpu = memory = "?"
+    with open("/proc/cpuinfo") as stream:
+        for line in stream:
+            if line.startswith("model name"):
+                cpu = line.split(":", 1)[1].strip()
+    with open("/proc/meminfo") as stream:
+        memory = stream.readline().split()[1]
+    version = subprocess.run(["/usr/sbin/dovecot", "--version"],
+                             capture_output=True, text=True).stdout.strip()
+    say("machine: %s, %d cores, %d MiB, Linux %s" % (
+        cpu, os.cpu_count(), int(memory) // 1024, platform.release()))
+    say("dovecot %s; load %.1f" % (version, os.getloadavg()[0]))
+
+
+class BenchNode(MailNode):
+    """stock: without our modules; homes: the node whose mail this serves."""
+
+    def __init__(self, *args, stock=False, homes=None, **kwargs):
+        super().__init__(*args, doveadm_requests=1000000, **kwargs)
+        self.stock = stock
+        self.homes = homes
+        self.connection = None
+
+    def home(self, user):
+        return self.homes.home(user) if self.homes else super().home(user)
+
+    def _install_modules(self):
+        super()._install_modules()
+        if self.stock:
+            self.doveadm_plugins = []
+            for module in (self.dir / "modules").glob("*recall*"):
+                module.unlink()
+
+    def request(self, commands):
+        """Over a connection that is kept; answers and milliseconds."""
+        account = "doveadm:" + self.doveadm_password
+        headers = {
+            "Authorization": "Basic " +
+            base64.b64encode(account.encode()).decode(),
+            "Content-Type": "application/json",
+        }
+        body = json.dumps(commands)
+        if self.connection is None:
+            self.connection = http.client.HTTPConnection(
+                "127.0.0.1", self.http_port, timeout=3600)
+        start = time.perf_counter()
+        self.connection.request("POST", "/doveadm/v1", body, headers)
+        answer = self.connection.getresponse().read()
+        spent = (time.perf_counter() - start) * 1000
+        return json.loads(answer), spent
+
+    def command(self, *args):
+        """A doveadm process; its output and milliseconds."""
+        start = time.perf_counter()
+        done = self.doveadm(*args)
+        return done.stdout, (time.perf_counter() - start) * 1000
+
+    def pids(self, name):
+        done = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid",
+                               str(self.pid)], capture_output=True, text=True)
+        return [int(line.split()[0]) for line in done.stdout.splitlines()
+                if line.split()[1] == name]
+
+    def peak_rss(self, name):
+        peaks = [0]
+        for pid in self.pids(name):
+            with open("/proc/%d/status" % pid) as stream:
+                peaks += [int(line.split()[1]) for line in stream
+                          if line.startswith("VmHWM:")]
+        return max(peaks)
+
+
+class Pair:
+    """Both nodes on the same mail."""
+
+    def __init__(self, directory, driver, users, **kwargs):
+        self.ours = BenchNode(directory / "ours", driver=driver, users=users,
+                              mail_plugins=["recall"], **kwargs)
+        self.stock = BenchNode(directory / "stock", driver=driver,
+                               users=users, stock=True, homes=self.ours,
+                               **kwargs)
+
+    def __enter__(self):
+        for node in (self.ours, self.stock):
+            node.dir.mkdir(parents=True)
+            node.own_directory = True
+        self.ours.start()
+        self.stock.start()
+        return self
+
+    def __exit__(self, *unused):
+        errors = self.ours.errors() + self.stock.errors()
+        self.ours.stop()
+        self.stock.stop()
+        if errors:
+            raise SystemExit("errors in the log:\n" + "\n".join(errors[:20]))
+
+
+def numbered_id(index):
+    return "<%08d.bench.message@mail.example.com>" % index
+
+
+def write_mbox(path, count):
+    with open(path, "w") as stream:
+        for index in range(count):
+            stream.write(
+                "From sender Thu Jan  1 00:00:00 2026\n"
+                "From: sender%d@example.com\nTo: big@example.com\n"
+                "Subject: Message %d\n"
+                "Date: Thu, 01 Jan 2026 00:00:00 +0000\n"
+                "Message-ID: %s\n\nText of message %d.\n\n" %
+                (index % 100, index, numbered_id(index), index))
+
+
+def import_mail(node, user, count, directory):
+    """Fills the INBOX of the user, in one transaction."""
+    spool = directory / ("spool-%d" % count)
+    spool.mkdir()
+    write_mbox(spool / "inbox", count)
+    if node.root:
+        for path in (spool, spool / "inbox"):
+            shutil.chown(path, node.mail_user, node.mail_group)
+    start = time.monotonic()
+    subprocess.run(node.doveadm_command(
+        "import", "-u", user, "mbox:%s:INBOX=%s/inbox" % (spool, spool), "",
+        "mailbox", "INBOX", "all"), check=True)
+    spent = time.monotonic() - start
+    shutil.rmtree(spool)
+    # as a client leaves it: nothing is \Recent any more
+    connection = node.imap(user)
+    connection.select("INBOX")
+    connection.logout()
+    return spent
+
+
+def ours_lookup(user, message_id):
+    return ["recallExpunge", {"user": user, "messageId": message_id,
+                              "dryRun": True}, "t"]
+
+
+def stock_lookup(user, message_id):
+    return ["search", {"user": user, "query": [
+        "mailbox", "*", "HEADER", "Message-ID", message_id]}, "t"]
+
+
+def expect_ours(answer, copies):
+    row, = answer[0][1]
+    assert (row["copies"], row["error"]) == (str(copies), ""), answer
+
+
+def expect_stock(answer, count):
+    assert answer[0][0] == "doveadmResponse" and \
+        len(answer[0][1]) == count, answer
+
+
+def record_size(node, user):
+    path = node.doveadm("mailbox", "path", "-u", user, "-t", "index",
+                        "INBOX").stdout.strip()
+    dump = node.doveadm("dump", "-t", "index", path).stdout
+    for line in dump.splitlines():
+        if line.startswith("record size"):
+            return int(line.split("=")[1])
+    raise ValueError(dump[:1000])
+
+
+def lookup(directory):
+    say("lookup: one mailbox of %d messages, sdbox" % LOOKUP)
+    big, empty = "big@example.com", "empty@example.com"
+    with Pair(directory, "sdbox", [big, empty]) as pair:
+        ours, stock = pair.ours, pair.stock
+        spent = import_mail(stock, big, LOOKUP, directory)
+        say("import without the plugin: %.1f s" % spent)
+        before = record_size(stock, big)
+        # what the first recall after installation costs, once
+        answer, spent = ours.request([ours_lookup(big, numbered_id(0))])
+        expect_ours(answer, 1)
+        bench("catch_up_%s" % short(LOOKUP), spent, "ms")
+        bench("index_bytes_per_msg", record_size(ours, big) - before, "bytes")
+
+        # what is measured is a message like any other, and none
+        times = {name: [] for name in (
+            "ours_hit", "ours_miss", "ours_none", "stock_cold", "stock_hit",
+            "stock_miss", "stock_none", "ours_command", "stock_command")}
+        path = stock.doveadm("mailbox", "path", "-u", big, "-t", "index",
+                             "INBOX").stdout.strip()
+        for index in range(ROUNDS):
+            message_id = numbered_id((LOOKUP // ROUNDS) * index + 17)
+            missing = "<missing%d@example.com>" % index
+            for user, wanted, count, name in (
+                    (big, message_id, 1, "hit"), (big, missing, 0, "miss"),
+                    (empty, message_id, 0, "none")):
+                answer, spent = ours.request([ours_lookup(user, wanted)])
+                expect_ours(answer, count)
+                times["ours_" + name].append(spent)
+                if name == "hit":
+                    # no header is cached
+                    os.unlink(path + "/dovecot.index.cache")
+                    answer, spent = stock.request(
+                        [stock_lookup(user, wanted)])
+                    expect_stock(answer, count)
+                    times["stock_cold"].append(spent)
+                answer, spent = stock.request([stock_lookup(user, wanted)])
+                expect_stock(answer, count)
+                times["stock_" + name].append(spent)
+            out, spent = ours.command("recall", "expunge", "--dry-run", "-u",
+                                      big, message_id)
+            assert "would_expunge" in out
+            times["ours_command"].append(spent)
+            out, spent = stock.command(
+                "search", "-u", big, "mailbox", "*", "HEADER", "Message-ID",
+                message_id)
+            assert len(out.splitlines()) == 1
+            times["stock_command"].append(spent)
+        report_lookup(short(LOOKUP), times)
+        bench("peak_rss_server", ours.peak_rss("doveadm-server") / 1024, "MiB")
+        bench("peak_rss_server_stock",
+              stock.peak_rss("doveadm-server") / 1024, "MiB")
+
+
+def short(count):
+    if count % 1000000 == 0:
+        return "%dm" % (count // 1000000)
+    return "%dk" % (count // 1000) if count % 1000 == 0 else str(count)
+
+
+def report_lookup(size, times):
+    median = {name: statistics.median(values)
+              for name, values in times.items()}
+    for name, value in median.items():
+        bench("lookup_%s_%s_ms" % (size, name), value, "ms")
+    # the smallest times say how much of the start-up there is: it is the
+    # noise of a busy machine that must not make the rest vanish
+    net = {}
+    for side in ("ours", "stock"):
+        for name in ("hit", "miss", "cold"):
+            if side + "_" + name in median:
+                net[side + "_" + name] = max(
+                    median[side + "_" + name] - median[side + "_none"], 0.05)
+    for name, value in net.items():
+        bench("lookup_%s_%s_net_ms" % (size, name), value, "ms")
+    bench("lookup_%s_ratio" % size, net["stock_hit"] / net["ours_hit"], "x")
+    bench("lookup_%s_miss_ratio" % size,
+          net["stock_miss"] / net["ours_miss"], "x")
+    bench("lookup_%s_cold_ratio" % size,
+          net["stock_cold"] / net["ours_hit"], "x")
+    bench("lookup_%s_request_ratio" % size,
+          median["stock_hit"] / median["ours_hit"], "x")
+    bench("lookup_%s_command_ratio" % size,
+          median["stock_command"] / median["ours_command"], "x")
+
+
+def large(directory):
+    if LARGE == 0:
+        return
+    say("large: one mailbox of %d messages, mdbox" % LARGE)
+    user = "big@example.com"
+    with Pair(directory, "mdbox", [user]) as pair:
+        spent = import_mail(pair.ours, user, LARGE, directory)
+        say("import with the plugin: %.1f s" % spent)
+        hits, misses = [], []
+        for index in range(ROUNDS + 1):
+            wanted = numbered_id((LARGE // (ROUNDS + 1)) * index)
+            answer, hit = pair.ours.request([ours_lookup(user, wanted)])
+            expect_ours(answer, 1)
+            answer, miss = pair.ours.request(
+                [ours_lookup(user, "<missing@example.com>")])
+            expect_ours(answer, 0)
+            # the first request reads the index into the page cache
+            if index > 0:
+                hits.append(hit)
+                misses.append(miss)
+        bench("lookup_%s_ms" % short(LARGE), statistics.median(hits), "ms")
+        bench("lookup_%s_miss_ms" % short(LARGE), statistics.median(misses),
+              "ms")
+        bench("peak_rss", pair.ours.peak_rss("doveadm-server") / 1024, "MiB")
+
+
+def deliver_to_all(node, users, message_id):
+    for start in range(0, len(users), BATCH):
+        node.lmtp_deliver(users[start:start + BATCH],
+                          build_message(message_id))
+
+
+def fill_users(pair, names, count, directory):
+    """Gives everyone the same mail: made once, copied as files. Mail lies in
+    files that nobody changes, so that links will do."""
+    def copy(source, target):
+        if os.path.basename(source).startswith("u."):
+            os.link(source, target)
+        else:
+            shutil.copyfile(source, target)
+            if pair.ours.root:
+                shutil.chown(target, pair.ours.mail_user,
+                             pair.ours.mail_group)
+
+    node, first = pair.ours, names[0]
+    import_mail(node, first, count, directory)
+    # as good as it gets for stock: all headers are cached
+    pair.stock.request([stock_lookup(first, "<nothing@example.com>")])
+    node.doveadm("recall", "index", "-u", first)
+    for name in names[1:]:
+        shutil.copytree(node.home(first), node.home(name), copy_function=copy)
+        if node.root:
+            for root, _, _ in os.walk(node.home(name)):
+                shutil.chown(root, node.mail_user, node.mail_group)
+
+
+def users(directory):
+    names = ["user%05d@example.com" % index for index in range(USERS)]
+    for count in MESSAGES:
+        say("users: a recall from %d users, %d messages each, sdbox" %
+            (USERS, count))
+        with Pair(directory / str(count), "sdbox", names) as pair:
+            fill_users(pair, names, count, directory)
+            ratio = measure_users(pair, names, count)
+    bench("users_%d_ratio" % USERS, ratio, "x")
+
+
+def measure_users(pair, names, count):
+    times = {"ours": [], "stock_batch": [], "stock_mask": []}
+    for index in range(ROUNDS):
+        for name in times:
+            message_id = "<%s.%d@example.com>" % (name, index)
+            deliver_to_all(pair.ours, names, message_id)
+            query = ["mailbox", "*", "HEADER", "Message-ID", message_id]
+            if name == "ours":
+                answer, spent = pair.ours.request([["recallExpunge", {
+                    "users": names, "messageId": message_id,
+                    "noNotify": True}, "t"]])
+                rows = answer[0][1]
+                assert len(rows) == USERS and all(
+                    row["status"] == "expunged" and row["copies"] == "1"
+                    for row in rows), answer
+            elif name == "stock_batch":
+                # any users, in one request; stock tells nothing of what it
+                # did
+                answer, spent = pair.stock.request([
+                    ["expunge", {"user": user, "query": query}, user]
+                    for user in names])
+                assert len(answer) == USERS and all(
+                    row[0] == "doveadmResponse" for row in answer)
+            else:
+                # if the users are those that a mask matches
+                answer, spent = pair.stock.request([["expunge", {
+                    "user": "user*", "query": query}, "t"]])
+                assert answer[0][0] == "doveadmResponse", answer
+            times[name].append(spent)
+            check = pair.ours.request([
+                ours_lookup(names[-1], message_id)])[0]
+            expect_ours(check, 0)
+    median = {name: statistics.median(values)
+              for name, values in times.items()}
+    prefix = "users_%dx%d_" % (USERS, count)
+    for name, value in median.items():
+        bench(prefix + name + "_ms", value, "ms")
+    ratio = min(median["stock_batch"], median["stock_mask"]) / median["ours"]
+    bench(prefix + "ratio", ratio, "x")
+    bench(prefix + "batch_ratio", median["stock_batch"] / median["ours"], "x")
+    return ratio
+
+
+def everyone(directory):
+    names = ["user%05d@example.com" % index for index in range(ALL)]
+    for count in MESSAGES:
+        say("all: -A over %d users, 3 of whom have it, %d messages each, "
+            "sdbox" % (ALL, count))
+        with Pair(directory / str(count), "sdbox", names) as pair:
+            fill_users(pair, names, count, directory)
+            ratio = measure_all(pair, names, count)
+    bench("all_%d_ratio" % ALL, ratio, "x")
+
+
+def measure_all(pair, names, count):
+    having = [names[0], names[ALL // 2], names[-1]]
+    deliver_to_all(pair.ours, having, "<all@example.com>")
+    query = ["mailbox", "*", "HEADER", "Message-ID", "<all@example.com>"]
+    times = {name: [] for name in ("ours", "stock", "ours_command",
+                                   "stock_command")}
+    for index in range(ROUNDS):
+        answer, spent = pair.ours.request([["recallExpunge", {
+            "allUsers": True, "messageId": "<all@example.com>",
+            "dryRun": True}, "t"]])
+        found = [row["username"] for row in answer[0][1]
+                 if row["status"] == "would_expunge"]
+        assert sorted(found) == having and len(answer[0][1]) == ALL
+        times["ours"].append(spent)
+        answer, spent = pair.stock.request([["search", {
+            "allUsers": True, "query": query}, "t"]])
+        expect_stock(answer, 3)
+        times["stock"].append(spent)
+        out, spent = pair.ours.command("recall", "expunge", "--dry-run", "-A",
+                                       "<all@example.com>")
+        assert out.count("would_expunge") == 3
+        times["ours_command"].append(spent)
+        out, spent = pair.stock.command("search", "-A", *query)
+        assert len(out.splitlines()) == 3, out
+        times["stock_command"].append(spent)
+    median = {name: statistics.median(values)
+              for name, values in times.items()}
+    prefix = "all_%dx%d_" % (ALL, count)
+    for name, value in median.items():
+        bench(prefix + name + "_ms", value, "ms")
+    ratio = median["stock"] / median["ours"]
+    bench(prefix + "ratio", ratio, "x")
+    bench(prefix + "command_ratio",
+          median["stock_command"] / median["ours_command"], "x")
+    return ratio
+
+
+def deliver_pair(directory, fsync):
+    """Rates of both, round by round: [ours, stock]."""
+    rounds = max(ROUNDS * 3, 15)
+    names = ["user%03d@example.com" % index for index in range(50)]
+    nodes = [BenchNode(directory / "ours", driver="sdbox", users=names,
+                       mail_plugins=["recall"], fsync=fsync),
+             BenchNode(directory / "stock", driver="sdbox", users=names,
+                       stock=True, fsync=fsync)]
+    sessions = []
+    for node in nodes:
+        node.dir.mkdir(parents=True)
+        node.start()
+        sessions.append(smtplib.LMTP("127.0.0.1", node.lmtp_port))
+    rates = [[], []]
+    body = "".join("Line %d of the text of a message.\n" % index
+                   for index in range(100))
+    try:
+        for index in range(rounds + 1):
+            # who is first changes, so that no one has the warmer caches
+            for side in ((0, 1) if index % 2 == 0 else (1, 0)):
+                messages = [build_message(
+                    "<%d.%d@example.com>" % (index, count), body=body)
+                    for count in range(DELIVER)]
+                start = time.perf_counter()
+                for count, message in enumerate(messages):
+                    sessions[side].sendmail("sender@example.com",
+                                            names[count % len(names)],
+                                            message)
+                rate = DELIVER / (time.perf_counter() - start)
+                # the first round makes the mailboxes
+                if index > 0:
+                    rates[side].append(rate)
+        for session in sessions:
+            session.quit()
+    finally:
+        for node in nodes:
+            node.stop(remove=True)
+    return rates
+
+
+def deliver(directory):
+    say("deliver: rounds of %d LMTP deliveries to 50 users in turn, sdbox" %
+        DELIVER)
+    for name, fsync in (("deliver", True), ("deliver_nofsync", False)):
+        rates = deliver_pair(directory / name, fsync)
+        bench(name + "_ours", statistics.median(rates[0]), "1/s")
+        bench(name + "_stock", statistics.median(rates[1]), "1/s")
+        bench(name + "_overhead", statistics.median(
+            ours / stock for ours, stock in zip(*rates)), "x")
+
+
+PARTS = [("lookup", lookup), ("deliver", deliver), ("users", users),
+         ("all", everyone), ("large", large)]
+
+
+def main():
+    machine()
+    base = os.environ.get("BENCH_DIR")
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="bench-", dir=base))
+    # Dovecot's processes go through it as other users
+    directory.chmod(0o755)
+    try:
+        for name, function in PARTS:
+            if not ONLY or name in ONLY:
+                start = time.monotonic()
+                (directory / name).mkdir(exist_ok=True)
+                function(directory / name / "d")
+                say("%s took %.0f s" % (name, time.monotonic() - start))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

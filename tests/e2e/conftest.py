@@ -1,0 +1,246 @@
+"""Fixtures for tests on a private Dovecot (tests/mailnode.py).
+
+node        a running MailNode, one a driver and one without the mail plugin;
+            its tests share it
+users       users.take(n, field=value...) hands out users nobody has used
+user        one such user
+message_id  a Message-ID that no other test has
+recall      runs the recall at the shell and through the HTTP API in turn
+shell       runs `doveadm recall expunge` with any arguments
+
+RECALL_DRIVERS=sdbox,... restricts the drivers.
+"""
+
+import itertools
+import json
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from mailnode import MailNode, build_message  # noqa: E402
+
+DRIVERS = os.environ.get("RECALL_DRIVERS", "maildir,sdbox,mdbox").split(",")
+
+COLUMNS = ["username", "status", "copies", "notice", "mailboxes",
+           "mailbox-guids", "recall-id", "error"]
+
+EX_USAGE = 64
+EX_NOUSER = 67
+EX_TEMPFAIL = 75
+
+# Users made before the node starts: Dovecot takes up to a second to see one
+# that is added later. Fields of the userdb, and how many.
+STOCK = [
+    ({}, 400),
+    ({"tenant_id": "t1"}, 10),
+    ({"tenant_id": "t2"}, 10),
+    ({"lang": "ru-RU"}, 6),
+    ({"lang": "fr-FR"}, 2),
+    ({"mail": "maildir:/dev/null/mail"}, 6),
+]
+
+MASKED = {"masked%d@example.com" % i: {} for i in range(3)}
+
+
+class Users:
+    def __init__(self, node):
+        self.node = node
+        self.stock = {}
+        self.number = itertools.count(1)
+
+    def new_name(self):
+        return "user%04d@example.com" % next(self.number)
+
+    def provision(self):
+        users = dict(MASKED)
+        for fields, count in STOCK:
+            names = [self.new_name() for _ in range(count)]
+            users.update((name, fields) for name in names)
+            self.stock[tuple(sorted(fields.items()))] = names
+        return users
+
+    def take(self, count=1, **fields):
+        names = []
+        stock = self.stock.get(tuple(sorted(fields.items())), [])
+        while stock and len(names) < count:
+            names.append(stock.pop(0))
+        new = {self.new_name(): fields for _ in range(count - len(names))}
+        if new:
+            self.node.add_users(new)
+        return names + list(new)
+
+
+class Result:
+    """What a command answered: its rows (in order), the exit code, what it
+    said on stderr."""
+
+    def __init__(self, rows, code, stderr=""):
+        self.rows = rows
+        self.code = code
+        self.stderr = stderr
+
+    def row(self, user=None):
+        rows = [row for row in self.rows
+                if user is None or row["username"] == user]
+        assert len(rows) == 1, self
+        return rows[0]
+
+    def status(self, user=None):
+        return self.row(user)["status"]
+
+    def statuses(self):
+        return {row["username"]: row["status"] for row in self.rows}
+
+    def __repr__(self):
+        return "exit %r %r %s" % (self.code, self.rows, self.stderr)
+
+
+def tab_unescape(text):
+    text = iter(text)
+    escapes = {"0": "\0", "1": "\1", "t": "\t", "r": "\r", "n": "\n"}
+    out = []
+    for char in text:
+        if char == "\1":
+            char = next(text)
+            char = escapes.get(char, char)
+        out.append(char)
+    return "".join(out)
+
+
+def parse_tab(text):
+    lines = [[tab_unescape(field) for field in line.split("\t")]
+             for line in text.split("\n") if line != ""]
+    if not lines:
+        return []
+    assert all(len(line) == len(lines[0]) for line in lines), text
+    return [dict(zip(lines[0], line)) for line in lines[1:]]
+
+
+def run_shell(node, *args, input=None):
+    done = node.doveadm("-f", "tab", "recall", "expunge", *args, check=False,
+                        input=input)
+    assert done.returncode in (0, EX_USAGE, EX_NOUSER, EX_TEMPFAIL), done
+    assert "Panic" not in done.stderr, done
+    return Result(parse_tab(done.stdout), done.returncode, done.stderr)
+
+
+def run_http(node, **parameters):
+    """The recall over HTTP with these parameters as they are."""
+    answer = node.doveadm_http([["recallExpunge", parameters, "tag"]])
+    assert len(answer) == 1 and answer[0][2] == "tag", answer
+    if answer[0][0] == "error":
+        return Result([], answer[0][1]["exitCode"])
+    assert answer[0][0] == "doveadmResponse", answer
+    return Result(answer[0][1], 0)
+
+
+class ShellRecall:
+    name = "shell"
+
+    def __init__(self, node):
+        self.node = node
+
+    def __call__(self, users, message_id, force=False, notify=False,
+                 dry_run=False, sender=(), **texts):
+        users = [users] if isinstance(users, str) else users
+        args = []
+        for user in users:
+            args += ["--users=" + user] if len(users) > 1 else ["-u", user]
+        args += ["--force"] * force + ["--no-notify"] * (not notify) + \
+            ["--dry-run"] * dry_run
+        args += ["--sender=" + address for address in sender]
+        args += ["--%s=%s" % (name.replace("_", "-"), text)
+                 for name, text in texts.items()]
+        return run_shell(self.node, *args, "--", message_id)
+
+
+class HttpRecall:
+    name = "http"
+
+    def __init__(self, node):
+        self.node = node
+
+    def __call__(self, users, message_id, force=False, notify=False,
+                 dry_run=False, sender=(), **texts):
+        parameters = {
+            "users": [users] if isinstance(users, str) else list(users),
+            "messageId": message_id, "noNotify": not notify,
+        }
+        if force:
+            parameters["force"] = True
+        if dry_run:
+            parameters["dryRun"] = True
+        if sender:
+            parameters["sender"] = list(sender)
+        for name, text in texts.items():
+            first, *more = name.split("_")
+            parameters[first + "".join(map(str.title, more))] = text
+        return run_http(self.node, **parameters)
+
+
+@pytest.fixture(scope="session", params=DRIVERS + ["bare-" + DRIVERS[-1]])
+def node(request):
+    bare, _, driver = request.param.rpartition("-")
+    node = MailNode(driver=driver, acl=True, quota=True,
+                    mail_plugins=[] if bare else ["notify", "recall"],
+                    plugin={"recall_notice_from": "system@example.com",
+                            "recall_notice_name": "Почтовая система"})
+    node.test_users = Users(node)
+    node.initial_users = node.test_users.provision()
+    with node:
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture(autouse=True)
+def clean_log(request):
+    """No test may leave an error in the log, other than those that its marker
+    log_errors(pattern) expects."""
+    if "node" not in request.fixturenames:
+        yield
+        return
+    node = request.getfixturevalue("node")
+    since = node.log_size()
+    yield
+    marker = request.node.get_closest_marker("log_errors")
+    assert node.panics(since) == []
+    assert node.errors(since, marker and marker.args[0]) == []
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "log_errors(pattern): errors in "
+                            "Dovecot's log that the test provokes")
+    config.addinivalue_line("markers", "smoke: the few tests that show the "
+                            "most, e.g. for a run under valgrind")
+
+
+@pytest.fixture
+def users(node):
+    return node.test_users
+
+
+@pytest.fixture
+def user(users):
+    return users.take()[0]
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def message_id():
+    return "<test.%d.%d@example.com>" % (os.getpid(), next(_numbers))
+
+
+@pytest.fixture(params=[ShellRecall, HttpRecall], ids=["shell", "http"])
+def recall(request, node):
+    return request.param(node)
+
+
+@pytest.fixture
+def shell(node):
+    return lambda *args, **kwargs: run_shell(node, *args, **kwargs)

@@ -5,8 +5,11 @@
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "mailbox-list-iter.h"
+#include "failpoint.h"
 #include "recall-index.h"
 #include "recall-match.h"
+#include "recall-names.h"
+#include "recall-quarantine.h"
 #include "recall-copies.h"
 
 static void copies_failed(struct recall_copies *copies, struct mailbox *box,
@@ -166,7 +169,8 @@ void recall_copies_find(struct mail_user *user,
 		MAIL_NAMESPACE_TYPE_PRIVATE, flags);
 	while ((info = mailbox_list_iter_next(iter)) != NULL) {
 		if ((info->flags & (MAILBOX_NOSELECT |
-				    MAILBOX_NONEXISTENT)) != 0)
+				    MAILBOX_NONEXISTENT)) != 0 ||
+		    recall_quarantine_is_namespace(info->ns))
 			continue;
 		T_BEGIN {
 			copies_find_in_box(copies_r, criteria, info);
@@ -282,7 +286,9 @@ int recall_copies_expunge(struct recall_copies *copies,
 			copies_failed(copies, cbox->box, "Syncing");
 			ret = -1;
 		} else {
+			cbox->expunged = TRUE;
 			*expunged_r += count;
+			RECALL_FAILPOINT("expunged");
 		}
 	}
 	return ret;
@@ -292,17 +298,9 @@ const char *recall_copies_get_mailboxes(const struct recall_copies *copies)
 {
 	const struct recall_copies_box *cbox;
 	string_t *str = t_str_new(64);
-	const char *p;
 
-	array_foreach(&copies->boxes, cbox) {
-		if (str_len(str) > 0)
-			str_append_c(str, ',');
-		for (p = mailbox_get_vname(cbox->box); *p != '\0'; p++) {
-			if (*p == ',' || *p == '\\')
-				str_append_c(str, '\\');
-			str_append_c(str, *p);
-		}
-	}
+	array_foreach(&copies->boxes, cbox)
+		recall_names_append(str, mailbox_get_vname(cbox->box));
 	return str_c(str);
 }
 
@@ -311,11 +309,8 @@ const char *recall_copies_get_guids(const struct recall_copies *copies)
 	const struct recall_copies_box *cbox;
 	string_t *str = t_str_new(64);
 
-	array_foreach(&copies->boxes, cbox) {
-		if (str_len(str) > 0)
-			str_append_c(str, ',');
-		str_append(str, guid_128_to_string(cbox->guid));
-	}
+	array_foreach(&copies->boxes, cbox)
+		recall_names_append(str, guid_128_to_string(cbox->guid));
 	return str_c(str);
 }
 

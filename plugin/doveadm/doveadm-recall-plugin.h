@@ -4,6 +4,8 @@
 struct module;
 
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge;
+extern struct doveadm_cmd_ver2 doveadm_cmd_recall_fetch;
+extern struct doveadm_cmd_ver2 doveadm_cmd_recall_search;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_index;
 
 extern const char *doveadm_recall_plugin_version;

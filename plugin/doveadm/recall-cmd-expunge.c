@@ -4,6 +4,7 @@
 #include "doveadm.h"
 #include "doveadm-mail.h"
 #include "recall-params.h"
+#include "recall-cmd-params.h"
 #include "recall-copies.h"
 #include "recall-count.h"
 #include "recall-find.h"
@@ -199,16 +200,18 @@ expunge_check_query(const struct doveadm_cmd_context *cctx,
 	const char *error;
 	int ret;
 
-	ret = recall_request_get_number(cctx, RECALL_PARAM_YES_COUNT, &number);
+	ret = recall_cmd_param_number(cctx, RECALL_PARAM_YES_COUNT, &number);
 	if (ret < 0)
 		return -1;
 	if (ret > 0 && !request->dry_run) {
 		ctx->count = recall_count_init(number);
 		ctx->counting = TRUE;
 	}
-	if (request->search_args == NULL)
-		return 0;
-	if (!recall_query_is_selective(request->search_args)) {
+	if (request->search_args == NULL) {
+		if (ret == 0)
+			return 0;
+		error = "--"RECALL_PARAM_YES_COUNT" goes with a search query";
+	} else if (!recall_query_is_selective(request->search_args)) {
 		error = "The search query matches everything";
 	} else if (ret == 0 && !request->dry_run) {
 		error = "A search query needs --"RECALL_PARAM_YES_COUNT
@@ -235,9 +238,7 @@ expunge_finish(const struct doveadm_cmd_context *cctx,
 	recall_row_finish(cctx);
 	if (ctx->request.dry_run && ctx->proxied_users == 0 &&
 	    cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI) {
-		i_info("%u messages would be deleted (--"
-		       RECALL_PARAM_YES_COUNT" %u)",
-		       ctx->dry_run_total, ctx->dry_run_total);
+		i_info("%u messages would be deleted", ctx->dry_run_total);
 	}
 }
 

@@ -3,6 +3,7 @@
 #include "mail-storage.h"
 #include "doveadm.h"
 #include "doveadm-print.h"
+#include "recall-cmd-params.h"
 #include "recall-params.h"
 #include "recall-fetch-fields.h"
 #include "recall-listing.h"
@@ -64,6 +65,8 @@ fetch_parse(const struct doveadm_cmd_context *cctx,
 	const struct recall_fetch_field *field;
 	const char *str = NULL, *error;
 
+	if (recall_cmd_params_check(cctx) < 0)
+		return -1;
 	t_array_init(&ctx->fields, 8);
 	t_array_init(&ctx->headers, 8);
 	(void)doveadm_cmd_param_str(cctx, RECALL_PARAM_FIELDS, &str);

@@ -6,6 +6,7 @@
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
 #include "recall-boxes.h"
+#include "recall-cmd-params.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-index.h"
@@ -176,6 +177,8 @@ static void cmd_recall_index(struct doveadm_cmd_context *cctx)
 	struct index_cmd_context ctx;
 
 	i_zero(&ctx);
+	if (recall_cmd_params_check(cctx) < 0)
+		return;
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_VERIFY, &ctx.verify);
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_DUMP, &ctx.dump);
 	(void)doveadm_cmd_param_str(cctx, RECALL_PARAM_MAILBOX, &ctx.mailbox);

@@ -6,6 +6,7 @@
 #include "doveadm.h"
 #include "doveadm-print.h"
 #include "recall-boxes.h"
+#include "recall-cmd-params.h"
 #include "recall-params.h"
 #include "recall-users.h"
 #include "recall-listing.h"
@@ -134,8 +135,8 @@ int recall_listing_parse(const struct doveadm_cmd_context *cctx,
 {
 	if (recall_request_parse(cctx, &listing->request) < 0)
 		return -1;
-	if (recall_request_get_number(cctx, RECALL_PARAM_LIMIT,
-				      &listing->limit) < 0) {
+	if (recall_cmd_param_number(cctx, RECALL_PARAM_LIMIT,
+				    &listing->limit) < 0) {
 		recall_listing_deinit(listing);
 		return -1;
 	}

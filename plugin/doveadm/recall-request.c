@@ -5,6 +5,7 @@
 #include "mail-user.h"
 #include "mail-search.h"
 #include "doveadm.h"
+#include "recall-cmd-params.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-query.h"
@@ -156,6 +157,8 @@ int recall_request_parse(const struct doveadm_cmd_context *cctx,
 	bool no_notify = FALSE;
 
 	i_zero(request_r);
+	if (recall_cmd_params_check(cctx) < 0)
+		return -1;
 	if (request_get_criteria(cctx, request_r, &error) < 0 ||
 	    request_get_senders(cctx, request_r, &error) < 0 ||
 	    request_get_tenant(cctx, request_r, &error) < 0 ||
@@ -182,24 +185,6 @@ void recall_request_deinit(struct recall_request *request)
 {
 	if (request->search_args != NULL)
 		mail_search_args_unref(&request->search_args);
-}
-
-int recall_request_get_number(const struct doveadm_cmd_context *cctx,
-			      const char *name, unsigned int *value_r)
-{
-	const char *value;
-
-	/* doveadm's own integers pass over what is no number */
-	if (!doveadm_cmd_param_str(cctx, name, &value))
-		return 0;
-	if (value == NULL || str_to_uint(value, value_r) < 0 ||
-	    *value_r == 0) {
-		i_error("%s: --%s is not a number from 1 on", cctx->cmd->name,
-			name);
-		doveadm_exit_code = EX_USAGE;
-		return -1;
-	}
-	return 1;
 }
 
 void recall_request_get_criteria(const struct recall_request *request,

@@ -52,11 +52,6 @@ int recall_request_parse(const struct doveadm_cmd_context *cctx,
 /* Frees what recall_request_parse() has allocated. */
 void recall_request_deinit(struct recall_request *request);
 
-/* Reads a parameter that is a number from 1 on. Returns 1, 0 if it was not
-   given, or -1 as recall_request_parse() does. */
-int recall_request_get_number(const struct doveadm_cmd_context *cctx,
-			      const char *name, unsigned int *value_r);
-
 /* The criteria; they point into the request. */
 void recall_request_get_criteria(const struct recall_request *request,
 				 struct recall_criteria *criteria_r);

@@ -272,7 +272,8 @@ class MailNode:
         for module in sorted((builddir() / "plugin/.libs").glob("lib*.so")):
             name = re.fullmatch(r"lib\d*_?(doveadm_\w+)_plugin\.so",
                                 module.name)
-            if name:
+            # one that needs acl's symbols can't be loaded without it
+            if name and (self.acl or not name.group(1).endswith("_acl")):
                 self.doveadm_plugins.append(name.group(1))
             there = target / module.name
             if there.is_symlink() or there.exists():

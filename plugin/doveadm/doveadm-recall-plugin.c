@@ -9,6 +9,9 @@ const char *doveadm_recall_plugin_version = DOVECOT_ABI_VERSION;
 static struct doveadm_cmd_ver2 *recall_commands[] = {
 	&doveadm_cmd_recall_expunge,
 	&doveadm_cmd_recall_index,
+	&doveadm_cmd_recall_restore,
+	&doveadm_cmd_recall_list,
+	&doveadm_cmd_recall_purge,
 };
 
 /* Called as soon as the module has been loaded, which is before the command is

@@ -20,6 +20,8 @@ struct recall_copies_box {
 	struct mailbox *box;
 	guid_128_t guid;
 	ARRAY_TYPE(seq_range) uids;
+	/* recall_copies_expunge() has deleted them. */
+	bool expunged;
 };
 
 /* All that a user has of a message. */
@@ -29,6 +31,8 @@ struct recall_copies {
 	unsigned int count;
 	/* Copies with the right id that another address sent. */
 	unsigned int other_sender_count;
+	/* Copies that an earlier try has deleted and nobody restored. */
+	unsigned int recorded_count;
 	/* A copy outside \Sent and \Drafts was read, answered or forwarded. */
 	bool read;
 	/* Decoded headers of the first copy, NULL if it has none. */

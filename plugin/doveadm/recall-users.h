@@ -32,6 +32,9 @@ DOVEADM_CMD_PARAM('F', RECALL_PARAM_USER_FILE, CMD_PARAM_ISTREAM, 0)
 #define RECALL_CMD_USERS_USAGE \
 	"[-u <user|mask>|-A|-F <file>|--users <user> ...] [-S <socket_path>]"
 
+/* NULL if the name is one user's and may be looked up, why not otherwise. */
+const char *recall_username_get_error(const char *username);
+
 /* Calls one callback for each user asked for, or, if Dovecot proxies the user
    to another node, runs the command there and lets it print its rows. Returns
    -1 if nothing was done because the users asked for are unclear; that and

@@ -1,15 +1,12 @@
 #include "lib.h"
 #include "array.h"
 #include "str.h"
-#include "mail-user.h"
-#include "mail-namespace.h"
-#include "mail-storage-private.h"
-#include "mailbox-list-iter.h"
+#include "mail-storage.h"
+#include "recall-boxes.h"
 #include "failpoint.h"
 #include "recall-index.h"
 #include "recall-match.h"
 #include "recall-names.h"
-#include "recall-quarantine.h"
 #include "recall-copies.h"
 
 static void copies_failed(struct recall_copies *copies, struct mailbox *box,
@@ -112,20 +109,15 @@ copies_check_candidates(struct recall_copies *copies,
 static void
 copies_find_in_box(struct recall_copies *copies,
 		   const struct recall_criteria *criteria,
-		   const struct mailbox_info *info)
+		   struct mailbox *box)
 {
-	struct recall_copies_box cbox;
+	struct recall_copies_box cbox = { .box = box };
 	struct mailbox_metadata metadata;
 	ARRAY_TYPE(seq_range) uids;
 
-	i_zero(&cbox);
 	t_array_init(&uids, 8);
 	p_array_init(&cbox.uids, copies->pool, 2);
-	cbox.box = mailbox_alloc(info->ns->list, info->vname,
-				 MAILBOX_FLAG_IGNORE_ACLS);
-	if (cbox.box->virtual_vfuncs != NULL) {
-		/* the mails in it are other mailboxes' */
-	} else if (recall_index_find(cbox.box, criteria->message_id,
+	if (recall_index_find(cbox.box, criteria->message_id,
 				     &uids) < 0) {
 		/* deleted since it was listed? */
 		if (mailbox_get_last_mail_error(cbox.box) != MAIL_ERROR_NOTFOUND)
@@ -150,38 +142,21 @@ void recall_copies_find(struct mail_user *user,
 			const struct recall_criteria *criteria,
 			struct recall_copies *copies_r)
 {
-	static const char *const patterns[] = { "*", NULL };
-	enum mailbox_list_iter_flags flags =
-		MAILBOX_LIST_ITER_NO_AUTO_BOXES |
-		MAILBOX_LIST_ITER_SKIP_ALIASES |
-		MAILBOX_LIST_ITER_RETURN_NO_FLAGS;
-	struct mailbox_list_iterate_context *iter;
-	const struct mailbox_info *info;
+	struct recall_boxes_iter *iter;
+	struct mailbox *box;
+	const char *error;
 
 	i_zero(copies_r);
 	copies_r->pool = pool_alloconly_create("recall copies", 2048);
 	p_array_init(&copies_r->boxes, copies_r->pool, 4);
 
-	/* the acl plugin would hide mailboxes that the owner may not look up */
-	if (mail_user_plugin_getenv(user, "acl") != NULL)
-		flags |= MAILBOX_LIST_ITER_RAW_LIST;
-	iter = mailbox_list_iter_init_namespaces(user->namespaces, patterns,
-		MAIL_NAMESPACE_TYPE_PRIVATE, flags);
-	while ((info = mailbox_list_iter_next(iter)) != NULL) {
-		if ((info->flags & (MAILBOX_NOSELECT |
-				    MAILBOX_NONEXISTENT)) != 0 ||
-		    recall_quarantine_is_namespace(info->ns))
-			continue;
-		T_BEGIN {
-			copies_find_in_box(copies_r, criteria, info);
-		} T_END;
-	}
-	if (mailbox_list_iter_deinit(&iter) < 0 && copies_r->error == NULL) {
-		copies_r->error = p_strdup_printf(copies_r->pool,
-			"Listing mailboxes failed: %s",
-			mailbox_list_get_last_internal_error(
-				user->namespaces->list, NULL));
-	}
+	iter = recall_boxes_iter_init(user);
+	while ((box = recall_boxes_iter_next(iter)) != NULL) T_BEGIN {
+		copies_find_in_box(copies_r, criteria, box);
+	} T_END;
+	if (recall_boxes_iter_deinit(&iter, &error) < 0 &&
+	    copies_r->error == NULL)
+		copies_r->error = p_strdup(copies_r->pool, error);
 }
 
 /* Calls the function for each copy that is still there. */

@@ -1,0 +1,18 @@
+#ifndef RECALL_BOXES_H
+#define RECALL_BOXES_H
+
+struct mail_user;
+struct mailbox;
+
+/* Goes through the mailboxes that a recall looks at: all in the user's own
+   private namespaces, whatever their ACLs say. Shared, public and virtual
+   mailboxes never come. */
+struct recall_boxes_iter *recall_boxes_iter_init(struct mail_user *user);
+/* The next mailbox, not opened yet, or NULL. The caller frees it. */
+struct mailbox *recall_boxes_iter_next(struct recall_boxes_iter *iter);
+/* Returns -1 if some mailboxes could not be listed; error_r then says why, on
+   the data stack. */
+int recall_boxes_iter_deinit(struct recall_boxes_iter **iter,
+			     const char **error_r);
+
+#endif

@@ -263,16 +263,36 @@ shares_print_in_box(struct mail_namespace *ns, const char *vname)
 	return subscribed < 0 ? -1 : 0;
 }
 
+/* Where the INBOX is listed differs: as a mailbox of the namespace, or as the
+   namespace itself. */
+static int shares_print_in_inbox(struct mail_namespace *ns)
+{
+	const char *vname = mailbox_list_get_vname(ns->list, "INBOX");
+	struct mailbox *box;
+	enum mailbox_existence existence;
+	int ret;
+
+	box = mailbox_alloc(ns->list, vname, MAILBOX_FLAG_READONLY);
+	ret = mailbox_exists(box, FALSE, &existence);
+	mailbox_free(&box);
+	if (ret < 0 || existence != MAILBOX_EXISTENCE_SELECT)
+		return ret;
+	return shares_print_in_box(ns, vname);
+}
+
 static int shares_print_in_ns(struct mail_namespace *ns)
 {
 	struct mailbox_list_iterate_context *iter;
 	const struct mailbox_info *info;
-	int ret = 0;
+	int ret;
 
+	ret = shares_print_in_inbox(ns);
 	iter = mailbox_list_iter_init(ns->list, "*", 0);
 	while ((info = mailbox_list_iter_next(iter)) != NULL) T_BEGIN {
 		if ((info->flags & (MAILBOX_NONEXISTENT |
 				    MAILBOX_NOSELECT)) == 0 &&
+		    strcmp(mailbox_list_get_storage_name(ns->list, info->vname),
+			   "INBOX") != 0 &&
 		    shares_print_in_box(ns, info->vname) < 0)
 			ret = -1;
 	} T_END;

@@ -58,6 +58,11 @@
 /* The number of messages that a dry run said it would delete. */
 #define RECALL_PARAM_YES_COUNT "yes-count"
 
+/* Sharing: whom the owner's mailbox is shared with ("user=NAME"), and the
+   rights. */
+#define RECALL_PARAM_IDENTIFIER "identifier"
+#define RECALL_PARAM_RIGHTS "rights"
+
 /* Columns of a verdict row (recall expunge, recall restore). */
 #define RECALL_COLUMN_USERNAME "username"
 /* A name of enum recall_verdict. */
@@ -75,10 +80,27 @@
 /* What went wrong, for `error` verdicts and notices that failed. */
 #define RECALL_COLUMN_ERROR "error"
 
+/* Columns of rows about shared mailboxes (recall share, unshare, shares). */
+/* `out`: shared by the user asked for; `in`: shared with that user. */
+#define RECALL_COLUMN_DIRECTION "direction"
+#define RECALL_COLUMN_OWNER "owner"
+/* The mailbox's name for its owner. */
+#define RECALL_COLUMN_MAILBOX "mailbox"
+/* Who it is shared with. */
+#define RECALL_COLUMN_USER "user"
+/* Names of rights, with spaces in between. */
+#define RECALL_COLUMN_RIGHTS "rights"
+/* Whether that user has subscribed to it: `yes`, `no`, or nothing where that
+   can't be known. */
+#define RECALL_COLUMN_SUBSCRIBED "subscribed"
+/* The mailbox's name for that user: in recall share and unshare that of the
+   subscription made or taken away, in recall shares in any case. */
+#define RECALL_COLUMN_SUBSCRIBED_AS "subscribed-as"
+#define RECALL_COLUMN_NAME "name"
+
 /* Columns of a row of recall search, one a message; a row of recall fetch has
    username, what was asked for, and error. Of a user who could not be looked
    at there is one row with nothing but username and error. */
-#define RECALL_COLUMN_MAILBOX "mailbox"
 #define RECALL_COLUMN_MAILBOX_GUID "mailbox-guid"
 #define RECALL_COLUMN_UID "uid"
 /* "yes" if the message was read, answered or forwarded, "no" if not. */

@@ -23,6 +23,8 @@
 /* how long answers may take to leave when the server stops */
 #define FLUSH_MS 5000
 #define RETRY_AFTER_FULL 5
+#define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:" \
+		       "%SERVER_PRECEDENCE"
 
 static struct {
 	struct MHD_Daemon *daemon;
@@ -377,6 +379,7 @@ bool http_server_start(const struct config *config, char **error_r)
 	struct MHD_OptionItem tls[] = {
 		{ MHD_OPTION_HTTPS_MEM_CERT, 0, config->tls_cert_pem },
 		{ MHD_OPTION_HTTPS_MEM_KEY, 0, config->tls_key_pem },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES },
 		{ MHD_OPTION_END, 0, NULL }
 	};
 	int fd;

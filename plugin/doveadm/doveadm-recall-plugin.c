@@ -11,6 +11,9 @@ static struct doveadm_cmd_ver2 *recall_commands[] = {
 	&doveadm_cmd_recall_fetch,
 	&doveadm_cmd_recall_search,
 	&doveadm_cmd_recall_index,
+	&doveadm_cmd_recall_restore,
+	&doveadm_cmd_recall_list,
+	&doveadm_cmd_recall_purge,
 };
 
 /* Called as soon as the module has been loaded, which is before the command is

@@ -3,30 +3,68 @@
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "mailbox-list-iter.h"
+#include "recall-quarantine.h"
 #include "recall-boxes.h"
 
 struct recall_boxes_iter {
-	struct mail_user *user;
+	enum mailbox_list_iter_flags flags;
+	struct mail_namespace *ns;
 	struct mailbox_list_iterate_context *iter;
+	char *error;
 };
 
 struct recall_boxes_iter *recall_boxes_iter_init(struct mail_user *user)
 {
-	static const char *const patterns[] = { "*", NULL };
-	enum mailbox_list_iter_flags flags =
-		MAILBOX_LIST_ITER_NO_AUTO_BOXES |
-		MAILBOX_LIST_ITER_SKIP_ALIASES |
-		MAILBOX_LIST_ITER_RETURN_NO_FLAGS;
 	struct recall_boxes_iter *iter;
 
+	iter = i_new(struct recall_boxes_iter, 1);
+	iter->flags = MAILBOX_LIST_ITER_NO_AUTO_BOXES |
+		MAILBOX_LIST_ITER_SKIP_ALIASES |
+		MAILBOX_LIST_ITER_RETURN_NO_FLAGS;
 	/* the acl plugin would hide mailboxes that the owner may not look up */
 	if (mail_user_plugin_getenv(user, "acl") != NULL)
-		flags |= MAILBOX_LIST_ITER_RAW_LIST;
-	iter = i_new(struct recall_boxes_iter, 1);
-	iter->user = user;
-	iter->iter = mailbox_list_iter_init_namespaces(user->namespaces,
-		patterns, MAIL_NAMESPACE_TYPE_PRIVATE, flags);
+		iter->flags |= MAILBOX_LIST_ITER_RAW_LIST;
+	iter->ns = user->namespaces;
 	return iter;
+}
+
+static bool ns_is_wanted(struct mail_namespace *ns)
+{
+	return ns->type == MAIL_NAMESPACE_TYPE_PRIVATE &&
+		ns->alias_for == NULL && !recall_quarantine_is_namespace(ns);
+}
+
+static void boxes_iter_end_ns(struct recall_boxes_iter *iter)
+{
+	if (mailbox_list_iter_deinit(&iter->iter) < 0 && iter->error == NULL) {
+		iter->error = i_strdup(mailbox_list_get_last_internal_error(
+			iter->ns->list, NULL));
+	}
+	iter->ns = iter->ns->next;
+}
+
+/* A namespace at a time: where all are listed at once, those that clients are
+   not shown (list=no) are left out, but the user can get at mail in there. */
+static const struct mailbox_info *
+boxes_iter_next_info(struct recall_boxes_iter *iter)
+{
+	const struct mailbox_info *info;
+
+	while (iter->ns != NULL) {
+		if (iter->iter == NULL && !ns_is_wanted(iter->ns)) {
+			iter->ns = iter->ns->next;
+			continue;
+		}
+		if (iter->iter == NULL) {
+			iter->iter = mailbox_list_iter_init(iter->ns->list,
+							    "*", iter->flags);
+		}
+		info = mailbox_list_iter_next(iter->iter);
+		if (info != NULL)
+			return info;
+		boxes_iter_end_ns(iter);
+	}
+	return NULL;
 }
 
 struct mailbox *recall_boxes_iter_next(struct recall_boxes_iter *iter)
@@ -34,7 +72,7 @@ struct mailbox *recall_boxes_iter_next(struct recall_boxes_iter *iter)
 	const struct mailbox_info *info;
 	struct mailbox *box;
 
-	while ((info = mailbox_list_iter_next(iter->iter)) != NULL) {
+	while ((info = boxes_iter_next_info(iter)) != NULL) {
 		if ((info->flags & (MAILBOX_NOSELECT |
 				    MAILBOX_NONEXISTENT)) != 0)
 			continue;
@@ -52,15 +90,17 @@ int recall_boxes_iter_deinit(struct recall_boxes_iter **_iter,
 			     const char **error_r)
 {
 	struct recall_boxes_iter *iter = *_iter;
-	int ret;
+	int ret = 0;
 
 	*_iter = NULL;
-	ret = mailbox_list_iter_deinit(&iter->iter);
-	if (ret < 0) {
+	if (iter->iter != NULL)
+		boxes_iter_end_ns(iter);
+	if (iter->error != NULL) {
 		*error_r = t_strdup_printf("Listing mailboxes failed: %s",
-			mailbox_list_get_last_internal_error(
-				iter->user->namespaces->list, NULL));
+					   iter->error);
+		ret = -1;
 	}
+	i_free(iter->error);
 	i_free(iter);
 	return ret;
 }

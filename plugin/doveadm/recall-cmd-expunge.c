@@ -6,6 +6,8 @@
 #include "recall-params.h"
 #include "recall-cmd-params.h"
 #include "recall-copies.h"
+#include "recall-events.h"
+#include "recall-lazy-expunge.h"
 #include "recall-count.h"
 #include "recall-find.h"
 #include "recall-notify.h"
@@ -13,6 +15,8 @@
 #include "recall-request.h"
 #include "recall-row.h"
 #include "recall-users.h"
+#include "recall-quarantine.h"
+#include "recall-quarantine-record.h"
 #include "doveadm-recall-plugin.h"
 
 struct recall_expunge_context {
@@ -45,6 +49,99 @@ expunge_decide(const struct recall_request *request,
 	return RECALL_VERDICT_WOULD_EXPUNGE;
 }
 
+/* A retry of what was done already, or has been undone since: then nothing is
+   left to do. Returns -1 on errors. */
+static int
+expunge_check_record(struct recall_quarantine *q,
+		     const struct recall_request *request,
+		     struct recall_copies *copies, struct recall_row *row,
+		     const char **error_r)
+{
+	struct recall_quarantine_record record;
+	int ret;
+
+	if (!request->may_be_retry ||
+	    (row->verdict != RECALL_VERDICT_NOT_FOUND &&
+	     row->verdict != RECALL_VERDICT_WOULD_EXPUNGE))
+		return 0;
+	ret = recall_quarantine_record_read(q, copies->pool, request->recall_id,
+					    &record, error_r);
+	if (ret <= 0)
+		return ret;
+	if (row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
+	    record.restored == 0) {
+		/* the first try was stopped half-way */
+		return 0;
+	}
+	row->verdict = RECALL_VERDICT_ALREADY_RECALLED;
+	if (record.restored == 0) {
+		copies->recorded_count =
+			recall_quarantine_record_copies(&record);
+	}
+	/* what a notice would tell, in case the first try could not */
+	copies->subject = record.subject;
+	copies->from = record.from;
+	copies->date = record.date;
+	return 0;
+}
+
+/* Does what was decided, or finds out that it must not be done. Returns -1 if
+   nothing was deleted because of an error. */
+static int
+expunge_copies(struct mail_user *user, struct recall_quarantine *q,
+	       const struct recall_request *request,
+	       const struct recall_criteria *criteria,
+	       struct recall_copies *copies, struct recall_row *row,
+	       const char **error_r)
+{
+	const bool quarantine = q->ns != NULL;
+
+	/* searching takes a while: the user may have read it since */
+	recall_copies_refresh(copies);
+	row->verdict = expunge_decide(request, copies);
+	row->copies = copies->count;
+	row->mailboxes = recall_copies_get_mailboxes(copies);
+	row->mailbox_guids = recall_copies_get_guids(copies);
+	if (row->verdict != RECALL_VERDICT_WOULD_EXPUNGE)
+		return 0;
+
+	if (quarantine &&
+	    recall_quarantine_add(q, request, copies, error_r) < 0)
+		return -1;
+	if (recall_copies_expunge(copies, &row->copies) == 0 && quarantine)
+		recall_lazy_expunge(user, criteria, copies);
+	row->verdict = copies->error != NULL ?
+		RECALL_VERDICT_ERROR : RECALL_VERDICT_EXPUNGED;
+	return 0;
+}
+
+static int
+expunge_found(struct mail_user *user, const struct recall_request *request,
+	      const struct recall_criteria *criteria,
+	      struct recall_copies *copies, struct recall_row *row,
+	      const char **error_r)
+{
+	struct recall_quarantine q;
+	int ret;
+
+	/* a quarantine that is not where it should be is always an error: with
+	   wrong settings it's not even sure that all was searched */
+	ret = recall_quarantine_init(user, &q, error_r);
+	if (ret > 0 && row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
+	    !request->dry_run)
+		ret = recall_quarantine_lock(&q, error_r) < 0 ? -1 : 1;
+	if (ret > 0) {
+		ret = expunge_check_record(&q, request, copies, row, error_r);
+	}
+	if (ret >= 0 && row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
+	    !request->dry_run) {
+		ret = expunge_copies(user, &q, request, criteria, copies, row,
+				     error_r);
+	}
+	recall_quarantine_deinit(&q);
+	return ret < 0 ? -1 : 0;
+}
+
 static void
 expunge_user(struct recall_expunge_context *ctx, struct mail_user *user,
 	     struct recall_row *row, struct recall_copies *copies)
@@ -63,19 +160,17 @@ expunge_user(struct recall_expunge_context *ctx, struct mail_user *user,
 		copies->error = p_strdup(copies->pool, error);
 		row->verdict = RECALL_VERDICT_ERROR;
 	}
-	if (row->verdict == RECALL_VERDICT_WOULD_EXPUNGE && !request->dry_run) {
-		/* searching takes a while: the user may have read it since */
-		recall_copies_refresh(copies);
-		row->verdict = expunge_decide(request, copies);
-	}
 	row->copies = copies->count;
 	row->mailboxes = recall_copies_get_mailboxes(copies);
 	row->mailbox_guids = recall_copies_get_guids(copies);
-
-	if (row->verdict == RECALL_VERDICT_WOULD_EXPUNGE && !request->dry_run) {
-		(void)recall_copies_expunge(copies, &row->copies);
-		row->verdict = copies->error != NULL ?
-			RECALL_VERDICT_ERROR : RECALL_VERDICT_EXPUNGED;
+	if (expunge_found(user, request, &criteria, copies, row, &error) < 0) {
+		row->verdict = RECALL_VERDICT_ERROR;
+		if (copies->error == NULL)
+			copies->error = p_strdup(copies->pool, error);
+	}
+	if (row->verdict == RECALL_VERDICT_ALREADY_RECALLED) {
+		row->copies = 0;
+		row->mailboxes = row->mailbox_guids = NULL;
 	}
 	row->error = copies->error;
 }
@@ -110,6 +205,7 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 	}
 	if (!recall_request_tenant_matches(&ctx->request, user)) {
 		row.verdict = RECALL_VERDICT_FORBIDDEN;
+		recall_event_refused(user, &ctx->request, &row);
 		recall_row_print(ctx->request.recall_id, &row);
 		return;
 	}
@@ -117,6 +213,8 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 	if (row.verdict == RECALL_VERDICT_WOULD_EXPUNGE)
 		ctx->dry_run_total += row.copies;
 	recall_notify_user(user, &ctx->request, &copies, &row);
+	if (!ctx->request.dry_run)
+		recall_event_finished(user, &ctx->request, &copies, &row);
 	recall_row_print(ctx->request.recall_id, &row);
 	recall_copies_free(&copies);
 }

@@ -3,9 +3,11 @@
 #include "str.h"
 #include "mail-storage.h"
 #include "recall-boxes.h"
+#include "failpoint.h"
 #include "recall-find.h"
 #include "recall-match.h"
 #include "recall-message-id.h"
+#include "recall-names.h"
 #include "recall-copies.h"
 
 static void copies_failed(struct recall_copies *copies, struct mailbox *box,
@@ -219,7 +221,9 @@ int recall_copies_expunge(struct recall_copies *copies,
 			copies_failed(copies, cbox->box, "Syncing");
 			ret = -1;
 		} else {
+			cbox->expunged = TRUE;
 			*expunged_r += count;
+			RECALL_FAILPOINT("expunged");
 		}
 	}
 	return ret;
@@ -229,17 +233,9 @@ const char *recall_copies_get_mailboxes(const struct recall_copies *copies)
 {
 	const struct recall_copies_box *cbox;
 	string_t *str = t_str_new(64);
-	const char *p;
 
-	array_foreach(&copies->boxes, cbox) {
-		if (str_len(str) > 0)
-			str_append_c(str, ',');
-		for (p = mailbox_get_vname(cbox->box); *p != '\0'; p++) {
-			if (*p == ',' || *p == '\\')
-				str_append_c(str, '\\');
-			str_append_c(str, *p);
-		}
-	}
+	array_foreach(&copies->boxes, cbox)
+		recall_names_append(str, mailbox_get_vname(cbox->box));
 	return str_c(str);
 }
 
@@ -248,11 +244,8 @@ const char *recall_copies_get_guids(const struct recall_copies *copies)
 	const struct recall_copies_box *cbox;
 	string_t *str = t_str_new(64);
 
-	array_foreach(&copies->boxes, cbox) {
-		if (str_len(str) > 0)
-			str_append_c(str, ',');
-		str_append(str, guid_128_to_string(cbox->guid));
-	}
+	array_foreach(&copies->boxes, cbox)
+		recall_names_append(str, guid_128_to_string(cbox->guid));
 	return str_c(str);
 }
 

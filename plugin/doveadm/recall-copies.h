@@ -13,6 +13,8 @@ struct recall_copies_box {
 	struct mailbox *box;
 	guid_128_t guid;
 	ARRAY_TYPE(seq_range) uids;
+	/* recall_copies_expunge() has deleted them. */
+	bool expunged;
 };
 
 /* All that a user has of a message, or of the messages that a query finds. */
@@ -22,6 +24,8 @@ struct recall_copies {
 	unsigned int count;
 	/* Copies that match but for the address that sent them. */
 	unsigned int other_sender_count;
+	/* Copies that an earlier try has deleted and nobody restored. */
+	unsigned int recorded_count;
 	/* A copy outside \Sent and \Drafts was read, answered or forwarded. */
 	bool read;
 	/* Decoded headers of the first copy, NULL if it has none. */

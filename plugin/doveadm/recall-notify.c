@@ -15,10 +15,15 @@
 
 static bool
 notice_is_due(struct mail_user *user, enum recall_verdict verdict,
+	      const struct recall_copies *copies,
 	      enum recall_notice_kind *kind_r)
 {
 	const char *value = mail_user_plugin_getenv(user, "recall_notify_on");
 
+	/* the first try may have been stopped before it could tell */
+	if (verdict == RECALL_VERDICT_ALREADY_RECALLED &&
+	    copies->recorded_count > 0)
+		verdict = RECALL_VERDICT_EXPUNGED;
 	switch (verdict) {
 	case RECALL_VERDICT_EXPUNGED:
 		*kind_r = RECALL_NOTICE_KIND_EXPUNGED;
@@ -91,7 +96,7 @@ void recall_notify_user(struct mail_user *user,
 
 	i_zero(&notice);
 	if (!request->notify || request->dry_run ||
-	    !notice_is_due(user, row->verdict, &notice.kind))
+	    !notice_is_due(user, row->verdict, copies, &notice.kind))
 		return;
 
 	/* a query may have found several messages: the notice tells of the
@@ -107,7 +112,8 @@ void recall_notify_user(struct mail_user *user,
 	notice.subject = copies->subject;
 	notice.from = copies->from;
 	notice.date = copies->date;
-	notice.copies = row->copies;
+	notice.copies = row->verdict == RECALL_VERDICT_ALREADY_RECALLED ?
+		copies->recorded_count : row->copies;
 	if (request->may_be_retry && notice_was_sent(user, &notice)) {
 		row->notice = RECALL_NOTICE_ALREADY_SENT;
 		return;

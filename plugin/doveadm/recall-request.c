@@ -8,6 +8,7 @@
 #include "recall-cmd-params.h"
 #include "recall-limits.h"
 #include "recall-params.h"
+#include "recall-tenant.h"
 #include "recall-query.h"
 #include "recall-request.h"
 
@@ -181,6 +182,25 @@ int recall_request_parse(const struct doveadm_cmd_context *cctx,
 	return 0;
 }
 
+int recall_request_parse_id(const struct doveadm_cmd_context *cctx,
+			    struct recall_request *request_r)
+{
+	const char *error;
+
+	i_zero(request_r);
+	if (request_get_tenant(cctx, request_r, &error) < 0 ||
+	    request_get_text(cctx, RECALL_PARAM_REASON, RECALL_REASON_MAX,
+			     &request_r->reason, &error) < 0 ||
+	    request_get_text(cctx, RECALL_PARAM_ACTOR, RECALL_ADDRESS_MAX,
+			     &request_r->actor, &error) < 0 ||
+	    request_get_recall_id(cctx, request_r, &error) < 0) {
+		i_error("%s: %s", cctx->cmd->name, error);
+		doveadm_exit_code = EX_USAGE;
+		return -1;
+	}
+	return 0;
+}
+
 void recall_request_deinit(struct recall_request *request)
 {
 	if (request->search_args != NULL)
@@ -200,8 +220,5 @@ void recall_request_get_criteria(const struct recall_request *request,
 bool recall_request_tenant_matches(const struct recall_request *request,
 				   struct mail_user *user)
 {
-	/* userdb fields that are no settings end up among the plugin ones */
-	return request->tenant == NULL ||
-		null_strcmp(mail_user_plugin_getenv(user, RECALL_USERDB_TENANT),
-			    request->tenant) == 0;
+	return recall_tenant_matches(request->tenant, user);
 }

@@ -49,6 +49,18 @@ DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RECALL_ID, CMD_PARAM_STR, 0)
 int recall_request_parse(const struct doveadm_cmd_context *cctx,
 			 struct recall_request *request_r);
 
+/* The same for commands that look for no message: reads these parameters
+   alone. */
+#define RECALL_CMD_RECORD_PARAMS \
+DOVEADM_CMD_PARAM('t', RECALL_PARAM_TENANT, CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('r', RECALL_PARAM_REASON, CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_ACTOR, CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RECALL_ID, CMD_PARAM_STR, \
+		  CMD_PARAM_FLAG_POSITIONAL)
+
+int recall_request_parse_id(const struct doveadm_cmd_context *cctx,
+			    struct recall_request *request_r);
+
 /* Frees what recall_request_parse() has allocated. */
 void recall_request_deinit(struct recall_request *request);
 

@@ -121,8 +121,7 @@ recall_users_proxy_args(pool_t pool, const struct doveadm_cmd_context *cctx,
 	return array_front(&args);
 }
 
-/* NULL if the name may be looked up, why not otherwise. */
-static const char *username_get_error(const char *username)
+const char *recall_username_get_error(const char *username)
 {
 	const char *p;
 
@@ -257,7 +256,7 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username)
 	const char *error;
 	int ret;
 
-	error = username_get_error(username);
+	error = recall_username_get_error(username);
 	if (error != NULL) {
 		ctx->callbacks->no_user(ctx->context, username, error);
 		return;

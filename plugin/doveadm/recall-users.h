@@ -40,6 +40,9 @@ DOVEADM_CMD_PARAM('F', RECALL_PARAM_USER_FILE, CMD_PARAM_ISTREAM, 0)
 #define RECALL_CMD_USERS_USAGE \
 	"[-u <user|mask>|-A|-F <file>|--users <user> ...] [-S <socket_path>]"
 
+/* NULL if the name is one user's and may be looked up, why not otherwise. */
+const char *recall_username_get_error(const char *username);
+
 /* Whether the command names its users one by one: neither everyone nor a
    mask. */
 bool recall_users_are_named(const struct doveadm_cmd_context *cctx);

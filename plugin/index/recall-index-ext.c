@@ -149,8 +149,12 @@ uint64_t recall_index_lookup(struct mail_index_view *view, uint32_t seq)
 void recall_index_save(struct mailbox_transaction_context *t, uint32_t seq,
 		       uint64_t hash)
 {
-	uint32_t ext_id = recall_index_ext_register(t->box->index);
+	uint32_t ext_id;
 
+	/* some storages learn of what they saved only from the next sync */
+	if (seq < t->itrans->first_new_seq || seq > t->itrans->last_new_seq)
+		return;
+	ext_id = recall_index_ext_register(t->box->index);
 	switch (recall_index_ext_get_state(t->box->view, ext_id)) {
 	case RECALL_INDEX_EXT_MISSING:
 		recall_index_ext_set_header(t->itrans, ext_id, 0);

@@ -8,11 +8,6 @@ uint64_t recall_index_hash(const struct recall_message_id *id)
 	uint64_t hash = 0;
 	unsigned int i;
 
-#ifdef RECALL_FAILPOINTS
-	/* lets tests make ids collide */
-	if (getenv("RECALL_FAILPOINT_HASH") != NULL)
-		return RECALL_INDEX_HASH_FIRST;
-#endif
 	sha1_get_digest(id->data, id->len, digest);
 	for (i = 0; i < sizeof(hash); i++)
 		hash = (hash << 8) | digest[i];

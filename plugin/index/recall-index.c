@@ -4,6 +4,7 @@
 #include "mail-storage-private.h"
 #include "mail-index-view-private.h"
 #include "mailbox-list-index.h"
+#include "maildir-settings.h"
 #include "recall-index-ext.h"
 
 /* Messages after which catch-up writes down what it found: what it costs to
@@ -179,6 +180,20 @@ static int recall_index_pass_run(struct recall_index_pass *pass)
 	return 0;
 }
 
+/* TRUE if the mailbox list index may be out of date without knowing. */
+static bool recall_index_list_is_dirty(struct mailbox *box)
+{
+	const struct maildir_settings *set;
+
+	if (box->storage->set->mailbox_list_index_very_dirty_syncs)
+		return TRUE;
+	if (strcmp(box->storage->name, "maildir") != 0)
+		return FALSE;
+	set = mail_namespace_get_driver_settings(mailbox_get_namespace(box),
+						box->storage);
+	return set->maildir_very_dirty_syncs;
+}
+
 /* TRUE if Dovecot's mailbox list index is sure that there is nothing. Asking
    for the mailbox's status would open and sync it if the list index does not
    know. */
@@ -190,8 +205,7 @@ static bool recall_index_is_empty(struct mailbox *box)
 	uint32_t seq;
 	bool empty;
 
-	if (box->opened ||
-	    box->storage->set->mailbox_list_index_very_dirty_syncs)
+	if (box->opened || recall_index_list_is_dirty(box))
 		return FALSE;
 	if (mailbox_list_index_view_open(box, TRUE, &view, &seq) <= 0)
 		return FALSE;

@@ -71,6 +71,9 @@ void recall_mail_index_mailbox_allocated(struct mailbox *box)
 	struct mailbox_vfuncs *v = box->vlast;
 	union mailbox_module_context *rbox;
 
+	/* what is saved through a virtual mailbox is saved into another one */
+	if (box->virtual_vfuncs != NULL)
+		return;
 	rbox = p_new(box->pool, union mailbox_module_context, 1);
 	rbox->super = *v;
 	box->vlast = &rbox->super;

@@ -14,8 +14,11 @@ Environment:
     BENCH_LARGE     1000000  messages in the larger one, mdbox; 0: none
     BENCH_USERS     1000     users that one recall reaches
     BENCH_ALL       2000     users that -A goes through
-    BENCH_MESSAGES  10       messages that each of them has besides
-    BENCH_DELIVER   300      LMTP deliveries a round
+    BENCH_MESSAGES  10,1000  messages that each of them has besides: each is
+                             measured, the last is what users_N_ratio and
+                             all_N_ratio tell of
+    BENCH_DELIVER   300      LMTP deliveries a round, with mail_fsync as Dovecot
+                             has it by default and with none
     BENCH_ONLY      ""       parts, comma-separated: lookup, large, users,
                              all, deliver
     BENCH_DIR       ""       where to work (default: a temporary directory)
@@ -50,7 +53,8 @@ LOOKUP = number("LOOKUP", 100000)
 LARGE = number("LARGE", 1000000)
 USERS = number("USERS", 1000)
 ALL = number("ALL", 2000)
-MESSAGES = number("MESSAGES", 10)
+MESSAGES = [int(text) for text in
+            (os.environ.get("BENCH_MESSAGES") or "10,1000").split(",")]
 DELIVER = number("DELIVER", 300)
 ONLY = [part for part in os.environ.get("BENCH_ONLY", "").split(",") if part]
 # recipients of one LMTP transaction
@@ -349,109 +353,146 @@ def deliver_to_all(node, users, message_id):
                           build_message(message_id))
 
 
+def fill_users(pair, names, count, directory):
+    """Gives everyone the same mail: made once, copied as files. Mail lies in
+    files that nobody changes, so that links will do."""
+    def copy(source, target):
+        if os.path.basename(source).startswith("u."):
+            os.link(source, target)
+        else:
+            shutil.copyfile(source, target)
+            if pair.ours.root:
+                shutil.chown(target, pair.ours.mail_user,
+                             pair.ours.mail_group)
+
+    node, first = pair.ours, names[0]
+    import_mail(node, first, count, directory)
+    # as good as it gets for stock: all headers are cached
+    pair.stock.request([stock_lookup(first, "<nothing@example.com>")])
+    node.doveadm("recall", "index", "-u", first)
+    for name in names[1:]:
+        shutil.copytree(node.home(first), node.home(name), copy_function=copy)
+        if node.root:
+            for root, _, _ in os.walk(node.home(name)):
+                shutil.chown(root, node.mail_user, node.mail_group)
+
+
 def users(directory):
-    say("users: a recall from %d users, %d messages each, sdbox" %
-        (USERS, MESSAGES))
     names = ["user%05d@example.com" % index for index in range(USERS)]
-    with Pair(directory, "sdbox", names) as pair:
-        for index in range(MESSAGES):
-            deliver_to_all(pair.ours, names, "<%d@example.com>" % index)
-        times = {"ours": [], "stock_batch": [], "stock_mask": []}
-        for index in range(ROUNDS):
-            for name in times:
-                message_id = "<%s.%d@example.com>" % (name, index)
-                deliver_to_all(pair.ours, names, message_id)
-                query = ["mailbox", "*", "HEADER", "Message-ID", message_id]
-                if name == "ours":
-                    answer, spent = pair.ours.request([["recallExpunge", {
-                        "users": names, "messageId": message_id,
-                        "noNotify": True}, "t"]])
-                    rows = answer[0][1]
-                    assert len(rows) == USERS and all(
-                        row["status"] == "expunged" and row["copies"] == "1"
-                        for row in rows), answer
-                elif name == "stock_batch":
-                    # stock tells nothing of what it did
-                    answer, spent = pair.stock.request([
-                        ["expunge", {"user": user, "query": query}, user]
-                        for user in names])
-                    assert len(answer) == USERS and all(
-                        row[0] == "doveadmResponse" for row in answer)
-                else:
-                    answer, spent = pair.stock.request([["expunge", {
-                        "user": "user*", "query": query}, "t"]])
-                    assert answer[0][0] == "doveadmResponse", answer
-                times[name].append(spent)
-                check = pair.ours.request([
-                    ours_lookup(names[-1], message_id)])[0]
-                expect_ours(check, 0)
-        median = {name: statistics.median(values)
-                  for name, values in times.items()}
-        for name, value in median.items():
-            bench("users_%d_%s_ms" % (USERS, name), value, "ms")
-        bench("users_%d_ratio" % USERS, min(
-            median["stock_batch"], median["stock_mask"]) / median["ours"],
-            "x")
-        bench("users_%d_batch_ratio" % USERS,
-              median["stock_batch"] / median["ours"], "x")
+    for count in MESSAGES:
+        say("users: a recall from %d users, %d messages each, sdbox" %
+            (USERS, count))
+        with Pair(directory / str(count), "sdbox", names) as pair:
+            fill_users(pair, names, count, directory)
+            ratio = measure_users(pair, names, count)
+    bench("users_%d_ratio" % USERS, ratio, "x")
+
+
+def measure_users(pair, names, count):
+    times = {"ours": [], "stock_batch": [], "stock_mask": []}
+    for index in range(ROUNDS):
+        for name in times:
+            message_id = "<%s.%d@example.com>" % (name, index)
+            deliver_to_all(pair.ours, names, message_id)
+            query = ["mailbox", "*", "HEADER", "Message-ID", message_id]
+            if name == "ours":
+                answer, spent = pair.ours.request([["recallExpunge", {
+                    "users": names, "messageId": message_id,
+                    "noNotify": True}, "t"]])
+                rows = answer[0][1]
+                assert len(rows) == USERS and all(
+                    row["status"] == "expunged" and row["copies"] == "1"
+                    for row in rows), answer
+            elif name == "stock_batch":
+                # any users, in one request; stock tells nothing of what it
+                # did
+                answer, spent = pair.stock.request([
+                    ["expunge", {"user": user, "query": query}, user]
+                    for user in names])
+                assert len(answer) == USERS and all(
+                    row[0] == "doveadmResponse" for row in answer)
+            else:
+                # if the users are those that a mask matches
+                answer, spent = pair.stock.request([["expunge", {
+                    "user": "user*", "query": query}, "t"]])
+                assert answer[0][0] == "doveadmResponse", answer
+            times[name].append(spent)
+            check = pair.ours.request([
+                ours_lookup(names[-1], message_id)])[0]
+            expect_ours(check, 0)
+    median = {name: statistics.median(values)
+              for name, values in times.items()}
+    prefix = "users_%dx%d_" % (USERS, count)
+    for name, value in median.items():
+        bench(prefix + name + "_ms", value, "ms")
+    ratio = min(median["stock_batch"], median["stock_mask"]) / median["ours"]
+    bench(prefix + "ratio", ratio, "x")
+    bench(prefix + "batch_ratio", median["stock_batch"] / median["ours"], "x")
+    return ratio
 
 
 def everyone(directory):
-    say("all: -A over %d users, 3 of whom have it, %d messages each, sdbox" %
-        (ALL, MESSAGES))
     names = ["user%05d@example.com" % index for index in range(ALL)]
+    for count in MESSAGES:
+        say("all: -A over %d users, 3 of whom have it, %d messages each, "
+            "sdbox" % (ALL, count))
+        with Pair(directory / str(count), "sdbox", names) as pair:
+            fill_users(pair, names, count, directory)
+            ratio = measure_all(pair, names, count)
+    bench("all_%d_ratio" % ALL, ratio, "x")
+
+
+def measure_all(pair, names, count):
     having = [names[0], names[ALL // 2], names[-1]]
-    with Pair(directory, "sdbox", names) as pair:
-        for index in range(MESSAGES):
-            deliver_to_all(pair.ours, names, "<%d@example.com>" % index)
-        deliver_to_all(pair.ours, having, "<all@example.com>")
-        query = ["mailbox", "*", "HEADER", "Message-ID", "<all@example.com>"]
-        times = {name: [] for name in ("ours", "stock", "ours_command",
-                                       "stock_command")}
-        for index in range(ROUNDS + 1):
-            answer, spent = pair.ours.request([["recallExpunge", {
-                "allUsers": True, "messageId": "<all@example.com>",
-                "dryRun": True}, "t"]])
-            found = [row["username"] for row in answer[0][1]
-                     if row["status"] == "would_expunge"]
-            assert sorted(found) == having and len(answer[0][1]) == ALL
-            times["ours"].append(spent)
-            answer, spent = pair.stock.request([["search", {
-                "allUsers": True, "query": query}, "t"]])
-            expect_stock(answer, 3)
-            times["stock"].append(spent)
-            out, spent = pair.ours.command("recall", "expunge", "--dry-run",
-                                           "-A", "<all@example.com>")
-            assert out.count("would_expunge") == 3
-            times["ours_command"].append(spent)
-            out, spent = pair.stock.command("search", "-A", *query)
-            assert len(out.splitlines()) == 3, out
-            times["stock_command"].append(spent)
-        # the first round fills stock's cache files
-        median = {name: statistics.median(values[1:])
-                  for name, values in times.items()}
-        for name, value in median.items():
-            bench("all_%d_%s_ms" % (ALL, name), value, "ms")
-        bench("all_%d_ratio" % ALL, median["stock"] / median["ours"], "x")
-        bench("all_%d_command_ratio" % ALL,
-              median["stock_command"] / median["ours_command"], "x")
+    deliver_to_all(pair.ours, having, "<all@example.com>")
+    query = ["mailbox", "*", "HEADER", "Message-ID", "<all@example.com>"]
+    times = {name: [] for name in ("ours", "stock", "ours_command",
+                                   "stock_command")}
+    for index in range(ROUNDS):
+        answer, spent = pair.ours.request([["recallExpunge", {
+            "allUsers": True, "messageId": "<all@example.com>",
+            "dryRun": True}, "t"]])
+        found = [row["username"] for row in answer[0][1]
+                 if row["status"] == "would_expunge"]
+        assert sorted(found) == having and len(answer[0][1]) == ALL
+        times["ours"].append(spent)
+        answer, spent = pair.stock.request([["search", {
+            "allUsers": True, "query": query}, "t"]])
+        expect_stock(answer, 3)
+        times["stock"].append(spent)
+        out, spent = pair.ours.command("recall", "expunge", "--dry-run", "-A",
+                                       "<all@example.com>")
+        assert out.count("would_expunge") == 3
+        times["ours_command"].append(spent)
+        out, spent = pair.stock.command("search", "-A", *query)
+        assert len(out.splitlines()) == 3, out
+        times["stock_command"].append(spent)
+    median = {name: statistics.median(values)
+              for name, values in times.items()}
+    prefix = "all_%dx%d_" % (ALL, count)
+    for name, value in median.items():
+        bench(prefix + name + "_ms", value, "ms")
+    ratio = median["stock"] / median["ours"]
+    bench(prefix + "ratio", ratio, "x")
+    bench(prefix + "command_ratio",
+          median["stock_command"] / median["ours_command"], "x")
+    return ratio
 
 
-def deliver(directory):
+def deliver_pair(directory, fsync):
+    """Rates of both, round by round: [ours, stock]."""
     rounds = max(ROUNDS * 3, 15)
-    say("deliver: %d rounds of %d LMTP deliveries, sdbox" % (rounds, DELIVER))
-    directory.mkdir()
-    nodes = [BenchNode(directory / "ours", driver="sdbox",
-                       users=["a@example.com"], mail_plugins=["recall"]),
-             BenchNode(directory / "stock", driver="sdbox",
-                       users=["a@example.com"], stock=True)]
+    names = ["user%03d@example.com" % index for index in range(50)]
+    nodes = [BenchNode(directory / "ours", driver="sdbox", users=names,
+                       mail_plugins=["recall"], fsync=fsync),
+             BenchNode(directory / "stock", driver="sdbox", users=names,
+                       stock=True, fsync=fsync)]
     sessions = []
     for node in nodes:
-        node.dir.mkdir()
+        node.dir.mkdir(parents=True)
         node.start()
         sessions.append(smtplib.LMTP("127.0.0.1", node.lmtp_port))
     rates = [[], []]
-    ratios = []
     body = "".join("Line %d of the text of a message.\n" % index
                    for index in range(100))
     try:
@@ -462,22 +503,31 @@ def deliver(directory):
                     "<%d.%d@example.com>" % (index, count), body=body)
                     for count in range(DELIVER)]
                 start = time.perf_counter()
-                for message in messages:
+                for count, message in enumerate(messages):
                     sessions[side].sendmail("sender@example.com",
-                                            "a@example.com", message)
+                                            names[count % len(names)],
+                                            message)
                 rate = DELIVER / (time.perf_counter() - start)
+                # the first round makes the mailboxes
                 if index > 0:
                     rates[side].append(rate)
-            if index > 0:
-                ratios.append(rates[0][-1] / rates[1][-1])
         for session in sessions:
             session.quit()
     finally:
         for node in nodes:
             node.stop(remove=True)
-    bench("deliver_ours", statistics.median(rates[0]), "1/s")
-    bench("deliver_stock", statistics.median(rates[1]), "1/s")
-    bench("deliver_overhead", statistics.median(ratios), "x")
+    return rates
+
+
+def deliver(directory):
+    say("deliver: rounds of %d LMTP deliveries to 50 users in turn, sdbox" %
+        DELIVER)
+    for name, fsync in (("deliver", True), ("deliver_nofsync", False)):
+        rates = deliver_pair(directory / name, fsync)
+        bench(name + "_ours", statistics.median(rates[0]), "1/s")
+        bench(name + "_stock", statistics.median(rates[1]), "1/s")
+        bench(name + "_overhead", statistics.median(
+            ours / stock for ours, stock in zip(*rates)), "x")
 
 
 PARTS = [("lookup", lookup), ("deliver", deliver), ("users", users),

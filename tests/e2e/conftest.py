@@ -1,6 +1,7 @@
 """Fixtures for tests on a private Dovecot (tests/mailnode.py).
 
-node        a running MailNode, one a driver; the tests of a driver share it
+node        a running MailNode, one a driver and one without the mail plugin;
+            its tests share it
 users       users.take(n, field=value...) hands out users nobody has used
 user        one such user
 message_id  a Message-ID that no other test has
@@ -181,9 +182,11 @@ class HttpRecall:
         return run_http(self.node, **parameters)
 
 
-@pytest.fixture(scope="session", params=DRIVERS)
+@pytest.fixture(scope="session", params=DRIVERS + ["bare-" + DRIVERS[-1]])
 def node(request):
-    node = MailNode(driver=request.param, acl=True, quota=True,
+    bare, _, driver = request.param.rpartition("-")
+    node = MailNode(driver=driver, acl=True, quota=True,
+                    mail_plugins=[] if bare else ["notify", "recall"],
                     plugin={"recall_notice_from": "system@example.com",
                             "recall_notice_name": "Почтовая система"})
     node.test_users = Users(node)
@@ -211,8 +214,8 @@ def clean_log(request):
 def pytest_configure(config):
     config.addinivalue_line("markers", "log_errors(pattern): errors in "
                             "Dovecot's log that the test provokes")
-    config.addinivalue_line("markers", "smoke: the few tests to run under "
-                            "sanitizers or valgrind")
+    config.addinivalue_line("markers", "smoke: the few tests that show the "
+                            "most, e.g. for a run under valgrind")
 
 
 @pytest.fixture

@@ -86,6 +86,8 @@ class Box:
     def save(self, message_id, mailbox="INBOX", plugin=True, **kwargs):
         """doveadm save, which may leave the plugin out."""
         options = () if plugin else WITHOUT_PLUGIN
+        if mailbox != "INBOX":
+            self.doveadm("mailbox create", mailbox, check=False)
         self.node.doveadm(
             *options, "save", "-u", self.user, "-m", mailbox,
             input=build_message(message_id, **kwargs).decode())
@@ -258,16 +260,22 @@ def test_catch_up_by_command(box):
     box.assert_indexed(ids)
 
 
+def foreign_delivery(box, message_id, mailbox="INBOX"):
+    new = os.path.join(box.path(mailbox), "new",
+                       "%d.M1P1.elsewhere" % time.time())
+    with open(new, "wb") as stream:
+        stream.write(build_message(message_id))
+    if box.node.root:
+        shutil.chown(new, box.node.mail_user, box.node.mail_group)
+    return new
+
+
 def test_foreign_maildir_delivery(box):
     if box.node.driver != "maildir":
         pytest.skip("nobody but Dovecot writes into dbox")
     box.save(box.new_id())
     assert box.dry_run("<foreign@example.com>") == 0
-    new = os.path.join(box.path(), "new", "%d.M1P1.elsewhere" % time.time())
-    with open(new, "wb") as stream:
-        stream.write(build_message("<foreign@example.com>"))
-    if box.node.root:
-        shutil.chown(new, box.node.mail_user, box.node.mail_group)
+    new = foreign_delivery(box, "<foreign@example.com>")
     assert box.expunge("<foreign@example.com>") == ("expunged", 1)
     assert not os.path.exists(new)
 
@@ -297,6 +305,47 @@ def test_unwritable_index_is_answered_nevertheless(box):
         box.assert_unknown(ids)
     assert box.dry_run(ids[1]) == 1
     box.assert_indexed(ids)
+
+
+# mailboxes that are known to be empty are not opened
+
+def test_mailbox_that_was_empty(box):
+    """What is said to be empty is looked at once it has changed."""
+    box.doveadm("mailbox create", "Folder")
+    first, second = box.new_id(), box.new_id()
+    for message_id in (first, second):
+        # the list index takes down that it is empty
+        time.sleep(2.1 if box.node.driver == "maildir" else 0)
+        box.doveadm("search", "mailbox", "Folder", "all")
+        box.doveadm("mailbox status", "messages uidnext", "Folder")
+        assert box.dry_run(message_id) == 0
+        box.save(message_id, "Folder", plugin=False)
+        assert box.expunge(message_id) == ("expunged", 1)
+    if box.node.driver == "maildir":
+        time.sleep(2.1)
+        assert box.dry_run("<foreign@example.com>") == 0
+        foreign_delivery(box, "<foreign@example.com>", "Folder")
+        assert box.expunge("<foreign@example.com>") == ("expunged", 1)
+
+
+def test_empty_mailboxes_are_not_opened(box):
+    if box.node.driver == "maildir":
+        pytest.skip("the list index knows little of Maildirs")
+    box.doveadm("mailbox create", "Empty")
+    box.save(box.new_id(), "Full")
+    for mailbox in ("Empty", "Full"):
+        box.doveadm("search", "mailbox", mailbox, "all")
+    done = subprocess.run(
+        ["strace", "-f", "-e", "trace=openat", "-o", "/dev/stderr"] +
+        box.node.doveadm_command("recall", "expunge", "--dry-run", "-u",
+                                 box.user, "<nothing@example.com>"),
+        capture_output=True, text=True, timeout=60) \
+        if shutil.which("strace") else pytest.skip("needs strace")
+    assert "not_found" in done.stdout
+    opened = re.findall(r'openat\([^,]*, "([^"]*dovecot\.index[^"]*)"',
+                        done.stderr)
+    assert any("Full" in path for path in opened)
+    assert not any("Empty" in path for path in opened)
 
 
 # what happens to mailboxes

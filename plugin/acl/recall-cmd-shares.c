@@ -1,0 +1,417 @@
+#include "lib.h"
+#include "array.h"
+#include "mail-user.h"
+#include "mail-namespace.h"
+#include "mail-storage-private.h"
+#include "mail-storage-service.h"
+#include "mailbox-list-iter.h"
+#include "acl-api.h"
+#include "acl-plugin.h"
+#include "doveadm.h"
+#include "doveadm-mail.h"
+#include "doveadm-print.h"
+#include "recall-params.h"
+#include "recall-tenant.h"
+#include "recall-users.h"
+#include "recall-share.h"
+#include "doveadm-recall-acl-plugin.h"
+
+/* An ACL entry of one of the user's mailboxes. */
+struct recall_shares_entry {
+	const char *mailbox, *storage_name;
+	/* the other user, or whoever else if username is NULL */
+	const char *id, *username;
+	const char *rights;
+	/* as that user sees it: NULL if not known */
+	const char *name;
+	bool subscribed;
+};
+ARRAY_DEFINE_TYPE(recall_shares_entry, struct recall_shares_entry);
+
+struct recall_shares_command {
+	const char *tenant;
+	/* the shell's exit code */
+	int exit_code;
+};
+
+static void shares_print_init(void)
+{
+	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
+	doveadm_print_header_simple(RECALL_COLUMN_DIRECTION);
+	doveadm_print_header_simple(RECALL_COLUMN_OWNER);
+	doveadm_print_header_simple(RECALL_COLUMN_MAILBOX);
+	doveadm_print_header_simple(RECALL_COLUMN_USER);
+	doveadm_print_header_simple(RECALL_COLUMN_RIGHTS);
+	doveadm_print_header_simple(RECALL_COLUMN_SUBSCRIBED);
+	doveadm_print_header_simple(RECALL_COLUMN_NAME);
+	doveadm_print_header_simple(RECALL_COLUMN_ERROR);
+}
+
+static void
+shares_print(const char *direction, const char *owner, const char *mailbox,
+	     const char *user, const char *rights, const char *subscribed,
+	     const char *name)
+{
+	doveadm_print(direction);
+	doveadm_print(owner);
+	doveadm_print(mailbox);
+	doveadm_print(user);
+	doveadm_print(rights);
+	doveadm_print(subscribed);
+	doveadm_print(name);
+	doveadm_print("");
+}
+
+/* A row in the place of what can't be told. */
+static void
+shares_print_error(struct recall_shares_command *cmd, const char *direction,
+		   const char *username, const char *error, int exit_code)
+{
+	bool in = strcmp(direction, "in") == 0;
+
+	doveadm_print(direction);
+	doveadm_print(in ? "" : username);
+	doveadm_print("");
+	doveadm_print(in ? username : "");
+	doveadm_print("");
+	doveadm_print("");
+	doveadm_print("");
+	doveadm_print(error);
+	if (cmd->exit_code == 0 || exit_code == EX_TEMPFAIL)
+		cmd->exit_code = exit_code;
+}
+
+static int
+shares_get_box_entries(struct mail_namespace *ns, const char *vname,
+		       pool_t pool, ARRAY_TYPE(recall_shares_entry) *entries)
+{
+	struct recall_shares_entry *entry;
+	struct acl_object *aclobj;
+	struct acl_object_list_iter *iter;
+	struct acl_rights rights;
+	const char *name = mailbox_list_get_storage_name(ns->list, vname);
+	int ret;
+
+	aclobj = acl_object_init_from_name(
+		acl_mailbox_list_get_backend(ns->list), name);
+	iter = acl_object_list_init(aclobj);
+	while (acl_object_list_next(iter, &rights)) {
+		if (rights.global || rights.id_type == ACL_ID_OWNER ||
+		    (rights.id_type == ACL_ID_USER &&
+		     strcmp(rights.identifier, ns->user->username) == 0))
+			continue;
+		entry = array_append_space(entries);
+		entry->mailbox = p_strdup(pool, vname);
+		entry->storage_name = p_strdup(pool, name);
+		if (rights.id_type == ACL_ID_USER)
+			entry->username = p_strdup(pool, rights.identifier);
+		entry->id = entry->username != NULL ? entry->username :
+			p_strdup(pool, acl_rights_get_id(&rights));
+		entry->rights = p_strdup(pool, recall_acl_rights_to_text(
+			rights.rights, rights.neg_rights));
+	}
+	ret = acl_object_list_deinit(&iter);
+	acl_object_deinit(&aclobj);
+	return ret < 0 ? -1 : 0;
+}
+
+static int
+shares_get_entries(struct mail_user *user, pool_t pool,
+		   ARRAY_TYPE(recall_shares_entry) *entries)
+{
+	struct mailbox_list_iterate_context *iter;
+	const struct mailbox_info *info;
+	struct mail_namespace *ns;
+	int ret = 0;
+
+	for (ns = user->namespaces; ns != NULL; ns = ns->next) {
+		if (!recall_share_ns_is_own(ns) ||
+		    recall_acl_get_obstacle(ns) != NULL)
+			continue;
+		/* what the user may see is of no matter */
+		iter = mailbox_list_iter_init(ns->list, "*",
+			MAILBOX_LIST_ITER_RAW_LIST |
+			MAILBOX_LIST_ITER_RETURN_NO_FLAGS);
+		while ((info = mailbox_list_iter_next(iter)) != NULL) T_BEGIN {
+			if (shares_get_box_entries(ns, info->vname, pool,
+						   entries) < 0)
+				ret = -1;
+		} T_END;
+		if (mailbox_list_iter_deinit(&iter) < 0)
+			ret = -1;
+	}
+	return ret;
+}
+
+static int entry_cmp_username(const struct recall_shares_entry *e1,
+			      const struct recall_shares_entry *e2)
+{
+	int ret;
+
+	/* those that are nobody's go last */
+	if (e1->username == NULL || e2->username == NULL) {
+		ret = (e1->username == NULL ? 1 : 0) -
+			(e2->username == NULL ? 1 : 0);
+	} else {
+		ret = strcmp(e1->username, e2->username);
+	}
+	if (ret == 0)
+		ret = strcmp(e1->mailbox, e2->mailbox);
+	return ret != 0 ? ret : strcmp(e1->id, e2->id);
+}
+
+/* Looks with the other user's eyes at what is shared with that user. */
+static void
+shares_look_up_names(struct mail_user *user, struct mail_user *other,
+		     pool_t pool, struct recall_shares_entry *entries,
+		     unsigned int count)
+{
+	struct mailbox *box;
+	const char *error;
+	unsigned int i;
+
+	for (i = 0; i < count; i++) T_BEGIN {
+		if (recall_share_find_box(other, user->username,
+					  entries[i].storage_name,
+					  &box, &error) > 0) {
+			entries[i].name =
+				p_strdup(pool, mailbox_get_vname(box));
+			entries[i].subscribed =
+				recall_share_is_subscribed(box) > 0;
+			mailbox_free(&box);
+		}
+	} T_END;
+}
+
+static void
+shares_print_out(struct recall_shares_command *cmd, struct mail_user *user,
+		 pool_t pool)
+{
+	ARRAY_TYPE(recall_shares_entry) entries_arr;
+	struct recall_shares_entry *entries, *entry;
+	struct mail_storage_service_user *service_user;
+	struct mail_user *other;
+	const char *error;
+	unsigned int i, next, count;
+
+	p_array_init(&entries_arr, pool, 16);
+	if (shares_get_entries(user, pool, &entries_arr) < 0) {
+		shares_print_error(cmd, "out", user->username,
+			"Not all of the ACLs can be read: see the log",
+			EX_TEMPFAIL);
+	}
+	array_sort(&entries_arr, entry_cmp_username);
+	entries = array_get_modifiable(&entries_arr, &count);
+	for (i = 0; i < count && entries[i].username != NULL; i = next) {
+		for (next = i + 1; next < count; next++) {
+			if (null_strcmp(entries[i].username,
+					entries[next].username) != 0)
+				break;
+		}
+		/* ACLs outlive those whom they are for */
+		if (recall_share_user_open(user, entries[i].username,
+					   &service_user, &other, &error) <= 0)
+			continue;
+		shares_look_up_names(user, other, pool, entries + i, next - i);
+		mail_user_deinit(&other);
+		mail_storage_service_user_unref(&service_user);
+	}
+	array_foreach_modifiable(&entries_arr, entry) {
+		shares_print("out", user->username, entry->mailbox, entry->id,
+			     entry->rights, entry->name == NULL ? "" :
+			     entry->subscribed ? "yes" : "no",
+			     entry->name == NULL ? "" : entry->name);
+	}
+}
+
+/* The owner's name of the mailbox, as far as it can be told from here. */
+static const char *
+shares_get_owner_name(struct mail_namespace *ns, const char *vname)
+{
+	const char *name = mailbox_list_get_storage_name(ns->list, vname);
+
+	return strcmp(name, "INBOX") != 0 &&
+		strncmp(vname, ns->prefix, ns->prefix_len) == 0 ?
+		vname + ns->prefix_len : name;
+}
+
+static int
+shares_print_in_box(struct mail_namespace *ns, const char *vname)
+{
+	struct acl_object *aclobj;
+	struct mailbox *box;
+	const char *const *rights;
+	int subscribed;
+
+	aclobj = acl_object_init_from_name(
+		acl_mailbox_list_get_backend(ns->list),
+		mailbox_list_get_storage_name(ns->list, vname));
+	if (acl_object_get_my_rights(aclobj, pool_datastack_create(),
+				     &rights) < 0) {
+		acl_object_deinit(&aclobj);
+		return -1;
+	}
+	box = mailbox_alloc(ns->list, vname, MAILBOX_FLAG_READONLY);
+	subscribed = recall_share_is_subscribed(box);
+	shares_print("in", ns->owner->username,
+		     shares_get_owner_name(ns, vname), ns->user->username,
+		     recall_acl_rights_to_text(rights, NULL),
+		     subscribed < 0 ? "" : subscribed > 0 ? "yes" : "no",
+		     mailbox_get_vname(box));
+	mailbox_free(&box);
+	acl_object_deinit(&aclobj);
+	return subscribed < 0 ? -1 : 0;
+}
+
+/* Where the INBOX is listed differs: as a mailbox of the namespace, or as the
+   namespace itself. */
+static int shares_print_in_inbox(struct mail_namespace *ns)
+{
+	const char *vname = mailbox_list_get_vname(ns->list, "INBOX");
+	struct mailbox *box;
+	enum mailbox_existence existence;
+	int ret;
+
+	box = mailbox_alloc(ns->list, vname, MAILBOX_FLAG_READONLY);
+	ret = mailbox_exists(box, FALSE, &existence);
+	mailbox_free(&box);
+	if (ret < 0 || existence != MAILBOX_EXISTENCE_SELECT)
+		return ret;
+	return shares_print_in_box(ns, vname);
+}
+
+static int shares_print_in_ns(struct mail_namespace *ns)
+{
+	struct mailbox_list_iterate_context *iter;
+	const struct mailbox_info *info;
+	int ret;
+
+	ret = shares_print_in_inbox(ns);
+	iter = mailbox_list_iter_init(ns->list, "*", 0);
+	while ((info = mailbox_list_iter_next(iter)) != NULL) T_BEGIN {
+		if ((info->flags & (MAILBOX_NONEXISTENT |
+				    MAILBOX_NOSELECT)) == 0 &&
+		    strcmp(mailbox_list_get_storage_name(ns->list, info->vname),
+			   "INBOX") != 0 &&
+		    shares_print_in_box(ns, info->vname) < 0)
+			ret = -1;
+	} T_END;
+	if (mailbox_list_iter_deinit(&iter) < 0)
+		ret = -1;
+	return ret;
+}
+
+static void
+shares_print_in(struct recall_shares_command *cmd, struct mail_user *user)
+{
+	ARRAY(struct mail_namespace *) namespaces;
+	struct mailbox_list_iterate_context *iter;
+	struct mail_namespace *ns;
+	int ret = 0;
+
+	t_array_init(&namespaces, 8);
+	for (ns = user->namespaces; ns != NULL; ns = ns->next) {
+		if (mail_namespace_is_shared_user_root(ns))
+			array_push_back(&namespaces, &ns);
+	}
+	/* listing such a namespace makes those of the owners whom
+	   acl_shared_dict names */
+	array_foreach_elem(&namespaces, ns) {
+		iter = mailbox_list_iter_init(ns->list, "*",
+			MAILBOX_LIST_ITER_RETURN_NO_FLAGS);
+		while (mailbox_list_iter_next(iter) != NULL) ;
+		if (mailbox_list_iter_deinit(&iter) < 0)
+			ret = -1;
+	}
+	array_clear(&namespaces);
+	for (ns = user->namespaces; ns != NULL; ns = ns->next) {
+		if (ns->type == MAIL_NAMESPACE_TYPE_SHARED &&
+		    (ns->flags & NAMESPACE_FLAG_AUTOCREATED) != 0 &&
+		    (ns->flags & NAMESPACE_FLAG_UNUSABLE) == 0 &&
+		    ns->owner != NULL && ns->owner != user &&
+		    recall_acl_get_obstacle(ns) == NULL)
+			array_push_back(&namespaces, &ns);
+	}
+	array_foreach_elem(&namespaces, ns) {
+		if (shares_print_in_ns(ns) < 0)
+			ret = -1;
+	}
+	if (ret < 0) {
+		shares_print_error(cmd, "in", user->username,
+			"Not all of the shared mailboxes can be listed: "
+			"see the log", EX_TEMPFAIL);
+	}
+}
+
+static void
+cmd_shares_run(void *context, struct mail_user *user, const char *username)
+{
+	struct recall_shares_command *cmd = context;
+	pool_t pool;
+
+	if (!recall_tenant_matches(cmd->tenant, user)) {
+		shares_print_error(cmd, "", username,
+			"The user does not belong to the tenant", EX_NOPERM);
+		return;
+	}
+	if (ACL_USER_CONTEXT(user) == NULL) {
+		shares_print_error(cmd, "", username,
+			"ACLs are not enabled for the user "
+			"(setting acl in the plugin section)",
+			DOVEADM_EX_NOTPOSSIBLE);
+		return;
+	}
+	/* the other way round others would have been opened by then, and
+	   their privileges would hold */
+	shares_print_in(cmd, user);
+	pool = pool_alloconly_create("recall shares", 2048);
+	shares_print_out(cmd, user, pool);
+	pool_unref(&pool);
+}
+
+static void
+cmd_shares_no_user(void *context, const char *username, const char *error)
+{
+	shares_print_error(context, "", username, error, EX_NOUSER);
+}
+
+static void
+cmd_shares_failed(void *context, const char *username, const char *error)
+{
+	shares_print_error(context, "", username, error, EX_TEMPFAIL);
+}
+
+static const struct recall_users_callbacks shares_callbacks = {
+	.run = cmd_shares_run,
+	.no_user = cmd_shares_no_user,
+	.failed = cmd_shares_failed,
+};
+
+static void cmd_recall_shares(struct doveadm_cmd_context *cctx)
+{
+	struct recall_shares_command cmd;
+
+	i_zero(&cmd);
+	if (doveadm_cmd_param_str(cctx, RECALL_PARAM_TENANT, &cmd.tenant) &&
+	    *cmd.tenant == '\0') {
+		i_error("%s: --"RECALL_PARAM_TENANT" is empty",
+			cctx->cmd->name);
+		doveadm_exit_code = EX_USAGE;
+		return;
+	}
+	shares_print_init();
+	if (recall_users_run(cctx, &shares_callbacks, &cmd) == 0 &&
+	    cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP &&
+	    doveadm_exit_code == 0)
+		doveadm_exit_code = cmd.exit_code;
+}
+
+struct doveadm_cmd_ver2 doveadm_cmd_recall_shares = {
+	.name = RECALL_CMD_SHARES,
+	.cmd = cmd_recall_shares,
+	.usage = RECALL_CMD_USERS_USAGE" [--tenant <tenant>]",
+DOVEADM_CMD_PARAMS_START
+RECALL_CMD_USERS_PARAMS
+DOVEADM_CMD_PARAM('t', RECALL_PARAM_TENANT, CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAMS_END
+};

@@ -1,0 +1,134 @@
+#include "lib.h"
+#include "array.h"
+#include "mail-user.h"
+#include "mail-namespace.h"
+#include "mail-storage.h"
+#include "doveadm.h"
+#include "failpoint.h"
+#include "recall-params.h"
+#include "recall-events.h"
+#include "recall-verdict.h"
+#include "recall-record-rows.h"
+#include "doveadm-recall-plugin.h"
+
+#include <time.h>
+
+#define SECS_PER_DAY (24 * 60 * 60)
+
+struct recall_purge_command {
+	struct recall_record_command cmd;
+	time_t oldest;
+	bool dry_run;
+	bool purged;
+};
+
+static int purge_begin(struct recall_record_command *_cmd,
+		       struct mail_user *user, const char **error_r)
+{
+	struct recall_purge_command *cmd =
+		container_of(_cmd, struct recall_purge_command, cmd);
+	unsigned int days;
+
+	if (recall_quarantine_get_days(user, &days, error_r) < 0)
+		return -1;
+	cmd->oldest = time(NULL) - (time_t)days * SECS_PER_DAY;
+	cmd->purged = FALSE;
+	return 0;
+}
+
+/* The records go last: what a killed purge leaves can be purged once more. */
+static int
+purge_boxes(struct recall_quarantine *q,
+	    const ARRAY_TYPE(recall_quarantine_box) *boxes,
+	    const char **error_r)
+{
+	const struct recall_quarantine_box *qbox, *records = NULL;
+
+	array_foreach(boxes, qbox) {
+		if (guid_128_is_empty(qbox->guid)) {
+			records = qbox;
+			continue;
+		}
+		if (recall_quarantine_box_delete(q, qbox, error_r) < 0)
+			return -1;
+		RECALL_FAILPOINT("purge-deleted");
+	}
+	return records == NULL ? 0 :
+		recall_quarantine_box_delete(q, records, error_r);
+}
+
+static void
+purge_record(struct recall_record_command *_cmd, struct recall_quarantine *q,
+	     const char *username, const char *recall_id,
+	     const ARRAY_TYPE(recall_quarantine_box) *boxes,
+	     const struct recall_quarantine_record *record)
+{
+	struct recall_purge_command *cmd =
+		container_of(_cmd, struct recall_purge_command, cmd);
+	struct recall_record_row row = {
+		.username = username,
+		.recall_id = recall_id,
+		.record = record,
+		.status = cmd->dry_run ? "would_purge" : "purged",
+	};
+
+	if (record == NULL) {
+		row.error = "There is no record that tells how old this is";
+	} else if (record->recalled > cmd->oldest) {
+		return;
+	} else {
+		row.copies = recall_quarantine_record_copies(record);
+		if (!cmd->dry_run &&
+		    purge_boxes(q, boxes, &row.error) == 0) {
+			cmd->purged = TRUE;
+			recall_event_purged(q->user, recall_id);
+		}
+	}
+	if (row.error != NULL)
+		row.status = recall_verdict_name(RECALL_VERDICT_ERROR);
+	recall_record_row_print(&row);
+}
+
+static void
+purge_end(struct recall_record_command *_cmd, struct recall_quarantine *q)
+{
+	struct recall_purge_command *cmd =
+		container_of(_cmd, struct recall_purge_command, cmd);
+	struct mail_storage *storage;
+
+	if (!cmd->purged)
+		return;
+	/* mdbox: now give back the space, too */
+	storage = mail_namespace_get_default_storage(q->ns);
+	if (mail_storage_purge(storage) < 0) {
+		e_error(q->user->event, "recall: Purging storage failed: %s",
+			mail_storage_get_last_internal_error(storage, NULL));
+	}
+}
+
+static void cmd_recall_purge(struct doveadm_cmd_context *cctx)
+{
+	struct recall_purge_command cmd = {
+		.cmd = {
+			.lock = TRUE,
+			.begin = purge_begin,
+			.record = purge_record,
+			.end = purge_end,
+		},
+	};
+
+	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_DRY_RUN, &cmd.dry_run);
+	recall_record_command_run(cctx, &cmd.cmd);
+}
+
+struct doveadm_cmd_ver2 doveadm_cmd_recall_purge = {
+	.name = RECALL_CMD_PURGE,
+	.cmd = cmd_recall_purge,
+	.usage = RECALL_CMD_USERS_USAGE" [--dry-run] [--tenant <tenant>] "
+		"[<recall-id>]",
+DOVEADM_CMD_PARAMS_START
+RECALL_CMD_USERS_PARAMS
+RECALL_CMD_RECORD_PARAMS
+DOVEADM_CMD_PARAM('n', RECALL_PARAM_DRY_RUN, CMD_PARAM_BOOL, 0)
+DOVEADM_CMD_PARAMS_END
+};

@@ -1,0 +1,120 @@
+#include "lib.h"
+#include "array.h"
+#include "mail-user.h"
+#include "doveadm.h"
+#include "recall-params.h"
+#include "recall-events.h"
+#include "recall-request.h"
+#include "recall-row.h"
+#include "recall-users.h"
+#include "recall-quarantine.h"
+#include "doveadm-recall-plugin.h"
+
+static int
+restore_user(struct mail_user *user, const struct recall_request *request,
+	     pool_t pool, struct recall_quarantine_restored *restored_r,
+	     const char **error_r)
+{
+	struct recall_quarantine q;
+	int ret;
+
+	i_zero(restored_r);
+	ret = recall_quarantine_init(user, &q, error_r);
+	if (ret > 0)
+		ret = recall_quarantine_lock(&q, error_r) < 0 ? -1 : 1;
+	if (ret > 0) {
+		ret = recall_quarantine_restore(&q, pool, request->recall_id,
+						restored_r, error_r);
+	}
+	recall_quarantine_deinit(&q);
+	return ret;
+}
+
+static void
+cmd_restore_run(void *context, struct mail_user *user, const char *username)
+{
+	const struct recall_request *request = context;
+	struct recall_quarantine_restored restored;
+	struct recall_row row = { .username = username };
+	pool_t pool;
+
+	if (!recall_request_tenant_matches(request, user)) {
+		row.verdict = RECALL_VERDICT_FORBIDDEN;
+		recall_event_refused(user, request, &row);
+		recall_row_print(request->recall_id, &row);
+		return;
+	}
+	pool = pool_alloconly_create("recall restore", 1024);
+	if (restore_user(user, request, pool, &restored, &row.error) < 0)
+		row.verdict = RECALL_VERDICT_ERROR;
+	else if (restored.found)
+		row.verdict = RECALL_VERDICT_RESTORED;
+	else
+		row.verdict = RECALL_VERDICT_NOT_FOUND;
+	row.copies = restored.copies;
+	row.mailboxes = restored.mailboxes;
+	row.mailbox_guids = restored.guids;
+	if (row.verdict != RECALL_VERDICT_NOT_FOUND)
+		recall_event_restored(user, request, &row);
+	recall_row_print(request->recall_id, &row);
+	pool_unref(&pool);
+}
+
+static void
+cmd_restore_no_user(void *context, const char *username, const char *error)
+{
+	const struct recall_request *request = context;
+	const struct recall_row row = {
+		.username = username,
+		.verdict = RECALL_VERDICT_NO_USER,
+		.error = error,
+	};
+
+	recall_row_print(request->recall_id, &row);
+}
+
+static void
+cmd_restore_failed(void *context, const char *username, const char *error)
+{
+	const struct recall_request *request = context;
+	const struct recall_row row = {
+		.username = username,
+		.verdict = RECALL_VERDICT_ERROR,
+		.error = error,
+	};
+
+	recall_row_print(request->recall_id, &row);
+}
+
+static const struct recall_users_callbacks restore_callbacks = {
+	.run = cmd_restore_run,
+	.no_user = cmd_restore_no_user,
+	.failed = cmd_restore_failed,
+};
+
+static void cmd_recall_restore(struct doveadm_cmd_context *cctx)
+{
+	struct recall_request request;
+
+	if (recall_request_parse_id(cctx, &request) < 0)
+		return;
+	if (!request.may_be_retry) {
+		i_error("%s: The recall id is missing", cctx->cmd->name);
+		doveadm_exit_code = EX_USAGE;
+		return;
+	}
+	recall_row_init();
+	if (recall_users_run(cctx, &restore_callbacks, &request) == 0)
+		recall_row_finish(cctx);
+}
+
+struct doveadm_cmd_ver2 doveadm_cmd_recall_restore = {
+	.name = RECALL_CMD_RESTORE,
+	.cmd = cmd_recall_restore,
+	.usage = RECALL_CMD_USERS_USAGE" [--tenant <tenant>] "
+		"[--reason <text>] [--actor <name>] <recall-id>",
+DOVEADM_CMD_PARAMS_START
+RECALL_CMD_USERS_PARAMS
+RECALL_CMD_RECORD_PARAMS
+DOVEADM_CMD_PARAMS_END
+};

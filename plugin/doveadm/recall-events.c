@@ -1,0 +1,125 @@
+#include "lib.h"
+#include "array.h"
+#include "mail-user.h"
+#include "mail-storage.h"
+#include "recall-copies.h"
+#include "recall-request.h"
+#include "recall-row.h"
+#include "recall-events.h"
+
+static struct event_passthrough *
+event_begin(struct mail_user *user, const struct recall_request *request,
+	    const char *name)
+{
+	struct event_passthrough *e = event_create_passthrough(user->event);
+
+	e->set_name(name);
+	e->add_str("recall_id", request->recall_id);
+	e->add_str("actor", request->actor);
+	e->add_str("reason", request->reason);
+	if (request->tenant != NULL)
+		e->add_str("tenant", request->tenant);
+	return e;
+}
+
+static const char *request_get_message_id(const struct recall_request *request)
+{
+	return request->message_id.len == 0 ? "" :
+		t_strndup(request->message_id.data, request->message_id.len);
+}
+
+static void
+event_expunged(struct mail_user *user, const struct recall_request *request,
+	       const struct recall_copies_box *cbox)
+{
+	const char *vname = mailbox_get_vname(cbox->box);
+	const char *message_id = request_get_message_id(request);
+	struct event_passthrough *e;
+	struct seq_range_iter iter;
+	unsigned int n = 0;
+	uint32_t uid;
+
+	seq_range_array_iter_init(&iter, &cbox->uids);
+	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
+		e = event_begin(user, request, "recall_message_expunged");
+		e->add_str("message_id", message_id);
+		e->add_str("mailbox", vname);
+		e->add_str("mailbox_guid", guid_128_to_string(cbox->guid));
+		e->add_int("uid", uid);
+		e_debug(e->event(), "recall %s: expunged <%s> from %s, uid=%u",
+			request->recall_id, message_id, vname, uid);
+	}
+}
+
+void recall_event_finished(struct mail_user *user,
+			   const struct recall_request *request,
+			   const struct recall_copies *copies,
+			   const struct recall_row *row)
+{
+	const char *verdict = recall_verdict_name(row->verdict);
+	const char *message_id = request_get_message_id(request);
+	const struct recall_copies_box *cbox;
+	struct event_passthrough *e;
+
+	array_foreach(&copies->boxes, cbox) {
+		if (cbox->expunged) T_BEGIN {
+			event_expunged(user, request, cbox);
+		} T_END;
+	}
+	e = event_begin(user, request, "recall_finished");
+	e->add_str("message_id", message_id);
+	e->add_str("verdict", verdict);
+	e->add_int("copies", row->copies);
+	e->add_str("read", copies->read ? "yes" : "no");
+	e->add_str("forced", request->force ? "yes" : "no");
+	e->add_str("notice", recall_notice_status_name(row->notice));
+	if (row->error != NULL)
+		e->add_str("error", row->error);
+	e_info(e->event(), "recall %s: <%s> %s, copies=%u, forced=%s, "
+	       "notice=%s, actor=%s, reason=%s%s%s", request->recall_id,
+	       message_id, verdict, row->copies, request->force ? "yes" : "no",
+	       recall_notice_status_name(row->notice), request->actor,
+	       request->reason, row->error == NULL ? "" : ", error=",
+	       row->error == NULL ? "" : row->error);
+}
+
+void recall_event_refused(struct mail_user *user,
+			  const struct recall_request *request,
+			  const struct recall_row *row)
+{
+	const char *verdict = recall_verdict_name(row->verdict);
+	struct event_passthrough *e;
+
+	e = event_begin(user, request, "recall_refused");
+	e->add_str("message_id", request_get_message_id(request));
+	e->add_str("verdict", verdict);
+	e_info(e->event(), "recall %s: %s, actor=%s, reason=%s",
+	       request->recall_id, verdict, request->actor, request->reason);
+}
+
+void recall_event_restored(struct mail_user *user,
+			   const struct recall_request *request,
+			   const struct recall_row *row)
+{
+	const char *verdict = recall_verdict_name(row->verdict);
+	struct event_passthrough *e;
+
+	e = event_begin(user, request, "recall_restored");
+	e->add_str("verdict", verdict);
+	e->add_int("copies", row->copies);
+	if (row->error != NULL)
+		e->add_str("error", row->error);
+	e_info(e->event(), "recall %s: restore: %s, copies=%u, actor=%s%s%s",
+	       request->recall_id, verdict, row->copies, request->actor,
+	       row->error == NULL ? "" : ", error=",
+	       row->error == NULL ? "" : row->error);
+}
+
+void recall_event_purged(struct mail_user *user, const char *recall_id)
+{
+	struct event_passthrough *e = event_create_passthrough(user->event);
+
+	e->set_name("recall_purged");
+	e->add_str("recall_id", recall_id);
+	e_info(e->event(), "recall %s: purged", recall_id);
+}

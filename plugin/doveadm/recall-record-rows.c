@@ -1,0 +1,211 @@
+#include "lib.h"
+#include "array.h"
+#include "str.h"
+#include "iso8601-date.h"
+#include "mail-user.h"
+#include "doveadm.h"
+#include "doveadm-print.h"
+#include "recall-params.h"
+#include "recall-names.h"
+#include "recall-verdict.h"
+#include "recall-record-rows.h"
+
+#include <time.h>
+
+static bool record_row_errors;
+
+static void record_rows_init(void)
+{
+	record_row_errors = FALSE;
+	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
+	doveadm_print_header_simple(RECALL_COLUMN_RECALL_ID);
+	doveadm_print_header_simple(RECALL_COLUMN_USERNAME);
+	doveadm_print_header_simple(RECALL_COLUMN_STATUS);
+	doveadm_print_header_simple(RECALL_COLUMN_DATE);
+	doveadm_print_header_simple(RECALL_COLUMN_ACTOR);
+	doveadm_print_header_simple(RECALL_COLUMN_REASON);
+	doveadm_print_header_simple(RECALL_PARAM_MESSAGE_ID);
+	doveadm_print_header(RECALL_COLUMN_COPIES, RECALL_COLUMN_COPIES,
+			     DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY);
+	doveadm_print_header_simple(RECALL_COLUMN_MAILBOXES);
+	doveadm_print_header_simple(RECALL_COLUMN_ERROR);
+}
+
+static void print_text(const char *text)
+{
+	doveadm_print(text == NULL ? "" : text);
+}
+
+void recall_record_row_print(const struct recall_record_row *row)
+{
+	const struct recall_quarantine_record *record = row->record;
+	const struct recall_quarantine_record_box *rbox;
+	string_t *mailboxes = t_str_new(64);
+
+	if (row->error != NULL)
+		record_row_errors = TRUE;
+	print_text(row->recall_id);
+	print_text(row->username);
+	print_text(row->status);
+	if (record == NULL) {
+		print_text(NULL);
+		print_text(NULL);
+		print_text(NULL);
+		print_text(NULL);
+	} else {
+		print_text(iso8601_date_create_tm(gmtime(&record->recalled),
+						  INT_MAX));
+		print_text(record->actor);
+		print_text(record->reason);
+		print_text(record->message_id);
+		array_foreach(&record->boxes, rbox)
+			recall_names_append(mailboxes, rbox->vname);
+	}
+	doveadm_print(dec2str(row->copies));
+	print_text(str_c(mailboxes));
+	print_text(row->error);
+}
+
+static void
+record_row_print_verdict(const char *username, enum recall_verdict verdict,
+			 const char *error)
+{
+	const struct recall_record_row row = {
+		.username = username,
+		.status = recall_verdict_name(verdict),
+		.error = error,
+	};
+	bool errors = record_row_errors;
+
+	recall_record_row_print(&row);
+	if (verdict == RECALL_VERDICT_NO_USER)
+		record_row_errors = errors;
+}
+
+static void
+record_command_one(struct recall_record_command *cmd,
+		   struct recall_quarantine *q, const char *username,
+		   const char *recall_id,
+		   const ARRAY_TYPE(recall_quarantine_box) *all)
+{
+	ARRAY_TYPE(recall_quarantine_box) boxes;
+	const struct recall_quarantine_box *qbox;
+	struct recall_quarantine_record record;
+	const char *error;
+	int ret;
+
+	t_array_init(&boxes, 4);
+	array_foreach(all, qbox) {
+		if (strcmp(qbox->recall_id, recall_id) == 0)
+			array_push_back(&boxes, qbox);
+	}
+	ret = recall_quarantine_record_read(q, pool_datastack_create(),
+					    recall_id, &record, &error);
+	if (ret < 0) {
+		const struct recall_record_row row = {
+			.username = username,
+			.recall_id = recall_id,
+			.status = recall_verdict_name(RECALL_VERDICT_ERROR),
+			.error = error,
+		};
+		recall_record_row_print(&row);
+		return;
+	}
+	cmd->record(cmd, q, username, recall_id, &boxes,
+		    ret == 0 ? NULL : &record);
+}
+
+static void
+record_command_all(struct recall_record_command *cmd,
+		   struct recall_quarantine *q, const char *username,
+		   const ARRAY_TYPE(recall_quarantine_box) *boxes)
+{
+	ARRAY_TYPE(const_string) done;
+	const struct recall_quarantine_box *qbox;
+
+	t_array_init(&done, 16);
+	array_foreach(boxes, qbox) {
+		if (array_lsearch(&done, &qbox->recall_id,
+				  i_strcmp_p) != NULL)
+			continue;
+		array_push_back(&done, &qbox->recall_id);
+		T_BEGIN {
+			record_command_one(cmd, q, username, qbox->recall_id,
+					   boxes);
+		} T_END;
+	}
+}
+
+static int
+record_command_user(struct recall_record_command *cmd, struct mail_user *user,
+		    const char *username, const char **error_r)
+{
+	struct recall_quarantine q;
+	ARRAY_TYPE(recall_quarantine_box) boxes;
+	int ret;
+
+	ret = recall_quarantine_init(user, &q, error_r);
+	if (ret <= 0)
+		return ret;
+	if ((cmd->begin != NULL && cmd->begin(cmd, user, error_r) < 0) ||
+	    (cmd->lock && recall_quarantine_lock(&q, error_r) < 0) ||
+	    recall_quarantine_list(&q, pool_datastack_create(), cmd->recall_id,
+				   &boxes, error_r) < 0) {
+		recall_quarantine_deinit(&q);
+		return -1;
+	}
+	record_command_all(cmd, &q, username, &boxes);
+	if (cmd->end != NULL)
+		cmd->end(cmd, &q);
+	recall_quarantine_deinit(&q);
+	return 0;
+}
+
+static void
+record_command_run(void *context, struct mail_user *user, const char *username)
+{
+	struct recall_record_command *cmd = context;
+	const char *error;
+
+	if (!recall_request_tenant_matches(&cmd->request, user)) {
+		record_row_print_verdict(username, RECALL_VERDICT_FORBIDDEN,
+					 NULL);
+	} else if (record_command_user(cmd, user, username, &error) < 0) {
+		record_row_print_verdict(username, RECALL_VERDICT_ERROR,
+					 error);
+	}
+}
+
+static void
+record_command_no_user(void *context ATTR_UNUSED, const char *username,
+		       const char *error)
+{
+	record_row_print_verdict(username, RECALL_VERDICT_NO_USER, error);
+}
+
+static void
+record_command_failed(void *context ATTR_UNUSED, const char *username,
+		      const char *error)
+{
+	record_row_print_verdict(username, RECALL_VERDICT_ERROR, error);
+}
+
+static const struct recall_users_callbacks record_callbacks = {
+	.run = record_command_run,
+	.no_user = record_command_no_user,
+	.failed = record_command_failed,
+};
+
+void recall_record_command_run(struct doveadm_cmd_context *cctx,
+			       struct recall_record_command *cmd)
+{
+	if (recall_request_parse_id(cctx, &cmd->request) < 0)
+		return;
+	if (cmd->request.may_be_retry)
+		cmd->recall_id = cmd->request.recall_id;
+	record_rows_init();
+	if (recall_users_run(cctx, &record_callbacks, cmd) == 0 &&
+	    record_row_errors &&
+	    cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP)
+		doveadm_exit_code = EX_TEMPFAIL;
+}

@@ -1,0 +1,49 @@
+#ifndef RECALL_QUARANTINE_RECORD_H
+#define RECALL_QUARANTINE_RECORD_H
+
+#include "guid.h"
+
+struct recall_quarantine;
+
+/* A record is a message that people can read, too. Its body has a line
+   "name: value" for each thing that is known. There is more than one if a
+   recall was finished by a second try or was undone: together they tell it
+   all. */
+
+struct recall_quarantine_record_box {
+	guid_128_t guid;
+	const char *vname;
+	unsigned int copies;
+};
+ARRAY_DEFINE_TYPE(recall_quarantine_record_box,
+		  struct recall_quarantine_record_box);
+
+struct recall_quarantine_record {
+	const char *recall_id;
+	/* When the recall was made and when it was undone, 0 if it was not. */
+	time_t recalled, restored;
+	/* NULL if not known. message_id has no angle brackets; subject, from
+	   and date are headers of the message, decoded to UTF-8. */
+	const char *actor, *reason, *message_id, *subject, *from, *date;
+	ARRAY_TYPE(recall_quarantine_record_box) boxes;
+};
+
+/* Reads what was recorded. Returns 1 if something was, 0 if not, -1 on
+   errors. */
+int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
+				  const char *recall_id,
+				  struct recall_quarantine_record *record_r,
+				  const char **error_r);
+/* Adds a record. */
+int recall_quarantine_record_write(struct recall_quarantine *q,
+				   const struct recall_quarantine_record *record,
+				   const char **error_r);
+
+const struct recall_quarantine_record_box *
+recall_quarantine_record_find(const struct recall_quarantine_record *record,
+			      const guid_128_t guid);
+/* All copies recorded. */
+unsigned int
+recall_quarantine_record_copies(const struct recall_quarantine_record *record);
+
+#endif

@@ -1,0 +1,234 @@
+#include "lib.h"
+#include "array.h"
+#include "str.h"
+#include "mail-user.h"
+#include "mail-namespace.h"
+#include "mail-storage.h"
+#include "failpoint.h"
+#include "recall-names.h"
+#include "recall-quarantine.h"
+#include "recall-quarantine-mails.h"
+#include "recall-quarantine-record.h"
+
+#include <time.h>
+
+struct restore_context {
+	struct recall_quarantine *q;
+	struct recall_quarantine_record record;
+	struct recall_quarantine_restored *restored;
+	/* names and GUIDs of the mailboxes that got something */
+	string_t *mailboxes, *guids;
+};
+
+static struct mailbox *
+restore_open(struct mail_namespace *ns, const char *vname)
+{
+	struct mailbox *box;
+
+	box = mailbox_alloc(ns->list, vname, MAILBOX_FLAG_IGNORE_ACLS);
+	if (mailbox_open(box) == 0)
+		return box;
+	mailbox_free(&box);
+	return NULL;
+}
+
+static bool box_has_guid(struct mailbox *box, const guid_128_t guid)
+{
+	struct mailbox_metadata metadata;
+
+	return mailbox_get_metadata(box, MAILBOX_METADATA_GUID,
+				    &metadata) == 0 &&
+		guid_128_equals(metadata.guid, guid);
+}
+
+/* It has been renamed, or is gone. */
+static struct mailbox *
+restore_open_guid(struct mail_user *user, const guid_128_t guid)
+{
+	struct mail_namespace *ns;
+	struct mailbox *box;
+
+	for (ns = user->namespaces; ns != NULL; ns = ns->next) {
+		if (ns->type != MAIL_NAMESPACE_TYPE_PRIVATE ||
+		    ns->alias_for != NULL || recall_quarantine_is_namespace(ns))
+			continue;
+		box = mailbox_alloc_guid(ns->list, guid,
+					 MAILBOX_FLAG_IGNORE_ACLS);
+		if (mailbox_open(box) == 0)
+			return box;
+		mailbox_free(&box);
+	}
+	return NULL;
+}
+
+/* Opens the mailbox that the copies go back to. */
+static int
+restore_open_target(struct restore_context *ctx, const guid_128_t guid,
+		    struct mailbox **box_r, const char **error_r)
+{
+	struct mail_user *user = ctx->q->user;
+	const struct recall_quarantine_record_box *rbox;
+	struct mail_namespace *ns;
+	struct mailbox *named = NULL, *box;
+
+	rbox = recall_quarantine_record_find(&ctx->record, guid);
+	if (rbox != NULL) {
+		ns = mail_namespace_find(user->namespaces, rbox->vname);
+		if (ns->type == MAIL_NAMESPACE_TYPE_PRIVATE &&
+		    !recall_quarantine_is_namespace(ns))
+			named = restore_open(ns, rbox->vname);
+	}
+	if (named != NULL && box_has_guid(named, guid)) {
+		*box_r = named;
+		return 0;
+	}
+	box = restore_open_guid(user, guid);
+	if (box != NULL) {
+		if (named != NULL)
+			mailbox_free(&named);
+		*box_r = box;
+		return 0;
+	}
+	if (named != NULL) {
+		*box_r = named;
+		return 0;
+	}
+	ns = mail_namespace_find_inbox(user->namespaces);
+	box = mailbox_alloc(ns->list, "INBOX", MAILBOX_FLAG_IGNORE_ACLS);
+	if (mailbox_open(box) < 0) {
+		*error_r = t_strdup_printf("Opening INBOX failed: %s",
+			mailbox_get_last_internal_error(box, NULL));
+		mailbox_free(&box);
+		return -1;
+	}
+	*box_r = box;
+	return 0;
+}
+
+static void
+restore_add_target(struct restore_context *ctx, struct mailbox *box,
+		   unsigned int copies)
+{
+	struct mailbox_metadata metadata;
+
+	const char *guid;
+
+	ctx->restored->copies += copies;
+	if (copies == 0)
+		return;
+	if (mailbox_get_metadata(box, MAILBOX_METADATA_GUID, &metadata) < 0)
+		i_zero(&metadata.guid);
+	guid = guid_128_to_string(metadata.guid);
+	/* the INBOX may stand in for several mailboxes */
+	if (strstr(str_c(ctx->guids), guid) != NULL)
+		return;
+	recall_names_append(ctx->mailboxes, mailbox_get_vname(box));
+	recall_names_append(ctx->guids, guid);
+}
+
+/* Puts copies back whose transaction is committed when this returns. */
+static int
+restore_copy(struct restore_context *ctx, struct mailbox *src,
+	     struct mailbox *dest, const char **error_r)
+{
+	ARRAY_TYPE(seq_range) uids;
+	ARRAY_TYPE(const_string) guids;
+
+	t_array_init(&uids, 4);
+	t_array_init(&guids, 4);
+	if (recall_mails_get_all(src, &uids, error_r) < 0 ||
+	    recall_mails_get_related(src, &uids, dest, &guids, error_r) < 0 ||
+	    recall_mails_copy(src, &uids, dest, &guids, error_r) < 0)
+		return -1;
+	/* for those who watch the mailbox; the copies are there in any case */
+	(void)mailbox_sync(dest, 0);
+	restore_add_target(ctx, dest, seq_range_count(&uids));
+	return 0;
+}
+
+static int
+restore_box(struct restore_context *ctx,
+	    const struct recall_quarantine_box *qbox, const char **error_r)
+{
+	struct mailbox *src, *dest;
+	int ret;
+
+	ret = recall_quarantine_box_open(ctx->q, qbox->recall_id, qbox->guid,
+					 FALSE, &src, error_r);
+	if (ret <= 0)
+		return ret;
+	ret = restore_open_target(ctx, qbox->guid, &dest, error_r);
+	if (ret == 0) {
+		ret = restore_copy(ctx, src, dest, error_r);
+		mailbox_free(&dest);
+	}
+	mailbox_free(&src);
+	if (ret < 0)
+		return -1;
+	RECALL_FAILPOINT("restore-copied");
+	if (recall_quarantine_box_delete(ctx->q, qbox, error_r) < 0)
+		return -1;
+	RECALL_FAILPOINT("restore-deleted");
+	return 0;
+}
+
+static int
+restore_record(struct restore_context *ctx, const char **error_r)
+{
+	struct recall_quarantine_record record;
+
+	if (ctx->record.restored != 0)
+		return 0;
+	i_zero(&record);
+	record.recall_id = ctx->record.recall_id;
+	record.restored = time(NULL);
+	t_array_init(&record.boxes, 1);
+	return recall_quarantine_record_write(ctx->q, &record, error_r);
+}
+
+int recall_quarantine_restore(struct recall_quarantine *q, pool_t pool,
+			      const char *recall_id,
+			      struct recall_quarantine_restored *restored_r,
+			      const char **error_r)
+{
+	struct restore_context ctx;
+	ARRAY_TYPE(recall_quarantine_box) boxes;
+	const struct recall_quarantine_box *qbox;
+	const char *error;
+	bool copies_left = FALSE;
+	int ret;
+
+	i_assert(q->lock != NULL);
+
+	i_zero(restored_r);
+	i_zero(&ctx);
+	ctx.q = q;
+	ctx.restored = restored_r;
+	ctx.mailboxes = str_new(pool, 64);
+	ctx.guids = str_new(pool, 64);
+	ret = recall_quarantine_record_read(q, pool, recall_id, &ctx.record,
+					    error_r);
+	if (ret < 0 ||
+	    recall_quarantine_list(q, pool, recall_id, &boxes, error_r) < 0)
+		return -1;
+	restored_r->found = ret > 0;
+
+	array_foreach(&boxes, qbox) {
+		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent)
+			continue;
+		restored_r->found = TRUE;
+		T_BEGIN {
+			ret = restore_box(&ctx, qbox, &error);
+			if (ret < 0 && !copies_left)
+				*error_r = p_strdup(pool, error);
+		} T_END;
+		if (ret < 0)
+			copies_left = TRUE;
+	}
+	restored_r->mailboxes = str_c(ctx.mailboxes);
+	restored_r->guids = str_c(ctx.guids);
+	if (copies_left)
+		return -1;
+	RECALL_FAILPOINT("restore-finished");
+	return restored_r->found ? restore_record(&ctx, error_r) : 0;
+}

@@ -1,0 +1,252 @@
+#include "lib.h"
+#include "array.h"
+#include "file-create-locked.h"
+#include "file-lock.h"
+#include "mail-user.h"
+#include "mail-namespace.h"
+#include "mail-storage-private.h"
+#include "mailbox-list-iter.h"
+#include "recall-limits.h"
+#include "recall-quarantine.h"
+
+#define QUARANTINE_SETTING "recall_quarantine"
+#define QUARANTINE_DAYS_SETTING "recall_quarantine_days"
+#define QUARANTINE_DAYS_DEFAULT 30
+
+#define QUARANTINE_LOCK_FNAME "dovecot-recall.lock"
+#define QUARANTINE_LOCK_SECS 60
+
+/* Nobody's ACL keeps us out, and what is deleted here is gone: lazy_expunge
+   must not keep it once more. */
+#define QUARANTINE_BOX_FLAGS \
+	(MAILBOX_FLAG_IGNORE_ACLS | MAILBOX_FLAG_DELETE_UNSAFE)
+
+#define GUID_HEX_LEN (GUID_128_SIZE * 2)
+
+static const char *quarantine_get_prefix(struct mail_user *user)
+{
+	const char *prefix = mail_user_plugin_getenv(user, QUARANTINE_SETTING);
+
+	return prefix == NULL || *prefix == '\0' ||
+		strcmp(prefix, "off") == 0 ? NULL : prefix;
+}
+
+bool recall_quarantine_is_namespace(struct mail_namespace *ns)
+{
+	return null_strcmp(ns->prefix, quarantine_get_prefix(ns->user)) == 0;
+}
+
+int recall_quarantine_init(struct mail_user *user,
+			   struct recall_quarantine *q_r, const char **error_r)
+{
+	const char *prefix = quarantine_get_prefix(user);
+
+	i_zero(q_r);
+	q_r->user = user;
+	if (prefix == NULL)
+		return 0;
+	q_r->ns = mail_namespace_find_prefix(user->namespaces, prefix);
+	if (q_r->ns == NULL) {
+		*error_r = t_strdup_printf(QUARANTINE_SETTING
+			": There is no namespace with the prefix %s", prefix);
+		return -1;
+	}
+	if (q_r->ns->type != MAIL_NAMESPACE_TYPE_PRIVATE ||
+	    q_r->ns->alias_for != NULL ||
+	    (q_r->ns->flags & NAMESPACE_FLAG_INBOX_USER) != 0) {
+		*error_r = t_strdup_printf(QUARANTINE_SETTING
+			": The namespace %s is not a private one of its own",
+			prefix);
+		return -1;
+	}
+	return 1;
+}
+
+static int
+quarantine_get_lock_dir(struct mailbox_list *list, const char **dir_r)
+{
+	if (mailbox_list_get_root_path(list, MAILBOX_LIST_PATH_TYPE_INDEX,
+				       dir_r))
+		return mailbox_list_mkdir_missing_index_root(list);
+	*dir_r = mailbox_list_get_root_forced(list, MAILBOX_LIST_PATH_TYPE_DIR);
+	return mailbox_list_mkdir_root(list, *dir_r,
+				       MAILBOX_LIST_PATH_TYPE_DIR);
+}
+
+int recall_quarantine_lock(struct recall_quarantine *q, const char **error_r)
+{
+	struct mailbox_list *list = q->ns->list;
+	struct file_create_settings set;
+	struct mailbox_permissions perm;
+	const char *dir, *error;
+
+	i_assert(q->lock == NULL);
+
+	if (quarantine_get_lock_dir(list, &dir) < 0) {
+		*error_r = t_strdup_printf("Creating the quarantine failed: %s",
+			mailbox_list_get_last_internal_error(list, NULL));
+		return -1;
+	}
+	mailbox_list_get_root_permissions(list, &perm);
+	i_zero(&set);
+	set.lock_timeout_secs = QUARANTINE_LOCK_SECS;
+	set.lock_settings.lock_method = q->ns->mail_set->parsed_lock_method;
+	set.mode = perm.file_create_mode;
+	set.gid = perm.file_create_gid;
+	set.gid_origin = perm.file_create_gid_origin;
+	if (mail_storage_lock_create(t_strconcat(dir, "/"QUARANTINE_LOCK_FNAME,
+						 NULL),
+				     &set, q->ns->mail_set, &q->lock,
+				     &error) <= 0) {
+		*error_r = t_strdup_printf("Locking the quarantine failed: %s",
+					   error);
+		return -1;
+	}
+	return 0;
+}
+
+void recall_quarantine_deinit(struct recall_quarantine *q)
+{
+	if (q->lock != NULL)
+		file_lock_free(&q->lock);
+}
+
+int recall_quarantine_get_days(struct mail_user *user, unsigned int *days_r,
+			       const char **error_r)
+{
+	const char *value =
+		mail_user_plugin_getenv(user, QUARANTINE_DAYS_SETTING);
+
+	*days_r = QUARANTINE_DAYS_DEFAULT;
+	if (value == NULL)
+		return 0;
+	/* over ten years is a typo rather than a wish */
+	if (str_to_uint(value, days_r) < 0 || *days_r > 3660) {
+		*error_r = t_strdup_printf(QUARANTINE_DAYS_SETTING
+			": Not a number of days: %s", value);
+		return -1;
+	}
+	return 0;
+}
+
+/* What the name says; FALSE if it's none of ours. */
+static bool
+quarantine_parse_name(struct recall_quarantine *q, const char *vname,
+		      struct recall_quarantine_box *qbox_r)
+{
+	const char *name;
+
+	i_zero(qbox_r);
+	if (!str_begins(vname, q->ns->prefix))
+		return FALSE;
+	name = vname + strlen(q->ns->prefix);
+	if (strspn(name, "0123456789abcdef") != RECALL_ID_LEN)
+		return FALSE;
+	qbox_r->vname = vname;
+	qbox_r->recall_id = t_strndup(name, RECALL_ID_LEN);
+	name += RECALL_ID_LEN;
+	if (*name == '\0')
+		return TRUE;
+	return *name == mail_namespace_get_sep(q->ns) &&
+		strlen(name + 1) == GUID_HEX_LEN &&
+		guid_128_from_string(name + 1, qbox_r->guid) == 0;
+}
+
+int recall_quarantine_list(struct recall_quarantine *q, pool_t pool,
+			   const char *recall_id,
+			   ARRAY_TYPE(recall_quarantine_box) *boxes_r,
+			   const char **error_r)
+{
+	enum mailbox_list_iter_flags flags =
+		MAILBOX_LIST_ITER_RAW_LIST |
+		MAILBOX_LIST_ITER_NO_AUTO_BOXES |
+		MAILBOX_LIST_ITER_RETURN_NO_FLAGS;
+	struct mailbox_list_iterate_context *iter;
+	const struct mailbox_info *info;
+	struct recall_quarantine_box qbox;
+	const char *pattern;
+
+	p_array_init(boxes_r, pool, 8);
+	pattern = t_strdup_printf("%s%s*", q->ns->prefix,
+				  recall_id == NULL ? "" : recall_id);
+	iter = mailbox_list_iter_init(q->ns->list, pattern, flags);
+	while ((info = mailbox_list_iter_next(iter)) != NULL) {
+		if (!quarantine_parse_name(q, info->vname, &qbox))
+			continue;
+		qbox.vname = p_strdup(pool, qbox.vname);
+		qbox.recall_id = p_strdup(pool, qbox.recall_id);
+		qbox.nonexistent = (info->flags &
+			(MAILBOX_NOSELECT | MAILBOX_NONEXISTENT)) != 0;
+		array_push_back(boxes_r, &qbox);
+	}
+	if (mailbox_list_iter_deinit(&iter) < 0) {
+		*error_r = t_strdup_printf("Listing the quarantine failed: %s",
+			mailbox_list_get_last_internal_error(q->ns->list,
+							     NULL));
+		return -1;
+	}
+	return 0;
+}
+
+static const char *
+quarantine_get_vname(struct recall_quarantine *q, const char *recall_id,
+		     const guid_128_t guid)
+{
+	char sep[2] = { mail_namespace_get_sep(q->ns), '\0' };
+
+	return guid == NULL ?
+		t_strconcat(q->ns->prefix, recall_id, NULL) :
+		t_strconcat(q->ns->prefix, recall_id, sep,
+			    guid_128_to_string(guid), NULL);
+}
+
+int recall_quarantine_box_open(struct recall_quarantine *q,
+			       const char *recall_id, const guid_128_t guid,
+			       bool create, struct mailbox **box_r,
+			       const char **error_r)
+{
+	const char *vname = quarantine_get_vname(q, recall_id, guid);
+	struct mailbox *box;
+	enum mail_error error;
+
+	box = mailbox_alloc(q->ns->list, vname, QUARANTINE_BOX_FLAGS);
+	if (mailbox_open(box) == 0) {
+		*box_r = box;
+		return 1;
+	}
+	error = mailbox_get_last_mail_error(box);
+	if (error == MAIL_ERROR_NOTFOUND && !create) {
+		mailbox_free(&box);
+		return 0;
+	}
+	if (error == MAIL_ERROR_NOTFOUND &&
+	    (mailbox_create(box, NULL, FALSE) == 0 ||
+	     mailbox_get_last_mail_error(box) == MAIL_ERROR_EXISTS) &&
+	    mailbox_open(box) == 0) {
+		*box_r = box;
+		return 1;
+	}
+	*error_r = t_strdup_printf("Opening mailbox %s failed: %s", vname,
+				   mailbox_get_last_internal_error(box, NULL));
+	mailbox_free(&box);
+	return -1;
+}
+
+int recall_quarantine_box_delete(struct recall_quarantine *q,
+				 const struct recall_quarantine_box *qbox,
+				 const char **error_r)
+{
+	struct mailbox *box;
+	int ret;
+
+	box = mailbox_alloc(q->ns->list, qbox->vname, QUARANTINE_BOX_FLAGS);
+	ret = mailbox_delete(box);
+	if (ret < 0 && mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND)
+		ret = 0;
+	if (ret < 0) {
+		*error_r = t_strdup_printf("Deleting mailbox %s failed: %s",
+			qbox->vname, mailbox_get_last_internal_error(box, NULL));
+	}
+	mailbox_free(&box);
+	return ret;
+}

@@ -1,0 +1,110 @@
+#ifndef RECALL_QUARANTINE_H
+#define RECALL_QUARANTINE_H
+
+#include "guid.h"
+
+struct mail_user;
+struct mail_namespace;
+struct mailbox;
+struct file_lock;
+struct recall_copies;
+struct recall_request;
+
+/* Where recalled mail is kept for a while: a private namespace of its own that
+   the setting recall_quarantine names by its prefix. The mailbox
+
+	<prefix><recall id>
+
+   holds records (see recall-quarantine-record.h) of what was done, and
+
+	<prefix><recall id><separator><GUID of the original mailbox>
+
+   the copies that were in that mailbox. So everything that a restore needs is
+   in mails and mailbox names and survives any rebuild of indexes.
+
+   A copy is expunged from its mailbox only when the quarantine's transaction
+   is committed, and the quarantine's copy is deleted only when the one in the
+   mailbox is: whenever the process is stopped, the message is in one of them,
+   if not in both. Doing the same once more finishes what was begun. */
+struct recall_quarantine {
+	struct mail_user *user;
+	struct mail_namespace *ns;
+	struct file_lock *lock;
+};
+
+/* A mailbox of the quarantine. */
+struct recall_quarantine_box {
+	const char *vname;
+	const char *recall_id;
+	/* The original mailbox; empty for the mailbox of records. */
+	guid_128_t guid;
+	/* Only its children are there. */
+	bool nonexistent;
+};
+ARRAY_DEFINE_TYPE(recall_quarantine_box, struct recall_quarantine_box);
+
+/* Whether the namespace is its user's quarantine: nothing in there is ever
+   searched for or recalled. */
+bool recall_quarantine_is_namespace(struct mail_namespace *ns);
+
+/* Finds the user's quarantine. Returns 1 if there is one, 0 if it's off, -1 if
+   there is none where the settings say. */
+int recall_quarantine_init(struct mail_user *user,
+			   struct recall_quarantine *q_r,
+			   const char **error_r);
+/* Keeps others from changing the quarantine until recall_quarantine_deinit().
+   Returns -1 if somebody else has held the lock for too long. */
+int recall_quarantine_lock(struct recall_quarantine *q, const char **error_r);
+/* Also harmless if nothing was found. */
+void recall_quarantine_deinit(struct recall_quarantine *q);
+
+/* Days that recalled mail is kept. Returns -1 if the setting is not a
+   number. */
+int recall_quarantine_get_days(struct mail_user *user, unsigned int *days_r,
+			       const char **error_r);
+
+/* Lists mailboxes of one recall, or of all if recall_id is NULL. */
+int recall_quarantine_list(struct recall_quarantine *q, pool_t pool,
+			   const char *recall_id,
+			   ARRAY_TYPE(recall_quarantine_box) *boxes_r,
+			   const char **error_r);
+
+/* Opens (and creates, if wanted) the mailbox of records if guid is NULL, else
+   that of copies. Returns 1 if ok, 0 if it's missing, -1 on errors. */
+int recall_quarantine_box_open(struct recall_quarantine *q,
+			       const char *recall_id, const guid_128_t guid,
+			       bool create, struct mailbox **box_r,
+			       const char **error_r);
+/* Deletes a mailbox with all that is in it. It's no error if it's gone. */
+int recall_quarantine_box_delete(struct recall_quarantine *q,
+				 const struct recall_quarantine_box *qbox,
+				 const char **error_r);
+
+/* Records the recall and puts the copies into the quarantine. Copies that an
+   earlier try has put there are not doubled, and those that are gone meanwhile
+   are dropped from copies. Nothing may be expunged unless this returns 0. */
+int recall_quarantine_add(struct recall_quarantine *q,
+			  const struct recall_request *request,
+			  struct recall_copies *copies,
+			  const char **error_r);
+
+/* What a restore did. Allocated from the pool given. */
+struct recall_quarantine_restored {
+	/* The quarantine knows of the recall. */
+	bool found;
+	/* Copies that are back in a mailbox. */
+	unsigned int copies;
+	/* Where they are, in the format of RECALL_COLUMN_MAILBOXES and
+	   RECALL_COLUMN_MAILBOX_GUIDS. */
+	const char *mailboxes, *guids;
+};
+
+/* Puts all copies back: into the mailbox with the GUID, else the one with the
+   name, else the INBOX. A copy that is there already is not doubled. What can't
+   be put back stays in the quarantine. Returns -1 if that is so for some. */
+int recall_quarantine_restore(struct recall_quarantine *q, pool_t pool,
+			      const char *recall_id,
+			      struct recall_quarantine_restored *restored_r,
+			      const char **error_r);
+
+#endif

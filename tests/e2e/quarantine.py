@@ -1,0 +1,101 @@
+"""What tests of the quarantine share: nodes that have one, and looks into it."""
+
+import re
+
+from conftest import parse_tab, Result
+from mailnode import MailNode, imap_quote
+
+PREFIX = ".RECALLED/"
+
+LOCATIONS = {
+    "maildir": "maildir:~/recalled",
+    "sdbox": "sdbox:~/sdbox:MAILBOXDIR=recalled:"
+             "LISTINDEX=recalled.index",
+    "mdbox": "mdbox:~/mdbox:MAILBOXDIR=recalled:"
+             "LISTINDEX=recalled.index",
+}
+
+NAMESPACE = """
+namespace recalled {
+  type = private
+  separator = /
+  prefix = %s
+  location = %s
+  hidden = yes
+  list = no
+  subscriptions = no
+}
+"""
+
+
+def make_node(driver, users, extra="", namespace=True, **options):
+    plugin = {"recall_quarantine": PREFIX}
+    plugin.update(options.pop("plugin", {}))
+    if namespace:
+        extra = NAMESPACE % (PREFIX, LOCATIONS[driver]) + extra
+    return MailNode(driver=driver, users=users, extra=extra, plugin=plugin,
+                    **options)
+
+
+def command(node, name, *args, env=None):
+    """doveadm recall NAME with rows parsed."""
+    done = node.doveadm("-f", "tab", "recall", name, *args, check=False)
+    assert "Panic" not in done.stderr, done
+    return Result(parse_tab(done.stdout), done.returncode, done.stderr)
+
+
+def http(node, name, **parameters):
+    answer = node.doveadm_http([[name, parameters, "tag"]])
+    assert len(answer) == 1 and answer[0][2] == "tag", answer
+    if answer[0][0] == "error":
+        return Result([], answer[0][1]["exitCode"])
+    return Result(answer[0][1], 0)
+
+
+def quarantined(node, user):
+    """Mails in the quarantine, records not counted: mailbox -> count."""
+    done = node.doveadm("-f", "tab", "mailbox", "status", "-u", user,
+                        "messages", PREFIX + "*", check=False)
+    found = {}
+    for line in done.stdout.splitlines()[1:]:
+        name, count = line.split("\t")
+        if re.fullmatch("[0-9a-f]{32}/[0-9a-f]{32}", name[len(PREFIX):]):
+            found[name] = int(count)
+    return found
+
+
+def fetch(node, user, mailbox="INBOX"):
+    """Flags, keywords, received date and text of each message."""
+    connection = node.imap(user)
+    try:
+        status, answer = connection.select(imap_quote(mailbox), readonly=True)
+        if status != "OK":
+            return None
+        if int(answer[0]) == 0:
+            return []
+        found = []
+        for part in connection.fetch(
+                "1:*", "(FLAGS INTERNALDATE BODY.PEEK[])")[1]:
+            if not isinstance(part, tuple):
+                continue
+            head = part[0].decode()
+            flags = re.search(r"FLAGS \(([^)]*)\)", head).group(1).split()
+            date = re.search(r'INTERNALDATE "([^"]*)"', head).group(1)
+            found.append((sorted(set(flags) - {"\\Recent"}), date, part[1]))
+        return found
+    finally:
+        connection.logout()
+
+
+def append(node, user, mailbox, message, flags=(), date=None):
+    """As MailNode.append(), with a received date."""
+    connection = node.imap(user)
+    try:
+        if mailbox != "INBOX":
+            connection.create(imap_quote(mailbox))
+        status, answer = connection.append(
+            imap_quote(mailbox), "(%s)" % " ".join(flags),
+            date and '"%s"' % date, message)
+        assert status == "OK", answer
+    finally:
+        connection.logout()

@@ -1,0 +1,211 @@
+"""A recall, restore or purge that is killed loses nothing, and is finished by
+doing it again. Needs a build with failpoints: RECALL_FAILPOINT_BUILDDIR, or
+RECALL_BUILDDIR if that has some."""
+
+import collections
+import itertools
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+import mailnode
+from conftest import DRIVERS
+from mailnode import build_message
+from quarantine import (PREFIX, append, command, fetch, make_node,
+                        quarantined)
+from test_quarantine import DATE, age, recall
+
+# Mailbox -> messages with the Message-ID: flags and body.
+COPIES = {
+    "INBOX": [(["\\Flagged"], "one"), (["\\Draft", "kw1"], "two")],
+    "Work": [([], "three")],
+    "Work/Old": [(["\\Seen", "kw1", "kw2"], "four")],
+}
+COUNT = sum(map(len, COPIES.values()))
+
+RECALL_POINTS = ["quarantine-begin", "quarantine-recorded"] + \
+    ["%s:%d" % point for point in itertools.product(
+        ("quarantine-box", "quarantine-copied", "expunged"), (1, 2, 3))]
+RESTORE_POINTS = ["restore-copied:%d" % n for n in (1, 2, 3)] + \
+    ["restore-deleted:%d" % n for n in (1, 2, 3)] + ["restore-finished"]
+PURGE_POINTS = ["purge-deleted:%d" % n for n in (1, 2, 3)]
+
+
+def failpoint_builddir():
+    builddir = pathlib.Path(os.environ.get("RECALL_FAILPOINT_BUILDDIR") or
+                            mailnode.builddir())
+    module = builddir / "plugin/.libs/lib10_doveadm_recall_plugin.so"
+    if not module.exists() or b"RECALL_FAILPOINT\0" not in module.read_bytes():
+        pytest.skip("not built with --enable-failpoints: %s" % builddir)
+    return builddir
+
+
+@pytest.fixture(scope="module", params=DRIVERS)
+def node(request):
+    users = ["u%03d@example.com" % i for i in range(80)]
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RECALL_BUILDDIR", str(failpoint_builddir()))
+    try:
+        # doveadm drops what it's not told to keep
+        with make_node(request.param, users, fsync=True,
+                       extra="import_environment = $import_environment "
+                             "RECALL_FAILPOINT\n") as node:
+            node.free_users = iter(users)
+            yield node
+            assert node.panics() == []
+    finally:
+        patch.undo()
+
+
+_ids = itertools.count(1)
+
+
+@pytest.fixture
+def recall_id():
+    return "%032x" % ((os.getpid() << 64) + next(_ids))
+
+
+@pytest.fixture
+def user(node, message_id):
+    user = next(node.free_users)
+    for mailbox, mails in COPIES.items():
+        append(node, user, mailbox, build_message("<other@example.com>"))
+        for flags, body in mails:
+            append(node, user, mailbox,
+                   build_message(message_id, body=body + "\n"), flags, DATE)
+    return user
+
+
+def killed(node, point, *args):
+    """Runs doveadm until it's killed at the point."""
+    done = subprocess.run(
+        node.doveadm_command("recall", *args), capture_output=True,
+        env={**os.environ, **node._environment(), "RECALL_FAILPOINT": point})
+    assert done.returncode == -9, done
+
+
+def bodies(messages):
+    return collections.Counter(
+        text.split(b"\r\n\r\n", 1)[1].strip().decode()
+        for flags, date, text in messages)
+
+
+def in_mailboxes(node, user):
+    """Bodies of the copies that the user has."""
+    return sum((bodies(fetch(node, user, mailbox)) for mailbox in COPIES),
+               collections.Counter())
+
+
+def in_quarantine(node, user):
+    return sum((bodies(fetch(node, user, name))
+                for name in quarantined(node, user)), collections.Counter())
+
+
+EVERYTHING = collections.Counter(
+    body for mails in COPIES.values() for flags, body in mails)
+OTHERS = collections.Counter({"Text.": len(COPIES)})
+
+
+def state(node, user):
+    return {mailbox: sorted(fetch(node, user, mailbox))
+            for mailbox in COPIES}
+
+
+def check_nothing_lost(node, user):
+    there, kept = in_mailboxes(node, user), in_quarantine(node, user)
+    assert (there | kept) - OTHERS == EVERYTHING
+    assert there["Text."] == len(COPIES)
+
+
+def check_recalled(node, user):
+    assert in_mailboxes(node, user) == OTHERS
+    assert in_quarantine(node, user) == EVERYTHING
+
+
+@pytest.mark.parametrize("point", RECALL_POINTS)
+def test_recall(node, user, message_id, recall_id, point):
+    before = state(node, user)
+    killed(node, point, "expunge", "-u", user, "--force", "--no-notify",
+           "--recall-id", recall_id, message_id)
+    check_nothing_lost(node, user)
+    row = recall(node, user, message_id, recall_id, "--force",
+                 "--no-notify").row()
+    assert row["status"] == ("already_recalled" if point == "expunged:3"
+                             else "expunged")
+    check_recalled(node, user)
+    row = command(node, "restore", "-u", user, recall_id).row()
+    assert (row["status"], row["copies"]) == ("restored", str(COUNT))
+    assert state(node, user) == before
+    assert quarantined(node, user) == {}
+
+
+@pytest.mark.parametrize("point", ["quarantine-copied:2", "expunged:2"])
+def test_restore_of_half_a_recall(node, user, message_id, recall_id, point):
+    """What is in both places comes back once."""
+    before = state(node, user)
+    killed(node, point, "expunge", "-u", user, "--force", "--no-notify",
+           "--recall-id", recall_id, message_id)
+    assert command(node, "restore", "-u", user,
+                   recall_id).status() == "restored"
+    assert state(node, user) == before
+    assert quarantined(node, user) == {}
+
+
+@pytest.mark.parametrize("point", RESTORE_POINTS)
+def test_restore(node, user, message_id, recall_id, point):
+    before = state(node, user)
+    assert recall(node, user, message_id, recall_id, "--force",
+                  "--no-notify").status() == "expunged"
+    killed(node, point, "restore", "-u", user, recall_id)
+    check_nothing_lost(node, user)
+    assert command(node, "restore", "-u", user,
+                   recall_id).status() == "restored"
+    assert state(node, user) == before
+    assert quarantined(node, user) == {}
+
+
+@pytest.mark.parametrize("point", PURGE_POINTS)
+def test_purge(node, user, message_id, recall_id, point):
+    recall(node, user, message_id, recall_id, "--force", "--no-notify")
+    age(node, user, recall_id, 31)
+    killed(node, point, "purge", "-u", user)
+    assert command(node, "list", "-u", user).row()["recall-id"] == recall_id
+    assert command(node, "purge", "-u", user).status() == "purged"
+    assert quarantined(node, user) == {}
+    assert command(node, "list", "-u", user).rows == []
+    assert in_mailboxes(node, user) == OTHERS
+
+
+def test_two_at_a_time(node, user, message_id, recall_id):
+    """The same recall from two processes, then two restores."""
+    before = state(node, user)
+    for args in (["expunge", "-u", user, "--force", "--no-notify",
+                  "--recall-id", recall_id, message_id],
+                 ["restore", "-u", user, recall_id]):
+        processes = [subprocess.Popen(
+            node.doveadm_command("-f", "tab", "recall", *args),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, **node._environment()}) for _ in range(3)]
+        for process in processes:
+            out, err = process.communicate()
+            assert process.returncode == 0, (out, err)
+        if args[0] == "expunge":
+            check_recalled(node, user)
+    assert state(node, user) == before
+
+
+def test_full_disk(node, user, message_id, recall_id):
+    """The quarantine can't be written: nothing is deleted."""
+    before = state(node, user)
+    box = PREFIX + recall_id
+    node.doveadm("mailbox", "create", "-u", user, box)
+    path = node.doveadm("mailbox", "path", "-u", user, box).stdout.strip()
+    if os.geteuid() == 0:
+        subprocess.run(["rm", "-rf", path], check=True)
+        pathlib.Path(path).write_text("in the way")
+    row = recall(node, user, message_id, recall_id, "--force").row()
+    assert row["status"] == "error" and row["error"] != ""
+    assert row["notice"] == "none"
+    assert state(node, user) == before

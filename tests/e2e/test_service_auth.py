@@ -1,0 +1,486 @@
+"""mail-recalld: who may ask, and for what."""
+
+import base64
+import hashlib
+import hmac
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from mailnode import build_message  # noqa: E402
+from servicenode import (JWT_KEY, LEFT_OUT, RecallNode, Service,  # noqa: E402
+                         b64url, jwt)
+from test_service import FORBIDDEN, has, statuses  # noqa: E402
+
+RED, RED2 = "red@red.example", "red2@red.example"
+BLUE = "blue@blue.example"
+ADMIN, ROOT, NOROLE = "admin@red.example", "root@example.com", "x@example.com"
+USERS = {
+    RED: {"tenant_id": "red", "alias": "r@red.example,first@red.example"},
+    RED2: {"tenant_id": "red"},
+    BLUE: {"tenant_id": "blue"},
+    ADMIN: {"tenant_id": "red", "role": "1"},
+    ROOT: {"role": "3"},
+    NOROLE: {"role": "7"},
+}
+
+
+@pytest.fixture(scope="module")
+def node():
+    with RecallNode(users=USERS,
+                    extra="auth_failure_delay = 0\n") as node:
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture(scope="module")
+def service(node):
+    with Service(node, auth__revoke_email="yes",
+                 bruteforce__enabled="no") as service:
+        yield service
+
+
+number = 0
+
+
+def deliver(node, users, sender="sender@example.com"):
+    global number
+    number += 1
+    messageid = "<%d.auth@example.com>" % number
+    node.lmtp_deliver(users, build_message(messageid, sender=sender))
+    return messageid
+
+
+def refused(service, token, message="TOKEN INVALID"):
+    answer = service.recall(token, "<a@b>", [RED])
+    assert answer.status == 401
+    assert answer.body == b'{"message": "%s"}' % message.encode()
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+# tokens
+
+
+def test_no_token(service):
+    for header in (), ("-H", "Authorization: Basic eDp5"), \
+            ("-H", "Authorization;"):
+        answer = service.recall(None, "<a@b>", [RED], *header)
+        assert answer.status == 401
+        assert answer.body == b'{"message": "TOKEN REQUIRED"}'
+
+
+def test_expired_token(service):
+    refused(service, service.token(exp=int(time.time()) - 1), "TOKEN EXPIRED")
+
+
+def test_claims(service):
+    now = int(time.time())
+    for claims in ({"exp": LEFT_OUT}, {"exp": "tomorrow"}, {"exp": -1},
+                   {"exp": 1e300}, {"nbf": now + 3600}, {"iat": now + 3600},
+                   {"sub": LEFT_OUT}, {"sub": ""}, {"sub": "a" * 300},
+                   {"sub": "a\nb"}, {"sub": 1}, {"role": LEFT_OUT},
+                   {"role": 0}, {"role": 4}, {"role": "3"}, {"role": 3.5},
+                   {"role": None}, {"tenant-id": 5}):
+        refused(service, service.token(**claims))
+
+
+def test_a_small_clock_skew_is_fine(service):
+    token = service.token(iat=int(time.time()) + 10)
+    assert service.curl("/v2/actions", token=token).status == 200
+
+
+def test_alg_none(service):
+    for alg in "none", "None", "NONE", "nOnE", "":
+        refused(service, service.token(header={"alg": alg}))
+        refused(service, service.token(header={"alg": alg},
+                                       sign=lambda text: b""))
+    refused(service, service.token(header={"typ": "JWT"}))
+    refused(service, service.token(header={"alg": "HS256", "crit": ["x"],
+                                           "x": 1}))
+
+
+def test_other_algorithms_with_the_right_key(service):
+    for alg in "HS384", "HS512", "RS256", "ES256", "hs256":
+        refused(service, service.token(header={"alg": alg}))
+
+
+def test_wrong_key(service):
+    for key in "", "wrong", JWT_KEY + "x", JWT_KEY[:-1]:
+        refused(service, service.token(key=key))
+
+
+def test_tampered(service):
+    head, claims, signature = service.token(role=2).split(".")
+    better = b64url(json.dumps({"sub": RED, "role": 3, "tenant-id": "",
+                                "exp": 9999999999}).encode())
+    for text in (".".join((head, better, signature)),
+                 ".".join((head, claims, "")),
+                 ".".join((head, claims, signature[:-1])),
+                 ".".join((head, claims, signature + "AA")),
+                 ".".join((head, claims, signature + "=")),
+                 ".".join((head, claims)), head, ".", "..", "...",
+                 ".".join((head, claims, signature, "x")),
+                 ".".join((head, claims[:-1] + "*", signature))):
+        refused(service, text)
+    for i in range(0, len(signature), 7):
+        other = "A" if signature[i] != "A" else "B"
+        refused(service, ".".join((
+            head, claims, signature[:i] + other + signature[i + 1:])))
+
+
+def test_the_last_bits_count(service):
+    # 43 characters of base64 hold 258 bits: two of them must be zero
+    head, claims, signature = service.token().split(".")
+    alphabet = ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                "0123456789-_")
+    last = alphabet.index(signature[-1])
+    refused(service, ".".join((head, claims,
+                               signature[:-1] + alphabet[last ^ 1])))
+
+
+def test_over_long(service):
+    refused(service, service.token(x="y" * 9000))
+    deep = "[" * 3000 + "]" * 3000
+    text = b64url(b'{"alg":"HS256"}') + "." + b64url(
+        b'{"x":%s}' % deep.encode()) + "."
+    refused(service, text)
+
+
+def test_twice_the_same_claim(service):
+    text = "%s.%s" % (b64url(b'{"alg":"HS256"}'), b64url(
+        b'{"sub":"a@b","role":2,"role":3,"exp":9999999999}'))
+    mac = hmac.new(JWT_KEY.encode(), text.encode(), hashlib.sha256).digest()
+    refused(service, text + "." + b64url(mac))
+    # which was the only thing wrong with it
+    text = "%s.%s" % (b64url(b'{"alg":"HS256"}'), b64url(
+        b'{"sub":"a@b","role":3,"exp":9999999999}'))
+    mac = hmac.new(JWT_KEY.encode(), text.encode(), hashlib.sha256).digest()
+    assert service.curl("/v2/actions",
+                        token=text + "." + b64url(mac)).status == 200
+
+
+@pytest.fixture(scope="module")
+def rsa(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("rsa")
+    for name in "key", "other":
+        subprocess.run(["openssl", "genrsa", "-out", directory / name,
+                        "2048"], check=True, capture_output=True)
+        subprocess.run(["openssl", "rsa", "-in", directory / name, "-pubout",
+                        "-out", directory / (name + ".pub")], check=True,
+                       capture_output=True)
+    return directory
+
+
+def rsa_sign(key):
+    def sign(text):
+        return subprocess.run(["openssl", "dgst", "-sha256", "-sign", key],
+                              input=text, check=True,
+                              capture_output=True).stdout
+    return sign
+
+
+def test_rs256(node, rsa):
+    header = {"alg": "RS256", "typ": "JWT"}
+    with Service(node, auth__jwt_algorithm="RS256",
+                 auth__jwt_public_key_file=rsa / "key.pub") as service:
+        token = service.token(header=header, sign=rsa_sign(rsa / "key"))
+        messageid = deliver(node, [RED])
+        assert statuses(service.recall(token, messageid, [RED])) == {
+            RED: "expunged"}
+        refused(service, service.token(header=header,
+                                       sign=rsa_sign(rsa / "other")))
+        # confusion: the public key, which is no secret, as HS256's key
+        public = (rsa / "key.pub").read_text()
+        for key in public, public.strip(), JWT_KEY:
+            refused(service, service.token(key=key))
+            refused(service, service.token(key=key, header=header))
+        # without a private key nobody gets a token here
+        answer = service.curl("/v2/auth", "-d", "login=" + ROOT, "-d",
+                              "password=secret")
+        assert answer.status == 501
+        service.stop()
+        service.set(auth__jwt_private_key_file=rsa / "key")
+        service.start()
+        answer = service.curl("/v2/auth", "-d", "login=" + ROOT, "-d",
+                              "password=secret").json()
+        assert service.curl("/v2/actions",
+                            token=answer["access_token"]).status == 200
+
+
+# login
+
+
+def login(service, user, password="secret"):
+    return service.curl("/v2/auth", "--data-urlencode", "login=" + user,
+                        "--data-urlencode", "password=" + password)
+
+
+def test_login(service):
+    answer = login(service, ADMIN)
+    assert answer.status == 200
+    body = answer.json()
+    assert set(body) == {"access_token", "refresh_token", "expire",
+                         "tenant-id", "role"}
+    assert body["expire"] == 3600
+    assert (body["tenant-id"], body["role"]) == ("red", 1)
+    assert answer.headers["cache-control"] == "no-store"
+    assert service.curl("/v2/actions",
+                        token=body["access_token"]).status == 200
+    assert login(service, RED).json()["role"] == 2
+    assert login(service, ROOT).json()["role"] == 3
+
+
+def test_login_denied(service):
+    for user, password in ((ADMIN, "wrong"), ("nobody@example.com", "x"),
+                           (ADMIN + "*" + ROOT, "secret"), ("*", "secret"),
+                           ("a\r\nb", "secret"), (ADMIN, "s" * 5000),
+                           (NOROLE, "secret")):
+        answer = login(service, user, password)
+        assert answer.status == 401, user
+        assert answer.body == b'{"message": "LOGIN FAILED"}'
+
+
+def test_login_needs_both(service):
+    for data, name in (("password=x", "LOGIN"), ("login=" + ADMIN,
+                                                 "PASSWORD"),
+                       ("login=&password=x", "LOGIN")):
+        answer = service.curl("/v2/auth", "-d", data)
+        assert answer.status == 400
+        assert answer.json() == {"message": {
+            name: name + " is a required value"}}
+
+
+def refresh(service, access, refresh_token):
+    return service.curl("/v2/auth", "-d", "refresh_token=" + refresh_token,
+                        token=access)
+
+
+def test_refresh(node, service):
+    first = login(service, RED).json()
+    second = refresh(service, first["access_token"], first["refresh_token"])
+    assert second.status == 200
+    second = second.json()
+    assert second["refresh_token"] != first["refresh_token"]
+    assert service.curl("/v2/actions",
+                        token=second["access_token"]).status == 200
+    # an expired access token is what refreshing is for
+    old = service.token(RED, 2, "red", exp=int(time.time()) - 100)
+    third = refresh(service, old, second["refresh_token"])
+    assert third.status == 200
+    # used once more: stolen, so all end
+    for token in (first, second, third.json()):
+        answer = refresh(service, old, token["refresh_token"])
+        assert answer.status == 401
+        assert answer.body == b'{"message": "TOKEN INVALID"}'
+
+
+def test_refresh_token_of_somebody_else(service):
+    mine, other = login(service, RED).json(), login(service, RED2).json()
+    assert refresh(service, mine["access_token"],
+                   other["refresh_token"]).status == 401
+    assert refresh(service, "nonsense", mine["refresh_token"]).status == 401
+    assert refresh(service, None, mine["refresh_token"]).status == 401
+    assert refresh(service, mine["access_token"], "0" * 64).status == 401
+    # none of this used them up
+    assert refresh(service, other["access_token"],
+                   other["refresh_token"]).status == 200
+
+
+def test_refresh_takes_the_role_of_now(node, service):
+    node.add_user("demoted@red.example", tenant_id="red", role="1")
+    first = login(service, "demoted@red.example").json()
+    node.add_user("demoted@red.example", tenant_id="blue", role="2")
+    second = refresh(service, first["access_token"],
+                     first["refresh_token"]).json()
+    assert (second["role"], second["tenant-id"]) == (2, "blue")
+    node.remove_user("demoted@red.example")
+    assert refresh(service, second["access_token"],
+                   second["refresh_token"]).status == 401
+
+
+def test_logout(service):
+    tokens = login(service, RED).json()
+    answer = service.curl("/v2/auth", "-X", "DELETE", "-d",
+                          "refresh_token=" + tokens["refresh_token"],
+                          token=tokens["access_token"])
+    assert answer.status == 200
+    assert answer.body == b'{"success": true}'
+    assert refresh(service, tokens["access_token"],
+                   tokens["refresh_token"]).status == 401
+
+
+def test_refresh_tokens_survive_a_restart_and_are_hashed(node):
+    with Service(node) as service:
+        tokens = login(service, RED).json()
+        service.stop()
+        for path in service.dir.glob("journal.db*"):
+            assert tokens["refresh_token"].encode() not in path.read_bytes()
+        service.start()
+        assert refresh(service, tokens["access_token"],
+                       tokens["refresh_token"]).status == 200
+
+
+def test_refresh_token_expires(node):
+    with Service(node, auth__refresh_token_exp_time=1) as service:
+        tokens = login(service, RED).json()
+        deadline = time.time() + 2
+        while time.time() < deadline:
+            time.sleep(0.1)
+        assert refresh(service, tokens["access_token"],
+                       tokens["refresh_token"]).status == 401
+
+
+def test_brute_force(node):
+    with Service(node, bruteforce__max_attempts=3, bruteforce__penalty=600,
+                 http__trusted_proxies="127.0.0.1") as service:
+        def attempt(source, password):
+            return service.curl("/v2/auth", "-H",
+                                "X-Forwarded-For: 6.6.6.6, " + source, "-d",
+                                "login=" + ROOT, "-d",
+                                "password=" + password)
+
+        assert attempt("192.0.2.9", "wrong").status == 401
+        # a right one starts anew
+        assert attempt("192.0.2.9", "secret").status == 200
+        for i in range(3):
+            assert attempt("192.0.2.1", "wrong").status == 401
+        blocked = attempt("192.0.2.1", "secret")
+        assert blocked.status == 429
+        assert blocked.body == b'{"message": "TOO MANY ATTEMPTS"}'
+        assert 0 < int(blocked.headers["retry-after"]) <= 600
+        # only that address
+        assert attempt("192.0.2.2", "secret").status == 200
+        # a whole /64 is one attacker
+        for i in range(3):
+            assert attempt("2001:db8::%d" % i, "wrong").status == 401
+        assert attempt("2001:db8::ffff", "secret").status == 429
+        assert attempt("2001:db8:0:1::1", "secret").status == 200
+
+
+def test_brute_force_at_once(node):
+    with Service(node, bruteforce__max_attempts=2) as service:
+        curls = [subprocess.Popen(
+            ["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}",
+             "-d", "login=" + ROOT, "-d", "password=wrong",
+             service.url + "/v2/auth"], stdout=subprocess.PIPE)
+            for i in range(8)]
+        codes = sorted(curl.communicate()[0] for curl in curls)
+        assert codes == [b"401"] * 2 + [b"429"] * 6
+
+
+def test_forwarded_for_of_strangers_is_not_believed(node):
+    with Service(node, bruteforce__max_attempts=1) as service:
+        service.curl("/v2/auth", "-H", "X-Forwarded-For: 192.0.2.1", "-d",
+                     "login=" + ROOT, "-d", "password=wrong")
+        assert login(service, ROOT).status == 429
+
+
+# roles
+
+
+def test_super_administrator(node, service):
+    messageid = deliver(node, [RED, BLUE])
+    answer = service.recall(service.token(ROOT, 3), messageid, [RED, BLUE])
+    assert statuses(answer) == {RED: "expunged", BLUE: "expunged"}
+
+
+def test_administrator_of_a_tenant(node, service):
+    messageid = deliver(node, [RED, BLUE])
+    token = service.token(ADMIN, 1, "red")
+    answer = service.recall(token, messageid, [RED, BLUE])
+    assert statuses(answer) == {RED: "expunged", BLUE: "forbidden"}
+    assert has(node, BLUE, messageid)
+
+
+def test_administrator_of_no_tenant(node, service):
+    for tenant in "", LEFT_OUT:
+        token = service.token(ADMIN, 1, **{"tenant-id": tenant})
+        answer = service.recall(token, "<a@b>", [RED])
+        assert answer.status == 403
+        assert answer.body == FORBIDDEN
+
+
+def test_user_recalls_own_mail_only(node, service):
+    token = service.token(RED, 2, "red")
+    for sender in RED, "r@red.example", "first@red.example":
+        messageid = deliver(node, [RED2, BLUE], sender)
+        answer = service.recall(token, messageid, [RED2, BLUE])
+        assert statuses(answer) == {RED2: "expunged", BLUE: "expunged"}
+    for sender in BLUE, "Red <%s>" % BLUE, '"%s" <%s>' % (RED, BLUE):
+        messageid = deliver(node, [RED2], sender)
+        answer = service.recall(token, messageid, [RED2])
+        assert statuses(answer) == {RED2: "not_sender"}
+        assert has(node, RED2, messageid)
+
+
+def test_user_may_not_force(node, service):
+    answer = service.recall(service.token(RED, 2, "red"), "<a@b>", [RED2],
+                            force=1)
+    assert answer.status == 403
+    assert answer.body == FORBIDDEN
+
+
+def test_user_that_is_gone(service):
+    answer = service.recall(service.token("gone@red.example", 2), "<a@b>",
+                            [RED2])
+    assert answer.status == 403
+    assert answer.body == FORBIDDEN
+
+
+def test_users_may_not_recall_by_default(node):
+    with Service(node) as service:
+        token = service.token(RED, 2, "red")
+        answer = service.recall(token, "<a@b>", [RED2])
+        assert answer.status == 403
+        assert answer.body == FORBIDDEN
+        # administrators still may
+        assert service.recall(service.token(), "<a@b>",
+                              [RED2]).status == 200
+        service.set(auth__revoke_email="True", auth__force_revoke="true")
+        assert service.reload() == "reloaded"
+        messageid = deliver(node, [RED2], RED)
+        node.set_flags(RED2, "INBOX", ["\\Seen"])
+        answer = service.recall(token, messageid, [RED2], force=1)
+        assert statuses(answer) == {RED2: "expunged"}
+
+
+def test_past_recalls_of_others(node, service):
+    def make(token):
+        return service.recall(token, deliver(node, [RED], RED),
+                              [RED]).json()["id"]
+
+    root = service.token(ROOT, 3)
+    red_admin = service.token(ADMIN, 1, "red")
+    blue_admin = service.token("admin@blue.example", 1, "blue")
+    red = service.token(RED, 2, "red")
+    recalls = {root: make(root), red_admin: make(red_admin), red: make(red)}
+
+    def sees(token):
+        listed = {action["id"] for action in service.curl(
+            "/v2/actions?limit=1000", token=token).json()["actions"]}
+        for recall_id in recalls.values():
+            asked = service.curl("/v2/actions/" + recall_id, token=token)
+            assert asked.status == (200 if recall_id in listed else 404)
+        return {token for token, recall_id in recalls.items()
+                if recall_id in listed}
+
+    assert sees(root) == {root, red_admin, red}
+    assert sees(red_admin) == {red_admin, red}
+    assert sees(blue_admin) == set()
+    assert sees(red) == {red}
+    assert sees(service.token(RED2, 2, "red")) == set()
+
+
+def test_tokens_of_the_helper(service):
+    # what the tests sign is what the service signs
+    issued = login(service, ROOT).json()["access_token"].split(".")
+    assert len(issued) == 3
+    claims = json.loads(base64.urlsafe_b64decode(
+        issued[1] + "=" * (-len(issued[1]) % 4)))
+    again = jwt(claims, header={"alg": "HS256", "typ": "JWT"})
+    assert service.curl("/v2/actions", token=again).status == 200

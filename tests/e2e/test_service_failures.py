@@ -1,0 +1,603 @@
+"""mail-recalld: what fails around it, and what it survives."""
+
+import http.server
+import json
+import os
+import pathlib
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from mailnode import PATIENCE, build_message, free_port  # noqa: E402
+from servicenode import JWT_KEY, RecallNode, Service  # noqa: E402
+from test_service import has, statuses  # noqa: E402
+
+A = ["a%d@a.example" % i for i in range(3)]
+B = ["b%d@b.example" % i for i in range(3)]
+
+
+@pytest.fixture(scope="module")
+def node():
+    with RecallNode(users=A) as node:
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture(scope="module")
+def other():
+    with RecallNode(users=B) as node:
+        yield node
+
+
+number = 0
+
+
+def deliver(node, users):
+    global number
+    number += 1
+    messageid = "<%d.failures@example.com>" % number
+    node.lmtp_deliver(users, build_message(messageid))
+    return messageid
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(0.02)
+
+
+def children(pid):
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            if int(stat.rpartition(")")[2].split()[1]) == pid:
+                found.append(int(entry.name))
+    return found
+
+
+def doveadm_children(node):
+    return [pid for pid in children(node.pid)
+            if b"doveadm" in pathlib.Path("/proc/%d/cmdline" % pid)
+            .read_bytes()]
+
+
+class Frozen:
+    """Dovecot takes connections but does nothing."""
+
+    def __init__(self, node):
+        self.pids = [node.pid] + doveadm_children(node)
+
+    def __enter__(self):
+        for pid in self.pids:
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self):
+        for pid in self.pids:
+            os.kill(pid, signal.SIGCONT)
+        self.pids = []
+
+    def __exit__(self, *unused):
+        self.thaw()
+
+
+def two_nodes(node, other, **settings):
+    return Service(node, text="[nodes]\nb = %s b.example\n" % other.http_url,
+                   **settings)
+
+
+# doveadm fails
+
+
+def test_doveadm_is_down(node):
+    url = "http://127.0.0.1:%d/doveadm/v1" % free_port()
+    with Service(node, doveadm__url=url, doveadm__retries=1) as service:
+        answer = service.recall(service.token(), "<a@b>", A)
+        assert answer.status == 502
+        body = answer.json()
+        assert body["success"] is False
+        assert body["message"] == "The mail system does not answer"
+        assert statuses(answer) == {user: "error" for user in A}
+        assert url in body["results"][0]["error"]
+        assert service.curl("/health").status == 503
+        assert service.curl("/health/live").status == 200
+
+
+def test_another_url_answers(node):
+    dead = "http://127.0.0.1:%d/doveadm/v1" % free_port()
+    with Service(node, doveadm__url=dead + " " + node.http_url) as service:
+        messageid = deliver(node, A)
+        answer = service.recall(service.token(), messageid, A)
+        assert statuses(answer) == {user: "expunged" for user in A}
+
+
+@pytest.mark.parametrize("login", ["doveadm:wrong", "wrong-api-key"])
+def test_doveadm_refuses_the_login(node, login):
+    messageid = deliver(node, A)
+    with Service(node, doveadm__login=login) as service:
+        answer = service.recall(service.token(), messageid, A)
+        assert answer.status == 502
+        assert "login is refused" in answer.json()["results"][0]["error"]
+    assert has(node, A[0], messageid)
+
+
+def test_api_key(node):
+    messageid = deliver(node, A)
+    with Service(node, doveadm__login=node.doveadm_api_key) as service:
+        answer = service.recall(service.token(), messageid, A)
+        assert statuses(answer) == {user: "expunged" for user in A}
+
+
+def test_doveadm_does_not_answer_in_time(node, other):
+    messageid = deliver(other, B)
+    with Service(other, doveadm__timeout=1) as service, Frozen(other):
+        answer = service.recall(service.token(), messageid, B)
+        assert answer.status == 504
+        assert statuses(answer) == {user: "error" for user in B}
+
+
+def test_an_unreachable_node_costs_its_own_users_only(node, other):
+    messageid = "<both@example.com>"
+    for each, users in (node, A), (other, B):
+        each.lmtp_deliver(users, build_message(messageid))
+    with two_nodes(node, other, doveadm__timeout=1) as service:
+        with Frozen(other):
+            answer = service.recall(service.token(), messageid,
+                                    [A[0], B[0], A[1], B[1]])
+            assert answer.status == 200
+            assert answer.json()["success"] is False
+            assert statuses(answer) == {A[0]: "expunged", A[1]: "expunged",
+                                        B[0]: "error", B[1]: "error"}
+        # a retry is safe and finishes it
+        answer = service.recall(service.token(), messageid,
+                                [A[0], B[0], A[1], B[1]])
+        assert statuses(answer)[A[0]] in ("not_found", "already_recalled")
+        assert answer.json()["success"] is True
+        assert not has(other, B[0], messageid)
+
+
+def test_doveadm_dies_in_the_middle(other):
+    with Service(other, doveadm__connections=1) as service:
+        token = service.token()
+        service.recall(token, "<warm@up>", B)
+        messageid = deliver(other, B)
+        pids = doveadm_children(other)
+        assert pids
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        answer = service.recall(token, messageid, B, "-H",
+                                "Prefer: respond-async")
+        # it has the connection, and never answers
+        wait_for(lambda: unread(other), "nothing was sent")
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        done = service.wait_recall(token, answer.json()["id"])
+        assert done["summary"] == {"expunged": len(B)}
+
+
+def unread(node):
+    """Whether doveadm has been sent something that it has not read."""
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if int(fields[1].split(":")[1], 16) == node.http_port and \
+           fields[3] == "01" and int(fields[4].split(":")[1], 16) > 0:
+            return True
+    return False
+
+
+class Fake(http.server.BaseHTTPRequestHandler):
+    """Answers that the real doveadm does not give."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        command = json.loads(self.rfile.read(
+            int(self.headers["Content-Length"])))
+        status, body = self.server.answer(command[0][1]["users"])
+        body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *unused):
+        pass
+
+
+@pytest.fixture
+def fake(node):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fake)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = "http://127.0.0.1:%d/doveadm/v1" % server.server_port
+    with Service(node, doveadm__url=url) as service:
+        yield server, service
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def row(user, status, **more):
+    return {"username": user, "status": status, "copies": "1", **more}
+
+
+def test_rows_that_are_missing_or_strange(fake):
+    server, service = fake
+    server.answer = lambda users: (200, [["doveadmResponse", [
+        row(users[1].upper(), "expunged"), row("else@a.example", "expunged"),
+        row(users[2], "exploded"), {"status": "expunged"}, 5], "1"]])
+    answer = service.recall(service.token(), "<a@b>", A)
+    assert answer.status == 200
+    assert answer.json()["success"] is False
+    assert statuses(answer) == {A[0]: "error", A[1]: "expunged", A[2]: "error"}
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"[", b"{}", b"[]", b"[[]]", b"null", b"[[1,2,3]]", b"\xff\xfe",
+    b"[" * 100000])
+def test_answers_that_are_none(fake, body):
+    server, service = fake
+    server.answer = lambda users: (200, body)
+    answer = service.recall(service.token(), "<a@b>", A)
+    assert answer.status == 502
+    assert statuses(answer) == {user: "error" for user in A}
+
+
+def test_answer_that_is_no_list(fake):
+    server, service = fake
+    server.answer = lambda users: (200, [["doveadmResponse", "x", "1"]])
+    answer = service.recall(service.token(), "<a@b>", A)
+    assert statuses(answer) == {user: "error" for user in A}
+
+
+def test_a_5xx_is_tried_again_and_a_4xx_is_not(fake):
+    server, service = fake
+    asked = []
+
+    def answer(users):
+        asked.append(users)
+        if len(asked) < 3:
+            return 500, b"no"
+        return 200, [["doveadmResponse",
+                      [row(user, "not_found") for user in users], "1"]]
+
+    server.answer = answer
+    assert service.recall(service.token(), "<a@b>", A).json()["success"]
+    assert len(asked) == 3
+    asked.clear()
+    server.answer = lambda users: (asked.append(users), (404, b"no"))[1]
+    assert service.recall(service.token(), "<a@b>", A).status == 502
+    assert len(asked) == 1
+
+
+def test_users_go_in_batches(fake):
+    server, service = fake
+    sizes = []
+
+    def answer(users):
+        sizes.append(len(users))
+        return 200, [["doveadmResponse",
+                      [row(user, "not_found") for user in users], "1"]]
+
+    server.answer = answer
+    service.set(doveadm__batch=100)
+    service.reload()
+    users = ["u%d@a.example" % i for i in range(250)]
+    assert service.recall(service.token(), "<a@b>",
+                          users).json()["summary"] == {"not_found": 250}
+    assert sorted(sizes) == [50, 100, 100]
+
+
+# the service fails
+
+
+def test_resume_after_kill(node, other):
+    messageid = "<kill@example.com>"
+    for each, users in (node, A), (other, B):
+        each.lmtp_deliver(users, build_message(messageid))
+    before = other.count(B[0])
+    with two_nodes(node, other) as service:
+        token = service.token()
+        with Frozen(other) as unused, Frozen(node) as unused:
+            answer = service.recall(token, messageid, A + B, "-H",
+                                    "Prefer: respond-async")
+            recall_id = answer.json()["id"]
+            url = "/v2/actions/" + recall_id
+            assert service.curl(url, token=token).json()["state"] == "running"
+            # doveadm has the commands, but nobody will read the answers
+            wait_for(lambda: unread(node) and unread(other),
+                     "nothing was sent")
+            service.kill()
+        service.start()
+        assert "recall %s: resumed, 6 of 6 users" % recall_id in service.log()
+        done = service.wait_recall(token, recall_id)
+        assert done["success"] is True
+        assert set(done["summary"]) <= {"expunged", "not_found",
+                                        "already_recalled"}
+        assert done["progress"] == {"done": 6, "total": 6}
+    for each, users in (node, A), (other, B):
+        for user in users:
+            assert not has(each, user, messageid)
+            # one notice, however often doveadm was asked
+            notices = [m for m in each.messages(user)
+                       if messageid.encode() in m]
+            assert len(notices) <= 1
+    assert other.count(B[0]) <= before
+
+
+def test_resume_asks_only_about_the_rest(node, other):
+    messageid = "<rest@example.com>"
+    for each, users in (node, A), (other, B):
+        each.lmtp_deliver(users, build_message(messageid))
+    with two_nodes(node, other) as service:
+        token = service.token()
+        with Frozen(other):
+            answer = service.recall(token, messageid, A + B, "-H",
+                                    "Prefer: respond-async")
+            url = "/v2/actions/" + answer.json()["id"]
+            wait_for(lambda: service.curl(url, token=token).json()
+                     ["progress"]["done"] == 3, "no progress")
+            service.kill()
+            service.start()
+            assert "resumed, 3 of 6 users are left" in service.log()
+            body = service.curl(url, token=token).json()
+            assert body["summary"] == {"expunged": 3}
+            assert body["state"] == "running"
+        done = service.wait_recall(token, answer.json()["id"])
+        assert done["progress"] == {"done": 6, "total": 6}
+        assert done["success"] is True
+
+
+def test_sigterm_finishes_what_runs(node):
+    messageid = deliver(node, A)
+    with Service(node, doveadm__batch=1,
+                 doveadm__connections_per_recall=1) as service:
+        token = service.token()
+        with Frozen(node):
+            asked = subprocess.Popen(
+                ["curl", "-sS", "-w", "%{http_code}", "-H",
+                 "Authorization: Bearer " + token, "--data-urlencode",
+                 "messageid=" + messageid, "-d", "emails=" + json.dumps(A),
+                 service.url + "/v2/actions/expunge"],
+                stdout=subprocess.PIPE)
+            wait_for(lambda: service.curl("/v2/actions", token=token)
+                     .json()["actions"], "no recall in the journal")
+            wait_for(lambda: unread(node), "nothing was sent")
+            process = service.process
+            process.terminate()
+            service.wait_log("stopping")
+        # the batch under way is finished; the rest waits in the journal
+        out = asked.communicate()[0].decode()
+        assert out.endswith("202")
+        recall_id = json.loads(out[:-3])["id"]
+        assert process.wait(PATIENCE) == 0
+        service.process = None
+        service.start()
+        assert "resumed, 2 of 3 users are left" in service.log()
+        assert service.wait_recall(token, recall_id)["summary"] == {
+            "expunged": 3}
+
+
+def test_journal_that_cannot_be_written(node):
+    messageid = deliver(node, A)
+    with Service(node) as service:
+        lock = sqlite3.connect(service.dir / "journal.db",
+                               isolation_level=None)
+        lock.execute("BEGIN EXCLUSIVE")
+        answer = service.recall(service.token(), messageid, A)
+        assert answer.status == 503
+        assert int(answer.headers["retry-after"]) > 0
+        lock.execute("ROLLBACK")
+        lock.close()
+        # nothing was done that is not journalled
+        assert has(node, A[0], messageid)
+        assert service.recall(service.token(), messageid, A).status == 200
+
+
+def test_journal_that_is_none(node):
+    with Service(node) as service:
+        service.stop()
+        (service.dir / "journal.db").write_bytes(b"not a database" * 1000)
+        process = service.launch()
+        assert process.wait(PATIENCE) == 69
+        assert "journal" in service.log()
+
+
+# settings
+
+
+def test_check_config(node):
+    service = Service(node)
+    try:
+        done = service.check_config()
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        service.set(http__port=70000, doveadm__url="ftp://x", auth__jwt_key="",
+                    auth__revoke_email="maybe", log__level="loud",
+                    no__such="1")
+        done = service.check_config()
+        assert done.returncode == 78
+        # values first; what takes several is looked at once these are right
+        for name in "http.port", "auth.revoke_email", "no.such":
+            assert name in done.stderr
+        service.set(http__port=0, auth__revoke_email="no", no__such=None)
+        done = service.check_config()
+        assert done.returncode == 78
+        for name in "doveadm.url", "auth.jwt_key", "log.level":
+            assert name in done.stderr
+        service.text = "[http]\nnonsense\n"
+        assert "line" in service.check_config().stderr
+        service.text = ""
+        service.set(doveadm__url=None, log__level="info",
+                    auth__jwt_key="short", http__address="0.0.0.0")
+        done = service.check_config()
+        assert done.returncode == 0
+        assert "auth.jwt_key" in done.stderr
+        assert "http.address" in done.stderr
+    finally:
+        service.stop()
+
+
+def test_example_file_has_the_defaults(node):
+    service = Service(node)
+    here = pathlib.Path(__file__).resolve().parent.parent.parent
+    defaults = subprocess.run(service.command("--defaults"), text=True,
+                              capture_output=True).stdout
+    section, found = None, {}
+    for line in (here / "conf.d/mail-recall.conf").read_text().splitlines():
+        if line.startswith("["):
+            section = line.strip("[]")
+        elif "=" in line and not line.startswith("# "):
+            name, mark, value = line.lstrip("#").partition("=")
+            found[section + "." + name.strip()] = value.strip()
+    for line in defaults.splitlines():
+        name, mark, value = line.partition("=")
+        assert found.pop(name.strip()) == value.strip(), name
+    assert [name for name in found if not name.startswith("nodes.")] == []
+
+
+def test_secrets_from_files_and_environment(node):
+    messageid = deliver(node, A)
+    service = Service(node, doveadm__login=None, auth__jwt_key=None,
+                      environment={"MAIL_RECALLD_JWT_KEY": JWT_KEY})
+    secret = service.dir / "login"
+    secret.write_text("doveadm:%s\n" % node.doveadm_password)
+    service.set(doveadm__login_file=secret)
+    with service:
+        answer = service.recall(service.token(), messageid, A)
+        assert statuses(answer) == {user: "expunged" for user in A}
+
+
+def test_bad_reload_keeps_the_settings(node):
+    with Service(node) as service:
+        service.set(doveadm__timeout="soon",
+                    auth__jwt_key="another-key-another-key-another-key")
+        assert service.reload() == "stay as they are"
+        assert service.curl("/v2/actions", token=service.token()).status == 200
+        service.set(doveadm__timeout=10)
+        assert service.reload() == "reloaded"
+        assert service.curl("/v2/actions", token=service.token()).status == 401
+
+
+def test_log_is_opened_anew_by_a_reload(node):
+    with Service(node) as service:
+        (service.dir / "service.log").rename(service.dir / "service.log.1")
+        service.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "settings reloaded" in service.log(), "no new log")
+
+
+class Etcd:
+    def __init__(self, directory):
+        self.client = "http://127.0.0.1:%d" % free_port()
+        peer = "http://127.0.0.1:%d" % free_port()
+        self.process = subprocess.Popen(
+            ["etcd", "--data-dir", directory, "--name", "test",
+             "--listen-client-urls", self.client, "--advertise-client-urls",
+             self.client, "--listen-peer-urls", peer,
+             "--initial-advertise-peer-urls", peer, "--initial-cluster",
+             "test=" + peer], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        wait_for(lambda: self.ctl("endpoint", "health").returncode == 0,
+                 "etcd does not start")
+
+    def ctl(self, *args):
+        return subprocess.run(["etcdctl", "--endpoints", self.client] +
+                              list(args), capture_output=True, text=True,
+                              env={**os.environ, "ETCDCTL_API": "3"})
+
+    def put(self, key, value):
+        done = self.ctl("put", key, value)
+        assert done.returncode == 0, done.stderr
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+@pytest.fixture
+def etcd(tmp_path):
+    etcd = Etcd(tmp_path / "etcd")
+    yield etcd
+    etcd.stop()
+
+
+def test_etcd(node, etcd):
+    service = Service(node, etcd__endpoints="http://127.0.0.1:%d %s" %
+                      (free_port(), etcd.client), doveadm__url=None,
+                      doveadm__login=None, auth__jwt_key=None)
+    etcd.put("services/doveadm/url", node.http_url)
+    etcd.put("services/doveadm/login", "doveadm:" + node.doveadm_password)
+    etcd.put("psn/web/secure/jwt_key", JWT_KEY)
+    etcd.put("pbm/auth/access_token_exp_time", "77")
+    etcd.put("psn/bruteforce/max_attempts", "1")
+    etcd.put("psn/web/logger/cef_prefix", "CEF:23|MyOffice|MyOffice Mail|3.2")
+    messageid = deliver(node, A)
+    with service:
+        answer = service.recall(service.token(), messageid, [A[0]])
+        assert statuses(answer) == {A[0]: "expunged"}
+        assert service.audit()[-1].startswith(
+            "CEF:23|MyOffice|MyOffice Mail|3.2|recall|")
+        login = service.curl("/v2/auth", "-d", "login=" + A[0], "-d",
+                             "password=secret")
+        assert login.json()["expire"] == 77
+        for status in 401, 429:
+            assert service.curl("/v2/auth", "-d", "login=" + A[0], "-d",
+                                "password=wrong").status == status
+        user = service.token(A[0], 2)
+        assert service.recall(user, "<a@b>", A).status == 403
+        etcd.put("psn/common/revoke_email", "True")
+        assert service.reload() == "reloaded"
+        assert service.recall(user, "<a@b>", A).status == 200
+        etcd.put("psn/common/force_revoke", "perhaps")
+        assert service.reload() == "stay as they are"
+        assert "auth.force_revoke" in service.log()
+        etcd.stop()
+        assert service.reload() == "stay as they are"
+        assert service.recall(user, "<a@b>", A).status == 200
+
+
+def test_etcd_with_prefix_and_password(node, etcd, tmp_path):
+    password = tmp_path / "password"
+    password.write_text("root-password\n")
+    etcd.put("/mail/pbm/auth/access_token_exp_time", "55")
+    for args in (["user", "add", "root:root-password"],
+                 ["user", "grant-role", "root", "root"], ["auth", "enable"]):
+        assert etcd.ctl(*args).returncode == 0
+    settings = {"etcd__endpoints": etcd.client, "etcd__prefix": "/mail/",
+                "etcd__user": "root", "etcd__password_file": password}
+    with Service(node, **settings) as service:
+        login = service.curl("/v2/auth", "-d", "login=" + A[0], "-d",
+                             "password=secret")
+        assert login.json()["expire"] == 55
+    password.write_text("wrong\n")
+    done = Service(node, **settings).check_config()
+    assert done.returncode == 78
+    assert "etcd" in done.stderr and "wrong" not in done.stderr
+
+
+def test_etcd_that_is_down_at_the_start(node):
+    done = Service(node, etcd__endpoints="http://127.0.0.1:%d" %
+                   free_port()).check_config()
+    assert done.returncode == 78
+    assert "etcd" in done.stderr
+
+
+def test_address_in_use(node):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        service = Service(node, http__port=taken.getsockname()[1])
+        process = service.launch()
+        assert process.wait(PATIENCE) == 69
+        assert "in use" in service.log()

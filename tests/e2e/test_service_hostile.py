@@ -1,0 +1,354 @@
+"""mail-recalld: hostile input, TLS, and many connections."""
+
+import json
+import pathlib
+import resource
+import socket
+import ssl
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from mailnode import PATIENCE, build_message  # noqa: E402
+from servicenode import RecallNode, Service, curl  # noqa: E402
+from test_service import has, statuses  # noqa: E402
+
+USER = "user@example.com"
+
+
+@pytest.fixture(scope="module")
+def node():
+    with RecallNode(users=[USER]) as node:
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture(scope="module")
+def service(node):
+    # clients that say nothing more are waited for
+    with Service(node, http__idle_timeout=5) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def token(service):
+    return service.token()
+
+
+@pytest.fixture(autouse=True)
+def alive(service):
+    yield
+    assert service.process.poll() is None
+    assert service.curl("/health/live").status == 200
+
+
+def raw(service, octets, shut=True):
+    """Sends octets and returns all that comes back until the end."""
+    with socket.create_connection(("127.0.0.1", service.port),
+                                  PATIENCE) as sock:
+        try:
+            sock.sendall(octets)
+            if shut:
+                sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        answer = b""
+        while True:
+            try:
+                more = sock.recv(65536)
+            except ConnectionResetError:
+                break
+            if not more:
+                break
+            answer += more
+        return answer
+
+
+def request(token, body=b"", headers=(), path="/v2/actions/expunge",
+            length=None):
+    lines = ["POST %s HTTP/1.1" % path, "Host: x",
+             "Authorization: Bearer " + token,
+             "Content-Type: application/x-www-form-urlencoded",
+             "Content-Length: %d" % (len(body) if length is None else length)]
+    return ("\r\n".join(lines + list(headers)) + "\r\n\r\n").encode() + body
+
+
+def post(service, token, body, content_type):
+    return service.curl("/v2/actions/expunge", "-H",
+                        "Content-Type: " + content_type, "--data-binary",
+                        "@-", token=token, input=body)
+
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+
+
+BODIES = [
+    (b"messageid=%ff%fe&emails=a@b", FORM),
+    (b"messageid=<a@b>&emails=\xc3\x28@b", FORM),
+    (b"messageid=<a%00@b>&emails=a@b", FORM),
+    (b"messageid=<a@b>&emails=a%0d%0ab@c", FORM),
+    (b"messageid=<a@b>&emails=%", FORM + "x"),
+    (b"%ff=1&messageid=<a@b>&emails=a@b", FORM),
+    (b"&".join(b"x=%d" % i for i in range(20000)), FORM),
+    (b"", JSON),
+    (b"{", JSON),
+    (b"[]", JSON),
+    (b"null", JSON),
+    (b'"x"', JSON),
+    (b"[" * 100000, JSON),
+    (b'{"a":' * 100000, JSON),
+    (b'{"messageid":"<a@b>","emails":"a@b","force":2}', JSON),
+    (b'{"messageid":"<a@b>","emails":["a@b",1]}', JSON),
+    (b'{"messageid":"<a@b>","emails":[["a@b"]]}', JSON),
+    (b'{"messageid":"<a@b>","emails":{"a":"b"}}', JSON),
+    (b'{"messageid":{},"emails":"a@b"}', JSON),
+    (b'{"messageid":1.5,"emails":"a@b"}', JSON),
+    (b'{"messageid":["<a@b>","<c@d>"],"emails":"a@b"}', JSON),
+    (b'{"messageid":"<a@b>","messageid":"<c@d>","emails":"a@b"}', JSON),
+    (b'{"messageid":"<a\\u0000@b>","emails":"a@b"}', JSON),
+    (b'{"messageid":"<a@b>","emails":"a\\r\\nb@c"}', JSON),
+    (b'{"messageid":"<a@b>","emails":"\xff"}', JSON),
+    (b'{"messageid":"<a@b>","emails":"\\ud800@b"}', JSON),
+    (b"--x\r\nnonsense", "multipart/form-data; boundary=x"),
+    (b"x" * 100000, "multipart/form-data; boundary=" + "y" * 1000),
+    (b"nonsense", "multipart/form-data"),
+]
+
+
+@pytest.mark.parametrize("which", range(len(BODIES)))
+def test_bodies_that_are_wrong(node, service, token, which):
+    body, content_type = BODIES[which]
+    since = node.log_size()
+    answer = post(service, token, body, content_type)
+    assert answer.status in (400, 415), answer
+    assert "message" in answer.json()
+    assert "Executing command" not in node.log(since)
+
+
+def test_body_that_is_too_large(service, token):
+    answer = service.curl("/v2/actions/expunge", "--data-binary", "@-",
+                          token=token, input=b"x" * (100 * 1024 * 1024))
+    assert answer.status == 413
+    assert answer.json() == {"message": "The body is too large"}
+
+
+def test_large_body_without_a_length(service, token):
+    # curl sends stdin in chunks and without asking first
+    before = resident(service)
+    answer = service.curl("/v2/actions/expunge", "-X", "POST", "-H",
+                          "Expect:", "-H", "Transfer-Encoding: chunked",
+                          "-T", "-", token=token, check=False,
+                          input=b"x" * (9 * 1024 * 1024))
+    assert answer is None or answer.status == 413
+    answer = service.curl("/v2/actions/expunge", "-X", "POST", "-H",
+                          "Expect:", "-H", "Transfer-Encoding: chunked",
+                          "-T", "-", token=token, check=False,
+                          input=b"x" * (100 * 1024 * 1024))
+    assert answer is None or answer.status == 413
+    # nothing near of what was sent is kept
+    assert resident(service) - before < 50 * 1024
+
+
+def resident(service):
+    status = pathlib.Path("/proc/%d/status" % service.process.pid).read_text()
+    return int(status.split("VmRSS:")[1].split()[0])
+
+
+def test_headers_that_are_too_large(service):
+    answer = raw(service, b"GET /health/live HTTP/1.1\r\nHost: x\r\nX: " +
+                 b"y" * 100000 + b"\r\n\r\n")
+    assert answer.startswith((b"HTTP/1.1 431", b"HTTP/1.1 413")) or not answer
+    answer = raw(service, b"GET /" + b"y" * 100000 + b" HTTP/1.1\r\n\r\n")
+    assert answer.startswith((b"HTTP/1.1 414", b"HTTP/1.1 431")) or not answer
+
+
+def test_smuggled_request(node, service, token):
+    node.lmtp_deliver([USER], build_message("<smuggled@example.com>"))
+    hidden = request(token, b"messageid=<smuggled@example.com>&emails=" +
+                     USER.encode())
+    for headers in (["Transfer-Encoding: chunked"],
+                    ["Transfer-Encoding: chunked, identity"],
+                    ["Transfer-Encoding : chunked"],
+                    ["Transfer-Encoding: xchunked"]):
+        answer = raw(service, request(token, b"0\r\n\r\n" + hidden, headers))
+        assert answer.count(b"HTTP/1.1") == 1, answer
+        assert b" 400 " in answer.split(b"\r\n")[0], answer
+    # in a header: what follows it is no request of its own
+    answer = raw(service, b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+                 b"X: y\n" + hidden)
+    assert has(node, USER, "<smuggled@example.com>")
+
+
+def test_lengths_that_are_none(service, token):
+    for length in "-1", "1e3", "99999999999999999999", "5, 6", "0x10":
+        answer = raw(service, request(token, b"12345").replace(
+            b"Content-Length: 5", b"Content-Length: " + length.encode()))
+        assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 413")) or \
+            not answer, (length, answer)
+
+
+GARBAGE = [
+    b"", b"\r\n\r\n", b"\x00" * 1000, b"\xff\xfe\r\n\r\n", b"GET\r\n\r\n",
+    b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03",
+    b"GET /%00%ff%zz HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /v2/auth HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nlog",
+]
+
+
+@pytest.mark.parametrize("which", range(len(GARBAGE)))
+def test_garbage(service, which):
+    answer = raw(service, GARBAGE[which])
+    assert not answer or answer.startswith(b"HTTP/1.1 4") or \
+        answer.startswith(b"HTTP/1.0 5") or answer.startswith(b"HTTP/1.1 5")
+
+
+def test_pipelined_requests_do_not_mix(service, token):
+    body = b"messageid=<a@b>&emails=x@example.com"
+    answer = raw(service, request(token, body) + request("none", body) +
+                 request(token, body), shut=False)
+    lines = [line for line in answer.split(b"\r\n")
+             if line.startswith(b"HTTP/1.1")]
+    # libmicrohttpd may leave the later ones unanswered until the connection
+    # ends, but never answers one with what belongs to another
+    found = [line.split()[1] for line in lines]
+    assert found and found == [b"200", b"401", b"200"][:len(found)]
+
+
+def test_log_lines_cannot_be_forged(service):
+    service.curl("/v2/auth", "--data-urlencode",
+                 "login=x@example.com\r\nforged line", "-d", "password=x")
+    service.curl("/x%0aforged%20line")
+    for line in service.log().splitlines() + service.audit():
+        assert not line.startswith("forged")
+
+
+def test_slow_clients_are_dropped(node):
+    with Service(node, http__idle_timeout=1, http__request_timeout=1) as each:
+        # a head that does not end, and a body
+        for octets in b"GET / HTTP/1.1\r\n", request("x", b"", length=10):
+            assert raw(each, octets, shut=False) is not None
+
+
+def test_idle_connections_do_not_stop_a_recall(node):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    node.lmtp_deliver([USER], build_message("<idle@example.com>"))
+    with Service(node) as service:
+        token = service.token()
+        idle = []
+        try:
+            for i in range(1000):
+                sock = socket.create_connection(("127.0.0.1", service.port),
+                                                PATIENCE)
+                # some say nothing, some half of a request
+                if i % 2 == 0:
+                    sock.sendall(request(token, b"messageid", length=1000))
+                idle.append(sock)
+            answer = service.recall(token, "<idle@example.com>", [USER])
+            assert statuses(answer) == {USER: "expunged"}
+            metrics = service.curl("/metrics").body.decode()
+            line = [line for line in metrics.splitlines()
+                    if line.startswith("mail_recalld_connections ")][0]
+            assert int(line.split()[1]) >= 1000
+        finally:
+            for sock in idle:
+                sock.close()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_connections_of_one_address(node):
+    with Service(node, http__max_connections_per_address=5) as service:
+        idle = [socket.create_connection(("127.0.0.1", service.port))
+                for i in range(5)]
+        assert service.curl("/health/live", check=False) is None
+        for sock in idle:
+            sock.close()
+
+
+def test_a_client_that_does_not_wait(node, service, token):
+    node.lmtp_deliver([USER], build_message("<gone@example.com>"))
+    with socket.create_connection(("127.0.0.1", service.port)) as sock:
+        sock.sendall(request(token, b"messageid=<gone@example.com>&emails=" +
+                             USER.encode()))
+        sock.shutdown(socket.SHUT_RDWR)
+    # it asked, so it is done; or it never did, and nothing is half done
+    answer = service.recall(token, "<gone@example.com>", [USER])
+    assert answer.json()["success"] is True
+    assert not has(node, USER, "<gone@example.com>")
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+         "-keyout", directory / "key.pem", "-out", directory / "cert.pem",
+         "-days", "2", "-subj", "/CN=localhost", "-addext",
+         "subjectAltName=IP:127.0.0.1,DNS:localhost"],
+        check=True, capture_output=True)
+    return directory
+
+
+def handshake(service, context, version):
+    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    context.maximum_version = getattr(ssl.TLSVersion, version)
+    context.minimum_version = getattr(ssl.TLSVersion, version)
+    with socket.create_connection(("127.0.0.1", service.port)) as sock:
+        try:
+            context.wrap_socket(sock).close()
+        except OSError:
+            return False
+    return True
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_tls_listener(node, certificates):
+    settings = {"http__tls_cert_file": certificates / "cert.pem",
+                "http__tls_key_file": certificates / "key.pem"}
+    node.lmtp_deliver([USER], build_message("<tls@example.com>"))
+    with Service(node, **settings) as service:
+        answer = service.recall(service.token(), "<tls@example.com>", [USER],
+                                "--cacert", certificates / "cert.pem")
+        assert statuses(answer) == {USER: "expunged"}
+        # plain HTTP and old versions get nothing
+        assert curl("http://127.0.0.1:%d/health/live" % service.port,
+                    check=False) is None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        for version, accepted in (("TLSv1", False), ("TLSv1_1", False),
+                                  ("TLSv1_2", True), ("TLSv1_3", True)):
+            assert handshake(service, context, version) == accepted, version
+
+
+def test_tls_settings_that_are_wrong(node, certificates):
+    service = Service(node, http__tls_cert_file=certificates / "cert.pem")
+    assert "go together" in service.check_config().stderr
+    service.set(http__tls_key_file="/nonexistent")
+    assert "/nonexistent" in service.check_config().stderr
+
+
+def test_tls_to_doveadm_is_verified(certificates):
+    port_line = "    ssl = yes\n"
+    extra = ("ssl = yes\nssl_cert = <%s\nssl_key = <%s\n"
+             "service doveadm {\n  inet_listener http {\n%s  }\n}\n" % (
+                 certificates / "cert.pem", certificates / "key.pem",
+                 port_line))
+    with RecallNode(users=[USER], extra=extra) as node:
+        url = node.http_url.replace("http:", "https:")
+        node.lmtp_deliver([USER], build_message("<tls2@example.com>"))
+        with Service(node, doveadm__url=url) as service:
+            answer = service.recall(service.token(), "<tls2@example.com>",
+                                    [USER])
+            assert answer.status == 502
+            assert has(node, USER, "<tls2@example.com>")
+            service.set(doveadm__ca_file=certificates / "cert.pem")
+            assert service.reload() == "reloaded"
+            answer = service.recall(service.token(), "<tls2@example.com>",
+                                    [USER])
+            assert statuses(answer) == {USER: "expunged"}
+            assert json.loads(answer.body)["success"] is True

@@ -1,0 +1,58 @@
+# Sourced by ./check and ./quickstart: what both need of a fresh Debian 12.
+
+build_packages="autoconf automake libtool pkg-config gcc libc6-dev make
+	dovecot-core dovecot-dev dovecot-imapd dovecot-lmtpd
+	libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libssl-dev
+	libsqlite3-dev libinih-dev curl python3"
+test_packages="libcunit1-dev python3-pytest cppcheck valgrind etcd-server"
+
+# Installs those of the packages that are missing. No daemon is started.
+install_packages() {
+	local missing=() package sudo= policy=/usr/sbin/policy-rc.d ours=
+
+	for package; do
+		case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
+		*' installed') ;;
+		*) missing+=("$package") ;;
+		esac
+	done
+	[ ${#missing[@]} -eq 0 ] && return 0
+	if [ "$(id -u)" -ne 0 ]; then
+		if ! sudo -n true 2>/dev/null; then
+			echo "Missing packages; as root:" >&2
+			echo "  apt-get install ${missing[*]}" >&2
+			return 1
+		fi
+		sudo=sudo
+	fi
+
+	echo "Installing ${missing[*]}"
+	if [ ! -e $policy ]; then
+		ours=yes
+		printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
+		$sudo chmod 755 $policy
+	fi
+	$sudo apt-get -qq update &&
+		$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+			--no-install-recommends install "${missing[@]}" \
+			>/dev/null
+	local status=$?
+	[ -z "$ours" ] || $sudo rm -f $policy
+	return $status
+}
+
+# Configures and builds the tree in a directory of its own.
+# build DIRECTORY [CONFIGURE-OPTION ...]
+build() {
+	local dir=$1
+
+	shift
+	mkdir -p "$dir" &&
+		{ [ -x configure ] || autoreconf -fi; } >"$dir/build.log" 2>&1 &&
+		(cd "$dir" && "$source_dir/configure" -q "$@" &&
+			make -s -j"$(nproc)") >>"$dir/build.log" 2>&1 || {
+		tail -n 40 "$dir/build.log" >&2
+		echo "The build failed; all of it is in $dir/build.log" >&2
+		return 1
+	}
+}

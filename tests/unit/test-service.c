@@ -1,0 +1,330 @@
+#include <CUnit/Basic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "actions.h"
+#include "auth-token.h"
+#include "bruteforce.h"
+#include "config.h"
+#include "doveadm-client.h"
+#include "http-routes.h"
+#include "recall.h"
+#include "util.h"
+
+#define KEY "a-key-for-tests-that-has-more-than-32-octets"
+#define NOW 1000000
+
+static const char settings[] =
+	"[doveadm]\nlogin = doveadm:x\nurl = http://a/ http://b/\n"
+	"[nodes]\none = http://n1/ a.example B.example http://n2/\n"
+	"[auth]\njwt_key = " KEY "\nclock_skew = 10\n"
+	"access_token_exp_time = 100\n"
+	"[bruteforce]\nmax_attempts = 2\npenalty = 1000\n";
+
+static struct config *load(const char *text, char **error_r)
+{
+	char path[] = "/tmp/test-service-XXXXXX";
+	struct config *config;
+	int fd = mkstemp(path);
+
+	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT_FATAL(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+	config = config_load(path, error_r);
+	unlink(path);
+	return config;
+}
+
+static struct config *load_good(void)
+{
+	char *error = NULL;
+	struct config *config = load(settings, &error);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(config);
+	return config;
+}
+
+static void test_settings(void)
+{
+	struct config *config = load_good();
+
+	CU_ASSERT_EQUAL(config->doveadm_urls.count, 2);
+	CU_ASSERT_EQUAL(config->auth_clock_skew, 10);
+	CU_ASSERT_EQUAL(config->http_port, 8025);
+	CU_ASSERT_STRING_EQUAL(config_node_urls(config, "x@A.example"),
+			       "http://n1/ http://n2/ ");
+	CU_ASSERT_STRING_EQUAL(config_node_urls(config, "x@b.example"),
+			       "http://n1/ http://n2/ ");
+	CU_ASSERT_STRING_EQUAL(config_node_urls(config, "x@c.example"),
+			       "http://a/ http://b/");
+	CU_ASSERT_STRING_EQUAL(config_node_urls(config, "a.example"),
+			       "http://a/ http://b/");
+	config_unref(config);
+}
+
+static void test_settings_that_are_wrong(void)
+{
+	static const char *const lines[] = {
+		"[http]\nport = 65536\n", "[http]\nport = 80x\n",
+		"[http]\nport =\n", "[http]\nport = 99999999999999999999\n",
+		"[http]\naddress = localhost\n", "[http]\nnothing = 1\n",
+		"port = 1\n", "[http\nport = 1\n", "[http]\nport\n",
+		"[bruteforce]\nenabled = 2\n", "[auth]\njwt_algorithm = none\n",
+		"[auth]\njwt_algorithm = RS256\n", "[auth]\njwt_key =\n",
+		"[auth]\njwt_key_file = /nonexistent\n",
+		"[nodes]\nx = a.example\n", "[doveadm]\nurl =\n",
+		"[auth]\nimap_url = http://x/\n",
+		"[http]\ntls_key_file = /dev/null\n",
+	};
+	struct config *config;
+	char *error, *text;
+	size_t i;
+
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		error = NULL;
+		/* a later line of the same name wins */
+		text = x_asprintf("%s%s", settings, lines[i]);
+		if (strncmp(lines[i], "port", 4) == 0) {
+			free(text);
+			text = x_asprintf("%s%s", lines[i], settings);
+		}
+		config = load(text, &error);
+		if (config != NULL)
+			printf("accepted: %s\n", lines[i]);
+		CU_ASSERT_PTR_NULL(config);
+		CU_ASSERT_PTR_NOT_NULL(error);
+		config_unref(config);
+		free(error);
+		free(text);
+	}
+}
+
+static void test_base64(void)
+{
+	static const char *const wrong[] = { "A", "AB=", "A===", "AB==C",
+					     "AB-_", "AB\n=", "AAB=", "AB=A" };
+	static const unsigned char octets[] = { 0xff, 0xfe, 0xfd, 0, 1 };
+	unsigned char *decoded;
+	char *encoded;
+	size_t len, n, i;
+
+	for (n = 0; n <= sizeof(octets); n++) {
+		encoded = base64_encode(octets, n);
+		decoded = base64_decode(encoded, strlen(encoded), &len);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(decoded);
+		CU_ASSERT(len == n && memcmp(decoded, octets, n) == 0);
+		free(encoded);
+		free(decoded);
+		encoded = base64url_encode(octets, n);
+		CU_ASSERT_PTR_NULL(strpbrk(encoded, "+/="));
+		decoded = base64url_decode(encoded, strlen(encoded), &len);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(decoded);
+		CU_ASSERT(len == n && memcmp(decoded, octets, n) == 0);
+		free(encoded);
+		free(decoded);
+	}
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		decoded = base64_decode(wrong[i], strlen(wrong[i]), &len);
+		CU_ASSERT_PTR_NULL(decoded);
+		free(decoded);
+	}
+	CU_ASSERT_PTR_NULL(base64url_decode("AAB", 3, &len));
+	CU_ASSERT_PTR_NULL(base64url_decode("AA=", 3, &len));
+	CU_ASSERT_PTR_NULL(base64url_decode("A\0A", 3, &len));
+}
+
+static void test_utf8(void)
+{
+	static const char *const valid[] = { "", "abc", "\xd0\xb0",
+		"\xe2\x82\xac", "\xf0\x9f\x93\xa7", "\xf4\x8f\xbf\xbf" };
+	static const char *const wrong[] = { "\x80", "\xc0\x80", "\xc1\xbf",
+		"\xc3", "\xc3(", "\xe0\x80\x80", "\xed\xa0\x80",
+		"\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xf8\x88\x80\x80\x80",
+		"\xff", "a\xe2\x82" };
+	size_t i;
+
+	for (i = 0; i < sizeof(valid) / sizeof(valid[0]); i++)
+		CU_ASSERT(utf8_valid(valid[i], strlen(valid[i])));
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		CU_ASSERT(!utf8_valid(wrong[i], strlen(wrong[i])));
+	CU_ASSERT(!utf8_valid("a\0b", 3));
+}
+
+static void test_address(void)
+{
+	char longest[RECALL_ADDRESS_MAX + 2];
+
+	CU_ASSERT_PTR_NULL(address_check("a@b.example"));
+	CU_ASSERT_PTR_NULL(address_check("\xd0\xb0@b.example"));
+	CU_ASSERT_PTR_NOT_NULL(address_check(""));
+	CU_ASSERT_PTR_NOT_NULL(address_check("*"));
+	CU_ASSERT_PTR_NOT_NULL(address_check("a?@b"));
+	CU_ASSERT_PTR_NOT_NULL(address_check("a b@c"));
+	CU_ASSERT_PTR_NOT_NULL(address_check("a@b\r"));
+	CU_ASSERT_PTR_NOT_NULL(address_check("a@b\x7f"));
+	memset(longest, 'a', sizeof(longest));
+	longest[RECALL_ADDRESS_MAX] = '\0';
+	CU_ASSERT_PTR_NULL(address_check(longest));
+	longest[RECALL_ADDRESS_MAX] = 'a';
+	longest[RECALL_ADDRESS_MAX + 1] = '\0';
+	CU_ASSERT_PTR_NOT_NULL(address_check(longest));
+}
+
+static void test_token(void)
+{
+	struct config *config = load_good();
+	struct identity who = { .login = (char *)"a@b.example",
+				.tenant = (char *)"red", .role = ROLE_ADMIN };
+	struct identity found;
+	const char *why;
+	char *token = token_issue(config, &who, NOW);
+	size_t i, len;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(token);
+	CU_ASSERT_EQUAL(token_verify(config, token, NOW, &found, &why),
+			TOKEN_OK);
+	CU_ASSERT_STRING_EQUAL(found.login, who.login);
+	CU_ASSERT_STRING_EQUAL(found.tenant, who.tenant);
+	CU_ASSERT_EQUAL(found.role, ROLE_ADMIN);
+	identity_clear(&found);
+	CU_ASSERT_EQUAL(token_verify(config, token, NOW + 99, &found, &why),
+			TOKEN_OK);
+	identity_clear(&found);
+	CU_ASSERT_EQUAL(token_verify(config, token, NOW + 100, &found, &why),
+			TOKEN_EXPIRED);
+	identity_clear(&found);
+	CU_ASSERT_EQUAL(token_verify(config, token, NOW - 10, &found, &why),
+			TOKEN_OK);
+	identity_clear(&found);
+	CU_ASSERT_EQUAL(token_verify(config, token, NOW - 11, &found, &why),
+			TOKEN_INVALID);
+	identity_clear(&found);
+	/* no octet may change, none be missing */
+	len = strlen(token);
+	for (i = 0; i < len; i++) {
+		char c = token[i];
+
+		token[i] = c == 'A' ? 'B' : 'A';
+		CU_ASSERT_EQUAL(token_verify(config, token, NOW, &found, &why),
+				TOKEN_INVALID);
+		identity_clear(&found);
+		token[i] = '\0';
+		CU_ASSERT_EQUAL(token_verify(config, token, NOW, &found, &why),
+				TOKEN_INVALID);
+		identity_clear(&found);
+		token[i] = c;
+	}
+	free(token);
+	config_unref(config);
+}
+
+static void test_bruteforce(void)
+{
+	struct config *config = load_good();
+
+	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.1"), 0);
+	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.1"), 0);
+	CU_ASSERT(bruteforce_attempt(config, "192.0.2.1") > 0);
+	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.2"), 0);
+	bruteforce_undo("192.0.2.2");
+	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.2"), 0);
+	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.2"), 0);
+	CU_ASSERT(bruteforce_attempt(config, "192.0.2.2") > 0);
+	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.3"), 0);
+	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.3"), 0);
+	bruteforce_success("192.0.2.3");
+	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.3"), 0);
+	CU_ASSERT_EQUAL(bruteforce_attempt(config, "2001:db8::1"), 0);
+	CU_ASSERT_EQUAL(bruteforce_attempt(config, "2001:db8::2"), 0);
+	CU_ASSERT(bruteforce_attempt(config, "2001:db8::3") > 0);
+	config_unref(config);
+}
+
+static void test_users_once(void)
+{
+	static const char *const asked[] = { "b@x", "a@x", "B@X", "c@x", "a@x" };
+	struct recall *recall = recall_new();
+	size_t i;
+
+	for (i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
+		recall_add_user(recall, asked[i]);
+	recall_dedup(recall);
+	CU_ASSERT_EQUAL_FATAL(recall->count, 3);
+	CU_ASSERT_STRING_EQUAL(recall->users[0].email, "b@x");
+	CU_ASSERT_STRING_EQUAL(recall->users[1].email, "a@x");
+	CU_ASSERT_STRING_EQUAL(recall->users[2].email, "c@x");
+	CU_ASSERT_EQUAL(recall_count(recall, -1), 3);
+	recall_free(recall);
+}
+
+static void test_camel_case(void)
+{
+	static const char *const names[][2] = {
+		{ "recall expunge", "recallExpunge" },
+		{ "message-id", "messageId" }, { "users", "users" },
+		{ "mailbox-guids", "mailboxGuids" }, { "", "" }, { "-", "-" },
+	};
+	char *name;
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		name = doveadm_camel_case(names[i][0]);
+		CU_ASSERT_STRING_EQUAL(name, names[i][1]);
+		free(name);
+	}
+}
+
+static void test_routes(void)
+{
+	const struct http_route *route;
+	const char *allow;
+
+	route = http_route_find("POST", "/v2/actions/expunge", &allow);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(route);
+	CU_ASSERT_PTR_EQUAL(route->handler, action_expunge);
+	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/actions/expunge",
+					   &allow));
+	CU_ASSERT_STRING_EQUAL(allow, "POST");
+	route = http_route_find("GET", "/v2/actions/0", &allow);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(route);
+	CU_ASSERT_PTR_EQUAL(route->handler, action_status);
+	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/actions/", &allow));
+	CU_ASSERT_PTR_NULL(allow);
+	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/actions/0/1", &allow));
+	CU_ASSERT_PTR_NULL(http_route_find("BREW", "/metrics", &allow));
+	CU_ASSERT_STRING_EQUAL(allow, "GET, HEAD");
+}
+
+int main(void)
+{
+	static const struct {
+		const char *name;
+		void (*func)(void);
+	} tests[] = {
+		{ "settings", test_settings },
+		{ "settings that are wrong", test_settings_that_are_wrong },
+		{ "base64", test_base64 },
+		{ "utf-8", test_utf8 },
+		{ "addresses", test_address },
+		{ "tokens", test_token },
+		{ "brute force", test_bruteforce },
+		{ "users once", test_users_once },
+		{ "camel case", test_camel_case },
+		{ "routes", test_routes },
+	};
+	unsigned int failures;
+	CU_pSuite suite;
+	size_t i;
+
+	if (CU_initialize_registry() != CUE_SUCCESS)
+		return CU_get_error();
+	suite = CU_add_suite("service", NULL, NULL);
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
+		CU_add_test(suite, tests[i].name, tests[i].func);
+	CU_basic_run_tests();
+	failures = CU_get_number_of_failures();
+	CU_cleanup_registry();
+	return failures > 0 ? 1 : 0;
+}

@@ -1,13 +1,12 @@
 #include "lib.h"
 #include "guid.h"
 #include "str-sanitize.h"
-#include "mail-user.h"
-#include "mail-namespace.h"
-#include "mail-storage-private.h"
-#include "mailbox-list-iter.h"
+#include "mail-storage.h"
 #include "doveadm.h"
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
+#include "recall-boxes.h"
+#include "recall-cmd-params.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-index.h"
@@ -96,78 +95,52 @@ static const char *index_box_get_guid(struct mailbox *box)
 
 static void
 index_box_run(struct index_cmd_context *ctx, const char *username,
-	      const struct mailbox_info *info)
+	      struct mailbox *box)
 {
 	struct recall_index_stats stats = { .messages = 0 };
-	const char *error = "";
-	struct mailbox *box;
+	const char *error = "", *vname = mailbox_get_vname(box);
 	int ret;
 
 	ctx->username = username;
-	ctx->vname = info->vname;
-	box = mailbox_alloc(info->ns->list, info->vname,
-			    MAILBOX_FLAG_IGNORE_ACLS);
-	if (box->virtual_vfuncs != NULL) {
-		/* the mails in it are other mailboxes' */
-		mailbox_free(&box);
-		return;
-	}
+	ctx->vname = vname;
 	if (ctx->dump)
 		ret = recall_index_dump(box, index_dump_mail, ctx);
 	else
 		ret = recall_index_update(box, ctx->verify, &stats);
 	if (ret < 0) {
-		if (mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND) {
-			/* deleted since it was listed */
-			mailbox_free(&box);
+		/* deleted since it was listed? */
+		if (mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND)
 			return;
-		}
 		error = t_strdup(mailbox_get_last_internal_error(box, NULL));
 		ctx->failed = TRUE;
 	}
 	if (!ctx->dump) {
-		index_row_print(username, info->vname, index_box_get_guid(box),
+		index_row_print(username, vname, index_box_get_guid(box),
 				&stats, error);
 	} else if (*error != '\0') {
-		i_error("%s: Mailbox %s: %s", username, info->vname, error);
+		i_error("%s: Mailbox %s: %s", username, vname, error);
 	}
-	mailbox_free(&box);
 }
 
 static void
 index_cmd_run(void *context, struct mail_user *user, const char *username)
 {
-	static const char *const patterns[] = { "*", NULL };
 	struct index_cmd_context *ctx = context;
-	enum mailbox_list_iter_flags flags =
-		MAILBOX_LIST_ITER_NO_AUTO_BOXES |
-		MAILBOX_LIST_ITER_SKIP_ALIASES |
-		MAILBOX_LIST_ITER_RETURN_NO_FLAGS;
-	struct mailbox_list_iterate_context *iter;
-	const struct mailbox_info *info;
+	struct recall_boxes_iter *iter;
+	struct mailbox *box;
+	const char *error;
 
 	/* the same mailboxes as a recall looks through */
-	if (mail_user_plugin_getenv(user, "acl") != NULL)
-		flags |= MAILBOX_LIST_ITER_RAW_LIST;
-	iter = mailbox_list_iter_init_namespaces(user->namespaces, patterns,
-		MAIL_NAMESPACE_TYPE_PRIVATE, flags);
-	while ((info = mailbox_list_iter_next(iter)) != NULL) {
-		if ((info->flags & (MAILBOX_NOSELECT |
-				    MAILBOX_NONEXISTENT)) != 0)
-			continue;
-		if (ctx->mailbox != NULL &&
-		    strcmp(ctx->mailbox, info->vname) != 0)
-			continue;
-		T_BEGIN {
-			index_box_run(ctx, username, info);
+	iter = recall_boxes_iter_init(user);
+	while ((box = recall_boxes_iter_next(iter)) != NULL) {
+		if (ctx->mailbox == NULL ||
+		    strcmp(ctx->mailbox, mailbox_get_vname(box)) == 0) T_BEGIN {
+			index_box_run(ctx, username, box);
 		} T_END;
+		mailbox_free(&box);
 	}
-	if (mailbox_list_iter_deinit(&iter) < 0) {
-		index_user_error(ctx, username, t_strdup_printf(
-			"Listing mailboxes failed: %s",
-			mailbox_list_get_last_internal_error(
-				user->namespaces->list, NULL)));
-	}
+	if (recall_boxes_iter_deinit(&iter, &error) < 0)
+		index_user_error(ctx, username, error);
 }
 
 static void
@@ -204,6 +177,8 @@ static void cmd_recall_index(struct doveadm_cmd_context *cctx)
 	struct index_cmd_context ctx;
 
 	i_zero(&ctx);
+	if (recall_cmd_params_check(cctx) < 0)
+		return;
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_VERIFY, &ctx.verify);
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_DUMP, &ctx.dump);
 	(void)doveadm_cmd_param_str(cctx, RECALL_PARAM_MAILBOX, &ctx.mailbox);

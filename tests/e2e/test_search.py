@@ -184,7 +184,6 @@ def test_limit_over_users_and_mailboxes(node, users, search, limit, rows):
     assert (len(result.rows), result.code) == (rows, 0)
 
 
-@pytest.mark.log_errors("recall search: ")
 def test_offset_over_users_and_mailboxes(node, users, search):
     two = users.take(2)
     for user in two:
@@ -208,6 +207,7 @@ def test_wrong_offset(user, search, offset):
     assert search(user, "query", "ALL", offset=offset).code == EX_USAGE
 
 
+@pytest.mark.log_errors("recall search: ")
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "", "99999999999"])
 def test_wrong_limit(user, search, limit):
     assert search(user, "query", "ALL", limit=limit).code == EX_USAGE

@@ -21,6 +21,7 @@ other user, and touches no file outside its directory. Environment:
 
 import argparse
 import base64
+import ctypes
 import email.utils
 import grp
 import http.client
@@ -47,6 +48,7 @@ DOVECOT_MODULES = os.environ.get("DOVECOT_MODULES",
                                  "/usr/lib/dovecot/modules")
 SRCDIR = pathlib.Path(os.environ.get("RECALL_SRCDIR") or
                       pathlib.Path(__file__).resolve().parent.parent)
+LIBC = ctypes.CDLL(None)
 PASSWORD = "secret"
 LOCATIONS = {
     "maildir": "maildir:{home}/Maildir",
@@ -67,6 +69,12 @@ def free_port():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
+
+
+def die_with_parent():
+    """Between fork and exec: a test run that is killed leaves no Dovecot."""
+    pr_set_pdeathsig = 1
+    LIBC.prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def first_account(*names):
@@ -189,11 +197,13 @@ class MailNode:
     extra           more configuration text, taken last
     doveadm_requests  requests that a doveadm-server process serves
     directory       made and removed again if not given
+    outlive         goes on running when this process ends
     """
 
     def __init__(self, directory=None, driver="maildir", users=(),
                  mail_plugins=(), plugin=None, acl=False, quota=False,
-                 extra="", doveadm_requests=1000, debug=False, fsync=False):
+                 extra="", doveadm_requests=1000, debug=False, fsync=False,
+                 outlive=False):
         self.own_directory = directory is None
         if directory is None:
             # short: a path of a socket has at most 107 octets
@@ -208,6 +218,7 @@ class MailNode:
         self.doveadm_requests = doveadm_requests
         self.debug = debug
         self.fsync = fsync
+        self.outlive = outlive
         self.users = {}
         self.initial_users = users if isinstance(users, dict) else \
             {name: {} for name in users}
@@ -441,6 +452,7 @@ class MailNode:
             self.process = subprocess.Popen(
                 [DOVECOT, "-F", "-c", self.conf], stdin=subprocess.DEVNULL,
                 stdout=out, stderr=out, start_new_session=True,
+                preexec_fn=None if self.outlive else die_with_parent,
                 env={**os.environ, **self._environment()})
         self.pid = self.process.pid
         deadline = time.monotonic() + PATIENCE
@@ -895,7 +907,7 @@ def main():
     node = MailNode(args.dir, args.driver, users,
                     re.split(r"[ ,]+", args.mail_plugins.strip()),
                     dict(args.plugin), args.acl, args.quota, extra,
-                    debug=args.debug)
+                    debug=args.debug, outlive=True)
     node.start()
     print(usage(node), end="")
     return 0

@@ -13,6 +13,8 @@
 #define RECALL_USERS_MAX 10000
 /* Most octets of the free text that says why a recall was made. */
 #define RECALL_REASON_MAX 1024
+/* Most words of a search query. */
+#define RECALL_QUERY_WORDS_MAX 1000
 /* Octets of a recall id: 32 hexadecimal digits. */
 #define RECALL_ID_LEN 32
 

@@ -26,6 +26,10 @@
    search query follows. */
 #define RECALL_PARAM_MESSAGE_ID "message-id"
 #define RECALL_PARAM_QUERY "query"
+/* What to show of each message: names separated by spaces. */
+#define RECALL_PARAM_FIELDS "fields"
+/* The most messages to show. */
+#define RECALL_PARAM_LIMIT "limit"
 /* Delete mail that was read, too. */
 #define RECALL_PARAM_FORCE "force"
 /* Tell nobody. */
@@ -51,7 +55,7 @@
 #define RECALL_PARAM_MAILBOX "mailbox"
 /* Who gets the summary of verdicts by mail. */
 #define RECALL_PARAM_REPORT_TO "report-to"
-/* The number of messages that a dry run of a query found. */
+/* The number of messages that a dry run said it would delete. */
 #define RECALL_PARAM_YES_COUNT "yes-count"
 
 /* Sharing: whom the owner's mailbox is shared with ("user=NAME"), and the
@@ -93,6 +97,22 @@
    subscription made or taken away, in recall shares in any case. */
 #define RECALL_COLUMN_SUBSCRIBED_AS "subscribed-as"
 #define RECALL_COLUMN_NAME "name"
+
+/* Columns of a row of recall search, one a message; a row of recall fetch has
+   username, what was asked for, and error. Of a user who could not be looked
+   at there is one row with nothing but username and error. */
+#define RECALL_COLUMN_MAILBOX_GUID "mailbox-guid"
+#define RECALL_COLUMN_UID "uid"
+/* "yes" if the message was read, answered or forwarded, "no" if not. */
+#define RECALL_COLUMN_SEEN "seen"
+/* When it was saved, in UTC: 2026-01-31T12:34:56Z. */
+#define RECALL_COLUMN_DATE "date"
+/* Octets, with CRLF at the ends of lines. */
+#define RECALL_COLUMN_SIZE "size"
+/* Decoded, without control characters. */
+#define RECALL_COLUMN_FROM "from"
+#define RECALL_COLUMN_SUBJECT "subject"
+#define RECALL_COLUMN_MESSAGE_ID "message-id"
 
 /* The userdb field that says which tenant a user belongs to. */
 #define RECALL_USERDB_TENANT "tenant_id"

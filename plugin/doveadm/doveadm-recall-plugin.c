@@ -8,6 +8,8 @@ const char *doveadm_recall_plugin_version = DOVECOT_ABI_VERSION;
 
 static struct doveadm_cmd_ver2 *recall_commands[] = {
 	&doveadm_cmd_recall_expunge,
+	&doveadm_cmd_recall_fetch,
+	&doveadm_cmd_recall_search,
 	&doveadm_cmd_recall_index,
 	&doveadm_cmd_recall_restore,
 	&doveadm_cmd_recall_list,

@@ -4,10 +4,14 @@
 #include "doveadm.h"
 #include "doveadm-mail.h"
 #include "recall-params.h"
+#include "recall-cmd-params.h"
 #include "recall-copies.h"
 #include "recall-events.h"
 #include "recall-lazy-expunge.h"
+#include "recall-count.h"
+#include "recall-find.h"
 #include "recall-notify.h"
+#include "recall-query.h"
 #include "recall-request.h"
 #include "recall-row.h"
 #include "recall-users.h"
@@ -17,6 +21,14 @@
 
 struct recall_expunge_context {
 	struct recall_request request;
+	/* how many may be deleted, NULL if nobody said */
+	struct recall_count *count;
+	/* the pass that only counts is under way */
+	bool counting;
+	/* copies that a dry run found */
+	unsigned int dry_run_total;
+	/* users whom this node, or another, answered for */
+	unsigned int own_users, proxied_users;
 };
 
 /* Finds out what is due to the user. Nothing has been changed yet. */
@@ -135,14 +147,19 @@ expunge_user(struct recall_expunge_context *ctx, struct mail_user *user,
 	     struct recall_row *row, struct recall_copies *copies)
 {
 	const struct recall_request *request = &ctx->request;
-	const struct recall_criteria criteria = {
-		.message_id = &request->message_id,
-		.senders = request->senders,
-	};
+	struct recall_criteria criteria;
 	const char *error;
 
+	recall_request_get_criteria(request, &criteria);
 	recall_copies_find(user, &criteria, copies);
 	row->verdict = expunge_decide(request, copies);
+	if (row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
+	    ctx->count != NULL &&
+	    !recall_count_allows(ctx->count, row->username, copies->count,
+				 &error)) {
+		copies->error = p_strdup(copies->pool, error);
+		row->verdict = RECALL_VERDICT_ERROR;
+	}
 	row->copies = copies->count;
 	row->mailboxes = recall_copies_get_mailboxes(copies);
 	row->mailbox_guids = recall_copies_get_guids(copies);
@@ -158,6 +175,22 @@ expunge_user(struct recall_expunge_context *ctx, struct mail_user *user,
 	row->error = copies->error;
 }
 
+static void expunge_count(struct recall_expunge_context *ctx,
+			  struct mail_user *user, const char *username)
+{
+	struct recall_criteria criteria;
+	struct recall_copies copies;
+
+	if (!recall_request_tenant_matches(&ctx->request, user))
+		return;
+	recall_request_get_criteria(&ctx->request, &criteria);
+	recall_copies_find(user, &criteria, &copies);
+	if (expunge_decide(&ctx->request, &copies) ==
+	    RECALL_VERDICT_WOULD_EXPUNGE)
+		recall_count_add(ctx->count, username, copies.count);
+	recall_copies_free(&copies);
+}
+
 static void
 cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 {
@@ -165,6 +198,11 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 	struct recall_row row = { .username = username };
 	struct recall_copies copies;
 
+	ctx->own_users++;
+	if (ctx->counting) {
+		expunge_count(ctx, user, username);
+		return;
+	}
 	if (!recall_request_tenant_matches(&ctx->request, user)) {
 		row.verdict = RECALL_VERDICT_FORBIDDEN;
 		recall_event_refused(user, &ctx->request, &row);
@@ -172,6 +210,8 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 		return;
 	}
 	expunge_user(ctx, user, &row, &copies);
+	if (row.verdict == RECALL_VERDICT_WOULD_EXPUNGE)
+		ctx->dry_run_total += row.copies;
 	recall_notify_user(user, &ctx->request, &copies, &row);
 	if (!ctx->request.dry_run)
 		recall_event_finished(user, &ctx->request, &copies, &row);
@@ -189,7 +229,9 @@ cmd_expunge_no_user(void *context, const char *username, const char *error)
 		.error = error,
 	};
 
-	recall_row_print(ctx->request.recall_id, &row);
+	ctx->own_users++;
+	if (!ctx->counting)
+		recall_row_print(ctx->request.recall_id, &row);
 }
 
 static void
@@ -202,14 +244,112 @@ cmd_expunge_failed(void *context, const char *username, const char *error)
 		.error = error,
 	};
 
-	recall_row_print(ctx->request.recall_id, &row);
+	ctx->own_users++;
+	if (!ctx->counting)
+		recall_row_print(ctx->request.recall_id, &row);
+}
+
+/* All nodes work on one recall. */
+static const char *cmd_expunge_proxy_arg(void *context)
+{
+	struct recall_expunge_context *ctx = context;
+
+	return ctx->request.may_be_retry ? NULL :
+		t_strconcat("--"RECALL_PARAM_RECALL_ID"=",
+			    ctx->request.recall_id, NULL);
+}
+
+static void
+cmd_expunge_proxied(void *context, const char *username ATTR_UNUSED)
+{
+	struct recall_expunge_context *ctx = context;
+
+	ctx->proxied_users++;
+}
+
+/* All users have been counted: may the recall go on? */
+static bool cmd_expunge_again(void *context)
+{
+	struct recall_expunge_context *ctx = context;
+	const char *error;
+
+	if (!ctx->counting)
+		return FALSE;
+	ctx->counting = FALSE;
+	if (ctx->proxied_users > 0) {
+		/* a single user's node has counted and done it itself */
+		if (ctx->own_users == 0 && ctx->proxied_users == 1)
+			return FALSE;
+		error = "Other nodes' users can't be counted together: "
+			"nothing was done. Ask each node or each user by itself";
+	} else if (recall_count_is_expected(ctx->count, &error)) {
+		return TRUE;
+	}
+	i_error("%s: %s", RECALL_CMD_EXPUNGE, error);
+	doveadm_exit_code = EX_USAGE;
+	return FALSE;
 }
 
 static const struct recall_users_callbacks expunge_callbacks = {
 	.run = cmd_expunge_run,
 	.no_user = cmd_expunge_no_user,
 	.failed = cmd_expunge_failed,
+	.proxy_arg = cmd_expunge_proxy_arg,
+	.proxied = cmd_expunge_proxied,
+	.again = cmd_expunge_again,
 };
+
+/* A slip in a query must not empty mailboxes. */
+static int
+expunge_check_query(const struct doveadm_cmd_context *cctx,
+		    struct recall_expunge_context *ctx)
+{
+	const struct recall_request *request = &ctx->request;
+	unsigned int number;
+	const char *error;
+	int ret;
+
+	ret = recall_cmd_param_number(cctx, RECALL_PARAM_YES_COUNT, &number);
+	if (ret < 0)
+		return -1;
+	if (ret > 0 && !request->dry_run) {
+		ctx->count = recall_count_init(number);
+		ctx->counting = TRUE;
+	}
+	if (request->search_args == NULL) {
+		if (ret == 0)
+			return 0;
+		error = "--"RECALL_PARAM_YES_COUNT" goes with a search query";
+	} else if (!recall_query_is_selective(request->search_args)) {
+		error = "The search query matches everything";
+	} else if (ret == 0 && !request->dry_run) {
+		error = "A search query needs --"RECALL_PARAM_YES_COUNT
+			" with the number that --"RECALL_PARAM_DRY_RUN
+			" counts";
+	} else {
+		return 0;
+	}
+	i_error("%s: %s", cctx->cmd->name, error);
+	doveadm_exit_code = EX_USAGE;
+	return -1;
+}
+
+static void
+expunge_finish(const struct doveadm_cmd_context *cctx,
+	       const struct recall_expunge_context *ctx)
+{
+	if (ctx->counting) {
+		i_error("%s: Stopped while counting: nothing was done",
+			cctx->cmd->name);
+		doveadm_exit_code = EX_TEMPFAIL;
+		return;
+	}
+	recall_row_finish(cctx);
+	if (ctx->request.dry_run && ctx->proxied_users == 0 &&
+	    cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI) {
+		i_info("%u messages would be deleted", ctx->dry_run_total);
+	}
+}
 
 static void cmd_recall_expunge(struct doveadm_cmd_context *cctx)
 {
@@ -218,9 +358,13 @@ static void cmd_recall_expunge(struct doveadm_cmd_context *cctx)
 	i_zero(&ctx);
 	if (recall_request_parse(cctx, &ctx.request) < 0)
 		return;
-	recall_row_init();
-	if (recall_users_run(cctx, &expunge_callbacks, &ctx) == 0)
-		recall_row_finish(cctx);
+	if (expunge_check_query(cctx, &ctx) == 0) {
+		recall_row_init();
+		if (recall_users_run(cctx, &expunge_callbacks, &ctx) == 0)
+			expunge_finish(cctx, &ctx);
+	}
+	recall_count_deinit(&ctx.count);
+	recall_request_deinit(&ctx.request);
 }
 
 struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge = {
@@ -229,14 +373,14 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge = {
 	.usage = RECALL_CMD_USERS_USAGE" [--force] [--no-notify] [--dry-run] "
 		"[--sender <address> ...] [--tenant <tenant>] "
 		"[--reason <text>] [--actor <name>] [--recall-id <id>] "
-		"<message-id>",
+		"[--yes-count <n>] "RECALL_CMD_CRITERIA_USAGE,
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
 RECALL_CMD_REQUEST_PARAMS
 DOVEADM_CMD_PARAM('f', RECALL_PARAM_FORCE, CMD_PARAM_BOOL, 0)
 DOVEADM_CMD_PARAM('N', RECALL_PARAM_NO_NOTIFY, CMD_PARAM_BOOL, 0)
 DOVEADM_CMD_PARAM('n', RECALL_PARAM_DRY_RUN, CMD_PARAM_BOOL, 0)
-DOVEADM_CMD_PARAM('\0', RECALL_PARAM_MESSAGE_ID, CMD_PARAM_STR,
-		  CMD_PARAM_FLAG_POSITIONAL)
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_YES_COUNT, CMD_PARAM_STR, 0)
+RECALL_CMD_CRITERIA_PARAMS
 DOVEADM_CMD_PARAMS_END
 };

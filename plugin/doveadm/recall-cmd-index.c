@@ -5,9 +5,10 @@
 #include "doveadm.h"
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
+#include "recall-boxes.h"
+#include "recall-cmd-params.h"
 #include "recall-limits.h"
 #include "recall-params.h"
-#include "recall-boxes.h"
 #include "recall-index.h"
 #include "recall-users.h"
 #include "doveadm-recall-plugin.h"
@@ -92,13 +93,16 @@ static const char *index_box_get_guid(struct mailbox *box)
 	return guid_128_to_string(metadata.guid);
 }
 
-static void index_box_run(struct index_cmd_context *ctx, struct mailbox *box)
+static void
+index_box_run(struct index_cmd_context *ctx, const char *username,
+	      struct mailbox *box)
 {
 	struct recall_index_stats stats = { .messages = 0 };
-	const char *error = "";
+	const char *error = "", *vname = mailbox_get_vname(box);
 	int ret;
 
-	ctx->vname = mailbox_get_vname(box);
+	ctx->username = username;
+	ctx->vname = vname;
 	if (ctx->dump)
 		ret = recall_index_dump(box, index_dump_mail, ctx);
 	else
@@ -111,10 +115,10 @@ static void index_box_run(struct index_cmd_context *ctx, struct mailbox *box)
 		ctx->failed = TRUE;
 	}
 	if (!ctx->dump) {
-		index_row_print(ctx->username, ctx->vname,
-				index_box_get_guid(box), &stats, error);
+		index_row_print(username, vname, index_box_get_guid(box),
+				&stats, error);
 	} else if (*error != '\0') {
-		i_error("%s: Mailbox %s: %s", ctx->username, ctx->vname, error);
+		i_error("%s: Mailbox %s: %s", username, vname, error);
 	}
 }
 
@@ -126,14 +130,15 @@ index_cmd_run(void *context, struct mail_user *user, const char *username)
 	struct mailbox *box;
 	const char *error;
 
-	ctx->username = username;
+	/* the same mailboxes as a recall looks through */
 	iter = recall_boxes_iter_init(user);
-	while ((box = recall_boxes_iter_next(iter)) != NULL) T_BEGIN {
+	while ((box = recall_boxes_iter_next(iter)) != NULL) {
 		if (ctx->mailbox == NULL ||
-		    strcmp(ctx->mailbox, mailbox_get_vname(box)) == 0)
-			index_box_run(ctx, box);
+		    strcmp(ctx->mailbox, mailbox_get_vname(box)) == 0) T_BEGIN {
+			index_box_run(ctx, username, box);
+		} T_END;
 		mailbox_free(&box);
-	} T_END;
+	}
 	if (recall_boxes_iter_deinit(&iter, &error) < 0)
 		index_user_error(ctx, username, error);
 }
@@ -172,6 +177,8 @@ static void cmd_recall_index(struct doveadm_cmd_context *cctx)
 	struct index_cmd_context ctx;
 
 	i_zero(&ctx);
+	if (recall_cmd_params_check(cctx) < 0)
+		return;
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_VERIFY, &ctx.verify);
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_DUMP, &ctx.dump);
 	(void)doveadm_cmd_param_str(cctx, RECALL_PARAM_MAILBOX, &ctx.mailbox);

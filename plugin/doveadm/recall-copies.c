@@ -4,8 +4,9 @@
 #include "mail-storage.h"
 #include "recall-boxes.h"
 #include "failpoint.h"
-#include "recall-index.h"
+#include "recall-find.h"
 #include "recall-match.h"
+#include "recall-message-id.h"
 #include "recall-names.h"
 #include "recall-copies.h"
 
@@ -26,12 +27,6 @@ static bool box_is_outgoing(struct mailbox *box)
 		mailbox_has_special_use(box, "\\Drafts");
 }
 
-static bool mail_is_read(struct mail *mail)
-{
-	return (mail_get_flags(mail) & (MAIL_SEEN | MAIL_ANSWERED)) != 0 ||
-		str_array_icase_find(mail_get_keywords(mail), "$Forwarded");
-}
-
 static void copies_get_header(struct recall_copies *copies, struct mail *mail,
 			      const char *name, const char **value_r)
 {
@@ -41,69 +36,35 @@ static void copies_get_header(struct recall_copies *copies, struct mail *mail,
 		*value_r = p_strdup(copies->pool, value);
 }
 
-/* Returns 1 if the mail is wanted, 0 if not, -1 on error. */
-static int
-copies_check_mail(struct recall_copies *copies,
-		  const struct recall_criteria *criteria, struct mail *mail)
+static void copies_get_headers(struct recall_copies *copies, struct mail *mail)
 {
-	int ret;
+	struct recall_message_id id;
+	const char *value;
 
-	ret = recall_match_message_id(mail, criteria->message_id);
-	if (ret <= 0)
-		return ret;
-	if (criteria->senders != NULL) {
-		ret = recall_match_sender(mail, criteria->senders);
-		if (ret == 0)
-			copies->other_sender_count++;
-	}
-	return ret;
+	copies_get_header(copies, mail, "Subject", &copies->subject);
+	copies_get_header(copies, mail, "From", &copies->from);
+	copies_get_header(copies, mail, "Date", &copies->date);
+	if (mail_get_first_header(mail, "Message-ID", &value) > 0 &&
+	    recall_message_id_from_header(value, strlen(value), &id))
+		copies->message_id = p_strndup(copies->pool, id.data, id.len);
 }
 
-static int
-copies_check_candidates(struct recall_copies *copies,
-			const struct recall_criteria *criteria,
-			struct recall_copies_box *cbox,
-			const ARRAY_TYPE(seq_range) *uids)
+struct copies_find_context {
+	struct recall_copies *copies;
+	struct recall_copies_box *cbox;
+};
+
+static bool copies_find_mail(struct mail *mail, void *context)
 {
-	static const char *const wanted_headers[] = { "Message-ID", "From", NULL };
-	struct mailbox *box = cbox->box;
-	struct mailbox_transaction_context *trans;
-	struct mailbox_header_lookup_ctx *headers;
-	struct seq_range_iter iter;
-	struct mail *mail;
-	unsigned int n = 0;
-	uint32_t uid;
-	int ret;
+	struct copies_find_context *ctx = context;
+	struct recall_copies *copies = ctx->copies;
 
-	trans = mailbox_transaction_begin(box, 0, __func__);
-	headers = mailbox_header_lookup_init(box, wanted_headers);
-	mail = mail_alloc(trans, MAIL_FETCH_FLAGS, headers);
-	mailbox_header_lookup_unref(&headers);
-
-	ret = 0;
-	seq_range_array_iter_init(&iter, uids);
-	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
-		if (!mail_set_uid(mail, uid))
-			continue;
-		ret = copies_check_mail(copies, criteria, mail);
-		if (ret < 0)
-			break;
-		if (ret == 0)
-			continue;
-		if (copies->count++ == 0) {
-			copies_get_header(copies, mail, "Subject",
-					  &copies->subject);
-			copies_get_header(copies, mail, "From", &copies->from);
-			copies_get_header(copies, mail, "Date", &copies->date);
-		}
-		seq_range_array_add(&cbox->uids, uid);
-		if (!box_is_outgoing(box) && mail_is_read(mail))
-			copies->read = TRUE;
-	}
-	mail_free(&mail);
-	if (mailbox_transaction_commit(&trans) < 0)
-		ret = -1;
-	return ret < 0 ? -1 : 0;
+	if (copies->count++ == 0)
+		copies_get_headers(copies, mail);
+	seq_range_array_add(&ctx->cbox->uids, mail->uid);
+	if (!box_is_outgoing(mail->box) && recall_match_is_read(mail))
+		copies->read = TRUE;
+	return TRUE;
 }
 
 static void
@@ -111,25 +72,24 @@ copies_find_in_box(struct recall_copies *copies,
 		   const struct recall_criteria *criteria,
 		   struct mailbox *box)
 {
+	static const struct recall_find_wanted wanted = {
+		.fields = MAIL_FETCH_FLAGS,
+	};
 	struct recall_copies_box cbox = { .box = box };
+	struct copies_find_context ctx = {
+		.copies = copies,
+		.cbox = &cbox,
+	};
 	struct mailbox_metadata metadata;
-	ARRAY_TYPE(seq_range) uids;
 
-	t_array_init(&uids, 8);
 	p_array_init(&cbox.uids, copies->pool, 2);
-	if (recall_index_find(cbox.box, criteria->message_id,
-				     &uids) < 0) {
-		/* deleted since it was listed? */
-		if (mailbox_get_last_mail_error(cbox.box) != MAIL_ERROR_NOTFOUND)
-			copies_failed(copies, cbox.box, "Searching");
-	} else if (array_count(&uids) > 0 &&
-		   copies_check_candidates(copies, criteria, &cbox,
-					   &uids) < 0) {
-		copies_failed(copies, cbox.box, "Searching");
+	if (recall_find_in_box(box, criteria, &wanted, copies_find_mail, &ctx,
+			       &copies->other_sender_count) < 0) {
+		copies_failed(copies, box, "Searching");
 	} else if (array_count(&cbox.uids) > 0 &&
-		   mailbox_get_metadata(cbox.box, MAILBOX_METADATA_GUID,
+		   mailbox_get_metadata(box, MAILBOX_METADATA_GUID,
 					&metadata) < 0) {
-		copies_failed(copies, cbox.box, "Reading the GUID of");
+		copies_failed(copies, box, "Reading the GUID of");
 	} else if (array_count(&cbox.uids) > 0) {
 		guid_128_copy(cbox.guid, metadata.guid);
 		array_push_back(&copies->boxes, &cbox);
@@ -188,7 +148,7 @@ static void copies_refresh_mail(struct mail *mail, void *context)
 
 	seq_range_array_add(&ctx->uids, mail->uid);
 	ctx->count++;
-	if (mail_is_read(mail))
+	if (recall_match_is_read(mail))
 		ctx->read = TRUE;
 }
 

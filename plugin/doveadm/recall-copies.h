@@ -6,14 +6,7 @@
 
 struct mail_user;
 struct mailbox;
-struct recall_message_id;
-
-/* What a recall looks for. */
-struct recall_criteria {
-	const struct recall_message_id *message_id;
-	/* Only messages from one of these addresses, or NULL. */
-	const char *const *senders;
-};
+struct recall_criteria;
 
 /* The copies in one mailbox, which is kept open. */
 struct recall_copies_box {
@@ -24,12 +17,12 @@ struct recall_copies_box {
 	bool expunged;
 };
 
-/* All that a user has of a message. */
+/* All that a user has of a message, or of the messages that a query finds. */
 struct recall_copies {
 	pool_t pool;
 	ARRAY(struct recall_copies_box) boxes;
 	unsigned int count;
-	/* Copies with the right id that another address sent. */
+	/* Copies that match but for the address that sent them. */
 	unsigned int other_sender_count;
 	/* Copies that an earlier try has deleted and nobody restored. */
 	unsigned int recorded_count;
@@ -37,6 +30,8 @@ struct recall_copies {
 	bool read;
 	/* Decoded headers of the first copy, NULL if it has none. */
 	const char *subject, *from, *date;
+	/* Its Message-ID without angle brackets, NULL if it has none. */
+	const char *message_id;
 	/* Some mailbox could not be searched: why. */
 	const char *error;
 };

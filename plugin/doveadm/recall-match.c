@@ -49,6 +49,12 @@ match_addresses(const char *value, const char *const *senders,
 	return TRUE;
 }
 
+bool recall_match_is_read(struct mail *mail)
+{
+	return (mail_get_flags(mail) & (MAIL_SEEN | MAIL_ANSWERED)) != 0 ||
+		str_array_icase_find(mail_get_keywords(mail), "$Forwarded");
+}
+
 int recall_match_sender(struct mail *mail, const char *const *senders)
 {
 	const char *const *values;

@@ -14,4 +14,7 @@ int recall_match_message_id(struct mail *mail,
    -1 on error. */
 int recall_match_sender(struct mail *mail, const char *const *senders);
 
+/* Whether the message was read, answered or forwarded. */
+bool recall_match_is_read(struct mail *mail);
+
 #endif

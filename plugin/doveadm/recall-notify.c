@@ -99,8 +99,15 @@ void recall_notify_user(struct mail_user *user,
 	    !notice_is_due(user, row->verdict, copies, &notice.kind))
 		return;
 
-	notice.message_id = t_strndup(request->message_id.data,
-				      request->message_id.len);
+	/* a query may have found several messages: the notice tells of the
+	   first and how many they are */
+	if (request->search_args == NULL) {
+		notice.message_id = t_strndup(request->message_id.data,
+					      request->message_id.len);
+	} else {
+		notice.message_id = copies->message_id == NULL ? "" :
+			copies->message_id;
+	}
 	notice.recall_id = request->recall_id;
 	notice.subject = copies->subject;
 	notice.from = copies->from;

@@ -2,10 +2,14 @@
 #include "array.h"
 #include "guid.h"
 #include "unichar.h"
+#include "mail-user.h"
+#include "mail-search.h"
 #include "doveadm.h"
+#include "recall-cmd-params.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-tenant.h"
+#include "recall-query.h"
 #include "recall-request.h"
 
 static bool text_is_clean(const char *text)
@@ -48,14 +52,32 @@ static bool address_is_valid(const char *address)
 		strpbrk(address, " <>,") == NULL && text_is_clean(address);
 }
 
+/* Either an id or a query. At the shell the word "query" precedes the query,
+   which makes it the value of the id's parameter. */
 static int
-request_get_message_id(const struct doveadm_cmd_context *cctx,
-		       struct recall_request *request, const char **error_r)
+request_get_criteria(const struct doveadm_cmd_context *cctx,
+		     struct recall_request *request, const char **error_r)
 {
+	static const char *const no_words[] = { NULL };
 	enum recall_message_id_error id_error;
-	const char *value;
+	const char *value = NULL, *const *words = NULL;
 
-	if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_MESSAGE_ID, &value)) {
+	(void)doveadm_cmd_param_str(cctx, RECALL_PARAM_MESSAGE_ID, &value);
+	(void)doveadm_cmd_param_array(cctx, RECALL_PARAM_QUERY, &words);
+	if (value != NULL && strcmp(value, RECALL_PARAM_QUERY) == 0) {
+		value = NULL;
+		if (words == NULL)
+			words = no_words;
+	}
+	if (value != NULL && words != NULL) {
+		*error_r = "There is both a Message-ID and a search query";
+		return -1;
+	}
+	if (words != NULL) {
+		return recall_query_parse(words, &request->search_args,
+					  error_r);
+	}
+	if (value == NULL) {
 		*error_r = "The Message-ID is missing";
 		return -1;
 	}
@@ -136,7 +158,9 @@ int recall_request_parse(const struct doveadm_cmd_context *cctx,
 	bool no_notify = FALSE;
 
 	i_zero(request_r);
-	if (request_get_message_id(cctx, request_r, &error) < 0 ||
+	if (recall_cmd_params_check(cctx) < 0)
+		return -1;
+	if (request_get_criteria(cctx, request_r, &error) < 0 ||
 	    request_get_senders(cctx, request_r, &error) < 0 ||
 	    request_get_tenant(cctx, request_r, &error) < 0 ||
 	    request_get_text(cctx, RECALL_PARAM_REASON, RECALL_REASON_MAX,
@@ -146,6 +170,7 @@ int recall_request_parse(const struct doveadm_cmd_context *cctx,
 	    request_get_recall_id(cctx, request_r, &error) < 0) {
 		i_error("%s: %s", cctx->cmd->name, error);
 		doveadm_exit_code = EX_USAGE;
+		recall_request_deinit(request_r);
 		return -1;
 	}
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_FORCE,
@@ -174,6 +199,22 @@ int recall_request_parse_id(const struct doveadm_cmd_context *cctx,
 		return -1;
 	}
 	return 0;
+}
+
+void recall_request_deinit(struct recall_request *request)
+{
+	if (request->search_args != NULL)
+		mail_search_args_unref(&request->search_args);
+}
+
+void recall_request_get_criteria(const struct recall_request *request,
+				 struct recall_criteria *criteria_r)
+{
+	i_zero(criteria_r);
+	if (request->search_args == NULL)
+		criteria_r->message_id = &request->message_id;
+	criteria_r->search_args = request->search_args;
+	criteria_r->senders = request->senders;
 }
 
 bool recall_request_tenant_matches(const struct recall_request *request,

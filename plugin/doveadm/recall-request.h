@@ -2,13 +2,18 @@
 #define RECALL_REQUEST_H
 
 #include "recall-message-id.h"
+#include "recall-find.h"
 
 struct doveadm_cmd_context;
+struct mail_search_args;
 struct mail_user;
 
 /* What all commands that look for a message are asked. */
 struct recall_request {
+	/* empty (len = 0) if there is a query instead */
 	struct recall_message_id message_id;
+	/* NULL if there is no query */
+	struct mail_search_args *search_args;
 	/* NULL-terminated; NULL if any sender will do */
 	const char *const *senders;
 	/* NULL if any tenant will do */
@@ -21,6 +26,15 @@ struct recall_request {
 	/* the caller gave the recall id, so this may be a retry */
 	bool may_be_retry;
 };
+
+/* What is looked for: positional, hence last. */
+#define RECALL_CMD_CRITERIA_PARAMS \
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_MESSAGE_ID, CMD_PARAM_STR, \
+		  CMD_PARAM_FLAG_POSITIONAL) \
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_QUERY, CMD_PARAM_ARRAY, \
+		  CMD_PARAM_FLAG_POSITIONAL)
+
+#define RECALL_CMD_CRITERIA_USAGE "<message-id>|query <search query>"
 
 #define RECALL_CMD_REQUEST_PARAMS \
 DOVEADM_CMD_PARAM('s', RECALL_PARAM_SENDER, CMD_PARAM_ARRAY, 0) \
@@ -46,6 +60,13 @@ DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RECALL_ID, CMD_PARAM_STR, \
 
 int recall_request_parse_id(const struct doveadm_cmd_context *cctx,
 			    struct recall_request *request_r);
+
+/* Frees what recall_request_parse() has allocated. */
+void recall_request_deinit(struct recall_request *request);
+
+/* The criteria; they point into the request. */
+void recall_request_get_criteria(const struct recall_request *request,
+				 struct recall_criteria *criteria_r);
 
 /* Whether the user belongs to the tenant asked for, if any was. */
 bool recall_request_tenant_matches(const struct recall_request *request,

@@ -47,12 +47,15 @@ static struct doveadm_mail_cmd_context *recall_mail_cmd_alloc(void)
 
 /* The command line to run on another node: all but the users. */
 static const char *const *
-recall_users_proxy_args(pool_t pool, const struct doveadm_cmd_context *cctx)
+recall_users_proxy_args(const struct recall_users_context *ctx)
 {
 	static const char *const user_params[] = {
 		RECALL_PARAM_ALL_USERS, "socket-path", RECALL_PARAM_USER,
 		RECALL_PARAM_USERS, RECALL_PARAM_USER_FILE, NULL
 	};
+	const struct doveadm_cmd_context *cctx = ctx->cctx;
+	const bool single_user = !ctx->iterate && array_count(&ctx->names) == 1;
+	pool_t pool = ctx->mctx->pool;
 	ARRAY_TYPE(const_string) args, positional;
 	const char *arg, *value;
 	int i;
@@ -65,6 +68,17 @@ recall_users_proxy_args(pool_t pool, const struct doveadm_cmd_context *cctx)
 		if (!param->value_set ||
 		    str_array_find(user_params, param->name))
 			continue;
+		/* what several users have together is nobody's count */
+		if (!single_user &&
+		    strcmp(param->name, RECALL_PARAM_YES_COUNT) == 0)
+			continue;
+		if (strcmp(param->name, RECALL_PARAM_QUERY) == 0 &&
+		    !doveadm_cmd_param_str(cctx, RECALL_PARAM_MESSAGE_ID,
+					   &value)) {
+			/* over HTTP a query needs no introduction */
+			value = RECALL_PARAM_QUERY;
+			array_push_back(&positional, &value);
+		}
 		if ((param->flags & CMD_PARAM_FLAG_POSITIONAL) != 0) {
 			if (param->type == CMD_PARAM_ARRAY)
 				array_append_array(&positional,
@@ -102,6 +116,10 @@ recall_users_proxy_args(pool_t pool, const struct doveadm_cmd_context *cctx)
 			i_unreached();
 		}
 	}
+	arg = ctx->callbacks->proxy_arg == NULL ? NULL :
+		ctx->callbacks->proxy_arg(ctx->context);
+	if (arg != NULL)
+		array_push_back(&args, &arg);
 	arg = "--";
 	array_push_back(&args, &arg);
 	array_append_array(&args, &positional);
@@ -228,6 +246,12 @@ static int recall_users_get(struct recall_users_context *ctx)
 	return 0;
 }
 
+static bool recall_users_done(struct recall_users_context *ctx)
+{
+	return ctx->callbacks->done != NULL &&
+		ctx->callbacks->done(ctx->context);
+}
+
 static void
 recall_users_run_one(struct recall_users_context *ctx, const char *username)
 {
@@ -260,7 +284,9 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username)
 
 	ret = doveadm_mail_server_user(mctx, &input, &error);
 	if (ret > 0) {
-		/* the other node prints the row */
+		/* the other node prints the rows */
+		if (ctx->callbacks->proxied != NULL)
+			ctx->callbacks->proxied(ctx->context, username);
 		return;
 	}
 	if (ret == 0) {
@@ -294,11 +320,11 @@ static void recall_users_iterate(struct recall_users_context *ctx)
 	struct mail_storage_service_ctx *service = ctx->mctx->storage_service;
 	const char *username;
 	bool found = FALSE;
-	int ret;
+	int ret = 0;
 
 	mail_storage_service_all_init_mask(service,
 		ctx->mask == NULL ? "" : ctx->mask);
-	while (killed_signo == 0 &&
+	while (killed_signo == 0 && !recall_users_done(ctx) &&
 	       (ret = mail_storage_service_all_next(service, &username)) > 0) {
 		/* the mask was only a hint to the userdb */
 		if (ctx->mask != NULL &&
@@ -322,6 +348,31 @@ static void recall_users_iterate(struct recall_users_context *ctx)
 	}
 }
 
+static void recall_users_run_all(struct recall_users_context *ctx)
+{
+	const char *username;
+
+	if (ctx->iterate) {
+		recall_users_iterate(ctx);
+		return;
+	}
+	array_foreach_elem(&ctx->names, username) T_BEGIN {
+		if (!recall_users_done(ctx))
+			recall_users_run_one(ctx, username);
+	} T_END;
+}
+
+bool recall_users_are_named(const struct doveadm_cmd_context *cctx)
+{
+	const char *user;
+	bool all = FALSE;
+
+	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_ALL_USERS, &all);
+	return !all && cctx->conn_type != DOVEADM_CONNECTION_TYPE_TCP &&
+		(!doveadm_cmd_param_str(cctx, RECALL_PARAM_USER, &user) ||
+		 strpbrk(user, "*?") == NULL);
+}
+
 int recall_users_run(struct doveadm_cmd_context *cctx,
 		     const struct recall_users_callbacks *callbacks,
 		     void *context)
@@ -333,7 +384,7 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 	};
 	struct recall_users_context ctx;
 	struct doveadm_mail_cmd_context *mctx;
-	const char *username, *socket_path;
+	const char *socket_path;
 	int ret;
 
 	i_zero(&ctx);
@@ -353,22 +404,21 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		if (doveadm_settings->doveadm_worker_count == 0)
 			doveadm_settings->doveadm_worker_count = 1;
 	}
-	mctx->full_args = recall_users_proxy_args(mctx->pool, cctx);
-	mctx->args = mctx->full_args;
 
 	ret = recall_users_get(&ctx);
 	if (ret == 0) {
+		mctx->full_args = recall_users_proxy_args(&ctx);
+		mctx->args = mctx->full_args;
 		killed_signo = 0;
 		lib_signals_set_handler(SIGINT, 0, sig_die, NULL);
 		lib_signals_set_handler(SIGTERM, 0, sig_die, NULL);
 
 		mctx->storage_service = mail_storage_service_init(
 			master_service, NULL, mctx->service_flags);
-		if (ctx.iterate)
-			recall_users_iterate(&ctx);
-		else array_foreach_elem(&ctx.names, username) T_BEGIN {
-			recall_users_run_one(&ctx, username);
-		} T_END;
+		do {
+			recall_users_run_all(&ctx);
+		} while (killed_signo == 0 && callbacks->again != NULL &&
+			 callbacks->again(context));
 		doveadm_mail_server_flush();
 		if (mctx->exit_code != 0)
 			doveadm_exit_code = mctx->exit_code;

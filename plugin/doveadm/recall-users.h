@@ -18,6 +18,17 @@ struct recall_users_callbacks {
 	/* The user can't be opened now. */
 	void (*failed)(void *context, const char *username,
 		       const char *error);
+	/* One more argument that the command needs on another node, or NULL.
+	   May be NULL. */
+	const char *(*proxy_arg)(void *context);
+	/* Another node was asked to answer for the user. May be NULL. */
+	void (*proxied)(void *context, const char *username);
+	/* Returns TRUE if the rest of the users need not be looked at. May be
+	   NULL. */
+	bool (*done)(void *context);
+	/* Called after all users; returns TRUE to go through them once more.
+	   May be NULL. */
+	bool (*again)(void *context);
 };
 
 /* The parameters that say which users: -u USER or mask, --users USER (may be
@@ -34,6 +45,10 @@ DOVEADM_CMD_PARAM('F', RECALL_PARAM_USER_FILE, CMD_PARAM_ISTREAM, 0)
 
 /* NULL if the name is one user's and may be looked up, why not otherwise. */
 const char *recall_username_get_error(const char *username);
+
+/* Whether the command names its users one by one: neither everyone nor a
+   mask. */
+bool recall_users_are_named(const struct doveadm_cmd_context *cctx);
 
 /* Calls one callback for each user asked for, or, if Dovecot proxies the user
    to another node, runs the command there and lets it print its rows. Returns

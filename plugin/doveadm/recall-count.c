@@ -1,0 +1,75 @@
+#include "lib.h"
+#include "hash.h"
+#include "recall-count.h"
+
+struct recall_count {
+	pool_t pool;
+	unsigned int expected, total;
+	/* users who have any */
+	HASH_TABLE(char *, void *) users;
+};
+
+struct recall_count *recall_count_init(unsigned int expected)
+{
+	struct recall_count *count;
+	pool_t pool;
+
+	pool = pool_alloconly_create("recall count", 1024);
+	count = p_new(pool, struct recall_count, 1);
+	count->pool = pool;
+	count->expected = expected;
+	hash_table_create(&count->users, pool, 0, str_hash, strcmp);
+	return count;
+}
+
+void recall_count_deinit(struct recall_count **_count)
+{
+	struct recall_count *count = *_count;
+
+	*_count = NULL;
+	if (count == NULL)
+		return;
+	hash_table_destroy(&count->users);
+	pool_unref(&count->pool);
+}
+
+void recall_count_add(struct recall_count *count, const char *username,
+		      unsigned int messages)
+{
+	count->total += messages;
+	if (messages > 0) {
+		hash_table_update(count->users, p_strdup(count->pool, username),
+				  POINTER_CAST(messages));
+	}
+}
+
+unsigned int recall_count_get_total(const struct recall_count *count)
+{
+	return count->total;
+}
+
+bool recall_count_is_expected(const struct recall_count *count,
+			      const char **error_r)
+{
+	if (count->total == count->expected)
+		return TRUE;
+	*error_r = t_strdup_printf("%u messages would be deleted, not %u: "
+				   "nothing was done",
+				   count->total, count->expected);
+	return FALSE;
+}
+
+bool recall_count_allows(const struct recall_count *count,
+			 const char *username, unsigned int messages,
+			 const char **error_r)
+{
+	unsigned int counted = POINTER_CAST_TO(
+		hash_table_lookup(count->users, username), unsigned int);
+
+	if (messages <= counted)
+		return TRUE;
+	*error_r = t_strdup_printf("%u messages match, but only %u did when "
+				   "they were counted: nothing was deleted",
+				   messages, counted);
+	return FALSE;
+}

@@ -1,0 +1,187 @@
+#include "lib.h"
+#include "guid.h"
+#include "ostream.h"
+#include "str.h"
+#include "str-sanitize.h"
+#include "time-util.h"
+#include "mail-user.h"
+#include "doveadm.h"
+#include "doveadm-print.h"
+#include "recall-boxes.h"
+#include "recall-cmd-params.h"
+#include "recall-params.h"
+#include "recall-users.h"
+#include "recall-listing.h"
+
+const char *recall_listing_text(const char *text, unsigned int max_chars)
+{
+	const char *p, *clean = str_sanitize_utf8(text, max_chars);
+	string_t *str = t_str_new(strlen(clean) + 1);
+
+	for (p = clean; *p != '\0'; p++) {
+		if (*p == 0x7f) {
+			/* str_sanitize_utf8() leaves DEL */
+			str_append_c(str, '?');
+		} else if ((unsigned char)*p == 0xc2 &&
+			   (unsigned char)p[1] < 0xa0) {
+			/* ... and the controls of ISO 8859 */
+			str_append_c(str, '?');
+			p++;
+		} else {
+			str_append_c(str, *p);
+		}
+	}
+	return str_c(str);
+}
+
+const char *recall_listing_time(time_t t)
+{
+	return t_strfgmtime("%Y-%m-%dT%H:%M:%SZ", t);
+}
+
+static bool listing_is_done(void *context)
+{
+	struct recall_listing *listing = context;
+
+	return (listing->limit > 0 && listing->count >= listing->limit) ||
+		/* nobody reads it any more */
+		doveadm_print_ostream->stream_errno != 0;
+}
+
+static void listing_print_error(struct recall_listing *listing,
+				const char *username, const char *vname,
+				const char *error)
+{
+	listing->failed = TRUE;
+	listing->username = username;
+	listing->print_empty(listing, vname);
+	doveadm_print(error);
+}
+
+static const char *listing_get_guid(struct mailbox *box)
+{
+	struct mailbox_metadata metadata;
+
+	if (mailbox_get_metadata(box, MAILBOX_METADATA_GUID, &metadata) < 0)
+		return "";
+	return guid_128_to_string(metadata.guid);
+}
+
+static bool listing_print_mail(struct mail *mail, void *context)
+{
+	struct recall_listing *listing = context;
+	const char *error = "";
+
+	/* asked for again with each message: it is known by then */
+	listing->guid = listing_get_guid(mail->box);
+	if (listing->print(listing, mail, &error)) {
+		if (*error != '\0')
+			listing->failed = TRUE;
+		doveadm_print(error);
+		listing->count++;
+	}
+	return !listing_is_done(listing);
+}
+
+static void
+listing_run_box(struct recall_listing *listing,
+		const struct recall_criteria *criteria, struct mailbox *box)
+{
+	unsigned int other_senders = 0;
+
+	if (recall_find_in_box(box, criteria, &listing->wanted,
+			       listing_print_mail, listing,
+			       &other_senders) < 0) {
+		listing_print_error(listing, listing->username,
+			mailbox_get_vname(box),
+			t_strdup_printf("Searching mailbox failed: %s",
+				mailbox_get_last_internal_error(box, NULL)));
+	}
+}
+
+static void
+listing_run(void *context, struct mail_user *user, const char *username)
+{
+	struct recall_listing *listing = context;
+	struct recall_criteria criteria;
+	struct recall_boxes_iter *iter;
+	struct mailbox *box;
+	const char *error;
+
+	if (!recall_request_tenant_matches(&listing->request, user)) {
+		if (listing->named_users) {
+			listing_print_error(listing, username, "",
+				"The user belongs to another tenant");
+		}
+		return;
+	}
+	listing->username = username;
+	recall_request_get_criteria(&listing->request, &criteria);
+	iter = recall_boxes_iter_init(user);
+	while (!listing_is_done(listing) &&
+	       (box = recall_boxes_iter_next(iter)) != NULL) {
+		T_BEGIN {
+			listing_run_box(listing, &criteria, box);
+		} T_END;
+		mailbox_free(&box);
+	}
+	if (recall_boxes_iter_deinit(&iter, &error) < 0)
+		listing_print_error(listing, username, "", error);
+}
+
+static void
+listing_no_user(void *context, const char *username, const char *error)
+{
+	struct recall_listing *listing = context;
+	bool failed = listing->failed;
+
+	listing_print_error(listing, username, "", error);
+	listing->failed = failed;
+	listing->no_user = TRUE;
+}
+
+static void
+listing_failed(void *context, const char *username, const char *error)
+{
+	listing_print_error(context, username, "", error);
+}
+
+static const struct recall_users_callbacks listing_callbacks = {
+	.run = listing_run,
+	.no_user = listing_no_user,
+	.failed = listing_failed,
+	.done = listing_is_done,
+};
+
+int recall_listing_parse(const struct doveadm_cmd_context *cctx,
+			 struct recall_listing *listing)
+{
+	if (recall_request_parse(cctx, &listing->request) < 0)
+		return -1;
+	if (recall_cmd_param_number(cctx, RECALL_PARAM_LIMIT,
+				    &listing->limit) < 0) {
+		recall_listing_deinit(listing);
+		return -1;
+	}
+	return 0;
+}
+
+void recall_listing_run(struct doveadm_cmd_context *cctx,
+			struct recall_listing *listing)
+{
+	listing->named_users = recall_users_are_named(cctx);
+	/* over HTTP the rows themselves tell, as those of a failed command
+	   would not arrive */
+	if (recall_users_run(cctx, &listing_callbacks, listing) < 0 ||
+	    cctx->conn_type == DOVEADM_CONNECTION_TYPE_HTTP)
+		return;
+	if (listing->failed)
+		doveadm_exit_code = EX_TEMPFAIL;
+	else if (listing->no_user)
+		doveadm_exit_code = EX_NOUSER;
+}
+
+void recall_listing_deinit(struct recall_listing *listing)
+{
+	recall_request_deinit(&listing->request);
+}

@@ -1,0 +1,61 @@
+#ifndef RECALL_LISTING_H
+#define RECALL_LISTING_H
+
+#include "recall-find.h"
+#include "recall-request.h"
+
+struct doveadm_cmd_context;
+struct mail;
+
+/* A command that prints a row for each message found and changes nothing. */
+struct recall_listing {
+	/* set by the command before recall_listing_run() */
+	struct recall_find_wanted wanted;
+	/* Prints the columns of a message, all but the last, which is error
+	   and gets what error_r is set to. If the message turns out to be
+	   gone, prints nothing and returns FALSE. */
+	bool (*print)(struct recall_listing *listing, struct mail *mail,
+		      const char **error_r);
+	/* Prints the same columns empty, but for the user's and the mailbox's
+	   name ("" if no mailbox is concerned). */
+	void (*print_empty)(struct recall_listing *listing, const char *vname);
+
+	/* for the command to read: of the current message */
+	const char *username;
+	/* GUID of its mailbox */
+	const char *guid;
+
+	struct recall_request request;
+	unsigned int limit, count;
+	bool named_users, failed, no_user;
+};
+
+/* Of the request the parameters --sender and --tenant, besides --limit. */
+#define RECALL_CMD_LISTING_PARAMS \
+DOVEADM_CMD_PARAM('s', RECALL_PARAM_SENDER, CMD_PARAM_ARRAY, 0) \
+DOVEADM_CMD_PARAM('t', RECALL_PARAM_TENANT, CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('l', RECALL_PARAM_LIMIT, CMD_PARAM_STR, 0)
+
+#define RECALL_CMD_LISTING_USAGE \
+	"[--sender <address> ...] [--tenant <tenant>] [--limit <n>]"
+
+/* Reads the parameters. Returns -1 as recall_request_parse() does. */
+int recall_listing_parse(const struct doveadm_cmd_context *cctx,
+			 struct recall_listing *listing);
+/* Prints the rows; the command has printed the headers. Rows are printed as
+   messages are found, so memory use does not depend on their number. Users and
+   mailboxes that can't be looked at get a row with the error. Users of another
+   tenant are passed over unless they were asked for by name. Sets
+   doveadm_exit_code. */
+void recall_listing_run(struct doveadm_cmd_context *cctx,
+			struct recall_listing *listing);
+void recall_listing_deinit(struct recall_listing *listing);
+
+/* A header's text without what could make up rows or move about a terminal's
+   cursor: senders write these. Cut after max_chars characters. */
+const char *recall_listing_text(const char *text, unsigned int max_chars);
+
+/* A time as columns have it: UTC, ISO 8601. */
+const char *recall_listing_time(time_t t);
+
+#endif

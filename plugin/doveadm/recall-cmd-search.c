@@ -1,5 +1,4 @@
 #include "lib.h"
-#include "str-sanitize.h"
 #include "mail-storage.h"
 #include "doveadm.h"
 #include "doveadm-print.h"
@@ -25,13 +24,6 @@ struct search_row {
 	const char *date, *size, *from, *subject, *message_id;
 };
 
-/* Senders write these: a control character could make up rows or move about
-   the terminal's cursor. */
-static const char *search_text(const char *text)
-{
-	return str_sanitize_utf8(text, SEARCH_TEXT_MAX);
-}
-
 static int search_get_header(struct mail *mail, const char *name,
 			     const char **value_r)
 {
@@ -40,7 +32,7 @@ static int search_get_header(struct mail *mail, const char *name,
 
 	ret = mail_get_first_header_utf8(mail, name, &value);
 	if (ret > 0)
-		*value_r = search_text(value);
+		*value_r = recall_listing_text(value, SEARCH_TEXT_MAX);
 	return ret < 0 ? -1 : 0;
 }
 
@@ -51,8 +43,11 @@ static int search_get_message_id(struct mail *mail, const char **value_r)
 	int ret;
 
 	ret = mail_get_first_header(mail, "Message-ID", &value);
-	if (ret > 0 && recall_message_id_from_header(value, strlen(value), &id))
-		*value_r = search_text(t_strndup(id.data, id.len));
+	if (ret > 0 &&
+	    recall_message_id_from_header(value, strlen(value), &id)) {
+		*value_r = recall_listing_text(t_strndup(id.data, id.len),
+					       RECALL_MESSAGE_ID_MAX);
+	}
 	return ret < 0 ? -1 : 0;
 }
 

@@ -70,7 +70,7 @@ static int get_preview(const struct recall_fetch_field *field ATTR_UNUSED,
 	if (mail_get_special(mail, MAIL_FETCH_BODY_SNIPPET, &value) < 0)
 		return -1;
 	/* the first character says how the rest was made */
-	*value_r = *value == '\0' ? "" : str_sanitize_utf8(value + 1, 1000);
+	*value_r = *value == '\0' ? "" : recall_listing_text(value + 1, 1000);
 	return 0;
 }
 
@@ -86,7 +86,7 @@ static int get_header(const struct recall_fetch_field *field,
 	for (; *values != NULL; values++) {
 		if (str_len(str) > 0)
 			str_append_c(str, '\n');
-		str_append(str, str_sanitize_utf8(*values, UINT_MAX));
+		str_append(str, recall_listing_text(*values, UINT_MAX));
 	}
 	*value_r = str_c(str);
 	return 0;

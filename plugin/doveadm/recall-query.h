@@ -10,7 +10,7 @@ int recall_query_parse(const char *const *words,
 		       struct mail_search_args **args_r, const char **error_r);
 
 /* Whether the query says more about the messages than which mailbox they are
-   in. `ALL', `mailbox INBOX', `OR ALL FROM x', `FROM ""' or `UID 1:*' do
+   in. `ALL', `mailbox INBOX', `ALL OR FROM x', `FROM ""' or `UID 1:*' do
    not: such a query empties mailboxes. */
 bool recall_query_is_selective(struct mail_search_args *args);
 

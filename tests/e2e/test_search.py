@@ -127,7 +127,7 @@ def test_by_sender(node, user, message_id, search):
 @pytest.mark.parametrize("query, found", [
     (["FROM", "alice"], ["one", "two"]),
     (["from", "alice", "subject", "two"], ["two"]),
-    (["OR", "SUBJECT", "one", "SUBJECT", "three"], ["one", "three"]),
+    (["SUBJECT", "one", "OR", "SUBJECT", "three"], ["one", "three"]),
     (["NOT", "(", "FROM", "alice", ")"], ["three"]),
     (["BODY", "иголка"], ["three"]),
     (["HEADER", "X-Campaign", "77"], ["two"]),
@@ -160,9 +160,10 @@ def test_query_by_mailbox_guid(node, user, search):
 @pytest.mark.log_errors("recall search: ")
 @pytest.mark.parametrize("query", [
     [], ["FROM"], ["nonsense"], ["("], [")"], ["(", ")"], ["NOT"],
-    ["OR", "FROM", "x"], ["SINCE", "yesterday-ish"], ["LARGER", "huge"],
+    ["FROM", "x", "OR"], ["FROM", "x", "OR", "BODY", "y", "TO", "z"],
+    ["SINCE", "yesterday-ish"], ["LARGER", "huge"],
     ["UID", "x"], ["KEYWORD"], ["(" for _ in range(1000)],
-    ["NOT" for _ in range(5000)], ["mailbox", "a", "OR"]],
+    ["NOT" for _ in range(5000)], ["MODSEQ"]],
     ids=lambda query: " ".join(query)[:20])
 def test_wrong_queries(search, user, query):
     result = search(user, "query", *query)
@@ -203,12 +204,12 @@ def test_many_rows(node, user, search):
 
 def test_hostile_headers_stay_in_their_column(node, user, message_id, search):
     node.append(user, "INBOX", build_message(
-        message_id, subject="=?utf-8?q?a=1b[31m=0Ab=09c=00d=7f?=",
+        message_id, subject="=?utf-8?q?a=1b[31m=0Ab=09c=00d=7fe=c2=9bf?=",
         sender="=?utf-8?q?x=0D=0Ay?= <a@example.net>"))
     row = search(user, message_id).row()
     assert row["error"] == ""
     for column in ("subject", "from"):
-        assert not re.search(r"[\x00-\x1f\x7f]", row[column]), row
+        assert not re.search(r"[\x00-\x1f\x7f-\x9f]", row[column]), row
     assert row["subject"].startswith("a")
 
 
@@ -482,11 +483,13 @@ EVERYTHING = [
     ["ALL"], ["mailbox", "INBOX"], ["mailbox", "*"], ["1:*"], ["UID", "1:*"],
     ["NOT", "mailbox", "INBOX"], ["FROM", ""], ["TEXT", ""], ["BODY", ""],
     ["HEADER", "Message-ID", ""], ["SUBJECT", "", "mailbox", "INBOX"],
-    ["OR", "ALL", "FROM", "phish"], ["OR", "mailbox", "Junk", "FROM", "phish"],
-    ["OR", "FROM", "phish", "(", "mailbox", "INBOX", "ALL", ")"],
+    ["ALL", "OR", "FROM", "phish"], ["mailbox", "Junk", "OR", "FROM", "phish"],
+    ["FROM", "phish", "OR", "(", "mailbox", "INBOX", "ALL", ")"],
+    ["FROM", "phish", "OR", "SUBJECT", "x", "OR", "mailbox", "INBOX"],
+    ["(", "FROM", "phish", "OR", "(", "ALL", ")", ")"],
     ["(", "(", "ALL", ")", ")"], ["LARGER", "0"], ["OLDESTONLY"],
     ["NOT", "(", "FROM", "x", "mailbox", "Junk", ")"],
-    ["SINCE", "1970-01-01"], ["OR", "SEEN", "UNSEEN"], ["MODSEQ", "1"],
+    ["SINCE", "1970-01-01"], ["SEEN", "OR", "UNSEEN"], ["MODSEQ", "1"],
     ["INTHREAD", "REFS", "ALL"],
 ]
 
@@ -500,10 +503,11 @@ def test_everything_is_refused(node, campaign, query):
 
 
 @pytest.mark.parametrize("query, count", [
-    (["NOT", "FROM", "sender@"], 4), (["OR", "FROM", "phish", "SUBJECT", "x"], 4),
+    (["NOT", "FROM", "sender@"], 4),
+    (["FROM", "phish", "OR", "SUBJECT", "x"], 4),
     (["UID", "1"], 4), (["ALL", "FROM", "phish"], 4), (["UNSEEN"], 6),
     (["mailbox", "INBOX", "SUBJECT", "Good"], 2), (["NOT", "ALL"], 0),
-    (["OR", "(", "mailbox", "Junk", "FROM", "phish", ")", "SUBJECT", "Good"],
+    (["(", "mailbox", "Junk", "FROM", "phish", ")", "OR", "SUBJECT", "Good"],
      4), (["SINCE", "2020-01-01"], 6)], ids=str)
 def test_selective_queries(campaign, query, count):
     assert campaign.dry_run_count(*query) == count
@@ -545,6 +549,7 @@ def test_users_of_a_file_are_counted_and_recalled(node, campaign):
 
 # through another doveadm, as Dovecot does for users of other nodes
 
+@pytest.mark.log_errors("recall expunge: ")
 def test_elsewhere(node, campaign):
     socket = ["-S", node.dir / "run" / "doveadm-server"]
     user, other = campaign.users

@@ -140,7 +140,7 @@ share_parse_rights(const struct doveadm_cmd_context *cctx,
 		if (bad == NULL)
 			return "No rights are given";
 		return t_strdup_printf("There is no right %s",
-				       str_sanitize(t_strndup(bad, bad_len), 80));
+			str_sanitize(t_strndup(bad, bad_len), 80));
 	}
 	t_array_init(&names, RECALL_RIGHTS_COUNT + 1);
 	for (i = 0; i < RECALL_RIGHTS_COUNT; i++) {

@@ -13,7 +13,8 @@
 #include "recall-params.h"
 #include "recall-tenant.h"
 #include "recall-users.h"
-#include "recall-share.h"
+#include "recall-acl.h"
+#include "recall-share-view.h"
 #include "doveadm-recall-acl-plugin.h"
 
 /* An ACL entry of one of the user's mailboxes. */

@@ -102,7 +102,8 @@ class HttpShare:
         return self.run("recallShares", user=user, **parameters)
 
 
-WAYS = [pytest.param(ShellShare, id="shell"), pytest.param(HttpShare, id="http")]
+WAYS = [pytest.param(ShellShare, id="shell"),
+        pytest.param(HttpShare, id="http")]
 
 
 @pytest.fixture(params=WAYS)
@@ -610,7 +611,8 @@ OWNER, OTHER, STRANGER = "owner@example.com", "other@example.com", \
 
 
 @contextlib.contextmanager
-def special_node(extra="", users=None, driver="sdbox", log_errors=None, **args):
+def special_node(extra="", users=None, driver="sdbox", log_errors=None,
+                 **args):
     names = {OWNER: {}, OTHER: {}, STRANGER: {}}
     names.update(users or {})
     with MailNode(driver=driver, users=names, acl=True, extra=extra,

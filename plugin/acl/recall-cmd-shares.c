@@ -270,15 +270,12 @@ static int shares_print_in_inbox(struct mail_namespace *ns)
 {
 	const char *vname = mailbox_list_get_vname(ns->list, "INBOX");
 	struct mailbox *box;
-	enum mailbox_existence existence;
 	int ret;
 
 	box = mailbox_alloc(ns->list, vname, MAILBOX_FLAG_READONLY);
-	ret = mailbox_exists(box, FALSE, &existence);
+	ret = recall_share_is_visible(box);
 	mailbox_free(&box);
-	if (ret < 0 || existence != MAILBOX_EXISTENCE_SELECT)
-		return ret;
-	return shares_print_in_box(ns, vname);
+	return ret <= 0 ? ret : shares_print_in_box(ns, vname);
 }
 
 static int shares_print_in_ns(struct mail_namespace *ns)

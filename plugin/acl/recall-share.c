@@ -9,6 +9,7 @@
 #include "mailbox-list-private.h"
 #include "mailbox-list-iter-private.h"
 #include "acl-api.h"
+#include "acl-storage.h"
 #include "recall-tenant.h"
 #include "recall-users.h"
 #include "recall-share.h"
@@ -389,20 +390,30 @@ share_set_acl(struct recall_share *share, const struct recall_acl_entry *entry,
 	return ret;
 }
 
-/* The rights are there: does the mailbox show? */
-static int share_check_visible(struct mailbox *box, const char **error_r)
+int recall_share_is_visible(struct mailbox *box)
 {
 	enum mailbox_existence existence;
+	int ret;
 
-	if (mailbox_exists(box, FALSE, &existence) < 0) {
-		*error_r = mailbox_get_last_internal_error(box, NULL);
+	/* mailbox_exists() alone would also be content with other rights */
+	ret = acl_mailbox_right_lookup(box, ACL_STORAGE_RIGHT_LOOKUP);
+	if (ret <= 0)
+		return ret;
+	if (mailbox_exists(box, FALSE, &existence) < 0)
 		return -1;
-	}
-	if (existence != MAILBOX_EXISTENCE_SELECT) {
-		*error_r = "It does not show there";
-		return -1;
-	}
-	return 0;
+	return existence == MAILBOX_EXISTENCE_SELECT ? 1 : 0;
+}
+
+/* The rights have been given: are they what counts? */
+static int share_check_visible(struct mailbox *box, const char **error_r)
+{
+	int ret = recall_share_is_visible(box);
+
+	if (ret > 0)
+		return 0;
+	*error_r = ret == 0 ? "It does not show there" :
+		mailbox_get_last_internal_error(box, NULL);
+	return -1;
 }
 
 static int

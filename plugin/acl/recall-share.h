@@ -86,6 +86,10 @@ int recall_share_find_box(struct mail_user *user, const char *owner,
 			  const char *storage_name, struct mailbox **box_r,
 			  const char **error_r);
 
+/* Whether the user of the mailbox's namespace can see it: 1 if yes, 0 if not, -1
+   on error. */
+int recall_share_is_visible(struct mailbox *box);
+
 /* Whether the user of the mailbox's namespace is subscribed to it: 1 if yes, 0
    if not, -1 on error. */
 int recall_share_is_subscribed(struct mailbox *box);

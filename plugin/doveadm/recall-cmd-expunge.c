@@ -249,6 +249,16 @@ cmd_expunge_failed(void *context, const char *username, const char *error)
 		recall_row_print(ctx->request.recall_id, &row);
 }
 
+/* All nodes work on one recall. */
+static const char *cmd_expunge_proxy_arg(void *context)
+{
+	struct recall_expunge_context *ctx = context;
+
+	return ctx->request.may_be_retry ? NULL :
+		t_strconcat("--"RECALL_PARAM_RECALL_ID"=",
+			    ctx->request.recall_id, NULL);
+}
+
 static void
 cmd_expunge_proxied(void *context, const char *username ATTR_UNUSED)
 {
@@ -284,6 +294,7 @@ static const struct recall_users_callbacks expunge_callbacks = {
 	.run = cmd_expunge_run,
 	.no_user = cmd_expunge_no_user,
 	.failed = cmd_expunge_failed,
+	.proxy_arg = cmd_expunge_proxy_arg,
 	.proxied = cmd_expunge_proxied,
 	.again = cmd_expunge_again,
 };

@@ -47,13 +47,15 @@ static struct doveadm_mail_cmd_context *recall_mail_cmd_alloc(void)
 
 /* The command line to run on another node: all but the users. */
 static const char *const *
-recall_users_proxy_args(pool_t pool, const struct doveadm_cmd_context *cctx,
-			bool single_user)
+recall_users_proxy_args(const struct recall_users_context *ctx)
 {
 	static const char *const user_params[] = {
 		RECALL_PARAM_ALL_USERS, "socket-path", RECALL_PARAM_USER,
 		RECALL_PARAM_USERS, RECALL_PARAM_USER_FILE, NULL
 	};
+	const struct doveadm_cmd_context *cctx = ctx->cctx;
+	const bool single_user = !ctx->iterate && array_count(&ctx->names) == 1;
+	pool_t pool = ctx->mctx->pool;
 	ARRAY_TYPE(const_string) args, positional;
 	const char *arg, *value;
 	int i;
@@ -114,6 +116,10 @@ recall_users_proxy_args(pool_t pool, const struct doveadm_cmd_context *cctx,
 			i_unreached();
 		}
 	}
+	arg = ctx->callbacks->proxy_arg == NULL ? NULL :
+		ctx->callbacks->proxy_arg(ctx->context);
+	if (arg != NULL)
+		array_push_back(&args, &arg);
 	arg = "--";
 	array_push_back(&args, &arg);
 	array_append_array(&args, &positional);
@@ -401,8 +407,7 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 
 	ret = recall_users_get(&ctx);
 	if (ret == 0) {
-		mctx->full_args = recall_users_proxy_args(mctx->pool, cctx,
-			!ctx.iterate && array_count(&ctx.names) == 1);
+		mctx->full_args = recall_users_proxy_args(&ctx);
 		mctx->args = mctx->full_args;
 		killed_signo = 0;
 		lib_signals_set_handler(SIGINT, 0, sig_die, NULL);

@@ -18,6 +18,9 @@ struct recall_users_callbacks {
 	/* The user can't be opened now. */
 	void (*failed)(void *context, const char *username,
 		       const char *error);
+	/* One more argument that the command needs on another node, or NULL.
+	   May be NULL. */
+	const char *(*proxy_arg)(void *context);
 	/* Another node was asked to answer for the user. May be NULL. */
 	void (*proxied)(void *context, const char *username);
 	/* Returns TRUE if the rest of the users need not be looked at. May be

@@ -10,6 +10,9 @@
 /* Messages after which catch-up writes down what it found: what it costs to
    start over when it is stopped. */
 #define CATCH_UP_BATCH 16384
+/* Records that catch-up must have added before it is worth it to write
+   dovecot.index anew. */
+#define COMPACT_MIN 256
 
 struct recall_index_pass {
 	struct mailbox *box;
@@ -134,6 +137,18 @@ static void recall_index_pass_mail(struct recall_index_pass *pass, uint32_t seq)
 		recall_index_pass_set(pass, seq, hash);
 }
 
+/* Has dovecot.index written anew. Otherwise everyone who opens the mailbox goes
+   through the records in the log, until that is long enough for Dovecot. */
+static void recall_index_compact(struct mailbox *box)
+{
+	if (box->index->need_recreate == NULL)
+		box->index->need_recreate = i_strdup("Message-IDs indexed");
+	if (mailbox_sync(box, 0) < 0) {
+		e_warning(box->event, "recall: Can't write the index anew: %s",
+			  mailbox_get_last_internal_error(box, NULL));
+	}
+}
+
 static void recall_index_pass_finish(struct recall_index_pass *pass)
 {
 	const struct mail_index_header *hdr =
@@ -147,6 +162,8 @@ static void recall_index_pass_finish(struct recall_index_pass *pass)
 					    hdr->next_uid - 1);
 	}
 	recall_index_pass_commit(pass);
+	if (pass->stats.added >= COMPACT_MIN && !pass->write_failed)
+		recall_index_compact(pass->box);
 }
 
 /* Goes through all messages of box->view. The errors of reads are in the

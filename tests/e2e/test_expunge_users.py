@@ -352,3 +352,19 @@ def test_http_without_password(node, guarded):
     body = json.dumps([["recallExpunge", {
         "users": [guarded], "messageId": "<a@example.com>"}, "tag"]])
     assert node.http(body=body, headers={})[0] == 401
+
+
+def test_other_node(node, users, message_id, shell):
+    """What Dovecot hands over to another doveadm-server is one recall, too."""
+    read, unread = users.take(2)
+    node.lmtp_deliver([read, unread], build_message(message_id))
+    node.set_flags(read, "INBOX", ["\\Seen"])
+    asked = [unread, "missing@example.com", read]
+    args = [arg for name in asked for arg in ("--users", name)]
+    result = shell("-S", str(node.dir / "run/doveadm-server"), *args,
+                   "--sender", "sender@example.com", "--reason", "a b",
+                   message_id)
+    assert result.statuses() == dict(zip(asked, ["expunged", "no_user",
+                                                 "read"]))
+    assert len({row["recall-id"] for row in result.rows}) == 1
+    assert (node.count(unread), node.count(read)) == (1, 2)

@@ -353,6 +353,8 @@ def test_without_lookup(node, api, pair):
     assert api.share(owner, "INBOX", other, "post")["status"] == "shared"
     assert subscriptions(node, other) == []
     assert api.shares(other) == []
+    assert api.share(owner, "INBOX", other, "read")["status"] == "shared"
+    assert api.shares(other) == []
 
 
 def test_others_keep_theirs(node, api, users):
@@ -664,7 +666,8 @@ namespace shared {
 def test_prefix_that_leads_elsewhere():
     """Without a domain in the prefix it is that of the user who looks."""
     extra = "namespace shared {\n  prefix = shared/%%n/\n}\n"
-    with special_node(extra) as (node, sh):
+    namesake = OWNER.replace(".com", ".org")
+    with special_node(extra, users={namesake: {}}) as (node, sh):
         before = State(node, OWNER, STRANGER, "INBOX")
         row = sh.share(OWNER, "INBOX", STRANGER, "reader")
         assert row["status"] == "not_possible"
@@ -721,6 +724,20 @@ def test_acl_off_for_a_user():
         assert acl_entry(node, OWNER, "INBOX", "off@example.com") is None
         [row] = sh.shares("off@example.com")
         assert "ACLs are not enabled" in row["error"]
+
+
+def test_undone_if_it_does_not_show():
+    """Something else in the ACL overrides what is given."""
+    users = {"staff@example.com": {"acl_groups": "staff"}}
+    with special_node(users=users) as (node, sh):
+        node.doveadm("acl", "set", "-u", OWNER, "--", "INBOX",
+                     "group-override=staff", "-lookup")
+        before = State(node, OWNER, "staff@example.com", "INBOX")
+        row = sh.share(OWNER, "INBOX", "staff@example.com", "reader")
+        assert row["status"] == "error"
+        assert "does not show" in row["error"]
+        assert State(node, OWNER, "staff@example.com", "INBOX") == before
+        assert sh.share(OWNER, "INBOX", OTHER, "reader")["status"] == "shared"
 
 
 def test_no_acl_plugin():
@@ -781,6 +798,14 @@ def test_users_with_their_own_uids():
         assert after == before
         for path in node.dir.joinpath("mail").rglob("dovecot-acl*"):
             assert path.stat().st_uid == path.parent.stat().st_uid
+
+        # the mailbox is known to be there, but it's closed
+        root = node.home(owner) / "sdbox"
+        for path in (node.home(owner), root):
+            path.chmod(0o755)
+        row = sh.share(owner, "INBOX", other, "reader")
+        assert row["status"] == "error" and "undoing" not in row["error"], row
+        assert State(node, owner, other, "INBOX") == before
 
         # with the group's help they may
         for path in itertools.chain([node.home(owner)],

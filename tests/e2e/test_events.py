@@ -1,0 +1,149 @@
+"""Recalls are seen by Dovecot's own metrics and exporters, as set up by the
+examples in conf.d/90-recall.conf."""
+
+import json
+import re
+import time
+
+import pytest
+
+from conftest import run_http, run_shell
+from mailnode import PATIENCE, SRCDIR, build_message
+from quarantine import command, make_node
+
+USERS = {"a@example.com": {"tenant_id": "t1"},
+         "b@example.com": {"tenant_id": "t2"}}
+RECALL_ID = "0123456789abcdef0123456789abcdef"
+
+
+def examples():
+    """The commented out metric and event_exporter blocks, switched on."""
+    text = (SRCDIR / "conf.d/90-recall.conf").read_text()
+    blocks = re.findall(r"(?m)^#(?:metric|event_exporter) \w+ \{\n(?:#.*\n)*?#\}$",
+                        text)
+    assert len(blocks) == 5
+    return re.sub("(?m)^#", "", "\n".join(blocks)) + "\n"
+
+
+@pytest.fixture
+def node():
+    with make_node("sdbox", USERS, extra=examples()) as node:
+        yield node
+        assert node.panics() == []
+
+
+def exported(node, count):
+    """The lines of the exporter, once there are that many."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        events = [json.loads(line.split("Info: ", 1)[1])
+                  for line in node.log().splitlines()
+                  if re.search(r" stats(\(.*?\))?(<.*?>)?: Info: \{", line)]
+        if len(events) >= count or time.monotonic() > deadline:
+            return events
+        time.sleep(0.05)
+
+
+def metrics(node):
+    rows = node.doveadm("-f", "tab", "stats", "dump").stdout.splitlines()
+    head = rows[0].split("\t")
+    return {row["metric_name"]: int(row["count"])
+            for row in (dict(zip(head, line.split("\t")))
+                        for line in rows[1:])}
+
+
+def recall(node, how, user, **parameters):
+    if how == "http":
+        return run_http(node, users=[user], messageId="<m@example.com>",
+                        recallId=RECALL_ID, actor="boss", reason="Ой",
+                        **parameters)
+    args = ["--%s=%s" % pair for pair in parameters.items()]
+    return run_shell(node, "-u", user, "--recall-id", RECALL_ID, "--actor",
+                     "boss", "--reason", "Ой", *args, "<m@example.com>")
+
+
+@pytest.mark.parametrize("how", ["shell", "http"])
+def test_recall(node, how):
+    node.append("a@example.com", "INBOX", build_message("<m@example.com>"))
+    node.append("a@example.com", "Work", build_message("<o@example.com>"))
+    node.append("a@example.com", "Work", build_message("<m@example.com>"))
+    row = recall(node, how, "a@example.com").row()
+    assert row["status"] == "expunged"
+    events = exported(node, 3)
+    assert [event["event"] for event in events] == \
+        ["recall_message_expunged"] * 2 + ["recall_finished"]
+    common = {"user": "a@example.com", "recall_id": RECALL_ID, "actor": "boss",
+              "reason": "Ой", "message_id": "m@example.com"}
+    guids = dict(zip(row["mailboxes"].split(","),
+                     row["mailbox-guids"].split(",")))
+    for event, uid in zip(sorted(events[:2],
+                                 key=lambda event: event["fields"]["mailbox"]),
+                          (1, 2)):
+        fields = event["fields"]
+        assert fields.items() >= common.items()
+        assert fields["mailbox_guid"] == guids[fields["mailbox"]]
+        assert fields["uid"] == uid
+    assert events[2]["fields"].items() >= {
+        **common, "verdict": "expunged", "copies": 2, "read": "no",
+        "forced": "no", "notice": "sent"}.items()
+    counts = metrics(node)
+    assert counts["recall_message_expunged"] == 2
+    assert counts["recall_finished"] == 1
+    assert counts["recall_finished_expunged"] == 1
+    assert counts["recall_refused"] == 0
+
+
+def test_kept(node):
+    node.append("a@example.com", "INBOX", build_message("<m@example.com>"),
+                ["\\Seen"])
+    assert recall(node, "http", "a@example.com").status() == "read"
+    events = exported(node, 1)
+    assert [event["event"] for event in events] == ["recall_finished"]
+    assert events[0]["fields"].items() >= {
+        "verdict": "read", "copies": 1, "read": "yes",
+        "forced": "no"}.items()
+    assert metrics(node)["recall_message_expunged"] == 0
+
+
+def test_refused(node):
+    row = recall(node, "http", "b@example.com", tenant="t1").row()
+    assert row["status"] == "forbidden"
+    events = exported(node, 1)
+    assert [event["event"] for event in events] == ["recall_refused"]
+    assert events[0]["fields"].items() >= {
+        "user": "b@example.com", "verdict": "forbidden", "tenant": "t1",
+        "actor": "boss"}.items()
+    assert metrics(node)["recall_refused"] == 1
+
+
+def test_dry_run_is_no_recall(node):
+    node.append("a@example.com", "INBOX", build_message("<m@example.com>"))
+    assert run_http(node, users=["a@example.com"], dryRun=True,
+                    messageId="<m@example.com>").status() == "would_expunge"
+    recall(node, "http", "a@example.com")
+    assert [event["fields"].get("verdict", "") for event in exported(node, 2)
+            ] == ["", "expunged"]
+
+
+def test_restored(node):
+    node.append("a@example.com", "INBOX", build_message("<m@example.com>"))
+    recall(node, "http", "a@example.com")
+    command(node, "restore", "-u", "a@example.com", "--actor", "boss2",
+            RECALL_ID)
+    event = exported(node, 3)[2]
+    assert event["event"] == "recall_restored"
+    assert event["fields"].items() >= {
+        "recall_id": RECALL_ID, "actor": "boss2", "verdict": "restored",
+        "copies": 1}.items()
+
+
+def test_log_line(node):
+    """One line of text, whatever the request says."""
+    node.append("a@example.com", "INBOX", build_message("<m@example.com>"))
+    recall(node, "http", "a@example.com")
+    lines = [line for line in node.log().splitlines()
+             if "doveadm(" in line and "Info: recall" in line]
+    assert len(lines) == 1
+    assert ("Info: recall %s: <m@example.com> expunged, copies=1, forced=no, "
+            "notice=sent, actor=boss, reason=Ой" % RECALL_ID) in lines[0]
+    assert "a@example.com" in lines[0]

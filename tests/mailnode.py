@@ -549,6 +549,17 @@ class MailNode:
         except FileNotFoundError:
             return ""
 
+    def settle_log(self):
+        """Waits for what the log process has not written yet: an answer may
+        be there before its lines in the log are."""
+        path = "/settle-%d" % time.monotonic_ns()
+        self.http("GET", path=path)
+        deadline = time.monotonic() + PATIENCE
+        while path not in self.log():
+            if time.monotonic() > deadline:
+                raise TimeoutError("the log does not show a request")
+            time.sleep(0.01)
+
     def panics(self, since=0):
         """Crashes in the log and the sanitizers' reports."""
         found = [line for line in self.log(since).splitlines()

@@ -104,7 +104,7 @@ static const struct recall_users_callbacks share_callbacks = {
 	.failed = cmd_share_failed,
 };
 
-static int share_exit_code(enum recall_share_status status)
+int recall_share_status_exit_code(enum recall_share_status status)
 {
 	switch (status) {
 	case RECALL_SHARE_SHARED:
@@ -220,7 +220,7 @@ static void share_command(struct doveadm_cmd_context *cctx, bool adding)
 	if (recall_users_run(cctx, &share_callbacks, &cmd) == 0 &&
 	    cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP &&
 	    doveadm_exit_code == 0)
-		doveadm_exit_code = share_exit_code(cmd.status);
+		doveadm_exit_code = recall_share_status_exit_code(cmd.status);
 }
 
 static void cmd_recall_share(struct doveadm_cmd_context *cctx)

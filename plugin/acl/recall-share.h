@@ -30,6 +30,8 @@ enum recall_share_status {
 
 /* The name, e.g. "not_shared". */
 const char *recall_share_status_name(enum recall_share_status status);
+/* What a command that comes to this exits with. */
+int recall_share_status_exit_code(enum recall_share_status status);
 
 /* A mailbox and the user whom it is or is to be shared with. */
 struct recall_share {

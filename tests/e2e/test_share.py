@@ -17,7 +17,7 @@ EX_NOPERM = 77
 COLUMNS = ["owner", "mailbox", "user", "rights", "subscribed-as", "status",
            "error"]
 SHARES_COLUMNS = ["direction", "owner", "mailbox", "user", "rights",
-                  "subscribed", "name", "error"]
+                  "subscribed", "name", "status", "error"]
 
 RIGHTS = ["lookup", "read", "write", "write-seen", "write-deleted", "insert",
           "post", "expunge", "create", "delete", "admin"]
@@ -228,7 +228,7 @@ def test_read_and_vanish(node, api, pair, message_id, mailbox):
 
     out = {"direction": "out", "owner": owner, "mailbox": mailbox,
            "user": other, "rights": READER, "subscribed": "yes",
-           "name": name, "error": ""}
+           "name": name, "status": "shared", "error": ""}
     assert api.shares(owner) == [out]
     assert api.shares(other) == [dict(out, direction="in")]
 

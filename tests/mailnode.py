@@ -803,12 +803,6 @@ service stats {
 service ipc {
   chroot =
 }
-service auth {
-  # x: anyone may look up anyone, which shared namespaces need
-  unix_listener auth-userdb {
-    mode = 0777
-  }
-}
 service dict {
   unix_listener dict {
     mode = 0666
@@ -824,6 +818,12 @@ namespace shared {
   location = %(shared_location)s
   subscriptions = no
   list = children
+}
+service auth {
+  # x: anyone may look up anyone, to get at what that user shares
+  unix_listener auth-userdb {
+    mode = 0777
+  }
 }
 """
 

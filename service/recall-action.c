@@ -144,12 +144,12 @@ static bool prefers_async(const struct http_request *request)
 }
 
 /* Also writes the verdicts that were known before. */
-static bool journal_all(const struct recall *recall)
+static bool journal_all(const struct recall *recall, bool promised)
 {
 	size_t *known, n = 0, i;
 	bool ok;
 
-	if (!journal_add(recall))
+	if (!journal_add(recall, promised))
 		return false;
 	known = x_calloc(recall->count, sizeof(*known));
 	for (i = 0; i < recall->count; i++) {
@@ -164,12 +164,13 @@ static bool journal_all(const struct recall *recall)
 void recall_action_run(struct http_request *request, struct recall *recall)
 {
 	char id[RECALL_ID_LEN + 1];
+	bool async = prefers_async(request);
 
-	if (!journal_all(recall)) {
+	if (!journal_all(recall, async)) {
 		http_reply_later(request, 503, "The journal cannot be written",
 				 RETRY_AFTER_JOURNAL);
 		recall_free(recall);
-	} else if (prefers_async(request)) {
+	} else if (async) {
 		memcpy(id, recall->id, sizeof(id));
 		http_reply_header(request, "Preference-Applied",
 				  "respond-async");

@@ -8,6 +8,7 @@
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
 #include "recall-params.h"
+#include "recall-cmd-params.h"
 #include "recall-rights.h"
 #include "recall-users.h"
 #include "recall-share.h"
@@ -207,6 +208,8 @@ static void share_command(struct doveadm_cmd_context *cctx, bool adding)
 	struct recall_share_command cmd;
 	const char *error;
 
+	if (recall_cmd_params_check(cctx) < 0)
+		return;
 	error = share_parse(cctx, adding, &cmd);
 	if (error != NULL) {
 		i_error("%s: %s", cctx->cmd->name, error);

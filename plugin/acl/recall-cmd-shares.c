@@ -11,6 +11,7 @@
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
 #include "recall-params.h"
+#include "recall-cmd-params.h"
 #include "recall-tenant.h"
 #include "recall-users.h"
 #include "recall-acl.h"
@@ -399,6 +400,8 @@ static void cmd_recall_shares(struct doveadm_cmd_context *cctx)
 	struct recall_shares_command cmd;
 
 	i_zero(&cmd);
+	if (recall_cmd_params_check(cctx) < 0)
+		return;
 	if (doveadm_cmd_param_str(cctx, RECALL_PARAM_TENANT, &cmd.tenant) &&
 	    *cmd.tenant == '\0') {
 		i_error("%s: --"RECALL_PARAM_TENANT" is empty",

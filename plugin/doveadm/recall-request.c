@@ -188,6 +188,8 @@ int recall_request_parse_id(const struct doveadm_cmd_context *cctx,
 	const char *error;
 
 	i_zero(request_r);
+	if (recall_cmd_params_check(cctx) < 0)
+		return -1;
 	if (request_get_tenant(cctx, request_r, &error) < 0 ||
 	    request_get_text(cctx, RECALL_PARAM_REASON, RECALL_REASON_MAX,
 			     &request_r->reason, &error) < 0 ||

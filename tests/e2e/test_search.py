@@ -596,3 +596,23 @@ def test_elsewhere(node, campaign):
     done = node.doveadm("-f", "tab", "recall", "search", *socket, *users,
                         "query", *PHISH)
     assert {row["username"] for row in parse_tab(done.stdout)} == {other}
+
+
+# parameters of all commands
+
+@pytest.mark.log_errors("has no value")
+@pytest.mark.parametrize("command, parameters", [
+    ("recallExpunge", {"messageId": "<x@example.com>", "recallId": None}),
+    ("recallFetch", {"fields": None, "messageId": "<x@example.com>"}),
+    ("recallIndex", {"mailbox": None}),
+    ("recallList", {"tenant": None}),
+    ("recallPurge", {"recallId": None}),
+    ("recallRestore", {"recallId": None}),
+    ("recallShare", {"mailbox": None}),
+    ("recallShares", {"tenant": None}),
+    ("recallUnshare", {"mailbox": None}),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_null_in_any_command(node, user, command, parameters):
+    """doveadm-server has other requests to serve."""
+    assert http(node, command, {"users": [user], **parameters}).code == \
+        EX_USAGE

@@ -1,5 +1,6 @@
 """Sharing mailboxes: doveadm recall share, unshare, shares."""
 
+import concurrent.futures
 import contextlib
 import itertools
 import os
@@ -840,3 +841,23 @@ def test_one_server_process_for_many(node, users):
     for other in others:
         assert api.unshare(owner, "INBOX", other)["status"] == "unshared"
     assert api.shares(owner) == []
+
+
+def test_many_at_once(node, users):
+    """No one's rights get lost in between."""
+    api = HttpShare(node)
+    owner, *others = users.take(9)
+    fill(node, owner, "Work", "<work@example.com>")
+    with concurrent.futures.ThreadPoolExecutor(len(others)) as executor:
+        rows = list(executor.map(
+            lambda other: api.share(owner, "Work", other, "reader"), others))
+    assert [row["status"] for row in rows] == ["shared"] * len(others)
+    assert sorted((row["user"], row["rights"], row["subscribed"])
+                  for row in api.shares(owner)) == \
+        sorted((other, READER, "yes") for other in others)
+    with concurrent.futures.ThreadPoolExecutor(len(others)) as executor:
+        rows = list(executor.map(
+            lambda other: api.unshare(owner, "Work", other), others))
+    assert [row["status"] for row in rows] == ["unshared"] * len(others)
+    assert api.shares(owner) == []
+    assert all(subscriptions(node, other) == [] for other in others)

@@ -347,6 +347,8 @@ def conforms(schema, value):
     schema = resolve(schema)
     if "oneOf" in schema:
         return sum(conforms(each, value) for each in schema["oneOf"]) == 1
+    if "anyOf" in schema:
+        return any(conforms(each, value) for each in schema["anyOf"])
     if "allOf" in schema:
         return all(conforms(each, value) for each in schema["allOf"])
     if value is None:

@@ -3,7 +3,9 @@
 import contextlib
 import itertools
 import json
+import os
 import pathlib
+import signal
 import sqlite3
 import sys
 import urllib.parse
@@ -16,12 +18,15 @@ from quarantine import LOCATIONS, NAMESPACE, PREFIX  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
 from test_service import (FORBIDDEN, OPENAPI, check_described,  # noqa: E402
                           has, statuses)
+from test_service_failures import doveadm_children  # noqa: E402
 
 ROOT, ADMIN = "root@example.com", "admin@red.example"
 FIXED = {ROOT: {"role": "3"}, ADMIN: {"role": "1", "tenant_id": "red"}}
 RED = ["red%02d@red.example" % i for i in range(200)]
 BLUE = ["blue%02d@blue.example" % i for i in range(30)]
 ACTIONS = "/v2/actions/expunge"
+# its number in the journal
+NOT_FOUND = 2
 SHARES = "/v2/mailboxes/{owner}/shares"
 
 reds, blues, numbers = iter(RED), iter(BLUE), itertools.count(1)
@@ -239,9 +244,7 @@ def test_pages_of_several_nodes(node, service, user, stranger):
     """What [nodes] sends elsewhere comes in the same pages."""
     messageid = deliver(node, [user, stranger], "elsewhere")
     two = node.http_url.replace("127.0.0.1", "localhost")
-    with Service(node, nodes__blue_example=None) as several:
-        several.set(**{"nodes.blue.example": two})
-        assert several.reload() == "reloaded"
+    with Service(node, text="[nodes]\nblue.example = %s\n" % two) as several:
         for who in {"emails": [stranger, user]}, {"all": 1}:
             found = pages(several, root(several), cmd="search",
                           messageid=messageid, limit=1, **who)
@@ -609,6 +612,71 @@ def test_journal_of_an_older_version(node, service, user):
         assert statuses(answer) == {user: "restored"}
 
 
+def unfinish(service, recall_id):
+    """As if the service had crashed before the first verdict came."""
+    with contextlib.closing(sqlite3.connect(service.dir / "journal.db")) as \
+            db, db:
+        db.execute("UPDATE recalls SET finished = 0 WHERE id = ?",
+                   [recall_id])
+        db.execute("UPDATE verdicts SET verdict = -1 WHERE recall = ? AND "
+                   "verdict <> ?", [recall_id, NOT_FOUND])
+
+
+def test_resume_of_a_restore(node, user, other):
+    messageid = deliver(node, [user, other])
+    with Service(node) as service:
+        token = root(service)
+        recall = ask(service, token, messageid=messageid, notify=0,
+                     emails=[user, other]).json()
+        # restored for one of them, when the crash comes
+        node.doveadm("recall", "restore", "-u", user, recall["id"])
+        for pid in doveadm_children(node):
+            os.kill(pid, signal.SIGSTOP)
+        pids = doveadm_children(node)
+        answer = service.curl(ACTIONS, "-H", "Prefer: respond-async", "-d",
+                              "cmd=restore", "-d", "id=" + recall["id"],
+                              token=token)
+        assert answer.status == 202
+        service.kill()
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        service.start()
+        done = service.wait_recall(token, answer.json()["id"])
+        assert done["success"] is True and done["cmd"] == "restore"
+        assert node.count(user) == node.count(other) == 1
+        assert has(node, user, messageid) and has(node, other, messageid)
+        # while it has not finished there is nothing to undo
+        unfinish(service, recall["id"])
+        answer = ask(service, token, cmd="restore", id=recall["id"])
+        assert answer.status == 409
+        check_described(ACTIONS, "post", answer)
+
+
+@pytest.mark.log_errors("recall expunge: .*not")
+def test_resume_of_a_recall_by_query(node, user, other):
+    """After a crash no more is deleted than was counted before it."""
+    third = next(reds)
+    deliver(node, [user, other], "resumed")
+    with Service(node) as service:
+        token = root(service)
+        done = ask(service, token, query=["SUBJECT", "resumed"], notify=0,
+                   yes_count=2, emails=[user, other, third]).json()
+        assert done["summary"] == {"expunged": 2, "not_found": 1}
+        service.stop()
+        deliver(node, [user, other, other, third], "resumed")
+        deliver(node, [other], "resumed")
+        unfinish(service, done["id"])
+        service.start()
+        again = service.wait_recall(token, done["id"])
+        assert {row["email"]: row["status"] for row in again["results"]} == {
+            user: "expunged", other: "error", third: "not_found"}
+        assert node.count(user) == 0
+        error, = [row["error"] for row in again["results"]
+                  if row["email"] == other]
+        assert "not what was counted" in error
+        assert node.count(other) == 2 and node.count(third) == 1
+
+
 # shared mailboxes
 
 def shares_path(owner):
@@ -845,10 +913,9 @@ def test_nobody_answers_for_shares():
 
 def test_an_unreachable_node_costs_its_own_users(node, user):
     messageid = deliver(node, [user])
-    with Service(node, doveadm__retries=0) as several:
-        several.set(**{"nodes.gone.example":
-                       "http://127.0.0.1:9/doveadm/v1"})
-        assert several.reload() == "reloaded"
+    gone = "http://127.0.0.1:9/doveadm/v1"
+    with Service(node, text="[nodes]\ngone.example = %s\n" % gone,
+                 doveadm__retries=0) as several:
         answer = ask(several, root(several), cmd="search",
                      messageid=messageid,
                      emails=["x@gone.example", user])

@@ -309,17 +309,18 @@ static void cmd_expunge(struct http_request *request)
 	struct expunge_params p;
 	struct recall *recall;
 	char id[RECALL_ID_LEN + 1];
+	bool async = prefers_async(request);
 
 	if (!get_params(request, &p) || !check_role(request, &p))
 		return;
 	recall = make_recall(request, &p);
 	if (recall == NULL)
 		return;
-	if (!journal_add(recall)) {
+	if (!journal_add(recall, async)) {
 		http_reply_later(request, 503, "The journal cannot be written",
 				 RETRY_AFTER_JOURNAL);
 		recall_free(recall);
-	} else if (prefers_async(request)) {
+	} else if (async) {
 		memcpy(id, recall->id, sizeof(id));
 		http_reply_header(request, "Preference-Applied",
 				  "respond-async");

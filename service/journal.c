@@ -113,6 +113,7 @@ bool journal_open(const char *path, char **error_r)
 	if (ret == SQLITE_OK) {
 		sqlite3_busy_timeout(journal_db, BUSY_TIMEOUT_MS);
 		ret = sqlite3_exec(journal_db, "PRAGMA journal_mode = WAL;"
+				   "PRAGMA synchronous = NORMAL;"
 				   "PRAGMA foreign_keys = ON", NULL, NULL,
 				   NULL);
 	}
@@ -172,7 +173,7 @@ static bool end(sqlite3 *db, bool ok)
 	return false;
 }
 
-bool journal_add(const struct recall *recall)
+bool journal_add(const struct recall *recall, bool promised)
 {
 	sqlite3 *db = journal_lock();
 	struct strbuf senders = { NULL, 0, 0 };
@@ -182,9 +183,9 @@ bool journal_add(const struct recall *recall)
 	strbuf_add(&senders, "", 0);
 	for (i = 0; i < recall->senders.count; i++)
 		strbuf_addf(&senders, "%s ", recall->senders.items[i]);
-	/* what was promised has to survive a power cut, too; a lost verdict is
-	   only asked for again */
-	ret = run(db, "PRAGMA synchronous = FULL") &&
+	/* what was promised has to survive a power cut, too; whoever still waits
+	   for an answer asks again, and so does the service for a lost verdict */
+	ret = (!promised || run(db, "PRAGMA synchronous = FULL")) &&
 	      run(db, "BEGIN IMMEDIATE");
 	if (ret) {
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
@@ -200,7 +201,8 @@ bool journal_add(const struct recall *recall)
 		      add_users(db, recall);
 		ret = end(db, ret);
 	}
-	(void)run(db, "PRAGMA synchronous = NORMAL");
+	if (promised)
+		(void)run(db, "PRAGMA synchronous = NORMAL");
 	journal_unlock();
 	free(senders.data);
 	return ret;
@@ -233,17 +235,11 @@ bool journal_save(const struct recall *recall, const size_t *users,
 		sqlite3_reset(stmt);
 	}
 	sqlite3_finalize(stmt);
+	if (ret && recall->finished != 0)
+		ret = journal_exec(db, "UPDATE recalls SET finished = ? WHERE "
+				   "id = ?", "is", recall->finished,
+				   recall->id);
 	ret = end(db, ret);
-	journal_unlock();
-	return ret;
-}
-
-bool journal_finish(const struct recall *recall)
-{
-	sqlite3 *db = journal_lock();
-	bool ret = journal_exec(db, "UPDATE recalls SET finished = ? WHERE "
-				"id = ?", "is", recall->finished, recall->id);
-
 	journal_unlock();
 	return ret;
 }

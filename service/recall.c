@@ -309,7 +309,7 @@ static void read_rows(struct batch *batch)
 	free(rows);
 }
 
-static void batch_end(struct batch *batch)
+static void batch_end(struct batch *batch, bool last)
 {
 	struct recall_run *run = batch->run;
 	size_t i;
@@ -337,6 +337,8 @@ static void batch_end(struct batch *batch)
 			set_error(user, batch->call.error);
 		metrics_verdict(user->verdict);
 	}
+	if (last)
+		run->recall->finished = time(NULL);
 	if (!journal_save(run->recall, batch->users, batch->count))
 		log_error("recall %s: the journal could not be written, a "
 			  "restart would ask again", run->recall->id);
@@ -366,7 +368,7 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 				  .cond = PTHREAD_COND_INITIALIZER };
 	bool *taken = x_calloc(recall->count, sizeof(*taken));
 	struct batch *batch;
-	size_t i, pos = 0;
+	size_t i, pos = 0, left = recall_count(recall, -1);
 
 	for (i = 0; i < recall->count; i++)
 		taken[i] = recall->users[i].verdict >= 0;
@@ -379,16 +381,14 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 		}
 		if (run.active == 0)
 			break;
-		batch_end(wait_for_batch(&run));
+		batch = wait_for_batch(&run);
+		left -= batch->count;
+		batch_end(batch, left == 0);
 		run.active--;
 	}
 	free(taken);
-	if (recall_count(recall, -1) > 0)
+	if (left > 0)
 		return RECALL_INTERRUPTED;
-	recall->finished = time(NULL);
-	if (!journal_finish(recall))
-		log_error("recall %s: the journal could not be written",
-			  recall->id);
 	if (run.answered > 0 || run.unreachable + run.timeouts == 0)
 		return RECALL_DONE;
 	return run.unreachable > 0 ? RECALL_UNREACHABLE : RECALL_TIMEOUT;

@@ -58,6 +58,7 @@ expunge_check_record(struct recall_quarantine *q,
 		     const char **error_r)
 {
 	struct recall_quarantine_record record;
+	const char *message_id;
 	int ret;
 
 	if (!request->may_be_retry ||
@@ -68,6 +69,12 @@ expunge_check_record(struct recall_quarantine *q,
 					    &record, error_r);
 	if (ret <= 0)
 		return ret;
+	message_id = request->message_id.len == 0 ? NULL :
+		t_strndup(request->message_id.data, request->message_id.len);
+	if (!recall_quarantine_record_is_of(&record, message_id)) {
+		*error_r = "The recall id is that of another message's recall";
+		return -1;
+	}
 	if (row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
 	    record.restored == 0) {
 		/* the first try was stopped half-way */

@@ -17,6 +17,8 @@
 #include "recall-params.h"
 #include "recall-users.h"
 
+#include <unistd.h>
+
 /* A line of a user file that is longer than any address is not a user. */
 #define RECALL_USER_FILE_LINE_MAX 8192
 
@@ -373,6 +375,15 @@ bool recall_users_are_named(const struct doveadm_cmd_context *cctx)
 		 strpbrk(user, "*?") == NULL);
 }
 
+/* The last user's privileges were taken on only for a time, but nobody gives
+   them back: the next command in this process, if it is no mail command, would
+   for instance not be allowed to look up another user. */
+static void recall_users_regain_root(void)
+{
+	if (getuid() == 0 && geteuid() != 0 && seteuid(0) < 0)
+		i_fatal("seteuid(0) failed: %m");
+}
+
 int recall_users_run(struct doveadm_cmd_context *cctx,
 		     const struct recall_users_callbacks *callbacks,
 		     void *context)
@@ -423,6 +434,7 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		if (mctx->exit_code != 0)
 			doveadm_exit_code = mctx->exit_code;
 		i_set_failure_prefix("doveadm: ");
+		recall_users_regain_root();
 		lib_signals_unset_handler(SIGINT, sig_die, NULL);
 		lib_signals_unset_handler(SIGTERM, sig_die, NULL);
 	}

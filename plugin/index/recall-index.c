@@ -258,7 +258,7 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 	};
 	struct mail_index_view *view;
 	uint32_t ext_id;
-	bool complete, synced = FALSE;
+	bool complete, current;
 
 	if (recall_index_is_empty(box))
 		return 0;
@@ -267,7 +267,6 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 	if (recall_index_needs_sync(box)) {
 		if (mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
 			return -1;
-		synced = TRUE;
 	}
 	/* an index that this process had open already is as old as its last
 	   use */
@@ -279,7 +278,9 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 	view = mail_index_view_open(box->index);
 	complete = recall_index_ext_scan(view, ext_id, pass.wanted, uids_r);
 	mail_index_view_close(&view);
-	if (complete && (synced || array_count(uids_r) == 0))
+	/* a view keeps its map when the index gets a newer one */
+	current = box->view->map == box->index->map;
+	if (complete && (current || array_count(uids_r) == 0))
 		return 0;
 	if (mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
 		return -1;

@@ -184,6 +184,29 @@ def test_limit_over_users_and_mailboxes(node, users, search, limit, rows):
     assert (len(result.rows), result.code) == (rows, 0)
 
 
+def test_offset_over_users_and_mailboxes(node, users, search):
+    two = users.take(2)
+    for user in two:
+        for box in "INBOX", "Work":
+            node.append(user, box, build_message("<%s@%s>" % (box, user),
+                                                 subject="paged"))
+    query = "query", "SUBJECT", "paged"
+    every = search(two, *query).rows
+    assert len(every) == 4
+    for offset in range(6):
+        for limit in 1, 3:
+            page = search(two, *query, offset=str(offset), limit=str(limit))
+            assert page.rows == every[offset:offset + limit]
+        rest = search(two, *query, offset=str(offset))
+        assert rest.rows == every[offset:]
+
+
+@pytest.mark.log_errors("offset is not a number")
+@pytest.mark.parametrize("offset", ["-1", "x", "", "99999999999"])
+def test_wrong_offset(user, search, offset):
+    assert search(user, "query", "ALL", offset=offset).code == EX_USAGE
+
+
 @pytest.mark.log_errors("recall search: ")
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "", "99999999999"])
 def test_wrong_limit(user, search, limit):

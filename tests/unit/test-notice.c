@@ -2,6 +2,7 @@
 #include "str.h"
 #include "unichar.h"
 #include "recall-notice-render.h"
+#include "recall-notice-text.h"
 #include "notice-files.h"
 #include "notice-message.h"
 

@@ -30,6 +30,8 @@
 #define RECALL_PARAM_FIELDS "fields"
 /* The most messages to show. */
 #define RECALL_PARAM_LIMIT "limit"
+/* How many messages to pass over first. */
+#define RECALL_PARAM_OFFSET "offset"
 /* Delete mail that was read, too. */
 #define RECALL_PARAM_FORCE "force"
 /* Tell nobody. */
@@ -97,6 +99,7 @@
    subscription made or taken away, in recall shares in any case. */
 #define RECALL_COLUMN_SUBSCRIBED_AS "subscribed-as"
 #define RECALL_COLUMN_NAME "name"
+/* All of them end with a status, e.g. `shared`, `no_user`, and with error. */
 
 /* Columns of a row of recall search, one a message; a row of recall fetch has
    username, what was asked for, and error. Of a user who could not be looked

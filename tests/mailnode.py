@@ -189,11 +189,13 @@ class MailNode:
     extra           more configuration text, taken last
     doveadm_requests  requests that a doveadm-server process serves
     directory       made and removed again if not given
+    outlive         goes on running when this process ends
     """
 
     def __init__(self, directory=None, driver="maildir", users=(),
                  mail_plugins=(), plugin=None, acl=False, quota=False,
-                 extra="", doveadm_requests=1000, debug=False, fsync=False):
+                 extra="", doveadm_requests=1000, debug=False, fsync=False,
+                 outlive=False):
         self.own_directory = directory is None
         if directory is None:
             # short: a path of a socket has at most 107 octets
@@ -208,6 +210,8 @@ class MailNode:
         self.doveadm_requests = doveadm_requests
         self.debug = debug
         self.fsync = fsync
+        self.outlive = outlive
+        self.watcher = None
         self.users = {}
         self.initial_users = users if isinstance(users, dict) else \
             {name: {} for name in users}
@@ -443,11 +447,14 @@ class MailNode:
                 stdout=out, stderr=out, start_new_session=True,
                 env={**os.environ, **self._environment()})
         self.pid = self.process.pid
+        if not self.outlive:
+            self._watch()
         deadline = time.monotonic() + PATIENCE
         ports = [self.imap_port, self.lmtp_port, self.http_port]
         while ports:
             if self.process.poll() is not None:
                 self.start_output = output.read_text()
+                self._unwatch()
                 if "Address already in use" in self.start_output + self.log():
                     return False
                 raise RuntimeError("Dovecot does not start:\n" + self.log() +
@@ -461,6 +468,19 @@ class MailNode:
             except OSError:
                 time.sleep(0.02)
         return True
+
+    def _watch(self):
+        """A test run that is killed must leave no Dovecot behind: its end of
+        the pipe closes, however it ended."""
+        self.watcher = subprocess.Popen(
+            ["/bin/sh", "-c", "read stopped || kill $0", str(self.pid)],
+            stdin=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            start_new_session=True)
+
+    def _unwatch(self):
+        if self.watcher is not None:
+            self.watcher.communicate(b"stopped\n")
+            self.watcher = None
 
     def running(self):
         if self.pid is None:
@@ -486,6 +506,7 @@ class MailNode:
     def stop(self, remove=None):
         """Ends the master by its pid, which ends its processes, and waits.
         The directory goes if start() made it (or as remove says)."""
+        self._unwatch()
         if self.running():
             os.kill(self.pid, signal.SIGTERM)
             deadline = time.monotonic() + PATIENCE
@@ -536,6 +557,17 @@ class MailNode:
                 return stream.read().decode(errors="replace")
         except FileNotFoundError:
             return ""
+
+    def settle_log(self):
+        """Waits for what the log process has not written yet: an answer may
+        be there before its lines in the log are."""
+        path = "/settle-%d" % time.monotonic_ns()
+        self.http("GET", path=path)
+        deadline = time.monotonic() + PATIENCE
+        while path not in self.log():
+            if time.monotonic() > deadline:
+                raise TimeoutError("the log does not show a request")
+            time.sleep(0.01)
 
     def panics(self, since=0):
         """Crashes in the log and the sanitizers' reports."""
@@ -780,12 +812,6 @@ service stats {
 service ipc {
   chroot =
 }
-service auth {
-  # x: anyone may look up anyone, which shared namespaces need
-  unix_listener auth-userdb {
-    mode = 0777
-  }
-}
 service dict {
   unix_listener dict {
     mode = 0666
@@ -801,6 +827,12 @@ namespace shared {
   location = %(shared_location)s
   subscriptions = no
   list = children
+}
+service auth {
+  # x: anyone may look up anyone, to get at what that user shares
+  unix_listener auth-userdb {
+    mode = 0777
+  }
 }
 """
 
@@ -895,7 +927,7 @@ def main():
     node = MailNode(args.dir, args.driver, users,
                     re.split(r"[ ,]+", args.mail_plugins.strip()),
                     dict(args.plugin), args.acl, args.quota, extra,
-                    debug=args.debug)
+                    debug=args.debug, outlive=True)
     node.start()
     print(usage(node), end="")
     return 0

@@ -28,18 +28,6 @@ import mailnode
 JWT_KEY = "a-key-for-tests-that-has-more-than-32-octets"
 # a claim of a token that is left out
 LEFT_OUT = object()
-PROTOCOL_DOVEADM = """\
-protocol doveadm {
-  mail_plugins = $mail_plugins doveadm_recall
-}
-service auth {
-  unix_listener auth-userdb {
-    # a doveadm-server that has worked for a user has that user's uid and may
-    # still look up others
-    mode = 0777
-  }
-}
-"""
 
 
 def program():
@@ -65,18 +53,12 @@ def jwt(claims, key=JWT_KEY, header=None, sign=None):
 
 
 class RecallNode(mailnode.MailNode):
-    """A MailNode whose doveadm has the recall commands. doveadm looks for its
-    modules where it was built to: mail_plugins brings this one in."""
+    """A MailNode with all that a recall needs."""
 
-    def __init__(self, directory=None, extra="", **kwargs):
+    def __init__(self, directory=None, **kwargs):
         kwargs.setdefault("mail_plugins", ["notify", "recall"])
         kwargs.setdefault("driver", "sdbox")
-        super().__init__(directory, extra=PROTOCOL_DOVEADM + extra, **kwargs)
-
-    def _install_modules(self):
-        super()._install_modules()
-        for module in (self.dir / "modules/doveadm").glob("*recall*"):
-            shutil.move(module, self.dir / "modules")
+        super().__init__(directory, **kwargs)
 
 
 class Answer:

@@ -21,8 +21,8 @@ const char *recall_acl_get_obstacle(const struct mail_namespace *ns);
 int recall_acl_get(struct mailbox *box, const char *username, pool_t pool,
 		   struct recall_acl_entry *entry_r);
 
-/* Puts the entry in the place of what the ACL said of the user. The mailbox must
-   be open. Returns -1 on error. */
+/* Puts the entry in the place of what the ACL said of the user. The mailbox
+   must be open. Returns -1 on error. */
 int recall_acl_set(struct mailbox *box, const char *username,
 		   const struct recall_acl_entry *entry);
 

@@ -8,6 +8,7 @@
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
 #include "recall-params.h"
+#include "recall-cmd-params.h"
 #include "recall-rights.h"
 #include "recall-users.h"
 #include "recall-share.h"
@@ -103,7 +104,7 @@ static const struct recall_users_callbacks share_callbacks = {
 	.failed = cmd_share_failed,
 };
 
-static int share_exit_code(enum recall_share_status status)
+int recall_share_status_exit_code(enum recall_share_status status)
 {
 	switch (status) {
 	case RECALL_SHARE_SHARED:
@@ -140,7 +141,7 @@ share_parse_rights(const struct doveadm_cmd_context *cctx,
 		if (bad == NULL)
 			return "No rights are given";
 		return t_strdup_printf("There is no right %s",
-				       str_sanitize(t_strndup(bad, bad_len), 80));
+			str_sanitize(t_strndup(bad, bad_len), 80));
 	}
 	t_array_init(&names, RECALL_RIGHTS_COUNT + 1);
 	for (i = 0; i < RECALL_RIGHTS_COUNT; i++) {
@@ -207,6 +208,8 @@ static void share_command(struct doveadm_cmd_context *cctx, bool adding)
 	struct recall_share_command cmd;
 	const char *error;
 
+	if (recall_cmd_params_check(cctx) < 0)
+		return;
 	error = share_parse(cctx, adding, &cmd);
 	if (error != NULL) {
 		i_error("%s: %s", cctx->cmd->name, error);
@@ -217,7 +220,7 @@ static void share_command(struct doveadm_cmd_context *cctx, bool adding)
 	if (recall_users_run(cctx, &share_callbacks, &cmd) == 0 &&
 	    cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP &&
 	    doveadm_exit_code == 0)
-		doveadm_exit_code = share_exit_code(cmd.status);
+		doveadm_exit_code = recall_share_status_exit_code(cmd.status);
 }
 
 static void cmd_recall_share(struct doveadm_cmd_context *cctx)

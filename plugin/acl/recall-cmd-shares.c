@@ -11,9 +11,12 @@
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
 #include "recall-params.h"
+#include "recall-cmd-params.h"
 #include "recall-tenant.h"
 #include "recall-users.h"
+#include "recall-acl.h"
 #include "recall-share.h"
+#include "recall-share-view.h"
 #include "doveadm-recall-acl-plugin.h"
 
 /* An ACL entry of one of the user's mailboxes. */
@@ -44,6 +47,7 @@ static void shares_print_init(void)
 	doveadm_print_header_simple(RECALL_COLUMN_RIGHTS);
 	doveadm_print_header_simple(RECALL_COLUMN_SUBSCRIBED);
 	doveadm_print_header_simple(RECALL_COLUMN_NAME);
+	doveadm_print_header_simple(RECALL_COLUMN_STATUS);
 	doveadm_print_header_simple(RECALL_COLUMN_ERROR);
 }
 
@@ -59,15 +63,18 @@ shares_print(const char *direction, const char *owner, const char *mailbox,
 	doveadm_print(rights);
 	doveadm_print(subscribed);
 	doveadm_print(name);
+	doveadm_print(recall_share_status_name(RECALL_SHARE_SHARED));
 	doveadm_print("");
 }
 
 /* A row in the place of what can't be told. */
 static void
 shares_print_error(struct recall_shares_command *cmd, const char *direction,
-		   const char *username, const char *error, int exit_code)
+		   const char *username, const char *error,
+		   enum recall_share_status status)
 {
 	bool in = strcmp(direction, "in") == 0;
+	int exit_code = recall_share_status_exit_code(status);
 
 	doveadm_print(direction);
 	doveadm_print(in ? "" : username);
@@ -76,6 +83,7 @@ shares_print_error(struct recall_shares_command *cmd, const char *direction,
 	doveadm_print("");
 	doveadm_print("");
 	doveadm_print("");
+	doveadm_print(recall_share_status_name(status));
 	doveadm_print(error);
 	if (cmd->exit_code == 0 || exit_code == EX_TEMPFAIL)
 		cmd->exit_code = exit_code;
@@ -198,7 +206,7 @@ shares_print_out(struct recall_shares_command *cmd, struct mail_user *user,
 	if (shares_get_entries(user, pool, &entries_arr) < 0) {
 		shares_print_error(cmd, "out", user->username,
 			"Not all of the ACLs can be read: see the log",
-			EX_TEMPFAIL);
+			RECALL_SHARE_ERROR);
 	}
 	array_sort(&entries_arr, entry_cmp_username);
 	entries = array_get_modifiable(&entries_arr, &count);
@@ -336,7 +344,7 @@ shares_print_in(struct recall_shares_command *cmd, struct mail_user *user)
 	if (ret < 0) {
 		shares_print_error(cmd, "in", user->username,
 			"Not all of the shared mailboxes can be listed: "
-			"see the log", EX_TEMPFAIL);
+			"see the log", RECALL_SHARE_ERROR);
 	}
 }
 
@@ -348,14 +356,15 @@ cmd_shares_run(void *context, struct mail_user *user, const char *username)
 
 	if (!recall_tenant_matches(cmd->tenant, user)) {
 		shares_print_error(cmd, "", username,
-			"The user does not belong to the tenant", EX_NOPERM);
+			"The user does not belong to the tenant",
+			RECALL_SHARE_FORBIDDEN);
 		return;
 	}
 	if (ACL_USER_CONTEXT(user) == NULL) {
 		shares_print_error(cmd, "", username,
 			"ACLs are not enabled for the user "
 			"(setting acl in the plugin section)",
-			DOVEADM_EX_NOTPOSSIBLE);
+			RECALL_SHARE_NOT_POSSIBLE);
 		return;
 	}
 	/* the other way round others would have been opened by then, and
@@ -369,13 +378,15 @@ cmd_shares_run(void *context, struct mail_user *user, const char *username)
 static void
 cmd_shares_no_user(void *context, const char *username, const char *error)
 {
-	shares_print_error(context, "", username, error, EX_NOUSER);
+	shares_print_error(context, "", username, error,
+			   RECALL_SHARE_NO_USER);
 }
 
 static void
 cmd_shares_failed(void *context, const char *username, const char *error)
 {
-	shares_print_error(context, "", username, error, EX_TEMPFAIL);
+	shares_print_error(context, "", username, error,
+			   RECALL_SHARE_ERROR);
 }
 
 static const struct recall_users_callbacks shares_callbacks = {
@@ -389,6 +400,8 @@ static void cmd_recall_shares(struct doveadm_cmd_context *cctx)
 	struct recall_shares_command cmd;
 
 	i_zero(&cmd);
+	if (recall_cmd_params_check(cctx) < 0)
+		return;
 	if (doveadm_cmd_param_str(cctx, RECALL_PARAM_TENANT, &cmd.tenant) &&
 	    *cmd.tenant == '\0') {
 		i_error("%s: --"RECALL_PARAM_TENANT" is empty",

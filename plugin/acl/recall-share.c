@@ -1,17 +1,12 @@
 #include "lib.h"
 #include "array.h"
-#include "str.h"
-#include "var-expand.h"
 #include "mail-user.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "mail-storage-service.h"
-#include "mailbox-list-private.h"
-#include "mailbox-list-iter-private.h"
 #include "acl-api.h"
-#include "acl-storage.h"
 #include "recall-tenant.h"
-#include "recall-users.h"
+#include "recall-share-view.h"
 #include "recall-share.h"
 
 static const char *const share_status_names[RECALL_SHARE_STATUS_COUNT] = {
@@ -23,167 +18,6 @@ const char *recall_share_status_name(enum recall_share_status status)
 {
 	i_assert(status < RECALL_SHARE_STATUS_COUNT);
 	return share_status_names[status];
-}
-
-bool recall_share_ns_is_own(const struct mail_namespace *ns)
-{
-	return ns->type == MAIL_NAMESPACE_TYPE_PRIVATE &&
-		ns->owner == ns->user && ns->alias_for == NULL;
-}
-
-static int
-share_service_user_open(struct mail_storage_service_user *service_user,
-			struct mail_user **user_r, const char **error_r)
-{
-	struct mail_storage_service_ctx *service =
-		mail_storage_service_user_get_service_ctx(service_user);
-	const char *error;
-
-	/* this also takes on the user's privileges */
-	if (mail_storage_service_next(service, service_user, user_r,
-				      &error) < 0) {
-		*error_r = t_strdup_printf("User initialization failed: %s",
-					   error);
-		return -1;
-	}
-	return 0;
-}
-
-int recall_share_user_open(struct mail_user *user, const char *username,
-			   struct mail_storage_service_user **service_user_r,
-			   struct mail_user **user_r, const char **error_r)
-{
-	struct mail_storage_service_ctx *service =
-		mail_storage_service_user_get_service_ctx(user->_service_user);
-	struct mail_storage_service_input input;
-	const char *error;
-	int ret;
-
-	*error_r = recall_username_get_error(username);
-	if (*error_r != NULL)
-		return 0;
-
-	i_zero(&input);
-	input.service = "doveadm";
-	input.username = username;
-	ret = mail_storage_service_lookup(service, &input, service_user_r,
-					  &error);
-	if (ret == 0) {
-		*error_r = t_strdup_printf("There is no user %s", username);
-		return 0;
-	}
-	if (ret < 0) {
-		*error_r = t_strdup_printf("Lookup of user %s failed: %s",
-					   username, error);
-		return -1;
-	}
-	if (share_service_user_open(*service_user_r, user_r, error_r) < 0) {
-		mail_storage_service_user_unref(service_user_r);
-		return -1;
-	}
-	return 1;
-}
-
-/* The namespace of one owner within the user's shared ones, made by Dovecot as
-   soon as a name in it is asked for. Returns like recall_share_find_box(). */
-static int
-share_get_owner_ns(struct mail_namespace *root, const char *owner,
-		   struct mail_namespace **ns_r, const char **error_r)
-{
-	const char *domain = strchr(owner, '@');
-	const struct var_expand_table table[] = {
-		{ 'u', owner, "user" },
-		{ 'n', t_strcut(owner, '@'), "username" },
-		{ 'd', domain == NULL ? "" : domain + 1, "domain" },
-		{ '\0', NULL, NULL }
-	};
-	string_t *prefix = t_str_new(128);
-	struct mailbox *box;
-	const char *error;
-	int ret;
-
-	/* root->prefix has been cut before the first variable */
-	if (var_expand(prefix, root->set->prefix, table, &error) <= 0) {
-		*error_r = t_strdup_printf("Prefix %s: %s", root->set->prefix,
-					   error);
-		return -1;
-	}
-	if (str_len(prefix) > 0 &&
-	    str_data(prefix)[str_len(prefix)-1] != mail_namespace_get_sep(root))
-		str_append_c(prefix, mail_namespace_get_sep(root));
-	str_append(prefix, "INBOX");
-
-	box = mailbox_alloc(root->list, str_c(prefix), MAILBOX_FLAG_READONLY);
-	*ns_r = box->list->ns;
-	if (box->open_error != 0) {
-		*error_r = t_strdup_printf("Namespace %s: %s",
-			root->set->prefix,
-			mailbox_get_last_internal_error(box, NULL));
-		ret = -1;
-	} else if (*ns_r == root || (*ns_r)->owner == NULL ||
-		   strcmp((*ns_r)->owner->username, owner) != 0) {
-		/* e.g. there is no domain in the prefix, but owner and user
-		   have different ones */
-		*error_r = t_strdup_printf(
-			"The shared namespace %s does not lead to %s",
-			root->set->prefix, owner);
-		ret = 0;
-	} else if (((*ns_r)->flags & NAMESPACE_FLAG_UNUSABLE) != 0) {
-		*error_r = t_strdup_printf(
-			"There is no mail of %s where the shared namespace %s "
-			"leads to", owner, root->set->prefix);
-		ret = 0;
-	} else {
-		ret = 1;
-	}
-	mailbox_free(&box);
-	return ret;
-}
-
-int recall_share_find_box(struct mail_user *user, const char *owner,
-			  const char *storage_name, struct mailbox **box_r,
-			  const char **error_r)
-{
-	ARRAY(struct mail_namespace *) roots;
-	struct mail_namespace *ns, *owner_ns;
-	const char *vname, *obstacle;
-	int ret;
-
-	*error_r = t_strdup_printf("%s has no namespace for mailboxes that "
-		"others share (type=shared, a prefix with %%%%u or %%%%n)",
-		user->username);
-	/* looking into them adds namespaces to the list */
-	t_array_init(&roots, 4);
-	for (ns = user->namespaces; ns != NULL; ns = ns->next) {
-		if (mail_namespace_is_shared_user_root(ns))
-			array_push_back(&roots, &ns);
-	}
-	array_foreach_elem(&roots, ns) {
-		ret = share_get_owner_ns(ns, owner, &owner_ns, error_r);
-		if (ret < 0)
-			return -1;
-		if (ret == 0)
-			continue;
-		obstacle = recall_acl_get_obstacle(owner_ns);
-		if (obstacle != NULL) {
-			*error_r = obstacle;
-			continue;
-		}
-		vname = mailbox_list_get_vname(owner_ns->list, storage_name);
-		*box_r = mailbox_alloc(owner_ns->list, vname,
-				       MAILBOX_FLAG_READONLY);
-		return 1;
-	}
-	return 0;
-}
-
-int recall_share_is_subscribed(struct mailbox *box)
-{
-	if (mailbox_list_iter_subscriptions_refresh(box->list) < 0) {
-		mail_storage_copy_list_error(box->storage, box->list);
-		return -1;
-	}
-	return mailbox_is_subscribed(box) ? 1 : 0;
 }
 
 static enum recall_share_status
@@ -326,8 +160,8 @@ bool recall_share_init(struct recall_share *share_r, pool_t pool,
 	if (*status_r != RECALL_SHARE_SHARED)
 		return FALSE;
 
-	if (share_service_user_open(share->owner_service_user, &owner_again,
-				    &error) < 0) {
+	if (recall_share_user_reopen(share->owner_service_user, &owner_again,
+				     &error) < 0) {
 		share->error = p_strdup(pool, error);
 		*status_r = RECALL_SHARE_ERROR;
 		return FALSE;
@@ -338,8 +172,8 @@ bool recall_share_init(struct recall_share *share_r, pool_t pool,
 	    share->other_service_user == NULL)
 		return *status_r == RECALL_SHARE_SHARED;
 
-	if (share_service_user_open(share->other_service_user, &other,
-				    &error) < 0) {
+	if (recall_share_user_reopen(share->other_service_user, &other,
+				     &error) < 0) {
 		share->error = p_strdup(pool, error);
 		*status_r = RECALL_SHARE_ERROR;
 		return FALSE;
@@ -365,8 +199,8 @@ share_set_acl(struct recall_share *share, const struct recall_acl_entry *entry,
 	struct mailbox *box;
 	int ret;
 
-	if (share_service_user_open(share->owner_service_user, &owner,
-				    error_r) < 0)
+	if (recall_share_user_reopen(share->owner_service_user, &owner,
+				     error_r) < 0)
 		return -1;
 	ns = mail_namespace_find(owner->namespaces, share->mailbox);
 	box = mailbox_alloc(ns->list, share->mailbox, MAILBOX_FLAG_READONLY |
@@ -390,20 +224,6 @@ share_set_acl(struct recall_share *share, const struct recall_acl_entry *entry,
 	return ret;
 }
 
-int recall_share_is_visible(struct mailbox *box)
-{
-	enum mailbox_existence existence;
-	int ret;
-
-	/* mailbox_exists() alone would also be content with other rights */
-	ret = acl_mailbox_right_lookup(box, ACL_STORAGE_RIGHT_LOOKUP);
-	if (ret <= 0)
-		return ret;
-	if (mailbox_exists(box, FALSE, &existence) < 0)
-		return -1;
-	return existence == MAILBOX_EXISTENCE_SELECT ? 1 : 0;
-}
-
 /* The rights have been given: are they what counts? */
 static int share_check_visible(struct mailbox *box, const char **error_r)
 {
@@ -425,8 +245,8 @@ share_set_subscribed(struct recall_share *share, bool subscribe, bool visible,
 	const char *error;
 	int ret;
 
-	if (share_service_user_open(share->other_service_user, &other,
-				    error_r) < 0)
+	if (recall_share_user_reopen(share->other_service_user, &other,
+				     error_r) < 0)
 		return -1;
 	ret = recall_share_find_box(other, share->owner, share->storage_name,
 				    &box, error_r);

@@ -4,8 +4,7 @@
 #include "recall-acl.h"
 
 struct mail_user;
-struct mail_namespace;
-struct mailbox;
+struct mail_storage_service_user;
 
 enum recall_share_status {
 	/* The other user has the rights now, and the subscription. */
@@ -22,7 +21,8 @@ enum recall_share_status {
 	RECALL_SHARE_FORBIDDEN,
 	/* The configuration rules it out. */
 	RECALL_SHARE_NOT_POSSIBLE,
-	/* Something failed; all is as it was, unless the text says otherwise. */
+	/* Something failed; all is as it was, unless the text says
+	   otherwise. */
 	RECALL_SHARE_ERROR,
 
 	RECALL_SHARE_STATUS_COUNT
@@ -30,6 +30,8 @@ enum recall_share_status {
 
 /* The name, e.g. "not_shared". */
 const char *recall_share_status_name(enum recall_share_status status);
+/* What a command that comes to this exits with. */
+int recall_share_status_exit_code(enum recall_share_status status);
 
 /* A mailbox and the user whom it is or is to be shared with. */
 struct recall_share {
@@ -71,30 +73,5 @@ recall_share_add(struct recall_share *share, const char *const *rights);
 
 /* Takes the user's entry out of the ACL, and the subscription away. */
 enum recall_share_status recall_share_remove(struct recall_share *share);
-
-/* Opens another user than the one that is open already, with that other user's
-   privileges. service_user_r and user_r must be given back in any case of
-   success. Returns 1 if ok, 0 if there is no such user, -1 on error. */
-int recall_share_user_open(struct mail_user *user, const char *username,
-			   struct mail_storage_service_user **service_user_r,
-			   struct mail_user **user_r, const char **error_r);
-
-/* Finds the name of the owner's mailbox in one of the user's shared namespaces.
-   Returns 1 and a mailbox that is not open yet, 0 if none of them leads to it
-   (why is in *error_r), -1 on error. */
-int recall_share_find_box(struct mail_user *user, const char *owner,
-			  const char *storage_name, struct mailbox **box_r,
-			  const char **error_r);
-
-/* Whether the user of the mailbox's namespace can see it: 1 if yes, 0 if not, -1
-   on error. */
-int recall_share_is_visible(struct mailbox *box);
-
-/* Whether the user of the mailbox's namespace is subscribed to it: 1 if yes, 0
-   if not, -1 on error. */
-int recall_share_is_subscribed(struct mailbox *box);
-
-/* Whether the namespace holds the user's own mailboxes. */
-bool recall_share_ns_is_own(const struct mail_namespace *ns);
 
 #endif

@@ -3,7 +3,7 @@
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "mailbox-list-iter.h"
-#include "recall-quarantine.h"
+#include "recall-quarantine-settings.h"
 #include "recall-boxes.h"
 
 struct recall_boxes_iter {

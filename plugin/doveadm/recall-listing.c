@@ -39,11 +39,21 @@ const char *recall_listing_time(time_t t)
 	return t_strfgmtime("%Y-%m-%dT%H:%M:%SZ", t);
 }
 
+/* Each node passes over messages of its own: together with another's, or with
+   ours, that is not what was asked for. */
+static bool listing_is_mixed(const struct recall_listing *listing)
+{
+	return listing->have_offset && listing->proxied_users > 0 &&
+		listing->own_users + listing->proxied_users > 1;
+}
+
 static bool listing_is_done(void *context)
 {
 	struct recall_listing *listing = context;
 
 	return (listing->limit > 0 && listing->count >= listing->limit) ||
+		/* --offset has turned out to be of no use */
+		listing_is_mixed(listing) ||
 		/* nobody reads it any more */
 		doveadm_print_ostream->stream_errno != 0;
 }
@@ -72,6 +82,10 @@ static bool listing_print_mail(struct mail *mail, void *context)
 	struct recall_listing *listing = context;
 	const char *error = "";
 
+	if (listing->skipped < listing->offset) {
+		listing->skipped++;
+		return !listing_is_done(listing);
+	}
 	/* asked for again with each message: it is known by then */
 	listing->guid = listing_get_guid(mail->box);
 	if (listing->print(listing, mail, &error)) {
@@ -108,6 +122,7 @@ listing_run(void *context, struct mail_user *user, const char *username)
 	struct mailbox *box;
 	const char *error;
 
+	listing->own_users++;
 	if (!recall_request_tenant_matches(&listing->request, user)) {
 		if (listing->named_users) {
 			listing_print_error(listing, username, "",
@@ -135,6 +150,7 @@ listing_no_user(void *context, const char *username, const char *error)
 	struct recall_listing *listing = context;
 	bool failed = listing->failed;
 
+	listing->own_users++;
 	listing_print_error(listing, username, "", error);
 	listing->failed = failed;
 	listing->no_user = TRUE;
@@ -143,15 +159,44 @@ listing_no_user(void *context, const char *username, const char *error)
 static void
 listing_failed(void *context, const char *username, const char *error)
 {
-	listing_print_error(context, username, "", error);
+	struct recall_listing *listing = context;
+
+	listing->own_users++;
+	listing_print_error(listing, username, "", error);
+}
+
+static void
+listing_proxied(void *context, const char *username ATTR_UNUSED)
+{
+	struct recall_listing *listing = context;
+
+	listing->proxied_users++;
 }
 
 static const struct recall_users_callbacks listing_callbacks = {
 	.run = listing_run,
 	.no_user = listing_no_user,
 	.failed = listing_failed,
+	.proxied = listing_proxied,
 	.done = listing_is_done,
 };
+
+static int
+listing_get_offset(const struct doveadm_cmd_context *cctx,
+		   struct recall_listing *listing)
+{
+	const char *value;
+
+	if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_OFFSET, &value))
+		return 0;
+	listing->have_offset = TRUE;
+	if (str_to_uint(value, &listing->offset) == 0)
+		return 0;
+	i_error("%s: --"RECALL_PARAM_OFFSET" is not a number",
+		cctx->cmd->name);
+	doveadm_exit_code = EX_USAGE;
+	return -1;
+}
 
 int recall_listing_parse(const struct doveadm_cmd_context *cctx,
 			 struct recall_listing *listing)
@@ -159,7 +204,8 @@ int recall_listing_parse(const struct doveadm_cmd_context *cctx,
 	if (recall_request_parse(cctx, &listing->request) < 0)
 		return -1;
 	if (recall_cmd_param_number(cctx, RECALL_PARAM_LIMIT,
-				    &listing->limit) < 0) {
+				    &listing->limit) < 0 ||
+	    listing_get_offset(cctx, listing) < 0) {
 		recall_listing_deinit(listing);
 		return -1;
 	}
@@ -172,8 +218,16 @@ void recall_listing_run(struct doveadm_cmd_context *cctx,
 	listing->named_users = recall_users_are_named(cctx);
 	/* over HTTP the rows themselves tell, as those of a failed command
 	   would not arrive */
-	if (recall_users_run(cctx, &listing_callbacks, listing) < 0 ||
-	    cctx->conn_type == DOVEADM_CONNECTION_TYPE_HTTP)
+	if (recall_users_run(cctx, &listing_callbacks, listing) < 0)
+		return;
+	if (listing_is_mixed(listing)) {
+		i_error("%s: --"RECALL_PARAM_OFFSET" is for the users of one "
+			"node. Ask each node or each user by itself",
+			cctx->cmd->name);
+		doveadm_exit_code = EX_DATAERR;
+		return;
+	}
+	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_HTTP)
 		return;
 	if (listing->failed)
 		doveadm_exit_code = EX_TEMPFAIL;

@@ -27,17 +27,24 @@ struct recall_listing {
 
 	struct recall_request request;
 	unsigned int limit, count;
-	bool named_users, failed, no_user;
+	/* messages to pass over, and how many have been */
+	unsigned int offset, skipped;
+	/* users whom this node, or another, answered for */
+	unsigned int own_users, proxied_users;
+	bool have_offset, named_users, failed, no_user;
 };
 
-/* Of the request the parameters --sender and --tenant, besides --limit. */
+/* Of the request the parameters --sender and --tenant, besides --limit and
+   --offset. */
 #define RECALL_CMD_LISTING_PARAMS \
 DOVEADM_CMD_PARAM('s', RECALL_PARAM_SENDER, CMD_PARAM_ARRAY, 0) \
 DOVEADM_CMD_PARAM('t', RECALL_PARAM_TENANT, CMD_PARAM_STR, 0) \
-DOVEADM_CMD_PARAM('l', RECALL_PARAM_LIMIT, CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAM('l', RECALL_PARAM_LIMIT, CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_OFFSET, CMD_PARAM_STR, 0)
 
 #define RECALL_CMD_LISTING_USAGE \
-	"[--sender <address> ...] [--tenant <tenant>] [--limit <n>]"
+	"[--sender <address> ...] [--tenant <tenant>] [--limit <n>] " \
+	"[--offset <n>]"
 
 /* Reads the parameters. Returns -1 as recall_request_parse() does. */
 int recall_listing_parse(const struct doveadm_cmd_context *cctx,

@@ -3,6 +3,7 @@
 #include "hash.h"
 #include "istream.h"
 #include "lib-signals.h"
+#include "smtp-submit-settings.h"
 #include "str.h"
 #include "unichar.h"
 #include "wildcard-match.h"
@@ -16,6 +17,8 @@
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-users.h"
+
+#include <unistd.h>
 
 /* A line of a user file that is longer than any address is not a user. */
 #define RECALL_USER_FILE_LINE_MAX 8192
@@ -67,6 +70,9 @@ recall_users_proxy_args(const struct recall_users_context *ctx)
 
 		if (!param->value_set ||
 		    str_array_find(user_params, param->name))
+			continue;
+		/* who asked for the report gets one, of all users */
+		if (strcmp(param->name, RECALL_PARAM_REPORT_TO) == 0)
 			continue;
 		/* what several users have together is nobody's count */
 		if (!single_user &&
@@ -373,10 +379,24 @@ bool recall_users_are_named(const struct doveadm_cmd_context *cctx)
 		 strpbrk(user, "*?") == NULL);
 }
 
+/* The last user's privileges were taken on only for a time, but nobody gives
+   them back: the next command in this process, if it is no mail command, would
+   for instance not be allowed to look up another user. */
+static void recall_users_regain_root(void)
+{
+	if (getuid() == 0 && geteuid() != 0 && seteuid(0) < 0)
+		i_fatal("seteuid(0) failed: %m");
+}
+
 int recall_users_run(struct doveadm_cmd_context *cctx,
 		     const struct recall_users_callbacks *callbacks,
 		     void *context)
 {
+	/* for what is sent by mail */
+	static const struct setting_parser_info *set_roots[] = {
+		&smtp_submit_setting_parser_info,
+		NULL
+	};
 	const struct doveadm_mail_cmd mail_cmd = {
 		.alloc = recall_mail_cmd_alloc,
 		.name = cctx->cmd->name,
@@ -414,7 +434,9 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		lib_signals_set_handler(SIGTERM, 0, sig_die, NULL);
 
 		mctx->storage_service = mail_storage_service_init(
-			master_service, NULL, mctx->service_flags);
+			master_service, set_roots, mctx->service_flags);
+		if (callbacks->begin != NULL)
+			callbacks->begin(context, mctx->storage_service);
 		do {
 			recall_users_run_all(&ctx);
 		} while (killed_signo == 0 && callbacks->again != NULL &&
@@ -423,6 +445,7 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		if (mctx->exit_code != 0)
 			doveadm_exit_code = mctx->exit_code;
 		i_set_failure_prefix("doveadm: ");
+		recall_users_regain_root();
 		lib_signals_unset_handler(SIGINT, sig_die, NULL);
 		lib_signals_unset_handler(SIGTERM, sig_die, NULL);
 	}

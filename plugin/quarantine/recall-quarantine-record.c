@@ -18,6 +18,16 @@
 /* A longer line is none of ours. */
 #define RECORD_LINE_MAX 8192
 
+bool recall_quarantine_record_is_of(
+	const struct recall_quarantine_record *record, const char *message_id)
+{
+	if (message_id == NULL || record->message_id == NULL)
+		return message_id == record->message_id;
+	/* as it was written down */
+	return strcmp(str_sanitize_utf8(message_id, RECORD_VALUE_MAX),
+		      record->message_id) == 0;
+}
+
 const struct recall_quarantine_record_box *
 recall_quarantine_record_find(const struct recall_quarantine_record *record,
 			      const guid_128_t guid)

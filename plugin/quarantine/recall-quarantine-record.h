@@ -39,6 +39,11 @@ int recall_quarantine_record_write(struct recall_quarantine *q,
 				   const struct recall_quarantine_record *record,
 				   const char **error_r);
 
+/* Whether the record is of a recall of this message, NULL if of none with a
+   Message-ID. */
+bool recall_quarantine_record_is_of(
+	const struct recall_quarantine_record *record, const char *message_id);
+
 const struct recall_quarantine_record_box *
 recall_quarantine_record_find(const struct recall_quarantine_record *record,
 			      const guid_128_t guid);

@@ -9,6 +9,7 @@
 #include "recall-quarantine.h"
 #include "recall-quarantine-mails.h"
 #include "recall-quarantine-record.h"
+#include "recall-quarantine-settings.h"
 
 #include <time.h>
 

@@ -7,9 +7,9 @@
 #include "mail-storage-private.h"
 #include "mailbox-list-iter.h"
 #include "recall-limits.h"
+#include "recall-quarantine-settings.h"
 #include "recall-quarantine.h"
 
-#define QUARANTINE_SETTING "recall_quarantine"
 #define QUARANTINE_DAYS_SETTING "recall_quarantine_days"
 #define QUARANTINE_DAYS_DEFAULT 30
 
@@ -23,23 +23,10 @@
 
 #define GUID_HEX_LEN (GUID_128_SIZE * 2)
 
-static const char *quarantine_get_prefix(struct mail_user *user)
-{
-	const char *prefix = mail_user_plugin_getenv(user, QUARANTINE_SETTING);
-
-	return prefix == NULL || *prefix == '\0' ||
-		strcmp(prefix, "off") == 0 ? NULL : prefix;
-}
-
-bool recall_quarantine_is_namespace(struct mail_namespace *ns)
-{
-	return null_strcmp(ns->prefix, quarantine_get_prefix(ns->user)) == 0;
-}
-
 int recall_quarantine_init(struct mail_user *user,
 			   struct recall_quarantine *q_r, const char **error_r)
 {
-	const char *prefix = quarantine_get_prefix(user);
+	const char *prefix = recall_quarantine_get_prefix(user);
 
 	i_zero(q_r);
 	q_r->user = user;
@@ -47,14 +34,14 @@ int recall_quarantine_init(struct mail_user *user,
 		return 0;
 	q_r->ns = mail_namespace_find_prefix(user->namespaces, prefix);
 	if (q_r->ns == NULL) {
-		*error_r = t_strdup_printf(QUARANTINE_SETTING
+		*error_r = t_strdup_printf("recall_quarantine"
 			": There is no namespace with the prefix %s", prefix);
 		return -1;
 	}
 	if (q_r->ns->type != MAIL_NAMESPACE_TYPE_PRIVATE ||
 	    q_r->ns->alias_for != NULL ||
 	    (q_r->ns->flags & NAMESPACE_FLAG_INBOX_USER) != 0) {
-		*error_r = t_strdup_printf(QUARANTINE_SETTING
+		*error_r = t_strdup_printf("recall_quarantine"
 			": The namespace %s is not a private one of its own",
 			prefix);
 		return -1;

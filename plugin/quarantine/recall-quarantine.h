@@ -43,10 +43,6 @@ struct recall_quarantine_box {
 };
 ARRAY_DEFINE_TYPE(recall_quarantine_box, struct recall_quarantine_box);
 
-/* Whether the namespace is its user's quarantine: nothing in there is ever
-   searched for or recalled. */
-bool recall_quarantine_is_namespace(struct mail_namespace *ns);
-
 /* Finds the user's quarantine. Returns 1 if there is one, 0 if it's off, -1 if
    there is none where the settings say. */
 int recall_quarantine_init(struct mail_user *user,

@@ -116,6 +116,47 @@ def test_already_recalled(node, user, message_id, recall_id):
     assert node.count(user) == 1
 
 
+def test_recall_id_of_another_recall(node, user, message_id, recall_id):
+    node.append(user, "INBOX", build_message(message_id))
+    recall(node, user, message_id, recall_id, "--no-notify")
+    node.append(user, "INBOX", build_message("<other@example.com>"))
+    for other in ("<other@example.com>", "<unknown@example.com>"):
+        result = recall(node, user, other, recall_id)
+        assert (result.status(), result.code) == ("error", EX_TEMPFAIL)
+    assert node.count(user) == 1
+
+
+@pytest.mark.parametrize("octets", ["caf\xe9", "caf\xc3\xa9", "a" * 990])
+def test_strange_message_ids(node, user, recall_id, octets):
+    """A retry is recognized whatever the id looks like."""
+    octets = "<%s@x.y>" % octets
+    message = build_message("<@>").replace(b"<@>", octets.encode("latin-1"))
+    node.append(user, "INBOX", message)
+    octets = octets.encode("latin-1").decode(errors="surrogateescape")
+    for status in ("expunged", "already_recalled"):
+        row = recall(node, user, octets, recall_id, "--no-notify").row()
+        assert (row["status"], row["error"]) == (status, "")
+
+
+def test_query(node, user, recall_id):
+    """What a query finds goes to the quarantine and back like the rest."""
+    for number in range(3):
+        node.append(user, "INBOX", build_message(
+            "<q%d@example.com>" % number, subject="Weg %d" % number))
+    node.append(user, "INBOX", build_message(None, subject="Weg ohne"))
+    node.append(user, "INBOX", build_message("<o@example.com>"))
+    before = fetch(node, user)
+    row = run_shell(node, "-u", user, "--recall-id", recall_id, "--no-notify",
+                    "--yes-count", "4", "query", "subject", "Weg").row()
+    assert (row["status"], row["copies"], row["error"]) == \
+        ("expunged", "4", "")
+    assert node.count(user) == 1
+    assert list(quarantined(node, user).values()) == [4]
+    row = command(node, "restore", "-u", user, recall_id).row()
+    assert (row["status"], row["copies"]) == ("restored", "4")
+    assert sorted(fetch(node, user)) == sorted(before)
+
+
 def test_retry_tells_what_the_first_try_did_not(node, user, message_id,
                                                 recall_id):
     """The first try ended before its notice."""

@@ -1,6 +1,7 @@
 """The quarantine together with Dovecot's own plugins, each tested for its
 effect."""
 
+import imaplib
 import itertools
 import os
 import re
@@ -9,7 +10,7 @@ import subprocess
 import pytest
 
 from conftest import DRIVERS, run_shell
-from mailnode import build_message
+from mailnode import DOVECOT_MODULES, build_message
 from quarantine import (PREFIX, append, command, fetch, make_node,
                         quarantined)
 from test_quarantine import DATE, recall
@@ -288,6 +289,9 @@ def text_search(node, word, mailbox="INBOX"):
     return len(done.stdout.splitlines()) - 1 if done.stdout else 0
 
 
+@pytest.mark.skipif(
+    not os.path.exists(DOVECOT_MODULES + "/lib21_fts_xapian_plugin.so"),
+    reason="dovecot-fts-xapian is not installed")
 def test_fts(driver, message_id, recall_id):
     """The full text search finds what is there, before and after."""
     with make_node(driver, [USER], mail_plugins=["fts", "fts_xapian"],
@@ -322,3 +326,59 @@ def test_with_our_mail_plugin(driver, message_id, recall_id):
                            recall_id[:-1] + str(n)).status() == "restored"
         assert node.count(USER) == 1
         assert node.panics() == [] and node.errors() == []
+
+
+def test_closed_to_clients(driver, message_id, recall_id):
+    """With our mail plugin not even a client that knows the names gets in."""
+    with make_node(driver, [USER], mail_plugins=["recall"]) as node:
+        node.append(USER, "INBOX", build_message(message_id))
+        assert recall(node, USER, message_id, recall_id,
+                      "--no-notify").status() == "expunged"
+        (name, _), = quarantined(node, USER).items()
+        names = [name, PREFIX + recall_id, PREFIX + "new"]
+        connection = node.imap(USER)
+        for pattern in ("*", PREFIX + "*", PREFIX + "%", PREFIX + recall_id):
+            listed = connection.list('""', '"%s"' % pattern)[1]
+            assert b"RECALLED" not in b"".join(
+                line or b"" for line in listed).replace(
+                    pattern.encode(), b"")
+        for name in names:
+            assert connection.select('"%s"' % name)[0] == "NO"
+            assert connection.status('"%s"' % name, "(MESSAGES)")[0] == "NO"
+            assert connection.append('"%s"' % name, "", None,
+                                     b"Subject: x\r\n\r\nx\r\n")[0] == "NO"
+            assert connection.create('"%s"' % name)[0] == "NO"
+            assert connection.delete('"%s"' % name)[0] == "NO"
+            assert connection.rename('"%s"' % name, "Mine")[0] == "NO"
+        connection.logout()
+        assert command(node, "restore", "-u", USER,
+                       recall_id).status() == "restored"
+        assert node.count(USER) == 1
+        assert node.panics() == [] and node.errors() == []
+
+
+def test_mdbox_rebuild_by_client(message_id, recall_id):
+    """A client's session that has to rebuild the storage neither loses what is
+    in the quarantine nor brings it back."""
+    with make_node("mdbox", [USER], mail_plugins=["recall"]) as node:
+        append(node, USER, "INBOX", build_message(message_id), ["kw"], DATE)
+        before = fetch(node, USER)
+        node.append(USER, "INBOX", build_message("<other@example.com>"))
+        assert recall(node, USER, message_id, recall_id,
+                      "--no-notify").status() == "expunged"
+        storage = node.home(USER) / "mdbox" / "storage"
+        for path in storage.glob("dovecot.map.index*"):
+            path.unlink()
+        since = node.log_size()
+        with pytest.raises(imaplib.IMAP4.abort):
+            node.count(USER)
+        assert node.count(USER) == 1
+        assert re.search(r" imap\(.*rebuilding", node.log(since))
+        # as the admin does who sees that
+        node.doveadm("force-resync", "-u", USER, "INBOX")
+        node.doveadm("purge", "-u", USER)
+        row = command(node, "restore", "-u", USER, recall_id).row()
+        assert (row["status"], row["error"]) == ("restored", "")
+        assert before[0] in fetch(node, USER)
+        assert node.count(USER) == 2
+        assert node.panics() == []

@@ -184,6 +184,29 @@ def test_limit_over_users_and_mailboxes(node, users, search, limit, rows):
     assert (len(result.rows), result.code) == (rows, 0)
 
 
+def test_offset_over_users_and_mailboxes(node, users, search):
+    two = users.take(2)
+    for user in two:
+        for box in "INBOX", "Work":
+            node.append(user, box, build_message("<%s@%s>" % (box, user),
+                                                 subject="paged"))
+    query = "query", "SUBJECT", "paged"
+    every = search(two, *query).rows
+    assert len(every) == 4
+    for offset in range(6):
+        for limit in 1, 3:
+            page = search(two, *query, offset=str(offset), limit=str(limit))
+            assert page.rows == every[offset:offset + limit]
+        rest = search(two, *query, offset=str(offset))
+        assert rest.rows == every[offset:]
+
+
+@pytest.mark.log_errors("offset is not a number")
+@pytest.mark.parametrize("offset", ["-1", "x", "", "99999999999"])
+def test_wrong_offset(user, search, offset):
+    assert search(user, "query", "ALL", offset=offset).code == EX_USAGE
+
+
 @pytest.mark.log_errors("recall search: ")
 @pytest.mark.parametrize("limit", ["0", "-1", "x", "", "99999999999"])
 def test_wrong_limit(user, search, limit):
@@ -573,3 +596,23 @@ def test_elsewhere(node, campaign):
     done = node.doveadm("-f", "tab", "recall", "search", *socket, *users,
                         "query", *PHISH)
     assert {row["username"] for row in parse_tab(done.stdout)} == {other}
+
+
+# parameters of all commands
+
+@pytest.mark.log_errors("has no value")
+@pytest.mark.parametrize("command, parameters", [
+    ("recallExpunge", {"messageId": "<x@example.com>", "recallId": None}),
+    ("recallFetch", {"fields": None, "messageId": "<x@example.com>"}),
+    ("recallIndex", {"mailbox": None}),
+    ("recallList", {"tenant": None}),
+    ("recallPurge", {"recallId": None}),
+    ("recallRestore", {"recallId": None}),
+    ("recallShare", {"mailbox": None}),
+    ("recallShares", {"tenant": None}),
+    ("recallUnshare", {"mailbox": None}),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_null_in_any_command(node, user, command, parameters):
+    """doveadm-server has other requests to serve."""
+    assert http(node, command, {"users": [user], **parameters}).code == \
+        EX_USAGE

@@ -362,7 +362,8 @@ def conforms(schema, value):
     if isinstance(value, int) and value < schema.get("minimum", value):
         return False
     if isinstance(value, list):
-        return all(conforms(schema["items"], item) for item in value)
+        return all(conforms(schema.get("items", {}), item)
+                   for item in value)
     if isinstance(value, dict):
         properties = schema.get("properties", {})
         return all(name in value for name in schema.get("required", [])) and \

@@ -123,6 +123,7 @@ def test_another_url_answers(node):
         assert statuses(answer) == {user: "expunged" for user in A}
 
 
+@pytest.mark.log_errors("Invalid authentication attempt to HTTP API")
 @pytest.mark.parametrize("login", ["doveadm:wrong", "wrong-api-key"])
 def test_doveadm_refuses_the_login(node, login):
     messageid = deliver(node, A)

@@ -1,5 +1,6 @@
 """Sharing mailboxes: doveadm recall share, unshare, shares."""
 
+import concurrent.futures
 import contextlib
 import itertools
 import os
@@ -17,7 +18,7 @@ EX_NOPERM = 77
 COLUMNS = ["owner", "mailbox", "user", "rights", "subscribed-as", "status",
            "error"]
 SHARES_COLUMNS = ["direction", "owner", "mailbox", "user", "rights",
-                  "subscribed", "name", "error"]
+                  "subscribed", "name", "status", "error"]
 
 RIGHTS = ["lookup", "read", "write", "write-seen", "write-deleted", "insert",
           "post", "expunge", "create", "delete", "admin"]
@@ -102,7 +103,8 @@ class HttpShare:
         return self.run("recallShares", user=user, **parameters)
 
 
-WAYS = [pytest.param(ShellShare, id="shell"), pytest.param(HttpShare, id="http")]
+WAYS = [pytest.param(ShellShare, id="shell"),
+        pytest.param(HttpShare, id="http")]
 
 
 @pytest.fixture(params=WAYS)
@@ -227,7 +229,7 @@ def test_read_and_vanish(node, api, pair, message_id, mailbox):
 
     out = {"direction": "out", "owner": owner, "mailbox": mailbox,
            "user": other, "rights": READER, "subscribed": "yes",
-           "name": name, "error": ""}
+           "name": name, "status": "shared", "error": ""}
     assert api.shares(owner) == [out]
     assert api.shares(other) == [dict(out, direction="in")]
 
@@ -610,7 +612,8 @@ OWNER, OTHER, STRANGER = "owner@example.com", "other@example.com", \
 
 
 @contextlib.contextmanager
-def special_node(extra="", users=None, driver="sdbox", log_errors=None, **args):
+def special_node(extra="", users=None, driver="sdbox", log_errors=None,
+                 **args):
     names = {OWNER: {}, OTHER: {}, STRANGER: {}}
     names.update(users or {})
     with MailNode(driver=driver, users=names, acl=True, extra=extra,
@@ -838,3 +841,23 @@ def test_one_server_process_for_many(node, users):
     for other in others:
         assert api.unshare(owner, "INBOX", other)["status"] == "unshared"
     assert api.shares(owner) == []
+
+
+def test_many_at_once(node, users):
+    """No one's rights get lost in between."""
+    api = HttpShare(node)
+    owner, *others = users.take(9)
+    fill(node, owner, "Work", "<work@example.com>")
+    with concurrent.futures.ThreadPoolExecutor(len(others)) as executor:
+        rows = list(executor.map(
+            lambda other: api.share(owner, "Work", other, "reader"), others))
+    assert [row["status"] for row in rows] == ["shared"] * len(others)
+    assert sorted((row["user"], row["rights"], row["subscribed"])
+                  for row in api.shares(owner)) == \
+        sorted((other, READER, "yes") for other in others)
+    with concurrent.futures.ThreadPoolExecutor(len(others)) as executor:
+        rows = list(executor.map(
+            lambda other: api.unshare(owner, "Work", other), others))
+    assert [row["status"] for row in rows] == ["unshared"] * len(others)
+    assert api.shares(owner) == []
+    assert all(subscriptions(node, other) == [] for other in others)

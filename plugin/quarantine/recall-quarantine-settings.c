@@ -1,0 +1,18 @@
+#include "lib.h"
+#include "mail-user.h"
+#include "mail-namespace.h"
+#include "recall-quarantine-settings.h"
+
+const char *recall_quarantine_get_prefix(struct mail_user *user)
+{
+	const char *prefix = mail_user_plugin_getenv(user, "recall_quarantine");
+
+	return prefix == NULL || *prefix == '\0' ||
+		strcmp(prefix, "off") == 0 ? NULL : prefix;
+}
+
+bool recall_quarantine_is_namespace(struct mail_namespace *ns)
+{
+	return null_strcmp(ns->prefix,
+			   recall_quarantine_get_prefix(ns->user)) == 0;
+}

@@ -1,0 +1,15 @@
+#ifndef RECALL_QUARANTINE_SETTINGS_H
+#define RECALL_QUARANTINE_SETTINGS_H
+
+struct mail_user;
+struct mail_namespace;
+
+/* The prefix of the namespace that is the user's quarantine, NULL if there
+   shall be none. */
+const char *recall_quarantine_get_prefix(struct mail_user *user);
+
+/* Whether the namespace is its user's quarantine: nothing in there is ever
+   searched for or recalled, and no client sees it. */
+bool recall_quarantine_is_namespace(struct mail_namespace *ns);
+
+#endif

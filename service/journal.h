@@ -16,12 +16,12 @@ void journal_close(void);
 /* Whether it can be written. */
 bool journal_ready(void);
 
-/* Writes the recall with its users; on the disk when it returns true. */
-bool journal_add(const struct recall *recall);
-/* Writes the verdicts of these users. */
+/* Writes the recall with its users. A crash of the process does not lose it;
+   if promised, neither does one of the machine. */
+bool journal_add(const struct recall *recall, bool promised);
+/* Writes the verdicts of these users, and recall->finished. */
 bool journal_save(const struct recall *recall, const size_t *users,
 		  size_t count);
-bool journal_finish(const struct recall *recall);
 
 /* The recall of this id or NULL. */
 struct recall *journal_load(const char *id);

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -231,6 +232,8 @@ int main(int argc, char *argv[])
 		fputs(usage, stderr);
 		return EX_USAGE;
 	}
+	/* one arena a thread would keep what large requests needed */
+	mallopt(M_ARENA_MAX, 2);
 	curl_global_init(CURL_GLOBAL_ALL);
 	if (check_only)
 		return check(path);

@@ -2,10 +2,19 @@
 #include "array.h"
 #include "mail-user.h"
 #include "mail-storage.h"
+#include "doveadm-util.h"
 #include "recall-copies.h"
 #include "recall-request.h"
 #include "recall-row.h"
 #include "recall-events.h"
+
+/* At the shell the rows are on the terminal already; whoever exports events gets
+   them either way. */
+static enum log_type event_log_level(void)
+{
+	return doveadm_server || doveadm_verbose ?
+		LOG_TYPE_INFO : LOG_TYPE_DEBUG;
+}
 
 static struct event_passthrough *
 event_begin(struct mail_user *user, const struct recall_request *request,
@@ -75,12 +84,13 @@ void recall_event_finished(struct mail_user *user,
 	e->add_str("notice", recall_notice_status_name(row->notice));
 	if (row->error != NULL)
 		e->add_str("error", row->error);
-	e_info(e->event(), "recall %s: <%s> %s, copies=%u, forced=%s, "
-	       "notice=%s, actor=%s, reason=%s%s%s", request->recall_id,
-	       message_id, verdict, row->copies, request->force ? "yes" : "no",
-	       recall_notice_status_name(row->notice), request->actor,
-	       request->reason, row->error == NULL ? "" : ", error=",
-	       row->error == NULL ? "" : row->error);
+	e_log(e->event(), event_log_level(),
+	      "recall %s: <%s> %s, copies=%u, forced=%s, notice=%s, actor=%s, "
+	      "reason=%s%s%s", request->recall_id, message_id, verdict,
+	      row->copies, request->force ? "yes" : "no",
+	      recall_notice_status_name(row->notice), request->actor,
+	      request->reason, row->error == NULL ? "" : ", error=",
+	      row->error == NULL ? "" : row->error);
 }
 
 void recall_event_refused(struct mail_user *user,
@@ -93,8 +103,9 @@ void recall_event_refused(struct mail_user *user,
 	e = event_begin(user, request, "recall_refused");
 	e->add_str("message_id", request_get_message_id(request));
 	e->add_str("verdict", verdict);
-	e_info(e->event(), "recall %s: %s, actor=%s, reason=%s",
-	       request->recall_id, verdict, request->actor, request->reason);
+	e_log(e->event(), event_log_level(),
+	      "recall %s: %s, actor=%s, reason=%s", request->recall_id,
+	      verdict, request->actor, request->reason);
 }
 
 void recall_event_restored(struct mail_user *user,
@@ -109,10 +120,11 @@ void recall_event_restored(struct mail_user *user,
 	e->add_int("copies", row->copies);
 	if (row->error != NULL)
 		e->add_str("error", row->error);
-	e_info(e->event(), "recall %s: restore: %s, copies=%u, actor=%s%s%s",
-	       request->recall_id, verdict, row->copies, request->actor,
-	       row->error == NULL ? "" : ", error=",
-	       row->error == NULL ? "" : row->error);
+	e_log(e->event(), event_log_level(),
+	      "recall %s: restore: %s, copies=%u, actor=%s%s%s",
+	      request->recall_id, verdict, row->copies, request->actor,
+	      row->error == NULL ? "" : ", error=",
+	      row->error == NULL ? "" : row->error);
 }
 
 void recall_event_purged(struct mail_user *user, const char *recall_id)
@@ -121,5 +133,5 @@ void recall_event_purged(struct mail_user *user, const char *recall_id)
 
 	e->set_name("recall_purged");
 	e->add_str("recall_id", recall_id);
-	e_info(e->event(), "recall %s: purged", recall_id);
+	e_log(e->event(), event_log_level(), "recall %s: purged", recall_id);
 }

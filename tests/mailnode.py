@@ -21,7 +21,6 @@ other user, and touches no file outside its directory. Environment:
 
 import argparse
 import base64
-import ctypes
 import email.utils
 import grp
 import http.client
@@ -48,7 +47,6 @@ DOVECOT_MODULES = os.environ.get("DOVECOT_MODULES",
                                  "/usr/lib/dovecot/modules")
 SRCDIR = pathlib.Path(os.environ.get("RECALL_SRCDIR") or
                       pathlib.Path(__file__).resolve().parent.parent)
-LIBC = ctypes.CDLL(None)
 PASSWORD = "secret"
 LOCATIONS = {
     "maildir": "maildir:{home}/Maildir",
@@ -69,12 +67,6 @@ def free_port():
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
-
-
-def die_with_parent():
-    """Between fork and exec: a test run that is killed leaves no Dovecot."""
-    pr_set_pdeathsig = 1
-    LIBC.prctl(pr_set_pdeathsig, signal.SIGTERM)
 
 
 def first_account(*names):
@@ -219,6 +211,7 @@ class MailNode:
         self.debug = debug
         self.fsync = fsync
         self.outlive = outlive
+        self.watcher = None
         self.users = {}
         self.initial_users = users if isinstance(users, dict) else \
             {name: {} for name in users}
@@ -452,14 +445,16 @@ class MailNode:
             self.process = subprocess.Popen(
                 [DOVECOT, "-F", "-c", self.conf], stdin=subprocess.DEVNULL,
                 stdout=out, stderr=out, start_new_session=True,
-                preexec_fn=None if self.outlive else die_with_parent,
                 env={**os.environ, **self._environment()})
         self.pid = self.process.pid
+        if not self.outlive:
+            self._watch()
         deadline = time.monotonic() + PATIENCE
         ports = [self.imap_port, self.lmtp_port, self.http_port]
         while ports:
             if self.process.poll() is not None:
                 self.start_output = output.read_text()
+                self._unwatch()
                 if "Address already in use" in self.start_output + self.log():
                     return False
                 raise RuntimeError("Dovecot does not start:\n" + self.log() +
@@ -473,6 +468,19 @@ class MailNode:
             except OSError:
                 time.sleep(0.02)
         return True
+
+    def _watch(self):
+        """A test run that is killed must leave no Dovecot behind: its end of
+        the pipe closes, however it ended."""
+        self.watcher = subprocess.Popen(
+            ["/bin/sh", "-c", "read stopped || kill $0", str(self.pid)],
+            stdin=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            start_new_session=True)
+
+    def _unwatch(self):
+        if self.watcher is not None:
+            self.watcher.communicate(b"stopped\n")
+            self.watcher = None
 
     def running(self):
         if self.pid is None:
@@ -498,6 +506,7 @@ class MailNode:
     def stop(self, remove=None):
         """Ends the master by its pid, which ends its processes, and waits.
         The directory goes if start() made it (or as remove says)."""
+        self._unwatch()
         if self.running():
             os.kill(self.pid, signal.SIGTERM)
             deadline = time.monotonic() + PATIENCE

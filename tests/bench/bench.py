@@ -5,7 +5,8 @@ Prints a line a figure, "bench NAME VALUE UNIT": medians of BENCH_ROUNDS. Two
 private Dovecots (tests/mailnode.py) serve the same mail, one with our modules
 and one without; they are measured in turn, round by round. "Server" figures are
 HTTP requests to a doveadm-server that lives on; what the same command costs for
-a user without mail is subtracted from them where the name says net. "Command"
+a user without mail is subtracted from them where the name says net, and for
+lookup_N_ratio. "Command"
 figures are whole processes.
 
 Environment:
@@ -135,6 +136,15 @@ class BenchNode(MailNode):
         return [int(line.split()[0]) for line in done.stdout.splitlines()
                 if line.split()[1] == name]
 
+    def cpu(self):
+        """Milliseconds of processor time of all doveadm-servers: what other
+        processes on the machine disturb the least."""
+        spent = 0
+        for pid in self.pids("doveadm-server"):
+            with open("/proc/%d/schedstat" % pid) as stream:
+                spent += int(stream.read().split()[0])
+        return spent / 1e6
+
     def peak_rss(self, name):
         peaks = [0]
         for pid in self.pids(name):
@@ -255,6 +265,8 @@ def lookup(directory):
         times = {name: [] for name in (
             "ours_hit", "ours_miss", "ours_none", "stock_cold", "stock_hit",
             "stock_miss", "stock_none", "ours_command", "stock_command")}
+        cpu = {side + name: [] for side in ("ours_", "stock_")
+               for name in ("hit", "miss", "none")}
         path = stock.doveadm("mailbox", "path", "-u", big, "-t", "index",
                              "INBOX").stdout.strip()
         for index in range(ROUNDS):
@@ -265,7 +277,9 @@ def lookup(directory):
                     (empty, message_id, 0, "none")):
                 # short times are what other processes disturb the most
                 for _ in range(SHORT):
+                    before = ours.cpu()
                     answer, spent = ours.request([ours_lookup(user, wanted)])
+                    cpu["ours_" + name].append(ours.cpu() - before)
                     expect_ours(answer, count)
                     times["ours_" + name].append(spent)
                 if name == "hit":
@@ -275,7 +289,9 @@ def lookup(directory):
                         [stock_lookup(user, wanted)])
                     expect_stock(answer, count)
                     times["stock_cold"].append(spent)
+                before = stock.cpu()
                 answer, spent = stock.request([stock_lookup(user, wanted)])
+                cpu["stock_" + name].append(stock.cpu() - before)
                 expect_stock(answer, count)
                 times["stock_" + name].append(spent)
             out, spent = ours.command("recall", "expunge", "--dry-run", "-u",
@@ -287,7 +303,7 @@ def lookup(directory):
                 message_id)
             assert len(out.splitlines()) == 1
             times["stock_command"].append(spent)
-        report_lookup(short(LOOKUP), times)
+        report_lookup(short(LOOKUP), times, cpu)
         bench("peak_rss_server", ours.peak_rss("doveadm-server") / 1024, "MiB")
         bench("peak_rss_server_stock",
               stock.peak_rss("doveadm-server") / 1024, "MiB")
@@ -299,28 +315,38 @@ def short(count):
     return "%dk" % (count // 1000) if count % 1000 == 0 else str(count)
 
 
-def report_lookup(size, times):
+def net_times(median):
+    """What is left without what a user without mail costs; not less than a
+    tenth of that, as smaller differences are noise."""
+    net = {}
+    for name, value in median.items():
+        side, what = name.split("_", 1)
+        if what in ("hit", "miss", "cold"):
+            none = median[side + "_none"]
+            net[name] = max(value - none, none / 10)
+    return net
+
+
+def report_lookup(size, times, cpu):
+    prefix = "lookup_%s_" % size
     median = {name: statistics.median(values)
               for name, values in times.items()}
-    for name, value in median.items():
-        bench("lookup_%s_%s_ms" % (size, name), value, "ms")
-    # what remains must not vanish in the noise of a busy machine, either
-    net = {}
-    for side in ("ours", "stock"):
-        for name in ("hit", "miss", "cold"):
-            if side + "_" + name in median:
-                net[side + "_" + name] = max(
-                    median[side + "_" + name] - median[side + "_none"], 0.05)
-    for name, value in net.items():
-        bench("lookup_%s_%s_net_ms" % (size, name), value, "ms")
-    bench("lookup_%s_ratio" % size, net["stock_hit"] / net["ours_hit"], "x")
-    bench("lookup_%s_miss_ratio" % size,
-          net["stock_miss"] / net["ours_miss"], "x")
-    bench("lookup_%s_cold_ratio" % size,
-          net["stock_cold"] / net["ours_hit"], "x")
-    bench("lookup_%s_request_ratio" % size,
-          median["stock_hit"] / median["ours_hit"], "x")
-    bench("lookup_%s_command_ratio" % size,
+    net = net_times(median)
+    cpu_median = {name: statistics.median(values)
+                  for name, values in cpu.items()}
+    cpu_net = net_times(cpu_median)
+    for suffix, values in (("ms", median), ("net_ms", net),
+                           ("cpu_ms", cpu_median), ("cpu_net_ms", cpu_net)):
+        for name, value in values.items():
+            bench(prefix + name + "_" + suffix, value, "ms")
+    bench(prefix + "ratio", net["stock_hit"] / net["ours_hit"], "x")
+    bench(prefix + "miss_ratio", net["stock_miss"] / net["ours_miss"], "x")
+    bench(prefix + "cold_ratio", net["stock_cold"] / net["ours_hit"], "x")
+    bench(prefix + "cpu_ratio", cpu_net["stock_hit"] / cpu_net["ours_hit"],
+          "x")
+    bench(prefix + "request_ratio", median["stock_hit"] / median["ours_hit"],
+          "x")
+    bench(prefix + "command_ratio",
           median["stock_command"] / median["ours_command"], "x")
 
 

@@ -7,6 +7,14 @@
 
 /* POST /v2/actions/expunge */
 void action_expunge(struct http_request *request);
+/* The same with cmd=restore, search, fetch; the caller is authenticated. */
+void action_restore(struct http_request *request);
+void action_search(struct http_request *request);
+void action_fetch(struct http_request *request);
+/* GET, PUT and DELETE /v2/mailboxes/<owner>/shares */
+void action_shares(struct http_request *request);
+void action_share(struct http_request *request);
+void action_unshare(struct http_request *request);
 /* GET /v2/actions/<id> */
 void action_status(struct http_request *request);
 /* GET /v2/actions */

@@ -23,9 +23,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* A value of the extension: "\" and "=" are escaped, and a line end would be
    another event. */
-static void add_value(struct strbuf *b, const char *key, const char *value)
+static void add_escaped(struct strbuf *b, const char *value)
 {
-	strbuf_addf(b, " %s=", key);
 	for (; *value != '\0'; value++) {
 		if (*value == '\\' || *value == '=')
 			strbuf_addf(b, "\\%c", *value);
@@ -36,6 +35,12 @@ static void add_value(struct strbuf *b, const char *key, const char *value)
 		else
 			strbuf_add(b, value, 1);
 	}
+}
+
+static void add_value(struct strbuf *b, const char *key, const char *value)
+{
+	strbuf_addf(b, " %s=", key);
+	add_escaped(b, value);
 }
 
 static void begin(struct strbuf *b, const struct config *config,
@@ -103,7 +108,10 @@ void audit_recall(const struct config *config, const struct recall *recall)
 		 recall_count(recall, RECALL_VERDICT_EXPUNGED), errors);
 	if (!config->audit_cef_enabled)
 		return;
-	begin(&b, config, "recall", "Message recall", SEVERITY_DONE);
+	if (recall->kind == RECALL_RESTORE)
+		begin(&b, config, "restore", "Message restore", SEVERITY_DONE);
+	else
+		begin(&b, config, "recall", "Message recall", SEVERITY_DONE);
 	add_value(&b, "src", recall->source);
 	add_value(&b, "suser", recall->actor.login);
 	add_value(&b, "outcome", errors == 0 ? "success" : "failure");
@@ -129,6 +137,14 @@ void audit_recall(const struct config *config, const struct recall *recall)
 	strbuf_addf(&b, " cn1Label=users cn1=%zu cn2Label=force cn2=%d "
 		    "cn3Label=notify cn3=%d", recall->count, recall->force,
 		    recall->notify);
+	if (recall->query != NULL) {
+		add_value(&b, "cs5Label", "query");
+		add_value(&b, "cs5", recall->query);
+	}
+	if (recall->target != NULL) {
+		add_value(&b, "cs6Label", "recall");
+		add_value(&b, "cs6", recall->target);
+	}
 	add_value(&b, "reason", recall->reason);
 	write_line(config, &b);
 }
@@ -171,5 +187,31 @@ void audit_login(const struct config *config, const char *source,
 	add_value(&b, "src", source);
 	add_value(&b, "suser", login);
 	add_value(&b, "outcome", "success");
+	write_line(config, &b);
+}
+
+void audit_done(const struct config *config, const char *event,
+		const char *name, const char *source,
+		const struct identity *who, bool success,
+		const struct audit_field *fields)
+{
+	struct strbuf b = { NULL, 0, 0 };
+	int n = 0;
+
+	log_info("%s: %s from %s: %s", event, who->login, source,
+		 success ? "done" : "failed");
+	if (!config->audit_cef_enabled)
+		return;
+	begin(&b, config, event, name, SEVERITY_DONE);
+	add_value(&b, "src", source);
+	add_value(&b, "suser", who->login);
+	add_value(&b, "outcome", success ? "success" : "failure");
+	for (; fields->name != NULL; fields++) {
+		n++;
+		strbuf_addf(&b, " cs%dLabel=%s cs%d=", n, fields->name, n);
+		add_escaped(&b, fields->value);
+	}
+	strbuf_addf(&b, " cs%dLabel=tenant cs%d=", n + 1, n + 1);
+	add_escaped(&b, who->tenant);
 	write_line(config, &b);
 }

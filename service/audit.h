@@ -17,4 +17,18 @@ void audit_refused(const struct config *config, const char *what,
 void audit_login(const struct config *config, const char *source,
 		 const char *login);
 
+/* What an event has to say beside who did it. */
+struct audit_field {
+	const char *name;
+	const char *value;
+};
+
+/* Someone looked at mail or changed who may; event is "search", "share", ...,
+   and name says it in words. fields end with a name of NULL; there are at most
+   five. */
+void audit_done(const struct config *config, const char *event,
+		const char *name, const char *source,
+		const struct identity *who, bool success,
+		const struct audit_field *fields);
+
 #endif

@@ -81,8 +81,10 @@ static size_t add_answer(char *data, size_t size, size_t nmemb, void *context)
 {
 	struct transfer *t = context;
 
-	if (t->answer.len + size * nmemb > ANSWER_MAX)
+	if (t->answer.len + size * nmemb > ANSWER_MAX) {
+		t->call->too_large = true;
 		return 0;
+	}
 	strbuf_add(&t->answer, data, size * nmemb);
 	return size * nmemb;
 }
@@ -181,7 +183,7 @@ static void parse_answer(struct transfer *t)
 	json_t *answer, *first, *value;
 
 	answer = json_loadb(t->answer.data != NULL ? t->answer.data : "",
-			    t->answer.len, 0, NULL);
+			    t->answer.len, JSON_ALLOW_NUL, NULL);
 	first = json_array_get(answer, 0);
 	kind = json_string_value(json_array_get(first, 0));
 	value = json_array_get(first, 1);

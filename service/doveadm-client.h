@@ -34,6 +34,8 @@ struct doveadm_call {
 	/* set by the client */
 	enum doveadm_result result;
 	int exit_code;
+	/* the answer had too many octets; the result is DOVEADM_UNREACHABLE */
+	bool too_large;
 	/* what the command answered; a reference of the caller */
 	json_t *answer;
 	/* why it failed; the caller frees it */

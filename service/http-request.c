@@ -316,3 +316,10 @@ const char *http_request_path_id(const struct http_request *request)
 {
 	return request->path + strlen(request->route->path);
 }
+
+char *http_request_path_part(const struct http_request *request)
+{
+	const char *part = request->path + strcspn(request->route->path, "{");
+
+	return x_strndup(part, strcspn(part, "/"));
+}

@@ -12,7 +12,8 @@ struct http_request;
 
 struct http_route {
 	const char *method;
-	/* one that ends with "/" is followed by an id */
+	/* one that ends with "/" is followed by an id; "{...}" stands for a
+	   part of the path */
 	const char *path;
 	/* all methods of the path */
 	const char *allow;
@@ -49,6 +50,8 @@ struct http_request {
 
 	/* set once it is known */
 	struct identity identity;
+	/* what the audit trail calls the request, if not as the route does */
+	const char *audit;
 
 	/* the answer */
 	unsigned int status;
@@ -78,5 +81,7 @@ void http_request_add_param(struct http_request *request, const char *name,
 
 /* The id at the end of the path. */
 const char *http_request_path_id(const struct http_request *request);
+/* The part of the path in the place of the braces; the caller frees it. */
+char *http_request_path_part(const struct http_request *request);
 
 #endif

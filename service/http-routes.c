@@ -8,6 +8,12 @@ static const struct http_route routes[] = {
 	  false },
 	{ "GET", "/v2/actions", "GET, HEAD", action_list, NULL, false },
 	{ "GET", "/v2/actions/", "GET, HEAD", action_status, NULL, false },
+	{ "GET", "/v2/mailboxes/{owner}/shares", "GET, HEAD, PUT, DELETE",
+	  action_shares, "shares", false },
+	{ "PUT", "/v2/mailboxes/{owner}/shares", "GET, HEAD, PUT, DELETE",
+	  action_share, "share", false },
+	{ "DELETE", "/v2/mailboxes/{owner}/shares", "GET, HEAD, PUT, DELETE",
+	  action_unshare, "unshare", false },
 	{ "POST", "/v2/auth", "POST, DELETE", action_login, "login", false },
 	{ "DELETE", "/v2/auth", "POST, DELETE", action_logout, "logout",
 	  false },
@@ -18,6 +24,18 @@ static const struct http_route routes[] = {
 	{ "GET", "/health/live", "GET, HEAD", action_live, NULL, true },
 };
 
+/* Whether the path has something in the place of the braces. */
+static bool matches_braces(const char *pattern, const char *path)
+{
+	size_t before = strcspn(pattern, "{"), len;
+	const char *after = strchr(pattern, '}') + 1;
+
+	if (strncmp(pattern, path, before) != 0)
+		return false;
+	len = strcspn(path + before, "/");
+	return len > 0 && strcmp(path + before + len, after) == 0;
+}
+
 static bool is_prefix(const struct http_route *route)
 {
 	return route->path[strlen(route->path) - 1] == '/';
@@ -27,6 +45,8 @@ static bool matches(const struct http_route *route, const char *path)
 {
 	size_t len = strlen(route->path);
 
+	if (strchr(route->path, '{') != NULL)
+		return matches_braces(route->path, path);
 	if (!is_prefix(route))
 		return strcmp(route->path, path) == 0;
 	return strncmp(route->path, path, len) == 0 && path[len] != '\0' &&

@@ -34,7 +34,7 @@ static struct {
 
 static void audit_reply(struct http_request *request)
 {
-	const char *messageid = NULL;
+	const char *messageid = NULL, *what;
 	bool ok = true;
 
 	if (request->route == NULL || request->route->audit == NULL ||
@@ -48,7 +48,8 @@ static void audit_reply(struct http_request *request)
 			ok = false;
 		}
 	}
-	audit_refused(request->config, request->route->audit, request->source,
+	what = request->audit != NULL ? request->audit : request->route->audit;
+	audit_refused(request->config, what, request->source,
 		      request->identity.login, request->status, request->reply,
 		      messageid);
 }
@@ -307,6 +308,45 @@ static void completed(void *context, struct MHD_Connection *connection,
 	__atomic_sub_fetch(&server.active, 1, __ATOMIC_RELAXED);
 }
 
+static int hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *p;
+
+	if (c >= 'A' && c <= 'F')
+		c += 'a' - 'A';
+	p = c == '\0' ? NULL : strchr(digits, c);
+	return p == NULL ? -1 : (int)(p - digits);
+}
+
+/* Decodes a part of the URL in place. What is no escape, and a NUL, leaves
+   nothing at all: half-read, it would name something else. */
+static size_t
+unescape(void *context, struct MHD_Connection *connection, char *s)
+{
+	char *in = s, *out = s;
+	int high, low;
+
+	(void)context;
+	(void)connection;
+	while (*in != '\0') {
+		if (*in != '%') {
+			*out++ = *in++;
+			continue;
+		}
+		high = hex_digit(in[1]);
+		low = high < 0 ? -1 : hex_digit(in[2]);
+		if (low < 0 || (high == 0 && low == 0)) {
+			*s = '\0';
+			return 0;
+		}
+		*out++ = (char)(high << 4 | low);
+		in += 3;
+	}
+	*out = '\0';
+	return out - s;
+}
+
 static void mhd_log(void *context, const char *fmt, va_list args)
 {
 	char *text;
@@ -396,6 +436,7 @@ bool http_server_start(const struct config *config, char **error_r)
 					config->http_queue);
 	server.daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, NULL,
 		MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
+		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
 		MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
 		MHD_OPTION_CONNECTION_LIMIT,

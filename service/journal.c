@@ -1,5 +1,6 @@
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,6 +34,15 @@ static const char schema[] =
 	" WITHOUT ROWID;"
 	"CREATE INDEX IF NOT EXISTS refresh_families"
 	" ON refresh_tokens(family);";
+
+/* What came later, by the version of the file. */
+static const char *const upgrades[] = {
+	"ALTER TABLE recalls ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE recalls ADD COLUMN target TEXT;"
+	"ALTER TABLE recalls ADD COLUMN query TEXT;"
+	"ALTER TABLE verdicts ADD COLUMN expected INTEGER NOT NULL DEFAULT 0;",
+};
+#define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 
 static pthread_mutex_t journal_mutex = PTHREAD_MUTEX_INITIALIZER;
 static sqlite3 *journal_db;
@@ -103,6 +113,38 @@ bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...)
 	return ret == SQLITE_DONE || ret == SQLITE_ROW;
 }
 
+static int get_version(sqlite3 *db)
+{
+	sqlite3_stmt *stmt = prepare(db, "PRAGMA user_version");
+	int version = VERSION;
+
+	if (sqlite3_step(stmt) == SQLITE_ROW)
+		version = sqlite3_column_int(stmt, 0);
+	sqlite3_finalize(stmt);
+	return version;
+}
+
+/* Makes the tables, or brings them up to date, whole or not at all. */
+static int make_tables(sqlite3 *db)
+{
+	char sql[48];
+	int version, ret;
+
+	ret = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	if (ret == SQLITE_OK)
+		ret = sqlite3_exec(db, schema, NULL, NULL, NULL);
+	for (version = get_version(db); ret == SQLITE_OK && version < VERSION;
+	     version++) {
+		ret = sqlite3_exec(db, upgrades[version], NULL, NULL, NULL);
+		snprintf(sql, sizeof(sql), "PRAGMA user_version = %d",
+			 version + 1);
+		if (ret == SQLITE_OK)
+			ret = sqlite3_exec(db, sql, NULL, NULL, NULL);
+	}
+	return ret != SQLITE_OK ? ret :
+		sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+}
+
 bool journal_open(const char *path, char **error_r)
 {
 	mode_t mask = umask(0077);
@@ -118,7 +160,7 @@ bool journal_open(const char *path, char **error_r)
 				   NULL);
 	}
 	if (ret == SQLITE_OK)
-		ret = sqlite3_exec(journal_db, schema, NULL, NULL, NULL);
+		ret = make_tables(journal_db);
 	umask(mask);
 	if (ret == SQLITE_OK)
 		return true;
@@ -146,7 +188,7 @@ bool journal_ready(void)
 static bool add_users(sqlite3 *db, const struct recall *recall)
 {
 	sqlite3_stmt *stmt = prepare(db, "INSERT INTO verdicts (recall, pos, "
-				     "email) VALUES (?, ?, ?)");
+				     "email, expected) VALUES (?, ?, ?, ?)");
 	bool ret = stmt != NULL;
 	size_t i;
 
@@ -155,6 +197,7 @@ static bool add_users(sqlite3 *db, const struct recall *recall)
 		sqlite3_bind_int64(stmt, 2, i);
 		sqlite3_bind_text(stmt, 3, recall->users[i].email, -1,
 				  SQLITE_STATIC);
+		sqlite3_bind_int64(stmt, 4, recall->users[i].expected);
 		ret = sqlite3_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}
@@ -190,14 +233,17 @@ bool journal_add(const struct recall *recall, bool promised)
 	if (ret) {
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
 			"messageid, force, notify, dry_run, reason, actor, "
-			"tenant, role, source, senders, users) VALUES "
-			"(?,?,?,?,?,?,?,?,?,?,?,?,?)", "sisiiisssissi",
+			"tenant, role, source, senders, users, kind, target, "
+			"query) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"sisiiisssissiiss",
 			recall->id, recall->created, recall->messageid,
 			(int64_t)recall->force, (int64_t)recall->notify,
 			(int64_t)recall->dry_run, recall->reason,
 			recall->actor.login, recall->actor.tenant,
 			(int64_t)recall->actor.role, recall->source,
-			senders.data, (int64_t)recall->count) &&
+			senders.data, (int64_t)recall->count,
+			(int64_t)recall->kind, recall->target,
+			recall->query) &&
 		      add_users(db, recall);
 		ret = end(db, ret);
 	}
@@ -254,7 +300,8 @@ static char *column_text(sqlite3_stmt *stmt, int i)
 static void load_users(sqlite3 *db, struct recall *recall)
 {
 	sqlite3_stmt *stmt = prepare(db, "SELECT email, verdict, copies, "
-				     "notice, mailboxes, error FROM verdicts "
+				     "notice, mailboxes, error, expected "
+				     "FROM verdicts "
 				     "WHERE recall = ? ORDER BY pos");
 
 	bind_text(stmt, 1, recall->id);
@@ -269,6 +316,7 @@ static void load_users(sqlite3 *db, struct recall *recall)
 		user->notice = column_text(stmt, 3);
 		user->mailboxes = column_text(stmt, 4);
 		user->error = column_text(stmt, 5);
+		user->expected = sqlite3_column_int64(stmt, 6);
 	}
 	sqlite3_finalize(stmt);
 }
@@ -280,18 +328,20 @@ struct recall *journal_load(const char *id)
 	sqlite3_stmt *stmt;
 
 	stmt = prepare(db, "SELECT created, finished, messageid, force, notify,"
-		       " dry_run, reason, actor, tenant, role, source, senders"
-		       " FROM recalls WHERE id = ?");
+		       " dry_run, reason, actor, tenant, role, source, senders,"
+		       " kind, target, query FROM recalls WHERE id = ?");
 	bind_text(stmt, 1, id);
 	if (sqlite3_step(stmt) == SQLITE_ROW) {
 		recall = recall_new();
 		memcpy(recall->id, id, sizeof(recall->id));
 		recall->created = sqlite3_column_int64(stmt, 0);
 		recall->finished = sqlite3_column_int64(stmt, 1);
+		free(recall->messageid);
 		recall->messageid = column_text(stmt, 2);
 		recall->force = sqlite3_column_int(stmt, 3) != 0;
 		recall->notify = sqlite3_column_int(stmt, 4) != 0;
 		recall->dry_run = sqlite3_column_int(stmt, 5) != 0;
+		free(recall->reason);
 		recall->reason = column_text(stmt, 6);
 		recall->actor.login = column_text(stmt, 7);
 		recall->actor.tenant = column_text(stmt, 8);
@@ -299,6 +349,9 @@ struct recall *journal_load(const char *id)
 		recall->source = column_text(stmt, 10);
 		strlist_split(&recall->senders,
 			      (const char *)sqlite3_column_text(stmt, 11));
+		recall->kind = sqlite3_column_int(stmt, 12);
+		recall->target = column_text(stmt, 13);
+		recall->query = column_text(stmt, 14);
 		load_users(db, recall);
 	}
 	sqlite3_finalize(stmt);
@@ -340,7 +393,7 @@ json_t *journal_list(const struct identity *identity, int64_t before,
 	/* the same rule as journal_visible() */
 	stmt = prepare(db, "SELECT id, created, finished, messageid, actor, "
 		"users, (SELECT COUNT(*) FROM verdicts WHERE recall = id AND "
-		"verdict >= 0) FROM recalls WHERE (?1 = 3 OR (?1 = 1 AND "
+		"verdict >= 0), kind FROM recalls WHERE (?1 = 3 OR (?1 = 1 AND "
 		"?2 <> '' AND role <> 3 AND tenant = ?2) OR (?1 = 2 AND "
 		"lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
 		"ORDER BY created DESC, rowid DESC LIMIT ?5");
@@ -353,7 +406,8 @@ json_t *journal_list(const struct identity *identity, int64_t before,
 		int64_t finished = sqlite3_column_int64(stmt, 2);
 
 		json_array_append_new(list, json_pack(
-			"{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I}",
+			"{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I}",
+			"cmd", recall_kind_name(sqlite3_column_int(stmt, 7)),
 			"id", (const char *)sqlite3_column_text(stmt, 0),
 			"messageid", (const char *)sqlite3_column_text(stmt, 3),
 			"actor", (const char *)sqlite3_column_text(stmt, 4),

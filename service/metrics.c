@@ -25,6 +25,8 @@ static uint64_t latency_buckets[BUCKETS], latency_count, latency_sum_ms;
 static uint64_t verdicts[RECALL_VERDICT_COUNT];
 static uint64_t calls[DOVEADM_TIMEOUT + 1], retries;
 static uint64_t logins[LOGIN_FAILED + 1];
+/* search, fetch; unshared, shared */
+static uint64_t messages[2], shares[2];
 
 static const char *const call_names[] = {
 	[DOVEADM_OK] = "ok",
@@ -88,6 +90,16 @@ void metrics_doveadm_retry(void)
 void metrics_login(enum metrics_login what)
 {
 	count(&logins[what]);
+}
+
+void metrics_messages(bool fetched, uint64_t n)
+{
+	__atomic_add_fetch(&messages[fetched], n, __ATOMIC_RELAXED);
+}
+
+void metrics_share(bool shared)
+{
+	count(&shares[shared]);
 }
 
 static void type(struct strbuf *b, const char *name, const char *kind,
@@ -158,6 +170,18 @@ char *metrics_print(unsigned int connections, unsigned int queued,
 		strbuf_addf(&b, "mail_recalld_logins_total{result=\"%s\"} "
 			    "%llu\n", login_names[i],
 			    (unsigned long long)logins[i]);
+	type(&b, "messages_total", "counter",
+	     "Messages that searches told of and that fetches showed.");
+	strbuf_addf(&b, "mail_recalld_messages_total{cmd=\"search\"} %llu\n"
+		    "mail_recalld_messages_total{cmd=\"fetch\"} %llu\n",
+		    (unsigned long long)messages[0],
+		    (unsigned long long)messages[1]);
+	type(&b, "shares_total", "counter",
+	     "Mailboxes shared, and not shared any more.");
+	strbuf_addf(&b, "mail_recalld_shares_total{status=\"shared\"} %llu\n"
+		    "mail_recalld_shares_total{status=\"unshared\"} %llu\n",
+		    (unsigned long long)shares[1],
+		    (unsigned long long)shares[0]);
 	gauge(&b, "connections", "Open HTTP connections.", connections);
 	gauge(&b, "queued", "Requests that wait for a worker.", queued);
 	gauge(&b, "recalls_running", "Recalls in the background that wait or "

@@ -1,6 +1,7 @@
 #ifndef METRICS_H
 #define METRICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Counters in the text format of Prometheus. All functions may be called from
@@ -15,6 +16,10 @@ void metrics_doveadm_call(int result);
 void metrics_doveadm_retry(void);
 enum metrics_login { LOGIN_ACCEPTED, LOGIN_DENIED, LOGIN_BLOCKED, LOGIN_FAILED };
 void metrics_login(enum metrics_login what);
+/* So many messages were told of (or, if fetched, shown). */
+void metrics_messages(bool fetched, uint64_t messages);
+/* A mailbox was shared, or not any more. */
+void metrics_share(bool shared);
 
 /* The page; gauges are passed in. The caller frees it. */
 char *metrics_print(unsigned int connections, unsigned int queued,

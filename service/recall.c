@@ -1,6 +1,8 @@
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <time.h>
 
 #include "recall-message-id.h"
@@ -12,7 +14,7 @@
 #include "metrics.h"
 #include "recall.h"
 
-static volatile bool interrupted;
+static bool interrupted;
 
 /* Users who are asked about with one command. */
 struct batch {
@@ -43,6 +45,8 @@ struct recall *recall_new(void)
 	random_hex(RECALL_ID_LEN / 2, recall->id);
 	recall->notify = true;
 	recall->created = time(NULL);
+	recall->messageid = x_strdup("");
+	recall->reason = x_strdup("");
 	return recall;
 }
 
@@ -60,7 +64,9 @@ void recall_free(struct recall *recall)
 		free(recall->users[i].error);
 	}
 	free(recall->users);
+	free(recall->target);
 	free(recall->messageid);
+	free(recall->query);
 	free(recall->reason);
 	free(recall->source);
 	identity_clear(&recall->actor);
@@ -149,28 +155,69 @@ static void set_text(char **text, const char *value)
 	*text = value == NULL || *value == '\0' ? NULL : x_strdup(value);
 }
 
+void recall_user_reset(struct recall_user *user)
+{
+	user->verdict = -1;
+	user->copies = 0;
+	set_text(&user->notice, NULL);
+	set_text(&user->mailboxes, NULL);
+	set_text(&user->error, NULL);
+}
+
 static void set_error(struct recall_user *user, const char *error)
 {
 	user->verdict = RECALL_VERDICT_ERROR;
 	set_text(&user->error, error);
 }
 
-/* The command without its users. */
-static json_t *make_params(const struct recall *recall)
+const char *recall_kind_name(enum recall_kind kind)
 {
-	json_t *params = json_object(), *senders;
+	return kind == RECALL_RESTORE ? "restore" : "expunge";
+}
+
+/* Whether each user's messages were counted. */
+static bool is_counted(const struct recall *recall)
+{
+	return recall->query != NULL && !recall->dry_run;
+}
+
+/* What only an expunge has. */
+static void add_expunge_params(json_t *params, const struct recall *recall)
+{
+	json_t *senders;
 	size_t i;
 
-	json_object_set_new(params, RECALL_PARAM_MESSAGE_ID,
-			    json_string(recall->messageid));
+	if (recall->query != NULL)
+		json_object_set_new(params, RECALL_PARAM_QUERY,
+				    json_loads(recall->query, 0, NULL));
+	else
+		json_object_set_new(params, RECALL_PARAM_MESSAGE_ID,
+				    json_string(recall->messageid));
 	json_object_set_new(params, RECALL_PARAM_FORCE,
 			    json_boolean(recall->force));
 	json_object_set_new(params, RECALL_PARAM_NO_NOTIFY,
 			    json_boolean(!recall->notify));
 	json_object_set_new(params, RECALL_PARAM_DRY_RUN,
 			    json_boolean(recall->dry_run));
+	if (recall->senders.count > 0) {
+		senders = json_array();
+		for (i = 0; i < recall->senders.count; i++)
+			json_array_append_new(senders, json_string(
+				recall->senders.items[i]));
+		json_object_set_new(params, RECALL_PARAM_SENDER, senders);
+	}
+}
+
+/* The command without its users. */
+static json_t *make_params(const struct recall *recall)
+{
+	json_t *params = json_object();
+
+	if (recall->kind == RECALL_EXPUNGE)
+		add_expunge_params(params, recall);
 	json_object_set_new(params, RECALL_PARAM_RECALL_ID,
-			    json_string(recall->id));
+			    json_string(recall->kind == RECALL_RESTORE ?
+					recall->target : recall->id));
 	json_object_set_new(params, RECALL_PARAM_ACTOR,
 			    json_string(recall->actor.login));
 	if (*recall->reason != '\0')
@@ -179,13 +226,6 @@ static json_t *make_params(const struct recall *recall)
 	if (recall->actor.role == ROLE_ADMIN)
 		json_object_set_new(params, RECALL_PARAM_TENANT,
 				    json_string(recall->actor.tenant));
-	if (recall->senders.count > 0) {
-		senders = json_array();
-		for (i = 0; i < recall->senders.count; i++)
-			json_array_append_new(senders, json_string(
-				recall->senders.items[i]));
-		json_object_set_new(params, RECALL_PARAM_SENDER, senders);
-	}
 	return params;
 }
 
@@ -210,7 +250,8 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 	const char *urls = NULL, *user_urls;
 	struct batch *batch;
 	json_t *users;
-	size_t i;
+	char number[24];
+	size_t i, max;
 
 	while (*pos < recall->count && taken[*pos])
 		(*pos)++;
@@ -218,10 +259,12 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 		return NULL;
 	batch = x_calloc(1, sizeof(*batch));
 	batch->run = run;
-	batch->users = x_calloc(run->config->doveadm_batch, sizeof(size_t));
+	/* a count is one user's */
+	max = is_counted(recall) ? 1 : (size_t)run->config->doveadm_batch;
+	batch->users = x_calloc(max, sizeof(size_t));
 	users = json_array();
 	for (i = *pos; i < recall->count; i++) {
-		if (batch->count == (size_t)run->config->doveadm_batch)
+		if (batch->count == max)
 			break;
 		if (taken[i])
 			continue;
@@ -238,8 +281,15 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 	}
 	batch->call.config = run->config;
 	batch->call.urls = urls;
-	batch->call.command = RECALL_CMD_EXPUNGE;
+	batch->call.command = recall->kind == RECALL_RESTORE ?
+		RECALL_CMD_RESTORE : RECALL_CMD_EXPUNGE;
 	batch->call.params = make_params(recall);
+	if (is_counted(recall)) {
+		snprintf(number, sizeof(number), "%lld", (long long)
+			 recall->users[batch->users[0]].expected);
+		json_object_set_new(batch->call.params, RECALL_PARAM_YES_COUNT,
+				    json_string(number));
+	}
 	json_object_set_new(batch->call.params, RECALL_PARAM_USERS, users);
 	batch->call.done = batch_done;
 	batch->call.context = batch;
@@ -312,6 +362,7 @@ static void read_rows(struct batch *batch)
 static void batch_end(struct batch *batch, bool last)
 {
 	struct recall_run *run = batch->run;
+	const char *error = batch->call.error;
 	size_t i;
 
 	switch (batch->call.result) {
@@ -321,6 +372,13 @@ static void batch_end(struct batch *batch, bool last)
 		break;
 	case DOVEADM_FAILED:
 		run->answered++;
+		if (batch->call.exit_code != EX_USAGE)
+			break;
+		if (is_counted(run->recall))
+			error = "The number of messages is not what was "
+				"counted any more";
+		else
+			run->recall->refused = true;
 		break;
 	case DOVEADM_UNREACHABLE:
 		run->unreachable++;
@@ -334,12 +392,14 @@ static void batch_end(struct batch *batch, bool last)
 			&run->recall->users[batch->users[i]];
 
 		if (batch->call.result != DOVEADM_OK)
-			set_error(user, batch->call.error);
-		metrics_verdict(user->verdict);
+			set_error(user, error);
+		if (!run->recall->probe)
+			metrics_verdict(user->verdict);
 	}
-	if (last)
+	if (last && !run->recall->probe)
 		run->recall->finished = time(NULL);
-	if (!journal_save(run->recall, batch->users, batch->count))
+	if (!run->recall->probe &&
+	    !journal_save(run->recall, batch->users, batch->count))
 		log_error("recall %s: the journal could not be written, a "
 			  "restart would ask again", run->recall->id);
 	json_decref(batch->call.answer);
@@ -374,7 +434,7 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 		taken[i] = recall->users[i].verdict >= 0;
 	for (;;) {
 		while (run.active < config->doveadm_connections_per_recall &&
-		       !interrupted &&
+		       !__atomic_load_n(&interrupted, __ATOMIC_RELAXED) &&
 		       (batch = next_batch(&run, taken, &pos)) != NULL) {
 			run.active++;
 			doveadm_call_start(&batch->call);
@@ -389,6 +449,13 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 	free(taken);
 	if (left > 0)
 		return RECALL_INTERRUPTED;
+	/* all verdicts were known before */
+	if (!recall->probe && recall->finished == 0) {
+		recall->finished = time(NULL);
+		if (!journal_save(recall, NULL, 0))
+			log_error("recall %s: the journal could not be written",
+				  recall->id);
+	}
 	if (run.answered > 0 || run.unreachable + run.timeouts == 0)
 		return RECALL_DONE;
 	return run.unreachable > 0 ? RECALL_UNREACHABLE : RECALL_TIMEOUT;
@@ -396,7 +463,7 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 
 void recall_interrupt_all(void)
 {
-	interrupted = true;
+	__atomic_store_n(&interrupted, true, __ATOMIC_RELAXED);
 }
 
 static json_t *user_to_json(const struct recall_user *user)
@@ -438,7 +505,17 @@ json_t *recall_to_json(const struct recall *recall)
 	json_object_set_new(json, "success",
 			    json_boolean(counts[RECALL_VERDICT_ERROR] == 0));
 	json_object_set_new(json, "id", json_string(recall->id));
-	json_object_set_new(json, "messageid", json_string(recall->messageid));
+	json_object_set_new(json, "cmd",
+			    json_string(recall_kind_name(recall->kind)));
+	if (recall->target != NULL)
+		json_object_set_new(json, "recall",
+				    json_string(recall->target));
+	if (recall->query != NULL)
+		json_object_set_new(json, "query",
+				    json_loads(recall->query, 0, NULL));
+	else
+		json_object_set_new(json, "messageid",
+				    json_string(recall->messageid));
 	json_object_set_new(json, "results", results);
 	json_object_set_new(json, "summary", summary);
 	return json;

@@ -17,16 +17,30 @@ struct recall_user {
 	/* enum recall_verdict, or -1 if not known yet */
 	int verdict;
 	int64_t copies;
+	/* of a query: how many messages may be deleted, as counted before */
+	int64_t expected;
 	/* empty or NULL where there is nothing to say */
 	char *notice;
 	char *mailboxes;
 	char *error;
 };
 
+enum recall_kind {
+	RECALL_EXPUNGE = 0,
+	/* undoes another */
+	RECALL_RESTORE
+};
+
 /* A recall as asked for, and how far it is. */
 struct recall {
 	char id[RECALL_ID_LEN + 1];
+	enum recall_kind kind;
+	/* of RECALL_RESTORE: the recall to undo; NULL otherwise */
+	char *target;
+	/* empty if there is a query, or if it is not known */
 	char *messageid;
+	/* the words of a search query, a JSON array; or NULL */
+	char *query;
 	bool force;
 	bool notify;
 	bool dry_run;
@@ -39,6 +53,10 @@ struct recall {
 	/* seconds since the epoch; finished is 0 until then */
 	int64_t created;
 	int64_t finished;
+	/* Only looks: nothing is journalled or counted. Goes with dry_run. */
+	bool probe;
+	/* set by recall_run(): doveadm found a parameter wrong */
+	bool refused;
 
 	struct recall_user *users;
 	size_t count;
@@ -60,6 +78,12 @@ void recall_free(struct recall *recall);
 void recall_add_user(struct recall *recall, const char *email);
 /* Removes users that were added before, keeping the order. */
 void recall_dedup(struct recall *recall);
+
+/* As if the user had never been asked about. */
+void recall_user_reset(struct recall_user *user);
+
+/* The name of a kind, e.g. "restore". */
+const char *recall_kind_name(enum recall_kind kind);
 
 /* Asks doveadm about all users who have no verdict yet, journals the verdicts
    as they come, and returns when everyone has one. */

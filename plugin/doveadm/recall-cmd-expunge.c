@@ -12,6 +12,7 @@
 #include "recall-find.h"
 #include "recall-notify.h"
 #include "recall-query.h"
+#include "recall-report.h"
 #include "recall-request.h"
 #include "recall-row.h"
 #include "recall-users.h"
@@ -199,6 +200,14 @@ static void expunge_count(struct recall_expunge_context *ctx,
 }
 
 static void
+cmd_expunge_begin(void *context, struct mail_storage_service_ctx *service)
+{
+	struct recall_expunge_context *ctx = context;
+
+	recall_reporter_read_settings(ctx->request.reporter, service);
+}
+
+static void
 cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 {
 	struct recall_expunge_context *ctx = context;
@@ -220,6 +229,8 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 	if (row.verdict == RECALL_VERDICT_WOULD_EXPUNGE)
 		ctx->dry_run_total += row.copies;
 	recall_notify_user(user, &ctx->request, &copies, &row);
+	recall_reporter_set_message(ctx->request.reporter, NULL,
+				    copies.subject, copies.from, copies.date);
 	if (!ctx->request.dry_run)
 		recall_event_finished(user, &ctx->request, &copies, &row);
 	recall_row_print(ctx->request.recall_id, &row);
@@ -267,11 +278,12 @@ static const char *cmd_expunge_proxy_arg(void *context)
 }
 
 static void
-cmd_expunge_proxied(void *context, const char *username ATTR_UNUSED)
+cmd_expunge_proxied(void *context, const char *username)
 {
 	struct recall_expunge_context *ctx = context;
 
 	ctx->proxied_users++;
+	recall_reporter_add_proxied(ctx->request.reporter, username);
 }
 
 /* All users have been counted: may the recall go on? */
@@ -293,11 +305,14 @@ static bool cmd_expunge_again(void *context)
 		return TRUE;
 	}
 	i_error("%s: %s", RECALL_CMD_EXPUNGE, error);
+	/* nothing was done, so there is nothing to tell */
+	recall_reporter_deinit(&ctx->request.reporter);
 	doveadm_exit_code = EX_USAGE;
 	return FALSE;
 }
 
 static const struct recall_users_callbacks expunge_callbacks = {
+	.begin = cmd_expunge_begin,
 	.run = cmd_expunge_run,
 	.no_user = cmd_expunge_no_user,
 	.failed = cmd_expunge_failed,
@@ -352,6 +367,7 @@ expunge_finish(const struct doveadm_cmd_context *cctx,
 		return;
 	}
 	recall_row_finish(cctx);
+	recall_reporter_send(ctx->request.reporter);
 	if (ctx->request.dry_run && ctx->proxied_users == 0 &&
 	    cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI) {
 		i_info("%u messages would be deleted", ctx->dry_run_total);
@@ -366,10 +382,13 @@ static void cmd_recall_expunge(struct doveadm_cmd_context *cctx)
 	if (recall_request_parse(cctx, &ctx.request) < 0)
 		return;
 	if (expunge_check_query(cctx, &ctx) == 0) {
-		recall_row_init();
+		ctx.request.reporter =
+			recall_reporter_init(cctx, &ctx.request);
+		recall_row_init(ctx.request.reporter);
 		if (recall_users_run(cctx, &expunge_callbacks, &ctx) == 0)
 			expunge_finish(cctx, &ctx);
 	}
+	recall_reporter_deinit(&ctx.request.reporter);
 	recall_count_deinit(&ctx.count);
 	recall_request_deinit(&ctx.request);
 }
@@ -380,6 +399,7 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge = {
 	.usage = RECALL_CMD_USERS_USAGE" [--force] [--no-notify] [--dry-run] "
 		"[--sender <address> ...] [--tenant <tenant>] "
 		"[--reason <text>] [--actor <name>] [--recall-id <id>] "
+		"[--report-to <address>] "
 		"[--yes-count <n>] "RECALL_CMD_CRITERIA_USAGE,
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
@@ -388,6 +408,7 @@ DOVEADM_CMD_PARAM('f', RECALL_PARAM_FORCE, CMD_PARAM_BOOL, 0)
 DOVEADM_CMD_PARAM('N', RECALL_PARAM_NO_NOTIFY, CMD_PARAM_BOOL, 0)
 DOVEADM_CMD_PARAM('n', RECALL_PARAM_DRY_RUN, CMD_PARAM_BOOL, 0)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_YES_COUNT, CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_REPORT_TO, CMD_PARAM_STR, 0)
 RECALL_CMD_CRITERIA_PARAMS
 DOVEADM_CMD_PARAMS_END
 };

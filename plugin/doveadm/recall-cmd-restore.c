@@ -4,11 +4,30 @@
 #include "doveadm.h"
 #include "recall-params.h"
 #include "recall-events.h"
+#include "recall-report.h"
 #include "recall-request.h"
 #include "recall-row.h"
 #include "recall-users.h"
 #include "recall-quarantine.h"
+#include "recall-quarantine-record.h"
 #include "doveadm-recall-plugin.h"
+
+/* What the report tells of the message. Where the record can't be read the
+   report has less to tell, that is all. */
+static void
+restore_report_message(struct recall_quarantine *q,
+		       const struct recall_request *request, pool_t pool)
+{
+	struct recall_quarantine_record record;
+	const char *error;
+
+	if (request->reporter == NULL ||
+	    recall_quarantine_record_read(q, pool, request->recall_id,
+					  &record, &error) <= 0)
+		return;
+	recall_reporter_set_message(request->reporter, record.message_id,
+				    record.subject, record.from, record.date);
+}
 
 static int
 restore_user(struct mail_user *user, const struct recall_request *request,
@@ -25,9 +44,19 @@ restore_user(struct mail_user *user, const struct recall_request *request,
 	if (ret > 0) {
 		ret = recall_quarantine_restore(&q, pool, request->recall_id,
 						restored_r, error_r);
+		if (restored_r->found)
+			restore_report_message(&q, request, pool);
 	}
 	recall_quarantine_deinit(&q);
 	return ret;
+}
+
+static void
+cmd_restore_begin(void *context, struct mail_storage_service_ctx *service)
+{
+	const struct recall_request *request = context;
+
+	recall_reporter_read_settings(request->reporter, service);
 }
 
 static void
@@ -86,10 +115,19 @@ cmd_restore_failed(void *context, const char *username, const char *error)
 	recall_row_print(request->recall_id, &row);
 }
 
+static void cmd_restore_proxied(void *context, const char *username)
+{
+	const struct recall_request *request = context;
+
+	recall_reporter_add_proxied(request->reporter, username);
+}
+
 static const struct recall_users_callbacks restore_callbacks = {
+	.begin = cmd_restore_begin,
 	.run = cmd_restore_run,
 	.no_user = cmd_restore_no_user,
 	.failed = cmd_restore_failed,
+	.proxied = cmd_restore_proxied,
 };
 
 static void cmd_recall_restore(struct doveadm_cmd_context *cctx)
@@ -103,18 +141,24 @@ static void cmd_recall_restore(struct doveadm_cmd_context *cctx)
 		doveadm_exit_code = EX_USAGE;
 		return;
 	}
-	recall_row_init();
-	if (recall_users_run(cctx, &restore_callbacks, &request) == 0)
+	request.reporter = recall_reporter_init(cctx, &request);
+	recall_row_init(request.reporter);
+	if (recall_users_run(cctx, &restore_callbacks, &request) == 0) {
 		recall_row_finish(cctx);
+		recall_reporter_send(request.reporter);
+	}
+	recall_reporter_deinit(&request.reporter);
 }
 
 struct doveadm_cmd_ver2 doveadm_cmd_recall_restore = {
 	.name = RECALL_CMD_RESTORE,
 	.cmd = cmd_recall_restore,
 	.usage = RECALL_CMD_USERS_USAGE" [--tenant <tenant>] "
-		"[--reason <text>] [--actor <name>] <recall-id>",
+		"[--reason <text>] [--actor <name>] [--report-to <address>] "
+		"<recall-id>",
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_REPORT_TO, CMD_PARAM_STR, 0)
 RECALL_CMD_RECORD_PARAMS
 DOVEADM_CMD_PARAMS_END
 };

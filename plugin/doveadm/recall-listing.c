@@ -224,7 +224,7 @@ void recall_listing_run(struct doveadm_cmd_context *cctx,
 		i_error("%s: --"RECALL_PARAM_OFFSET" is for the users of one "
 			"node. Ask each node or each user by itself",
 			cctx->cmd->name);
-		doveadm_exit_code = EX_USAGE;
+		doveadm_exit_code = EX_DATAERR;
 		return;
 	}
 	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_HTTP)

@@ -118,7 +118,7 @@ void recall_notify_user(struct mail_user *user,
 		row->notice = RECALL_NOTICE_ALREADY_SENT;
 		return;
 	}
-	if (recall_notice_save(user, &notice, &error) == 0) {
+	if (recall_notice_send(user, &notice, &error) == 0) {
 		row->notice = RECALL_NOTICE_SENT;
 		return;
 	}

@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "array.h"
 #include "guid.h"
+#include "smtp-address.h"
 #include "unichar.h"
 #include "mail-user.h"
 #include "mail-search.h"
@@ -151,6 +152,23 @@ request_get_tenant(const struct doveadm_cmd_context *cctx,
 	return 0;
 }
 
+/* Goes to a mail server as it is, so it must be one in ASCII. */
+static int
+request_get_report_to(const struct doveadm_cmd_context *cctx,
+		      struct recall_request *request, const char **error_r)
+{
+	if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_REPORT_TO,
+				   &request->report_to))
+		return 0;
+	if (!address_is_valid(request->report_to) ||
+	    smtp_address_parse_mailbox(pool_datastack_create(),
+				       request->report_to, 0, NULL, NULL) < 0) {
+		*error_r = "--"RECALL_PARAM_REPORT_TO" is not a mail address";
+		return -1;
+	}
+	return 0;
+}
+
 int recall_request_parse(const struct doveadm_cmd_context *cctx,
 			 struct recall_request *request_r)
 {
@@ -167,6 +185,7 @@ int recall_request_parse(const struct doveadm_cmd_context *cctx,
 			     &request_r->reason, &error) < 0 ||
 	    request_get_text(cctx, RECALL_PARAM_ACTOR, RECALL_ADDRESS_MAX,
 			     &request_r->actor, &error) < 0 ||
+	    request_get_report_to(cctx, request_r, &error) < 0 ||
 	    request_get_recall_id(cctx, request_r, &error) < 0) {
 		i_error("%s: %s", cctx->cmd->name, error);
 		doveadm_exit_code = EX_USAGE;
@@ -195,6 +214,7 @@ int recall_request_parse_id(const struct doveadm_cmd_context *cctx,
 			     &request_r->reason, &error) < 0 ||
 	    request_get_text(cctx, RECALL_PARAM_ACTOR, RECALL_ADDRESS_MAX,
 			     &request_r->actor, &error) < 0 ||
+	    request_get_report_to(cctx, request_r, &error) < 0 ||
 	    request_get_recall_id(cctx, request_r, &error) < 0) {
 		i_error("%s: %s", cctx->cmd->name, error);
 		doveadm_exit_code = EX_USAGE;

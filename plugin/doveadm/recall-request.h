@@ -6,6 +6,7 @@
 
 struct doveadm_cmd_context;
 struct mail_search_args;
+struct recall_reporter;
 struct mail_user;
 
 /* What all commands that look for a message are asked. */
@@ -22,6 +23,10 @@ struct recall_request {
 	const char *reason, *actor;
 	/* RECALL_ID_LEN hexadecimal digits, made anew if not given */
 	const char *recall_id;
+	/* a mail address, NULL if nobody wants a report */
+	const char *report_to;
+	/* NULL if there is no report to make: the command's own */
+	struct recall_reporter *reporter;
 	bool force, notify, dry_run;
 	/* the caller gave the recall id, so this may be a retry */
 	bool may_be_retry;

@@ -2,12 +2,15 @@
 #include "doveadm.h"
 #include "doveadm-print.h"
 #include "recall-params.h"
+#include "recall-report.h"
 #include "recall-row.h"
 
 static bool row_errors;
+static struct recall_reporter *row_reporter;
 
-void recall_row_init(void)
+void recall_row_init(struct recall_reporter *reporter)
 {
+	row_reporter = reporter;
 	row_errors = FALSE;
 	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
 	doveadm_print_header_simple(RECALL_COLUMN_USERNAME);
@@ -30,6 +33,7 @@ void recall_row_print(const char *recall_id, const struct recall_row *row)
 {
 	if (row->verdict == RECALL_VERDICT_ERROR)
 		row_errors = TRUE;
+	recall_reporter_add(row_reporter, row);
 	doveadm_print(row->username);
 	doveadm_print(recall_verdict_name(row->verdict));
 	doveadm_print(dec2str(row->copies));

@@ -4,6 +4,7 @@
 #include "recall-verdict.h"
 
 struct doveadm_cmd_context;
+struct recall_reporter;
 
 /* A verdict row; its columns are described in recall-params.h. */
 struct recall_row {
@@ -15,8 +16,9 @@ struct recall_row {
 	const char *mailboxes, *mailbox_guids, *error;
 };
 
-/* Prints the headers. */
-void recall_row_init(void);
+/* Prints the headers. The rows to come are added to the report, if there is
+   one (NULL if not). */
+void recall_row_init(struct recall_reporter *reporter);
 /* Prints the row and remembers for recall_row_finish() if it is an error. */
 void recall_row_print(const char *recall_id, const struct recall_row *row);
 /* Sets doveadm_exit_code: EX_TEMPFAIL if any row was an error. Over HTTP

@@ -3,6 +3,7 @@
 #include "hash.h"
 #include "istream.h"
 #include "lib-signals.h"
+#include "smtp-submit-settings.h"
 #include "str.h"
 #include "unichar.h"
 #include "wildcard-match.h"
@@ -69,6 +70,9 @@ recall_users_proxy_args(const struct recall_users_context *ctx)
 
 		if (!param->value_set ||
 		    str_array_find(user_params, param->name))
+			continue;
+		/* who asked for the report gets one, of all users */
+		if (strcmp(param->name, RECALL_PARAM_REPORT_TO) == 0)
 			continue;
 		/* what several users have together is nobody's count */
 		if (!single_user &&
@@ -388,6 +392,11 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		     const struct recall_users_callbacks *callbacks,
 		     void *context)
 {
+	/* for what is sent by mail */
+	static const struct setting_parser_info *set_roots[] = {
+		&smtp_submit_setting_parser_info,
+		NULL
+	};
 	const struct doveadm_mail_cmd mail_cmd = {
 		.alloc = recall_mail_cmd_alloc,
 		.name = cctx->cmd->name,
@@ -425,7 +434,9 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		lib_signals_set_handler(SIGTERM, 0, sig_die, NULL);
 
 		mctx->storage_service = mail_storage_service_init(
-			master_service, NULL, mctx->service_flags);
+			master_service, set_roots, mctx->service_flags);
+		if (callbacks->begin != NULL)
+			callbacks->begin(context, mctx->storage_service);
 		do {
 			recall_users_run_all(&ctx);
 		} while (killed_signo == 0 && callbacks->again != NULL &&

@@ -2,6 +2,7 @@
 #define RECALL_USERS_H
 
 struct doveadm_cmd_context;
+struct mail_storage_service_ctx;
 struct mail_user;
 
 /* Goes through the users that a command is asked for, so that each is answered
@@ -9,6 +10,8 @@ struct mail_user;
    stops at the first user that can't be opened. */
 
 struct recall_users_callbacks {
+	/* Called before any user is looked up. May be NULL. */
+	void (*begin)(void *context, struct mail_storage_service_ctx *service);
 	/* The user was opened. username is the name as asked for. */
 	void (*run)(void *context, struct mail_user *user,
 		    const char *username);

@@ -24,11 +24,21 @@ static const char *const var_names[RECALL_NOTICE_VAR_COUNT] = {
 	[RECALL_NOTICE_VAR_MAILBOX] = "mailbox",
 	[RECALL_NOTICE_VAR_COPIES] = "copies",
 	[RECALL_NOTICE_VAR_REASON] = "reason",
+	[RECALL_NOTICE_VAR_COMMAND] = "command",
+	[RECALL_NOTICE_VAR_RECALL_ID] = "recall-id",
+	[RECALL_NOTICE_VAR_MESSAGE] = "message",
+	[RECALL_NOTICE_VAR_ACTOR] = "actor",
+	[RECALL_NOTICE_VAR_TIME] = "time",
+	[RECALL_NOTICE_VAR_USERS] = "users",
+	[RECALL_NOTICE_VAR_VERDICTS] = "verdicts",
+	[RECALL_NOTICE_VAR_TABLE] = "table",
+	[RECALL_NOTICE_VAR_MORE] = "more",
 };
 
 static const char *const kind_names[RECALL_NOTICE_KIND_COUNT] = {
 	[RECALL_NOTICE_KIND_EXPUNGED] = "expunged",
 	[RECALL_NOTICE_KIND_READ] = "read",
+	[RECALL_NOTICE_KIND_REPORT] = "report",
 };
 
 struct template_parser {
@@ -207,6 +217,8 @@ parse_header(struct template_parser *parser, const char *line,
 		  &tmpl->subject[RECALL_NOTICE_KIND_EXPUNGED], TRUE },
 		{ "Subject-read",
 		  &tmpl->subject[RECALL_NOTICE_KIND_READ], TRUE },
+		{ "Subject-report",
+		  &tmpl->subject[RECALL_NOTICE_KIND_REPORT], TRUE },
 		{ "No-subject", &tmpl->no_subject, FALSE },
 		{ "Unknown", &tmpl->unknown, FALSE },
 	};

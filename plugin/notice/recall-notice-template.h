@@ -6,7 +6,7 @@
 /* The texts of the notices in one language, read from a file that an admin may
    replace (its format is described in notices/README). */
 
-#define RECALL_NOTICE_KIND_COUNT (RECALL_NOTICE_KIND_READ + 1)
+#define RECALL_NOTICE_KIND_COUNT (RECALL_NOTICE_KIND_REPORT + 1)
 /* The language that stands in for those without a file. */
 #define RECALL_NOTICE_LANG_DEFAULT "en-US"
 
@@ -18,6 +18,16 @@ enum recall_notice_var {
 	RECALL_NOTICE_VAR_MAILBOX,
 	RECALL_NOTICE_VAR_COPIES,
 	RECALL_NOTICE_VAR_REASON,
+	/* of reports only */
+	RECALL_NOTICE_VAR_COMMAND,
+	RECALL_NOTICE_VAR_RECALL_ID,
+	RECALL_NOTICE_VAR_MESSAGE,
+	RECALL_NOTICE_VAR_ACTOR,
+	RECALL_NOTICE_VAR_TIME,
+	RECALL_NOTICE_VAR_USERS,
+	RECALL_NOTICE_VAR_VERDICTS,
+	RECALL_NOTICE_VAR_TABLE,
+	RECALL_NOTICE_VAR_MORE,
 
 	RECALL_NOTICE_VAR_COUNT
 };

@@ -7,7 +7,10 @@ enum recall_notice_kind {
 	/* The message was removed from the user's mailbox. */
 	RECALL_NOTICE_KIND_EXPUNGED,
 	/* The message was asked back, but the user had read it: it stays. */
-	RECALL_NOTICE_KIND_READ
+	RECALL_NOTICE_KIND_READ,
+	/* What became of the recall for all users, for whoever made it: see
+	   recall-report-render.h. */
+	RECALL_NOTICE_KIND_REPORT
 };
 
 /* What a notice tells of. The header values are those of the recalled message,
@@ -25,7 +28,10 @@ struct recall_notice {
 	const char *reason;
 };
 
-/* The Message-ID that recall_notice_save() gives the notice, without angle
+/* The display name of the address that notices come from, unless it's set. */
+#define RECALL_NOTICE_NAME_DEFAULT "Mail System"
+
+/* The Message-ID that recall_notice_send() gives the notice, without angle
    brackets: the same for each retry of a recall. The result is of the data
    stack. */
 const char *recall_notice_get_message_id(struct mail_user *user,
@@ -33,14 +39,16 @@ const char *recall_notice_get_message_id(struct mail_user *user,
 
 /* Saves a notice into the user's INBOX, which is created if it's missing, as
    an unseen message received now. This is a transaction of its own: if it
-   fails, nothing else is touched. Returns 0 if the notice stands in the INBOX,
-   -1 if not (no room, no readable template, wrong settings, ...): error_r is
-   then a text of the data stack.
+   fails, nothing else is touched. Or, if the setting recall_notice_delivery is
+   "submit", sends it to the user's address with Dovecot's submission_host or
+   sendmail_path. Returns 0 if the notice stands in the INBOX or was taken for
+   delivery, -1 if not (no room, no readable template, wrong settings, ...):
+   error_r is then a text of the data stack.
 
-   These plugin settings are read: recall_notice_from, recall_notice_name,
-   recall_notice_dir, recall_notice_lang; and the userdb field that
-   RECALL_USERDB_LANG names. */
-int recall_notice_save(struct mail_user *user,
+   These plugin settings are read besides: recall_notice_from,
+   recall_notice_name, recall_notice_dir, recall_notice_lang; and the userdb
+   field that RECALL_USERDB_LANG names. */
+int recall_notice_send(struct mail_user *user,
 		       const struct recall_notice *notice,
 		       const char **error_r);
 

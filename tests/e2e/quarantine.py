@@ -37,7 +37,7 @@ def make_node(driver, users, extra="", namespace=True, **options):
                     **options)
 
 
-def command(node, name, *args, env=None):
+def command(node, name, *args):
     """doveadm recall NAME with rows parsed."""
     done = node.doveadm("-f", "tab", "recall", name, *args, check=False)
     assert "Panic" not in done.stderr, done

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from conftest import DRIVERS, EX_TEMPFAIL, EX_USAGE, run_shell
-from mailnode import build_message, imap_quote
+from mailnode import build_message
 from quarantine import (PREFIX, append, command, fetch, http, make_node,
                         quarantined)
 

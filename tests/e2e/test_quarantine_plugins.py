@@ -9,7 +9,9 @@ import subprocess
 
 import pytest
 
-from conftest import DRIVERS, run_shell
+import mailnode
+import quarantine
+from conftest import DRIVERS
 from mailnode import DOVECOT_MODULES, build_message
 from quarantine import (PREFIX, append, command, fetch, make_node,
                         quarantined)
@@ -382,3 +384,36 @@ def test_mdbox_rebuild_by_client(message_id, recall_id):
         assert before[0] in fetch(node, USER)
         assert node.count(USER) == 2
         assert node.panics() == []
+
+
+@pytest.mark.parametrize("driver, location, quarantine_location", [
+    ("mdbox", "mdbox:{home}/mdbox:LAYOUT=index",
+     "mdbox:~/mdbox:LAYOUT=index:MAILBOXDIR=recalled:"
+     "LISTINDEX=recalled.index"),
+    ("sdbox", "sdbox:{home}/sdbox:LAYOUT=index",
+     "sdbox:~/sdbox:LAYOUT=index:MAILBOXDIR=recalled:"
+     "LISTINDEX=recalled.index"),
+    ("maildir", "maildir:{home}/Maildir:LAYOUT=fs:INDEX={home}/index",
+     "maildir:~/recalled:LAYOUT=fs:INDEX=MEMORY"),
+    ("mdbox", "mdbox:{home}/mdbox", "sdbox:~/recalled"),
+], ids=["mdbox-index", "sdbox-index", "maildir-fs", "mdbox-to-sdbox"])
+def test_layouts(monkeypatch, driver, location, quarantine_location,
+                 message_id, recall_id):
+    """Other ways to lay out mail, one with a quarantine of another format."""
+    monkeypatch.setitem(mailnode.LOCATIONS, driver, location)
+    monkeypatch.setitem(quarantine.LOCATIONS, driver, quarantine_location)
+    with make_node(driver, [USER]) as node:
+        append(node, USER, "INBOX", build_message(message_id),
+               ["\\Flagged", "kw"], DATE)
+        append(node, USER, "Work", build_message(message_id), ["kw2"], DATE)
+        before = fetch(node, USER), fetch(node, USER, "Work")
+        assert recall(node, USER, message_id, recall_id,
+                      "--no-notify").row()["copies"] == "2"
+        assert sorted(quarantined(node, USER).values()) == [1, 1]
+        assert recall(node, USER, message_id, recall_id,
+                      "--no-notify").status() == "already_recalled"
+        row = command(node, "restore", "-u", USER, recall_id).row()
+        assert (row["status"], row["copies"]) == ("restored", "2")
+        assert (fetch(node, USER), fetch(node, USER, "Work")) == before
+        assert quarantined(node, USER) == {}
+        assert node.panics() == [] and node.errors() == []

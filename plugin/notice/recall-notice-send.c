@@ -1,19 +1,21 @@
 #include "lib.h"
-#include "hostpid.h"
 #include "istream.h"
-#include "message-address.h"
 #include "str.h"
 #include "mail-namespace.h"
 #include "mail-storage.h"
 #include "mail-storage-settings.h"
 #include "mail-user.h"
 #include "recall-params.h"
+#include "recall-notice-from.h"
 #include "recall-notice-render.h"
+#include "recall-notice-submit.h"
 #include "recall-notice-template.h"
 
 #include <time.h>
 
-#define NOTICE_NAME_DEFAULT "Mail System"
+/* Values of recall_notice_delivery. */
+#define NOTICE_DELIVERY_SAVE "save"
+#define NOTICE_DELIVERY_SUBMIT "submit"
 
 static const char *
 get_setting(struct mail_user *user, const char *name, const char *def)
@@ -37,46 +39,18 @@ static const char *get_lang(struct mail_user *user)
 			   RECALL_NOTICE_LANG_DEFAULT);
 }
 
-static const char *get_hostname(struct mail_user *user)
-{
-	return *user->set->hostname != '\0' ? user->set->hostname :
-		my_hostdomain();
-}
-
-static bool is_ascii(const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text >= 0x80)
-			return FALSE;
-	}
-	return TRUE;
-}
-
-static const char *get_from(struct mail_user *user)
-{
-	const char *from = get_setting(user, "recall_notice_from", NULL);
-	const struct message_address *addr;
-	const char *error;
-
-	if (from != NULL)
-		return from;
-	/* The default one has the user's domain, which may be one that can't
-	   stand in the header of a message in ASCII. */
-	if (mail_user_set_get_postmaster_address(user->set, &addr, &error) &&
-	    is_ascii(addr->mailbox) && is_ascii(addr->domain))
-		return t_strconcat(addr->mailbox, "@", addr->domain, NULL);
-	return t_strconcat("postmaster@", get_hostname(user), NULL);
-}
-
 static void
 get_envelope(struct mail_user *user, struct recall_notice_envelope *env_r)
 {
+	const char *from = get_setting(user, "recall_notice_from", NULL);
+
 	*env_r = (struct recall_notice_envelope) {
-		.from_address = get_from(user),
+		.from_address = from != NULL ? from :
+			recall_notice_default_from(user->set),
 		.from_name = get_setting(user, "recall_notice_name",
-					 NOTICE_NAME_DEFAULT),
+					 RECALL_NOTICE_NAME_DEFAULT),
 		.username = user->username,
-		.hostname = get_hostname(user),
+		.hostname = recall_notice_hostname(user->set),
 		.now = time(NULL),
 	};
 }
@@ -92,18 +66,17 @@ const char *recall_notice_get_message_id(struct mail_user *user,
 
 static int
 render(struct mail_user *user, const struct recall_notice *notice,
-       string_t *dest, const char **error_r)
+       const struct recall_notice_envelope *env, string_t *dest,
+       const char **error_r)
 {
-	struct recall_notice_envelope env;
 	const struct recall_notice_template *tmpl;
 
-	get_envelope(user, &env);
 	if (recall_notice_template_load(pool_datastack_create(),
 					get_setting(user, "recall_notice_dir",
 						    RECALL_NOTICE_DIR),
 					get_lang(user), &tmpl, error_r) < 0)
 		return -1;
-	return recall_notice_render(notice, tmpl, &env, dest, error_r);
+	return recall_notice_render(notice, tmpl, env, dest, error_r);
 }
 
 static int
@@ -146,24 +119,19 @@ static int save(struct mailbox *box, const string_t *message)
 	return ret;
 }
 
-int recall_notice_save(struct mail_user *user,
-		       const struct recall_notice *notice,
-		       const char **error_r)
+static int
+save_to_inbox(struct mail_user *user, const string_t *message,
+	      const char **error_r)
 {
 	/* The owner's ACL no more keeps the notice out than it keeps the
 	   recall out. An INBOX that is missing is created when it's opened. */
 	const enum mailbox_flags flags = MAILBOX_FLAG_SAVEONLY |
 		MAILBOX_FLAG_POST_SESSION | MAILBOX_FLAG_IGNORE_ACLS;
-	struct mail_namespace *ns;
-	struct mailbox *box;
-	string_t *message = t_str_new(4096);
+	struct mail_namespace *ns =
+		mail_namespace_find_inbox(user->namespaces);
+	struct mailbox *box = mailbox_alloc(ns->list, "INBOX", flags);
 	int ret;
 
-	if (render(user, notice, message, error_r) < 0)
-		return -1;
-
-	ns = mail_namespace_find_inbox(user->namespaces);
-	box = mailbox_alloc(ns->list, "INBOX", flags);
 	ret = save(box, message);
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Saving to INBOX failed: %s",
@@ -171,4 +139,39 @@ int recall_notice_save(struct mail_user *user,
 	}
 	mailbox_free(&box);
 	return ret;
+}
+
+static int
+submit(struct mail_user *user, const struct recall_notice_envelope *env,
+       const string_t *message, const char **error_r)
+{
+	const char *address = recall_notice_address(user->username, env);
+
+	if (address == NULL) {
+		*error_r = "The user's name is not a mail address";
+		return -1;
+	}
+	return recall_notice_submit_user(user, address, message, error_r);
+}
+
+int recall_notice_send(struct mail_user *user,
+		       const struct recall_notice *notice,
+		       const char **error_r)
+{
+	const char *delivery = get_setting(user, "recall_notice_delivery",
+					   NOTICE_DELIVERY_SAVE);
+	struct recall_notice_envelope env;
+	string_t *message = t_str_new(4096);
+
+	get_envelope(user, &env);
+	if (render(user, notice, &env, message, error_r) < 0)
+		return -1;
+	if (strcmp(delivery, NOTICE_DELIVERY_SAVE) == 0)
+		return save_to_inbox(user, message, error_r);
+	if (strcmp(delivery, NOTICE_DELIVERY_SUBMIT) == 0)
+		return submit(user, &env, message, error_r);
+	*error_r = t_strdup_printf(
+		"recall_notice_delivery is neither %s nor %s: %s",
+		NOTICE_DELIVERY_SAVE, NOTICE_DELIVERY_SUBMIT, delivery);
+	return -1;
 }

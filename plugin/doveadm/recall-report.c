@@ -1,0 +1,275 @@
+#include "lib.h"
+#include "array.h"
+#include "settings-parser.h"
+#include "str.h"
+#include "var-expand.h"
+#include "mail-storage-service.h"
+#include "mail-storage-settings.h"
+#include "mail-user.h"
+#include "doveadm.h"
+#include "recall-params.h"
+#include "recall-notice-from.h"
+#include "recall-notice-submit.h"
+#include "recall-notice-template.h"
+#include "recall-report-render.h"
+#include "recall-request.h"
+#include "recall-row.h"
+#include "recall-report.h"
+
+#include <time.h>
+
+struct recall_reporter {
+	pool_t pool;
+	const struct recall_request *request;
+	struct recall_report report;
+
+	struct recall_notice_submission submission;
+	struct recall_notice_envelope env;
+	const char *template_dir, *lang;
+	/* why the settings are no use */
+	const char *error;
+};
+
+struct recall_reporter *
+recall_reporter_init(const struct doveadm_cmd_context *cctx,
+		     const struct recall_request *request)
+{
+	struct recall_reporter *reporter;
+	struct recall_report *report;
+	const char *const *words;
+	pool_t pool;
+
+	if (request->report_to == NULL || request->dry_run)
+		return NULL;
+	pool = pool_alloconly_create("recall report", 8192);
+	reporter = p_new(pool, struct recall_reporter, 1);
+	reporter->pool = pool;
+	reporter->request = request;
+	reporter->error = "The settings were not read";
+	report = &reporter->report;
+	report->command = cctx->cmd->name;
+	report->recall_id = request->recall_id;
+	report->actor = request->actor;
+	report->reason = request->reason;
+	if (request->message_id.len > 0) {
+		report->message_id = p_strndup(pool, request->message_id.data,
+					       request->message_id.len);
+	} else if (doveadm_cmd_param_array(cctx, RECALL_PARAM_QUERY, &words)) {
+		report->query = p_strdup(pool,
+					 t_strarray_join(words, " "));
+	}
+	p_array_init(&report->rows, pool, 16);
+	return reporter;
+}
+
+static int
+get_plugin_setting(struct recall_reporter *reporter,
+		   const struct mail_user_settings *set,
+		   const struct var_expand_table *table, const char *name,
+		   const char *def, const char **value_r, const char **error_r)
+{
+	const char *value = mail_user_set_plugin_getenv(set, name);
+	string_t *str = t_str_new(128);
+	const char *error;
+
+	*value_r = def;
+	if (value == NULL || *value == '\0')
+		return 0;
+	if (var_expand(str, value, table, &error) <= 0) {
+		*error_r = t_strdup_printf("Failed to expand %s: %s", name,
+					   error);
+		return -1;
+	}
+	*value_r = p_strdup(reporter->pool, str_c(str));
+	return 0;
+}
+
+static int
+use_settings(struct recall_reporter *reporter,
+	     const struct mail_user_settings *set,
+	     const struct var_expand_table *table, const char **error_r)
+{
+	struct recall_notice_envelope *env = &reporter->env;
+	const char *from;
+
+	if (get_plugin_setting(reporter, set, table, "recall_notice_from",
+			       NULL, &from, error_r) < 0 ||
+	    get_plugin_setting(reporter, set, table, "recall_notice_name",
+			       RECALL_NOTICE_NAME_DEFAULT, &env->from_name,
+			       error_r) < 0 ||
+	    get_plugin_setting(reporter, set, table, "recall_notice_dir",
+			       RECALL_NOTICE_DIR, &reporter->template_dir,
+			       error_r) < 0 ||
+	    get_plugin_setting(reporter, set, table, "recall_notice_lang",
+			       RECALL_NOTICE_LANG_DEFAULT, &reporter->lang,
+			       error_r) < 0)
+		return -1;
+	env->from_address = from != NULL ? from :
+		p_strdup(reporter->pool, recall_notice_default_from(set));
+	env->hostname = p_strdup(reporter->pool, recall_notice_hostname(set));
+	env->username = reporter->request->report_to;
+	return 0;
+}
+
+static int
+read_settings(struct recall_reporter *reporter,
+	      struct mail_storage_service_ctx *service, const char **error_r)
+{
+	/* the user is nobody: a name would give its domain to the default
+	   postmaster_address */
+	struct mail_storage_service_input input = {
+		.service = "doveadm",
+	};
+	const struct setting_parser_info *user_info;
+	const struct setting_parser_context *const_parser;
+	struct setting_parser_context *parser;
+	const struct setting_parser_info *const *roots;
+	const struct var_expand_table *table;
+	struct mail_user_settings *set;
+	const char *error;
+	unsigned int i;
+
+	if (mail_storage_service_read_settings(service, &input, reporter->pool,
+					       &user_info, &const_parser,
+					       error_r) < 0)
+		return -1;
+	parser = settings_parser_dup(const_parser, reporter->pool);
+	roots = settings_parser_get_roots(parser);
+	for (i = 0; roots[i] != user_info; i++)
+		i_assert(roots[i] != NULL);
+	set = settings_dup(user_info, settings_parser_get_list(parser)[i],
+			   reporter->pool);
+
+	input.username = "";
+	table = mail_storage_service_get_var_expand_table(service, &input);
+	if (settings_var_expand(user_info, set, reporter->pool, table,
+				&error) <= 0) {
+		*error_r = t_strdup_printf("Failed to expand settings: %s",
+					   error);
+		return -1;
+	}
+	if (use_settings(reporter, set, table, error_r) < 0)
+		return -1;
+	return recall_notice_submission_init(reporter->pool, parser, table,
+					     &reporter->submission, error_r);
+}
+
+void recall_reporter_read_settings(struct recall_reporter *reporter,
+				   struct mail_storage_service_ctx *service)
+{
+	const char *error;
+
+	if (reporter == NULL)
+		return;
+	T_BEGIN {
+		reporter->error = read_settings(reporter, service, &error) == 0 ?
+			NULL : p_strdup(reporter->pool, error);
+	} T_END;
+}
+
+static struct recall_report_row *
+add_row(struct recall_reporter *reporter, const char *username)
+{
+	struct recall_report_row *row;
+
+	if (array_count(&reporter->report.rows) == RECALL_REPORT_ROWS_MAX)
+		return NULL;
+	row = array_append_space(&reporter->report.rows);
+	row->username = p_strdup(reporter->pool, username);
+	return row;
+}
+
+void recall_reporter_add(struct recall_reporter *reporter,
+			 const struct recall_row *row)
+{
+	struct recall_report_row *report_row;
+
+	if (reporter == NULL)
+		return;
+	reporter->report.counts[row->verdict]++;
+	if (row->verdict == RECALL_VERDICT_EXPUNGED ||
+	    row->verdict == RECALL_VERDICT_RESTORED)
+		reporter->report.copies += row->copies;
+	report_row = add_row(reporter, row->username);
+	if (report_row != NULL) {
+		report_row->verdict = row->verdict;
+		report_row->copies = row->copies;
+	}
+}
+
+void recall_reporter_add_proxied(struct recall_reporter *reporter,
+				 const char *username)
+{
+	struct recall_report_row *row;
+
+	if (reporter == NULL)
+		return;
+	reporter->report.proxied_count++;
+	row = add_row(reporter, username);
+	if (row != NULL)
+		row->proxied = TRUE;
+}
+
+void recall_reporter_set_message(struct recall_reporter *reporter,
+				 const char *message_id, const char *subject,
+				 const char *from, const char *date)
+{
+	struct recall_report *report;
+
+	if (reporter == NULL)
+		return;
+	report = &reporter->report;
+	if (report->subject != NULL || report->from != NULL ||
+	    report->date != NULL)
+		return;
+	if (report->message_id == NULL)
+		report->message_id = p_strdup(reporter->pool, message_id);
+	report->subject = p_strdup(reporter->pool, subject);
+	report->from = p_strdup(reporter->pool, from);
+	report->date = p_strdup(reporter->pool, date);
+}
+
+static int send_report(struct recall_reporter *reporter, const char **error_r)
+{
+	const struct recall_notice_template *tmpl;
+	string_t *message = t_str_new(8192);
+
+	if (reporter->error != NULL) {
+		*error_r = reporter->error;
+		return -1;
+	}
+	reporter->env.now = time(NULL);
+	if (recall_notice_template_load(reporter->pool, reporter->template_dir,
+					reporter->lang, &tmpl, error_r) < 0 ||
+	    recall_report_render(&reporter->report, tmpl, &reporter->env,
+				 message, error_r) < 0)
+		return -1;
+	return recall_notice_submit(&reporter->submission, NULL,
+				    reporter->request->report_to, message,
+				    error_r);
+}
+
+void recall_reporter_send(struct recall_reporter *reporter)
+{
+	const char *error;
+
+	if (reporter == NULL || array_count(&reporter->report.rows) == 0)
+		return;
+	T_BEGIN {
+		if (send_report(reporter, &error) < 0) {
+			i_warning("%s: The report of recall %s to %s could not "
+				  "be sent: %s", reporter->report.command,
+				  reporter->report.recall_id,
+				  reporter->request->report_to, error);
+		}
+	} T_END;
+}
+
+void recall_reporter_deinit(struct recall_reporter **_reporter)
+{
+	struct recall_reporter *reporter = *_reporter;
+
+	*_reporter = NULL;
+	if (reporter != NULL)
+		pool_unref(&reporter->pool);
+}

@@ -1,0 +1,137 @@
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "actions.h"
+#include "http-reply.h"
+#include "journal.h"
+#include "params.h"
+#include "recall-action.h"
+
+static bool is_recall_id(const char *id)
+{
+	return strlen(id) == RECALL_ID_LEN &&
+	       strspn(id, "0123456789abcdef") == RECALL_ID_LEN;
+}
+
+/* A user may undo what he or she did, an administrator what was done in the
+   tenant's name. */
+static bool may_restore(const struct identity *who,
+			const struct recall *target)
+{
+	if (who->role == ROLE_USER)
+		return strcasecmp(who->login, target->actor.login) == 0;
+	return journal_visible(who, target);
+}
+
+static bool check_target(struct http_request *request,
+			 const struct recall *target)
+{
+	const struct identity *who = &request->identity;
+
+	if (target == NULL) {
+		/* it may be one that was made at the shell, or long ago: then
+		   only the plugin can tell, and of tenants nothing is known */
+		if (who->role == ROLE_SUPER) {
+			if (param_is_given(request, "emails"))
+				return true;
+			http_reply_missing(request, "emails");
+			return false;
+		}
+	} else if (target->kind == RECALL_EXPUNGE &&
+		   may_restore(who, target)) {
+		if (target->finished != 0)
+			return true;
+		http_reply_message(request, 409,
+				   "The recall has not finished yet");
+		return false;
+	}
+	/* what one may not see does not exist */
+	http_reply_message(request, 404, "There is no such recall");
+	return false;
+}
+
+static bool has_user(const struct recall *recall, const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < recall->count; i++) {
+		if (strcmp(recall->users[i].key, key) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Some of the recall's users, or all. */
+static bool get_users(struct http_request *request,
+		      const struct recall *target, struct recall *recall)
+{
+	size_t i;
+
+	if (!param_is_given(request, "emails")) {
+		for (i = 0; i < target->count; i++)
+			recall_add_user(recall, target->users[i].email);
+		return true;
+	}
+	if (!recall_action_add_emails(request, recall))
+		return false;
+	if (request->identity.role == ROLE_SUPER)
+		return true;
+	for (i = 0; i < recall->count; i++) {
+		if (has_user(target, recall->users[i].key))
+			continue;
+		http_reply_param(request, "emails",
+				 "has an address that the recall has not");
+		return false;
+	}
+	return true;
+}
+
+static void restore(struct http_request *request, const char *id,
+		    const char *reason, const struct recall *target)
+{
+	struct recall *recall = recall_action_new(request, reason);
+
+	recall->kind = RECALL_RESTORE;
+	recall->target = x_strdup(id);
+	recall->notify = false;
+	if (target != NULL) {
+		free(recall->messageid);
+		recall->messageid = x_strdup(target->messageid);
+	}
+	if (get_users(request, target, recall))
+		recall_action_run(request, recall);
+	else
+		recall_free(recall);
+}
+
+void action_restore(struct http_request *request)
+{
+	const struct identity *who = &request->identity;
+	struct recall *target;
+	const char *id, *reason;
+	bool ok = true;
+
+	id = http_request_param(request, "id", &ok);
+	reason = http_request_param(request, "reason", &ok);
+	if (!ok || !param_check_text(request, "reason", reason,
+				     RECALL_REASON_MAX))
+		return;
+	if (id == NULL || *id == '\0') {
+		http_reply_missing(request, "id");
+		return;
+	}
+	if (!is_recall_id(id)) {
+		http_reply_param(request, "id", "is not the id of a recall");
+		return;
+	}
+	if (who->role == ROLE_NONE ||
+	    (who->role == ROLE_ADMIN && *who->tenant == '\0')) {
+		http_reply_forbidden(request);
+		return;
+	}
+	target = journal_load(id);
+	if (check_target(request, target))
+		restore(request, id, reason, target);
+	recall_free(target);
+}

@@ -1,0 +1,461 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sysexits.h>
+
+#include "recall-params.h"
+#include "doveadm-client.h"
+#include "listing.h"
+
+/* A page is given out as it is when the next users would take it longer. */
+#define PAGE_MS 60000
+
+#define ALL_USERS_MARK "*"
+
+struct listing_user {
+	const char *name;
+	const char *urls;
+	size_t pos;
+};
+
+struct listing_run {
+	struct listing *listing;
+	/* users of one node stand together */
+	struct listing_user *users;
+	/* what the calls came to */
+	size_t answered, unreachable, timeouts;
+};
+
+bool listing_cursor_parse(const char *text, struct listing_cursor *cursor_r)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	memset(cursor_r, 0, sizeof(*cursor_r));
+	if (digits == 0 || digits > 9 || text[digits] != '.' ||
+	    text[digits + 1] == '\0')
+		return false;
+	cursor_r->offset = strtoll(text, NULL, 10);
+	cursor_r->user = x_strdup(text + digits + 1);
+	return true;
+}
+
+static void set_next(struct listing *listing, int64_t offset, const char *user)
+{
+	listing->next = x_asprintf("%lld.%s", (long long)offset, user);
+}
+
+static const char *column(const json_t *row, const char *name)
+{
+	const char *value = json_string_value(json_object_get(row, name));
+
+	return value == NULL ? "" : value;
+}
+
+/* A row without a message tells why there is none. */
+static bool is_message(const json_t *row)
+{
+	return *column(row, RECALL_COLUMN_UID) != '\0';
+}
+
+static void add_error(struct listing *listing, const char *user,
+		      const char *mailbox, const char *error)
+{
+	json_t *json = json_pack("{s:s}", "error", error);
+
+	if (*user != '\0')
+		json_object_set_new(json, "email", json_string(user));
+	if (*mailbox != '\0')
+		json_object_set_new(json, "mailbox", json_string(mailbox));
+	json_array_append_new(listing->errors, json);
+}
+
+static void add_error_row(struct listing *listing, const json_t *row)
+{
+	add_error(listing, column(row, RECALL_COLUMN_USERNAME),
+		  column(row, RECALL_COLUMN_MAILBOX),
+		  column(row, RECALL_COLUMN_ERROR));
+}
+
+static void set_number(json_t *params, const char *name, int64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%lld", (long long)value);
+	json_object_set_new(params, name, json_string(text));
+}
+
+/* How many rows are asked for: one more than fit tells that there are more. */
+static int64_t rows_wanted(const struct listing *listing)
+{
+	return listing->limit + 1 - (int64_t)json_array_size(listing->rows);
+}
+
+/* Asks for rows. Returns LISTING_DONE with them, or with NULL if only these
+   users are lost. */
+static enum listing_result
+ask(struct listing_run *run, const char *urls, json_t *params,
+    json_t **rows_r, char **error_r)
+{
+	struct doveadm_call call = {
+		.config = run->listing->config,
+		.urls = urls,
+		.command = run->listing->command,
+		.params = params,
+	};
+	enum listing_result result = LISTING_DONE;
+
+	doveadm_call_wait(&call);
+	*rows_r = NULL;
+	*error_r = call.error;
+	switch (call.result) {
+	case DOVEADM_OK:
+		run->answered++;
+		*rows_r = call.answer;
+		return LISTING_DONE;
+	case DOVEADM_FAILED:
+		run->answered++;
+		if (call.exit_code == EX_USAGE)
+			result = LISTING_REFUSED;
+		else if (call.exit_code == EX_DATAERR)
+			result = LISTING_SEVERAL_NODES;
+		break;
+	case DOVEADM_UNREACHABLE:
+		run->unreachable++;
+		if (call.too_large)
+			result = LISTING_TOO_LARGE;
+		break;
+	case DOVEADM_TIMEOUT:
+		run->timeouts++;
+		break;
+	}
+	json_decref(call.answer);
+	return result;
+}
+
+static enum listing_result finish(const struct listing_run *run)
+{
+	if (run->answered > 0 || run->unreachable + run->timeouts == 0)
+		return LISTING_DONE;
+	return run->unreachable > 0 ? LISTING_UNREACHABLE : LISTING_TIMEOUT;
+}
+
+/* named users */
+
+static int cmp_users(const void *p1, const void *p2)
+{
+	const struct listing_user *u1 = p1, *u2 = p2;
+	int ret = strcmp(u1->urls, u2->urls);
+
+	if (ret != 0)
+		return ret;
+	return u1->pos < u2->pos ? -1 : 1;
+}
+
+static void sort_users(struct listing_run *run)
+{
+	struct listing *listing = run->listing;
+	size_t i;
+
+	run->users = x_calloc(listing->users.count, sizeof(*run->users));
+	for (i = 0; i < listing->users.count; i++) {
+		run->users[i].name = listing->users.items[i];
+		run->users[i].urls = config_node_urls(listing->config,
+						      run->users[i].name);
+		run->users[i].pos = i;
+	}
+	qsort(run->users, listing->users.count, sizeof(*run->users),
+	      cmp_users);
+}
+
+/* Takes over a user's rows. Returns false if the page is full before the
+   end of them. */
+static bool
+take_rows(struct listing *listing, const char *user, int64_t offset,
+	  json_t *rows)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		if (strcasecmp(column(row, RECALL_COLUMN_USERNAME), user) != 0)
+			continue;
+		if (!is_message(row)) {
+			add_error_row(listing, row);
+			continue;
+		}
+		if (rows_wanted(listing) == 1) {
+			set_next(listing, offset, user);
+			return false;
+		}
+		json_array_append(listing->rows, row);
+		offset++;
+	}
+	return true;
+}
+
+/* The rows sorted by user, each user's in the order that they came in: those
+   that other nodes answer come at any time. */
+static json_t **
+split_rows(const struct listing_user *users, size_t count, json_t *rows)
+{
+	json_t **split = x_calloc(count, sizeof(*split)), *row;
+	size_t i, user = 0, n;
+
+	for (i = 0; i < count; i++)
+		split[i] = json_array();
+	json_array_foreach(rows, i, row) {
+		const char *name = column(row, RECALL_COLUMN_USERNAME);
+
+		/* mostly the same one as before, or the next */
+		for (n = 0; n < count; n++, user = (user + 1) % count) {
+			if (strcasecmp(users[user].name, name) == 0)
+				break;
+		}
+		if (n < count)
+			json_array_append(split[user], row);
+	}
+	return split;
+}
+
+/* Returns false if the page is full. */
+static bool take_answer(struct listing *listing,
+			const struct listing_user *users, size_t count,
+			int64_t offset, json_t *rows)
+{
+	json_t **split = split_rows(users, count, rows);
+	bool more = true;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		if (more)
+			more = take_rows(listing, users[i].name, offset,
+					 split[i]);
+		offset = 0;
+		json_decref(split[i]);
+	}
+	free(split);
+	return more;
+}
+
+static size_t batch_size(const struct listing_run *run, size_t pos)
+{
+	const struct listing *listing = run->listing;
+	size_t n;
+
+	for (n = 1; pos + n < listing->users.count &&
+		    n < (size_t)listing->config->doveadm_batch; n++) {
+		if (strcmp(run->users[pos].urls, run->users[pos + n].urls) != 0)
+			break;
+	}
+	return n;
+}
+
+/* Asks about users who stand together. *full_r says whether the page is. */
+static enum listing_result
+ask_users(struct listing_run *run, const struct listing_user *users,
+	  size_t count, int64_t offset, bool *full_r)
+{
+	struct listing *listing = run->listing;
+	json_t *params = json_copy(listing->params), *names = json_array();
+	json_t *rows;
+	enum listing_result result;
+	char *error;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		json_array_append_new(names, json_string(users[i].name));
+	json_object_set_new(params, RECALL_PARAM_USERS, names);
+	set_number(params, RECALL_PARAM_LIMIT, rows_wanted(listing));
+	if (offset > 0)
+		set_number(params, RECALL_PARAM_OFFSET, offset);
+	*full_r = false;
+	result = ask(run, users[0].urls, params, &rows, &error);
+	if (rows != NULL) {
+		*full_r = !take_answer(listing, users, count, offset, rows);
+		json_decref(rows);
+	} else if (result == LISTING_DONE) {
+		for (i = 0; i < count; i++)
+			add_error(listing, users[i].name, "", error);
+	}
+	free(error);
+	return result;
+}
+
+static bool find_start(const struct listing_run *run, size_t *pos_r)
+{
+	const struct listing *listing = run->listing;
+
+	if (listing->cursor.user == NULL) {
+		*pos_r = 0;
+		return true;
+	}
+	for (*pos_r = 0; *pos_r < listing->users.count; (*pos_r)++) {
+		if (strcmp(run->users[*pos_r].name, listing->cursor.user) == 0)
+			return true;
+	}
+	return false;
+}
+
+static enum listing_result run_users(struct listing_run *run)
+{
+	struct listing *listing = run->listing;
+	int64_t offset = listing->cursor.offset, started = now_ms();
+	enum listing_result result;
+	bool full = false;
+	size_t pos, n;
+
+	sort_users(run);
+	if (!find_start(run, &pos))
+		return LISTING_NO_CURSOR;
+	while (pos < listing->users.count && !full) {
+		if (now_ms() - started > PAGE_MS) {
+			set_next(listing, offset, run->users[pos].name);
+			break;
+		}
+		/* an offset is one user's */
+		n = offset > 0 ? 1 : batch_size(run, pos);
+		result = ask_users(run, &run->users[pos], n, offset, &full);
+		if (result != LISTING_DONE)
+			return result;
+		pos += n;
+		offset = 0;
+	}
+	return finish(run);
+}
+
+/* everyone */
+
+/* The groups of nodes: those of doveadm.url, and those of [nodes]. */
+static void get_groups(const struct config *config, struct strlist *groups)
+{
+	size_t i, n;
+
+	strlist_add(groups, config->doveadm_url);
+	for (i = 1; i < config->nodes.count; i += 2) {
+		for (n = 0; n < groups->count; n++) {
+			if (strcmp(groups->items[n], config->nodes.items[i]) ==
+			    0)
+				break;
+		}
+		if (n == groups->count)
+			strlist_add(groups, config->nodes.items[i]);
+	}
+}
+
+/* Takes over a node's rows: those of users whose node it is. Returns false if
+   the page is full. */
+static bool take_all_rows(struct listing *listing, size_t group,
+			  const char *urls, int64_t offset, json_t *rows)
+{
+	char mark[32];
+	json_t *row;
+	size_t i;
+
+	snprintf(mark, sizeof(mark), ALL_USERS_MARK"%zu", group);
+	json_array_foreach(rows, i, row) {
+		const char *user = column(row, RECALL_COLUMN_USERNAME);
+		bool ours = strcmp(config_node_urls(listing->config, user),
+				   urls) == 0;
+
+		if (!is_message(row)) {
+			if (ours)
+				add_error_row(listing, row);
+			continue;
+		}
+		if (ours && rows_wanted(listing) == 1) {
+			set_next(listing, offset, mark);
+			return false;
+		}
+		if (ours)
+			json_array_append(listing->rows, row);
+		offset++;
+	}
+	return true;
+}
+
+static enum listing_result
+ask_all(struct listing_run *run, size_t group, const char *urls,
+	int64_t *offset, size_t *count_r, bool *full_r)
+{
+	struct listing *listing = run->listing;
+	json_t *params = json_copy(listing->params), *rows, *row;
+	enum listing_result result;
+	char *error;
+	size_t i;
+
+	json_object_set_new(params, RECALL_PARAM_ALL_USERS, json_true());
+	set_number(params, RECALL_PARAM_LIMIT, rows_wanted(listing));
+	/* also where it is 0: it says that the rows have to be countable */
+	set_number(params, RECALL_PARAM_OFFSET, *offset);
+	*full_r = false;
+	*count_r = 0;
+	result = ask(run, urls, params, &rows, &error);
+	if (rows != NULL) {
+		*full_r = !take_all_rows(listing, group, urls, *offset, rows);
+		json_array_foreach(rows, i, row)
+			*count_r += is_message(row) ? 1 : 0;
+		*offset += *count_r;
+		json_decref(rows);
+	} else if (result == LISTING_DONE) {
+		add_error(listing, "", "", error);
+	}
+	free(error);
+	return result;
+}
+
+static bool get_start_group(const struct listing *listing, size_t count,
+			    size_t *group_r)
+{
+	const char *user = listing->cursor.user;
+	size_t len = strlen(ALL_USERS_MARK);
+
+	*group_r = 0;
+	if (user == NULL)
+		return true;
+	if (strncmp(user, ALL_USERS_MARK, len) != 0 ||
+	    strlen(user) - len == 0 || strlen(user) - len > 6 ||
+	    strspn(user + len, "0123456789") != strlen(user) - len)
+		return false;
+	*group_r = strtoul(user + len, NULL, 10);
+	return *group_r < count;
+}
+
+static enum listing_result run_all(struct listing_run *run)
+{
+	struct listing *listing = run->listing;
+	struct strlist groups = { NULL, 0, 0 };
+	enum listing_result result = LISTING_DONE;
+	int64_t offset = listing->cursor.offset, wanted;
+	size_t group, count;
+	bool full = false;
+
+	get_groups(listing->config, &groups);
+	if (!get_start_group(listing, groups.count, &group))
+		result = LISTING_NO_CURSOR;
+	while (result == LISTING_DONE && group < groups.count && !full) {
+		wanted = rows_wanted(listing);
+		result = ask_all(run, group, groups.items[group], &offset,
+				 &count, &full);
+		/* rows of others' users took the place of some */
+		if ((int64_t)count == wanted && !full)
+			continue;
+		group++;
+		offset = 0;
+	}
+	strlist_free(&groups);
+	return result != LISTING_DONE ? result : finish(run);
+}
+
+enum listing_result listing_run(struct listing *listing)
+{
+	struct listing_run run = { .listing = listing };
+	enum listing_result result;
+
+	listing->rows = json_array();
+	listing->errors = json_array();
+	listing->next = NULL;
+	result = listing->all_users ? run_all(&run) : run_users(&run);
+	free(run.users);
+	return result;
+}

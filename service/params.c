@@ -1,0 +1,251 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "recall-limits.h"
+#include "recall-message-id.h"
+#include "actions.h"
+#include "http-reply.h"
+#include "params.h"
+
+bool param_flag(struct http_request *request, const char *name, bool def,
+		bool *value_r)
+{
+	bool ok = true;
+	const char *value = http_request_param(request, name, &ok);
+
+	*value_r = def;
+	if (!ok || value == NULL)
+		return ok;
+	if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0) {
+		http_reply_param(request, name, "is neither 0 nor 1");
+		return false;
+	}
+	*value_r = *value == '1';
+	return true;
+}
+
+bool param_number(struct http_request *request, const char *name, int64_t def,
+		  int64_t min, int64_t max, int64_t *value_r)
+{
+	bool ok = true;
+	const char *value = http_request_param(request, name, &ok);
+
+	*value_r = def;
+	if (!ok || value == NULL)
+		return ok;
+	/* no more digits than fit */
+	if (*value != '\0' && strlen(value) <= 18 &&
+	    strspn(value, "0123456789") == strlen(value)) {
+		*value_r = strtoll(value, NULL, 10);
+		if (*value_r >= min && *value_r <= max)
+			return true;
+	}
+	http_reply_param(request, name, "is not a number in range");
+	return false;
+}
+
+bool param_check_messageid(struct http_request *request, const char *value)
+{
+	enum recall_message_id_error error;
+	struct recall_message_id id;
+
+	error = recall_message_id_parse(value, strlen(value), &id);
+	if (error == RECALL_MESSAGE_ID_OK)
+		return true;
+	http_reply_param(request, "messageid",
+			 recall_message_id_strerror(error));
+	return false;
+}
+
+bool param_check_text(struct http_request *request, const char *name,
+		      const char *value, size_t max)
+{
+	const char *why = NULL;
+
+	if (value == NULL)
+		return true;
+	if (strlen(value) > max)
+		why = "is too long";
+	else if (has_control(value))
+		why = "has a control character";
+	if (why != NULL)
+		http_reply_param(request, name, why);
+	return why == NULL;
+}
+
+/* Returns why the value is none, or NULL. */
+static const char *add_array(const char *value, struct strlist *list)
+{
+	const char *why = NULL;
+	json_t *array, *item;
+	size_t i;
+
+	array = json_loads(value, 0, NULL);
+	if (array == NULL)
+		return "is not valid JSON";
+	json_array_foreach(array, i, item) {
+		if (!json_is_string(item)) {
+			why = "has something else than strings";
+			break;
+		}
+		strlist_add(list, json_string_value(item));
+	}
+	json_decref(array);
+	return why;
+}
+
+static size_t count_values(const struct http_request *request,
+			   const char *name)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < request->params_count; i++) {
+		if (strcmp(request->params[i].name, name) == 0)
+			n++;
+	}
+	return n;
+}
+
+bool param_list(struct http_request *request, const char *name, size_t max,
+		struct strlist *list)
+{
+	bool single = count_values(request, name) == 1;
+	const char *why = NULL, *value;
+	size_t i;
+
+	for (i = 0; i < request->params_count && why == NULL; i++) {
+		if (strcmp(request->params[i].name, name) != 0)
+			continue;
+		value = request->params[i].value;
+		/* what JSON's arrays come as are words, whatever they look
+		   like */
+		if (single && *value == '[')
+			why = add_array(value, list);
+		else
+			strlist_add(list, value);
+	}
+	for (i = 0; i < list->count && why == NULL; i++) {
+		if (has_control(list->items[i]))
+			why = "has a control character";
+	}
+	if (why == NULL && list->count > max)
+		why = "has too many items";
+	if (why != NULL)
+		http_reply_param(request, name, why);
+	return why == NULL;
+}
+
+bool param_is_given(const struct http_request *request, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < request->params_count; i++) {
+		const char *value = request->params[i].value;
+
+		if (strcmp(request->params[i].name, name) == 0 &&
+		    *value != '\0' && strcmp(value, "[]") != 0)
+			return true;
+	}
+	return false;
+}
+
+bool param_emails(struct http_request *request, struct strlist *list)
+{
+	static const char name[] = "emails";
+	const char *why = NULL, *value;
+	size_t i;
+
+	for (i = 0; i < request->params_count && why == NULL; i++) {
+		if (strcmp(request->params[i].name, name) != 0)
+			continue;
+		value = request->params[i].value;
+		if (*value == '[')
+			why = add_array(value, list);
+		else
+			strlist_add(list, value);
+	}
+	for (i = 0; i < list->count && why == NULL; i++) {
+		why = i == RECALL_USERS_MAX ? "has too many addresses" :
+			address_check(list->items[i]);
+	}
+	if (why != NULL)
+		http_reply_param(request, name, why);
+	return why == NULL;
+}
+
+void param_reply_missing(struct http_request *request,
+			 const char *const *names)
+{
+	json_t *what = json_object();
+	char *upper, *text, *p;
+
+	for (; *names != NULL; names++) {
+		upper = x_strdup(*names);
+		for (p = upper; *p != '\0'; p++) {
+			if (*p >= 'a' && *p <= 'z')
+				*p += 'A' - 'a';
+		}
+		text = x_asprintf("%s is a required value", upper);
+		json_object_set_new(what, upper, json_string(text));
+		free(text);
+		free(upper);
+	}
+	http_reply_json(request, 400, json_pack("{s:o}", "message", what));
+}
+
+static enum MHD_Result
+add_url_param(void *context, enum MHD_ValueKind kind, const char *name,
+	      const char *value)
+{
+	struct http_request *request = context;
+
+	(void)kind;
+	if (value == NULL)
+		value = "";
+	if (!utf8_valid(name, strlen(name)) ||
+	    !utf8_valid(value, strlen(value))) {
+		http_reply_message(request, 400,
+				   "A parameter is not valid UTF-8");
+		return MHD_NO;
+	}
+	http_request_add_param(request, name, strlen(name), value,
+			       strlen(value));
+	return MHD_YES;
+}
+
+bool param_add_url(struct http_request *request)
+{
+	MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND,
+				  add_url_param, request);
+	return request->reply == NULL;
+}
+
+bool param_criteria(struct http_request *request,
+		    struct param_criteria *criteria_r)
+{
+	bool ok = true, query = param_is_given(request, "query");
+
+	memset(criteria_r, 0, sizeof(*criteria_r));
+	criteria_r->messageid = http_request_param(request, "messageid", &ok);
+	if (!ok)
+		return false;
+	/* an empty value is as good as none */
+	if (criteria_r->messageid != NULL && *criteria_r->messageid == '\0')
+		criteria_r->messageid = NULL;
+	if (criteria_r->messageid == NULL && !query) {
+		http_reply_missing(request, "messageid");
+		return false;
+	}
+	if (criteria_r->messageid == NULL) {
+		return param_list(request, "query", RECALL_QUERY_WORDS_MAX,
+				  &criteria_r->query);
+	}
+	if (query) {
+		http_reply_param(request, "query",
+				 "is given besides a MESSAGEID");
+		return false;
+	}
+	return param_check_messageid(request, criteria_r->messageid);
+}

@@ -1,0 +1,45 @@
+#ifndef PARAMS_H
+#define PARAMS_H
+
+#include "http-request.h"
+
+/* Readers of parameters that several actions have. Those that return false
+   have answered the request with what is wrong. */
+
+/* Strictly 0 or 1: whoever writes "false" must not get the opposite. */
+bool param_flag(struct http_request *request, const char *name, bool def,
+		bool *value_r);
+/* A number from min to max. */
+bool param_number(struct http_request *request, const char *name, int64_t def,
+		  int64_t min, int64_t max, int64_t *value_r);
+/* A Message-ID that may be looked for. */
+bool param_check_messageid(struct http_request *request, const char *value);
+/* One line of at most max octets; NULL is fine. */
+bool param_check_text(struct http_request *request, const char *name,
+		      const char *value, size_t max);
+/* A list: a single value is a JSON array of strings or one string, several
+   values are a string each. Adds them to list. */
+bool param_list(struct http_request *request, const char *name, size_t max,
+		struct strlist *list);
+/* Whether there is a value that is not empty. */
+bool param_is_given(const struct http_request *request, const char *name);
+/* All addresses of the parameter "emails", which may be given several times
+   and each time be a JSON array or one address. With duplicates. */
+bool param_emails(struct http_request *request, struct strlist *list);
+/* 400 for these (NULL-terminated) parameters at once. */
+void param_reply_missing(struct http_request *request,
+			 const char *const *names);
+/* Adds the parameters of the URL's query string to those of the body. */
+bool param_add_url(struct http_request *request);
+
+/* The words of a search query, or a Message-ID, as a listing or a recall by
+   query is asked; exactly one of them is given. */
+struct param_criteria {
+	const char *messageid;
+	struct strlist query;
+};
+
+bool param_criteria(struct http_request *request,
+		    struct param_criteria *criteria_r);
+
+#endif

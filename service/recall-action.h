@@ -1,0 +1,24 @@
+#ifndef RECALL_ACTION_H
+#define RECALL_ACTION_H
+
+#include "http-request.h"
+#include "recall.h"
+
+/* What requests for a recall and for its undoing have in common. Functions
+   that return false have answered the request. */
+
+/* A recall by whom the request is from. reason may be NULL. */
+struct recall *recall_action_new(const struct http_request *request,
+				 const char *reason);
+/* Adds the users of the parameter "emails". */
+bool recall_action_add_emails(struct http_request *request,
+			      struct recall *recall);
+/* Whether a run came to verdicts. */
+bool recall_action_check(struct http_request *request,
+			 const struct recall *recall,
+			 enum recall_outcome outcome);
+/* Journals the recall, runs it, or has it run in the background, answers the
+   request and frees the recall. Verdicts that are there already stand. */
+void recall_action_run(struct http_request *request, struct recall *recall);
+
+#endif

@@ -55,7 +55,8 @@
 #define RECALL_PARAM_DUMP "dump"
 /* Only the mailbox of this name. */
 #define RECALL_PARAM_MAILBOX "mailbox"
-/* Who gets the summary of verdicts by mail. */
+/* The mail address that gets a summary of all users' verdicts (recall expunge,
+   recall restore). */
 #define RECALL_PARAM_REPORT_TO "report-to"
 /* The number of messages that a dry run said it would delete. */
 #define RECALL_PARAM_YES_COUNT "yes-count"

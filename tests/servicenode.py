@@ -5,10 +5,14 @@
         token = service.token("admin@example.com", role=3)
         answer = service.recall(token, "<id@example.com>", ["a@example.com"])
 
+As a command: servicenode.py --dir DIR writes settings for a node that runs there
+(mailnode.py start --dir DIR) to DIR/mail-recall.conf.
+
 The service is asked with the real curl. Environment: RECALL_BUILDDIR (see
 mailnode.py), MAIL_RECALLD (the program to run).
 """
 
+import argparse
 import base64
 import hashlib
 import hmac
@@ -16,6 +20,7 @@ import json
 import os
 import pathlib
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -153,6 +158,7 @@ class Service:
         for name, value in self.settings.items():
             section, mark, key = name.partition(".")
             sections.setdefault(section, []).append("%s = %s" % (key, value))
+        self.conf.touch(mode=0o600)
         self.conf.write_text("".join(
             "[%s]\n%s\n\n" % (section, "\n".join(lines))
             for section, lines in sections.items()) + self.text)
@@ -295,3 +301,16 @@ class Service:
             if time.monotonic() > deadline:
                 raise TimeoutError("recall %s: %r" % (recall_id, answer))
             time.sleep(0.05)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description="Writes mail-recalld's settings for a node.")
+    parser.add_argument("--dir", required=True)
+    args = parser.parse_args()
+    Service(mailnode.MailNode.load(args.dir), args.dir, log__level="info",
+            auth__jwt_key=secrets.token_hex(32)).write_configuration()
+
+
+if __name__ == "__main__":
+    main()

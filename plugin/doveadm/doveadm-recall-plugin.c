@@ -1,7 +1,9 @@
 #include "lib.h"
 #include "array.h"
+#include "smtp-submit-settings.h"
 #include "doveadm.h"
 #include "doveadm-cmd.h"
+#include "doveadm-settings.h"
 #include "doveadm-recall-plugin.h"
 
 const char *doveadm_recall_plugin_version = DOVECOT_ABI_VERSION;
@@ -23,6 +25,10 @@ void doveadm_recall_plugin_preinit(void)
 {
 	unsigned int i;
 
+	/* At the shell doveconf gives doveadm the settings of modules that it
+	   asks for, and no others. This comes too late for that if the module
+	   comes in through mail_plugins. */
+	doveadm_setting_roots_add(&smtp_submit_setting_parser_info);
 	for (i = 0; i < N_ELEMENTS(recall_commands); i++) {
 		if (doveadm_cmd_find_ver2(recall_commands[i]->name) == NULL)
 			doveadm_cmd_register_ver2(recall_commands[i]);

@@ -90,14 +90,19 @@ int recall_notice_submit(const struct recall_notice_submission *submission,
 int recall_notice_submit_user(struct mail_user *user, const char *address,
 			      const string_t *message, const char **error_r)
 {
+	/* settings can't be expanded on the data stack */
+	pool_t pool = pool_alloconly_create("recall notice submission", 2048);
 	struct recall_notice_submission submission;
+	int ret;
 
-	if (recall_notice_submission_init(pool_datastack_create(),
-			mail_storage_service_user_get_settings_parser(
-				user->_service_user),
-			mail_user_var_expand_table(user), &submission,
-			error_r) < 0)
-		return -1;
-	return recall_notice_submit(&submission, user->event, address, message,
-				    error_r);
+	ret = recall_notice_submission_init(pool,
+		mail_storage_service_user_get_settings_parser(
+			user->_service_user),
+		mail_user_var_expand_table(user), &submission, error_r);
+	if (ret == 0) {
+		ret = recall_notice_submit(&submission, user->event, address,
+					   message, error_r);
+	}
+	pool_unref(&pool);
+	return ret;
 }

@@ -18,7 +18,7 @@ struct recall_notice_submission {
 };
 
 /* Takes the settings out of a parser. All of submission_r is allocated from
-   the pool. Returns -1 if variables in them can't be expanded. */
+   the pool, which must not be the data stack. Returns -1 if variables in them can't be expanded. */
 int recall_notice_submission_init(pool_t pool,
 				  struct setting_parser_context *parser,
 				  const struct var_expand_table *table,

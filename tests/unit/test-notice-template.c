@@ -131,7 +131,7 @@ static void test_format_errors(void)
 	} tests[] = {
 		{ "Subject: x", "line 1: Unknown header: Subject" },
 		{ "nonsense", "line 1: Expected" },
-		{ "Unknown: x", "line 5: Header given twice: Unknown" },
+		{ "Unknown: x", "line 6: Header given twice: Unknown" },
 		{ "[other]", "line 1: Unknown section: [other]" },
 		{ "[read]\nx\n[read]\n", "line 3: Section given twice" },
 		{ "Unknown: %{subject}", "can't have placeholders" },
@@ -151,17 +151,30 @@ static void test_format_errors(void)
 	}
 	CU_ASSERT(contains(text_error(""), "Subject-expunged: is missing"));
 	CU_ASSERT(contains(text_error("Subject-expunged: a\nSubject-read: b\n"
+				      "Subject-report: c\n"
 				      "[expunged]\nx\n"),
 			   "[read] is missing"));
 	CU_ASSERT(contains(text_error("Subject-expunged: a\nSubject-read:\n"
+				      "Subject-report: c\n"
 				      "[expunged]\nx\n[read]\nx\n"),
 			   "Subject-read: is missing or empty"));
 	CU_ASSERT(contains(text_error("Subject-expunged: a\nSubject-read: b\n"
+				      "Subject-report: c\n"
 				      "[expunged]\n\n[read]\nx\n"),
 			   "[expunged] is missing or empty"));
 	CU_ASSERT(contains(text_error("Subject-expunged: a\nSubject-read: b\n"
-				      "[expunged]\nx\n[read]\nx\n"),
+				      "Subject-report: c\n"
+				      "[expunged]\nx\n[read]\nx\n"
+				      "[report]\nx\n"),
 			   "No-subject: is missing"));
+	CU_ASSERT(contains(text_error("Subject-expunged: a\nSubject-read: b\n"
+				      "[expunged]\nx\n[read]\nx\n"
+				      "[report]\nx\n"),
+			   "Subject-report: is missing"));
+	CU_ASSERT(contains(text_error("Subject-expunged: a\nSubject-read: b\n"
+				      "Subject-report: c\n"
+				      "[expunged]\nx\n[read]\nx\n"),
+			   "[report] is missing"));
 }
 
 static void test_format_variants(void)

@@ -2,6 +2,7 @@
 #include "str.h"
 #include "unichar.h"
 #include "recall-notice-render.h"
+#include "recall-notice-text.h"
 #include "notice-files.h"
 #include "notice-message.h"
 
@@ -75,7 +76,7 @@ static void test_languages(void)
 			notice_shipped(langs[i]);
 
 		CU_ASSERT_STRING_EQUAL(tmpl->lang, langs[i]);
-		for (kind = 0; kind < RECALL_NOTICE_KIND_COUNT; kind++) {
+		for (kind = 0; kind <= RECALL_NOTICE_KIND_READ; kind++) {
 			notice.kind = kind;
 			message = render(&notice, tmpl, &env_default);
 			check_message(message);

@@ -14,6 +14,7 @@
 #include "userdb.h"
 
 #define PASSWORD_MAX 1024
+#define RETRY_AFTER_JOURNAL 30
 
 static void reply_unauthorized(struct http_request *request,
 			       const char *message, const char *challenge)
@@ -76,8 +77,8 @@ static void reply_tokens(struct http_request *request, const char *family)
 	}
 	if (!refresh_token_add(who->login, family, now +
 			       config->auth_refresh_token_exp_time, refresh)) {
-		http_reply_message(request, 503,
-				   "The journal cannot be written");
+		http_reply_later(request, 503, "The journal cannot be written",
+				 RETRY_AFTER_JOURNAL);
 	} else {
 		http_reply_json(request, 200, json_pack(
 			"{s:s, s:s, s:I, s:s, s:i}",

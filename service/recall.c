@@ -14,7 +14,7 @@
 #include "metrics.h"
 #include "recall.h"
 
-static volatile bool interrupted;
+static bool interrupted;
 
 /* Users who are asked about with one command. */
 struct batch {
@@ -434,7 +434,7 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 		taken[i] = recall->users[i].verdict >= 0;
 	for (;;) {
 		while (run.active < config->doveadm_connections_per_recall &&
-		       !interrupted &&
+		       !__atomic_load_n(&interrupted, __ATOMIC_RELAXED) &&
 		       (batch = next_batch(&run, taken, &pos)) != NULL) {
 			run.active++;
 			doveadm_call_start(&batch->call);
@@ -463,7 +463,7 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 
 void recall_interrupt_all(void)
 {
-	interrupted = true;
+	__atomic_store_n(&interrupted, true, __ATOMIC_RELAXED);
 }
 
 static json_t *user_to_json(const struct recall_user *user)

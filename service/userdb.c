@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "actions.h"
 #include "log.h"
 #include "userdb.h"
 
@@ -53,11 +54,14 @@ userdb_lookup(struct config *config, const char *login,
 		.config = config,
 		.urls = config_node_urls(config, login),
 		.command = "user",
-		.params = json_pack("{s:[s]}", "user-mask", login),
 	};
 	enum doveadm_result result;
 
 	memset(identity_r, 0, sizeof(*identity_r));
+	/* a mask would list other users */
+	if (address_check(login) != NULL)
+		return DOVEADM_FAILED;
+	call.params = json_pack("{s:[s]}", "user-mask", login);
 	doveadm_call_wait(&call);
 	result = call.result;
 	if (result == DOVEADM_OK && !read_fields(config, login, call.answer,

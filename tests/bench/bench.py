@@ -136,11 +136,11 @@ class BenchNode(MailNode):
         return [int(line.split()[0]) for line in done.stdout.splitlines()
                 if line.split()[1] == name]
 
-    def cpu(self):
-        """Milliseconds of processor time of all doveadm-servers: what other
-        processes on the machine disturb the least."""
+    def cpu(self, name="doveadm-server"):
+        """Milliseconds of processor time of all processes of that name: what
+        others on the machine disturb the least."""
         spent = 0
-        for pid in self.pids("doveadm-server"):
+        for pid in self.pids(name):
             with open("/proc/%d/schedstat" % pid) as stream:
                 spent += int(stream.read().split()[0])
         return spent / 1e6
@@ -512,7 +512,8 @@ def measure_all(pair, names, count):
 
 
 def deliver_pair(directory, fsync):
-    """Rates of both, round by round: [ours, stock]."""
+    """Rates of both, round by round, and processor milliseconds of lmtp for a
+    delivery: [ours, stock] each."""
     rounds = max(ROUNDS * 3, 15)
     names = ["user%03d@example.com" % index for index in range(50)]
     nodes = [BenchNode(directory / "ours", driver="sdbox", users=names,
@@ -525,6 +526,7 @@ def deliver_pair(directory, fsync):
         node.start()
         sessions.append(smtplib.LMTP("127.0.0.1", node.lmtp_port))
     rates = [[], []]
+    cpu = [[], []]
     body = "".join("Line %d of the text of a message.\n" % index
                    for index in range(100))
     try:
@@ -534,6 +536,7 @@ def deliver_pair(directory, fsync):
                 messages = [build_message(
                     "<%d.%d@example.com>" % (index, count), body=body)
                     for count in range(DELIVER)]
+                before = nodes[side].cpu("lmtp")
                 start = time.perf_counter()
                 for count, message in enumerate(messages):
                     sessions[side].sendmail("sender@example.com",
@@ -543,23 +546,27 @@ def deliver_pair(directory, fsync):
                 # the first round makes the mailboxes
                 if index > 0:
                     rates[side].append(rate)
+                    cpu[side].append(
+                        (nodes[side].cpu("lmtp") - before) / DELIVER)
         for session in sessions:
             session.quit()
     finally:
         for node in nodes:
             node.stop(remove=True)
-    return rates
+    return rates, cpu
 
 
 def deliver(directory):
     say("deliver: rounds of %d LMTP deliveries to 50 users in turn, sdbox" %
         DELIVER)
     for name, fsync in (("deliver", True), ("deliver_nofsync", False)):
-        rates = deliver_pair(directory / name, fsync)
+        rates, cpu = deliver_pair(directory / name, fsync)
         bench(name + "_ours", statistics.median(rates[0]), "1/s")
         bench(name + "_stock", statistics.median(rates[1]), "1/s")
         bench(name + "_overhead", statistics.median(
             ours / stock for ours, stock in zip(*rates)), "x")
+        bench(name + "_cpu_ours", statistics.median(cpu[0]), "ms")
+        bench(name + "_cpu_stock", statistics.median(cpu[1]), "ms")
 
 
 PARTS = [("lookup", lookup), ("deliver", deliver), ("users", users),

@@ -432,6 +432,15 @@ def test_user_that_is_gone(service):
     assert answer.body == FORBIDDEN
 
 
+def test_user_whose_name_is_a_mask(node, service):
+    since = node.log_size()
+    for login in "*", "*@red.example", "red?@red.example":
+        answer = service.recall(service.token(login, 2), "<a@b>", [RED2])
+        assert answer.status == 403
+        assert answer.body == FORBIDDEN
+    assert "Executing command" not in node.log(since)
+
+
 def test_users_may_not_recall_by_default(node):
     with Service(node) as service:
         token = service.token(RED, 2, "red")

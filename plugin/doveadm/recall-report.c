@@ -112,36 +112,20 @@ use_settings(struct recall_reporter *reporter,
 }
 
 static int
-read_settings(struct recall_reporter *reporter,
-	      struct mail_storage_service_ctx *service, const char **error_r)
+expand_settings(struct recall_reporter *reporter,
+		struct setting_parser_context *parser,
+		const struct setting_parser_info *user_info,
+		const struct var_expand_table *table, const char **error_r)
 {
-	/* the user is nobody: a name would give its domain to the default
-	   postmaster_address */
-	struct mail_storage_service_input input = {
-		.service = "doveadm",
-	};
-	const struct setting_parser_info *user_info;
-	const struct setting_parser_context *const_parser;
-	struct setting_parser_context *parser;
-	const struct setting_parser_info *const *roots;
-	const struct var_expand_table *table;
+	const struct setting_parser_info *const *roots =
+		settings_parser_get_roots(parser);
 	struct mail_user_settings *set;
 	const char *error;
 	unsigned int i;
 
-	if (mail_storage_service_read_settings(service, &input, reporter->pool,
-					       &user_info, &const_parser,
-					       error_r) < 0)
-		return -1;
-	parser = settings_parser_dup(const_parser, reporter->pool);
-	roots = settings_parser_get_roots(parser);
 	for (i = 0; roots[i] != user_info; i++)
 		i_assert(roots[i] != NULL);
-	set = settings_dup(user_info, settings_parser_get_list(parser)[i],
-			   reporter->pool);
-
-	input.username = "";
-	table = mail_storage_service_get_var_expand_table(service, &input);
+	set = settings_parser_get_list(parser)[i];
 	if (settings_var_expand(user_info, set, reporter->pool, table,
 				&error) <= 0) {
 		*error_r = t_strdup_printf("Failed to expand settings: %s",
@@ -152,6 +136,33 @@ read_settings(struct recall_reporter *reporter,
 		return -1;
 	return recall_notice_submission_init(reporter->pool, parser, table,
 					     &reporter->submission, error_r);
+}
+
+static int
+read_settings(struct recall_reporter *reporter,
+	      struct mail_storage_service_ctx *service, const char **error_r)
+{
+	struct mail_storage_service_input input = {
+		.service = "doveadm",
+	};
+	const struct setting_parser_info *user_info;
+	const struct setting_parser_context *service_parser;
+	struct setting_parser_context *parser;
+	int ret;
+
+	if (mail_storage_service_read_settings(service, &input, reporter->pool,
+					       &user_info, &service_parser,
+					       error_r) < 0)
+		return -1;
+	/* the user is nobody: a name would give its domain to the default
+	   postmaster_address */
+	input.username = "";
+	parser = settings_parser_dup(service_parser, reporter->pool);
+	ret = expand_settings(reporter, parser, user_info,
+		mail_storage_service_get_var_expand_table(service, &input),
+		error_r);
+	settings_parser_deinit(&parser);
+	return ret;
 }
 
 void recall_reporter_read_settings(struct recall_reporter *reporter,

@@ -8,6 +8,7 @@ import email.policy
 import itertools
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -312,6 +313,24 @@ def test_many_users(node, message_id, sent):
     assert list(table(report)) == names[:1000]
     assert counts(report) == {"no_user": 1005}
     assert "    ... and 5 more\n" in report.text
+
+
+def test_another_node(node, take, message_id, sent):
+    """Whoever is asked makes the report, and knows no verdicts of others."""
+    users = [take(), take()]
+    for user in users:
+        node.append(user, "INBOX", build_message(message_id))
+    done = node.doveadm("-f", "tab", "recall", "expunge", "-S",
+                        node.dir / "run/doveadm-server",
+                        *["--users=" + user for user in users],
+                        "--report-to=" + BOSS, message_id)
+    assert done.stdout.count("\texpunged\t") == 2
+    mail, = sent()
+    report = parse(mail, BOSS)
+    assert counts(report) == {"other_node": 2}
+    for user in users:
+        assert re.search("^    other_node +-  %s$" % re.escape(user),
+                         report.text, re.M)
 
 
 def test_report_fails(node, take, recall, message_id, sent):

@@ -369,6 +369,19 @@ def test_fetch_of_any_octets(node, service, user):
     assert "caf" in row["body"] and "\x01" in row["body"]
 
 
+def test_fetch_of_more_than_a_page_holds(node, service, user):
+    lines = (24 << 20) // 72
+    for number in range(3):
+        node.append(user, "INBOX", build_message(new_id(), subject="large") +
+                    (b"x" * 70 + b"\r\n") * lines)
+    params = {"cmd": "fetch", "query": ["SUBJECT", "large"],
+              "emails": [user], "fields": "text"}
+    answer = ask(service, root(service), **params)
+    assert (answer.status, list(message(answer))) == (400, ["LIMIT"])
+    found = pages(service, root(service), limit=1, **params)
+    assert [page[0]["text"].count("x" * 70) for page in found] == [lines] * 3
+
+
 @pytest.mark.log_errors("Unknown field")
 @pytest.mark.parametrize("fields", ["nonsense", "hdr,x;y", "hdr\tbody\x01",
                                     "hdr." + "x" * 200, "[]", "[1]", " ",

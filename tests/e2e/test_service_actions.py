@@ -21,7 +21,9 @@ from test_service import (FORBIDDEN, OPENAPI, check_described,  # noqa: E402
 from test_service_failures import doveadm_children  # noqa: E402
 
 ROOT, ADMIN = "root@example.com", "admin@red.example"
-FIXED = {ROOT: {"role": "3"}, ADMIN: {"role": "1", "tenant_id": "red"}}
+STAFF = "staff@red.example"
+FIXED = {ROOT: {"role": "3"}, ADMIN: {"role": "1", "tenant_id": "red"},
+         STAFF: {"acl_groups": "staff"}}
 RED = ["red%02d@red.example" % i for i in range(200)]
 BLUE = ["blue%02d@blue.example" % i for i in range(30)]
 ACTIONS = "/v2/actions/expunge"
@@ -806,6 +808,19 @@ def test_shares_that_cannot_be(node, service, user, other):
     check(share(service, token, user, user), 409, "not_possible", "put")
     with audited(service, "|share-refused|", "cn1=404"):
         share(service, token, user, "nobody@example.com")
+
+
+def test_share_that_fails_is_undone(node, service, user):
+    """Something else in the ACL overrides what is given."""
+    node.doveadm("acl", "set", "-u", user, "--", "INBOX",
+                 "group-override=staff", "-lookup")
+    before = shares(service, root(service), user).json()
+    with audited(service, "|share-refused|", "cn1=409"):
+        answer = share(service, root(service), user, STAFF)
+    assert (answer.status, answer.json()["status"]) == (409, "error")
+    assert "does not show" in message(answer)
+    check_described(SHARES, "put", answer)
+    assert shares(service, root(service), user).json() == before
 
 
 @pytest.mark.log_errors("There is no right")

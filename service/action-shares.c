@@ -77,14 +77,14 @@ static char *get_owner(struct http_request *request)
 /* the answers */
 
 /* Whether doveadm has answered with rows; else the request is answered. */
-static bool check_call(struct http_request *request,
+static bool check_call(struct http_request *request, bool adding,
 		       const struct doveadm_call *call)
 {
 	switch (call->result) {
 	case DOVEADM_OK:
 		return true;
 	case DOVEADM_FAILED:
-		if (call->exit_code == EX_USAGE)
+		if (call->exit_code == EX_USAGE && adding)
 			http_reply_param(request, "rights", "is not a list of "
 					 "rights");
 		else
@@ -235,7 +235,7 @@ void action_shares(struct http_request *request)
 		json_object_set_new(call.params, RECALL_PARAM_TENANT,
 				    json_string(request->identity.tenant));
 	doveadm_call_wait(&call);
-	if (check_call(request, &call))
+	if (check_call(request, false, &call))
 		reply_shares(request, call.answer);
 	audit(request, "shares", "Shared mailboxes listed", &what);
 	json_decref(call.answer);
@@ -345,7 +345,7 @@ static void change(struct http_request *request, bool adding,
 	};
 
 	doveadm_call_wait(&call);
-	if (check_call(request, &call))
+	if (check_call(request, adding, &call))
 		reply_change(request, adding, json_array_get(call.answer, 0));
 	audit(request, adding ? "share" : "unshare", adding ?
 	      "Mailbox shared" : "Mailbox not shared any more", what);

@@ -300,7 +300,7 @@ static bool cmd_expunge_again(void *context)
 		if (ctx->own_users == 0 && ctx->proxied_users == 1)
 			return FALSE;
 		error = "Other nodes' users can't be counted together: "
-			"nothing was done. Ask each node or each user by itself";
+			"nothing was done. Ask each node, or each user";
 	} else if (recall_count_is_expected(ctx->count, &error)) {
 		return TRUE;
 	}

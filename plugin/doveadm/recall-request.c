@@ -169,6 +169,31 @@ request_get_report_to(const struct doveadm_cmd_context *cctx,
 	return 0;
 }
 
+/* What every command has, whether it looks for a message or not. */
+static int
+request_get_common(const struct doveadm_cmd_context *cctx,
+		   struct recall_request *request, const char **error_r)
+{
+	if (request_get_tenant(cctx, request, error_r) < 0 ||
+	    request_get_text(cctx, RECALL_PARAM_REASON, RECALL_REASON_MAX,
+			     &request->reason, error_r) < 0 ||
+	    request_get_text(cctx, RECALL_PARAM_ACTOR, RECALL_ADDRESS_MAX,
+			     &request->actor, error_r) < 0 ||
+	    request_get_report_to(cctx, request, error_r) < 0 ||
+	    request_get_recall_id(cctx, request, error_r) < 0)
+		return -1;
+	return 0;
+}
+
+static int request_refuse(const struct doveadm_cmd_context *cctx,
+			  struct recall_request *request, const char *error)
+{
+	i_error("%s: %s", cctx->cmd->name, error);
+	doveadm_exit_code = EX_USAGE;
+	recall_request_deinit(request);
+	return -1;
+}
+
 int recall_request_parse(const struct doveadm_cmd_context *cctx,
 			 struct recall_request *request_r)
 {
@@ -180,18 +205,8 @@ int recall_request_parse(const struct doveadm_cmd_context *cctx,
 		return -1;
 	if (request_get_criteria(cctx, request_r, &error) < 0 ||
 	    request_get_senders(cctx, request_r, &error) < 0 ||
-	    request_get_tenant(cctx, request_r, &error) < 0 ||
-	    request_get_text(cctx, RECALL_PARAM_REASON, RECALL_REASON_MAX,
-			     &request_r->reason, &error) < 0 ||
-	    request_get_text(cctx, RECALL_PARAM_ACTOR, RECALL_ADDRESS_MAX,
-			     &request_r->actor, &error) < 0 ||
-	    request_get_report_to(cctx, request_r, &error) < 0 ||
-	    request_get_recall_id(cctx, request_r, &error) < 0) {
-		i_error("%s: %s", cctx->cmd->name, error);
-		doveadm_exit_code = EX_USAGE;
-		recall_request_deinit(request_r);
-		return -1;
-	}
+	    request_get_common(cctx, request_r, &error) < 0)
+		return request_refuse(cctx, request_r, error);
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_FORCE,
 				     &request_r->force);
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_DRY_RUN,
@@ -209,17 +224,8 @@ int recall_request_parse_id(const struct doveadm_cmd_context *cctx,
 	i_zero(request_r);
 	if (recall_cmd_params_check(cctx) < 0)
 		return -1;
-	if (request_get_tenant(cctx, request_r, &error) < 0 ||
-	    request_get_text(cctx, RECALL_PARAM_REASON, RECALL_REASON_MAX,
-			     &request_r->reason, &error) < 0 ||
-	    request_get_text(cctx, RECALL_PARAM_ACTOR, RECALL_ADDRESS_MAX,
-			     &request_r->actor, &error) < 0 ||
-	    request_get_report_to(cctx, request_r, &error) < 0 ||
-	    request_get_recall_id(cctx, request_r, &error) < 0) {
-		i_error("%s: %s", cctx->cmd->name, error);
-		doveadm_exit_code = EX_USAGE;
-		return -1;
-	}
+	if (request_get_common(cctx, request_r, &error) < 0)
+		return request_refuse(cctx, request_r, error);
 	return 0;
 }
 

@@ -87,11 +87,22 @@ def machine():
     say("dovecot %s; load %.1f" % (version, os.getloadavg()[0]))
 
 
+# stock commands leave doveadm-server with the last user's uid
+OPEN_USERDB = """\
+service auth {
+  unix_listener auth-userdb {
+    mode = 0777
+  }
+}
+"""
+
+
 class BenchNode(MailNode):
     """stock: without our modules; homes: the node whose mail this serves."""
 
     def __init__(self, *args, stock=False, homes=None, **kwargs):
-        super().__init__(*args, doveadm_requests=1000000, **kwargs)
+        super().__init__(*args, doveadm_requests=1000000,
+                         extra=OPEN_USERDB, **kwargs)
         self.stock = stock
         self.homes = homes
         self.connection = None

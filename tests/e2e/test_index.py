@@ -537,3 +537,28 @@ def lmtp_pid(node):
             if line.split()[1] == "lmtp"]
     assert pids
     return pids[-1]
+
+
+# the command
+
+def test_command_over_http(box):
+    message_id = box.new_id()
+    box.save(message_id, plugin=False)
+    answer = box.node.doveadm_http([["recallIndex", {
+        "users": [box.user, "nobody@example.com"]}, "t"]])
+    assert answer[0][0] == "doveadmResponse"
+    rows = {row["username"]: row for row in answer[0][1]}
+    assert sorted(rows) == sorted([box.user, "nobody@example.com"])
+    assert (rows[box.user]["added"], rows[box.user]["error"]) == ("1", "")
+    assert rows["nobody@example.com"]["error"] != ""
+    box.assert_indexed([message_id])
+
+
+def test_command_exit_codes(box):
+    done = box.node.doveadm("recall", "index", "-u", "nobody@example.com",
+                            check=False)
+    assert done.returncode == 75 and "nobody@example.com" in done.stdout
+    done = box.node.doveadm("recall", "index", "-u", box.user, "--dump",
+                            "--verify", check=False)
+    assert done.returncode == 64 and done.stdout == ""
+    assert box.table("recall index", "--mailbox", "Nothing") == []

@@ -1,0 +1,957 @@
+"""mail-recalld: search, fetch, recall by query, restore, shared mailboxes."""
+
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import signal
+import sqlite3
+import sys
+import urllib.parse
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from mailnode import build_message, imap_quote  # noqa: E402
+from quarantine import LOCATIONS, NAMESPACE, PREFIX  # noqa: E402
+from servicenode import RecallNode, Service  # noqa: E402
+from test_service import (FORBIDDEN, OPENAPI, check_described,  # noqa: E402
+                          has, statuses)
+from test_service_failures import doveadm_children  # noqa: E402
+
+ROOT, ADMIN = "root@example.com", "admin@red.example"
+FIXED = {ROOT: {"role": "3"}, ADMIN: {"role": "1", "tenant_id": "red"}}
+RED = ["red%02d@red.example" % i for i in range(200)]
+BLUE = ["blue%02d@blue.example" % i for i in range(30)]
+ACTIONS = "/v2/actions/expunge"
+# its number in the journal
+NOT_FOUND = 2
+SHARES = "/v2/mailboxes/{owner}/shares"
+
+reds, blues, numbers = iter(RED), iter(BLUE), itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def node():
+    users = dict(FIXED)
+    users.update({user: {"tenant_id": "red"} for user in RED})
+    users.update({user: {"tenant_id": "blue"} for user in BLUE})
+    with RecallNode(users=users, acl=True,
+                    plugin={"recall_quarantine": PREFIX},
+                    extra=NAMESPACE % (PREFIX, LOCATIONS["sdbox"])) as node:
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture(scope="module")
+def service(node):
+    with Service(node, auth__revoke_email="yes",
+                 auth__force_revoke="no") as service:
+        yield service
+
+
+@pytest.fixture
+def user(node):
+    return next(reds)
+
+
+@pytest.fixture
+def other(node):
+    return next(reds)
+
+
+@pytest.fixture
+def stranger(node):
+    return next(blues)
+
+
+def root(service):
+    return service.token(ROOT, 3)
+
+
+def admin(service):
+    return service.token(ADMIN, 1, "red")
+
+
+def own(service, user):
+    return service.token(user, 2, "red")
+
+
+def new_id():
+    return "<%d.actions@example.com>" % next(numbers)
+
+
+def deliver(node, users, subject="offer", sender="sender@example.com",
+            body="Dear customer\n"):
+    messageid = new_id()
+    node.lmtp_deliver(users, build_message(messageid, sender=sender,
+                                           subject=subject, body=body))
+    return messageid
+
+
+def ask(service, token, **params):
+    """A form-encoded action; lists become JSON arrays, as documented."""
+    data = []
+    for name, value in params.items():
+        if isinstance(value, list):
+            value = json.dumps(value)
+        data += ["--data-urlencode", "%s=%s" % (name, value)]
+    return service.curl(ACTIONS, *data, token=token)
+
+
+def ask_json(service, token, path=ACTIONS, method="POST", **params):
+    return service.curl(path, "-X", method, "-H",
+                        "Content-Type: application/json", "-d",
+                        json.dumps(params), token=token)
+
+
+def message(answer):
+    return answer.json()["message"]
+
+
+def assert_forbidden(answer):
+    assert (answer.status, answer.body) == (403, FORBIDDEN)
+
+
+@contextlib.contextmanager
+def audited(service, *parts, lines=1):
+    """What is done within leaves so many lines, and one has all these parts."""
+    since = len(service.audit())
+    yield
+    new = service.audit()[since:]
+    assert len(new) == lines, new
+    assert any(all(part in line for part in parts) for line in new), new
+
+
+# search
+
+def test_search_by_id(node, service, user, other):
+    messageid = deliver(node, [user, other], subject="Здравствуйте")
+    node.set_flags(other, "INBOX", ["\\Seen"])
+    with audited(service, "|search|Message search|", "suser=" + ROOT,
+                 "outcome=success", "cs1Label=messageid cs1=" + messageid,
+                 "cs2=%s,%s" % (user, other), "cs3=2", "src=127.0.0.1"):
+        answer = ask(service, root(service), cmd="search",
+                     messageid=messageid, emails=[user, other])
+    assert answer.status == 200
+    body = answer.json()
+    assert (body["success"], body["more"], body["errors"]) == \
+        (True, False, [])
+    assert "next" not in body
+    first, second = body["results"]
+    assert (first["email"], second["email"]) == (user, other)
+    assert (first["seen"], second["seen"]) == (False, True)
+    assert first["mailbox"] == "INBOX" and first["uid"] == 1
+    assert first["messageid"] == messageid.strip("<>")
+    assert first["subject"] == "Здравствуйте"
+    assert "sender@example.com" in first["from"]
+    assert isinstance(first["size"], int) and len(first["mailbox-guid"]) == 32
+    assert "error" not in first
+    check_described(ACTIONS, "post", answer)
+
+
+@pytest.mark.parametrize("way", ["form", "repeated", "json"])
+def test_search_by_query(node, service, user, way):
+    deliver(node, [user], subject="[SPAM] one")
+    wanted = deliver(node, [user], subject="[SPAM] two")
+    words = ["SUBJECT", "[SPAM]", "SUBJECT", "two"]
+    token = root(service)
+    if way == "form":
+        answer = ask(service, token, cmd="search", query=words, emails=user)
+    elif way == "json":
+        answer = ask_json(service, token, cmd="search", query=words,
+                          emails=[user])
+    else:
+        data = itertools.chain.from_iterable(
+            ("--data-urlencode", "query=" + word) for word in words)
+        answer = service.curl(ACTIONS, *data, "-d", "cmd=search", "-d",
+                              "emails=" + user, token=token)
+    assert [row["messageid"] for row in answer.json()["results"]] == \
+        [wanted.strip("<>")]
+
+
+def test_search_tells_of_those_it_cannot_look_at(node, service, user):
+    messageid = deliver(node, [user])
+    answer = ask(service, root(service), cmd="search", messageid=messageid,
+                 emails=["nobody@example.com", user])
+    body = answer.json()
+    assert body["success"] is False
+    assert [row["email"] for row in body["results"]] == [user]
+    assert body["errors"] == [{"email": "nobody@example.com",
+                               "error": "User doesn't exist"}]
+    check_described(ACTIONS, "post", answer)
+
+
+def pages(service, token, **params):
+    """All pages, each of which has as many as the limit but the last."""
+    found, cursor = [], None
+    while True:
+        more = {} if cursor is None else {"cursor": cursor}
+        answer = ask(service, token, **params, **more)
+        assert answer.status == 200, answer
+        check_described(ACTIONS, "post", answer)
+        body = answer.json()
+        assert ("next" in body) == body["more"]
+        found.append(body["results"])
+        if not body["more"]:
+            return found
+        assert len(body["results"]) == params["limit"]
+        cursor = body["next"]
+
+
+@pytest.mark.parametrize("limit, sizes", [
+    (1, [1] * 8), (3, [3, 3, 2]), (4, [4, 4]), (7, [7, 1]), (8, [8]),
+    (1000, [8])])
+@pytest.mark.parametrize("batch", [1, 2, 500])
+def test_pages(node, service, paged, batch, limit, sizes):
+    users, ids = paged
+    service.set(doveadm__batch=batch)
+    assert service.reload() == "reloaded"
+    try:
+        found = pages(service, root(service), cmd="search",
+                      query=["SUBJECT", "paged"], emails=users, limit=limit)
+    finally:
+        service.set(doveadm__batch=None)
+        service.reload()
+    assert [len(page) for page in found] == sizes
+    rows = [(row["email"], row["messageid"]) for page in found
+            for row in page]
+    assert rows == ids
+
+
+@pytest.fixture(scope="module")
+def paged(node):
+    """Users, some without any, and all (user, id) in order."""
+    users = [next(reds) for _ in range(5)]
+    ids = []
+    for user, count in zip(users, (0, 3, 1, 0, 4)):
+        for number in range(count):
+            ids.append((user, deliver(node, [user], "paged").strip("<>")))
+    return users, ids
+
+
+def test_pages_of_everyone(node, service, paged):
+    users, ids = paged
+    found = pages(service, root(service), cmd="search",
+                  query=["SUBJECT", "paged"], all=1, limit=3)
+    assert [len(page) for page in found] == [3, 3, 2]
+    assert sorted((row["email"], row["messageid"]) for page in found
+                  for row in page) == sorted(ids)
+
+
+def test_pages_of_several_nodes(node, service, user, stranger):
+    """What [nodes] sends elsewhere comes in the same pages."""
+    messageid = deliver(node, [user, stranger], "elsewhere")
+    two = node.http_url.replace("127.0.0.1", "localhost")
+    with Service(node, text="[nodes]\nblue.example = %s\n" % two) as several:
+        for who in {"emails": [stranger, user]}, {"all": 1}:
+            found = pages(several, root(several), cmd="search",
+                          messageid=messageid, limit=1, **who)
+            assert sorted(row["email"] for page in found for row in page) == \
+                sorted([user, stranger])
+
+
+@pytest.mark.parametrize("cursor", ["x", "1", "1.", ".a", "-1.a@b", "1.*9",
+                                    "9" * 20 + ".a@b", "0.other@example.com"])
+def test_wrong_cursor(service, user, cursor):
+    for who in {"emails": [user]}, {"all": 1}:
+        answer = ask(service, root(service), cmd="search",
+                     messageid="<a@b>", cursor=cursor, **who)
+        assert (answer.status, list(message(answer))) == (400, ["CURSOR"])
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "-1", "x", "", "1" * 30])
+def test_wrong_limit(service, user, limit):
+    answer = ask(service, root(service), cmd="search", messageid="<a@b>",
+                 emails=[user], limit=limit)
+    assert (answer.status, list(message(answer))) == (400, ["LIMIT"])
+
+
+@pytest.mark.log_errors("recall search: ")
+@pytest.mark.parametrize("query", [
+    ["NO", "SUCH", "KEY"], ["SUBJECT"], ["("], ["SINCE", "yesterday's"],
+    [], ["SUBJECT", "a\nb"], ["x"] * 1001])
+def test_wrong_query(node, service, user, query):
+    answer = ask(service, root(service), cmd="search", emails=[user],
+                 query=query)
+    assert answer.status == 400
+    assert list(message(answer)) == ["MESSAGEID" if query == [] else "QUERY"]
+    # nothing has ended over it
+    assert ask(service, root(service), cmd="search", emails=[user],
+               query=["ALL"]).status == 200
+
+
+def test_missing_parameters(service, user):
+    token = root(service)
+    for params, name in (({"messageid": "<a@b>"}, "EMAILS"),
+                         ({"emails": [user]}, "MESSAGEID"),
+                         ({"messageid": "<a@b>", "query": ["ALL"],
+                           "emails": [user]}, "QUERY"),
+                         ({"messageid": "<a@b>", "emails": [user],
+                           "all": 1}, "ALL"),
+                         ({"messageid": "<a@b>", "emails": ["*"]},
+                          "EMAILS")):
+        with audited(service, "|search-refused|", "cn1=400"):
+            answer = ask(service, token, cmd="search", **params)
+        assert (answer.status, list(message(answer))) == (400, [name])
+    answer = ask(service, token, cmd="fetch", messageid="<a@b>",
+                 emails=[user])
+    assert message(answer) == {"FIELDS": "FIELDS is a required value"}
+
+
+# whose mail
+
+@pytest.mark.parametrize("cmd", ["search", "fetch"])
+def test_roles(node, service, user, other, stranger, cmd):
+    messageid = deliver(node, [user, other, stranger], sender=user)
+    params = {"cmd": cmd, "messageid": messageid}
+    if cmd == "fetch":
+        params["fields"] = "hdr"
+
+    def rows(token, emails):
+        answer = ask(service, token, emails=emails, **params)
+        assert answer.status == 200
+        return [row["email"] for row in answer.json()["results"]], \
+            [error["email"] for error in answer.json()["errors"]]
+
+    everyone = [user, other, stranger]
+    assert rows(root(service), everyone) == (everyone, [])
+    assert rows(admin(service), everyone) == ([user, other], [stranger])
+    assert rows(own(service, user), [user]) == ([user], [])
+    assert rows(own(service, user), [user.upper()]) == ([user.upper()], [])
+    # not even what one has sent oneself
+    for emails in [other], [user, other], everyone:
+        with audited(service, "|%s-refused|" % cmd, "suser=" + user,
+                     "cn1=403"):
+            answer = ask(service, own(service, user), emails=emails, **params)
+        assert_forbidden(answer)
+    for token in (own(service, user), admin(service),
+                  service.token(ADMIN, 1, "")):
+        assert_forbidden(ask(service, token, all=1, **params))
+    assert_forbidden(ask(service, service.token(ADMIN, 1, ""), emails=[user],
+                         **params))
+    assert ask(service, None, emails=[user], **params).status == 401
+
+
+# fetch
+
+def test_fetch(node, service, user):
+    messageid = deliver(node, [user], "Тема", body="Тело\n")
+    with audited(service, "|fetch|Messages shown|", "cs1=" + messageid,
+                 "cs2=" + user, "cs4Label=fields cs4=hdr body hdr.subject"):
+        answer = ask(service, root(service), cmd="fetch",
+                     messageid=messageid, emails=[user],
+                     fields="hdr body hdr.subject")
+    row, = answer.json()["results"]
+    assert row["email"] == user and row["mailbox"] == "INBOX"
+    assert row["uid"] == 1 and row["hdr.subject"] == "Тема"
+    assert "Message-ID: " + messageid in row["hdr"]
+    assert "Тело" in row["body"]
+    check_described(ACTIONS, "post", answer)
+    answer = ask(service, root(service), cmd="fetch", messageid=messageid,
+                 emails=[user], fields=["flags", "size.virtual"])
+    row, = answer.json()["results"]
+    assert int(row["size.virtual"]) > 0 and "hdr" not in row
+
+
+def test_fetch_of_any_octets(node, service, user):
+    messageid = new_id()
+    node.append(user, "INBOX", build_message(messageid) +
+                b"caf\xe9 \x01 \xff\r\n")
+    answer = ask(service, root(service), cmd="fetch", messageid=messageid,
+                 emails=[user], fields="body")
+    assert answer.status == 200
+    row, = answer.json()["results"]
+    assert "caf" in row["body"] and "\x01" in row["body"]
+
+
+@pytest.mark.log_errors("Unknown field")
+@pytest.mark.parametrize("fields", ["nonsense", "hdr,x;y", "hdr\tbody\x01",
+                                    "hdr." + "x" * 200, "[]", "[1]", " ",
+                                    "a " * 100])
+def test_wrong_fields(service, user, fields):
+    answer = ask(service, root(service), cmd="fetch", messageid="<a@b>",
+                 emails=[user], fields=fields)
+    assert (answer.status, list(message(answer))) == (400, ["FIELDS"])
+
+
+# recall by query
+
+def test_recall_by_query(node, service, user, other):
+    campaign = [deliver(node, [who], "campaign", "phish@example.net")
+                for who in (user, user, other)]
+    kept = deliver(node, [user, other])
+    third = next(reds)
+    query = ["FROM", "phish@example.net", "SUBJECT", "campaign"]
+    params = {"query": query, "emails": [user, other, third], "notify": 0}
+    token = root(service)
+
+    dry = ask(service, token, dry_run=1, **params)
+    assert statuses(dry) == {user: "would_expunge", other: "would_expunge",
+                             third: "not_found"}
+    assert sum(row["copies"] for row in dry.json()["results"]) == 3
+    check_described(ACTIONS, "post", dry)
+
+    for count in 1, 2, 4:
+        with audited(service, "|recall-refused|", "cn1=409"):
+            answer = ask(service, token, yes_count=count, **params)
+        assert answer.status == 409 and answer.json()["count"] == 3
+        check_described(ACTIONS, "post", answer)
+    assert node.count(user) == 3
+
+    with audited(service, "|recall|", "cs5Label=query",
+                 'cs5=["FROM","phish@example.net","SUBJECT","campaign"]',
+                 "cs3=expunged:2,not_found:1"):
+        done = ask(service, token, yes_count=3, **params)
+    assert done.status == 200
+    assert statuses(done) == {user: "expunged", other: "expunged",
+                              third: "not_found"}
+    assert done.json()["query"] == query
+    assert not any(has(node, who, each) for who in (user, other)
+                   for each in campaign)
+    assert has(node, user, kept) and has(node, other, kept)
+    state = service.curl("/v2/actions/" + done.json()["id"], token=token)
+    assert state.json()["results"] == done.json()["results"]
+    check_described("/v2/actions/{id}", "get", state)
+
+
+def test_recall_by_query_in_the_background(node, service, user):
+    messageid = deliver(node, [user], "later")
+    answer = service.curl(
+        ACTIONS, "-H", "Prefer: respond-async", "-d", "yes_count=1", "-d",
+        'query=["SUBJECT","later"]', "-d", "emails=" + user,
+        token=root(service))
+    assert answer.status == 202
+    done = service.wait_recall(root(service), answer.json()["id"])
+    assert done["summary"] == {"expunged": 1}
+    assert not has(node, user, messageid)
+
+
+def test_query_keeps_what_was_read(node, service, user, other):
+    deliver(node, [user, other], "mixed")
+    node.set_flags(other, "INBOX", ["\\Seen"])
+    # a notice would have the subject, too
+    params = {"query": ["SUBJECT", "mixed"], "emails": [user, other],
+              "notify": 0}
+    done = ask(service, root(service), yes_count=1, **params)
+    assert statuses(done) == {user: "expunged", other: "read"}
+    done = ask(service, root(service), yes_count=1, force=1, **params)
+    assert statuses(done) == {user: "not_found", other: "expunged"}
+
+
+@pytest.mark.log_errors("query matches everything")
+def test_query_needs_its_count(node, service, user):
+    deliver(node, [user])
+    token = root(service)
+    before = node.count(user)
+    answer = ask(service, token, query=["ALL"], emails=[user])
+    assert message(answer) == {"YES_COUNT": "YES_COUNT is a required value"}
+    answer = ask(service, token, messageid="<a@b>", yes_count=1,
+                 emails=[user])
+    assert list(message(answer)) == ["YES_COUNT"]
+    for count in "0", "-1", "x":
+        answer = ask(service, token, query=["ALL"], yes_count=count,
+                     emails=[user])
+        assert (answer.status, list(message(answer))) == (400, ["YES_COUNT"])
+    # everything
+    for query in ["ALL"], ["mailbox", "INBOX"], ["ALL", "OR", "FROM", "x"]:
+        for how in {"dry_run": 1}, {"yes_count": before}:
+            answer = ask(service, token, query=query, emails=[user], **how)
+            assert (answer.status, list(message(answer))) == (400, ["QUERY"])
+    assert node.count(user) == before
+
+
+def test_query_by_role(node, service, user, stranger):
+    deliver(node, [user, stranger], "tenants", sender=user)
+    params = {"query": ["SUBJECT", "tenants"], "emails": [user, stranger],
+              "yes_count": 1}
+    with audited(service, "|recall-refused|", "cn1=403"):
+        assert_forbidden(ask(service, own(service, user), **params))
+    done = ask(service, admin(service), **params)
+    assert statuses(done) == {user: "expunged", stranger: "forbidden"}
+
+
+# restore
+
+def test_restore(node, service, user, other):
+    messageid = deliver(node, [user, other])
+    node.set_flags(user, "INBOX", ["\\Flagged"])
+    token = root(service)
+    recall = ask(service, token, messageid=messageid, notify=0,
+                 emails=[user, other, "nobody@example.com"]).json()
+    assert recall["cmd"] == "expunge" and not has(node, user, messageid)
+
+    with audited(service, "|restore|Message restore|", "suser=" + ROOT,
+                 "cs6Label=recall cs6=" + recall["id"], "cs1=" + messageid,
+                 "cs3=no_user:1,restored:2", "reason=wrong mail"):
+        answer = ask(service, token, cmd="restore", id=recall["id"],
+                     reason="wrong mail")
+    assert answer.status == 200
+    body = answer.json()
+    assert statuses(answer) == {user: "restored", other: "restored",
+                                "nobody@example.com": "no_user"}
+    assert body["cmd"] == "restore" and body["recall"] == recall["id"]
+    assert body["id"] != recall["id"]
+    assert [row["copies"] for row in body["results"]][:2] == [1, 1]
+    check_described(ACTIONS, "post", answer)
+    assert has(node, user, messageid) and has(node, other, messageid)
+    # twice restored is once restored
+    ask(service, token, cmd="restore", id=recall["id"])
+    assert node.count(user) == 1
+    state = service.curl("/v2/actions/" + body["id"], token=token)
+    assert state.json()["state"] == "finished"
+    assert state.json()["recall"] == recall["id"]
+    check_described("/v2/actions/{id}", "get", state)
+    listed = service.curl("/v2/actions?limit=3", token=token)
+    assert "restore" in [action["cmd"] for action in
+                         listed.json()["actions"]]
+    check_described("/v2/actions", "get", listed)
+    # a restore is none to be undone
+    assert ask(service, token, cmd="restore", id=body["id"]).status == 404
+
+
+def test_restore_some(node, service, user, other):
+    messageid = deliver(node, [user, other])
+    recall = ask(service, root(service), messageid=messageid, notify=0,
+                 emails=[user, other]).json()
+    answer = ask(service, root(service), cmd="restore", id=recall["id"],
+                 emails=[other])
+    assert statuses(answer) == {other: "restored"}
+    assert has(node, other, messageid) and not has(node, user, messageid)
+
+
+def test_restore_in_the_background(node, service, user):
+    messageid = deliver(node, [user])
+    recall = ask(service, root(service), messageid=messageid, notify=0,
+                 emails=[user]).json()
+    answer = service.curl(ACTIONS, "-H", "Prefer: respond-async", "-d",
+                          "cmd=restore", "-d", "id=" + recall["id"],
+                          token=root(service))
+    assert answer.status == 202
+    done = service.wait_recall(root(service), answer.json()["id"])
+    assert done["summary"] == {"restored": 1}
+    assert has(node, user, messageid)
+
+
+def test_restore_by_role(node, service, user, other, stranger):
+    """A user what he or she recalled, an administrator what the tenant did."""
+    sent = deliver(node, [other, stranger], sender=user)
+    mine = ask(service, own(service, user), messageid=sent, notify=0,
+               emails=[other, stranger]).json()
+    assert mine["summary"] == {"expunged": 2}
+    both = deliver(node, [other, stranger])
+    theirs = ask(service, root(service), messageid=both, notify=0,
+                 emails=[other, stranger]).json()
+
+    def restore(token, recall, **params):
+        return ask(service, token, cmd="restore", id=recall["id"], **params)
+
+    for token, recall in ((own(service, other), mine),
+                          (own(service, user), theirs),
+                          (own(service, other), theirs),
+                          (admin(service), theirs),
+                          (service.token("x@blue.example", 1, "blue"), mine)):
+        for params in {}, {"emails": [other]}:
+            with audited(service, "|restore-refused|", "cn1=404"):
+                assert restore(token, recall, **params).status == 404
+    assert_forbidden(restore(service.token(ADMIN, 1, ""), mine))
+    answer = restore(own(service, user), mine, emails=[user])
+    assert (answer.status, list(message(answer))) == (400, ["EMAILS"])
+    assert not has(node, other, sent) and not has(node, other, both)
+
+    answer = restore(admin(service), mine)
+    assert statuses(answer) == {other: "restored", stranger: "forbidden"}
+    assert has(node, other, sent) and not has(node, stranger, sent)
+    answer = restore(own(service, user), mine, emails=[stranger])
+    assert statuses(answer) == {stranger: "restored"}
+    assert has(node, stranger, sent)
+
+
+def test_restore_of_what_is_not_in_the_journal(node, service, user):
+    messageid = deliver(node, [user])
+    recall_id = "%032x" % next(numbers)
+    node.doveadm("recall", "expunge", "-u", user, "--no-notify",
+                 "--recall-id", recall_id, messageid)
+    answer = ask(service, root(service), cmd="restore", id=recall_id)
+    assert message(answer) == {"EMAILS": "EMAILS is a required value"}
+    for token in own(service, user), admin(service):
+        assert ask(service, token, cmd="restore", id=recall_id,
+                   emails=[user]).status == 404
+    answer = ask(service, root(service), cmd="restore", id=recall_id,
+                 emails=[user])
+    assert statuses(answer) == {user: "restored"}
+    assert has(node, user, messageid)
+
+
+@pytest.mark.parametrize("recall_id", ["x", "0" * 31, "0" * 33, "A" * 32,
+                                       "../" + "0" * 29])
+def test_wrong_recall_id(service, recall_id):
+    answer = ask(service, root(service), cmd="restore", id=recall_id)
+    assert (answer.status, list(message(answer))) == (400, ["ID"])
+    answer = ask(service, root(service), cmd="restore")
+    assert message(answer) == {"ID": "ID is a required value"}
+
+
+def test_journal_of_an_older_version(node, service, user):
+    """A file without the later columns is taken over with what it has."""
+    messageid = deliver(node, [user])
+    with Service(node) as old:
+        recall = ask(old, root(old), messageid=messageid, notify=0,
+                     emails=[user]).json()
+        assert old.stop() == 0
+        with sqlite3.connect(old.dir / "journal.db") as db:
+            for table, column in (("recalls", "kind"), ("recalls", "target"),
+                                  ("recalls", "query"),
+                                  ("verdicts", "expected")):
+                db.execute("ALTER TABLE %s DROP COLUMN %s" % (table, column))
+            db.execute("PRAGMA user_version = 0")
+        db.close()
+        old.start()
+        answer = ask(old, root(old), cmd="restore", id=recall["id"])
+        assert statuses(answer) == {user: "restored"}
+
+
+def unfinish(service, recall_id):
+    """As if the service had crashed before the first verdict came."""
+    with contextlib.closing(sqlite3.connect(service.dir / "journal.db")) as \
+            db, db:
+        db.execute("UPDATE recalls SET finished = 0 WHERE id = ?",
+                   [recall_id])
+        db.execute("UPDATE verdicts SET verdict = -1 WHERE recall = ? AND "
+                   "verdict <> ?", [recall_id, NOT_FOUND])
+
+
+def test_resume_of_a_restore(node, user, other):
+    messageid = deliver(node, [user, other])
+    with Service(node) as service:
+        token = root(service)
+        recall = ask(service, token, messageid=messageid, notify=0,
+                     emails=[user, other]).json()
+        # restored for one of them, when the crash comes
+        node.doveadm("recall", "restore", "-u", user, recall["id"])
+        for pid in doveadm_children(node):
+            os.kill(pid, signal.SIGSTOP)
+        pids = doveadm_children(node)
+        answer = service.curl(ACTIONS, "-H", "Prefer: respond-async", "-d",
+                              "cmd=restore", "-d", "id=" + recall["id"],
+                              token=token)
+        assert answer.status == 202
+        service.kill()
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        service.start()
+        done = service.wait_recall(token, answer.json()["id"])
+        assert done["success"] is True and done["cmd"] == "restore"
+        assert node.count(user) == node.count(other) == 1
+        assert has(node, user, messageid) and has(node, other, messageid)
+        # while it has not finished there is nothing to undo
+        unfinish(service, recall["id"])
+        answer = ask(service, token, cmd="restore", id=recall["id"])
+        assert answer.status == 409
+        check_described(ACTIONS, "post", answer)
+
+
+@pytest.mark.log_errors("recall expunge: .*not")
+def test_resume_of_a_recall_by_query(node, user, other):
+    """After a crash no more is deleted than was counted before it."""
+    third = next(reds)
+    deliver(node, [user, other], "resumed")
+    with Service(node) as service:
+        token = root(service)
+        done = ask(service, token, query=["SUBJECT", "resumed"], notify=0,
+                   yes_count=2, emails=[user, other, third]).json()
+        assert done["summary"] == {"expunged": 2, "not_found": 1}
+        service.stop()
+        deliver(node, [user, other, other, third], "resumed")
+        deliver(node, [other], "resumed")
+        unfinish(service, done["id"])
+        service.start()
+        again = service.wait_recall(token, done["id"])
+        assert {row["email"]: row["status"] for row in again["results"]} == {
+            user: "expunged", other: "error", third: "not_found"}
+        assert node.count(user) == 0
+        error, = [row["error"] for row in again["results"]
+                  if row["email"] == other]
+        assert "not what was counted" in error
+        assert node.count(other) == 2 and node.count(third) == 1
+
+
+# shared mailboxes
+
+def shares_path(owner):
+    return SHARES.replace("{owner}", urllib.parse.quote(owner, safe=""))
+
+
+def shares(service, token, owner):
+    return service.curl(shares_path(owner), token=token)
+
+
+def share(service, token, owner, user, rights=("reader",), mailbox="INBOX"):
+    return ask_json(service, token, shares_path(owner), "PUT",
+                    mailbox=mailbox, user=user, rights=list(rights))
+
+
+def unshare(service, token, owner, user, mailbox="INBOX"):
+    return service.curl("%s?%s" % (shares_path(owner), urllib.parse.urlencode(
+        {"mailbox": mailbox, "user": user})), "-X", "DELETE", token=token)
+
+
+def can_read(node, user, name):
+    connection = node.imap(user)
+    try:
+        return connection.select(imap_quote(name), readonly=True)[0] == "OK"
+    finally:
+        connection.logout()
+
+
+@pytest.mark.parametrize("way", ["query", "form", "json"])
+def test_share_and_unshare(node, service, user, other, way):
+    deliver(node, [user])
+    token = root(service)
+    name = "shared/" + user
+    assert shares(service, token, user).json() == {
+        "success": True, "shares": [], "errors": []}
+    assert not can_read(node, other, name)
+
+    with audited(service, "|share|Mailbox shared|", "suser=" + ROOT,
+                 "cs1Label=owner cs1=" + user, "cs2Label=mailbox cs2=INBOX",
+                 "cs3Label=user cs3=" + other, "cs4=reader",
+                 "outcome=success"):
+        answer = share(service, token, user, other)
+    assert answer.status == 200
+    assert answer.json() == {
+        "success": True, "status": "shared", "owner": user,
+        "mailbox": "INBOX", "user": other,
+        "rights": ["lookup", "read", "write-seen"], "subscribed_as": name}
+    check_described(SHARES, "put", answer)
+    assert can_read(node, other, name)
+
+    expected = {"direction": "out", "owner": user, "mailbox": "INBOX",
+                "user": other, "rights": ["lookup", "read", "write-seen"],
+                "subscribed": True, "name": name}
+    with audited(service, "|shares|", "cs1=" + user):
+        answer = shares(service, token, user)
+    assert answer.json()["shares"] == [expected]
+    check_described(SHARES, "get", answer)
+    assert shares(service, token, other).json()["shares"] == [
+        dict(expected, direction="in")]
+
+    with audited(service, "|unshare|", "cs1=" + user, "cs3=" + other):
+        if way == "query":
+            answer = unshare(service, token, user, other)
+        elif way == "json":
+            answer = ask_json(service, token, shares_path(user), "DELETE",
+                              mailbox="INBOX", user=other)
+        else:
+            answer = service.curl(
+                shares_path(user), "-X", "DELETE", "-d", "mailbox=INBOX",
+                "-d", "user=" + other, token=token)
+    assert (answer.status, answer.json()["status"]) == (200, "unshared")
+    check_described(SHARES, "delete", answer)
+    assert not can_read(node, other, name)
+
+
+def test_share_form_encoded(node, service, user, other):
+    answer = service.curl(
+        shares_path(user), "-X", "PUT", "-d", "mailbox=INBOX", "-d",
+        "user=" + other, "-d", 'rights=["lookup","read"]',
+        token=root(service))
+    assert answer.json()["rights"] == ["lookup", "read"]
+
+
+def test_share_a_mailbox_with_any_name(node, service, user, other):
+    mailbox = "Отчёты & Co/a+b%41"
+    node.append(user, mailbox, build_message(new_id()))
+    token = root(service)
+    assert share(service, token, user, other,
+                 mailbox=mailbox).json()["mailbox"] == mailbox
+    assert can_read(node, other, "shared/%s/%s" % (user, mailbox))
+    assert unshare(service, token, user, other, mailbox).status == 200
+
+
+def test_shares_that_cannot_be(node, service, user, other):
+    token = root(service)
+
+    def check(answer, status, what, method):
+        assert (answer.status, answer.json().get("status")) == (status, what)
+        check_described(SHARES, method, answer)
+
+    check(share(service, token, user, "nobody@example.com"), 404, "no_user",
+          "put")
+    check(share(service, token, "nobody@example.com", user), 404, "no_user",
+          "put")
+    check(share(service, token, user, other, mailbox="None"), 404,
+          "no_mailbox", "put")
+    check(shares(service, token, "nobody@example.com"), 404, "no_user", "get")
+    check(unshare(service, token, user, other), 404, "not_shared", "delete")
+    check(unshare(service, token, user, other, "None"), 404, "no_mailbox",
+          "delete")
+    check(share(service, token, user, user), 409, "not_possible", "put")
+    with audited(service, "|share-refused|", "cn1=404"):
+        share(service, token, user, "nobody@example.com")
+
+
+@pytest.mark.log_errors("There is no right")
+@pytest.mark.parametrize("params, names", [
+    ({}, ["MAILBOX", "USER", "RIGHTS"]),
+    ({"mailbox": "INBOX", "user": "a@b"}, ["RIGHTS"]),
+    ({"mailbox": "INBOX", "user": "a@b", "rights": []}, ["RIGHTS"]),
+    ({"mailbox": "INBOX", "user": "*", "rights": ["reader"]}, ["USER"]),
+    ({"mailbox": "INBOX", "user": "a b@c", "rights": ["reader"]}, ["USER"]),
+    ({"mailbox": "a\nb", "user": "a@b", "rights": ["reader"]}, ["MAILBOX"]),
+    ({"mailbox": "a" * 2000, "user": "a@b", "rights": ["reader"]},
+     ["MAILBOX"]),
+    ({"mailbox": "INBOX", "user": "a@b", "rights": ["raeder"]}, ["RIGHTS"]),
+    ({"mailbox": "INBOX", "user": "a@b", "rights": ["read", "-read"]},
+     ["RIGHTS"]),
+])
+def test_wrong_share(service, user, params, names):
+    answer = ask_json(service, root(service), shares_path(user), "PUT",
+                      **params)
+    assert (answer.status, list(message(answer))) == (400, names)
+    check_described(SHARES, "put", answer)
+
+
+def test_parameters_of_url_and_body_are_one(service, user, other):
+    answer = service.curl(
+        shares_path(user) + "?mailbox=INBOX", "-X", "DELETE", "-d",
+        "mailbox=Other", "-d", "user=" + other, token=root(service))
+    assert (answer.status, list(message(answer))) == (400, ["MAILBOX"])
+
+
+@pytest.mark.parametrize("owner, status", [
+    ("*", 400), ("%2A", 400), ("red%3F%40red.example", 400), ("%20", 400),
+    ("a%0Ab", 400), ("a%7F", 400), ("%FF", 400), ("a" * 300, 400),
+    ("", 404), ("a%00b", 404), ("a%0", 404), ("a%zz", 404), ("a%2Fb", 404),
+    ("a/b", 404), ("..%2Fauth", 404), ("%25%32%41", 404),
+])
+def test_owner_is_decoded_strictly(node, service, owner, status):
+    since = node.log_size()
+    for method in "GET", "DELETE":
+        answer = service.curl(
+            "/v2/mailboxes/%s/shares?mailbox=INBOX&user=a@b" % owner,
+            "--path-as-is", "-X", method, token=root(service))
+        if owner == "%25%32%41":
+            # decoded once: a user of this name, who is not there
+            assert answer.json()["status"] == "no_user" or \
+                answer.status == status
+            continue
+        assert answer.status == status, answer
+        if status == 400:
+            assert list(message(answer)) == ["OWNER"]
+    assert "recall" not in node.log(since) or status == 404
+
+
+def test_shares_by_role(node, service, user, other, stranger):
+    token = own(service, user)
+    # users: their own mailboxes, and within the tenant
+    assert share(service, token, user, other).status == 200
+    assert shares(service, token, user).status == 200
+    assert shares(service, token, user.upper()).status == 200
+    for answer in (shares(service, token, other),
+                   share(service, token, other, user),
+                   unshare(service, token, other, user),
+                   share(service, token, user, stranger)):
+        assert_forbidden(answer)
+    assert unshare(service, token, user, other).status == 200
+    # what someone else has given away may be taken back
+    assert share(service, root(service), user, stranger).status == 200
+    assert unshare(service, token, user, stranger).status == 200
+
+    # administrators: users of their tenant
+    token = admin(service)
+    assert share(service, token, user, other).status == 200
+    assert len(shares(service, token, user).json()["shares"]) == 1
+    for answer in (shares(service, token, stranger),
+                   share(service, token, stranger, user),
+                   share(service, token, user, stranger),
+                   unshare(service, token, stranger, user),
+                   shares(service, service.token(ADMIN, 1, ""), user)):
+        assert_forbidden(answer)
+    with audited(service, "|share-refused|", "suser=" + ADMIN, "cn1=403"):
+        share(service, token, user, stranger)
+    assert unshare(service, token, user, other).status == 200
+    for method in "GET", "PUT", "DELETE":
+        answer = service.curl(shares_path(user), "-X", method)
+        assert (answer.status, message(answer)) == (401, "TOKEN REQUIRED")
+
+
+# no mail system
+
+@pytest.mark.parametrize("cmd", ["search", "fetch", "query", "restore"])
+def test_nobody_answers(cmd):
+    with Service(doveadm__url="http://127.0.0.1:9/doveadm/v1",
+                 doveadm__retries=0) as alone:
+        token = root(alone)
+        params = {"search": {"cmd": "search", "messageid": "<a@b>"},
+                  "fetch": {"cmd": "fetch", "messageid": "<a@b>",
+                            "fields": "hdr"},
+                  "query": {"query": ["FROM", "x"], "yes_count": 1},
+                  "restore": {"cmd": "restore", "id": "0" * 32}}[cmd]
+        event = {"query": "recall"}.get(cmd, cmd)
+        with audited(alone, "|%s|" % event, "outcome=failure"):
+            answer = ask(alone, token, emails=["a@b"], **params)
+        assert answer.status == 502
+        check_described(ACTIONS, "post", answer)
+
+
+def test_nobody_answers_for_shares():
+    with Service(doveadm__url="http://127.0.0.1:9/doveadm/v1",
+                 doveadm__retries=0) as alone:
+        token = root(alone)
+        for event, method, answer in (
+                ("shares", "get", lambda: shares(alone, token, "a@b")),
+                ("share", "put", lambda: share(alone, token, "a@b", "c@d")),
+                ("unshare", "delete",
+                 lambda: unshare(alone, token, "a@b", "c@d"))):
+            with audited(alone, "|%s|" % event, "outcome=failure"):
+                answer = answer()
+            assert answer.status == 502
+            check_described(SHARES, method, answer)
+
+
+def test_an_unreachable_node_costs_its_own_users(node, user):
+    messageid = deliver(node, [user])
+    gone = "http://127.0.0.1:9/doveadm/v1"
+    with Service(node, text="[nodes]\ngone.example = %s\n" % gone,
+                 doveadm__retries=0) as several:
+        answer = ask(several, root(several), cmd="search",
+                     messageid=messageid,
+                     emails=["x@gone.example", user])
+        assert answer.status == 200
+        body = answer.json()
+        assert [row["email"] for row in body["results"]] == [user]
+        assert [row["email"] for row in body["errors"]] == ["x@gone.example"]
+        assert body["success"] is False
+
+
+# what is counted
+
+def test_metrics(node, service, user, other):
+    def value(name):
+        for line in service.curl("/metrics").body.decode().splitlines():
+            if line.startswith("mail_recalld_" + name + " "):
+                return float(line.split()[-1])
+        return 0
+
+    names = ['messages_total{cmd="search"}', 'messages_total{cmd="fetch"}',
+             'shares_total{status="shared"}', 'shares_total{status="unshared"}',
+             'http_requests_total{route="%s",status="200"}' % SHARES]
+    messageid = deliver(node, [user, other])
+    before = [value(name) for name in names]
+    token = root(service)
+    ask(service, token, cmd="search", messageid=messageid,
+        emails=[user, other])
+    ask(service, token, cmd="fetch", messageid=messageid, emails=[user],
+        fields="uid")
+    share(service, token, user, other)
+    unshare(service, token, user, other)
+    assert [value(name) - old for name, old in zip(names, before)] == \
+        [2, 1, 1, 1, 2]
+
+
+def test_description_names_all_commands():
+    for schema in "ExpungeForm", "ExpungeJson":
+        commands = OPENAPI["components"]["schemas"][schema]["properties"]["cmd"]
+        assert commands["enum"] == ["expunge", "restore", "search", "fetch"]

@@ -1,0 +1,57 @@
+#include "recall-verdict.h"
+#include "recall.h"
+
+static json_t *user_to_json(const struct recall_user *user)
+{
+	json_t *json = json_object();
+
+	json_object_set_new(json, "email", json_string(user->email));
+	json_object_set_new(json, "status",
+			    json_string(recall_verdict_name(user->verdict)));
+	json_object_set_new(json, "copies", json_integer(user->copies));
+	if (user->notice != NULL)
+		json_object_set_new(json, "notice", json_string(user->notice));
+	if (user->mailboxes != NULL)
+		json_object_set_new(json, "mailboxes",
+				    json_string(user->mailboxes));
+	if (user->error != NULL)
+		json_object_set_new(json, "error", json_string(user->error));
+	return json;
+}
+
+json_t *recall_to_json(const struct recall *recall)
+{
+	json_t *json = json_object(), *results = json_array();
+	json_t *summary = json_object();
+	size_t counts[RECALL_VERDICT_COUNT] = { 0 };
+	size_t i;
+
+	for (i = 0; i < recall->count; i++) {
+		if (recall->users[i].verdict < 0)
+			continue;
+		counts[recall->users[i].verdict]++;
+		json_array_append_new(results, user_to_json(&recall->users[i]));
+	}
+	for (i = 0; i < RECALL_VERDICT_COUNT; i++) {
+		if (counts[i] > 0)
+			json_object_set_new(summary, recall_verdict_name(i),
+					    json_integer(counts[i]));
+	}
+	json_object_set_new(json, "success",
+			    json_boolean(counts[RECALL_VERDICT_ERROR] == 0));
+	json_object_set_new(json, "id", json_string(recall->id));
+	json_object_set_new(json, "cmd",
+			    json_string(recall_kind_name(recall->kind)));
+	if (recall->target != NULL)
+		json_object_set_new(json, "recall",
+				    json_string(recall->target));
+	if (recall->query != NULL)
+		json_object_set_new(json, "query",
+				    json_loads(recall->query, 0, NULL));
+	else
+		json_object_set_new(json, "messageid",
+				    json_string(recall->messageid));
+	json_object_set_new(json, "results", results);
+	json_object_set_new(json, "summary", summary);
+	return json;
+}

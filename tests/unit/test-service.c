@@ -10,6 +10,9 @@
 #include "config.h"
 #include "doveadm-client.h"
 #include "http-routes.h"
+#include "journal.h"
+#include "listing.h"
+#include "recall-verdict.h"
 #include "recall.h"
 #include "util.h"
 
@@ -293,8 +296,88 @@ static void test_routes(void)
 	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/actions/", &allow));
 	CU_ASSERT_PTR_NULL(allow);
 	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/actions/0/1", &allow));
+	route = http_route_find("PUT", "/v2/mailboxes/a@b/shares", &allow);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(route);
+	CU_ASSERT_PTR_EQUAL(route->handler, action_share);
+	CU_ASSERT_PTR_NULL(http_route_find("POST", "/v2/mailboxes/a/shares",
+					   &allow));
+	CU_ASSERT_STRING_EQUAL(allow, "GET, HEAD, PUT, DELETE");
+	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/mailboxes//shares",
+					   &allow));
+	CU_ASSERT_PTR_NULL(allow);
+	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/mailboxes/a/b/shares",
+					   &allow));
+	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/mailboxes/a/shares/",
+					   &allow));
+	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/mailboxes/a", &allow));
 	CU_ASSERT_PTR_NULL(http_route_find("BREW", "/metrics", &allow));
 	CU_ASSERT_STRING_EQUAL(allow, "GET, HEAD");
+}
+
+static void test_cursor(void)
+{
+	static const char *const wrong[] = {
+		"", "1", "1.", ".a", "-1.a", "+1.a", " 1.a", "a.1", "1,a",
+		"12345678901.a",
+	};
+	struct listing_cursor cursor;
+	size_t i;
+
+	CU_ASSERT_FATAL(listing_cursor_parse("12.a.b@c", &cursor));
+	CU_ASSERT_EQUAL(cursor.offset, 12);
+	CU_ASSERT_STRING_EQUAL(cursor.user, "a.b@c");
+	free(cursor.user);
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		CU_ASSERT_FALSE(listing_cursor_parse(wrong[i], &cursor));
+		CU_ASSERT_PTR_NULL(cursor.user);
+	}
+}
+
+/* What the journal gives back is what was put in. */
+static void test_journal(void)
+{
+	char dir[] = "/tmp/test-journal-XXXXXX", path[64], *error = NULL;
+	struct recall *recall = recall_new(), *loaded;
+	const size_t first = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/journal", dir);
+	CU_ASSERT_FATAL(journal_open(path, &error));
+	recall->kind = RECALL_RESTORE;
+	recall->target = x_strdup("0123456789abcdef0123456789abcdef");
+	recall->query = x_strdup("[\"FROM\",\"x\"]");
+	recall->actor.login = x_strdup("a@b");
+	recall->actor.tenant = x_strdup("t");
+	recall->actor.role = ROLE_ADMIN;
+	recall->source = x_strdup("::1");
+	recall_add_user(recall, "u@b");
+	recall_add_user(recall, "v@b");
+	recall->users[1].expected = 7;
+	CU_ASSERT(journal_add(recall, true));
+	recall->users[0].verdict = RECALL_VERDICT_READ;
+	CU_ASSERT(journal_save(recall, &first, 1));
+	journal_close();
+
+	/* opened again it is no older version */
+	CU_ASSERT_FATAL(journal_open(path, &error));
+	loaded = journal_load(recall->id);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(loaded);
+	CU_ASSERT_EQUAL(loaded->kind, RECALL_RESTORE);
+	CU_ASSERT_STRING_EQUAL(loaded->target, recall->target);
+	CU_ASSERT_STRING_EQUAL(loaded->query, recall->query);
+	CU_ASSERT_STRING_EQUAL(loaded->messageid, "");
+	CU_ASSERT_EQUAL(loaded->finished, 0);
+	CU_ASSERT_EQUAL_FATAL(loaded->count, 2);
+	CU_ASSERT_EQUAL(loaded->users[0].verdict, RECALL_VERDICT_READ);
+	CU_ASSERT_EQUAL(loaded->users[0].expected, 0);
+	CU_ASSERT_EQUAL(loaded->users[1].verdict, -1);
+	CU_ASSERT_EQUAL(loaded->users[1].expected, 7);
+	CU_ASSERT(journal_visible(&recall->actor, loaded));
+	recall_free(loaded);
+	recall_free(recall);
+	journal_close();
+	unlink(path);
+	rmdir(dir);
 }
 
 int main(void)
@@ -313,6 +396,8 @@ int main(void)
 		{ "users once", test_users_once },
 		{ "camel case", test_camel_case },
 		{ "routes", test_routes },
+		{ "cursors", test_cursor },
+		{ "journal", test_journal },
 	};
 	unsigned int failures;
 	CU_pSuite suite;

@@ -1,0 +1,102 @@
+"""mail-recalld and a Dovecot that proxies its users to the nodes that have
+their mail."""
+
+import pathlib
+import socket
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from mailnode import build_message  # noqa: E402
+from servicenode import RecallNode, Service  # noqa: E402
+from test_service import has, statuses  # noqa: E402
+from test_service_actions import ask, message, pages, root  # noqa: E402
+
+USERS = ["user%d@example.com" % number for number in range(4)]
+SUBJECT = ["SUBJECT", "proxied"]
+
+
+class Front(RecallNode):
+    """Has the users, but not their mail."""
+
+    def _write_users(self):
+        super()._write_users()
+        path = self.dir / "users"
+        path.write_text("".join(
+            line + " proxy=y host=127.0.0.1\n"
+            for line in path.read_text().splitlines()))
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def port():
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def back(port):
+    listener = "service doveadm {\n  inet_listener tcp {\n    port = %d\n" \
+        "  }\n}\n" % port
+    with RecallNode(users=USERS, extra=listener) as back:
+        yield back
+        assert back.panics() == []
+
+
+@pytest.fixture(scope="module")
+def node(back, port):
+    with Front(users=USERS, extra="doveadm_port = %d\n" % port) as node:
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture(scope="module")
+def service(node):
+    with Service(node) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def ids(back):
+    """All (user, id) in order."""
+    ids = []
+    for user, count in zip(USERS, (2, 0, 3, 1)):
+        for number in range(count):
+            messageid = "<%d.%s>" % (number, user)
+            back.lmtp_deliver([user], build_message(messageid,
+                                                    subject="proxied"))
+            ids.append((user, messageid))
+    return ids
+
+
+@pytest.mark.parametrize("limit", [1, 2, 4, 6, 100])
+def test_pages(node, service, ids, limit):
+    found = pages(service, root(service), cmd="search", query=SUBJECT,
+                  emails=USERS, limit=limit)
+    assert [(row["email"], "<%s>" % row["messageid"]) for page in found
+            for row in page] == ids
+    # by the other node
+    assert not list(node.home(USERS[0]).rglob("dovecot.index*"))
+
+
+@pytest.mark.log_errors("--offset is for the users of one node")
+def test_everyone_cannot_be_paged(service, ids):
+    answer = ask(service, root(service), cmd="search", query=SUBJECT, all=1)
+    assert (answer.status, list(message(answer))) == (400, ["ALL"])
+
+
+def test_query_is_counted_over_users_of_other_nodes(back, service, ids):
+    params = {"query": SUBJECT, "emails": USERS, "notify": 0}
+    answer = ask(service, root(service), yes_count=len(ids) - 1, **params)
+    assert (answer.status, answer.json()["count"]) == (409, len(ids))
+    assert all(has(back, *pair) for pair in ids)
+    done = ask(service, root(service), yes_count=len(ids), **params)
+    assert statuses(done) == {
+        USERS[0]: "expunged", USERS[1]: "not_found", USERS[2]: "expunged",
+        USERS[3]: "expunged"}
+    assert not any(has(back, *pair) for pair in ids)

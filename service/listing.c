@@ -393,8 +393,10 @@ ask_all(struct listing_run *run, size_t group, const char *urls,
 	result = ask(run, urls, params, &rows, &error);
 	if (rows != NULL) {
 		*full_r = !take_all_rows(listing, group, urls, *offset, rows);
-		json_array_foreach(rows, i, row)
-			*count_r += is_message(row) ? 1 : 0;
+		json_array_foreach(rows, i, row) {
+			if (is_message(row))
+				(*count_r)++;
+		}
 		*offset += *count_r;
 		json_decref(rows);
 	} else if (result == LISTING_DONE) {

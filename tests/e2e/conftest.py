@@ -133,6 +133,7 @@ def run_http(node, **parameters):
     answer = node.doveadm_http([["recallExpunge", parameters, "tag"]])
     assert len(answer) == 1 and answer[0][2] == "tag", answer
     if answer[0][0] == "error":
+        assert answer[0][1]["type"] == "exitCode", answer
         return Result([], answer[0][1]["exitCode"])
     assert answer[0][0] == "doveadmResponse", answer
     return Result(answer[0][1], 0)

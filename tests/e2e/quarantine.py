@@ -48,6 +48,7 @@ def http(node, name, **parameters):
     answer = node.doveadm_http([[name, parameters, "tag"]])
     assert len(answer) == 1 and answer[0][2] == "tag", answer
     if answer[0][0] == "error":
+        assert answer[0][1]["type"] == "exitCode", answer
         return Result([], answer[0][1]["exitCode"])
     return Result(answer[0][1], 0)
 

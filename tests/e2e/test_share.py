@@ -75,6 +75,7 @@ class HttpShare:
         answer = self.node.doveadm_http([[command, parameters, "tag"]])
         assert len(answer) == 1 and answer[0][2] == "tag", answer
         if answer[0][0] == "error":
+            assert answer[0][1]["type"] == "exitCode", answer
             self.code = answer[0][1]["exitCode"]
             return []
         self.code = 0

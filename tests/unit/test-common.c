@@ -4,6 +4,7 @@
 #include "recall-limits.h"
 #include "recall-message-id.h"
 #include "recall-verdict.h"
+#include "run-tests.h"
 
 static enum recall_message_id_error
 parse(const char *text, struct recall_message_id *id_r)
@@ -115,19 +116,12 @@ static void test_names(void)
 int main(void)
 {
 	CU_pSuite suite;
-	unsigned int failed;
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return CU_get_error();
-	suite = CU_add_suite("common", NULL, NULL);
+	suite = tests_begin("common");
 	CU_add_test(suite, "accepted Message-IDs", test_accepted);
 	CU_add_test(suite, "refused Message-IDs", test_refused);
 	CU_add_test(suite, "length limit", test_length);
 	CU_add_test(suite, "Message-ID headers", test_header);
 	CU_add_test(suite, "verdict names", test_names);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failed == 0 ? 0 : 1;
+	return tests_run();
 }

@@ -3,6 +3,7 @@
 #include "ioloop.h"
 #include "mail-storage-private.h"
 #include "recall-index-ext.h"
+#include "run-tests.h"
 
 #include <CUnit/Basic.h>
 #include <stdlib.h>
@@ -275,16 +276,14 @@ static void test_reset_of_nothing(void)
 int main(void)
 {
 	CU_pSuite suite;
-	unsigned int failed;
+	int ret;
 
 	lib_init();
 	/* index ids are made of it */
 	ioloop_time = time(NULL);
 	if (mkdtemp(test_dir) == NULL)
 		i_fatal("mkdtemp(%s) failed: %m", test_dir);
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return CU_get_error();
-	suite = CU_add_suite("index", NULL, NULL);
+	suite = tests_begin("index");
 	CU_add_test(suite, "hashes", test_hash);
 	CU_add_test(suite, "hashes of headers", test_hash_header);
 	CU_add_test(suite, "scan", test_scan);
@@ -292,11 +291,8 @@ int main(void)
 	CU_add_test(suite, "another version", test_foreign_version);
 	CU_add_test(suite, "other sizes", test_foreign_sizes);
 	CU_add_test(suite, "reset of nothing", test_reset_of_nothing);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	ret = tests_run();
 	(void)rmdir(test_dir);
 	lib_deinit();
-	return failed == 0 ? 0 : 1;
+	return ret;
 }

@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "str.h"
 #include "notice-files.h"
+#include "run-tests.h"
 
 #include <CUnit/Basic.h>
 #include <sys/stat.h>
@@ -218,21 +219,16 @@ TEST(format_variants)
 int main(void)
 {
 	CU_pSuite suite;
-	unsigned int failed;
+	int ret;
 
 	lib_init();
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return CU_get_error();
-	suite = CU_add_suite("notice templates", NULL, NULL);
+	suite = tests_begin("notice templates");
 	CU_add_test(suite, "language tags", run_language_tags);
 	CU_add_test(suite, "fallback", run_fallback);
 	CU_add_test(suite, "unreadable files", run_unreadable);
 	CU_add_test(suite, "errors in files", run_format_errors);
 	CU_add_test(suite, "variants of files", run_format_variants);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	ret = tests_run();
 	lib_deinit();
-	return failed == 0 ? 0 : 1;
+	return ret;
 }

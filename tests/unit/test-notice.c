@@ -5,6 +5,7 @@
 #include "recall-notice-text.h"
 #include "notice-files.h"
 #include "notice-message.h"
+#include "run-tests.h"
 
 #include <CUnit/Basic.h>
 
@@ -465,12 +466,10 @@ TEST(clean)
 int main(void)
 {
 	CU_pSuite suite;
-	unsigned int failed;
+	int ret;
 
 	lib_init();
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return CU_get_error();
-	suite = CU_add_suite("notice", NULL, NULL);
+	suite = tests_begin("notice");
 	CU_add_test(suite, "every language", run_languages);
 	CU_add_test(suite, "headers", run_headers);
 	CU_add_test(suite, "placeholders", run_placeholders);
@@ -481,10 +480,7 @@ int main(void)
 	CU_add_test(suite, "display names", run_names);
 	CU_add_test(suite, "addresses", run_addresses);
 	CU_add_test(suite, "harmless values", run_clean);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	ret = tests_run();
 	lib_deinit();
-	return failed == 0 ? 0 : 1;
+	return ret;
 }

@@ -3,6 +3,7 @@
 #include "recall-count.h"
 #include "recall-limits.h"
 #include "recall-query.h"
+#include "run-tests.h"
 
 #include <CUnit/Basic.h>
 
@@ -134,21 +135,16 @@ static void test_refused(void)
 int main(void)
 {
 	CU_pSuite suite;
-	unsigned int failed;
+	int ret;
 
 	lib_init();
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return CU_get_error();
-	suite = CU_add_suite("query", NULL, NULL);
+	suite = tests_begin("query");
 	CU_add_test(suite, "count", test_count);
 	CU_add_test(suite, "count allows", test_count_allows);
 	CU_add_test(suite, "selective queries", test_selective);
 	CU_add_test(suite, "queries for everything", test_everything);
 	CU_add_test(suite, "refused queries", test_refused);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	ret = tests_run();
 	lib_deinit();
-	return failed == 0 ? 0 : 1;
+	return ret;
 }

@@ -4,6 +4,7 @@
 #include "recall-report-render.h"
 #include "notice-files.h"
 #include "notice-message.h"
+#include "run-tests.h"
 
 #include <CUnit/Basic.h>
 
@@ -276,12 +277,10 @@ TEST(own_message_id)
 int main(void)
 {
 	CU_pSuite suite;
-	unsigned int failed;
+	int ret;
 
 	lib_init();
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return CU_get_error();
-	suite = CU_add_suite("report", NULL, NULL);
+	suite = tests_begin("report");
 	CU_add_test(suite, "text", run_text);
 	CU_add_test(suite, "every language", run_languages);
 	CU_add_test(suite, "unknown values", run_unknown);
@@ -289,10 +288,7 @@ int main(void)
 	CU_add_test(suite, "other nodes", run_proxied);
 	CU_add_test(suite, "injection", run_injection);
 	CU_add_test(suite, "own Message-IDs", run_own_message_id);
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_failures();
-	CU_cleanup_registry();
+	ret = tests_run();
 	lib_deinit();
-	return failed == 0 ? 0 : 1;
+	return ret;
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "recall-rights.h"
+#include "run-tests.h"
 
 #define RIGHT(index) (1U << (index))
 
@@ -137,22 +138,13 @@ static void test_none(void)
 
 int main(void)
 {
-	CU_pSuite suite;
-	unsigned int failures;
+	CU_pSuite suite = tests_begin("rights");
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return CU_get_error();
-	suite = CU_add_suite("rights", NULL, NULL);
-	if (suite == NULL ||
-	    CU_add_test(suite, "names", test_names) == NULL ||
-	    CU_add_test(suite, "letters", test_letters) == NULL ||
-	    CU_add_test(suite, "presets", test_presets) == NULL ||
-	    CU_add_test(suite, "mixed", test_mixed) == NULL ||
-	    CU_add_test(suite, "refused", test_refused) == NULL ||
-	    CU_add_test(suite, "none", test_none) == NULL)
-		return CU_get_error();
-	CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures == 0 ? 0 : 1;
+	CU_add_test(suite, "names", test_names);
+	CU_add_test(suite, "letters", test_letters);
+	CU_add_test(suite, "presets", test_presets);
+	CU_add_test(suite, "mixed", test_mixed);
+	CU_add_test(suite, "refused", test_refused);
+	CU_add_test(suite, "none", test_none);
+	return tests_run();
 }

@@ -55,6 +55,29 @@ bool action_authenticate(struct http_request *request, bool allow_expired)
 	return false;
 }
 
+bool action_check_role(struct http_request *request, bool admin, bool user)
+{
+	const struct identity *who = &request->identity;
+	bool allowed = false;
+
+	switch (who->role) {
+	case ROLE_SUPER:
+		allowed = true;
+		break;
+	case ROLE_ADMIN:
+		allowed = admin && *who->tenant != '\0';
+		break;
+	case ROLE_USER:
+		allowed = user;
+		break;
+	case ROLE_NONE:
+		break;
+	}
+	if (!allowed)
+		http_reply_forbidden(request);
+	return allowed;
+}
+
 static void reply_unreachable(struct http_request *request,
 			      enum doveadm_result result)
 {

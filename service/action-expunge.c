@@ -74,28 +74,12 @@ static bool get_params(struct http_request *request, struct expunge_params *p)
 static bool check_role(struct http_request *request,
 		       const struct expunge_params *p)
 {
-	const struct identity *who = &request->identity;
-	bool allowed = false;
+	const struct config *config = request->config;
 
-	switch (who->role) {
-	case ROLE_SUPER:
-		allowed = true;
-		break;
-	case ROLE_ADMIN:
-		allowed = *who->tenant != '\0';
-		break;
-	case ROLE_USER:
-		/* a query finds more than what one has sent */
-		allowed = p->criteria.messageid != NULL &&
-			  request->config->auth_revoke_email &&
-			  (!p->force || request->config->auth_force_revoke);
-		break;
-	case ROLE_NONE:
-		break;
-	}
-	if (!allowed)
-		http_reply_forbidden(request);
-	return allowed;
+	/* a query finds more than what a user has sent */
+	return action_check_role(request, true,
+		p->criteria.messageid != NULL && config->auth_revoke_email &&
+		(!p->force || config->auth_force_revoke));
 }
 
 /* A user's own addresses as of now, not as of when the token was made. */

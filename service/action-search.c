@@ -135,26 +135,10 @@ static bool get_cursor(struct http_request *request, struct listing *listing)
 static bool check_role(struct http_request *request,
 		       const struct listing *listing)
 {
-	const struct identity *who = &request->identity;
-	bool allowed = false;
-
-	switch (who->role) {
-	case ROLE_SUPER:
-		allowed = true;
-		break;
-	case ROLE_ADMIN:
-		allowed = *who->tenant != '\0' && !listing->all_users;
-		break;
-	case ROLE_USER:
-		allowed = listing->users.count == 1 &&
-			  strcasecmp(listing->users.items[0], who->login) == 0;
-		break;
-	case ROLE_NONE:
-		break;
-	}
-	if (!allowed)
-		http_reply_forbidden(request);
-	return allowed;
+	return action_check_role(request, !listing->all_users,
+		listing->users.count == 1 &&
+		strcasecmp(listing->users.items[0],
+			   request->identity.login) == 0);
 }
 
 static char *join(const struct strlist *list, const char *first)

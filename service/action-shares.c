@@ -38,25 +38,8 @@ static bool check_owner(struct http_request *request, const char *owner)
 
 static bool check_role(struct http_request *request, const char *owner)
 {
-	const struct identity *who = &request->identity;
-	bool allowed = false;
-
-	switch (who->role) {
-	case ROLE_SUPER:
-		allowed = true;
-		break;
-	case ROLE_ADMIN:
-		allowed = *who->tenant != '\0';
-		break;
-	case ROLE_USER:
-		allowed = strcasecmp(who->login, owner) == 0;
-		break;
-	case ROLE_NONE:
-		break;
-	}
-	if (!allowed)
-		http_reply_forbidden(request);
-	return allowed;
+	return action_check_role(request, true,
+		strcasecmp(request->identity.login, owner) == 0);
 }
 
 /* The owner of the path, if the caller may see to that user's mailboxes; the

@@ -33,6 +33,11 @@ void action_ready(struct http_request *request);
    nobody does, or, unless it is allowed, if the token is expired. */
 bool action_authenticate(struct http_request *request, bool allow_expired);
 
+/* Whether the caller may ask this: a super administrator may, an administrator
+   who has a tenant if `admin`, a user if `user`. Answers 403 and returns false
+   if not. Whose mail that reaches is for the plugin to say. */
+bool action_check_role(struct http_request *request, bool admin, bool user);
+
 /* Checks an address of a mailbox. Returns why it is none, or NULL. */
 const char *address_check(const char *address);
 

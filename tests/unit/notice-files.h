@@ -5,6 +5,19 @@
 
 /* Template files for tests. What fails here ends the test program. */
 
+/* Defines run_name(), which runs test_name() in a data stack frame. */
+#define NOTICE_TEST(name) \
+	static void run_##name(void) \
+	{ \
+		T_BEGIN { \
+			test_##name(); \
+		} T_END; \
+	}
+
+/* The languages that are shipped. */
+#define NOTICE_LANGS \
+	"en-US", "ru-RU", "es-PA", "fr-FR", "it-IT", "pt-BR", "ba-RU", "tt-RU"
+
 /* The smallest template there is that has all placeholders. */
 extern const char minimal_text[];
 

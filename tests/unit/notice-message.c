@@ -141,3 +141,8 @@ void check_message(const char *message)
 	CU_ASSERT(uni_utf8_str_is_valid(header(message, "From")));
 	(void)body(message);
 }
+
+bool contains(const char *text, const char *part)
+{
+	return strstr(text, part) != NULL;
+}

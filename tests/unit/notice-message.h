@@ -11,6 +11,8 @@ const char *header_raw(const char *message, const char *name);
 const char *header(const char *message, const char *name);
 /* The body decoded, with LFs. */
 const char *body(const char *message);
+/* Whether the text has the part. */
+bool contains(const char *text, const char *part);
 /* Asserts what holds for every notice, whatever is in it. */
 void check_message(const char *message);
 

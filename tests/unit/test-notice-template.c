@@ -201,20 +201,11 @@ static void test_format_variants(void)
 	CU_ASSERT_STRING_EQUAL(tmpl->body[1], "r\n");
 }
 
-static void run(void (*test)(void))
-{
-	T_BEGIN {
-		test();
-	} T_END;
-}
-
-#define TEST(name) \
-	static void run_##name(void) { run(test_##name); }
-TEST(language_tags)
-TEST(fallback)
-TEST(unreadable)
-TEST(format_errors)
-TEST(format_variants)
+NOTICE_TEST(language_tags)
+NOTICE_TEST(fallback)
+NOTICE_TEST(unreadable)
+NOTICE_TEST(format_errors)
+NOTICE_TEST(format_variants)
 
 int main(void)
 {

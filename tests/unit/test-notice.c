@@ -11,9 +11,7 @@
 
 #define RECALL_ID "0123456789abcdef0123456789abcdef"
 
-static const char *const langs[] = {
-	"en-US", "ru-RU", "es-PA", "fr-FR", "it-IT", "pt-BR", "ba-RU", "tt-RU"
-};
+static const char *const langs[] = { NOTICE_LANGS };
 
 static const struct recall_notice notice_default = {
 	.kind = RECALL_NOTICE_KIND_EXPUNGED,
@@ -58,11 +56,6 @@ render_error(const struct recall_notice *notice,
 				 dest, &error) == 0)
 		return "(rendered)";
 	return error;
-}
-
-static bool contains(const char *text, const char *part)
-{
-	return strstr(text, part) != NULL;
 }
 
 static void test_languages(void)
@@ -443,25 +436,16 @@ static void test_clean(void)
 	}
 }
 
-static void run(void (*test)(void))
-{
-	T_BEGIN {
-		test();
-	} T_END;
-}
-
-#define TEST(name) \
-	static void run_##name(void) { run(test_##name); }
-TEST(languages)
-TEST(headers)
-TEST(placeholders)
-TEST(injection)
-TEST(message_id)
-TEST(own_message_id)
-TEST(subjects)
-TEST(names)
-TEST(addresses)
-TEST(clean)
+NOTICE_TEST(languages)
+NOTICE_TEST(headers)
+NOTICE_TEST(placeholders)
+NOTICE_TEST(injection)
+NOTICE_TEST(message_id)
+NOTICE_TEST(own_message_id)
+NOTICE_TEST(subjects)
+NOTICE_TEST(names)
+NOTICE_TEST(addresses)
+NOTICE_TEST(clean)
 
 int main(void)
 {

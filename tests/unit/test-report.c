@@ -10,9 +10,7 @@
 
 #define RECALL_ID "0123456789abcdef0123456789abcdef"
 
-static const char *const langs[] = {
-	"en-US", "ru-RU", "es-PA", "fr-FR", "it-IT", "pt-BR", "ba-RU", "tt-RU"
-};
+static const char *const langs[] = { NOTICE_LANGS };
 
 static const struct recall_notice_envelope env_default = {
 	.from_address = "system@example.com",
@@ -69,11 +67,6 @@ render(const struct recall_report *report,
 	CU_ASSERT_EQUAL(strlen(str_c(dest)), str_len(dest));
 	check_message(str_c(dest));
 	return str_c(dest);
-}
-
-static bool contains(const char *text, const char *part)
-{
-	return strstr(text, part) != NULL;
 }
 
 static void test_text(void)
@@ -257,22 +250,13 @@ static void test_own_message_id(void)
 						  "Message-ID"));
 }
 
-static void run(void (*test)(void))
-{
-	T_BEGIN {
-		test();
-	} T_END;
-}
-
-#define TEST(name) \
-	static void run_##name(void) { run(test_##name); }
-TEST(text)
-TEST(languages)
-TEST(unknown)
-TEST(bounds)
-TEST(proxied)
-TEST(injection)
-TEST(own_message_id)
+NOTICE_TEST(text)
+NOTICE_TEST(languages)
+NOTICE_TEST(unknown)
+NOTICE_TEST(bounds)
+NOTICE_TEST(proxied)
+NOTICE_TEST(injection)
+NOTICE_TEST(own_message_id)
 
 int main(void)
 {

@@ -558,16 +558,27 @@ class MailNode:
         except FileNotFoundError:
             return ""
 
-    def settle_log(self):
-        """Waits for what the log process has not written yet: an answer may
-        be there before its lines in the log are."""
-        path = "/settle-%d" % time.monotonic_ns()
-        self.http("GET", path=path)
+    def wait_log(self, pattern, since=0, count=1):
+        """Waits for lines of the log that match; returns them. The log is
+        written by another process than the one that answers: what an answer
+        says may be there before its lines in the log are."""
         deadline = time.monotonic() + PATIENCE
-        while path not in self.log():
+        while True:
+            lines = [line for line in self.log(since).splitlines(True)
+                     if line.endswith("\n") and re.search(pattern, line)]
+            if len(lines) >= count:
+                return [line.rstrip("\n") for line in lines]
             if time.monotonic() > deadline:
-                raise TimeoutError("the log does not show a request")
-            time.sleep(0.01)
+                raise TimeoutError("not %d times %r in the log:\n%s" %
+                                   (count, pattern, self.log(since)))
+            time.sleep(0.02)
+
+    def settle_log(self):
+        """Waits for what the log process has not written yet."""
+        path = "/settle-%d" % time.monotonic_ns()
+        since = self.log_size()
+        self.http("GET", path=path)
+        self.wait_log(path, since)
 
     def panics(self, since=0):
         """Crashes in the log and the sanitizers' reports."""

@@ -3,12 +3,11 @@ examples in conf.d/90-recall.conf."""
 
 import json
 import re
-import time
 
 import pytest
 
 from conftest import run_http, run_shell
-from mailnode import PATIENCE, SRCDIR, build_message
+from mailnode import SRCDIR, build_message
 from quarantine import command, make_node
 
 USERS = {"a@example.com": {"tenant_id": "t1"},
@@ -34,14 +33,8 @@ def node():
 
 def exported(node, count):
     """The lines of the exporter, once there are that many."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        events = [json.loads(line.split("Info: ", 1)[1])
-                  for line in node.log().splitlines()
-                  if re.search(r" stats(\(.*?\))?(<.*?>)?: Info: \{", line)]
-        if len(events) >= count or time.monotonic() > deadline:
-            return events
-        time.sleep(0.05)
+    return [json.loads(line.split("Info: ", 1)[1]) for line in
+            node.wait_log(r" stats(\(.*?\))?(<.*?>)?: Info: \{", count=count)]
 
 
 def metrics(node):
@@ -141,9 +134,7 @@ def test_log_line(node):
     """One line of text, whatever the request says."""
     node.append("a@example.com", "INBOX", build_message("<m@example.com>"))
     recall(node, "http", "a@example.com")
-    lines = [line for line in node.log().splitlines()
-             if "doveadm(" in line and "Info: recall" in line]
-    assert len(lines) == 1
+    line, = node.wait_log(r"doveadm\(.*Info: recall")
     assert ("Info: recall %s: <m@example.com> expunged, copies=1, forced=no, "
-            "notice=sent, actor=boss, reason=Ой" % RECALL_ID) in lines[0]
-    assert "a@example.com" in lines[0]
+            "notice=sent, actor=boss, reason=Ой" % RECALL_ID) in line
+    assert "a@example.com" in line

@@ -13,12 +13,11 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 
 import pytest
 
 from conftest import DRIVERS, EX_USAGE, run_http, run_shell
-from mailnode import DOVECOT_MODULES, PATIENCE, MailNode, build_message
+from mailnode import DOVECOT_MODULES, MailNode, build_message
 from quarantine import command, http, make_node
 from smtpsink import Mail, SmtpSink
 from test_notice import check_wire_format
@@ -148,14 +147,6 @@ _ids = itertools.count(1)
 @pytest.fixture
 def recall_id():
     return "%032x" % ((os.getpid() << 64) + (1 << 40) + next(_ids))
-
-
-def wait_for_log(node, since, pattern):
-    """The log is written by another process than the one that answers."""
-    deadline = time.monotonic() + PATIENCE
-    while not re.search(pattern, node.log(since)):
-        assert time.monotonic() < deadline, node.log(since)
-        time.sleep(0.05)
 
 
 def parse(mail, recipient):
@@ -366,7 +357,7 @@ def test_report_fails(node, take, recall, message_id, sent):
     if recall.name == "shell":
         assert re.search(pattern, result.stderr)
     else:
-        wait_for_log(node, since, pattern)
+        node.wait_log(pattern, since)
 
 
 @pytest.mark.smoke

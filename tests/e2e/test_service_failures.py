@@ -153,7 +153,7 @@ def test_an_unreachable_node_costs_its_own_users_only(node, other):
     messageid = "<both@example.com>"
     for each, users in (node, A), (other, B):
         each.lmtp_deliver(users, build_message(messageid))
-    with two_nodes(node, other, doveadm__timeout=1) as service:
+    with two_nodes(node, other, doveadm__timeout=5) as service:
         with Frozen(other):
             answer = service.recall(service.token(), messageid,
                                     [A[0], B[0], A[1], B[1]])

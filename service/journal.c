@@ -58,6 +58,7 @@ void journal_unlock(void)
 	pthread_mutex_unlock(&journal_mutex);
 }
 
+/* Pragmas, which partly act as they are compiled. */
 static bool run(sqlite3 *db, const char *sql)
 {
 	if (sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK)
@@ -66,13 +67,28 @@ static bool run(sqlite3 *db, const char *sql)
 	return false;
 }
 
-static sqlite3_stmt *prepare(sqlite3 *db, const char *sql)
+/* Compiling takes longer than most statements run: the connection keeps them
+   all, and they are few. */
+sqlite3_stmt *journal_prepare(sqlite3 *db, const char *sql)
 {
 	sqlite3_stmt *stmt = NULL;
 
-	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
+	while ((stmt = sqlite3_next_stmt(db, stmt)) != NULL) {
+		if (strcmp(sqlite3_sql(stmt), sql) == 0)
+			return stmt;
+	}
+	if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt,
+			       NULL) != SQLITE_OK)
 		log_error("journal: %s", sqlite3_errmsg(db));
 	return stmt;
+}
+
+void journal_release(sqlite3_stmt *stmt)
+{
+	if (stmt == NULL)
+		return;
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
 }
 
 static void bind_text(sqlite3_stmt *stmt, int i, const char *text)
@@ -97,7 +113,7 @@ static void bind_all(sqlite3_stmt *stmt, const char *types, va_list args)
 
 bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...)
 {
-	sqlite3_stmt *stmt = prepare(db, sql);
+	sqlite3_stmt *stmt = journal_prepare(db, sql);
 	va_list args;
 	int ret;
 
@@ -109,18 +125,18 @@ bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...)
 	ret = sqlite3_step(stmt);
 	if (ret != SQLITE_DONE && ret != SQLITE_ROW)
 		log_error("journal: %s", sqlite3_errmsg(db));
-	sqlite3_finalize(stmt);
+	journal_release(stmt);
 	return ret == SQLITE_DONE || ret == SQLITE_ROW;
 }
 
 static int get_version(sqlite3 *db)
 {
-	sqlite3_stmt *stmt = prepare(db, "PRAGMA user_version");
+	sqlite3_stmt *stmt = journal_prepare(db, "PRAGMA user_version");
 	int version = VERSION;
 
 	if (sqlite3_step(stmt) == SQLITE_ROW)
 		version = sqlite3_column_int(stmt, 0);
-	sqlite3_finalize(stmt);
+	journal_release(stmt);
 	return version;
 }
 
@@ -172,6 +188,10 @@ bool journal_open(const char *path, char **error_r)
 
 void journal_close(void)
 {
+	sqlite3_stmt *stmt;
+
+	while ((stmt = sqlite3_next_stmt(journal_db, NULL)) != NULL)
+		sqlite3_finalize(stmt);
 	sqlite3_close(journal_db);
 	journal_db = NULL;
 }
@@ -179,7 +199,7 @@ void journal_close(void)
 bool journal_ready(void)
 {
 	sqlite3 *db = journal_lock();
-	bool ret = run(db, "BEGIN IMMEDIATE") && run(db, "ROLLBACK");
+	bool ret = journal_exec(db, "BEGIN IMMEDIATE", "") && journal_exec(db, "ROLLBACK", "");
 
 	journal_unlock();
 	return ret;
@@ -187,8 +207,8 @@ bool journal_ready(void)
 
 static bool add_users(sqlite3 *db, const struct recall *recall)
 {
-	sqlite3_stmt *stmt = prepare(db, "INSERT INTO verdicts (recall, pos, "
-				     "email, expected) VALUES (?, ?, ?, ?)");
+	sqlite3_stmt *stmt = journal_prepare(db, "INSERT INTO verdicts "
+		"(recall, pos, email, expected) VALUES (?, ?, ?, ?)");
 	bool ret = stmt != NULL;
 	size_t i;
 
@@ -201,18 +221,18 @@ static bool add_users(sqlite3 *db, const struct recall *recall)
 		ret = sqlite3_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}
-	sqlite3_finalize(stmt);
+	journal_release(stmt);
 	return ret;
 }
 
 static bool end(sqlite3 *db, bool ok)
 {
-	if (ok && run(db, "COMMIT"))
+	if (ok && journal_exec(db, "COMMIT", ""))
 		return true;
 	if (!ok)
 		log_error("journal: %s", sqlite3_errmsg(db));
 	if (!sqlite3_get_autocommit(db))
-		(void)run(db, "ROLLBACK");
+		(void)journal_exec(db, "ROLLBACK", "");
 	return false;
 }
 
@@ -229,7 +249,7 @@ bool journal_add(const struct recall *recall, bool promised)
 	/* what was promised has to survive a power cut, too; whoever still waits
 	   for an answer asks again, and so does the service for a lost verdict */
 	ret = (!promised || run(db, "PRAGMA synchronous = FULL")) &&
-	      run(db, "BEGIN IMMEDIATE");
+	      journal_exec(db, "BEGIN IMMEDIATE", "");
 	if (ret) {
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
 			"messageid, force, notify, dry_run, reason, actor, "
@@ -262,10 +282,10 @@ bool journal_save(const struct recall *recall, const size_t *users,
 	size_t i;
 	bool ret;
 
-	ret = run(db, "BEGIN IMMEDIATE");
-	stmt = prepare(db, "UPDATE verdicts SET verdict = ?, copies = ?, "
-		       "notice = ?, mailboxes = ?, error = ? "
-		       "WHERE recall = ? AND pos = ?");
+	ret = journal_exec(db, "BEGIN IMMEDIATE", "");
+	stmt = journal_prepare(db, "UPDATE verdicts SET verdict = ?, "
+		"copies = ?, notice = ?, mailboxes = ?, error = ? "
+		"WHERE recall = ? AND pos = ?");
 	ret = ret && stmt != NULL;
 	for (i = 0; ret && i < count; i++) {
 		const struct recall_user *user = &recall->users[users[i]];
@@ -280,7 +300,7 @@ bool journal_save(const struct recall *recall, const size_t *users,
 		ret = sqlite3_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}
-	sqlite3_finalize(stmt);
+	journal_release(stmt);
 	if (ret && recall->finished != 0)
 		ret = journal_exec(db, "UPDATE recalls SET finished = ? WHERE "
 				   "id = ?", "is", recall->finished,
@@ -299,10 +319,9 @@ static char *column_text(sqlite3_stmt *stmt, int i)
 
 static void load_users(sqlite3 *db, struct recall *recall)
 {
-	sqlite3_stmt *stmt = prepare(db, "SELECT email, verdict, copies, "
-				     "notice, mailboxes, error, expected "
-				     "FROM verdicts "
-				     "WHERE recall = ? ORDER BY pos");
+	sqlite3_stmt *stmt = journal_prepare(db, "SELECT email, verdict, "
+		"copies, notice, mailboxes, error, expected FROM verdicts "
+		"WHERE recall = ? ORDER BY pos");
 
 	bind_text(stmt, 1, recall->id);
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
@@ -318,7 +337,7 @@ static void load_users(sqlite3 *db, struct recall *recall)
 		user->error = column_text(stmt, 5);
 		user->expected = sqlite3_column_int64(stmt, 6);
 	}
-	sqlite3_finalize(stmt);
+	journal_release(stmt);
 }
 
 struct recall *journal_load(const char *id)
@@ -327,9 +346,9 @@ struct recall *journal_load(const char *id)
 	struct recall *recall = NULL;
 	sqlite3_stmt *stmt;
 
-	stmt = prepare(db, "SELECT created, finished, messageid, force, notify,"
-		       " dry_run, reason, actor, tenant, role, source, senders,"
-		       " kind, target, query FROM recalls WHERE id = ?");
+	stmt = journal_prepare(db, "SELECT created, finished, messageid, force,"
+		" notify, dry_run, reason, actor, tenant, role, source, senders,"
+		" kind, target, query FROM recalls WHERE id = ?");
 	bind_text(stmt, 1, id);
 	if (sqlite3_step(stmt) == SQLITE_ROW) {
 		recall = recall_new();
@@ -354,7 +373,7 @@ struct recall *journal_load(const char *id)
 		recall->query = column_text(stmt, 14);
 		load_users(db, recall);
 	}
-	sqlite3_finalize(stmt);
+	journal_release(stmt);
 	journal_unlock();
 	return recall;
 }
@@ -362,12 +381,12 @@ struct recall *journal_load(const char *id)
 void journal_unfinished(struct strlist *ids)
 {
 	sqlite3 *db = journal_lock();
-	sqlite3_stmt *stmt = prepare(db, "SELECT id FROM recalls WHERE "
-				     "finished = 0 ORDER BY created");
+	sqlite3_stmt *stmt = journal_prepare(db, "SELECT id FROM recalls "
+		"WHERE finished = 0 ORDER BY created");
 
 	while (sqlite3_step(stmt) == SQLITE_ROW)
 		strlist_add(ids, (const char *)sqlite3_column_text(stmt, 0));
-	sqlite3_finalize(stmt);
+	journal_release(stmt);
 	journal_unlock();
 }
 
@@ -391,8 +410,8 @@ json_t *journal_list(const struct identity *identity, int64_t before,
 	sqlite3_stmt *stmt;
 
 	/* the same rule as journal_visible() */
-	stmt = prepare(db, "SELECT id, created, finished, messageid, actor, "
-		"users, (SELECT COUNT(*) FROM verdicts WHERE recall = id AND "
+	stmt = journal_prepare(db, "SELECT id, created, finished, messageid, "
+		"actor, users, (SELECT COUNT(*) FROM verdicts WHERE recall = id AND "
 		"verdict >= 0), kind FROM recalls WHERE (?1 = 3 OR (?1 = 1 AND "
 		"?2 <> '' AND role <> 3 AND tenant = ?2) OR (?1 = 2 AND "
 		"lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
@@ -417,7 +436,7 @@ json_t *journal_list(const struct identity *identity, int64_t before,
 			"total", (json_int_t)sqlite3_column_int64(stmt, 5),
 			"done", (json_int_t)sqlite3_column_int64(stmt, 6)));
 	}
-	sqlite3_finalize(stmt);
+	journal_release(stmt);
 	journal_unlock();
 	return list;
 }

@@ -42,6 +42,11 @@ void journal_purge(int64_t before);
 /* The database, locked, for what is kept beside the recalls. */
 sqlite3 *journal_lock(void);
 void journal_unlock(void);
+/* The compiled statement, which stays with the database: no transaction may be
+   begun or ended while it is in use, nor the same asked for. NULL after logging
+   an error. journal_release() gives it back. */
+sqlite3_stmt *journal_prepare(sqlite3 *db, const char *sql);
+void journal_release(sqlite3_stmt *stmt);
 /* Runs one statement whose parameters are texts (s) and numbers (i: int64_t)
    as types says. Returns false after logging an error. */
 bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...);

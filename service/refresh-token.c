@@ -50,15 +50,12 @@ struct found {
 static bool find(sqlite3 *db, const char *hash, const char *login,
 		 struct found *found_r)
 {
-	sqlite3_stmt *stmt = NULL;
+	sqlite3_stmt *stmt = journal_prepare(db, "SELECT family, expires, "
+		"used, login FROM refresh_tokens WHERE hash = ?");
 	bool ret = false;
 
-	if (sqlite3_prepare_v2(db, "SELECT family, expires, used, login FROM "
-			       "refresh_tokens WHERE hash = ?", -1, &stmt,
-			       NULL) != SQLITE_OK) {
-		log_error("journal: %s", sqlite3_errmsg(db));
+	if (stmt == NULL)
 		return false;
-	}
 	sqlite3_bind_text(stmt, 1, hash, -1, SQLITE_STATIC);
 	if (sqlite3_step(stmt) == SQLITE_ROW &&
 	    strcasecmp((const char *)sqlite3_column_text(stmt, 3), login) == 0) {
@@ -68,7 +65,7 @@ static bool find(sqlite3 *db, const char *hash, const char *login,
 		found_r->used = sqlite3_column_int(stmt, 2) != 0;
 		ret = true;
 	}
-	sqlite3_finalize(stmt);
+	journal_release(stmt);
 	return ret;
 }
 

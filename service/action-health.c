@@ -68,7 +68,7 @@ static bool doveadm_ready(struct config *config)
 			.urls = config->doveadm_url,
 		};
 
-		doveadm_call_wait(&call);
+		doveadm_call_run(&call);
 		answer = call.result == DOVEADM_OK &&
 			 has_command(call.answer, RECALL_CMD_EXPUNGE);
 		asked = now_ms();

@@ -217,7 +217,7 @@ void action_shares(struct http_request *request)
 	if (request->identity.role == ROLE_ADMIN)
 		json_object_set_new(call.params, RECALL_PARAM_TENANT,
 				    json_string(request->identity.tenant));
-	doveadm_call_wait(&call);
+	doveadm_call_run(&call);
 	if (check_call(request, false, &call))
 		reply_shares(request, call.answer);
 	audit(request, "shares", "Shared mailboxes listed", &what);
@@ -327,7 +327,7 @@ static void change(struct http_request *request, bool adding,
 		.params = make_params(request, adding, what),
 	};
 
-	doveadm_call_wait(&call);
+	doveadm_call_run(&call);
 	if (check_call(request, adding, &call))
 		reply_change(request, adding, json_array_get(call.answer, 0));
 	audit(request, adding ? "share" : "unshare", adding ?

@@ -20,6 +20,7 @@
 /* A call on its way. */
 struct transfer {
 	struct transfer *next;
+	struct doveadm_calls *calls;
 	struct doveadm_call *call;
 	struct strlist urls;
 	unsigned int tries;
@@ -30,14 +31,25 @@ struct transfer {
 	char curl_error[CURL_ERROR_SIZE];
 };
 
-static struct {
-	pthread_t thread;
+struct doveadm_calls {
+	struct doveadm_calls *next;
 	CURLM *multi;
-	pthread_mutex_t lock;
+	/* not sent yet */
 	struct transfer *queue, **queue_end;
-	bool stop;
+	struct transfer *ended;
+	unsigned int active;
+};
+
+static struct {
+	pthread_mutex_t lock;
+	/* a call of anyone has ended */
+	pthread_cond_t cond;
 	unsigned int active, active_max;
-} client = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	/* connections to be used again */
+	struct doveadm_calls *idle;
+	unsigned int idle_max;
+} client = { .lock = PTHREAD_MUTEX_INITIALIZER,
+	     .cond = PTHREAD_COND_INITIALIZER };
 
 char *doveadm_camel_case(const char *name)
 {
@@ -137,27 +149,13 @@ static void begin(struct transfer *t)
 		curl_easy_setopt(curl, CURLOPT_CAINFO, config->doveadm_ca_file);
 	set_login(curl, t);
 	t->tries++;
-	client.active++;
-	curl_multi_add_handle(client.multi, curl);
+	t->calls->active++;
+	curl_multi_add_handle(t->calls->multi, curl);
 }
 
 static const char *name_of(const struct doveadm_call *call)
 {
 	return call->command == NULL ? "list of commands" : call->command;
-}
-
-static void transfer_end(struct transfer *t)
-{
-	struct doveadm_call *call = t->call;
-
-	metrics_doveadm_call(call->result);
-	if (call->result != DOVEADM_OK)
-		log_warning("doveadm: %s: %s", name_of(call), call->error);
-	strlist_free(&t->urls);
-	free(t->body);
-	free(t->answer.data);
-	free(t);
-	call->done(call);
 }
 
 static void fail(struct transfer *t, enum doveadm_result result, char *error)
@@ -169,11 +167,9 @@ static void fail(struct transfer *t, enum doveadm_result result, char *error)
 
 static void queue_add(struct transfer *t)
 {
-	pthread_mutex_lock(&client.lock);
 	t->next = NULL;
-	*client.queue_end = t;
-	client.queue_end = &t->next;
-	pthread_mutex_unlock(&client.lock);
+	*t->calls->queue_end = t;
+	t->calls->queue_end = &t->next;
 }
 
 static void parse_answer(struct transfer *t)
@@ -244,6 +240,30 @@ static bool evaluate(struct transfer *t, CURL *curl, CURLcode code)
 	return false;
 }
 
+/* Takes the right to one more call under way. Who has one already does not wait
+   for it: that one's end is as good. */
+static bool take_slot(bool wait)
+{
+	bool ret;
+
+	pthread_mutex_lock(&client.lock);
+	while (wait && client.active >= client.active_max)
+		pthread_cond_wait(&client.cond, &client.lock);
+	ret = client.active < client.active_max;
+	if (ret)
+		client.active++;
+	pthread_mutex_unlock(&client.lock);
+	return ret;
+}
+
+static void release_slot(void)
+{
+	pthread_mutex_lock(&client.lock);
+	client.active--;
+	pthread_cond_signal(&client.cond);
+	pthread_mutex_unlock(&client.lock);
+}
+
 static void finish(CURL *curl, CURLcode code)
 {
 	struct transfer *t = NULL;
@@ -251,13 +271,15 @@ static void finish(CURL *curl, CURLcode code)
 
 	curl_easy_getinfo(curl, CURLINFO_PRIVATE, (char **)&t);
 	retry = evaluate(t, curl, code);
-	curl_multi_remove_handle(client.multi, curl);
+	curl_multi_remove_handle(t->calls->multi, curl);
 	curl_easy_cleanup(curl);
 	curl_slist_free_all(t->headers);
 	t->headers = NULL;
-	client.active--;
+	t->calls->active--;
+	release_slot();
 	if (!retry || t->tries > t->call->config->doveadm_retries) {
-		transfer_end(t);
+		t->next = t->calls->ended;
+		t->calls->ended = t;
 		return;
 	}
 	log_info("doveadm: %s: %s, trying again", name_of(t->call),
@@ -267,119 +289,129 @@ static void finish(CURL *curl, CURLcode code)
 	queue_add(t);
 }
 
-/* Takes from the queue what may begin now; returns how long until the next
-   retry is due. */
-static int begin_queued(bool *stop_r)
+/* Sends what may be sent now; returns how long until there is more to do but
+   what the network tells of. */
+static int begin_queued(struct doveadm_calls *calls)
 {
 	int64_t now = now_ms(), wait = POLL_MS;
 	struct transfer **p, *t;
 
-	pthread_mutex_lock(&client.lock);
-	for (p = &client.queue; (t = *p) != NULL; ) {
+	for (p = &calls->queue; (t = *p) != NULL; ) {
 		if (t->not_before > now) {
 			if (t->not_before - now < wait)
 				wait = t->not_before - now;
 			p = &t->next;
 			continue;
 		}
-		if (client.active >= client.active_max)
+		if (!take_slot(calls->active == 0))
 			break;
 		*p = t->next;
 		if (*p == NULL)
-			client.queue_end = p;
+			calls->queue_end = p;
 		begin(t);
 	}
-	*stop_r = client.stop && client.queue == NULL && client.active == 0;
-	pthread_mutex_unlock(&client.lock);
 	return (int)wait;
 }
 
-static void *client_main(void *context)
+static void transfer_free(struct transfer *t)
 {
-	bool stop = false;
+	strlist_free(&t->urls);
+	free(t->body);
+	free(t->answer.data);
+	free(t);
+}
 
-	while (!stop) {
-		int running, left, wait = begin_queued(&stop);
+struct doveadm_call *doveadm_calls_wait(struct doveadm_calls *calls)
+{
+	struct doveadm_call *call;
+	struct transfer *t;
+
+	for (;;) {
+		int running, left, wait = begin_queued(calls);
 		CURLMsg *msg;
 
-		curl_multi_perform(client.multi, &running);
-		while ((msg = curl_multi_info_read(client.multi, &left)) !=
+		curl_multi_perform(calls->multi, &running);
+		while ((msg = curl_multi_info_read(calls->multi, &left)) !=
 		       NULL) {
-			if (msg->msg == CURLMSG_DONE) {
+			if (msg->msg == CURLMSG_DONE)
 				finish(msg->easy_handle, msg->data.result);
-				wait = 0;
-			}
 		}
-		if (!stop)
-			curl_multi_poll(client.multi, NULL, 0, wait, NULL);
+		t = calls->ended;
+		if (t != NULL)
+			break;
+		curl_multi_poll(calls->multi, NULL, 0, wait, NULL);
 	}
-	return context;
+	calls->ended = t->next;
+	call = t->call;
+	transfer_free(t);
+	metrics_doveadm_call(call->result);
+	if (call->result != DOVEADM_OK)
+		log_warning("doveadm: %s: %s", name_of(call), call->error);
+	return call;
 }
 
-bool doveadm_client_start(const struct config *config)
-{
-	client.multi = curl_multi_init();
-	client.queue_end = &client.queue;
-	client.active_max = config->doveadm_connections;
-	client.stop = false;
-	curl_multi_setopt(client.multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
-			  (long)config->doveadm_connections);
-	curl_multi_setopt(client.multi, CURLMOPT_MAXCONNECTS,
-			  (long)config->doveadm_connections);
-	return pthread_create(&client.thread, NULL, client_main, NULL) == 0;
-}
-
-void doveadm_client_stop(void)
-{
-	pthread_mutex_lock(&client.lock);
-	client.stop = true;
-	pthread_mutex_unlock(&client.lock);
-	curl_multi_wakeup(client.multi);
-	pthread_join(client.thread, NULL);
-	curl_multi_cleanup(client.multi);
-}
-
-void doveadm_call_start(struct doveadm_call *call)
+void doveadm_calls_add(struct doveadm_calls *calls, struct doveadm_call *call)
 {
 	struct transfer *t = x_calloc(1, sizeof(*t));
 
+	t->calls = calls;
 	t->call = call;
 	strlist_split(&t->urls, call->urls);
 	t->body = make_body(call);
 	json_decref(call->params);
 	call->params = NULL;
 	queue_add(t);
-	curl_multi_wakeup(client.multi);
 }
 
-struct waiter {
-	pthread_mutex_t lock;
-	pthread_cond_t cond;
-	bool done;
-};
-
-static void wake_waiter(struct doveadm_call *call)
+struct doveadm_calls *doveadm_calls_begin(void)
 {
-	struct waiter *w = call->context;
+	struct doveadm_calls *calls;
 
-	pthread_mutex_lock(&w->lock);
-	w->done = true;
-	pthread_cond_signal(&w->cond);
-	pthread_mutex_unlock(&w->lock);
+	pthread_mutex_lock(&client.lock);
+	calls = client.idle;
+	if (calls != NULL)
+		client.idle = calls->next;
+	pthread_mutex_unlock(&client.lock);
+	if (calls != NULL)
+		return calls;
+	calls = x_calloc(1, sizeof(*calls));
+	calls->queue_end = &calls->queue;
+	calls->multi = curl_multi_init();
+	curl_multi_setopt(calls->multi, CURLMOPT_MAXCONNECTS,
+			  (long)client.idle_max);
+	return calls;
 }
 
-void doveadm_call_wait(struct doveadm_call *call)
+void doveadm_calls_end(struct doveadm_calls *calls)
 {
-	struct waiter w = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER,
-			    false };
+	pthread_mutex_lock(&client.lock);
+	calls->next = client.idle;
+	client.idle = calls;
+	pthread_mutex_unlock(&client.lock);
+}
 
-	call->done = wake_waiter;
-	call->context = &w;
-	doveadm_call_start(call);
-	pthread_mutex_lock(&w.lock);
-	while (!w.done)
-		pthread_cond_wait(&w.cond, &w.lock);
-	pthread_mutex_unlock(&w.lock);
-	pthread_cond_destroy(&w.cond);
-	pthread_mutex_destroy(&w.lock);
+void doveadm_call_run(struct doveadm_call *call)
+{
+	struct doveadm_calls *calls = doveadm_calls_begin();
+
+	doveadm_calls_add(calls, call);
+	(void)doveadm_calls_wait(calls);
+	doveadm_calls_end(calls);
+}
+
+void doveadm_client_start(const struct config *config)
+{
+	client.active_max = config->doveadm_connections;
+	client.idle_max = config->doveadm_connections_per_recall;
+}
+
+void doveadm_client_stop(void)
+{
+	struct doveadm_calls *calls;
+
+	while ((calls = client.idle) != NULL) {
+		client.idle = calls->next;
+		curl_multi_cleanup(calls->multi);
+		free(calls);
+	}
 }

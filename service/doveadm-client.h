@@ -27,8 +27,7 @@ struct doveadm_call {
 	/* an object, with names as in recall-params.h; the call takes the
 	   reference over */
 	json_t *params;
-	/* run on the client's thread once the call has ended */
-	void (*done)(struct doveadm_call *call);
+	/* of the caller's own use */
 	void *context;
 
 	/* set by the client */
@@ -42,18 +41,29 @@ struct doveadm_call {
 	char *error;
 };
 
-/* Starts the thread that talks to doveadm, over doveadm.connections kept-alive
-   connections at most. */
-bool doveadm_client_start(const struct config *config);
-/* Ends it; no call may be under way. */
+/* At most doveadm.connections calls are under way at a time, whoever waits for
+   them. */
+void doveadm_client_start(const struct config *config);
+/* Closes all connections; no call may be under way. */
 void doveadm_client_stop(void);
 
+/* Calls that one thread has under way. It is that thread that sends and
+   receives, while it waits: nothing is handed over between threads. The
+   connections outlive the calls, if doveadm keeps them. */
+struct doveadm_calls;
+
+struct doveadm_calls *doveadm_calls_begin(void);
+/* None may be under way. */
+void doveadm_calls_end(struct doveadm_calls *calls);
 /* Sends the call when a connection is free. A failure to connect, a lost
    connection and a 5xx answer are retried: a caller whose command may not be
    repeated passes a recall id along. */
-void doveadm_call_start(struct doveadm_call *call);
-/* The same, and waits for the end; done and context are not used. */
-void doveadm_call_wait(struct doveadm_call *call);
+void doveadm_calls_add(struct doveadm_calls *calls, struct doveadm_call *call);
+/* Waits until one of the calls has ended, and returns it. */
+struct doveadm_call *doveadm_calls_wait(struct doveadm_calls *calls);
+
+/* A single call, from start to end. */
+void doveadm_call_run(struct doveadm_call *call);
 
 /* "message-id" as "messageId"; the caller frees. */
 char *doveadm_camel_case(const char *name);

@@ -105,7 +105,7 @@ ask(struct listing_run *run, const char *urls, json_t *params,
 	};
 	enum listing_result result = LISTING_DONE;
 
-	doveadm_call_wait(&call);
+	doveadm_call_run(&call);
 	*rows_r = NULL;
 	*error_r = call.error;
 	switch (call.result) {

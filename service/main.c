@@ -150,7 +150,8 @@ static int run(struct config *config, const char *path)
 	if (!journal_open(config->journal_path, &error))
 		return fail(error);
 	purge();
-	if (!doveadm_client_start(config) || !jobs_start(config))
+	doveadm_client_start(config);
+	if (!jobs_start(config))
 		return fail(x_strdup("threads could not be started"));
 	jobs_resume();
 	if (http_server_start(config, &error)) {

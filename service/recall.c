@@ -1,4 +1,3 @@
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +17,6 @@ static bool interrupted;
 
 /* Users who are asked about with one command. */
 struct batch {
-	struct batch *next;
 	struct recall_run *run;
 	struct doveadm_call call;
 	/* indexes into recall->users */
@@ -29,10 +27,6 @@ struct batch {
 struct recall_run {
 	struct recall *recall;
 	struct config *config;
-	pthread_mutex_t lock;
-	pthread_cond_t cond;
-	/* batches that have ended and are not looked at yet */
-	struct batch *ended;
 	unsigned int active;
 	/* what the batches came to */
 	size_t answered, unreachable, timeouts;
@@ -229,18 +223,6 @@ static json_t *make_params(const struct recall *recall)
 	return params;
 }
 
-static void batch_done(struct doveadm_call *call)
-{
-	struct batch *batch = call->context;
-	struct recall_run *run = batch->run;
-
-	pthread_mutex_lock(&run->lock);
-	batch->next = run->ended;
-	run->ended = batch;
-	pthread_cond_signal(&run->cond);
-	pthread_mutex_unlock(&run->lock);
-}
-
 /* Makes a batch of users of the same node, beginning with the first one
    without a verdict at or after *pos. */
 static struct batch *next_batch(struct recall_run *run, bool *taken,
@@ -291,7 +273,6 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 				    json_string(number));
 	}
 	json_object_set_new(batch->call.params, RECALL_PARAM_USERS, users);
-	batch->call.done = batch_done;
 	batch->call.context = batch;
 	return batch;
 }
@@ -408,24 +389,10 @@ static void batch_end(struct batch *batch, bool last)
 	free(batch);
 }
 
-static struct batch *wait_for_batch(struct recall_run *run)
-{
-	struct batch *batch;
-
-	pthread_mutex_lock(&run->lock);
-	while (run->ended == NULL)
-		pthread_cond_wait(&run->cond, &run->lock);
-	batch = run->ended;
-	run->ended = batch->next;
-	pthread_mutex_unlock(&run->lock);
-	return batch;
-}
-
 enum recall_outcome recall_run(struct recall *recall, struct config *config)
 {
-	struct recall_run run = { .recall = recall, .config = config,
-				  .lock = PTHREAD_MUTEX_INITIALIZER,
-				  .cond = PTHREAD_COND_INITIALIZER };
+	struct recall_run run = { .recall = recall, .config = config };
+	struct doveadm_calls *calls = doveadm_calls_begin();
 	bool *taken = x_calloc(recall->count, sizeof(*taken));
 	struct batch *batch;
 	size_t i, pos = 0, left = recall_count(recall, -1);
@@ -437,15 +404,16 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 		       !__atomic_load_n(&interrupted, __ATOMIC_RELAXED) &&
 		       (batch = next_batch(&run, taken, &pos)) != NULL) {
 			run.active++;
-			doveadm_call_start(&batch->call);
+			doveadm_calls_add(calls, &batch->call);
 		}
 		if (run.active == 0)
 			break;
-		batch = wait_for_batch(&run);
+		batch = doveadm_calls_wait(calls)->context;
 		left -= batch->count;
 		batch_end(batch, left == 0);
 		run.active--;
 	}
+	doveadm_calls_end(calls);
 	free(taken);
 	if (left > 0)
 		return RECALL_INTERRUPTED;

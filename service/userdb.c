@@ -62,7 +62,7 @@ userdb_lookup(struct config *config, const char *login,
 	if (address_check(login) != NULL)
 		return DOVEADM_FAILED;
 	call.params = json_pack("{s:[s]}", "user-mask", login);
-	doveadm_call_wait(&call);
+	doveadm_call_run(&call);
 	result = call.result;
 	if (result == DOVEADM_OK && !read_fields(config, login, call.answer,
 						 identity_r, aliases))

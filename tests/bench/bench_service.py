@@ -2,8 +2,8 @@
 """What a recall costs through mail-recalld, next to doveadm's HTTP API.
 
 Prints a line a figure, "bench NAME VALUE UNIT". A private Dovecot and a private
-mail-recalld are asked in turn over kept-alive connections, each for its own
-users, who all have the message.
+mail-recalld are asked in turn, each for its own users, who all have the
+message.
 
 Environment:
     BENCH_ROUNDS    5        rounds; the figures are medians over all requests
@@ -44,7 +44,8 @@ def figure(name, value, unit):
 
 
 class Client:
-    """A kept-alive connection; post() returns seconds and the answer."""
+    """post() returns seconds and the answer. The connection is kept if the
+    server keeps it."""
 
     def __init__(self, port, path, authorization):
         self.connection = http.client.HTTPConnection("127.0.0.1", port,

@@ -139,7 +139,9 @@ static struct recall *make_recall(struct http_request *request,
 	recall->force = p->force;
 	recall->notify = p->notify;
 	recall->dry_run = p->dry_run;
-	if (!recall_action_add_emails(request, recall) ||
+	recall->yes_count = p->dry_run ? 0 : p->yes_count;
+	if (!recall_action_get_key(request, recall) ||
+	    !recall_action_add_emails(request, recall) ||
 	    !get_senders(request, recall)) {
 		recall_free(recall);
 		return NULL;
@@ -211,8 +213,11 @@ static void run_expunge(struct http_request *request,
 	recall = make_recall(request, p);
 	if (recall == NULL)
 		return;
+	/* what was deleted is not found again: a repeated request must not be
+	   counted for */
 	if (recall->query == NULL || p->dry_run ||
-	    check_count(request, recall, p->yes_count))
+	    (!recall_action_repeat(request, recall) &&
+	     check_count(request, recall, p->yes_count)))
 		recall_action_run(request, recall);
 	else
 		recall_free(recall);

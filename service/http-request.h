@@ -39,6 +39,7 @@ struct http_request {
 	char *authorization;
 	char *content_type;
 	char *prefer;
+	char *idempotency_key;
 	/* the client's address as text */
 	char source[INET6_ADDRSTRLEN];
 	int64_t started;

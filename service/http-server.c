@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -115,6 +116,35 @@ static char *header(struct MHD_Connection *connection, const char *name)
 	return value == NULL ? NULL : x_strdup(value);
 }
 
+static enum MHD_Result
+add_header(void *context, enum MHD_ValueKind kind, const char *name,
+	   const char *value)
+{
+	struct strlist *list = context;
+
+	(void)kind;
+	if (strcasecmp(name, list->items[0]) == 0 && value != NULL)
+		strlist_add(list, value);
+	return MHD_YES;
+}
+
+/* A header that may come in several lines, which make one list (RFC 9110,
+   5.3). */
+static char *list_header(struct MHD_Connection *connection, const char *name)
+{
+	struct strlist list = { NULL, 0, 0 };
+	struct strbuf b = { NULL, 0, 0 };
+	size_t i;
+
+	strlist_add(&list, name);
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, add_header,
+				  &list);
+	for (i = 1; i < list.count; i++)
+		strbuf_addf(&b, "%s%s", i == 1 ? "" : ", ", list.items[i]);
+	strlist_free(&list);
+	return b.data;
+}
+
 /* The last hop that is not one of our own proxies. Each proxy adds the address
    it was asked from at the end. */
 static void forwarded_source(struct http_request *request)
@@ -198,7 +228,9 @@ begin_request(struct http_request *request, const char *method)
 	set_source(request);
 	request->authorization = header(request->connection, "Authorization");
 	request->content_type = header(request->connection, "Content-Type");
-	request->prefer = header(request->connection, "Prefer");
+	request->prefer = list_header(request->connection, "Prefer");
+	request->idempotency_key = list_header(request->connection,
+					       "Idempotency-Key");
 	if (is_smuggled(request)) {
 		http_reply_message(request, 400, "The body has two lengths");
 		http_reply_header(request, "Connection", "close");

@@ -41,6 +41,9 @@ static const char *const upgrades[] = {
 	"ALTER TABLE recalls ADD COLUMN target TEXT;"
 	"ALTER TABLE recalls ADD COLUMN query TEXT;"
 	"ALTER TABLE verdicts ADD COLUMN expected INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE recalls ADD COLUMN key TEXT;"
+	"CREATE UNIQUE INDEX recalls_key ON recalls"
+	"(key, actor COLLATE NOCASE, tenant) WHERE key IS NOT NULL;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 
@@ -234,8 +237,9 @@ bool journal_add(const struct recall *recall, bool promised)
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
 			"messageid, force, notify, dry_run, reason, actor, "
 			"tenant, role, source, senders, users, kind, target, "
-			"query) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			"sisiiisssissiiss",
+			"query, key) "
+			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"sisiiisssissiisss",
 			recall->id, recall->created, recall->messageid,
 			(int64_t)recall->force, (int64_t)recall->notify,
 			(int64_t)recall->dry_run, recall->reason,
@@ -243,7 +247,7 @@ bool journal_add(const struct recall *recall, bool promised)
 			(int64_t)recall->actor.role, recall->source,
 			senders.data, (int64_t)recall->count,
 			(int64_t)recall->kind, recall->target,
-			recall->query) &&
+			recall->query, recall->key) &&
 		      add_users(db, recall);
 		ret = end(db, ret);
 	}
@@ -329,7 +333,7 @@ struct recall *journal_load(const char *id)
 
 	stmt = prepare(db, "SELECT created, finished, messageid, force, notify,"
 		       " dry_run, reason, actor, tenant, role, source, senders,"
-		       " kind, target, query FROM recalls WHERE id = ?");
+		       " kind, target, query, key FROM recalls WHERE id = ?");
 	bind_text(stmt, 1, id);
 	if (sqlite3_step(stmt) == SQLITE_ROW) {
 		recall = recall_new();
@@ -352,6 +356,7 @@ struct recall *journal_load(const char *id)
 		recall->kind = sqlite3_column_int(stmt, 12);
 		recall->target = column_text(stmt, 13);
 		recall->query = column_text(stmt, 14);
+		recall->key = column_text(stmt, 15);
 		load_users(db, recall);
 	}
 	sqlite3_finalize(stmt);

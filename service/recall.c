@@ -69,6 +69,7 @@ void recall_free(struct recall *recall)
 	free(recall->query);
 	free(recall->reason);
 	free(recall->source);
+	free(recall->key);
 	identity_clear(&recall->actor);
 	strlist_free(&recall->senders);
 	free(recall);

@@ -210,6 +210,15 @@ static void parse_answer(struct transfer *t)
 	json_decref(answer);
 }
 
+/* Whether anything can have been sent: it took too long to connect. */
+static bool is_connected(CURL *curl)
+{
+	curl_off_t elapsed = 0;
+
+	curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &elapsed);
+	return elapsed > 0;
+}
+
 /* Returns whether it is worth a retry. */
 static bool evaluate(struct transfer *t, CURL *curl, CURLcode code)
 {
@@ -218,7 +227,7 @@ static bool evaluate(struct transfer *t, CURL *curl, CURLcode code)
 
 	curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &url);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	if (code == CURLE_OPERATION_TIMEDOUT) {
+	if (code == CURLE_OPERATION_TIMEDOUT && is_connected(curl)) {
 		fail(t, DOVEADM_TIMEOUT, x_asprintf("%s: no answer in time",
 						    url));
 		return false;

@@ -123,6 +123,35 @@ def test_another_url_answers(node):
         assert statuses(answer) == {user: "expunged" for user in A}
 
 
+class Swallow:
+    """A host that is off: whoever connects gets no answer at all."""
+
+    def __enter__(self):
+        self.sockets = [socket.socket()]
+        self.sockets[0].bind(("127.0.0.1", 0))
+        self.sockets[0].listen(0)
+        # more than the queue takes
+        for i in range(4):
+            self.sockets.append(socket.socket())
+            self.sockets[-1].setblocking(False)
+            self.sockets[-1].connect_ex(self.sockets[0].getsockname())
+        return "http://127.0.0.1:%d/doveadm/v1" % \
+            self.sockets[0].getsockname()[1]
+
+    def __exit__(self, *unused):
+        for each in self.sockets:
+            each.close()
+
+
+def test_another_url_answers_than_that_of_a_dead_host(node):
+    messageid = deliver(node, A)
+    with Swallow() as url, Service(node, doveadm__url=url + " " +
+                                   node.http_url,
+                                   doveadm__connect_timeout=1) as service:
+        answer = service.recall(service.token(), messageid, A)
+        assert statuses(answer) == {user: "expunged" for user in A}
+
+
 @pytest.mark.log_errors("Invalid authentication attempt to HTTP API")
 @pytest.mark.parametrize("login", ["doveadm:wrong", "wrong-api-key"])
 def test_doveadm_refuses_the_login(node, login):

@@ -132,7 +132,9 @@ static void begin(struct transfer *t)
 	curl_easy_setopt(curl, CURLOPT_MAXAGE_CONN, (long)IDLE_MAX_SECS);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT,
 			 (long)config->doveadm_connect_timeout);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)config->doveadm_timeout);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT,
+			 (long)(t->call->timeout > 0 ? t->call->timeout :
+				config->doveadm_timeout));
 	if (*config->doveadm_ca_file != '\0')
 		curl_easy_setopt(curl, CURLOPT_CAINFO, config->doveadm_ca_file);
 	set_login(curl, t);

@@ -170,6 +170,22 @@ def test_api_key(node):
         assert statuses(answer) == {user: "expunged" for user in A}
 
 
+def test_health_does_not_wait_for_a_doveadm_that_hangs(node):
+    with Service(node, doveadm__connect_timeout=1, http__workers=2) as service:
+        with Frozen(node):
+            url = service.url + "/health"
+            # a recall's time-out would be longer than curl waits
+            curls = [subprocess.Popen(
+                ["curl", "-sS", "--max-time", str(PATIENCE), url, "-w",
+                 "%{http_code}"], stdout=subprocess.PIPE) for i in range(4)]
+            answers = [curl.communicate()[0] for curl in curls]
+            assert service.curl("/v2/actions",
+                                token=service.token()).status == 200
+        for answer in answers:
+            assert answer.endswith(b"503")
+            assert json.loads(answer[:-3])["doveadm"] is False
+
+
 def test_doveadm_does_not_answer_in_time(node, other):
     messageid = deliver(other, B)
     with Service(other, doveadm__timeout=1) as service, Frozen(other):

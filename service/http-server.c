@@ -155,7 +155,7 @@ static void forwarded_source(struct http_request *request)
 	size_t i;
 
 	strlist_split(&proxies, request->config->http_trusted_proxies);
-	value = header(request->connection, "X-Forwarded-For");
+	value = list_header(request->connection, "X-Forwarded-For");
 	if (value != NULL)
 		strlist_split(&hops, value);
 	free(value);
@@ -168,32 +168,44 @@ static void forwarded_source(struct http_request *request)
 		}
 		if (i == proxies.count || hops.count == 0)
 			break;
-		hop = hops.items[--hops.count];
-		if (inet_pton(AF_INET, hop, &addr) == 1 ||
-		    inet_pton(AF_INET6, hop, &addr) == 1)
-			snprintf(request->source, sizeof(request->source),
-				 "%s", hop);
-		free(hops.items[hops.count]);
+		hop = hops.items[hops.count - 1];
+		/* what the proxy says is not understood; what stands before it
+		   may be the client's invention */
+		if (inet_pton(AF_INET, hop, &addr) != 1 &&
+		    inet_pton(AF_INET6, hop, &addr) != 1)
+			break;
+		snprintf(request->source, sizeof(request->source), "%s", hop);
+		free(hops.items[--hops.count]);
 	}
 	strlist_free(&proxies);
 	strlist_free(&hops);
 }
 
+/* An IPv4 address that came in over a socket of IPv6 is written as the settings
+   and other hops have it. */
+static void print_source(const struct sockaddr *sa, char *out, size_t size)
+{
+	const struct in6_addr *in6 = &((struct sockaddr_in6 *)sa)->sin6_addr;
+
+	if (sa->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((struct sockaddr_in *)sa)->sin_addr, out,
+			  size);
+	else if (IN6_IS_ADDR_V4MAPPED(in6))
+		inet_ntop(AF_INET, &in6->s6_addr[12], out, size);
+	else
+		inet_ntop(AF_INET6, in6, out, size);
+}
+
 static void set_source(struct http_request *request)
 {
 	const union MHD_ConnectionInfo *info;
-	const void *addr;
 
 	info = MHD_get_connection_info(request->connection,
 				       MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	if (info == NULL || info->client_addr == NULL)
 		return;
-	if (info->client_addr->sa_family == AF_INET6)
-		addr = &((struct sockaddr_in6 *)info->client_addr)->sin6_addr;
-	else
-		addr = &((struct sockaddr_in *)info->client_addr)->sin_addr;
-	inet_ntop(info->client_addr->sa_family, addr, request->source,
-		  sizeof(request->source));
+	print_source(info->client_addr, request->source,
+		     sizeof(request->source));
 	if (*request->config->http_trusted_proxies != '\0')
 		forwarded_source(request);
 }

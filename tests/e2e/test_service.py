@@ -299,6 +299,9 @@ def test_respond_async(service, token, mail):
     assert answer.headers["preference-applied"] == "respond-async"
     done = service.wait_recall(token, recall_id)
     assert done["summary"] == {"expunged": len(USERS)}
+    # several lines are one list
+    assert service.recall(token, mail, USERS, "-H", "Prefer: wait=1", "-H",
+                          "Prefer: respond-async").status == 202
 
 
 def test_health(service):

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -378,6 +379,41 @@ def test_forwarded_for_of_strangers_is_not_believed(node):
         service.curl("/v2/auth", "-H", "X-Forwarded-For: 192.0.2.1", "-d",
                      "login=" + ROOT, "-d", "password=wrong")
         assert login(service, ROOT).status == 429
+
+
+def sources(service):
+    return [re.search(r" src=(\S+)", line).group(1)
+            for line in service.audit()]
+
+
+def test_forwarded_for_in_several_lines(node):
+    """Some proxies add a line of their own after the client's."""
+    with Service(node, http__trusted_proxies="127.0.0.1") as service:
+        service.curl("/v2/auth", "-H", "X-Forwarded-For: 192.0.2.1", "-H",
+                     "X-Forwarded-For: 192.0.2.2", "-d", "login=" + ROOT,
+                     "-d", "password=wrong")
+        assert sources(service) == ["192.0.2.2"]
+
+
+def test_forwarded_for_that_is_not_understood(node):
+    """What stands before it is the client's."""
+    with Service(node, http__trusted_proxies="127.0.0.1") as service:
+        for hop in "192.0.2.2:1234", "unknown":
+            service.curl("/v2/auth", "-H", "X-Forwarded-For: 192.0.2.1, " +
+                         hop, "-d", "login=" + ROOT, "-d", "password=wrong")
+        assert sources(service) == ["127.0.0.1"] * 2
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/net/if_inet6").exists(),
+                    reason="there is no IPv6")
+def test_proxy_of_ipv4_at_a_socket_of_ipv6(node):
+    with Service(node, http__trusted_proxies="127.0.0.1",
+                 http__address="::ffff:127.0.0.1") as service:
+        service.curl("/v2/auth", "-H", "X-Forwarded-For: 192.0.2.2", "-d",
+                     "login=" + ROOT, "-d", "password=wrong")
+        service.curl("/v2/auth", "-d", "login=" + ROOT, "-d",
+                     "password=wrong")
+        assert sources(service) == ["192.0.2.2", "127.0.0.1"]
 
 
 # roles

@@ -61,7 +61,8 @@ struct recall {
 	int64_t finished;
 	/* Only looks: nothing is journalled or counted. Goes with dry_run. */
 	bool probe;
-	/* set by recall_run(): doveadm found a parameter wrong */
+	/* set by recall_run(): doveadm found a parameter wrong, wherever it
+	   answered */
 	bool refused;
 
 	struct recall_user *users;

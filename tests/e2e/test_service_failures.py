@@ -328,6 +328,25 @@ def test_a_5xx_is_tried_again_and_a_4xx_is_not(fake):
     assert len(asked) == 1
 
 
+def test_a_node_that_refuses_costs_its_own_users_only(node, fake):
+    """An older one may not know a parameter."""
+    server, service = fake
+    messageid = deliver(node, A)
+    refusal = [["error", {"type": "exitCode", "exitCode": 64}, "1"]]
+    server.answer = lambda users: (200, refusal)
+    # where it is the only one, the request is
+    assert service.recall(service.token(), messageid, A).status == 400
+    service.text = "[nodes]\nb = %s b.example\n" % \
+        service.settings["doveadm.url"]
+    service.set(doveadm__url=node.http_url)
+    service.reload()
+    answer = service.recall(service.token(), messageid, [B[0]] + A)
+    assert answer.status == 200
+    assert statuses(answer) == {A[0]: "expunged", A[1]: "expunged",
+                                A[2]: "expunged", B[0]: "error"}
+    assert "cs3=expunged:3,error:1" in service.audit()[-1]
+
+
 def test_users_go_in_batches(fake):
     server, service = fake
     sizes = []
@@ -450,6 +469,69 @@ def test_journal_that_cannot_be_written(node):
         # nothing was done that is not journalled
         assert has(node, A[0], messageid)
         assert service.recall(service.token(), messageid, A).status == 200
+
+
+class FullJournal:
+    """As if the disk were full whenever this user's verdict is written."""
+
+    def __init__(self, service, user):
+        self.path = service.dir / "journal.db"
+        self.run("CREATE TRIGGER full BEFORE UPDATE ON verdicts WHEN NEW.email"
+                 " = '%s' BEGIN SELECT RAISE(ABORT, 'disk is full'); END" %
+                 user)
+
+    def run(self, statement):
+        journal = sqlite3.connect(self.path, isolation_level=None)
+        journal.execute(statement)
+        journal.close()
+
+    def end(self):
+        self.run("DROP TRIGGER full")
+
+
+def test_verdict_that_cannot_be_journalled(fake):
+    """It is written with the next one: the recall finishes with all."""
+    server, service = fake
+    service.set(doveadm__batch=1, doveadm__connections_per_recall=1)
+    service.reload()
+    full = FullJournal(service, A[0])
+
+    def answer(users):
+        # the first one's could not be written, as the log says
+        if users == [A[1]]:
+            full.end()
+        return 200, [["doveadmResponse",
+                      [row(user, "expunged") for user in users], "1"]]
+
+    server.answer = answer
+    token = service.token()
+    done = service.recall(token, "<a@b>", A).json()
+    assert done["summary"] == {"expunged": 3}
+    assert "disk is full" in service.log()
+    journalled = service.curl("/v2/actions/" + done["id"], token=token).json()
+    assert journalled["state"] == "finished"
+    assert journalled["results"] == done["results"]
+
+
+def test_last_verdict_that_cannot_be_journalled(fake):
+    """A restart asks again."""
+    server, service = fake
+    asked = []
+    server.answer = lambda users: (asked.append(users), (
+        200, [["doveadmResponse",
+               [row(user, "expunged") for user in users], "1"]]))[1]
+    full = FullJournal(service, A[2])
+    token = service.token()
+    done = service.recall(token, "<a@b>", A).json()
+    assert done["summary"] == {"expunged": 3}
+    url = "/v2/actions/" + done["id"]
+    assert service.curl(url, token=token).json()["state"] == "running"
+    full.end()
+    service.stop()
+    service.start()
+    assert service.wait_recall(token, done["id"])["results"] == \
+        done["results"]
+    assert asked == [A, A]
 
 
 def test_journal_that_is_none(node):

@@ -1,9 +1,13 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "journal.h"
 #include "log.h"
@@ -49,6 +53,7 @@ static const char *const upgrades[] = {
 
 static pthread_mutex_t journal_mutex = PTHREAD_MUTEX_INITIALIZER;
 static sqlite3 *journal_db;
+static int journal_lock_fd = -1;
 
 sqlite3 *journal_lock(void)
 {
@@ -148,11 +153,37 @@ static int make_tables(sqlite3 *db)
 		sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
 }
 
+/* Another process would take the recalls of this one for those that a crash
+   left behind. The lock ends with the process. */
+static bool lock_file(const char *path, char **error_r)
+{
+	char *name = x_asprintf("%s.lock", path);
+
+	journal_lock_fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (journal_lock_fd < 0)
+		*error_r = x_asprintf("journal: open(%s): %s", name,
+				      strerror(errno));
+	else if (flock(journal_lock_fd, LOCK_EX | LOCK_NB) < 0)
+		*error_r = errno == EWOULDBLOCK ?
+			x_asprintf("journal %s: another mail-recalld uses it",
+				   path) :
+			x_asprintf("journal: flock(%s): %s", name,
+				   strerror(errno));
+	free(name);
+	return *error_r == NULL;
+}
+
 bool journal_open(const char *path, char **error_r)
 {
-	mode_t mask = umask(0077);
+	mode_t mask;
 	int ret;
 
+	*error_r = NULL;
+	if (!lock_file(path, error_r)) {
+		journal_close();
+		return false;
+	}
+	mask = umask(0077);
 	ret = sqlite3_open_v2(path, &journal_db, SQLITE_OPEN_READWRITE |
 			      SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (ret == SQLITE_OK) {
@@ -177,6 +208,9 @@ void journal_close(void)
 {
 	sqlite3_close(journal_db);
 	journal_db = NULL;
+	if (journal_lock_fd >= 0)
+		close(journal_lock_fd);
+	journal_lock_fd = -1;
 }
 
 bool journal_ready(void)

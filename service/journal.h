@@ -9,7 +9,7 @@
    command is sent, so that a crash loses none. All functions may be called
    from any thread. */
 
-/* Opens or makes the file. Returns false with the reason in error_r (the
+/* Opens or makes the file, which is this process's alone until it ends. Returns false with the reason in error_r (the
    caller frees it). */
 bool journal_open(const char *path, char **error_r);
 void journal_close(void);

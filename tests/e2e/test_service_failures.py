@@ -543,6 +543,26 @@ def test_journal_that_is_none(node):
         assert "journal" in service.log()
 
 
+def test_journal_of_another_process(node):
+    messageid = deliver(node, A)
+    with Service(node) as service:
+        token = service.token()
+        with Frozen(node):
+            recall_id = service.recall(token, messageid, A, "-H", "Prefer: "
+                                       "respond-async").json()["id"]
+            second = Service(node, journal__path=service.dir / "journal.db")
+            assert second.launch().wait(PATIENCE) == 69
+            assert "another mail-recalld uses it" in second.log()
+            # what runs is not the other's to go on with
+            assert "resumed" not in second.log()
+            second.stop()
+        assert service.wait_recall(token, recall_id)["summary"] == {
+            "expunged": 3}
+        # a killed one does not keep it
+        service.kill()
+        service.start()
+
+
 # settings
 
 

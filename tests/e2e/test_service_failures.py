@@ -707,6 +707,18 @@ def test_etcd(node, etcd):
         etcd.put("psn/common/revoke_email", "True")
         assert service.reload() == "reloaded"
         assert service.recall(user, "<a@b>", A).status == 200
+        # a key that is gone is as if it had never been
+        assert etcd.ctl("del", "psn/common/revoke_email").returncode == 0
+        assert service.reload() == "reloaded"
+        assert service.recall(user, "<a@b>", A).status == 403
+        # as files and `echo` have it
+        etcd.put("psn/common/revoke_email", " True\n")
+        etcd.put("psn/web/secure/jwt_key", JWT_KEY + "\n")
+        etcd.put("services/doveadm/url", node.http_url + "\n")
+        etcd.put("services/doveadm/login", "doveadm:%s\n" %
+                 node.doveadm_password)
+        assert service.reload() == "reloaded"
+        assert service.recall(user, "<a@b>", A).status == 200
         etcd.put("psn/common/force_revoke", "perhaps")
         assert service.reload() == "stay as they are"
         assert "auth.force_revoke" in service.log()

@@ -423,7 +423,7 @@ bool journal_visible(const struct identity *identity,
 }
 
 json_t *journal_list(const struct identity *identity, int64_t before,
-		     int limit)
+		     const char *before_id, int limit)
 {
 	sqlite3 *db = journal_lock();
 	json_t *list = json_array();
@@ -435,12 +435,16 @@ json_t *journal_list(const struct identity *identity, int64_t before,
 		"verdict >= 0), kind FROM recalls WHERE (?1 = 3 OR (?1 = 1 AND "
 		"?2 <> '' AND role <> 3 AND tenant = ?2) OR (?1 = 2 AND "
 		"lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
+		/* many may be of the same second */
+		"AND (?6 IS NULL OR (created, rowid) < (SELECT created, rowid "
+		"FROM recalls WHERE id = ?6)) "
 		"ORDER BY created DESC, rowid DESC LIMIT ?5");
 	sqlite3_bind_int(stmt, 1, identity->role);
 	bind_text(stmt, 2, identity->tenant);
 	bind_text(stmt, 3, identity->login);
 	sqlite3_bind_int64(stmt, 4, before);
 	sqlite3_bind_int(stmt, 5, limit);
+	bind_text(stmt, 6, before_id);
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
 		int64_t finished = sqlite3_column_int64(stmt, 2);
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -244,6 +245,22 @@ def test_login_denied(service):
         answer = login(service, user, password)
         assert answer.status == 401, user
         assert answer.body == b'{"message": "LOGIN FAILED"}'
+
+
+@pytest.mark.log_errors("Permission denied")
+def test_passwords_cannot_be_checked():
+    """Which is nobody's wrong password."""
+    with RecallNode(users=[ROOT]) as node, \
+         Service(node, bruteforce__max_attempts=1) as service:
+        users = node.dir / "users"
+        users.chmod(0)
+        # another time than the one that Dovecot has read it at
+        os.utime(users, (1, 1))
+        for i in range(2):
+            answer = login(service, ROOT)
+            assert answer.status == 502
+            assert answer.json() == {
+                "message": "The mail system does not answer"}
 
 
 def test_login_needs_both(service):

@@ -136,7 +136,7 @@ static void login_accepted(struct http_request *request, const char *login)
 		metrics_login(LOGIN_FAILED);
 		reply_unreachable(request, result);
 	} else {
-		bruteforce_success(request->source);
+		bruteforce_undo(request->source);
 		metrics_login(LOGIN_ACCEPTED);
 		audit_login(request->config, request->source, login);
 		reply_tokens(request, NULL);

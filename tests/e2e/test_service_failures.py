@@ -170,6 +170,19 @@ def test_api_key(node):
         assert statuses(answer) == {user: "expunged" for user in A}
 
 
+def test_user_cannot_be_looked_up(node):
+    with Service(node, auth__revoke_email="yes", doveadm__retries=0,
+                 doveadm__url="http://127.0.0.1:%d/doveadm/v1" %
+                 free_port()) as service:
+        answer = service.recall(service.token(A[0], 2), "<a@b>", A)
+        assert answer.status == 502
+        # it is in the trail as everything that was asked for
+        line = service.audit()[-1]
+        for part in ("|recall-refused|", "suser=" + A[0], "cn1=502",
+                     "cs1=<a@b>"):
+            assert part in line
+
+
 def test_health_does_not_wait_for_a_doveadm_that_hangs(node):
     with Service(node, doveadm__connect_timeout=1, http__workers=2) as service:
         with Frozen(node):

@@ -466,6 +466,7 @@ bool http_server_start(const struct config *config, char **error_r)
 		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES },
 		{ MHD_OPTION_END, 0, NULL }
 	};
+	struct MHD_Daemon *daemon;
 	int fd;
 
 	if (config->tls_cert_pem != NULL)
@@ -478,7 +479,7 @@ bool http_server_start(const struct config *config, char **error_r)
 		return false;
 	server.pool = worker_pool_start(config->http_workers,
 					config->http_queue);
-	server.daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, NULL,
+	daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, NULL,
 		MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
 		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
 		MHD_OPTION_LISTEN_SOCKET, fd,
@@ -493,7 +494,8 @@ bool http_server_start(const struct config *config, char **error_r)
 		(size_t)config->http_max_header,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1,
 		MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
-	if (server.daemon != NULL)
+	__atomic_store_n(&server.daemon, daemon, __ATOMIC_RELEASE);
+	if (daemon != NULL)
 		return true;
 	*error_r = x_strdup("the HTTP server did not start (is the "
 			    "certificate valid?)");
@@ -524,7 +526,13 @@ unsigned int http_server_connections(void)
 {
 	const union MHD_DaemonInfo *info;
 
-	info = MHD_get_daemon_info(server.daemon,
+	struct MHD_Daemon *daemon;
+
+	/* the first request may come before MHD_start_daemon() returns */
+	daemon = __atomic_load_n(&server.daemon, __ATOMIC_ACQUIRE);
+	if (daemon == NULL)
+		return 0;
+	info = MHD_get_daemon_info(daemon,
 				   MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 	return info == NULL ? 0 : info->num_connections;
 }

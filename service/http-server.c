@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "audit.h"
+#include "http-clients.h"
 #include "http-reply.h"
 #include "http-request.h"
 #include "http-routes.h"
@@ -327,6 +328,7 @@ handle(void *context, struct MHD_Connection *connection, const char *url,
 		request->started = now_ms();
 		*con_cls = request;
 		__atomic_add_fetch(&server.active, 1, __ATOMIC_RELAXED);
+		http_clients_busy(connection, true);
 		return begin_request(request, method);
 	}
 	if (*size > 0) {
@@ -343,8 +345,8 @@ static void completed(void *context, struct MHD_Connection *connection,
 		      void **con_cls, enum MHD_RequestTerminationCode code)
 {
 	(void)context;
-	(void)connection;
 	(void)code;
+	http_clients_busy(connection, false);
 	if (*con_cls == NULL)
 		return;
 	http_request_free(*con_cls);
@@ -484,6 +486,7 @@ bool http_server_start(const struct config *config, char **error_r)
 		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
 		MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+		MHD_OPTION_NOTIFY_CONNECTION, http_clients_notify, NULL,
 		MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned int)config->http_max_connections,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT,

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -230,6 +231,28 @@ def test_slow_clients_are_dropped(node):
         # a head that does not end, and a body
         for octets in b"GET / HTTP/1.1\r\n", request("x", b"", length=10):
             assert raw(each, octets, shut=False) is not None
+
+
+def test_a_head_that_comes_an_octet_at_a_time(node):
+    with Service(node, http__idle_timeout=1, http__request_timeout=1) as each:
+        with socket.create_connection(("127.0.0.1", each.port),
+                                      PATIENCE) as slow:
+            slow.sendall(b"GET /health/live HTTP/1.1\r\nX: ")
+            slow.settimeout(0.2)
+            closed = False
+            deadline = time.monotonic() + PATIENCE
+            while not closed:
+                assert time.monotonic() < deadline, "it is still open"
+                try:
+                    slow.sendall(b"x")
+                    closed = slow.recv(1) == b""
+                except socket.timeout:
+                    pass
+                except OSError:
+                    closed = True
+        assert "too slow" in each.log()
+        # a connection that is used again and again is none of these
+        assert each.curl("/health/live").status == 200
 
 
 def test_idle_connections_do_not_stop_a_recall(node):

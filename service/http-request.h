@@ -46,6 +46,8 @@ struct http_request {
 
 	struct strbuf body;
 	bool too_large;
+	/* who sends a large body has, or has not, shown a valid token */
+	bool known, stranger;
 	struct http_param *params;
 	size_t params_count;
 

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "actions.h"
 #include "audit.h"
 #include "http-clients.h"
 #include "http-reply.h"
@@ -25,6 +26,8 @@
 /* how long answers may take to leave when the server stops */
 #define FLUSH_MS 5000
 #define RETRY_AFTER_FULL 5
+/* what is kept of a body before it is known who sends it */
+#define STRANGER_BODY_MAX 65536
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:" \
 		       "%SERVER_PRECEDENCE"
 
@@ -284,17 +287,34 @@ add_body(struct http_request *request, const char *data, size_t size)
 		request->body.len += size;
 		return request->body.len > max * 2 ? MHD_NO : MHD_YES;
 	}
+	if (!request->known && request->body.len + size > STRANGER_BODY_MAX) {
+		request->known = action_is_known(request);
+		request->stranger = !request->known;
+		if (request->stranger) {
+			request->too_large = true;
+			request->body.len += size;
+			return MHD_YES;
+		}
+	}
 	strbuf_add(&request->body, data, size);
 	return MHD_YES;
 }
 
+/* The body was not kept. */
+static enum MHD_Result refuse_body(struct http_request *request)
+{
+	request->body.len = 0;
+	/* a login's is short, whoever it is */
+	if (!request->stranger || request->route->handler == action_login ||
+	    action_authenticate(request, false))
+		http_reply_message(request, 413, "The body is too large");
+	return reply_now(request);
+}
+
 static enum MHD_Result dispatch(struct http_request *request)
 {
-	if (request->too_large) {
-		request->body.len = 0;
-		http_reply_message(request, 413, "The body is too large");
-		return reply_now(request);
-	}
+	if (request->too_large)
+		return refuse_body(request);
 	if (request->route->inlined) {
 		request->route->handler(request);
 		return reply_now(request);

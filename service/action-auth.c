@@ -23,18 +23,40 @@ static void reply_unauthorized(struct http_request *request,
 	http_reply_header(request, "WWW-Authenticate", challenge);
 }
 
-bool action_authenticate(struct http_request *request, bool allow_expired)
+/* Returns the Bearer token, or NULL if there is none. */
+static const char *get_token(const struct http_request *request)
 {
 	static const char scheme[] = "Bearer ";
-	const char *token = request->authorization, *why;
+	const char *token = request->authorization;
 
-	if (token == NULL ||
-	    strncasecmp(token, scheme, strlen(scheme)) != 0) {
+	if (token == NULL || strncasecmp(token, scheme, strlen(scheme)) != 0)
+		return NULL;
+	token += strlen(scheme);
+	return token + strspn(token, " ");
+}
+
+bool action_is_known(const struct http_request *request)
+{
+	const char *token = get_token(request), *why;
+	struct identity identity;
+	bool known;
+
+	if (token == NULL)
+		return false;
+	known = token_verify(request->config, token, time(NULL), &identity,
+			     &why) == TOKEN_OK;
+	identity_clear(&identity);
+	return known;
+}
+
+bool action_authenticate(struct http_request *request, bool allow_expired)
+{
+	const char *token = get_token(request), *why;
+
+	if (token == NULL) {
 		reply_unauthorized(request, "TOKEN REQUIRED", "Bearer");
 		return false;
 	}
-	token += strlen(scheme);
-	token += strspn(token, " ");
 	switch (token_verify(request->config, token, time(NULL),
 			     &request->identity, &why)) {
 	case TOKEN_OK:
@@ -136,7 +158,7 @@ static void login_accepted(struct http_request *request, const char *login)
 		metrics_login(LOGIN_FAILED);
 		reply_unreachable(request, result);
 	} else {
-		bruteforce_success(request->source);
+		bruteforce_undo(request->source);
 		metrics_login(LOGIN_ACCEPTED);
 		audit_login(request->config, request->source, login);
 		reply_tokens(request, NULL);

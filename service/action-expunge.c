@@ -3,6 +3,7 @@
 
 #include "recall-verdict.h"
 #include "actions.h"
+#include "audit.h"
 #include "http-reply.h"
 #include "metrics.h"
 #include "params.h"
@@ -82,6 +83,17 @@ static bool check_role(struct http_request *request,
 		(!p->force || config->auth_force_revoke));
 }
 
+/* Nothing came of it, but it was asked for. */
+static void reply_unreachable(struct http_request *request,
+			      const struct recall *recall, unsigned int status,
+			      const char *message)
+{
+	http_reply_message(request, status, message);
+	audit_refused(request->config, "recall", request->source,
+		      request->identity.login, status, message,
+		      recall->messageid);
+}
+
 /* A user's own addresses as of now, not as of when the token was made. */
 static bool get_senders(struct http_request *request, struct recall *recall)
 {
@@ -100,12 +112,12 @@ static bool get_senders(struct http_request *request, struct recall *recall)
 		http_reply_forbidden(request);
 		break;
 	case DOVEADM_UNREACHABLE:
-		http_reply_message(request, 502, "The mail system does not "
-				   "answer");
+		reply_unreachable(request, recall, 502, "The mail system does "
+				  "not answer");
 		break;
 	case DOVEADM_TIMEOUT:
-		http_reply_message(request, 504, "The mail system does not "
-				   "answer in time");
+		reply_unreachable(request, recall, 504, "The mail system does "
+				  "not answer in time");
 		break;
 	}
 	identity_clear(&identity);
@@ -139,7 +151,9 @@ static struct recall *make_recall(struct http_request *request,
 	recall->force = p->force;
 	recall->notify = p->notify;
 	recall->dry_run = p->dry_run;
-	if (!recall_action_add_emails(request, recall) ||
+	recall->yes_count = p->dry_run ? 0 : p->yes_count;
+	if (!recall_action_get_key(request, recall) ||
+	    !recall_action_add_emails(request, recall) ||
 	    !get_senders(request, recall)) {
 		recall_free(recall);
 		return NULL;
@@ -211,8 +225,11 @@ static void run_expunge(struct http_request *request,
 	recall = make_recall(request, p);
 	if (recall == NULL)
 		return;
+	/* what was deleted is not found again: a repeated request must not be
+	   counted for */
 	if (recall->query == NULL || p->dry_run ||
-	    check_count(request, recall, p->yes_count))
+	    (!recall_action_repeat(request, recall) &&
+	     check_count(request, recall, p->yes_count)))
 		recall_action_run(request, recall);
 	else
 		recall_free(recall);

@@ -53,27 +53,43 @@ static bool has_command(const json_t *list, const char *name)
 	return found;
 }
 
-/* Whether doveadm answers and has what recalls need. */
+/* Whether doveadm answers and has what recalls need. One that takes its time
+   is as good as none: a recall's would be long. */
+static bool ask_doveadm(struct config *config)
+{
+	struct doveadm_call call = {
+		.config = config,
+		.urls = config->doveadm_url,
+		.timeout = config->doveadm_connect_timeout,
+	};
+	bool ret;
+
+	doveadm_call_run(&call);
+	ret = call.result == DOVEADM_OK &&
+	      has_command(call.answer, RECALL_CMD_EXPUNGE);
+	json_decref(call.answer);
+	free(call.error);
+	return ret;
+}
+
 static bool doveadm_ready(struct config *config)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static int64_t asked;
-	static bool answer;
+	static bool answer, asking;
 	bool ret;
 
 	pthread_mutex_lock(&lock);
-	if (asked == 0 || now_ms() - asked > CACHE_MS) {
-		struct doveadm_call call = {
-			.config = config,
-			.urls = config->doveadm_url,
-		};
-
-		doveadm_call_run(&call);
-		answer = call.result == DOVEADM_OK &&
-			 has_command(call.answer, RECALL_CMD_EXPUNGE);
+	if (!asking && (asked == 0 || now_ms() - asked > CACHE_MS)) {
+		/* others are told the last answer meanwhile: nobody has to have
+		   a token to come here, and all workers might wait */
+		asking = true;
+		pthread_mutex_unlock(&lock);
+		ret = ask_doveadm(config);
+		pthread_mutex_lock(&lock);
+		answer = ret;
 		asked = now_ms();
-		json_decref(call.answer);
-		free(call.error);
+		asking = false;
 	}
 	ret = answer;
 	pthread_mutex_unlock(&lock);

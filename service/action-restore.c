@@ -99,7 +99,8 @@ static void restore(struct http_request *request, const char *id,
 		free(recall->messageid);
 		recall->messageid = x_strdup(target->messageid);
 	}
-	if (get_users(request, target, recall))
+	if (recall_action_get_key(request, recall) &&
+	    get_users(request, target, recall))
 		recall_action_run(request, recall);
 	else
 		recall_free(recall);

@@ -61,15 +61,32 @@ static bool get_number(struct http_request *request, const char *name,
 	return false;
 }
 
+/* A time, or the id that the page before ended with. */
+static bool get_before(struct http_request *request, int64_t *time_r,
+		       const char **id_r)
+{
+	const char *value;
+
+	*time_r = 0;
+	*id_r = NULL;
+	value = MHD_lookup_connection_value(request->connection,
+					    MHD_GET_ARGUMENT_KIND, "before");
+	if (value == NULL || strlen(value) != RECALL_ID_LEN)
+		return get_number(request, "before", 0, INT64_MAX - 1, time_r);
+	*id_r = value;
+	return true;
+}
+
 void action_list(struct http_request *request)
 {
 	int64_t before, limit;
+	const char *before_id;
 
 	if (!action_authenticate(request, false) ||
-	    !get_number(request, "before", 0, INT64_MAX - 1, &before) ||
+	    !get_before(request, &before, &before_id) ||
 	    !get_number(request, "limit", LIST_DEFAULT, LIST_MAX, &limit))
 		return;
 	http_reply_json(request, 200, json_pack("{s:b, s:o}", "success", 1,
-		"actions", journal_list(&request->identity, before,
+		"actions", journal_list(&request->identity, before, before_id,
 					(int)limit)));
 }

@@ -145,6 +145,10 @@ void audit_recall(const struct config *config, const struct recall *recall)
 		add_value(&b, "cs6Label", "recall");
 		add_value(&b, "cs6", recall->target);
 	}
+	if (recall->key != NULL) {
+		add_value(&b, "flexString1Label", "idempotency-key");
+		add_value(&b, "flexString1", recall->key);
+	}
 	add_value(&b, "reason", recall->reason);
 	write_line(config, &b);
 }

@@ -14,8 +14,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct entry {
 	char address[INET6_ADDRSTRLEN];
 	int64_t attempts;
-	/* of the last attempt */
-	int64_t when;
+	/* of the first and the last attempt */
+	int64_t since, when;
 } table[BUCKETS][WAYS];
 
 /* Whoever has an IPv6 address usually has its whole /64. */
@@ -68,27 +68,18 @@ int64_t bruteforce_attempt(const struct config *config, const char *address)
 		return 0;
 	pthread_mutex_lock(&lock);
 	e = find(address, true);
-	if (now - e->when >= penalty)
+	if (now - (e->attempts < config->bruteforce_max_attempts ?
+		   e->since : e->when) >= penalty)
 		e->attempts = 0;
 	if (e->attempts >= config->bruteforce_max_attempts) {
 		left = (penalty - (now - e->when) + 999) / 1000;
 	} else {
-		e->attempts++;
+		if (e->attempts++ == 0)
+			e->since = now;
 		e->when = now;
 	}
 	pthread_mutex_unlock(&lock);
 	return left;
-}
-
-void bruteforce_success(const char *address)
-{
-	struct entry *e;
-
-	pthread_mutex_lock(&lock);
-	e = find(address, false);
-	if (e != NULL)
-		e->attempts = 0;
-	pthread_mutex_unlock(&lock);
 }
 
 void bruteforce_undo(const char *address)

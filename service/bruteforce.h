@@ -7,9 +7,8 @@
    many at once do not get past the limit. Returns 0 if it may go on, or for
    how many seconds the address is blocked. */
 int64_t bruteforce_attempt(const struct config *config, const char *address);
-/* The attempt was right: the address starts anew. */
-void bruteforce_success(const char *address);
-/* The attempt was neither right nor wrong: it does not count. */
+/* The attempt was not wrong: it does not count. Those that were still do: an own
+   password must not buy more guesses at others'. */
 void bruteforce_undo(const char *address);
 
 #endif

@@ -59,10 +59,25 @@ static json_t *ask(struct overlay *o, const char *path, json_t *question)
 	return json;
 }
 
+/* Without white space around it, which is left out in the file, too:
+   `echo value | etcdctl put key` adds a line end. */
+static char *strip(const char *value, size_t len)
+{
+	static const char space[] = " \t\r\n";
+
+	while (len > 0 && strchr(space, value[len - 1]) != NULL)
+		len--;
+	while (len > 0 && strchr(space, *value) != NULL) {
+		value++;
+		len--;
+	}
+	return x_strndup(value, len);
+}
+
 static void overlay_key(const char *etcd_key, const char *key, void *context)
 {
 	struct overlay *o = context;
-	char *name, *encoded;
+	char *name, *encoded, *stripped;
 	const char *value;
 	unsigned char *decoded;
 	json_t *answer, *kv;
@@ -81,11 +96,13 @@ static void overlay_key(const char *etcd_key, const char *key, void *context)
 		if (value == NULL)
 			value = "";
 		decoded = base64_decode(value, strlen(value), &len);
-		if (decoded == NULL || !utf8_valid((char *)decoded, len))
+		if (decoded == NULL || !utf8_valid((char *)decoded, len)) {
 			o->error = x_asprintf("etcd: %s: is not text", name);
-		else
-			(void)config_set(o->config, key, (char *)decoded,
-					 &o->error);
+		} else {
+			stripped = strip((char *)decoded, len);
+			(void)config_set(o->config, key, stripped, &o->error);
+			free_secret(stripped);
+		}
 		free_secret((char *)decoded);
 	}
 	json_decref(answer);

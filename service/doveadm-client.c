@@ -144,7 +144,9 @@ static void begin(struct transfer *t)
 	curl_easy_setopt(curl, CURLOPT_MAXAGE_CONN, (long)IDLE_MAX_SECS);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT,
 			 (long)config->doveadm_connect_timeout);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)config->doveadm_timeout);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT,
+			 (long)(t->call->timeout > 0 ? t->call->timeout :
+				config->doveadm_timeout));
 	if (*config->doveadm_ca_file != '\0')
 		curl_easy_setopt(curl, CURLOPT_CAINFO, config->doveadm_ca_file);
 	set_login(curl, t);
@@ -206,6 +208,15 @@ static void parse_answer(struct transfer *t)
 	json_decref(answer);
 }
 
+/* Whether anything can have been sent: it took too long to connect. */
+static bool is_connected(CURL *curl)
+{
+	curl_off_t elapsed = 0;
+
+	curl_easy_getinfo(curl, CURLINFO_PRETRANSFER_TIME_T, &elapsed);
+	return elapsed > 0;
+}
+
 /* Returns whether it is worth a retry. */
 static bool evaluate(struct transfer *t, CURL *curl, CURLcode code)
 {
@@ -214,7 +225,7 @@ static bool evaluate(struct transfer *t, CURL *curl, CURLcode code)
 
 	curl_easy_getinfo(curl, CURLINFO_EFFECTIVE_URL, &url);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	if (code == CURLE_OPERATION_TIMEDOUT) {
+	if (code == CURLE_OPERATION_TIMEDOUT && is_connected(curl)) {
 		fail(t, DOVEADM_TIMEOUT, x_asprintf("%s: no answer in time",
 						    url));
 		return false;

@@ -27,6 +27,8 @@ struct doveadm_call {
 	/* an object, with names as in recall-params.h; the call takes the
 	   reference over */
 	json_t *params;
+	/* seconds for the whole answer; 0: those of the settings */
+	int64_t timeout;
 	/* of the caller's own use */
 	void *context;
 

@@ -35,6 +35,7 @@ void http_request_free(struct http_request *request)
 	free_secret(request->authorization);
 	free(request->content_type);
 	free(request->prefer);
+	free(request->idempotency_key);
 	free_secret(request->body.data);
 	free_secret(request->reply);
 	strlist_free(&request->reply_headers);

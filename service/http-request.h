@@ -39,12 +39,15 @@ struct http_request {
 	char *authorization;
 	char *content_type;
 	char *prefer;
+	char *idempotency_key;
 	/* the client's address as text */
 	char source[INET6_ADDRSTRLEN];
 	int64_t started;
 
 	struct strbuf body;
 	bool too_large;
+	/* who sends a large body has, or has not, shown a valid token */
+	bool known, stranger;
 	struct http_param *params;
 	size_t params_count;
 

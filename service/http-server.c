@@ -4,12 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "actions.h"
 #include "audit.h"
+#include "http-clients.h"
 #include "http-reply.h"
 #include "http-request.h"
 #include "http-routes.h"
@@ -23,6 +26,8 @@
 /* how long answers may take to leave when the server stops */
 #define FLUSH_MS 5000
 #define RETRY_AFTER_FULL 5
+/* what is kept of a body before it is known who sends it */
+#define STRANGER_BODY_MAX 65536
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:" \
 		       "%SERVER_PRECEDENCE"
 
@@ -115,6 +120,35 @@ static char *header(struct MHD_Connection *connection, const char *name)
 	return value == NULL ? NULL : x_strdup(value);
 }
 
+static enum MHD_Result
+add_header(void *context, enum MHD_ValueKind kind, const char *name,
+	   const char *value)
+{
+	struct strlist *list = context;
+
+	(void)kind;
+	if (strcasecmp(name, list->items[0]) == 0 && value != NULL)
+		strlist_add(list, value);
+	return MHD_YES;
+}
+
+/* A header that may come in several lines, which make one list (RFC 9110,
+   5.3). */
+static char *list_header(struct MHD_Connection *connection, const char *name)
+{
+	struct strlist list = { NULL, 0, 0 };
+	struct strbuf b = { NULL, 0, 0 };
+	size_t i;
+
+	strlist_add(&list, name);
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, add_header,
+				  &list);
+	for (i = 1; i < list.count; i++)
+		strbuf_addf(&b, "%s%s", i == 1 ? "" : ", ", list.items[i]);
+	strlist_free(&list);
+	return b.data;
+}
+
 /* The last hop that is not one of our own proxies. Each proxy adds the address
    it was asked from at the end. */
 static void forwarded_source(struct http_request *request)
@@ -125,7 +159,7 @@ static void forwarded_source(struct http_request *request)
 	size_t i;
 
 	strlist_split(&proxies, request->config->http_trusted_proxies);
-	value = header(request->connection, "X-Forwarded-For");
+	value = list_header(request->connection, "X-Forwarded-For");
 	if (value != NULL)
 		strlist_split(&hops, value);
 	free(value);
@@ -138,32 +172,44 @@ static void forwarded_source(struct http_request *request)
 		}
 		if (i == proxies.count || hops.count == 0)
 			break;
-		hop = hops.items[--hops.count];
-		if (inet_pton(AF_INET, hop, &addr) == 1 ||
-		    inet_pton(AF_INET6, hop, &addr) == 1)
-			snprintf(request->source, sizeof(request->source),
-				 "%s", hop);
-		free(hops.items[hops.count]);
+		hop = hops.items[hops.count - 1];
+		/* what the proxy says is not understood; what stands before it
+		   may be the client's invention */
+		if (inet_pton(AF_INET, hop, &addr) != 1 &&
+		    inet_pton(AF_INET6, hop, &addr) != 1)
+			break;
+		snprintf(request->source, sizeof(request->source), "%s", hop);
+		free(hops.items[--hops.count]);
 	}
 	strlist_free(&proxies);
 	strlist_free(&hops);
 }
 
+/* An IPv4 address that came in over a socket of IPv6 is written as the settings
+   and other hops have it. */
+static void print_source(const struct sockaddr *sa, char *out, size_t size)
+{
+	const struct in6_addr *in6 = &((struct sockaddr_in6 *)sa)->sin6_addr;
+
+	if (sa->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((struct sockaddr_in *)sa)->sin_addr, out,
+			  size);
+	else if (IN6_IS_ADDR_V4MAPPED(in6))
+		inet_ntop(AF_INET, &in6->s6_addr[12], out, size);
+	else
+		inet_ntop(AF_INET6, in6, out, size);
+}
+
 static void set_source(struct http_request *request)
 {
 	const union MHD_ConnectionInfo *info;
-	const void *addr;
 
 	info = MHD_get_connection_info(request->connection,
 				       MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	if (info == NULL || info->client_addr == NULL)
 		return;
-	if (info->client_addr->sa_family == AF_INET6)
-		addr = &((struct sockaddr_in6 *)info->client_addr)->sin6_addr;
-	else
-		addr = &((struct sockaddr_in *)info->client_addr)->sin_addr;
-	inet_ntop(info->client_addr->sa_family, addr, request->source,
-		  sizeof(request->source));
+	print_source(info->client_addr, request->source,
+		     sizeof(request->source));
 	if (*request->config->http_trusted_proxies != '\0')
 		forwarded_source(request);
 }
@@ -198,7 +244,9 @@ begin_request(struct http_request *request, const char *method)
 	set_source(request);
 	request->authorization = header(request->connection, "Authorization");
 	request->content_type = header(request->connection, "Content-Type");
-	request->prefer = header(request->connection, "Prefer");
+	request->prefer = list_header(request->connection, "Prefer");
+	request->idempotency_key = list_header(request->connection,
+					       "Idempotency-Key");
 	if (is_smuggled(request)) {
 		http_reply_message(request, 400, "The body has two lengths");
 		http_reply_header(request, "Connection", "close");
@@ -239,17 +287,34 @@ add_body(struct http_request *request, const char *data, size_t size)
 		request->body.len += size;
 		return request->body.len > max * 2 ? MHD_NO : MHD_YES;
 	}
+	if (!request->known && request->body.len + size > STRANGER_BODY_MAX) {
+		request->known = action_is_known(request);
+		request->stranger = !request->known;
+		if (request->stranger) {
+			request->too_large = true;
+			request->body.len += size;
+			return MHD_YES;
+		}
+	}
 	strbuf_add(&request->body, data, size);
 	return MHD_YES;
 }
 
+/* The body was not kept. */
+static enum MHD_Result refuse_body(struct http_request *request)
+{
+	request->body.len = 0;
+	/* a login's is short, whoever it is */
+	if (!request->stranger || request->route->handler == action_login ||
+	    action_authenticate(request, false))
+		http_reply_message(request, 413, "The body is too large");
+	return reply_now(request);
+}
+
 static enum MHD_Result dispatch(struct http_request *request)
 {
-	if (request->too_large) {
-		request->body.len = 0;
-		http_reply_message(request, 413, "The body is too large");
-		return reply_now(request);
-	}
+	if (request->too_large)
+		return refuse_body(request);
 	if (request->route->inlined) {
 		request->route->handler(request);
 		return reply_now(request);
@@ -283,6 +348,7 @@ handle(void *context, struct MHD_Connection *connection, const char *url,
 		request->started = now_ms();
 		*con_cls = request;
 		__atomic_add_fetch(&server.active, 1, __ATOMIC_RELAXED);
+		http_clients_busy(connection, true);
 		return begin_request(request, method);
 	}
 	if (*size > 0) {
@@ -299,8 +365,8 @@ static void completed(void *context, struct MHD_Connection *connection,
 		      void **con_cls, enum MHD_RequestTerminationCode code)
 {
 	(void)context;
-	(void)connection;
 	(void)code;
+	http_clients_busy(connection, false);
 	if (*con_cls == NULL)
 		return;
 	http_request_free(*con_cls);
@@ -422,6 +488,7 @@ bool http_server_start(const struct config *config, char **error_r)
 		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES },
 		{ MHD_OPTION_END, 0, NULL }
 	};
+	struct MHD_Daemon *daemon;
 	int fd;
 
 	if (config->tls_cert_pem != NULL)
@@ -434,11 +501,12 @@ bool http_server_start(const struct config *config, char **error_r)
 		return false;
 	server.pool = worker_pool_start(config->http_workers,
 					config->http_queue);
-	server.daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, NULL,
+	daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, NULL,
 		MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
 		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
 		MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+		MHD_OPTION_NOTIFY_CONNECTION, http_clients_notify, NULL,
 		MHD_OPTION_CONNECTION_LIMIT,
 		(unsigned int)config->http_max_connections,
 		MHD_OPTION_PER_IP_CONNECTION_LIMIT,
@@ -449,7 +517,8 @@ bool http_server_start(const struct config *config, char **error_r)
 		(size_t)config->http_max_header,
 		MHD_OPTION_STRICT_FOR_CLIENT, 1,
 		MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
-	if (server.daemon != NULL)
+	__atomic_store_n(&server.daemon, daemon, __ATOMIC_RELEASE);
+	if (daemon != NULL)
 		return true;
 	*error_r = x_strdup("the HTTP server did not start (is the "
 			    "certificate valid?)");
@@ -480,7 +549,13 @@ unsigned int http_server_connections(void)
 {
 	const union MHD_DaemonInfo *info;
 
-	info = MHD_get_daemon_info(server.daemon,
+	struct MHD_Daemon *daemon;
+
+	/* the first request may come before MHD_start_daemon() returns */
+	daemon = __atomic_load_n(&server.daemon, __ATOMIC_ACQUIRE);
+	if (daemon == NULL)
+		return 0;
+	info = MHD_get_daemon_info(daemon,
 				   MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
 	return info == NULL ? 0 : info->num_connections;
 }

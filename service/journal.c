@@ -1,9 +1,13 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "journal.h"
 #include "log.h"
@@ -41,11 +45,15 @@ static const char *const upgrades[] = {
 	"ALTER TABLE recalls ADD COLUMN target TEXT;"
 	"ALTER TABLE recalls ADD COLUMN query TEXT;"
 	"ALTER TABLE verdicts ADD COLUMN expected INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE recalls ADD COLUMN key TEXT;"
+	"CREATE UNIQUE INDEX recalls_key ON recalls"
+	"(key, actor COLLATE NOCASE, tenant) WHERE key IS NOT NULL;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 
 static pthread_mutex_t journal_mutex = PTHREAD_MUTEX_INITIALIZER;
 static sqlite3 *journal_db;
+static int journal_lock_fd = -1;
 
 sqlite3 *journal_lock(void)
 {
@@ -161,11 +169,37 @@ static int make_tables(sqlite3 *db)
 		sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
 }
 
+/* Another process would take the recalls of this one for those that a crash
+   left behind. The lock ends with the process. */
+static bool lock_file(const char *path, char **error_r)
+{
+	char *name = x_asprintf("%s.lock", path);
+
+	journal_lock_fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (journal_lock_fd < 0)
+		*error_r = x_asprintf("journal: open(%s): %s", name,
+				      strerror(errno));
+	else if (flock(journal_lock_fd, LOCK_EX | LOCK_NB) < 0)
+		*error_r = errno == EWOULDBLOCK ?
+			x_asprintf("journal %s: another mail-recalld uses it",
+				   path) :
+			x_asprintf("journal: flock(%s): %s", name,
+				   strerror(errno));
+	free(name);
+	return *error_r == NULL;
+}
+
 bool journal_open(const char *path, char **error_r)
 {
-	mode_t mask = umask(0077);
+	mode_t mask;
 	int ret;
 
+	*error_r = NULL;
+	if (!lock_file(path, error_r)) {
+		journal_close();
+		return false;
+	}
+	mask = umask(0077);
 	ret = sqlite3_open_v2(path, &journal_db, SQLITE_OPEN_READWRITE |
 			      SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 	if (ret == SQLITE_OK) {
@@ -190,10 +224,14 @@ void journal_close(void)
 {
 	sqlite3_stmt *stmt;
 
-	while ((stmt = sqlite3_next_stmt(journal_db, NULL)) != NULL)
+	while (journal_db != NULL &&
+	       (stmt = sqlite3_next_stmt(journal_db, NULL)) != NULL)
 		sqlite3_finalize(stmt);
 	sqlite3_close(journal_db);
 	journal_db = NULL;
+	if (journal_lock_fd >= 0)
+		close(journal_lock_fd);
+	journal_lock_fd = -1;
 }
 
 bool journal_ready(void)
@@ -254,8 +292,9 @@ bool journal_add(const struct recall *recall, bool promised)
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
 			"messageid, force, notify, dry_run, reason, actor, "
 			"tenant, role, source, senders, users, kind, target, "
-			"query) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			"sisiiisssissiiss",
+			"query, key) "
+			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"sisiiisssissiisss",
 			recall->id, recall->created, recall->messageid,
 			(int64_t)recall->force, (int64_t)recall->notify,
 			(int64_t)recall->dry_run, recall->reason,
@@ -263,7 +302,7 @@ bool journal_add(const struct recall *recall, bool promised)
 			(int64_t)recall->actor.role, recall->source,
 			senders.data, (int64_t)recall->count,
 			(int64_t)recall->kind, recall->target,
-			recall->query) &&
+			recall->query, recall->key) &&
 		      add_users(db, recall);
 		ret = end(db, ret);
 	}
@@ -348,7 +387,7 @@ struct recall *journal_load(const char *id)
 
 	stmt = journal_prepare(db, "SELECT created, finished, messageid, force,"
 		" notify, dry_run, reason, actor, tenant, role, source, senders,"
-		" kind, target, query FROM recalls WHERE id = ?");
+		" kind, target, query, key FROM recalls WHERE id = ?");
 	bind_text(stmt, 1, id);
 	if (sqlite3_step(stmt) == SQLITE_ROW) {
 		recall = recall_new();
@@ -371,6 +410,7 @@ struct recall *journal_load(const char *id)
 		recall->kind = sqlite3_column_int(stmt, 12);
 		recall->target = column_text(stmt, 13);
 		recall->query = column_text(stmt, 14);
+		recall->key = column_text(stmt, 15);
 		load_users(db, recall);
 	}
 	journal_release(stmt);
@@ -403,7 +443,7 @@ bool journal_visible(const struct identity *identity,
 }
 
 json_t *journal_list(const struct identity *identity, int64_t before,
-		     int limit)
+		     const char *before_id, int limit)
 {
 	sqlite3 *db = journal_lock();
 	json_t *list = json_array();
@@ -415,12 +455,16 @@ json_t *journal_list(const struct identity *identity, int64_t before,
 		"verdict >= 0), kind FROM recalls WHERE (?1 = 3 OR (?1 = 1 AND "
 		"?2 <> '' AND role <> 3 AND tenant = ?2) OR (?1 = 2 AND "
 		"lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
+		/* many may be of the same second */
+		"AND (?6 IS NULL OR (created, rowid) < (SELECT created, rowid "
+		"FROM recalls WHERE id = ?6)) "
 		"ORDER BY created DESC, rowid DESC LIMIT ?5");
 	sqlite3_bind_int(stmt, 1, identity->role);
 	bind_text(stmt, 2, identity->tenant);
 	bind_text(stmt, 3, identity->login);
 	sqlite3_bind_int64(stmt, 4, before);
 	sqlite3_bind_int(stmt, 5, limit);
+	bind_text(stmt, 6, before_id);
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
 		int64_t finished = sqlite3_column_int64(stmt, 2);
 

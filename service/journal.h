@@ -9,7 +9,7 @@
    command is sent, so that a crash loses none. All functions may be called
    from any thread. */
 
-/* Opens or makes the file. Returns false with the reason in error_r (the
+/* Opens or makes the file, which is this process's alone until it ends. Returns false with the reason in error_r (the
    caller frees it). */
 bool journal_open(const char *path, char **error_r);
 void journal_close(void);
@@ -29,9 +29,10 @@ struct recall *journal_load(const char *id);
 void journal_unfinished(struct strlist *ids);
 
 /* Past recalls that the identity may see, newest first: created before the
-   time (0: all), at most limit of them. The caller gets the reference. */
+   time (0: all), and those that follow the recall of the id (NULL: all), at most
+   limit of them. The caller gets the reference. */
 json_t *journal_list(const struct identity *identity, int64_t before,
-		     int limit);
+		     const char *before_id, int limit);
 /* Whether the identity may see the recall. */
 bool journal_visible(const struct identity *identity,
 		     const struct recall *recall);

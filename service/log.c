@@ -13,6 +13,7 @@
 
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = STDERR_FILENO;
+/* read without the lock: a reload may change them at any time */
 static enum log_level log_level_max = LOG_LEVEL_INFO;
 static bool log_journald;
 
@@ -34,8 +35,9 @@ bool log_open(const char *path, enum log_level level)
 	if (log_fd != STDERR_FILENO)
 		close(log_fd);
 	log_fd = fd;
-	log_level_max = level;
-	log_journald = fd == STDERR_FILENO && getenv("JOURNAL_STREAM") != NULL;
+	__atomic_store_n(&log_level_max, level, __ATOMIC_RELAXED);
+	__atomic_store_n(&log_journald, fd == STDERR_FILENO &&
+			 getenv("JOURNAL_STREAM") != NULL, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&log_lock);
 	return true;
 }
@@ -54,7 +56,7 @@ void log_msg(enum log_level level, const char *fmt, ...)
 	va_list args;
 	unsigned char *p;
 
-	if (level > log_level_max)
+	if (level > __atomic_load_n(&log_level_max, __ATOMIC_RELAXED))
 		return;
 	va_start(args, fmt);
 	if (vasprintf(&text, fmt, args) < 0)
@@ -66,7 +68,7 @@ void log_msg(enum log_level level, const char *fmt, ...)
 		if (*p < 0x20 || *p == 0x7f)
 			*p = ' ';
 	}
-	if (log_journald) {
+	if (__atomic_load_n(&log_journald, __ATOMIC_RELAXED)) {
 		line = x_asprintf("<%d>%s\n", level_priorities[level], text);
 	} else {
 		clock_gettime(CLOCK_REALTIME, &now);

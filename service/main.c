@@ -17,6 +17,7 @@
 #include "recall-config.h"
 #include "config.h"
 #include "doveadm-client.h"
+#include "http-clients.h"
 #include "http-server.h"
 #include "jobs.h"
 #include "journal.h"
@@ -27,6 +28,8 @@
 #endif
 
 #define PURGE_INTERVAL 3600
+/* how often slow clients are looked for */
+#define TICK 2
 #define DAY 86400
 
 static const char usage[] =
@@ -108,9 +111,20 @@ static void purge(void)
 	config_unref(config);
 }
 
+/* Clients may be silent for a while before they begin with a request. */
+static void drop_slow_clients(void)
+{
+	struct config *config = config_current();
+
+	http_clients_drop((config->http_idle_timeout +
+			   config->http_request_timeout) * 1000);
+	config_unref(config);
+}
+
 static void wait_for_signals(const char *path, const sigset_t *signals)
 {
-	const struct timespec interval = { .tv_sec = PURGE_INTERVAL };
+	const struct timespec interval = { .tv_sec = TICK };
+	int64_t purged = now_ms();
 	int sig;
 
 	for (;;) {
@@ -120,7 +134,11 @@ static void wait_for_signals(const char *path, const sigset_t *signals)
 		if (sig == SIGHUP)
 			reload(path);
 		else if (sig < 0 && errno == EAGAIN)
+			drop_slow_clients();
+		if (now_ms() - purged >= PURGE_INTERVAL * 1000) {
 			purge();
+			purged = now_ms();
+		}
 	}
 }
 

@@ -72,6 +72,11 @@ static void count(uint64_t *counter)
 	__atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
 }
 
+static unsigned long long get(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
 void metrics_verdict(int verdict)
 {
 	count(&verdicts[verdict]);
@@ -154,34 +159,32 @@ char *metrics_print(unsigned int connections, unsigned int queued,
 	for (i = 0; i < RECALL_VERDICT_COUNT; i++)
 		strbuf_addf(&b, "mail_recalld_verdicts_total{status=\"%s\"} "
 			    "%llu\n", recall_verdict_name(i),
-			    (unsigned long long)verdicts[i]);
+			    get(&verdicts[i]));
 	type(&b, "doveadm_calls_total", "counter",
 	     "Commands sent to doveadm, by what came back.");
 	for (i = 0; i <= DOVEADM_TIMEOUT; i++)
 		strbuf_addf(&b, "mail_recalld_doveadm_calls_total"
 			    "{result=\"%s\"} %llu\n", call_names[i],
-			    (unsigned long long)calls[i]);
+			    get(&calls[i]));
 	type(&b, "doveadm_retries_total", "counter",
 	     "Commands sent to doveadm once more.");
 	strbuf_addf(&b, "mail_recalld_doveadm_retries_total %llu\n",
-		    (unsigned long long)retries);
+		    get(&retries));
 	type(&b, "logins_total", "counter", "Logins, by what came of them.");
 	for (i = 0; i <= LOGIN_FAILED; i++)
 		strbuf_addf(&b, "mail_recalld_logins_total{result=\"%s\"} "
 			    "%llu\n", login_names[i],
-			    (unsigned long long)logins[i]);
+			    get(&logins[i]));
 	type(&b, "messages_total", "counter",
 	     "Messages that searches told of and that fetches showed.");
 	strbuf_addf(&b, "mail_recalld_messages_total{cmd=\"search\"} %llu\n"
 		    "mail_recalld_messages_total{cmd=\"fetch\"} %llu\n",
-		    (unsigned long long)messages[0],
-		    (unsigned long long)messages[1]);
+		    get(&messages[0]), get(&messages[1]));
 	type(&b, "shares_total", "counter",
 	     "Mailboxes shared, and not shared any more.");
 	strbuf_addf(&b, "mail_recalld_shares_total{status=\"shared\"} %llu\n"
 		    "mail_recalld_shares_total{status=\"unshared\"} %llu\n",
-		    (unsigned long long)shares[1],
-		    (unsigned long long)shares[0]);
+		    get(&shares[1]), get(&shares[0]));
 	gauge(&b, "connections", "Open HTTP connections.", connections);
 	gauge(&b, "queued", "Requests that wait for a worker.", queued);
 	gauge(&b, "recalls_running", "Recalls in the background that wait or "

@@ -1,16 +1,20 @@
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "recall-verdict.h"
 #include "audit.h"
 #include "http-reply.h"
 #include "jobs.h"
 #include "journal.h"
+#include "journal-key.h"
 #include "log.h"
 #include "params.h"
 #include "recall-action.h"
 
 #define RETRY_AFTER_JOURNAL 30
+#define KEY_MAX 255
 #define RETRY_AFTER_STOP 5
 
 static const char unreachable[] = "The mail system does not answer";
@@ -161,24 +165,132 @@ static bool journal_all(const struct recall *recall, bool promised)
 	return ok;
 }
 
-void recall_action_run(struct http_request *request, struct recall *recall)
+/* Answers for a recall that is in the journal, and frees it. */
+static void run_journalled(struct http_request *request, struct recall *recall,
+			   bool async)
 {
 	char id[RECALL_ID_LEN + 1];
-	bool async = prefers_async(request);
 
-	if (!journal_all(recall, async)) {
-		http_reply_later(request, 503, "The journal cannot be written",
-				 RETRY_AFTER_JOURNAL);
-		recall_free(recall);
-	} else if (async) {
-		memcpy(id, recall->id, sizeof(id));
-		http_reply_header(request, "Preference-Applied",
-				  "respond-async");
-		reply_accepted(request, id);
-		if (!jobs_add(recall))
-			log_warning("recall %s: waits for the next start", id);
-	} else {
+	if (!async) {
 		reply_recall(request, recall);
 		recall_free(recall);
+		return;
 	}
+	memcpy(id, recall->id, sizeof(id));
+	reply_accepted(request, id);
+	if (!jobs_add(recall))
+		log_warning("recall %s: waits for the next start", id);
+}
+
+static void reply_journal(struct http_request *request)
+{
+	http_reply_later(request, 503, "The journal cannot be written",
+			 RETRY_AFTER_JOURNAL);
+}
+
+bool recall_action_get_key(struct http_request *request, struct recall *recall)
+{
+	const char *p, *key = request->idempotency_key;
+
+	if (key == NULL)
+		return true;
+	for (p = key; *p > 0x20 && *p < 0x7f; p++) ;
+	if (*p != '\0' || p == key || p - key > KEY_MAX) {
+		http_reply_param(request, "idempotency-key",
+				 "is not 1 to 255 visible characters of ASCII");
+		return false;
+	}
+	recall->key = x_strdup(key);
+	return true;
+}
+
+/* What the caller has asked for before under this name, or NULL. */
+static struct recall *find_before(const struct recall *recall)
+{
+	return recall->key == NULL ? NULL :
+		journal_load_key(&recall->actor, recall->key);
+}
+
+static void audit_repeated(const struct http_request *request,
+			   const struct recall *recall)
+{
+	audit_done(request->config, "recall-repeated", "Recall asked for again",
+		   request->source, &request->identity, true,
+		   (const struct audit_field[]) {
+			{ "recall", recall->id },
+			{ "idempotency-key", recall->key },
+			{ NULL, NULL } });
+}
+
+/* Frees before. */
+static void reply_repeated(struct http_request *request, struct recall *before,
+			   const struct recall *recall)
+{
+	bool async = prefers_async(request), claimed = false;
+
+	if (!recall_is_same(before, recall)) {
+		http_reply_message(request, 422, "The Idempotency-Key is that "
+				   "of another request");
+		recall_free(before);
+		return;
+	}
+	if (async)
+		http_reply_header(request, "Preference-Applied",
+				  "respond-async");
+	if (before->finished != 0 &&
+	    recall_count(before, RECALL_VERDICT_ERROR) > 0 &&
+	    !journal_reopen(before, &claimed)) {
+		reply_journal(request);
+	} else if (claimed) {
+		log_info("recall %s: asked for again, %zu of %zu users failed",
+			 before->id, recall_count(before, -1), before->count);
+		run_journalled(request, before, async);
+		return;
+	} else {
+		if (async || before->finished == 0)
+			reply_accepted(request, before->id);
+		else
+			http_reply_json(request, 200, recall_to_json(before));
+		audit_repeated(request, before);
+	}
+	recall_free(before);
+}
+
+bool recall_action_repeat(struct http_request *request,
+			  const struct recall *recall)
+{
+	struct recall *before = find_before(recall);
+
+	if (before == NULL)
+		return false;
+	reply_repeated(request, before, recall);
+	return true;
+}
+
+void recall_action_run(struct http_request *request, struct recall *recall)
+{
+	static pthread_mutex_t key_lock = PTHREAD_MUTEX_INITIALIZER;
+	bool async = prefers_async(request), ok;
+	struct recall *before;
+
+	/* of two at the same time one is the first */
+	if (recall->key != NULL)
+		pthread_mutex_lock(&key_lock);
+	before = find_before(recall);
+	ok = before != NULL || journal_all(recall, async);
+	if (recall->key != NULL)
+		pthread_mutex_unlock(&key_lock);
+
+	if (before != NULL) {
+		reply_repeated(request, before, recall);
+	} else if (!ok) {
+		reply_journal(request);
+	} else {
+		if (async)
+			http_reply_header(request, "Preference-Applied",
+					  "respond-async");
+		run_journalled(request, recall, async);
+		return;
+	}
+	recall_free(recall);
 }

@@ -13,12 +13,21 @@ struct recall *recall_action_new(const struct http_request *request,
 /* Adds the users of the parameter "emails". */
 bool recall_action_add_emails(struct http_request *request,
 			      struct recall *recall);
+/* Takes the caller's own name of the request, if it has one. */
+bool recall_action_get_key(struct http_request *request,
+			   struct recall *recall);
+/* Whether the caller asked for a recall under the same name before. Then the
+   request has been answered: by what came of it, after asking once more about
+   those users for whom it failed; or by that it was another recall. */
+bool recall_action_repeat(struct http_request *request,
+			  const struct recall *recall);
 /* Whether a run came to verdicts. */
 bool recall_action_check(struct http_request *request,
 			 const struct recall *recall,
 			 enum recall_outcome outcome);
 /* Journals the recall, runs it, or has it run in the background, answers the
-   request and frees the recall. Verdicts that are there already stand. */
+   request and frees the recall. Verdicts that are there already stand. One
+   that was asked for before is repeated as above. */
 void recall_action_run(struct http_request *request, struct recall *recall);
 
 #endif

@@ -29,7 +29,9 @@ struct recall_run {
 	struct config *config;
 	unsigned int active;
 	/* what the batches came to */
-	size_t answered, unreachable, timeouts;
+	size_t answered, refused, unreachable, timeouts;
+	/* some verdicts could not be journalled */
+	bool unsaved;
 };
 
 struct recall *recall_new(void)
@@ -63,6 +65,7 @@ void recall_free(struct recall *recall)
 	free(recall->query);
 	free(recall->reason);
 	free(recall->source);
+	free(recall->key);
 	identity_clear(&recall->actor);
 	strlist_free(&recall->senders);
 	free(recall);
@@ -340,6 +343,28 @@ static void read_rows(struct batch *batch)
 	free(rows);
 }
 
+/* Verdicts that could not be written are written with the next ones: a recall
+   must not have finished in the journal without them. */
+static bool save_batch(struct recall_run *run, const struct batch *batch)
+{
+	const struct recall *recall = run->recall;
+	size_t *known, n = 0, i;
+
+	if (!run->unsaved) {
+		run->unsaved = !journal_save(recall, batch->users,
+					     batch->count);
+		return !run->unsaved;
+	}
+	known = x_calloc(recall->count, sizeof(*known));
+	for (i = 0; i < recall->count; i++) {
+		if (recall->users[i].verdict >= 0)
+			known[n++] = i;
+	}
+	run->unsaved = !journal_save(recall, known, n);
+	free(known);
+	return !run->unsaved;
+}
+
 static void batch_end(struct batch *batch, bool last)
 {
 	struct recall_run *run = batch->run;
@@ -359,7 +384,7 @@ static void batch_end(struct batch *batch, bool last)
 			error = "The number of messages is not what was "
 				"counted any more";
 		else
-			run->recall->refused = true;
+			run->refused++;
 		break;
 	case DOVEADM_UNREACHABLE:
 		run->unreachable++;
@@ -380,7 +405,7 @@ static void batch_end(struct batch *batch, bool last)
 	if (last && !run->recall->probe)
 		run->recall->finished = time(NULL);
 	if (!run->recall->probe &&
-	    !journal_save(run->recall, batch->users, batch->count))
+	    !save_batch(run, batch))
 		log_error("recall %s: the journal could not be written, a "
 			  "restart would ask again", run->recall->id);
 	json_decref(batch->call.answer);
@@ -415,6 +440,8 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 	}
 	doveadm_calls_end(calls);
 	free(taken);
+	/* if a node does not take what others do, that is its users' error */
+	recall->refused = run.refused > 0 && run.refused == run.answered;
 	if (left > 0)
 		return RECALL_INTERRUPTED;
 	/* all verdicts were known before */

@@ -48,6 +48,12 @@ struct recall {
 	/* who asked, with which rights, and from where */
 	struct identity actor;
 	char *source;
+	/* the caller's own name of the request, the same if it is repeated; or
+	   NULL */
+	char *key;
+	/* of a query that deletes: how many messages the caller expects; known
+	   until the recall is journalled */
+	int64_t yes_count;
 	/* whose mail alone may be deleted; empty for everyone's */
 	struct strlist senders;
 	/* seconds since the epoch; finished is 0 until then */
@@ -55,7 +61,8 @@ struct recall {
 	int64_t finished;
 	/* Only looks: nothing is journalled or counted. Goes with dry_run. */
 	bool probe;
-	/* set by recall_run(): doveadm found a parameter wrong */
+	/* set by recall_run(): doveadm found a parameter wrong, wherever it
+	   answered */
 	bool refused;
 
 	struct recall_user *users;

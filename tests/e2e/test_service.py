@@ -290,6 +290,21 @@ def test_status_and_list(service, token, mail):
         assert service.curl("/v2/actions/" + bad, token=token).status == 404
 
 
+def test_pages_of_the_list(service, token):
+    made = [service.recall(token, "<%d@pages>" % i, [USERS[0]]).json()["id"]
+            for i in range(6)]
+    found, url = [], "/v2/actions?limit=2"
+    while len(found) < len(made):
+        page = service.curl(url, token=token).json()["actions"]
+        assert len(page) == 2
+        found += [action["id"] for action in page]
+        url = "/v2/actions?limit=2&before=" + found[-1]
+    # those of the same second, too, and none of them twice
+    assert found == made[::-1]
+    end = service.curl("/v2/actions?before=" + "0" * 32, token=token)
+    assert end.json()["actions"] == []
+
+
 def test_respond_async(service, token, mail):
     answer = service.recall(token, mail, USERS, "-H",
                             "Prefer: wait=1, Respond-Async")
@@ -299,6 +314,9 @@ def test_respond_async(service, token, mail):
     assert answer.headers["preference-applied"] == "respond-async"
     done = service.wait_recall(token, recall_id)
     assert done["summary"] == {"expunged": len(USERS)}
+    # several lines are one list
+    assert service.recall(token, mail, USERS, "-H", "Prefer: wait=1", "-H",
+                          "Prefer: respond-async").status == 202
 
 
 def test_health(service):

@@ -619,8 +619,9 @@ def test_journal_of_an_older_version(node, service, user):
                      emails=[user]).json()
         assert old.stop() == 0
         with sqlite3.connect(old.dir / "journal.db") as db:
-            for table, column in (("recalls", "kind"), ("recalls", "target"),
-                                  ("recalls", "query"),
+            db.execute("DROP INDEX recalls_key")
+            for table, column in (("recalls", "key"), ("recalls", "kind"),
+                                  ("recalls", "target"), ("recalls", "query"),
                                   ("verdicts", "expected")):
                 db.execute("ALTER TABLE %s DROP COLUMN %s" % (table, column))
             db.execute("PRAGMA user_version = 0")

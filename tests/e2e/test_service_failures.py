@@ -123,6 +123,35 @@ def test_another_url_answers(node):
         assert statuses(answer) == {user: "expunged" for user in A}
 
 
+class Swallow:
+    """A host that is off: whoever connects gets no answer at all."""
+
+    def __enter__(self):
+        self.sockets = [socket.socket()]
+        self.sockets[0].bind(("127.0.0.1", 0))
+        self.sockets[0].listen(0)
+        # more than the queue takes
+        for i in range(4):
+            self.sockets.append(socket.socket())
+            self.sockets[-1].setblocking(False)
+            self.sockets[-1].connect_ex(self.sockets[0].getsockname())
+        return "http://127.0.0.1:%d/doveadm/v1" % \
+            self.sockets[0].getsockname()[1]
+
+    def __exit__(self, *unused):
+        for each in self.sockets:
+            each.close()
+
+
+def test_another_url_answers_than_that_of_a_dead_host(node):
+    messageid = deliver(node, A)
+    with Swallow() as url, Service(node, doveadm__url=url + " " +
+                                   node.http_url,
+                                   doveadm__connect_timeout=1) as service:
+        answer = service.recall(service.token(), messageid, A)
+        assert statuses(answer) == {user: "expunged" for user in A}
+
+
 @pytest.mark.log_errors("Invalid authentication attempt to HTTP API")
 @pytest.mark.parametrize("login", ["doveadm:wrong", "wrong-api-key"])
 def test_doveadm_refuses_the_login(node, login):
@@ -139,6 +168,35 @@ def test_api_key(node):
     with Service(node, doveadm__login=node.doveadm_api_key) as service:
         answer = service.recall(service.token(), messageid, A)
         assert statuses(answer) == {user: "expunged" for user in A}
+
+
+def test_user_cannot_be_looked_up(node):
+    with Service(node, auth__revoke_email="yes", doveadm__retries=0,
+                 doveadm__url="http://127.0.0.1:%d/doveadm/v1" %
+                 free_port()) as service:
+        answer = service.recall(service.token(A[0], 2), "<a@b>", A)
+        assert answer.status == 502
+        # it is in the trail as everything that was asked for
+        line = service.audit()[-1]
+        for part in ("|recall-refused|", "suser=" + A[0], "cn1=502",
+                     "cs1=<a@b>"):
+            assert part in line
+
+
+def test_health_does_not_wait_for_a_doveadm_that_hangs(node):
+    with Service(node, doveadm__connect_timeout=1, http__workers=2) as service:
+        with Frozen(node):
+            url = service.url + "/health"
+            # a recall's time-out would be longer than curl waits
+            curls = [subprocess.Popen(
+                ["curl", "-sS", "--max-time", str(PATIENCE), url, "-w",
+                 "%{http_code}"], stdout=subprocess.PIPE) for i in range(4)]
+            answers = [curl.communicate()[0] for curl in curls]
+            assert service.curl("/v2/actions",
+                                token=service.token()).status == 200
+        for answer in answers:
+            assert answer.endswith(b"503")
+            assert json.loads(answer[:-3])["doveadm"] is False
 
 
 def test_doveadm_does_not_answer_in_time(node, other):
@@ -283,6 +341,25 @@ def test_a_5xx_is_tried_again_and_a_4xx_is_not(fake):
     assert len(asked) == 1
 
 
+def test_a_node_that_refuses_costs_its_own_users_only(node, fake):
+    """An older one may not know a parameter."""
+    server, service = fake
+    messageid = deliver(node, A)
+    refusal = [["error", {"type": "exitCode", "exitCode": 64}, "1"]]
+    server.answer = lambda users: (200, refusal)
+    # where it is the only one, the request is
+    assert service.recall(service.token(), messageid, A).status == 400
+    service.text = "[nodes]\nb = %s b.example\n" % \
+        service.settings["doveadm.url"]
+    service.set(doveadm__url=node.http_url)
+    service.reload()
+    answer = service.recall(service.token(), messageid, [B[0]] + A)
+    assert answer.status == 200
+    assert statuses(answer) == {A[0]: "expunged", A[1]: "expunged",
+                                A[2]: "expunged", B[0]: "error"}
+    assert "cs3=expunged:3,error:1" in service.audit()[-1]
+
+
 def test_users_go_in_batches(fake):
     server, service = fake
     sizes = []
@@ -407,6 +484,69 @@ def test_journal_that_cannot_be_written(node):
         assert service.recall(service.token(), messageid, A).status == 200
 
 
+class FullJournal:
+    """As if the disk were full whenever this user's verdict is written."""
+
+    def __init__(self, service, user):
+        self.path = service.dir / "journal.db"
+        self.run("CREATE TRIGGER full BEFORE UPDATE ON verdicts WHEN NEW.email"
+                 " = '%s' BEGIN SELECT RAISE(ABORT, 'disk is full'); END" %
+                 user)
+
+    def run(self, statement):
+        journal = sqlite3.connect(self.path, isolation_level=None)
+        journal.execute(statement)
+        journal.close()
+
+    def end(self):
+        self.run("DROP TRIGGER full")
+
+
+def test_verdict_that_cannot_be_journalled(fake):
+    """It is written with the next one: the recall finishes with all."""
+    server, service = fake
+    service.set(doveadm__batch=1, doveadm__connections_per_recall=1)
+    service.reload()
+    full = FullJournal(service, A[0])
+
+    def answer(users):
+        # the first one's could not be written, as the log says
+        if users == [A[1]]:
+            full.end()
+        return 200, [["doveadmResponse",
+                      [row(user, "expunged") for user in users], "1"]]
+
+    server.answer = answer
+    token = service.token()
+    done = service.recall(token, "<a@b>", A).json()
+    assert done["summary"] == {"expunged": 3}
+    assert "disk is full" in service.log()
+    journalled = service.curl("/v2/actions/" + done["id"], token=token).json()
+    assert journalled["state"] == "finished"
+    assert journalled["results"] == done["results"]
+
+
+def test_last_verdict_that_cannot_be_journalled(fake):
+    """A restart asks again."""
+    server, service = fake
+    asked = []
+    server.answer = lambda users: (asked.append(users), (
+        200, [["doveadmResponse",
+               [row(user, "expunged") for user in users], "1"]]))[1]
+    full = FullJournal(service, A[2])
+    token = service.token()
+    done = service.recall(token, "<a@b>", A).json()
+    assert done["summary"] == {"expunged": 3}
+    url = "/v2/actions/" + done["id"]
+    assert service.curl(url, token=token).json()["state"] == "running"
+    full.end()
+    service.stop()
+    service.start()
+    assert service.wait_recall(token, done["id"])["results"] == \
+        done["results"]
+    assert asked == [A, A]
+
+
 def test_journal_that_is_none(node):
     with Service(node) as service:
         service.stop()
@@ -414,6 +554,26 @@ def test_journal_that_is_none(node):
         process = service.launch()
         assert process.wait(PATIENCE) == 69
         assert "journal" in service.log()
+
+
+def test_journal_of_another_process(node):
+    messageid = deliver(node, A)
+    with Service(node) as service:
+        token = service.token()
+        with Frozen(node):
+            recall_id = service.recall(token, messageid, A, "-H", "Prefer: "
+                                       "respond-async").json()["id"]
+            second = Service(node, journal__path=service.dir / "journal.db")
+            assert second.launch().wait(PATIENCE) == 69
+            assert "another mail-recalld uses it" in second.log()
+            # what runs is not the other's to go on with
+            assert "resumed" not in second.log()
+            second.stop()
+        assert service.wait_recall(token, recall_id)["summary"] == {
+            "expunged": 3}
+        # a killed one does not keep it
+        service.kill()
+        service.start()
 
 
 # settings
@@ -558,6 +718,18 @@ def test_etcd(node, etcd):
         user = service.token(A[0], 2)
         assert service.recall(user, "<a@b>", A).status == 403
         etcd.put("psn/common/revoke_email", "True")
+        assert service.reload() == "reloaded"
+        assert service.recall(user, "<a@b>", A).status == 200
+        # a key that is gone is as if it had never been
+        assert etcd.ctl("del", "psn/common/revoke_email").returncode == 0
+        assert service.reload() == "reloaded"
+        assert service.recall(user, "<a@b>", A).status == 403
+        # as files and `echo` have it
+        etcd.put("psn/common/revoke_email", " True\n")
+        etcd.put("psn/web/secure/jwt_key", JWT_KEY + "\n")
+        etcd.put("services/doveadm/url", node.http_url + "\n")
+        etcd.put("services/doveadm/login", "doveadm:%s\n" %
+                 node.doveadm_password)
         assert service.reload() == "reloaded"
         assert service.recall(user, "<a@b>", A).status == 200
         etcd.put("psn/common/force_revoke", "perhaps")

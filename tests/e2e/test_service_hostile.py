@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -152,9 +153,44 @@ def test_large_body_without_a_length(service, token):
     assert resident(service) - before < 50 * 1024
 
 
-def resident(service):
+def test_large_bodies_of_strangers_are_not_kept(service, token):
+    body = b"messageid=<a@b>&emails=" + b"x" * (7 * 1024 * 1024)
+    for path, given, status, message in (
+            ("/v2/actions/expunge", None, 401, "TOKEN REQUIRED"),
+            ("/v2/actions/expunge", "x.y.z", 401, "TOKEN INVALID"),
+            ("/v2/auth", None, 413, "The body is too large")):
+        answer = service.curl(path, "--data-binary", "@-", token=given,
+                              input=body)
+        assert answer.status == status
+        assert answer.json() == {"message": message}
+    # who is known may send as much
+    assert service.curl("/v2/actions/expunge", "--data-binary", "@-",
+                        token=token, input=body).status == 400
+
+
+def test_large_bodies_of_many_strangers(node):
+    """All of them at once, and only the last octets are missing."""
+    body = b"x" * (7 * 1024 * 1024)
+    with Service(node) as service:
+        before = resident(service)
+        socks = []
+        try:
+            for i in range(20):
+                socks.append(socket.create_connection(
+                    ("127.0.0.1", service.port), PATIENCE))
+                socks[-1].sendall(request("x", body, length=len(body) + 1))
+            for sock in socks:
+                sock.sendall(b"x")
+                assert sock.recv(12) == b"HTTP/1.1 401"
+        finally:
+            for sock in socks:
+                sock.close()
+        assert resident(service, "VmHWM") - before < 50 * 1024
+
+
+def resident(service, what="VmRSS"):
     status = pathlib.Path("/proc/%d/status" % service.process.pid).read_text()
-    return int(status.split("VmRSS:")[1].split()[0])
+    return int(status.split(what + ":")[1].split()[0])
 
 
 def test_headers_that_are_too_large(service):
@@ -230,6 +266,28 @@ def test_slow_clients_are_dropped(node):
         # a head that does not end, and a body
         for octets in b"GET / HTTP/1.1\r\n", request("x", b"", length=10):
             assert raw(each, octets, shut=False) is not None
+
+
+def test_a_head_that_comes_an_octet_at_a_time(node):
+    with Service(node, http__idle_timeout=1, http__request_timeout=1) as each:
+        with socket.create_connection(("127.0.0.1", each.port),
+                                      PATIENCE) as slow:
+            slow.sendall(b"GET /health/live HTTP/1.1\r\nX: ")
+            slow.settimeout(0.2)
+            closed = False
+            deadline = time.monotonic() + PATIENCE
+            while not closed:
+                assert time.monotonic() < deadline, "it is still open"
+                try:
+                    slow.sendall(b"x")
+                    closed = slow.recv(1) == b""
+                except socket.timeout:
+                    pass
+                except OSError:
+                    closed = True
+        assert "too slow" in each.log()
+        # a connection that is used again and again is none of these
+        assert each.curl("/health/live").status == 200
 
 
 def test_idle_connections_do_not_stop_a_recall(node):

@@ -336,6 +336,29 @@ def test_unclear_http_request(node, guarded, parameters):
                        "tag"]]
 
 
+@pytest.mark.parametrize("value", [1, 0, "yes", "1", ""])
+@pytest.mark.parametrize("name", ["dryRun", "dry-run", "noNotify"])
+@pytest.mark.log_errors("is neither true nor false")
+def test_http_flag_that_is_none(node, user, message_id, name, value):
+    """What is meant for a dry run must not delete anything."""
+    node.lmtp_deliver(user, build_message(message_id))
+    answer = node.doveadm_http([["recallExpunge", {
+        "users": [user], "messageId": message_id, name: value}, "tag"]])
+    assert answer == [["error", {"type": "exitCode", "exitCode": EX_USAGE},
+                       "tag"]]
+    assert node.count(user) == 1
+
+
+@pytest.mark.parametrize("value", [True, "true", False, "false"])
+def test_http_flag(node, user, message_id, value):
+    node.lmtp_deliver(user, build_message(message_id))
+    result = run_http(node, users=[user], messageId=message_id, dryRun=value,
+                      noNotify=value)
+    wet = value in (False, "false")
+    assert result.status() == ("expunged" if wet else "would_expunge")
+    assert result.row()["notice"] == ("sent" if wet else "none")
+
+
 @pytest.mark.parametrize("parameters", [
     {"users": ["{user}"], "messageId": "<a@example.com\0>"},
     {"users": ["{user}"], "messageId": "<a@example.com>", "unknown": 1},

@@ -102,6 +102,7 @@ static const struct recall_users_callbacks share_callbacks = {
 	.run = cmd_share_run,
 	.no_user = cmd_share_no_user,
 	.failed = cmd_share_failed,
+	.one_row = TRUE,
 };
 
 int recall_share_status_exit_code(enum recall_share_status status)

@@ -30,6 +30,8 @@ struct recall_expunge_context {
 	unsigned int dry_run_total;
 	/* users whom this node, or another, answered for */
 	unsigned int own_users, proxied_users;
+	/* another node failed to answer for somebody */
+	bool lost_users;
 };
 
 /* Finds out what is due to the user. Nothing has been changed yet. */
@@ -267,6 +269,21 @@ cmd_expunge_failed(void *context, const char *username, const char *error)
 		recall_row_print(ctx->request.recall_id, &row);
 }
 
+/* What the other node did is not known, not even if it was only to count. */
+static void
+cmd_expunge_lost(void *context, const char *username, const char *error)
+{
+	struct recall_expunge_context *ctx = context;
+	const struct recall_row row = {
+		.username = username,
+		.verdict = RECALL_VERDICT_ERROR,
+		.error = error,
+	};
+
+	ctx->lost_users = TRUE;
+	recall_row_print(ctx->request.recall_id, &row);
+}
+
 /* All nodes work on one recall. */
 static const char *cmd_expunge_proxy_arg(void *context)
 {
@@ -295,7 +312,12 @@ static bool cmd_expunge_again(void *context)
 	if (!ctx->counting)
 		return FALSE;
 	ctx->counting = FALSE;
-	if (ctx->proxied_users > 0) {
+	if (ctx->lost_users) {
+		/* a single user's row tells all */
+		if (ctx->own_users == 0 && ctx->proxied_users == 0)
+			return FALSE;
+		error = "A node failed: nothing was done here";
+	} else if (ctx->proxied_users > 0) {
 		/* a single user's node has counted and done it itself */
 		if (ctx->own_users == 0 && ctx->proxied_users == 1)
 			return FALSE;
@@ -318,6 +340,8 @@ static const struct recall_users_callbacks expunge_callbacks = {
 	.failed = cmd_expunge_failed,
 	.proxy_arg = cmd_expunge_proxy_arg,
 	.proxied = cmd_expunge_proxied,
+	.lost = cmd_expunge_lost,
+	.one_row = TRUE,
 	.again = cmd_expunge_again,
 };
 

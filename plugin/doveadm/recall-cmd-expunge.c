@@ -100,11 +100,10 @@ expunge_check_record(struct recall_quarantine *q,
 static int
 expunge_copies(struct mail_user *user, struct recall_quarantine *q,
 	       const struct recall_request *request,
-	       const struct recall_criteria *criteria,
 	       struct recall_copies *copies, struct recall_row *row,
 	       const char **error_r)
 {
-	const bool quarantine = q->ns != NULL;
+	struct recall_lazy_expunge *lazy = NULL;
 
 	/* searching takes a while: the user may have read it since */
 	recall_copies_refresh(copies);
@@ -115,11 +114,12 @@ expunge_copies(struct mail_user *user, struct recall_quarantine *q,
 	if (row->verdict != RECALL_VERDICT_WOULD_EXPUNGE)
 		return 0;
 
-	if (quarantine &&
-	    recall_quarantine_add(q, request, copies, error_r) < 0)
+	if (q->ns != NULL &&
+	    (recall_quarantine_add(q, request, copies, error_r) < 0 ||
+	     recall_lazy_expunge_begin(user, copies, &lazy, error_r) < 0))
 		return -1;
-	if (recall_copies_expunge(copies, &row->copies) == 0 && quarantine)
-		recall_lazy_expunge(user, criteria, copies);
+	if (recall_copies_expunge(copies, &row->copies) == 0)
+		recall_lazy_expunge_finish(lazy, copies);
 	row->verdict = copies->error != NULL ?
 		RECALL_VERDICT_ERROR : RECALL_VERDICT_EXPUNGED;
 	return 0;
@@ -127,7 +127,6 @@ expunge_copies(struct mail_user *user, struct recall_quarantine *q,
 
 static int
 expunge_found(struct mail_user *user, const struct recall_request *request,
-	      const struct recall_criteria *criteria,
 	      struct recall_copies *copies, struct recall_row *row,
 	      const char **error_r)
 {
@@ -145,8 +144,7 @@ expunge_found(struct mail_user *user, const struct recall_request *request,
 	}
 	if (ret >= 0 && row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
 	    !request->dry_run) {
-		ret = expunge_copies(user, &q, request, criteria, copies, row,
-				     error_r);
+		ret = expunge_copies(user, &q, request, copies, row, error_r);
 	}
 	recall_quarantine_deinit(&q);
 	return ret < 0 ? -1 : 0;
@@ -173,7 +171,7 @@ expunge_user(struct recall_expunge_context *ctx, struct mail_user *user,
 	row->copies = copies->count;
 	row->mailboxes = recall_copies_get_mailboxes(copies);
 	row->mailbox_guids = recall_copies_get_guids(copies);
-	if (expunge_found(user, request, &criteria, copies, row, &error) < 0) {
+	if (expunge_found(user, request, copies, row, &error) < 0) {
 		row->verdict = RECALL_VERDICT_ERROR;
 		if (copies->error == NULL)
 			copies->error = p_strdup(copies->pool, error);

@@ -95,24 +95,45 @@ expunge_check_record(struct recall_quarantine *q,
 	return 0;
 }
 
+/* Searching and waiting for the quarantine takes a while: the user may have read
+   the message since, or deleted it, or moved it to where it was not yet or not
+   any more looked for. */
+static void
+expunge_look_again(const struct recall_request *request,
+		   struct mail_user *user, struct recall_copies *copies)
+{
+	const unsigned int found = copies->count;
+	struct recall_criteria criteria;
+
+	recall_copies_refresh(copies);
+	if (copies->count == found)
+		return;
+	recall_copies_free(copies);
+	recall_request_get_criteria(request, &criteria);
+	recall_copies_find(user, &criteria, copies);
+}
+
 /* Does what was decided, or finds out that it must not be done. Returns -1 if
    nothing was deleted because of an error. */
 static int
-expunge_copies(struct mail_user *user, struct recall_quarantine *q,
-	       const struct recall_request *request,
-	       struct recall_copies *copies, struct recall_row *row,
-	       const char **error_r)
+expunge_copies(struct recall_expunge_context *ctx, struct mail_user *user,
+	       struct recall_quarantine *q, struct recall_copies *copies,
+	       struct recall_row *row, const char **error_r)
 {
+	const struct recall_request *request = &ctx->request;
 	struct recall_lazy_expunge *lazy = NULL;
 
-	/* searching takes a while: the user may have read it since */
-	recall_copies_refresh(copies);
+	expunge_look_again(request, user, copies);
 	row->verdict = expunge_decide(request, copies);
 	row->copies = copies->count;
 	row->mailboxes = recall_copies_get_mailboxes(copies);
 	row->mailbox_guids = recall_copies_get_guids(copies);
 	if (row->verdict != RECALL_VERDICT_WOULD_EXPUNGE)
 		return 0;
+	if (ctx->count != NULL &&
+	    !recall_count_allows(ctx->count, row->username, copies->count,
+				 error_r))
+		return -1;
 
 	if (q->ns != NULL &&
 	    (recall_quarantine_add(q, request, copies, error_r) < 0 ||
@@ -126,10 +147,11 @@ expunge_copies(struct mail_user *user, struct recall_quarantine *q,
 }
 
 static int
-expunge_found(struct mail_user *user, const struct recall_request *request,
+expunge_found(struct recall_expunge_context *ctx, struct mail_user *user,
 	      struct recall_copies *copies, struct recall_row *row,
 	      const char **error_r)
 {
+	const struct recall_request *request = &ctx->request;
 	struct recall_quarantine q;
 	int ret;
 
@@ -144,7 +166,7 @@ expunge_found(struct mail_user *user, const struct recall_request *request,
 	}
 	if (ret >= 0 && row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
 	    !request->dry_run) {
-		ret = expunge_copies(user, &q, request, copies, row, error_r);
+		ret = expunge_copies(ctx, user, &q, copies, row, error_r);
 	}
 	recall_quarantine_deinit(&q);
 	return ret < 0 ? -1 : 0;
@@ -171,7 +193,7 @@ expunge_user(struct recall_expunge_context *ctx, struct mail_user *user,
 	row->copies = copies->count;
 	row->mailboxes = recall_copies_get_mailboxes(copies);
 	row->mailbox_guids = recall_copies_get_guids(copies);
-	if (expunge_found(user, request, copies, row, &error) < 0) {
+	if (expunge_found(ctx, user, copies, row, &error) < 0) {
 		row->verdict = RECALL_VERDICT_ERROR;
 		if (copies->error == NULL)
 			copies->error = p_strdup(copies->pool, error);

@@ -1,15 +1,18 @@
 """Recalled mail goes to the quarantine and comes back from there."""
 
+import fcntl
 import itertools
 import os
+import pathlib
 import quopri
 import re
 import subprocess
+import time
 
 import pytest
 
-from conftest import DRIVERS, EX_TEMPFAIL, EX_USAGE, run_shell
-from mailnode import build_message
+from conftest import DRIVERS, EX_TEMPFAIL, EX_USAGE, parse_tab, run_shell
+from mailnode import PATIENCE, build_message
 from quarantine import (PREFIX, append, command, fetch, http, make_node,
                         quarantined)
 
@@ -421,3 +424,54 @@ def test_off(message_id, value, recall_id):
         assert command(node, "list", "-u", "a@example.com").rows == []
         assert command(node, "restore", "-u", "a@example.com",
                        recall_id).status() == "not_found"
+
+
+class HeldLock:
+    """The lock of a user's quarantine, held by somebody else."""
+
+    def __init__(self, node, user):
+        root = "recalled" if node.driver == "maildir" else node.driver
+        self.node = node
+        self.path = node.home(user) / root / "dovecot-recall.lock"
+
+    def __enter__(self):
+        self.file = open(self.path, "w")
+        self.node._own(self.path)
+        fcntl.lockf(self.file, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(self, *unused):
+        self.path.unlink()
+        self.file.close()
+
+    def wait_for_waiter(self):
+        inode = ":%d " % os.fstat(self.file.fileno()).st_ino
+        deadline = time.monotonic() + PATIENCE
+        while not any("->" in line and inode in line for line in
+                      pathlib.Path("/proc/locks").read_text().splitlines()):
+            assert time.monotonic() < deadline, "nobody waits for the lock"
+            time.sleep(0.02)
+
+
+def test_moved_while_waiting(node, user, message_id, recall_id):
+    """The user moves the message after it was found."""
+    node.append(user, "INBOX", build_message("<first@example.com>"))
+    assert recall(node, user, "<first@example.com>", "0" * 32,
+                  "--no-notify").status() == "expunged"
+    node.append(user, "INBOX", build_message(message_id))
+    with HeldLock(node, user) as lock:
+        process = subprocess.Popen(
+            node.doveadm_command("-f", "tab", "recall", "expunge", "-u", user,
+                                 "--recall-id", recall_id, "--no-notify",
+                                 message_id), stdout=subprocess.PIPE,
+            text=True, env={**os.environ, **node._environment()})
+        lock.wait_for_waiter()
+        node.doveadm("mailbox", "create", "-u", user, "Elsewhere")
+        node.doveadm("move", "-u", user, "Elsewhere", "mailbox", "INBOX",
+                     "all")
+    out = process.communicate(timeout=PATIENCE)[0]
+    row, = parse_tab(out)
+    assert (row["status"], row["copies"], row["mailboxes"]) == \
+        ("expunged", "1", "Elsewhere")
+    assert node.count(user, "Elsewhere") == 0
+    assert len(quarantined(node, user)) == 2

@@ -155,9 +155,12 @@ const char *recall_username_get_error(const char *username)
 	for (p = username; *p != '\0'; p++) {
 		if (*p == '*' || *p == '?')
 			return "A mask is not a user name here";
-		if ((unsigned char)*p <= ' ' || *p == 0x7f)
-			return "The user name has white space or a control character";
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			return "The user name has a control character";
 	}
+	/* within it, auth_username_chars decides */
+	if (*username == ' ' || p[-1] == ' ')
+		return "The user name begins or ends with white space";
 	return NULL;
 }
 

@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from conftest import (COLUMNS, EX_NOUSER, EX_TEMPFAIL, EX_USAGE, MASKED,
-                      parse_tab, run_http)
-from mailnode import build_message
+from conftest import (COLUMNS, DRIVERS, EX_NOUSER, EX_TEMPFAIL, EX_USAGE,
+                      MASKED, parse_tab, run_http, run_shell)
+from mailnode import MailNode, build_message
 
 
 def test_missing_user(node, users, message_id, recall):
@@ -60,6 +60,26 @@ def test_mask(node, message_id, shell, mask):
     assert [result.status(name) for name in names] == \
         ["expunged", "expunged", "not_found"]
     assert result.code == 0
+
+
+def test_unusual_names(message_id):
+    """What auth_username_chars lets through is a user like any other."""
+    names = ["john doe@example.com", "ann+x@example.com", "a&b@example.com",
+             "-u@example.com", "жук@example.com"]
+    with MailNode(driver=DRIVERS[-1], users=names,
+                  extra="auth_username_chars =\n") as node:
+        for name in names:
+            node.doveadm("save", "-u", name,
+                         input=build_message(message_id).decode())
+        result = run_shell(node, "-A", message_id)
+        assert result.statuses() == dict.fromkeys(names, "expunged")
+        assert {row["notice"] for row in result.rows} == {"sent"}
+        for name in names:
+            assert run_shell(node, "--users=" + name,
+                             message_id).status(name) == "not_found"
+        assert run_shell(node, "-u", " " + names[0],
+                         message_id).status() == "no_user"
+        assert node.errors() == []
 
 
 def test_mask_over_http(node, message_id):

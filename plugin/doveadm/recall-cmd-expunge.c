@@ -74,8 +74,9 @@ expunge_check_record(struct recall_quarantine *q,
 		return ret;
 	message_id = request->message_id.len == 0 ? NULL :
 		t_strndup(request->message_id.data, request->message_id.len);
-	if (!recall_quarantine_record_is_of(&record, message_id)) {
-		*error_r = "The recall id is that of another message's recall";
+	if (!recall_quarantine_record_is_of(&record, message_id,
+					    request->query)) {
+		*error_r = "The recall id is that of another recall";
 		return -1;
 	}
 	if (row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&

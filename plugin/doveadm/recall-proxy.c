@@ -110,9 +110,10 @@ proxy_get_route(struct recall_proxy *proxy,
 	route_r->port = doveadm_settings->doveadm_port;
 	if (route_r->port == 0)
 		return 0;
-	route_r->ssl = strcmp(doveadm_settings->doveadm_ssl, "no") != 0;
 	route_r->starttls =
 		strcmp(doveadm_settings->doveadm_ssl, "starttls") == 0;
+	route_r->ssl = route_r->starttls ||
+		strcmp(doveadm_settings->doveadm_ssl, "ssl") == 0;
 
 	/* only this makes the connection to auth */
 	mail_storage_service_init_settings(proxy->service, input);

@@ -129,6 +129,27 @@ def test_recall_id_of_another_recall(node, user, message_id, recall_id):
     assert node.count(user) == 1
 
 
+def test_recall_id_of_another_query(node, user, recall_id):
+    """It would be put among the other one's copies."""
+    for subject in ("one", "two", "one"):
+        node.append(user, "INBOX", build_message(
+            "<%s@example.com>" % subject, subject=subject))
+    asked = ["-u", user, "--recall-id", recall_id, "--no-notify",
+             "--yes-count"]
+    row = run_shell(node, *asked, "2", "query", "SUBJECT", "one").row()
+    assert (row["status"], row["copies"]) == ("expunged", "2")
+    result = run_shell(node, *asked, "1", "query", "SUBJECT", "two")
+    assert (result.status(), result.code) == ("error", EX_TEMPFAIL)
+    result = recall(node, user, "<two@example.com>", recall_id)
+    assert (result.status(), result.code) == ("error", EX_TEMPFAIL)
+    assert node.count(user) == 1
+    node.append(user, "INBOX", build_message("<one@example.com>",
+                                             subject="one"))
+    assert run_shell(node, *asked, "1", "query", "SUBJECT",
+                     "one").status() == "expunged"
+    assert list(quarantined(node, user).values()) == [3]
+
+
 @pytest.mark.parametrize("octets", ["caf\xe9", "caf\xc3\xa9", "a" * 990])
 def test_strange_message_ids(node, user, recall_id, octets):
     """A retry is recognized whatever the id looks like."""

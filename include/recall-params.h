@@ -36,8 +36,10 @@
 #define RECALL_PARAM_FORCE "force"
 /* Tell nobody. */
 #define RECALL_PARAM_NO_NOTIFY "no-notify"
+#define RECALL_PARAM_NO_NOTIFY_HTTP "noNotify"
 /* Change nothing, say what would be done. */
 #define RECALL_PARAM_DRY_RUN "dry-run"
+#define RECALL_PARAM_DRY_RUN_HTTP "dryRun"
 /* Only mail whose From is one of these addresses. */
 #define RECALL_PARAM_SENDER "sender"
 /* Only users whose userdb field tenant_id has this value. */

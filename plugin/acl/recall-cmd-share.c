@@ -102,6 +102,7 @@ static const struct recall_users_callbacks share_callbacks = {
 	.run = cmd_share_run,
 	.no_user = cmd_share_no_user,
 	.failed = cmd_share_failed,
+	.one_row = TRUE,
 };
 
 int recall_share_status_exit_code(enum recall_share_status status)
@@ -197,6 +198,9 @@ share_parse(const struct doveadm_cmd_context *cctx, bool adding,
 	error = recall_username_get_error(cmd_r->other);
 	if (error != NULL)
 		return error;
+	/* such names are best kept out of ACL files */
+	if (strchr(cmd_r->other, ' ') != NULL)
+		return "The user name has white space";
 	if (doveadm_cmd_param_str(cctx, RECALL_PARAM_TENANT, &cmd_r->tenant) &&
 	    *cmd_r->tenant == '\0')
 		return "--"RECALL_PARAM_TENANT" is empty";

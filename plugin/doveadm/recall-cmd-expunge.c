@@ -30,6 +30,8 @@ struct recall_expunge_context {
 	unsigned int dry_run_total;
 	/* users whom this node, or another, answered for */
 	unsigned int own_users, proxied_users;
+	/* another node failed to answer for somebody */
+	bool lost_users;
 };
 
 /* Finds out what is due to the user. Nothing has been changed yet. */
@@ -72,8 +74,9 @@ expunge_check_record(struct recall_quarantine *q,
 		return ret;
 	message_id = request->message_id.len == 0 ? NULL :
 		t_strndup(request->message_id.data, request->message_id.len);
-	if (!recall_quarantine_record_is_of(&record, message_id)) {
-		*error_r = "The recall id is that of another message's recall";
+	if (!recall_quarantine_record_is_of(&record, message_id,
+					    request->query)) {
+		*error_r = "The recall id is that of another recall";
 		return -1;
 	}
 	if (row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
@@ -93,42 +96,63 @@ expunge_check_record(struct recall_quarantine *q,
 	return 0;
 }
 
+/* Searching and waiting for the quarantine takes a while: the user may have read
+   the message since, or deleted it, or moved it to where it was not yet or not
+   any more looked for. */
+static void
+expunge_look_again(const struct recall_request *request,
+		   struct mail_user *user, struct recall_copies *copies)
+{
+	const unsigned int found = copies->count;
+	struct recall_criteria criteria;
+
+	recall_copies_refresh(copies);
+	if (copies->count == found)
+		return;
+	recall_copies_free(copies);
+	recall_request_get_criteria(request, &criteria);
+	recall_copies_find(user, &criteria, copies);
+}
+
 /* Does what was decided, or finds out that it must not be done. Returns -1 if
    nothing was deleted because of an error. */
 static int
-expunge_copies(struct mail_user *user, struct recall_quarantine *q,
-	       const struct recall_request *request,
-	       const struct recall_criteria *criteria,
-	       struct recall_copies *copies, struct recall_row *row,
-	       const char **error_r)
+expunge_copies(struct recall_expunge_context *ctx, struct mail_user *user,
+	       struct recall_quarantine *q, struct recall_copies *copies,
+	       struct recall_row *row, const char **error_r)
 {
-	const bool quarantine = q->ns != NULL;
+	const struct recall_request *request = &ctx->request;
+	struct recall_lazy_expunge *lazy = NULL;
 
-	/* searching takes a while: the user may have read it since */
-	recall_copies_refresh(copies);
+	expunge_look_again(request, user, copies);
 	row->verdict = expunge_decide(request, copies);
 	row->copies = copies->count;
 	row->mailboxes = recall_copies_get_mailboxes(copies);
 	row->mailbox_guids = recall_copies_get_guids(copies);
 	if (row->verdict != RECALL_VERDICT_WOULD_EXPUNGE)
 		return 0;
-
-	if (quarantine &&
-	    recall_quarantine_add(q, request, copies, error_r) < 0)
+	if (ctx->count != NULL &&
+	    !recall_count_allows(ctx->count, row->username, copies->count,
+				 error_r))
 		return -1;
-	if (recall_copies_expunge(copies, &row->copies) == 0 && quarantine)
-		recall_lazy_expunge(user, criteria, copies);
+
+	if (q->ns != NULL &&
+	    (recall_quarantine_add(q, request, copies, error_r) < 0 ||
+	     recall_lazy_expunge_begin(user, copies, &lazy, error_r) < 0))
+		return -1;
+	if (recall_copies_expunge(copies, &row->copies) == 0)
+		recall_lazy_expunge_finish(lazy, copies);
 	row->verdict = copies->error != NULL ?
 		RECALL_VERDICT_ERROR : RECALL_VERDICT_EXPUNGED;
 	return 0;
 }
 
 static int
-expunge_found(struct mail_user *user, const struct recall_request *request,
-	      const struct recall_criteria *criteria,
+expunge_found(struct recall_expunge_context *ctx, struct mail_user *user,
 	      struct recall_copies *copies, struct recall_row *row,
 	      const char **error_r)
 {
+	const struct recall_request *request = &ctx->request;
 	struct recall_quarantine q;
 	int ret;
 
@@ -143,8 +167,7 @@ expunge_found(struct mail_user *user, const struct recall_request *request,
 	}
 	if (ret >= 0 && row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
 	    !request->dry_run) {
-		ret = expunge_copies(user, &q, request, criteria, copies, row,
-				     error_r);
+		ret = expunge_copies(ctx, user, &q, copies, row, error_r);
 	}
 	recall_quarantine_deinit(&q);
 	return ret < 0 ? -1 : 0;
@@ -171,7 +194,7 @@ expunge_user(struct recall_expunge_context *ctx, struct mail_user *user,
 	row->copies = copies->count;
 	row->mailboxes = recall_copies_get_mailboxes(copies);
 	row->mailbox_guids = recall_copies_get_guids(copies);
-	if (expunge_found(user, request, &criteria, copies, row, &error) < 0) {
+	if (expunge_found(ctx, user, copies, row, &error) < 0) {
 		row->verdict = RECALL_VERDICT_ERROR;
 		if (copies->error == NULL)
 			copies->error = p_strdup(copies->pool, error);
@@ -267,6 +290,21 @@ cmd_expunge_failed(void *context, const char *username, const char *error)
 		recall_row_print(ctx->request.recall_id, &row);
 }
 
+/* What the other node did is not known, not even if it was only to count. */
+static void
+cmd_expunge_lost(void *context, const char *username, const char *error)
+{
+	struct recall_expunge_context *ctx = context;
+	const struct recall_row row = {
+		.username = username,
+		.verdict = RECALL_VERDICT_ERROR,
+		.error = error,
+	};
+
+	ctx->lost_users = TRUE;
+	recall_row_print(ctx->request.recall_id, &row);
+}
+
 /* All nodes work on one recall. */
 static const char *cmd_expunge_proxy_arg(void *context)
 {
@@ -295,7 +333,12 @@ static bool cmd_expunge_again(void *context)
 	if (!ctx->counting)
 		return FALSE;
 	ctx->counting = FALSE;
-	if (ctx->proxied_users > 0) {
+	if (ctx->lost_users) {
+		/* a single user's row tells all */
+		if (ctx->own_users == 0 && ctx->proxied_users == 0)
+			return FALSE;
+		error = "A node failed: nothing was done here";
+	} else if (ctx->proxied_users > 0) {
 		/* a single user's node has counted and done it itself */
 		if (ctx->own_users == 0 && ctx->proxied_users == 1)
 			return FALSE;
@@ -318,6 +361,8 @@ static const struct recall_users_callbacks expunge_callbacks = {
 	.failed = cmd_expunge_failed,
 	.proxy_arg = cmd_expunge_proxy_arg,
 	.proxied = cmd_expunge_proxied,
+	.lost = cmd_expunge_lost,
+	.one_row = TRUE,
 	.again = cmd_expunge_again,
 };
 
@@ -405,8 +450,8 @@ DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
 RECALL_CMD_REQUEST_PARAMS
 DOVEADM_CMD_PARAM('f', RECALL_PARAM_FORCE, CMD_PARAM_BOOL, 0)
-DOVEADM_CMD_PARAM('N', RECALL_PARAM_NO_NOTIFY, CMD_PARAM_BOOL, 0)
-DOVEADM_CMD_PARAM('n', RECALL_PARAM_DRY_RUN, CMD_PARAM_BOOL, 0)
+RECALL_CMD_FLAG_PARAM('N', RECALL_PARAM_NO_NOTIFY, RECALL_PARAM_NO_NOTIFY_HTTP)
+RECALL_CMD_FLAG_PARAM('n', RECALL_PARAM_DRY_RUN, RECALL_PARAM_DRY_RUN_HTTP)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_YES_COUNT, CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_REPORT_TO, CMD_PARAM_STR, 0)
 RECALL_CMD_CRITERIA_PARAMS

@@ -34,3 +34,24 @@ int recall_cmd_param_number(const struct doveadm_cmd_context *cctx,
 	}
 	return 1;
 }
+
+int recall_cmd_param_flag(const struct doveadm_cmd_context *cctx,
+			  const char *name, const char *http_name,
+			  bool *value_r)
+{
+	const char *value;
+
+	*value_r = FALSE;
+	(void)doveadm_cmd_param_bool(cctx, name, value_r);
+	if (!doveadm_cmd_param_str(cctx, http_name, &value))
+		return 0;
+	if (strcmp(value, "true") == 0)
+		*value_r = TRUE;
+	else if (strcmp(value, "false") != 0) {
+		i_error("%s: %s is neither true nor false", cctx->cmd->name,
+			http_name);
+		doveadm_exit_code = EX_USAGE;
+		return -1;
+	}
+	return 0;
+}

@@ -15,4 +15,18 @@ int recall_cmd_params_check(const struct doveadm_cmd_context *cctx);
 int recall_cmd_param_number(const struct doveadm_cmd_context *cctx,
 			    const char *name, unsigned int *value_r);
 
+/* A flag that must not be misread. doveadm's HTTP API takes whatever is not the
+   JSON value true for false: 1 and "yes", too. So there the flag is a text, a
+   parameter that only has the camelCase spelling and comes first. */
+#define RECALL_CMD_FLAG_PARAM(short_opt, name, http_name) \
+DOVEADM_CMD_PARAM('\0', http_name, CMD_PARAM_STR, \
+		  CMD_PARAM_FLAG_DO_NOT_EXPOSE) \
+DOVEADM_CMD_PARAM(short_opt, name, CMD_PARAM_BOOL, 0)
+
+/* Reads such a flag; FALSE if it was not given. Returns -1 if it is neither true
+   nor false; that has been logged then and doveadm_exit_code set. */
+int recall_cmd_param_flag(const struct doveadm_cmd_context *cctx,
+			  const char *name, const char *http_name,
+			  bool *value_r);
+
 #endif

@@ -5,6 +5,7 @@
 #include "mail-storage.h"
 #include "doveadm.h"
 #include "failpoint.h"
+#include "recall-cmd-params.h"
 #include "recall-params.h"
 #include "recall-events.h"
 #include "recall-verdict.h"
@@ -117,7 +118,10 @@ static void cmd_recall_purge(struct doveadm_cmd_context *cctx)
 		},
 	};
 
-	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_DRY_RUN, &cmd.dry_run);
+	if (recall_cmd_params_check(cctx) < 0 ||
+	    recall_cmd_param_flag(cctx, RECALL_PARAM_DRY_RUN,
+				  RECALL_PARAM_DRY_RUN_HTTP, &cmd.dry_run) < 0)
+		return;
 	recall_record_command_run(cctx, &cmd.cmd);
 }
 
@@ -129,6 +133,6 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_purge = {
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
 RECALL_CMD_RECORD_PARAMS
-DOVEADM_CMD_PARAM('n', RECALL_PARAM_DRY_RUN, CMD_PARAM_BOOL, 0)
+RECALL_CMD_FLAG_PARAM('n', RECALL_PARAM_DRY_RUN, RECALL_PARAM_DRY_RUN_HTTP)
 DOVEADM_CMD_PARAMS_END
 };

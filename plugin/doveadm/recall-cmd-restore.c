@@ -128,6 +128,7 @@ static const struct recall_users_callbacks restore_callbacks = {
 	.no_user = cmd_restore_no_user,
 	.failed = cmd_restore_failed,
 	.proxied = cmd_restore_proxied,
+	.one_row = TRUE,
 };
 
 static void cmd_recall_restore(struct doveadm_cmd_context *cctx)

@@ -8,6 +8,7 @@
 #include "mail-user.h"
 #include "doveadm-print.h"
 #include "recall-listing.h"
+#include "recall-utf8.h"
 #include "recall-fetch-fields.h"
 
 static int get_user(const struct recall_fetch_field *field ATTR_UNUSED,
@@ -291,23 +292,7 @@ int recall_fetch_fields_parse(pool_t pool, const char *str,
 	return 0;
 }
 
-/* How many of the octets do not end within a character of UTF-8. */
-static size_t utf8_whole_size(const unsigned char *data, size_t size)
-{
-	size_t start = size, needed;
-
-	while (start > 0 && size - start < 3 &&
-	       (data[start - 1] & 0xc0) == 0x80)
-		start--;
-	if (start == 0 || data[start - 1] < 0xc0)
-		return size;
-	start--;
-	needed = data[start] >= 0xf0 ? 4 : data[start] >= 0xe0 ? 3 : 2;
-	return size - start < needed ? start : size;
-}
-
-/* As doveadm_print_istream(), but leaves characters whole: JSON replaces what
-   is no UTF-8 a piece at a time. */
+/* As doveadm_print_istream(), but leaves characters whole. */
 static int fetch_print_istream(struct istream *input)
 {
 	const unsigned char *data;
@@ -316,7 +301,7 @@ static int fetch_print_istream(struct istream *input)
 
 	do {
 		ret = i_stream_read_bytes(input, &data, &size, wanted);
-		n = ret > 0 ? utf8_whole_size(data, size) : size;
+		n = ret > 0 ? recall_utf8_whole_size(data, size) : size;
 		if (n > 0) {
 			doveadm_print_stream(data, n);
 			i_stream_skip(input, n);

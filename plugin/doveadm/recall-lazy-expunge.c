@@ -3,39 +3,170 @@
 #include "mail-user.h"
 #include "mail-namespace.h"
 #include "mail-storage.h"
+#include "recall-boxes.h"
 #include "recall-copies.h"
+#include "recall-quarantine-mails.h"
 #include "recall-lazy-expunge.h"
 
-/* The setting has either a namespace's prefix or a mailbox's name. */
-static bool box_is_lazy(struct mailbox *box, const char *lazy)
+struct lazy_box {
+	const char *vname;
+	/* of the first message that comes after recall_lazy_expunge_begin() */
+	uint32_t next_uid;
+};
+
+struct recall_lazy_expunge {
+	struct mail_user *user;
+	/* either a namespace's prefix or a mailbox's name */
+	const char *place;
+	ARRAY(struct lazy_box) boxes;
+	/* of the messages that are expunged, one for each copy */
+	ARRAY_TYPE(const_string) guids;
+};
+
+static bool
+box_is_lazy(const struct recall_lazy_expunge *lazy, struct mailbox *box)
 {
-	return strcmp(mailbox_get_namespace(box)->prefix, lazy) == 0 ||
-		strcmp(mailbox_get_vname(box), lazy) == 0;
+	return strcmp(mailbox_get_namespace(box)->prefix, lazy->place) == 0 ||
+		strcmp(mailbox_get_vname(box), lazy->place) == 0;
 }
 
-void recall_lazy_expunge(struct mail_user *user,
-			 const struct recall_criteria *criteria,
-			 struct recall_copies *copies)
+static const char *lazy_error(struct mailbox *box)
 {
-	const char *lazy = mail_user_plugin_getenv(user, "lazy_expunge");
-	struct recall_copies moved;
-	struct recall_copies_box *cbox;
-	unsigned int i = 0, expunged;
+	return t_strdup_printf("lazy_expunge: Mailbox %s: %s",
+			       mailbox_get_vname(box),
+			       mailbox_get_last_internal_error(box, NULL));
+}
 
-	if (lazy == NULL || *lazy == '\0')
-		return;
-	recall_copies_find(user, criteria, &moved);
-	while (i < array_count(&moved.boxes)) {
-		cbox = array_idx_modifiable(&moved.boxes, i);
-		if (box_is_lazy(cbox->box, lazy)) {
-			i++;
-		} else {
-			mailbox_free(&cbox->box);
-			array_delete(&moved.boxes, i, 1);
+/* Calls the function for each mailbox that there is; goes on after errors. */
+static int
+lazy_foreach_box(struct recall_lazy_expunge *lazy,
+		 int (*func)(struct recall_lazy_expunge *lazy,
+			     struct mailbox *box, const char **error_r),
+		 const char **error_r)
+{
+	struct recall_boxes_iter *iter;
+	struct mailbox *box;
+	const char *error;
+	int ret = 0;
+
+	iter = recall_boxes_iter_init(lazy->user);
+	while ((box = recall_boxes_iter_next(iter)) != NULL) {
+		if (box_is_lazy(lazy, box) && func(lazy, box, error_r) < 0)
+			ret = -1;
+		mailbox_free(&box);
+	}
+	if (recall_boxes_iter_deinit(&iter, &error) < 0) {
+		*error_r = error;
+		ret = -1;
+	}
+	return ret;
+}
+
+static int
+lazy_take_down_box(struct recall_lazy_expunge *lazy, struct mailbox *box,
+		   const char **error_r)
+{
+	struct mailbox_status status;
+	struct lazy_box *lazy_box;
+
+	if (mailbox_get_status(box, STATUS_UIDNEXT, &status) < 0) {
+		*error_r = lazy_error(box);
+		return -1;
+	}
+	lazy_box = array_append_space(&lazy->boxes);
+	lazy_box->vname = t_strdup(mailbox_get_vname(box));
+	lazy_box->next_uid = status.uidnext;
+	return 0;
+}
+
+int recall_lazy_expunge_begin(struct mail_user *user,
+			      const struct recall_copies *copies,
+			      struct recall_lazy_expunge **lazy_r,
+			      const char **error_r)
+{
+	const char *place = mail_user_plugin_getenv(user, "lazy_expunge");
+	const struct recall_copies_box *cbox;
+	struct recall_lazy_expunge *lazy;
+
+	*lazy_r = NULL;
+	if (place == NULL || *place == '\0')
+		return 0;
+	lazy = t_new(struct recall_lazy_expunge, 1);
+	lazy->user = user;
+	lazy->place = place;
+	t_array_init(&lazy->boxes, 8);
+	t_array_init(&lazy->guids, 8);
+	array_foreach(&copies->boxes, cbox) {
+		if (recall_mails_get_guids(cbox->box, &cbox->uids, &lazy->guids,
+					   error_r) < 0)
+			return -1;
+	}
+	if (lazy_foreach_box(lazy, lazy_take_down_box, error_r) < 0)
+		return -1;
+	*lazy_r = lazy;
+	return 0;
+}
+
+static uint32_t
+lazy_get_next_uid(const struct recall_lazy_expunge *lazy, const char *vname)
+{
+	const struct lazy_box *lazy_box;
+
+	array_foreach(&lazy->boxes, lazy_box) {
+		if (strcmp(lazy_box->vname, vname) == 0)
+			return lazy_box->next_uid;
+	}
+	return 1;
+}
+
+static int
+lazy_expunge_box(struct recall_lazy_expunge *lazy, struct mailbox *box,
+		 const char **error_r)
+{
+	struct mailbox_transaction_context *trans;
+	struct mail *mail;
+	const char *guid;
+	uint32_t seq1, seq2;
+	int ret = 0;
+
+	if (mailbox_open(box) < 0 ||
+	    mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0) {
+		*error_r = lazy_error(box);
+		return -1;
+	}
+	mailbox_get_seq_range(box, lazy_get_next_uid(lazy,
+		mailbox_get_vname(box)), (uint32_t)-1, &seq1, &seq2);
+	if (seq1 == 0)
+		return 0;
+	trans = mailbox_transaction_begin(box, 0, __func__);
+	mail = mail_alloc(trans, MAIL_FETCH_GUID, NULL);
+	for (; seq1 <= seq2; seq1++) {
+		mail_set_seq(mail, seq1);
+		if (mail_get_special(mail, MAIL_FETCH_GUID, &guid) < 0) {
+			if (!mail->expunged)
+				ret = -1;
+		} else if (recall_mails_use_guid(&lazy->guids, guid)) {
+			mail_expunge(mail);
 		}
 	}
-	(void)recall_copies_expunge(&moved, &expunged);
-	if (moved.error != NULL && copies->error == NULL)
-		copies->error = p_strdup(copies->pool, moved.error);
-	recall_copies_free(&moved);
+	if (ret < 0)
+		*error_r = lazy_error(box);
+	mail_free(&mail);
+	if (mailbox_transaction_commit(&trans) < 0 ||
+	    mailbox_sync(box, 0) < 0) {
+		*error_r = lazy_error(box);
+		ret = -1;
+	}
+	return ret;
+}
+
+void recall_lazy_expunge_finish(struct recall_lazy_expunge *lazy,
+				struct recall_copies *copies)
+{
+	const char *error;
+
+	if (lazy != NULL &&
+	    lazy_foreach_box(lazy, lazy_expunge_box, &error) < 0 &&
+	    copies->error == NULL)
+		copies->error = p_strdup(copies->pool, error);
 }

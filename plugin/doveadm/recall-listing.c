@@ -173,11 +173,21 @@ listing_proxied(void *context, const char *username ATTR_UNUSED)
 	listing->proxied_users++;
 }
 
+static void
+listing_lost(void *context, const char *username, const char *error)
+{
+	struct recall_listing *listing = context;
+
+	listing->proxied_users++;
+	listing_print_error(listing, username, "", error);
+}
+
 static const struct recall_users_callbacks listing_callbacks = {
 	.run = listing_run,
 	.no_user = listing_no_user,
 	.failed = listing_failed,
 	.proxied = listing_proxied,
+	.lost = listing_lost,
 	.done = listing_is_done,
 };
 

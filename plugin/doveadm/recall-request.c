@@ -75,6 +75,7 @@ request_get_criteria(const struct doveadm_cmd_context *cctx,
 		return -1;
 	}
 	if (words != NULL) {
+		request->query = t_strarray_join(words, " ");
 		return recall_query_parse(words, &request->search_args,
 					  error_r);
 	}
@@ -198,10 +199,15 @@ int recall_request_parse(const struct doveadm_cmd_context *cctx,
 			 struct recall_request *request_r)
 {
 	const char *error;
-	bool no_notify = FALSE;
+	bool no_notify;
 
 	i_zero(request_r);
-	if (recall_cmd_params_check(cctx) < 0)
+	if (recall_cmd_params_check(cctx) < 0 ||
+	    recall_cmd_param_flag(cctx, RECALL_PARAM_DRY_RUN,
+				  RECALL_PARAM_DRY_RUN_HTTP,
+				  &request_r->dry_run) < 0 ||
+	    recall_cmd_param_flag(cctx, RECALL_PARAM_NO_NOTIFY,
+				  RECALL_PARAM_NO_NOTIFY_HTTP, &no_notify) < 0)
 		return -1;
 	if (request_get_criteria(cctx, request_r, &error) < 0 ||
 	    request_get_senders(cctx, request_r, &error) < 0 ||
@@ -209,9 +215,6 @@ int recall_request_parse(const struct doveadm_cmd_context *cctx,
 		return request_refuse(cctx, request_r, error);
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_FORCE,
 				     &request_r->force);
-	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_DRY_RUN,
-				     &request_r->dry_run);
-	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_NO_NOTIFY, &no_notify);
 	request_r->notify = !no_notify;
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "doveadm-settings.h"
 #include "recall-limits.h"
 #include "recall-params.h"
+#include "recall-proxy.h"
 #include "recall-users.h"
 
 #include <unistd.h>
@@ -25,8 +26,8 @@
 
 struct recall_users_context {
 	struct doveadm_cmd_context *cctx;
-	/* what doveadm's own proxying wants to know of the command */
 	struct doveadm_mail_cmd_context *mctx;
+	struct recall_proxy *proxy;
 	const struct recall_users_callbacks *callbacks;
 	void *context;
 
@@ -41,6 +42,14 @@ static int killed_signo;
 static void sig_die(const siginfo_t *si, void *context ATTR_UNUSED)
 {
 	killed_signo = si->si_signo;
+}
+
+static bool recall_users_killed(const char **error_r)
+{
+	if (killed_signo == 0)
+		return FALSE;
+	*error_r = t_strdup_printf("Killed with signal %d", killed_signo);
+	return TRUE;
 }
 
 static struct doveadm_mail_cmd_context *recall_mail_cmd_alloc(void)
@@ -146,9 +155,12 @@ const char *recall_username_get_error(const char *username)
 	for (p = username; *p != '\0'; p++) {
 		if (*p == '*' || *p == '?')
 			return "A mask is not a user name here";
-		if ((unsigned char)*p <= ' ' || *p == 0x7f)
-			return "The user name has white space or a control character";
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			return "The user name has a control character";
 	}
+	/* within it, auth_username_chars decides */
+	if (*username == ' ' || p[-1] == ' ')
+		return "The user name begins or ends with white space";
 	return NULL;
 }
 
@@ -252,6 +264,26 @@ static int recall_users_get(struct recall_users_context *ctx)
 	return 0;
 }
 
+/* The other node prints the rows. */
+static void recall_users_proxied(void *context, const char *username)
+{
+	struct recall_users_context *ctx = context;
+
+	if (ctx->callbacks->proxied != NULL)
+		ctx->callbacks->proxied(ctx->context, username);
+}
+
+static void
+recall_users_lost(void *context, const char *username, const char *error)
+{
+	struct recall_users_context *ctx = context;
+
+	if (ctx->callbacks->lost != NULL)
+		ctx->callbacks->lost(ctx->context, username, error);
+	else
+		ctx->callbacks->failed(ctx->context, username, error);
+}
+
 static bool recall_users_done(struct recall_users_context *ctx)
 {
 	return ctx->callbacks->done != NULL &&
@@ -268,14 +300,14 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username)
 	const char *error;
 	int ret;
 
+	recall_proxy_settle(ctx->proxy);
 	error = recall_username_get_error(username);
 	if (error != NULL) {
 		ctx->callbacks->no_user(ctx->context, username, error);
 		return;
 	}
-	if (killed_signo != 0) {
-		ctx->callbacks->failed(ctx->context, username, t_strdup_printf(
-			"Killed with signal %d", killed_signo));
+	if (recall_users_killed(&error)) {
+		ctx->callbacks->failed(ctx->context, username, error);
 		return;
 	}
 
@@ -288,13 +320,10 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username)
 	input.remote_port = ctx->cctx->remote_port;
 	ctx->cctx->username = username;
 
-	ret = doveadm_mail_server_user(mctx, &input, &error);
-	if (ret > 0) {
-		/* the other node prints the rows */
-		if (ctx->callbacks->proxied != NULL)
-			ctx->callbacks->proxied(ctx->context, username);
+	ret = recall_proxy_user(ctx->proxy, &input, &error);
+	if (ret > 0)
 		return;
-	}
+	recall_proxy_settle(ctx->proxy);
 	if (ret == 0) {
 		ret = mail_storage_service_lookup(mctx->storage_service, &input,
 						  &service_user, &error);
@@ -403,9 +432,15 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		.usage_args = cctx->cmd->usage,
 	};
 	struct recall_users_context ctx;
+	const struct recall_proxy_callbacks proxy_callbacks = {
+		.done = recall_users_proxied,
+		.lost = recall_users_lost,
+		.killed = recall_users_killed,
+		.one_row = callbacks->one_row,
+	};
 	struct doveadm_mail_cmd_context *mctx;
-	const char *socket_path;
-	int ret;
+	const char *socket_path = NULL;
+	int ret, exit_code;
 
 	i_zero(&ctx);
 	ctx.cctx = cctx;
@@ -419,12 +454,7 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		mctx->service_flags |= MAIL_STORAGE_SERVICE_FLAG_NO_LOG_INIT;
 	if (doveadm_debug)
 		mctx->service_flags |= MAIL_STORAGE_SERVICE_FLAG_DEBUG;
-	if (doveadm_cmd_param_str(cctx, "socket-path", &socket_path)) {
-		doveadm_settings->doveadm_socket_path = socket_path;
-		if (doveadm_settings->doveadm_worker_count == 0)
-			doveadm_settings->doveadm_worker_count = 1;
-	}
-
+	(void)doveadm_cmd_param_str(cctx, "socket-path", &socket_path);
 	ret = recall_users_get(&ctx);
 	if (ret == 0) {
 		mctx->full_args = recall_users_proxy_args(&ctx);
@@ -435,15 +465,18 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 
 		mctx->storage_service = mail_storage_service_init(
 			master_service, set_roots, mctx->service_flags);
+		ctx.proxy = recall_proxy_init(cctx, mctx->storage_service,
+			socket_path, mctx->full_args, &proxy_callbacks, &ctx);
 		if (callbacks->begin != NULL)
 			callbacks->begin(context, mctx->storage_service);
 		do {
 			recall_users_run_all(&ctx);
+			recall_proxy_flush(ctx.proxy);
 		} while (killed_signo == 0 && callbacks->again != NULL &&
 			 callbacks->again(context));
-		doveadm_mail_server_flush();
-		if (mctx->exit_code != 0)
-			doveadm_exit_code = mctx->exit_code;
+		exit_code = recall_proxy_deinit(&ctx.proxy);
+		if (exit_code != 0)
+			doveadm_exit_code = exit_code;
 		i_set_failure_prefix("doveadm: ");
 		recall_users_regain_root();
 		lib_signals_unset_handler(SIGINT, sig_die, NULL);

@@ -6,7 +6,7 @@ struct mail_storage_service_ctx;
 struct mail_user;
 
 /* Goes through the users that a command is asked for, so that each is answered
-   for exactly once: stock doveadm passes over missing users in silence and
+   for exactly once, those of other nodes included: stock doveadm passes over missing users in silence and
    stops at the first user that can't be opened. */
 
 struct recall_users_callbacks {
@@ -24,8 +24,13 @@ struct recall_users_callbacks {
 	/* One more argument that the command needs on another node, or NULL.
 	   May be NULL. */
 	const char *(*proxy_arg)(void *context);
-	/* Another node was asked to answer for the user. May be NULL. */
+	/* Another node has answered for the user. May be NULL. */
 	void (*proxied)(void *context, const char *username);
+	/* Another node was asked, but it can't be reached, or it failed before
+	   it had answered. NULL if `failed` will do. */
+	void (*lost)(void *context, const char *username, const char *error);
+	/* The command prints one row a user. */
+	bool one_row;
 	/* Returns TRUE if the rest of the users need not be looked at. May be
 	   NULL. */
 	bool (*done)(void *context);

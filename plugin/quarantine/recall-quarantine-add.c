@@ -43,6 +43,7 @@ quarantine_record(struct recall_quarantine *q,
 		record.message_id = t_strndup(request->message_id.data,
 					      request->message_id.len);
 	}
+	record.query = request->query;
 	record.subject = copies->subject;
 	record.from = copies->from;
 	record.date = copies->date;

@@ -126,7 +126,7 @@ int recall_mails_get_related(struct mailbox *src,
 	return recall_mails_get_guids(dest, &related, guids, error_r);
 }
 
-static bool guids_use_up(ARRAY_TYPE(const_string) *guids, const char *guid)
+bool recall_mails_use_guid(ARRAY_TYPE(const_string) *guids, const char *guid)
 {
 	const char *const *guidp;
 
@@ -154,7 +154,7 @@ mails_copy_one(struct mail *mail, struct mailbox_transaction_context *dest,
 	if (ret <= 0)
 		return ret;
 	/* what has no GUID can't be recognized: rather twice than never */
-	if (*guid != '\0' && guids_use_up(guids, guid))
+	if (*guid != '\0' && recall_mails_use_guid(guids, guid))
 		return 1;
 	save_ctx = mailbox_save_alloc(dest);
 	mailbox_save_copy_flags(save_ctx, mail);

@@ -13,6 +13,8 @@ int recall_mails_get_guids(struct mailbox *box,
 			   const ARRAY_TYPE(seq_range) *uids,
 			   ARRAY_TYPE(const_string) *guids,
 			   const char **error_r);
+/* Takes the GUID out of guids, once. Returns FALSE if it is not there. */
+bool recall_mails_use_guid(ARRAY_TYPE(const_string) *guids, const char *guid);
 /* Adds the GUIDs of those messages of dest that may be copies of messages of
    src (and perhaps more). */
 int recall_mails_get_related(struct mailbox *src,

@@ -18,14 +18,22 @@
 /* A longer line is none of ours. */
 #define RECORD_LINE_MAX 8192
 
-bool recall_quarantine_record_is_of(
-	const struct recall_quarantine_record *record, const char *message_id)
+/* The value as it was written down. */
+static bool record_has(const char *recorded, const char *value)
 {
-	if (message_id == NULL || record->message_id == NULL)
-		return message_id == record->message_id;
-	/* as it was written down */
-	return strcmp(str_sanitize_utf8(message_id, RECORD_VALUE_MAX),
-		      record->message_id) == 0;
+	if (value == NULL || recorded == NULL)
+		return value == recorded;
+	return strcmp(str_sanitize_utf8(value, RECORD_VALUE_MAX),
+		      recorded) == 0;
+}
+
+bool recall_quarantine_record_is_of(
+	const struct recall_quarantine_record *record, const char *message_id,
+	const char *query)
+{
+	return record_has(record->message_id, message_id) &&
+		/* older ones did not tell */
+		(record->query == NULL || record_has(record->query, query));
 }
 
 const struct recall_quarantine_record_box *
@@ -89,6 +97,7 @@ record_parse_line(struct recall_quarantine_record *record, pool_t pool,
 		{ "actor", &record->actor },
 		{ "reason", &record->reason },
 		{ "message-id", &record->message_id },
+		{ "query", &record->query },
 		{ "subject", &record->subject },
 		{ "from", &record->from },
 		{ "date", &record->date },
@@ -229,6 +238,7 @@ record_render(const struct recall_quarantine_record *record, string_t *str)
 	record_append(str, "actor", record->actor);
 	record_append(str, "reason", record->reason);
 	record_append(str, "message-id", record->message_id);
+	record_append(str, "query", record->query);
 	record_append(str, "subject", record->subject);
 	record_append(str, "from", record->from);
 	record_append(str, "date", record->date);

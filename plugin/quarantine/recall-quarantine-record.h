@@ -25,6 +25,8 @@ struct recall_quarantine_record {
 	/* NULL if not known. message_id has no angle brackets; subject, from
 	   and date are headers of the message, decoded to UTF-8. */
 	const char *actor, *reason, *message_id, *subject, *from, *date;
+	/* What was recalled, if not by Message-ID: the query's words. */
+	const char *query;
 	ARRAY_TYPE(recall_quarantine_record_box) boxes;
 };
 
@@ -39,10 +41,11 @@ int recall_quarantine_record_write(struct recall_quarantine *q,
 				   const struct recall_quarantine_record *record,
 				   const char **error_r);
 
-/* Whether the record is of a recall of this message, NULL if of none with a
-   Message-ID. */
+/* Whether the record is of a recall of this message, or of what this query finds;
+   the other one is NULL. */
 bool recall_quarantine_record_is_of(
-	const struct recall_quarantine_record *record, const char *message_id);
+	const struct recall_quarantine_record *record, const char *message_id,
+	const char *query);
 
 const struct recall_quarantine_record_box *
 recall_quarantine_record_find(const struct recall_quarantine_record *record,

@@ -21,16 +21,28 @@ struct restore_context {
 	string_t *mailboxes, *guids;
 };
 
-static struct mailbox *
-restore_open(struct mail_namespace *ns, const char *vname)
+/* box_r is NULL if there is none. Returns -1 if there is one that can't be
+   opened now: the copies wait for it. */
+static int
+restore_open(struct mail_namespace *ns, const char *vname,
+	     struct mailbox **box_r, const char **error_r)
 {
 	struct mailbox *box;
+	const char *text;
+	enum mail_error error;
 
 	box = mailbox_alloc(ns->list, vname, MAILBOX_FLAG_IGNORE_ACLS);
-	if (mailbox_open(box) == 0)
-		return box;
+	if (mailbox_open(box) == 0) {
+		*box_r = box;
+		return 0;
+	}
+	*box_r = NULL;
+	text = mailbox_get_last_internal_error(box, &error);
+	*error_r = t_strdup_printf("Opening mailbox %s failed: %s", vname,
+				   text);
 	mailbox_free(&box);
-	return NULL;
+	return error == MAIL_ERROR_NOTFOUND || error == MAIL_ERROR_PARAMS ||
+		error == MAIL_ERROR_NOTPOSSIBLE ? 0 : -1;
 }
 
 static bool box_has_guid(struct mailbox *box, const guid_128_t guid)
@@ -76,8 +88,9 @@ restore_open_target(struct restore_context *ctx, const guid_128_t guid,
 	if (rbox != NULL) {
 		ns = mail_namespace_find(user->namespaces, rbox->vname);
 		if (ns->type == MAIL_NAMESPACE_TYPE_PRIVATE &&
-		    !recall_quarantine_is_namespace(ns))
-			named = restore_open(ns, rbox->vname);
+		    !recall_quarantine_is_namespace(ns) &&
+		    restore_open(ns, rbox->vname, &named, error_r) < 0)
+			return -1;
 	}
 	if (named != NULL && box_has_guid(named, guid)) {
 		*box_r = named;

@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from conftest import (COLUMNS, EX_NOUSER, EX_TEMPFAIL, EX_USAGE, MASKED,
-                      parse_tab, run_http)
-from mailnode import build_message
+from conftest import (COLUMNS, DRIVERS, EX_NOUSER, EX_TEMPFAIL, EX_USAGE,
+                      MASKED, parse_tab, run_http, run_shell)
+from mailnode import MailNode, build_message
 
 
 def test_missing_user(node, users, message_id, recall):
@@ -60,6 +60,26 @@ def test_mask(node, message_id, shell, mask):
     assert [result.status(name) for name in names] == \
         ["expunged", "expunged", "not_found"]
     assert result.code == 0
+
+
+def test_unusual_names(message_id):
+    """What auth_username_chars lets through is a user like any other."""
+    names = ["john doe@example.com", "ann+x@example.com", "a&b@example.com",
+             "-u@example.com", "жук@example.com"]
+    with MailNode(driver=DRIVERS[-1], users=names,
+                  extra="auth_username_chars =\n") as node:
+        for name in names:
+            node.doveadm("save", "-u", name,
+                         input=build_message(message_id).decode())
+        result = run_shell(node, "-A", message_id)
+        assert result.statuses() == dict.fromkeys(names, "expunged")
+        assert {row["notice"] for row in result.rows} == {"sent"}
+        for name in names:
+            assert run_shell(node, "--users=" + name,
+                             message_id).status(name) == "not_found"
+        assert run_shell(node, "-u", " " + names[0],
+                         message_id).status() == "no_user"
+        assert node.errors() == []
 
 
 def test_mask_over_http(node, message_id):
@@ -334,6 +354,29 @@ def test_unclear_http_request(node, guarded, parameters):
     answer = node.doveadm_http(json.loads(text))
     assert answer == [["error", {"type": "exitCode", "exitCode": EX_USAGE},
                        "tag"]]
+
+
+@pytest.mark.parametrize("value", [1, 0, "yes", "1", ""])
+@pytest.mark.parametrize("name", ["dryRun", "dry-run", "noNotify"])
+@pytest.mark.log_errors("is neither true nor false")
+def test_http_flag_that_is_none(node, user, message_id, name, value):
+    """What is meant for a dry run must not delete anything."""
+    node.lmtp_deliver(user, build_message(message_id))
+    answer = node.doveadm_http([["recallExpunge", {
+        "users": [user], "messageId": message_id, name: value}, "tag"]])
+    assert answer == [["error", {"type": "exitCode", "exitCode": EX_USAGE},
+                       "tag"]]
+    assert node.count(user) == 1
+
+
+@pytest.mark.parametrize("value", [True, "true", False, "false"])
+def test_http_flag(node, user, message_id, value):
+    node.lmtp_deliver(user, build_message(message_id))
+    result = run_http(node, users=[user], messageId=message_id, dryRun=value,
+                      noNotify=value)
+    wet = value in (False, "false")
+    assert result.status() == ("expunged" if wet else "would_expunge")
+    assert result.row()["notice"] == ("sent" if wet else "none")
 
 
 @pytest.mark.parametrize("parameters", [

@@ -1,15 +1,18 @@
 """Recalled mail goes to the quarantine and comes back from there."""
 
+import fcntl
 import itertools
 import os
+import pathlib
 import quopri
 import re
 import subprocess
+import time
 
 import pytest
 
-from conftest import DRIVERS, EX_TEMPFAIL, EX_USAGE, run_shell
-from mailnode import build_message
+from conftest import DRIVERS, EX_TEMPFAIL, EX_USAGE, parse_tab, run_shell
+from mailnode import PATIENCE, build_message
 from quarantine import (PREFIX, append, command, fetch, http, make_node,
                         quarantined)
 
@@ -126,6 +129,27 @@ def test_recall_id_of_another_recall(node, user, message_id, recall_id):
     assert node.count(user) == 1
 
 
+def test_recall_id_of_another_query(node, user, recall_id):
+    """It would be put among the other one's copies."""
+    for subject in ("one", "two", "one"):
+        node.append(user, "INBOX", build_message(
+            "<%s@example.com>" % subject, subject=subject))
+    asked = ["-u", user, "--recall-id", recall_id, "--no-notify",
+             "--yes-count"]
+    row = run_shell(node, *asked, "2", "query", "SUBJECT", "one").row()
+    assert (row["status"], row["copies"]) == ("expunged", "2")
+    result = run_shell(node, *asked, "1", "query", "SUBJECT", "two")
+    assert (result.status(), result.code) == ("error", EX_TEMPFAIL)
+    result = recall(node, user, "<two@example.com>", recall_id)
+    assert (result.status(), result.code) == ("error", EX_TEMPFAIL)
+    assert node.count(user) == 1
+    node.append(user, "INBOX", build_message("<one@example.com>",
+                                             subject="one"))
+    assert run_shell(node, *asked, "1", "query", "SUBJECT",
+                     "one").status() == "expunged"
+    assert list(quarantined(node, user).values()) == [3]
+
+
 @pytest.mark.parametrize("octets", ["caf\xe9", "caf\xc3\xa9", "a" * 990])
 def test_strange_message_ids(node, user, recall_id, octets):
     """A retry is recognized whatever the id looks like."""
@@ -195,6 +219,28 @@ def test_restore_to_inbox_if_mailbox_is_gone(node, user, message_id,
     assert command(node, "restore", "-u", user,
                    recall_id).row()["mailboxes"] == "INBOX"
     assert node.count(user) == 1
+
+
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+def test_mailbox_that_cannot_be_opened_now(node, user, message_id, recall_id):
+    """It is not gone: the copy waits for it."""
+    node.append(user, "Work", build_message(message_id))
+    assert recall(node, user, message_id, recall_id,
+                  "--no-notify").status() == "expunged"
+    path = node.home(user) / {"maildir": "Maildir/.Work"}.get(
+        node.driver, node.driver + "/mailboxes/Work")
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        result = command(node, "restore", "-u", user, recall_id)
+    finally:
+        path.chmod(mode)
+    assert (result.status(), result.code) == ("error", EX_TEMPFAIL)
+    assert "Work" in result.row()["error"]
+    assert node.count(user) == 0
+    row = command(node, "restore", "-u", user, recall_id).row()
+    assert (row["status"], row["copies"], row["mailboxes"]) == \
+        ("restored", "1", "Work")
 
 
 def test_copies_in_one_mailbox(node, user, message_id, recall_id):
@@ -421,3 +467,54 @@ def test_off(message_id, value, recall_id):
         assert command(node, "list", "-u", "a@example.com").rows == []
         assert command(node, "restore", "-u", "a@example.com",
                        recall_id).status() == "not_found"
+
+
+class HeldLock:
+    """The lock of a user's quarantine, held by somebody else."""
+
+    def __init__(self, node, user):
+        root = "recalled" if node.driver == "maildir" else node.driver
+        self.node = node
+        self.path = node.home(user) / root / "dovecot-recall.lock"
+
+    def __enter__(self):
+        self.file = open(self.path, "w")
+        self.node._own(self.path)
+        fcntl.lockf(self.file, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(self, *unused):
+        self.path.unlink()
+        self.file.close()
+
+    def wait_for_waiter(self):
+        inode = ":%d " % os.fstat(self.file.fileno()).st_ino
+        deadline = time.monotonic() + PATIENCE
+        while not any("->" in line and inode in line for line in
+                      pathlib.Path("/proc/locks").read_text().splitlines()):
+            assert time.monotonic() < deadline, "nobody waits for the lock"
+            time.sleep(0.02)
+
+
+def test_moved_while_waiting(node, user, message_id, recall_id):
+    """The user moves the message after it was found."""
+    node.append(user, "INBOX", build_message("<first@example.com>"))
+    assert recall(node, user, "<first@example.com>", "0" * 32,
+                  "--no-notify").status() == "expunged"
+    node.append(user, "INBOX", build_message(message_id))
+    with HeldLock(node, user) as lock:
+        process = subprocess.Popen(
+            node.doveadm_command("-f", "tab", "recall", "expunge", "-u", user,
+                                 "--recall-id", recall_id, "--no-notify",
+                                 message_id), stdout=subprocess.PIPE,
+            text=True, env={**os.environ, **node._environment()})
+        lock.wait_for_waiter()
+        node.doveadm("mailbox", "create", "-u", user, "Elsewhere")
+        node.doveadm("move", "-u", user, "Elsewhere", "mailbox", "INBOX",
+                     "all")
+    out = process.communicate(timeout=PATIENCE)[0]
+    row, = parse_tab(out)
+    assert (row["status"], row["copies"], row["mailboxes"]) == \
+        ("expunged", "1", "Elsewhere")
+    assert node.count(user, "Elsewhere") == 0
+    assert len(quarantined(node, user)) == 2

@@ -145,6 +145,28 @@ def test_lazy_expunge(driver, message_id, recall_id):
         assert node.panics() == [] and node.errors() == []
 
 
+def test_lazy_expunge_by_query(driver, message_id, recall_id):
+    """Also if the query does not look there; mail of the same kind that the
+    user has deleted stays, as it is not in the quarantine."""
+    with lazy_node(driver) as node:
+        node.append(USER, "INBOX", build_message("<old@example.com>"))
+        node.doveadm("expunge", "-u", USER, "mailbox", "INBOX", "all")
+        node.append(USER, "INBOX", build_message(message_id))
+        node.append(USER, "Archive", build_message(message_id))
+        assert command(node, "expunge", "-u", USER, "--recall-id", recall_id,
+                       "--yes-count", "1", "--no-notify", "query", "mailbox",
+                       "Archive", "SUBJECT", "Test").status() == "expunged"
+        assert not fetch(node, USER, ".EXPUNGED/Archive")
+        row = command(node, "expunge", "-u", USER, "--recall-id",
+                      recall_id[::-1], "--yes-count", "1", "--no-notify",
+                      "query", "mailbox", "INBOX", "SUBJECT", "Test").row()
+        assert (row["status"], row["error"]) == ("expunged", "")
+        kept, = fetch(node, USER, ".EXPUNGED/INBOX")
+        assert b"<old@example.com>" in kept[2]
+        assert len(quarantined(node, USER)) == 2
+        assert node.panics() == [] and node.errors() == []
+
+
 def test_lazy_expunge_deleted_before(driver, message_id, recall_id):
     """What the user has deleted is recalled from there, too."""
     with lazy_node(driver) as node:

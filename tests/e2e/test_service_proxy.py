@@ -2,13 +2,12 @@
 their mail."""
 
 import pathlib
-import socket
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from mailnode import build_message  # noqa: E402
+from mailnode import build_message, free_port  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
 from test_service import has, statuses  # noqa: E402
 from test_service_actions import ask, message, pages, root  # noqa: E402
@@ -26,12 +25,6 @@ class Front(RecallNode):
         path.write_text("".join(
             line + " proxy=y host=127.0.0.1\n"
             for line in path.read_text().splitlines()))
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,510 @@
+#include "lib.h"
+#include "array.h"
+#include "base64.h"
+#include "ioloop.h"
+#include "istream.h"
+#include "istream-multiplex.h"
+#include "ostream.h"
+#include "str.h"
+#include "strescape.h"
+#include "iostream-ssl.h"
+#include "master-service.h"
+#include "doveadm.h"
+#include "doveadm-print.h"
+#include "doveadm-settings.h"
+#include "doveadm-util.h"
+#include "recall-utf8.h"
+#include "recall-proxy-conn.h"
+
+#include <unistd.h>
+
+#define PROXY_BUF_SIZE (32 * 1024)
+/* Octets up to which a row or a field is waited for until it's complete. */
+#define PROXY_WHOLE_SIZE (PROXY_BUF_SIZE / 2)
+#define PROXY_CONNECT_SECS 30
+#define PROXY_LOG_CHANNEL 'L'
+/* The server's minor version from which on it knows STARTTLS. */
+#define PROXY_MINOR_STARTTLS 2
+
+enum proxy_conn_state {
+	PROXY_CONN_IDLE = 0,
+	/* the rows come, ended by an empty line */
+	PROXY_CONN_ROWS,
+	/* the exit code comes */
+	PROXY_CONN_RESULT
+};
+
+struct recall_proxy_conn {
+	struct recall_proxy_server *server;
+	struct recall_proxy_request *request;
+
+	int fd;
+	struct io *io, *io_log;
+	struct timeout *to;
+	struct istream *input, *log_input;
+	struct ostream *output;
+	struct ssl_iostream *ssl;
+	unsigned int minor;
+
+	enum proxy_conn_state state;
+	/* the row's column that comes next */
+	unsigned int column;
+	/* of which a part has been printed */
+	bool in_field:1;
+	bool version_received:1;
+	bool tls_started:1;
+	bool auth_sent:1;
+	bool ready:1;
+};
+
+static void conn_input(struct recall_proxy_conn *conn);
+
+static void conn_print_log(struct recall_proxy_conn *conn)
+{
+	struct failure_context ctx;
+	const char *line;
+
+	if (conn->log_input == NULL)
+		return;
+	i_zero(&ctx);
+	while ((line = i_stream_read_next_line(conn->log_input)) != NULL) {
+		if (*line == '\0' ||
+		    !doveadm_log_type_from_char(*line, &ctx.type))
+			continue;
+		i_log_type(&ctx, "remote(%s): %s", conn->server->name,
+			   line + 1);
+	}
+}
+
+static const char *conn_get_error(struct recall_proxy_conn *conn)
+{
+	const char *error = conn->ssl == NULL ? NULL :
+		ssl_iostream_get_last_error(conn->ssl);
+
+	if (error != NULL)
+		return error;
+	if (conn->input->stream_errno != 0)
+		return i_stream_get_error(conn->input);
+	/* where writing came first, it alone was told of a failed connect() */
+	return conn->output->stream_errno == 0 ? "Connection closed" :
+		o_stream_get_error(conn->output);
+}
+
+static void conn_timeout(struct recall_proxy_conn *conn)
+{
+	recall_proxy_conn_deinit(&conn, "Connecting timed out");
+}
+
+static int
+conn_start_tls(struct recall_proxy_conn *conn, const char **error_r)
+{
+	struct recall_proxy_server *server = conn->server;
+	struct ssl_iostream_settings set;
+	const char *error;
+
+	doveadm_get_ssl_settings(&set, pool_datastack_create());
+	if (server->any_cert)
+		set.allow_invalid_cert = TRUE;
+	if (set.allow_invalid_cert)
+		set.verbose_invalid_cert = TRUE;
+	if ((server->ssl_ctx == NULL &&
+	     ssl_iostream_client_context_cache_get(&set, &server->ssl_ctx,
+						   &error) < 0) ||
+	    io_stream_create_ssl_client(server->ssl_ctx, server->hostname,
+					&set, &conn->input, &conn->output,
+					&conn->ssl, &error) < 0) {
+		*error_r = t_strdup_printf("TLS failed: %s", error);
+		return -1;
+	}
+	if (ssl_iostream_handshake(conn->ssl) < 0) {
+		*error_r = t_strdup_printf("TLS handshake failed: %s",
+			ssl_iostream_get_last_error(conn->ssl));
+		return -1;
+	}
+	conn->tls_started = TRUE;
+	return 0;
+}
+
+static int conn_connect(struct recall_proxy_server *server,
+			const char **error_r)
+{
+	struct ip_addr ip = server->ip, *ips;
+	unsigned int count;
+	int fd, ret;
+
+	if (strchr(server->name, '/') != NULL) {
+		fd = net_connect_unix(server->name);
+	} else {
+		if (ip.family == 0) {
+			ret = net_gethostbyname(server->hostname, &ips, &count);
+			if (ret != 0) {
+				*error_r = net_gethosterror(ret);
+				return -1;
+			}
+			ip = ips[0];
+		}
+		fd = net_connect_ip(&ip, server->port, NULL);
+	}
+	if (fd == -1)
+		*error_r = strerror(errno);
+	return fd;
+}
+
+int recall_proxy_conn_init(struct recall_proxy_server *server,
+			   struct recall_proxy_conn **conn_r,
+			   const char **error_r)
+{
+	struct recall_proxy_conn *conn;
+	int fd;
+
+	fd = conn_connect(server, error_r);
+	if (fd == -1)
+		return -1;
+	net_set_nonblock(fd, TRUE);
+	conn = i_new(struct recall_proxy_conn, 1);
+	conn->server = server;
+	conn->fd = fd;
+	conn->input = i_stream_create_fd(fd, PROXY_BUF_SIZE);
+	conn->output = o_stream_create_fd(fd, SIZE_MAX);
+	o_stream_set_no_error_handling(conn->output, TRUE);
+	i_stream_set_name(conn->input, server->name);
+	o_stream_set_name(conn->output, server->name);
+	array_push_back(&server->conns, &conn);
+	if (server->ssl && !server->starttls &&
+	    conn_start_tls(conn, error_r) < 0) {
+		recall_proxy_conn_deinit(&conn, *error_r);
+		return -1;
+	}
+	conn->io = io_add_istream(conn->input, conn_input, conn);
+	conn->to = timeout_add(PROXY_CONNECT_SECS * 1000, conn_timeout, conn);
+	o_stream_nsend_str(conn->output,
+			   DOVEADM_SERVER_PROTOCOL_VERSION_LINE"\n");
+	*conn_r = conn;
+	return 0;
+}
+
+/* Completes the row that has been begun, if there is one. */
+static bool conn_end_row(struct recall_proxy_conn *conn, const char *error)
+{
+	unsigned int columns = doveadm_print_get_headers_count();
+
+	if (!conn->in_field && conn->column == 0)
+		return FALSE;
+	if (conn->in_field) {
+		doveadm_print_stream("", 0);
+		conn->column++;
+	}
+	for (; conn->column < columns; conn->column++)
+		doveadm_print(conn->column + 1 < columns ? "" : error);
+	return TRUE;
+}
+
+void recall_proxy_conn_deinit(struct recall_proxy_conn **_conn,
+			      const char *error)
+{
+	struct recall_proxy_conn *conn = *_conn;
+	struct recall_proxy_server *server = conn->server;
+	struct recall_proxy_request *request = conn->request;
+	const char *text;
+	unsigned int i;
+	bool torn = FALSE;
+
+	*_conn = NULL;
+	text = t_strdup_printf("Node %s failed: %s", server->name, error);
+	if (!conn->ready && server->error == NULL)
+		server->error = i_strdup(text);
+	if (request != NULL)
+		torn = conn_end_row(conn, text);
+	for (i = 0; i < array_count(&server->conns); i++) {
+		if (array_idx_elem(&server->conns, i) == conn) {
+			array_delete(&server->conns, i, 1);
+			break;
+		}
+	}
+	timeout_remove(&conn->to);
+	i_stream_destroy(&conn->input);
+	o_stream_destroy(&conn->output);
+	ssl_iostream_destroy(&conn->ssl);
+	io_remove(&conn->io_log);
+	conn_print_log(conn);
+	i_stream_unref(&conn->log_input);
+	io_remove(&conn->io);
+	i_close_fd(&conn->fd);
+	recall_proxy_end_print(server->proxy, conn);
+	i_free(conn);
+	if (request != NULL)
+		recall_proxy_lost(server, request, torn, text);
+}
+
+bool recall_proxy_conn_is_idle(const struct recall_proxy_conn *conn)
+{
+	return conn->request == NULL;
+}
+
+static void conn_send_request(struct recall_proxy_conn *conn)
+{
+	conn->state = PROXY_CONN_ROWS;
+	conn->column = 0;
+	conn->in_field = FALSE;
+	o_stream_nsend_str(conn->output,
+		recall_proxy_get_line(conn->server->proxy, conn->request));
+}
+
+void recall_proxy_conn_send(struct recall_proxy_conn *conn,
+			    struct recall_proxy_request *request)
+{
+	i_assert(conn->request == NULL);
+
+	conn->request = request;
+	if (conn->ready)
+		conn_send_request(conn);
+}
+
+static void conn_ready(struct recall_proxy_conn *conn)
+{
+	struct istream *input = conn->input;
+
+	timeout_remove(&conn->to);
+	if (conn->minor > 0) {
+		/* rows and log lines come in channels from now on */
+		conn->input = i_stream_create_multiplex(input, PROXY_BUF_SIZE);
+		i_stream_unref(&input);
+		io_remove(&conn->io);
+		conn->io = io_add_istream(conn->input, conn_input, conn);
+		conn->log_input = i_stream_multiplex_add_channel(conn->input,
+							PROXY_LOG_CHANNEL);
+		conn->io_log = io_add_istream(conn->log_input, conn_print_log,
+					      conn);
+		i_stream_set_return_partial_line(conn->log_input, TRUE);
+	}
+	conn->ready = TRUE;
+	if (conn->request != NULL)
+		conn_send_request(conn);
+}
+
+static int
+conn_authenticate(struct recall_proxy_conn *conn, const char **error_r)
+{
+	string_t *plain = t_str_new(128), *line = t_str_new(128);
+
+	if (conn->auth_sent) {
+		*error_r = "Authentication failed";
+		return -1;
+	}
+	if (*doveadm_settings->doveadm_password == '\0') {
+		*error_r = "doveadm_password is not set";
+		return -1;
+	}
+	if (conn->server->starttls && !conn->tls_started) {
+		if (conn->minor < PROXY_MINOR_STARTTLS) {
+			*error_r = "The server does not know STARTTLS";
+			return -1;
+		}
+		io_remove(&conn->io);
+		o_stream_nsend_str(conn->output, "STARTTLS\n");
+		if (conn_start_tls(conn, error_r) < 0)
+			return -1;
+		conn->io = io_add_istream(conn->input, conn_input, conn);
+	}
+	str_append_c(plain, '\0');
+	str_append(plain, doveadm_settings->doveadm_username);
+	str_append_c(plain, '\0');
+	str_append(plain, doveadm_settings->doveadm_password);
+	str_append(line, "PLAIN\t");
+	base64_encode(str_data(plain), str_len(plain), line);
+	str_append_c(line, '\n');
+	o_stream_nsend(conn->output, str_data(line), str_len(line));
+	conn->auth_sent = TRUE;
+	return 0;
+}
+
+/* Returns 1 if there is more to read, 0 if not yet, -1 on errors. */
+static int
+conn_input_handshake(struct recall_proxy_conn *conn, const char **error_r)
+{
+	const char *line = i_stream_next_line(conn->input);
+
+	if (line == NULL)
+		return 0;
+	if (!conn->version_received && str_begins(line, "VERSION\t")) {
+		conn->version_received = TRUE;
+		if (version_string_verify_full(line, "doveadm-client",
+				DOVEADM_SERVER_PROTOCOL_VERSION_MAJOR,
+				&conn->minor))
+			return 1;
+		*error_r = "Its version does not go with this one";
+		return -1;
+	}
+	if (strcmp(line, "+") == 0) {
+		conn_ready(conn);
+		return 1;
+	}
+	if (strcmp(line, "-") == 0)
+		return conn_authenticate(conn, error_r) < 0 ? -1 : 1;
+	*error_r = "Unknown handshake";
+	return -1;
+}
+
+static void
+conn_print_part(struct recall_proxy_conn *conn, const unsigned char *data,
+		size_t size, bool last)
+{
+	string_t *str = t_str_new(size + 1);
+
+	str_append_tabunescaped(str, data, size);
+	if (last && !conn->in_field) {
+		doveadm_print(str_c(str));
+	} else {
+		if (str_len(str) > 0)
+			doveadm_print_stream(str_data(str), str_len(str));
+		if (last)
+			doveadm_print_stream("", 0);
+	}
+	conn->in_field = !last;
+	if (last && ++conn->column == doveadm_print_get_headers_count()) {
+		conn->column = 0;
+		conn->request->rows++;
+	}
+}
+
+/* Whether to begin with a row: not with one that may never be completed, if
+   it can be helped. Returns 0 if it has not come yet, -1 if it never will. */
+static int
+conn_row_is_there(const unsigned char *data, size_t size, const char **error_r)
+{
+	unsigned int columns = doveadm_print_get_headers_count();
+	size_t i;
+
+	for (i = 0; i < size && columns > 0; i++) {
+		if (data[i] == '\n' && i > 0) {
+			*error_r = "A row is incomplete";
+			return -1;
+		}
+		if (data[i] == '\n')
+			return 1;
+		if (data[i] == '\t')
+			columns--;
+	}
+	return columns == 0 || size >= PROXY_WHOLE_SIZE ? 1 : 0;
+}
+
+static int conn_input_rows(struct recall_proxy_conn *conn, const char **error_r)
+{
+	const unsigned char *data, *end;
+	size_t size, len;
+	int ret;
+
+	data = i_stream_get_data(conn->input, &size);
+	if (conn->column == 0 && !conn->in_field) {
+		ret = conn_row_is_there(data, size, error_r);
+		if (ret <= 0)
+			return ret;
+	}
+	if (!recall_proxy_begin_print(conn->server->proxy, conn)) {
+		io_remove(&conn->io);
+		return 0;
+	}
+	for (len = 0; len < size; len++) {
+		if (data[len] == '\t' || data[len] == '\n')
+			break;
+	}
+	end = data + len;
+	if (len < size && *end == '\n') {
+		if (len > 0 || conn->in_field || conn->column > 0) {
+			*error_r = "A row is incomplete";
+			return -1;
+		}
+		i_stream_skip(conn->input, 1);
+		conn->state = PROXY_CONN_RESULT;
+		recall_proxy_end_print(conn->server->proxy, conn);
+		return 1;
+	}
+	if (len < size) {
+		conn_print_part(conn, data, len, TRUE);
+		i_stream_skip(conn->input, len + 1);
+		return 1;
+	}
+	/* doveadm's formatter "tab" makes a column of each part of a field */
+	if (!conn->in_field && size < PROXY_WHOLE_SIZE)
+		return 0;
+	/* what is escaped must not be taken apart */
+	if (len > 0 && data[len - 1] == '\001')
+		len--;
+	len = recall_utf8_whole_size(data, len);
+	if (len > 0) {
+		conn_print_part(conn, data, len, FALSE);
+		i_stream_skip(conn->input, len);
+	}
+	return 0;
+}
+
+static int
+conn_input_result(struct recall_proxy_conn *conn, const char **error_r)
+{
+	struct recall_proxy_request *request = conn->request;
+	const char *line = i_stream_next_line(conn->input);
+	int exit_code = 0;
+
+	if (line == NULL)
+		return 0;
+	if (*line == '-') {
+		exit_code = doveadm_str_to_exit_code(++line);
+		if (exit_code == DOVEADM_EX_UNKNOWN)
+			exit_code = EX_TEMPFAIL;
+	} else if (*line != '+') {
+		*error_r = "Unknown answer";
+		return -1;
+	}
+	conn->state = PROXY_CONN_IDLE;
+	conn->request = NULL;
+	recall_proxy_answered(conn->server, request, exit_code, line);
+	return 1;
+}
+
+static int conn_input_one(struct recall_proxy_conn *conn, const char **error_r)
+{
+	size_t size;
+
+	/* before the look at the data, as it may bring some */
+	conn_print_log(conn);
+	(void)i_stream_get_data(conn->input, &size);
+	if (size == 0)
+		return 0;
+	if (!conn->ready)
+		return conn_input_handshake(conn, error_r);
+	switch (conn->state) {
+	case PROXY_CONN_IDLE:
+		break;
+	case PROXY_CONN_ROWS:
+		return conn_input_rows(conn, error_r);
+	case PROXY_CONN_RESULT:
+		return conn_input_result(conn, error_r);
+	}
+	*error_r = "Unexpected input";
+	return -1;
+}
+
+static void conn_input(struct recall_proxy_conn *conn)
+{
+	const char *error = "";
+	bool closed;
+	int ret;
+
+	closed = i_stream_read(conn->input) == -1;
+	do T_BEGIN {
+		ret = conn_input_one(conn, &error);
+		if (ret < 0)
+			recall_proxy_conn_deinit(&conn, error);
+	} T_END; while (ret > 0);
+	/* if it has to wait then what has come is still to be printed */
+	if (ret == 0 && closed && conn->io != NULL)
+		recall_proxy_conn_deinit(&conn, conn_get_error(conn));
+}
+
+void recall_proxy_conn_resume(struct recall_proxy_conn *conn)
+{
+	if (conn->io != NULL || conn->input == NULL)
+		return;
+	conn->io = io_add_istream(conn->input, conn_input, conn);
+	io_set_pending(conn->io);
+}

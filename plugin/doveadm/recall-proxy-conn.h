@@ -1,0 +1,73 @@
+#ifndef RECALL_PROXY_CONN_H
+#define RECALL_PROXY_CONN_H
+
+#include "net.h"
+
+/* A connection to a doveadm-server. */
+
+struct istream;
+struct ostream;
+struct ssl_iostream_context;
+struct recall_proxy;
+struct recall_proxy_conn;
+
+/* A user's command. */
+struct recall_proxy_request {
+	/* as asked for, and as the node knows the user */
+	char *username, *remote_username;
+	/* rows that have been printed */
+	unsigned int rows;
+};
+ARRAY_DEFINE_TYPE(recall_proxy_request, struct recall_proxy_request *);
+ARRAY_DEFINE_TYPE(recall_proxy_conn, struct recall_proxy_conn *);
+
+struct recall_proxy_server {
+	struct recall_proxy *proxy;
+	/* host:port or a socket's path, and the host alone */
+	const char *name, *hostname;
+	/* family is 0 if hostname has to be resolved */
+	struct ip_addr ip;
+	in_port_t port;
+	bool ssl, starttls, any_cert;
+	struct ssl_iostream_context *ssl_ctx;
+	/* Why it is no use to connect once more. */
+	char *error;
+
+	ARRAY_TYPE(recall_proxy_conn) conns;
+	ARRAY_TYPE(recall_proxy_request) queue;
+};
+
+/* Connects; the rest happens in the ioloop. */
+int recall_proxy_conn_init(struct recall_proxy_server *server,
+			   struct recall_proxy_conn **conn_r,
+			   const char **error_r);
+/* Closes it. A request that has not been answered is lost. */
+void recall_proxy_conn_deinit(struct recall_proxy_conn **conn,
+			      const char *error);
+bool recall_proxy_conn_is_idle(const struct recall_proxy_conn *conn);
+/* The connection must be idle. */
+void recall_proxy_conn_send(struct recall_proxy_conn *conn,
+			    struct recall_proxy_request *request);
+/* Goes on to print, if it had to wait for another one to finish. */
+void recall_proxy_conn_resume(struct recall_proxy_conn *conn);
+
+/* What the connection tells the proxy: */
+
+/* Only one prints at a time. Returns FALSE if it's another one's turn. */
+bool recall_proxy_begin_print(struct recall_proxy *proxy,
+			      struct recall_proxy_conn *conn);
+void recall_proxy_end_print(struct recall_proxy *proxy,
+			    struct recall_proxy_conn *conn);
+/* The command's line for the request. */
+const char *recall_proxy_get_line(struct recall_proxy *proxy,
+				  const struct recall_proxy_request *request);
+/* The request was answered; reason is the name of the exit code. */
+void recall_proxy_answered(struct recall_proxy_server *server,
+			   struct recall_proxy_request *request,
+			   int exit_code, const char *reason);
+/* It was not. torn: the error is in the row that had been begun. */
+void recall_proxy_lost(struct recall_proxy_server *server,
+		       struct recall_proxy_request *request, bool torn,
+		       const char *error);
+
+#endif

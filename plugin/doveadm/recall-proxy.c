@@ -1,0 +1,491 @@
+#include "lib.h"
+#include "array.h"
+#include "ioloop.h"
+#include "str.h"
+#include "strescape.h"
+#include "auth-master.h"
+#include "iostream-ssl.h"
+#include "master-service.h"
+#include "mail-storage-service.h"
+#include "doveadm.h"
+#include "doveadm-settings.h"
+#include "recall-proxy-conn.h"
+#include "recall-proxy.h"
+
+/* Users who wait for a node before others are looked at. */
+#define PROXY_QUEUE_MAX 16
+/* How soon a signal is seen while nothing else happens. */
+#define PROXY_KILLED_CHECK_MSECS 200
+
+struct proxy_lost_user {
+	char *username, *error;
+};
+
+struct recall_proxy {
+	pool_t pool;
+	const struct doveadm_cmd_context *cctx;
+	struct mail_storage_service_ctx *service;
+	const char *socket_path;
+	const char *const *args;
+	const struct recall_proxy_callbacks *callbacks;
+	void *context;
+
+	ARRAY(struct recall_proxy_server *) servers;
+	/* the connection of which a row has come in part */
+	struct recall_proxy_conn *printer;
+	/* users to be told of as soon as a row may be printed */
+	ARRAY(struct proxy_lost_user) lost;
+	int exit_code;
+};
+
+/* Where a user's mail is. */
+struct proxy_route {
+	const char *user, *host, *hostip;
+	in_port_t port;
+	bool proxying, ssl, starttls, any_cert;
+};
+
+struct recall_proxy *
+recall_proxy_init(const struct doveadm_cmd_context *cctx,
+		  struct mail_storage_service_ctx *service,
+		  const char *socket_path, const char *const *args,
+		  const struct recall_proxy_callbacks *callbacks, void *context)
+{
+	struct recall_proxy *proxy;
+	pool_t pool = pool_alloconly_create("recall proxy", 1024);
+
+	proxy = p_new(pool, struct recall_proxy, 1);
+	proxy->pool = pool;
+	proxy->cctx = cctx;
+	proxy->service = service;
+	proxy->socket_path = socket_path;
+	proxy->args = args;
+	proxy->callbacks = callbacks;
+	proxy->context = context;
+	p_array_init(&proxy->servers, pool, 4);
+	i_array_init(&proxy->lost, 4);
+	return proxy;
+}
+
+static void route_set_field(struct proxy_route *route, const char *field)
+{
+	const char *value = strchr(field, '=');
+	const char *key = value == NULL ? field : t_strdup_until(field, value);
+
+	value = value == NULL ? "" : value + 1;
+	if (str_begins(key, "proxy") && key[5] == '\0')
+		route->proxying = TRUE;
+	else if (strcmp(key, "host") == 0)
+		route->host = t_strdup(value);
+	else if (strcmp(key, "hostip") == 0)
+		route->hostip = t_strdup(value);
+	else if (strcmp(key, "user") == 0 || strcmp(key, "destuser") == 0)
+		route->user = t_strdup(value);
+	else if (strcmp(key, "port") == 0) {
+		if (net_str2port(value, &route->port) < 0)
+			route->port = 0;
+	} else if (strcmp(key, "ssl") == 0 || strcmp(key, "starttls") == 0) {
+		route->ssl = TRUE;
+		if (strcmp(key, "starttls") == 0)
+			route->starttls = TRUE;
+		if (strcmp(value, "any-cert") == 0)
+			route->any_cert = TRUE;
+	}
+}
+
+/* Asks the passdb. Returns -1 if it can't tell. */
+static int
+proxy_get_route(struct recall_proxy *proxy,
+		const struct mail_storage_service_input *input,
+		struct proxy_route *route_r, const char **error_r)
+{
+	struct auth_master_connection *auth;
+	struct auth_user_info info;
+	const char *const *fields;
+	pool_t pool;
+	int ret;
+
+	i_zero(route_r);
+	route_r->user = input->username;
+	route_r->port = doveadm_settings->doveadm_port;
+	if (route_r->port == 0)
+		return 0;
+	route_r->starttls =
+		strcmp(doveadm_settings->doveadm_ssl, "starttls") == 0;
+	route_r->ssl = route_r->starttls ||
+		strcmp(doveadm_settings->doveadm_ssl, "ssl") == 0;
+
+	/* only this makes the connection to auth */
+	mail_storage_service_init_settings(proxy->service, input);
+	auth = mail_storage_service_get_auth_conn(proxy->service);
+	i_zero(&info);
+	info.service = master_service_get_name(master_service);
+	info.local_ip = input->local_ip;
+	info.remote_ip = input->remote_ip;
+	info.local_port = input->local_port;
+	info.remote_port = input->remote_port;
+	pool = pool_alloconly_create("recall passdb lookup", 1024);
+	ret = auth_master_pass_lookup(auth, input->username, &info, pool,
+				      &fields);
+	if (ret < 0) {
+		*error_r = t_strdup_printf(
+			"%s: %s (doveadm_port is set, so users may be proxied)",
+			auth_master_get_socket_path(auth),
+			fields[0] != NULL ? fields[0] :
+			"The passdb lookup failed");
+	}
+	for (; ret > 0 && *fields != NULL; fields++)
+		route_set_field(route_r, *fields);
+	pool_unref(&pool);
+	if (ret >= 0 && route_r->proxying && route_r->host == NULL) {
+		*error_r = "The passdb names no host to proxy to";
+		ret = -1;
+	}
+	return ret < 0 ? -1 : 0;
+}
+
+static struct recall_proxy_server *
+proxy_get_server(struct recall_proxy *proxy, const char *name)
+{
+	struct recall_proxy_server *server;
+	const char *p;
+
+	array_foreach_elem(&proxy->servers, server) {
+		if (strcmp(server->name, name) == 0)
+			return server;
+	}
+	server = p_new(proxy->pool, struct recall_proxy_server, 1);
+	server->proxy = proxy;
+	server->name = p_strdup(proxy->pool, name);
+	p = strrchr(server->name, ':');
+	server->hostname = p == NULL ? server->name :
+		p_strdup_until(proxy->pool, server->name, p);
+	i_array_init(&server->conns, 2);
+	i_array_init(&server->queue, PROXY_QUEUE_MAX + 1);
+	array_push_back(&proxy->servers, &server);
+	return server;
+}
+
+static void proxy_request_free(struct recall_proxy_request *request)
+{
+	i_free(request->username);
+	i_free(request->remote_username);
+	i_free(request);
+}
+
+/* Calls back for those who were lost, unless that has to wait. */
+static void proxy_tell_lost(struct recall_proxy *proxy)
+{
+	struct proxy_lost_user user;
+
+	while (proxy->printer == NULL && array_count(&proxy->lost) > 0) {
+		user = *array_front(&proxy->lost);
+		array_pop_front(&proxy->lost);
+		proxy->callbacks->lost(proxy->context, user.username,
+				       user.error);
+		i_free(user.username);
+		i_free(user.error);
+	}
+}
+
+static void
+proxy_add_lost(struct recall_proxy *proxy, const char *username,
+	       const char *error)
+{
+	struct proxy_lost_user *user = array_append_space(&proxy->lost);
+
+	user->username = i_strdup(username);
+	user->error = i_strdup(error);
+}
+
+static struct recall_proxy_request *
+server_dequeue(struct recall_proxy_server *server)
+{
+	struct recall_proxy_request *request =
+		array_idx_elem(&server->queue, 0);
+
+	array_pop_front(&server->queue);
+	return request;
+}
+
+/* Gives those who wait to connections, as far as there are any. */
+static void server_feed(struct recall_proxy_server *server)
+{
+	const unsigned int max_conns =
+		I_MAX(doveadm_settings->doveadm_worker_count, 1);
+	struct recall_proxy_request *request;
+	struct recall_proxy_conn *conn, *idle;
+	const char *error;
+
+	while (array_count(&server->queue) > 0) {
+		idle = NULL;
+		array_foreach_elem(&server->conns, conn) {
+			if (recall_proxy_conn_is_idle(conn))
+				idle = conn;
+		}
+		if (idle == NULL && server->error == NULL) {
+			if (array_count(&server->conns) >= max_conns)
+				return;
+			if (recall_proxy_conn_init(server, &idle, &error) < 0 &&
+			    server->error == NULL) {
+				server->error = i_strdup_printf(
+					"Node %s can't be reached: %s",
+					server->name, error);
+			}
+		}
+		if (idle == NULL && array_count(&server->conns) > 0)
+			return;
+		request = server_dequeue(server);
+		if (idle != NULL) {
+			recall_proxy_conn_send(idle, request);
+			continue;
+		}
+		proxy_add_lost(server->proxy, request->username,
+			       server->error);
+		proxy_request_free(request);
+	}
+}
+
+static void proxy_check_killed(struct recall_proxy *proxy)
+{
+	const char *error;
+
+	if (proxy->callbacks->killed(&error))
+		io_loop_stop(current_ioloop);
+}
+
+/* Runs until something has happened. Returns FALSE if there's no more waiting
+   for anything. */
+static bool proxy_wait(struct recall_proxy *proxy)
+{
+	struct recall_proxy_server *server;
+	struct recall_proxy_conn *conn;
+	struct recall_proxy_request *request;
+	struct timeout *to;
+	const char *error;
+
+	if (!proxy->callbacks->killed(&error)) {
+		to = timeout_add_short(PROXY_KILLED_CHECK_MSECS,
+				       proxy_check_killed, proxy);
+		io_loop_run(current_ioloop);
+		timeout_remove(&to);
+	}
+	if (!proxy->callbacks->killed(&error))
+		return TRUE;
+	array_foreach_elem(&proxy->servers, server) {
+		while (array_count(&server->queue) > 0) {
+			request = server_dequeue(server);
+			proxy_add_lost(proxy, request->username, error);
+			proxy_request_free(request);
+		}
+		while (array_count(&server->conns) > 0) {
+			conn = array_idx_elem(&server->conns, 0);
+			recall_proxy_conn_deinit(&conn, error);
+		}
+	}
+	return FALSE;
+}
+
+int recall_proxy_user(struct recall_proxy *proxy,
+		      const struct mail_storage_service_input *input,
+		      const char **error_r)
+{
+	struct recall_proxy_server *server;
+	struct recall_proxy_request *request;
+	struct proxy_route route;
+	const char *socket_path = proxy->socket_path;
+
+	if (proxy_get_route(proxy, input, &route, error_r) < 0)
+		return -1;
+	if (route.proxying) {
+		server = proxy_get_server(proxy, t_strdup_printf("%s:%u",
+			route.host, route.port));
+		if (route.hostip != NULL &&
+		    net_addr2ip(route.hostip, &server->ip) < 0) {
+			*error_r = t_strdup_printf(
+				"The passdb's hostip is not an IP address: %s",
+				route.hostip);
+			return -1;
+		}
+		server->port = route.port;
+		server->ssl = route.ssl;
+		server->starttls = route.starttls;
+		server->any_cert = route.any_cert;
+	} else {
+		if (socket_path == NULL &&
+		    doveadm_settings->doveadm_worker_count > 0)
+			socket_path = doveadm_settings->doveadm_socket_path;
+		if (socket_path == NULL || doveadm_server)
+			return 0;
+		server = proxy_get_server(proxy, socket_path);
+		if (strchr(socket_path, '/') == NULL) {
+			const char *host;
+
+			server->port = doveadm_settings->doveadm_port;
+			if (net_str2hostport(socket_path, server->port, &host,
+					     &server->port) == 0) {
+				server->hostname =
+					p_strdup(proxy->pool, host);
+			}
+			server->ssl = route.ssl;
+			server->starttls = route.starttls;
+		}
+	}
+
+	request = i_new(struct recall_proxy_request, 1);
+	request->username = i_strdup(input->username);
+	request->remote_username = i_strdup(route.user);
+	array_push_back(&server->queue, &request);
+	server_feed(server);
+	while (array_count(&server->queue) > PROXY_QUEUE_MAX &&
+	       proxy_wait(proxy)) ;
+	proxy_tell_lost(proxy);
+	return 1;
+}
+
+void recall_proxy_settle(struct recall_proxy *proxy)
+{
+	while (proxy->printer != NULL && proxy_wait(proxy)) ;
+	proxy_tell_lost(proxy);
+}
+
+static bool proxy_is_busy(struct recall_proxy *proxy)
+{
+	struct recall_proxy_server *server;
+	struct recall_proxy_conn *conn;
+
+	array_foreach_elem(&proxy->servers, server) {
+		if (array_count(&server->queue) > 0)
+			return TRUE;
+		array_foreach_elem(&server->conns, conn) {
+			if (!recall_proxy_conn_is_idle(conn))
+				return TRUE;
+		}
+	}
+	return FALSE;
+}
+
+void recall_proxy_flush(struct recall_proxy *proxy)
+{
+	while (proxy_is_busy(proxy) && proxy_wait(proxy)) ;
+	recall_proxy_settle(proxy);
+}
+
+int recall_proxy_deinit(struct recall_proxy **_proxy)
+{
+	struct recall_proxy *proxy = *_proxy;
+	struct recall_proxy_server *server;
+	struct recall_proxy_conn *conn;
+	int exit_code = proxy->exit_code;
+
+	*_proxy = NULL;
+	recall_proxy_flush(proxy);
+	array_foreach_elem(&proxy->servers, server) {
+		while (array_count(&server->conns) > 0) {
+			conn = array_idx_elem(&server->conns, 0);
+			recall_proxy_conn_deinit(&conn, "");
+		}
+		if (server->ssl_ctx != NULL)
+			ssl_iostream_context_unref(&server->ssl_ctx);
+		array_free(&server->conns);
+		array_free(&server->queue);
+		i_free(server->error);
+	}
+	array_free(&proxy->lost);
+	pool_unref(&proxy->pool);
+	return exit_code;
+}
+
+bool recall_proxy_begin_print(struct recall_proxy *proxy,
+			      struct recall_proxy_conn *conn)
+{
+	if (proxy->printer == NULL)
+		proxy->printer = conn;
+	return proxy->printer == conn;
+}
+
+void recall_proxy_end_print(struct recall_proxy *proxy,
+			    struct recall_proxy_conn *conn)
+{
+	struct recall_proxy_server *server;
+	struct recall_proxy_conn *other;
+
+	if (proxy->printer != conn)
+		return;
+	proxy->printer = NULL;
+	array_foreach_elem(&proxy->servers, server) {
+		array_foreach_elem(&server->conns, other)
+			recall_proxy_conn_resume(other);
+	}
+}
+
+const char *recall_proxy_get_line(struct recall_proxy *proxy,
+				  const struct recall_proxy_request *request)
+{
+	string_t *line = t_str_new(256);
+	const char *const *arg;
+
+	/* <flags> <username> <command> [<args>] */
+	if (doveadm_debug)
+		str_append_c(line, 'D');
+	else if (doveadm_verbose)
+		str_append_c(line, 'v');
+	str_append_c(line, '\t');
+	str_append_tabescaped(line, request->remote_username);
+	str_append_c(line, '\t');
+	str_append_tabescaped(line, proxy->cctx->cmd->name);
+	for (arg = proxy->args; *arg != NULL; arg++) {
+		str_append_c(line, '\t');
+		str_append_tabescaped(line, *arg);
+	}
+	str_append_c(line, '\n');
+	return str_c(line);
+}
+
+static void proxy_add_exit_code(struct recall_proxy *proxy, int exit_code)
+{
+	if (proxy->exit_code == 0 || exit_code == EX_TEMPFAIL)
+		proxy->exit_code = exit_code;
+}
+
+void recall_proxy_answered(struct recall_proxy_server *server,
+			   struct recall_proxy_request *request, int exit_code,
+			   const char *reason)
+{
+	struct recall_proxy *proxy = server->proxy;
+
+	if (exit_code != 0 && exit_code != EX_USAGE && request->rows == 0) {
+		proxy_add_lost(proxy, request->username, t_strdup_printf(
+			"Node %s failed the command: %s", server->name,
+			reason));
+	} else {
+		/* over HTTP the rows tell, as those of a failed command would
+		   not arrive; a node that refuses the command has no rows */
+		if (exit_code == EX_USAGE || (exit_code != 0 &&
+		    proxy->cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP))
+			proxy_add_exit_code(proxy, exit_code);
+		proxy->callbacks->done(proxy->context, request->username);
+	}
+	proxy_request_free(request);
+	server_feed(server);
+	io_loop_stop(current_ioloop);
+}
+
+void recall_proxy_lost(struct recall_proxy_server *server,
+		       struct recall_proxy_request *request, bool torn,
+		       const char *error)
+{
+	struct recall_proxy *proxy = server->proxy;
+
+	if (!torn && (request->rows == 0 || !proxy->callbacks->one_row)) {
+		proxy_add_lost(proxy, request->username, error);
+	} else {
+		i_error("%s: %s", request->username, error);
+		if (proxy->cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP)
+			proxy_add_exit_code(proxy, EX_TEMPFAIL);
+		proxy->callbacks->done(proxy->context, request->username);
+	}
+	proxy_request_free(request);
+	server_feed(server);
+	io_loop_stop(current_ioloop);
+}

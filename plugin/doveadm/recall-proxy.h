@@ -1,0 +1,51 @@
+#ifndef RECALL_PROXY_H
+#define RECALL_PROXY_H
+
+struct doveadm_cmd_context;
+struct mail_storage_service_ctx;
+struct mail_storage_service_input;
+struct recall_proxy;
+
+/* Runs the command on the nodes that Dovecot's passdb proxies users to, or in
+   the local doveadm-server, and prints the rows that come back. doveadm's own
+   code for this is no use where every user is to be answered for: it ends the
+   whole process if a node can't be reached, and of the users whose node fails
+   there is no trace. */
+
+struct recall_proxy_callbacks {
+	/* The node has answered, and the user's rows have been printed. */
+	void (*done)(void *context, const char *username);
+	/* The node can't be reached, or failed before it had answered: whether
+	   it did anything is not known. Called when a row may be printed. */
+	void (*lost)(void *context, const char *username, const char *error);
+	/* Whether to stop waiting; error_r says why. */
+	bool (*killed)(const char **error_r);
+	/* The command prints one row a user: a node that fails after that has
+	   not left out anything. */
+	bool one_row;
+};
+
+/* socket_path is that of the doveadm-server to ask even if no user is
+   proxied, NULL if there is none. args: the command's arguments but for the
+   users, NULL-terminated; they must live as long as the proxy. */
+struct recall_proxy *
+recall_proxy_init(const struct doveadm_cmd_context *cctx,
+		  struct mail_storage_service_ctx *service,
+		  const char *socket_path, const char *const *args,
+		  const struct recall_proxy_callbacks *callbacks,
+		  void *context);
+/* Hands the user over if that is due: returns 1, and one of the callbacks will
+   be called, now or later. Returns 0 if the user is to be dealt with here, -1
+   if that can't be told. */
+int recall_proxy_user(struct recall_proxy *proxy,
+		      const struct mail_storage_service_input *input,
+		      const char **error_r);
+/* Waits until a row is complete that has come in part. To be called before
+   anything is printed. */
+void recall_proxy_settle(struct recall_proxy *proxy);
+/* Waits for all answers. */
+void recall_proxy_flush(struct recall_proxy *proxy);
+/* Returns the exit code that the nodes' ones come to. */
+int recall_proxy_deinit(struct recall_proxy **proxy);
+
+#endif

@@ -1,0 +1,364 @@
+"""doveadm recall for users whose mail is on other nodes, some of which fail."""
+
+import contextlib
+import os
+import signal
+import socket
+import socketserver
+import subprocess
+import threading
+
+import pytest
+
+from conftest import (COLUMNS, DRIVERS, EX_TEMPFAIL, EX_USAGE, Result,
+                      parse_tab, run_http, run_shell)
+from mailnode import MailNode, PATIENCE, build_message, free_port
+from quarantine import command, http
+
+NODES = ["one", "two", "dead", "fake", "tls", "starttls", "distrusted"]
+HERE = ["here%d@example.com" % number for number in range(30)]
+BROKEN = "broken.one@example.com"
+
+
+def users_of(node, count=30):
+    return ["user%d.%s@example.com" % (number, node)
+            for number in range(count)]
+
+
+class Front(MailNode):
+    """Has all users, and the mail of some."""
+
+    def __init__(self, ports, **options):
+        self.ports = ports
+        super().__init__(**options)
+
+    def _write_users(self):
+        super()._write_users()
+        path = self.dir / "users"
+        lines = []
+        for line in path.read_text().splitlines():
+            name = line.split("@")[0].rpartition(".")[2]
+            if name in self.ports:
+                line += " proxy=y host=127.0.0.1 port=%d" % self.ports[name]
+            if name in ("tls", "distrusted"):
+                line += " ssl=" + ("any-cert" if name == "tls" else "yes")
+            elif name == "starttls":
+                line += " starttls=any-cert"
+            lines.append(line + "\n")
+        path.write_text("".join(lines))
+
+
+class FakeNode(socketserver.ThreadingTCPServer):
+    """Speaks as a doveadm-server as far as the test wants it to: answer has
+    the octets that follow the command, and then the connection is closed."""
+
+    daemon_threads = True
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self):
+            self.rfile.readline()
+            self.wfile.write(b"-\n")
+            if not self.rfile.readline().startswith(b"PLAIN\t"):
+                return
+            if self.server.answer is None:
+                self.wfile.write(b"-\n")
+                self.rfile.readline()
+                return
+            self.wfile.write(b"+\n")
+            line = self.rfile.readline()
+            if line:
+                self.server.commands.append(line.decode().split("\t"))
+                self.server.asked.set()
+                self.wfile.write(self.server.answer)
+            if self.server.hang:
+                self.rfile.readline()
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.script(b"")
+
+    def script(self, answer, hang=False):
+        self.answer = answer
+        self.hang = hang
+        self.commands = []
+        self.asked = threading.Event()
+
+
+@pytest.fixture(scope="module")
+def fake():
+    with FakeNode() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def ports(fake):
+    ports = {name: free_port() for name in NODES}
+    ports["fake"] = fake.server_address[1]
+    ports["starttls"] = ports["one"]
+    ports["distrusted"] = ports["tls"]
+    return ports
+
+
+@pytest.fixture(scope="module")
+def backs(ports, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("certificate")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days",
+         "2", "-subj", "/CN=node.example.com", "-keyout", directory / "key",
+         "-out", directory / "cert"], check=True, capture_output=True)
+    listen = "service doveadm {\n  inet_listener tcp {\n    port = %d\n  }\n" \
+        "  inet_listener tls {\n    port = %d\n    ssl = yes\n  }\n}\n" \
+        "ssl = yes\nssl_cert = <%s/cert\nssl_key = <%s/key\n"
+    with contextlib.ExitStack() as stack:
+        backs = {}
+        for name in ("one", "two"):
+            users = {user: {} for user in users_of(name)}
+            if name == "one":
+                users[BROKEN] = {"mail": "maildir:/dev/null/mail"}
+                users.update((user, {}) for tls in NODES[-3:]
+                             for user in users_of(tls, 2))
+            tls = ports["tls"] if name == "one" else free_port()
+            backs[name] = stack.enter_context(MailNode(
+                driver=DRIVERS[-1], users=users, mail_plugins=["recall"],
+                extra=listen % (ports[name], tls, directory, directory)))
+        yield backs
+        for back in backs.values():
+            assert back.panics() == []
+
+
+@pytest.fixture(scope="module")
+def node(ports, backs):
+    users = HERE + [BROKEN]
+    for name in NODES:
+        users += users_of(name)
+    with Front(ports, driver=DRIVERS[-1], users=users,
+               mail_plugins=["recall"],
+               extra="doveadm_port = 1\nssl_client_ca_file = "
+               "/etc/ssl/certs/ca-certificates.crt\n") as node:
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture(params=["shell", "http"])
+def ask(request, node):
+    """The recall's rows; the exit code as the shell should have it is checked
+    there."""
+    def shell(users, *flags, code=0):
+        args = ["--users=" + user for user in users]
+        result = run_shell(node, *args, *flags)
+        assert result.code == code, result
+        return result
+
+    def http_(users, *flags, code=0):
+        params = {"users": users}
+        for flag in flags:
+            name, _, value = flag.lstrip("-").partition("=")
+            if not flag.startswith("-"):
+                params["messageId"] = flag
+            else:
+                first, *more = name.split("-")
+                params[first + "".join(map(str.title, more))] = value or True
+        return run_http(node, **params)
+
+    return shell if request.param == "shell" else http_
+
+
+def mixed(*lists):
+    return [user for users in zip(*lists) for user in users]
+
+
+@pytest.mark.log_errors("remote|/dev/null/mail")
+def test_errors_of_one_user(node, backs, ask, message_id):
+    """Over HTTP doveadm drops the rows of a command that has failed."""
+    good = users_of("one")[:2]
+    backs["one"].lmtp_deliver(good, build_message(message_id))
+    result = ask([good[0], BROKEN, good[1]], message_id, code=EX_TEMPFAIL)
+    assert result.statuses() == {good[0]: "expunged", BROKEN: "error",
+                                 good[1]: "expunged"}
+    assert len(result.rows) == 3
+    assert result.row(BROKEN)["error"].startswith("Listing mailboxes failed")
+
+
+def test_many_on_several_nodes(node, backs, ask, message_id):
+    """More than can wait at a time, and rows that come when others have been
+    begun."""
+    asked = mixed(HERE, users_of("one"), users_of("two"), users_of("dead"))
+    node.lmtp_deliver(HERE[:5], build_message(message_id))
+    for name in ("one", "two"):
+        backs[name].lmtp_deliver(users_of(name)[:5],
+                                 build_message(message_id))
+    result = ask(asked, message_id, "--no-notify", code=EX_TEMPFAIL)
+    assert sorted(row["username"] for row in result.rows) == sorted(asked)
+    for users in (HERE, users_of("one"), users_of("two")):
+        assert [result.status(user) for user in users] == \
+            ["expunged"] * 5 + ["not_found"] * 25
+    for user in users_of("dead"):
+        assert result.status(user) == "error"
+        assert "Connection refused" in result.row(user)["error"]
+    assert len({row["recall-id"] for row in result.rows}) == 1
+
+
+@pytest.mark.parametrize("name", ["tls", "starttls"])
+def test_tls(node, backs, ask, message_id, name):
+    users = users_of(name, 2)
+    backs["one"].lmtp_deliver(users, build_message(message_id))
+    result = ask(users, message_id)
+    assert result.statuses() == dict.fromkeys(users, "expunged")
+
+
+@pytest.mark.log_errors("certificate")
+def test_tls_certificate_of_somebody_else(node, backs, ask, message_id):
+    user, = users_of("distrusted", 1)
+    backs["one"].lmtp_deliver([user], build_message(message_id))
+    result = ask([user], message_id, code=EX_TEMPFAIL)
+    assert result.status() == "error"
+    assert "certificate" in result.row()["error"]
+    assert message_id.encode() in backs["one"].messages(user)[-1]
+
+
+ROW = b"user0.fake@example.com\texpunged\t1\tnone\tINBOX\tguid\tid\t\t"
+
+ANSWERS = {
+    # answer, status and error of the row
+    "nothing": (b"", "error", "Connection closed"),
+    "half a field": (b"user0.fake@example.com\texpun", "error",
+                     "Connection closed"),
+    "an escape": (b"user0.fake@example.com\texpunged\001", "error",
+                  "Connection closed"),
+    "half a row": (b"user0.fake@example.com\texpunged\t1\t", "error",
+                   "Connection closed"),
+    "a row": (ROW, "expunged", ""),
+    "no result": (ROW + b"\n", "expunged", ""),
+    "an end": (ROW + b"\n+\n", "expunged", ""),
+    "row cut short": (b"user0.fake@example.com\texpunged\t\n+\n", "error",
+                      "A row is incomplete"),
+    "no row": (b"\n-\n", "error", "failed the command"),
+    "a strange result": (ROW + b"\n?\n", "expunged", ""),
+    "login refused": (None, "error", "Authentication failed"),
+}
+
+
+@pytest.mark.parametrize("which", ANSWERS)
+@pytest.mark.log_errors("fake@example.com")
+def test_node_that_fails(node, backs, fake, ask, message_id, which):
+    """Its users have a row each all the same, and others theirs."""
+    answer, status, error = ANSWERS[which]
+    fake.script(answer)
+    lost, good = "user0.fake@example.com", users_of("one")[0]
+    backs["one"].lmtp_deliver([good], build_message(message_id))
+    whole = which == "an end"
+    result = ask([lost, good, HERE[0]], message_id, "--no-notify",
+                 code=0 if whole else EX_TEMPFAIL)
+    assert len(result.rows) == 3
+    assert list(result.rows[0]) == COLUMNS
+    assert (result.status(good), result.status(HERE[0])) == \
+        ("expunged", "not_found")
+    assert result.status(lost) == status
+    assert error in result.row(lost)["error"]
+    assert bool(error) == bool(result.row(lost)["error"])
+
+
+def test_each_user_is_tried(node, fake, ask, message_id):
+    """That a node fails with one user says nothing of the next."""
+    fake.script(b"")
+    users = users_of("fake", 4)
+    result = ask(users, message_id, code=EX_TEMPFAIL)
+    assert result.statuses() == dict.fromkeys(users, "error")
+    assert [words[1] for words in fake.commands] == users
+
+
+def test_count_of_a_node_that_fails(node, fake, message_id):
+    """It may have deleted something: that must not be denied."""
+    fake.script(b"")
+    user, = users_of("fake", 1)
+    result = run_shell(node, "-u", user, "--yes-count", "1", "query",
+                       "SUBJECT", "phish")
+    assert (result.status(), result.code) == ("error", EX_TEMPFAIL)
+    assert "nothing was done" not in result.stderr
+    assert "--yes-count=1" in fake.commands[0]
+
+
+@pytest.mark.log_errors("can't be counted together|node failed")
+def test_count_is_one_nodes(node, fake, message_id):
+    fake.script(b"\n-USAGE\n")
+    result = run_shell(node, "--users", users_of("fake")[0], "--users",
+                       HERE[0], "--yes-count", "1", "query", "SUBJECT", "phish")
+    assert (result.rows, result.code) == ([], EX_USAGE)
+
+
+@pytest.mark.parametrize("name,args", [
+    ("search", ["<a@example.com>"]),
+    ("fetch", ["uid", "<a@example.com>"]),
+    ("restore", ["0" * 32]),
+    ("list", []),
+    ("purge", []),
+    ("index", []),
+])
+def test_other_commands(node, fake, name, args):
+    fake.script(b"")
+    lost = [users_of("fake")[0], users_of("dead")[0]]
+    users = [arg for user in lost for arg in ("--users", user)]
+    result = command(node, name, *users, *args)
+    assert result.code == EX_TEMPFAIL
+    assert all("failed" in result.row(user)["error"] for user in lost)
+
+
+def test_search_that_ends_early(node, fake):
+    """What was found is shown, and that it's not all."""
+    user, = users_of("fake", 1)
+    found = b"\t".join([user.encode()] + [b"x"] * 9 + [b"", b""])
+    fake.script(found + found)
+    result = http(node, "recallSearch", users=[user],
+                  messageId="<a@example.com>")
+    assert [row["uid"] for row in result.rows] == ["x", "x", ""]
+    assert "Connection closed" in result.rows[2]["error"]
+
+
+@pytest.mark.log_errors("fake@example.com: Node")
+@pytest.mark.parametrize("size", [10, 16000, 20000, 100000])
+def test_long_fields(node, backs, fake, size):
+    """Also those that don't fit into a buffer, whole or cut short."""
+    user, good = users_of("fake", 1)[0], users_of("one", 1)[0]
+    text = "\\t\x01\r\n\N{SNOWMAN}" * (size // 8)
+    raw = text.encode()
+    for pair in ((b"\x01", b"\x011"), (b"\r", b"\x01r"), (b"\n", b"\x01n")):
+        raw = raw.replace(*pair)
+    row = user.encode() + b"\t" + raw
+    for answer, error in ((row + b"\t\t\n+\n", False), (row, True)):
+        fake.script(answer)
+        result = http(node, "recallFetch", users=[user, good], fields="text",
+                      messageId="<a@example.com>")
+        assert [row["username"] for row in result.rows] == [user]
+        assert error or (result.row()["text"] == text) is True
+        assert bool(result.row()["error"]) == error
+
+
+def test_killed_while_waiting(node, fake):
+    fake.script(b"", hang=True)
+    users = users_of("fake", 3)
+    process = subprocess.Popen(
+        node.doveadm_command("-f", "tab", "recall", "expunge",
+                             *("--users=" + user for user in users),
+                             "<a@example.com>"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, **node._environment()})
+    assert fake.asked.wait(PATIENCE)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=PATIENCE)
+    result = Result(parse_tab(out), process.returncode, err)
+    assert result.code == EX_TEMPFAIL
+    assert result.statuses() == dict.fromkeys(users, "error")
+    assert all("Killed with signal" in row["error"] for row in result.rows)
+
+
+def test_socket_path_is_for_one_request(node):
+    """doveadm-server lives on."""
+    answer = node.doveadm_http([
+        ["recallSearch", {"users": HERE[:1], "messageId": "<a@example.com>",
+                          "socketPath": "/nonexistent"}, "1"],
+        ["recallSearch", {"users": HERE[:1], "messageId": "<a@example.com>"},
+         "2"]])
+    assert [entry[:2] for entry in answer] == [["doveadmResponse", []]] * 2

@@ -107,6 +107,12 @@ static void reply_unreachable(struct http_request *request,
 			   "The mail system does not answer");
 }
 
+static void reply_journal(struct http_request *request)
+{
+	http_reply_later(request, 503, "The journal cannot be written",
+			 RETRY_AFTER_JOURNAL);
+}
+
 static void reply_tokens(struct http_request *request, const char *family)
 {
 	const struct config *config = request->config;
@@ -122,8 +128,7 @@ static void reply_tokens(struct http_request *request, const char *family)
 	}
 	if (!refresh_token_add(who->login, family, now +
 			       config->auth_refresh_token_exp_time, refresh)) {
-		http_reply_later(request, 503, "The journal cannot be written",
-				 RETRY_AFTER_JOURNAL);
+		reply_journal(request);
 	} else {
 		http_reply_json(request, 200, json_pack(
 			"{s:s, s:s, s:I, s:s, s:i}",
@@ -204,6 +209,7 @@ static void refresh(struct http_request *request, const char *token)
 {
 	enum doveadm_result result;
 	struct identity identity;
+	bool failed = false;
 	char *family;
 
 	if (!action_authenticate(request, true))
@@ -215,9 +221,13 @@ static void refresh(struct http_request *request, const char *token)
 		return;
 	}
 	family = result != DOVEADM_OK ? NULL :
-		refresh_token_use(token, identity.login, time(NULL));
+		refresh_token_use(token, identity.login, time(NULL), &failed);
 	if (family == NULL) {
 		identity_clear(&identity);
+		if (failed) {
+			reply_journal(request);
+			return;
+		}
 		reply_unauthorized(request, "TOKEN INVALID",
 				   "Bearer error=\"invalid_token\"");
 		return;

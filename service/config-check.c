@@ -78,11 +78,18 @@ static bool is_rsa_key(const char *pem, bool private)
 	return ret;
 }
 
-static void check_jwt(struct config *config, struct strbuf *errors)
+void config_read_secrets(struct config *config, struct strbuf *errors)
 {
 	if (*config->auth_jwt_key_file != '\0')
 		(void)read_into(config->auth_jwt_key_file,
 				&config->auth_jwt_key, true, errors);
+	if (*config->doveadm_login_file != '\0')
+		(void)read_into(config->doveadm_login_file,
+				&config->doveadm_login, true, errors);
+}
+
+static void check_jwt(struct config *config, struct strbuf *errors)
+{
 	if (strcmp(config->auth_jwt_algorithm, "HS256") == 0) {
 		if (*config->auth_jwt_key == '\0')
 			strbuf_addf(errors, "auth.jwt_key: is needed for "
@@ -163,9 +170,6 @@ void config_check(struct config *config, struct strbuf *errors)
 		   errors);
 	for (i = 0; i < config->nodes.count; i += 2)
 		check_urls("nodes", config->nodes.items[i + 1], NULL, errors);
-	if (*config->doveadm_login_file != '\0')
-		(void)read_into(config->doveadm_login_file,
-				&config->doveadm_login, true, errors);
 	if (*config->doveadm_login == '\0')
 		strbuf_addf(errors, "doveadm.login: is needed\n");
 	check_jwt(config, errors);

@@ -317,6 +317,8 @@ struct config *config_load(const char *path, char **error_r)
 			(void)config_set(config, environment[i].key, value,
 					 &error);
 	}
+	/* what the file names belongs to the file: etcd wins over it, too */
+	config_read_secrets(config, &errors);
 	if (errors.len == 0 && !config_etcd_overlay(config, &error)) {
 		strbuf_addf(&errors, "%s\n", error);
 		free(error);

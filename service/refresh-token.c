@@ -75,12 +75,14 @@ static bool end_family(sqlite3 *db, const char *family)
 			    "s", family);
 }
 
-char *refresh_token_use(const char *token, const char *login, int64_t now)
+char *refresh_token_use(const char *token, const char *login, int64_t now,
+			bool *failed_r)
 {
 	char hash[HASH_LEN + 1];
 	struct found found;
 	sqlite3 *db;
 
+	*failed_r = false;
 	hash_token(token, hash);
 	db = journal_lock();
 	if (!find(db, hash, login, &found)) {
@@ -92,9 +94,11 @@ char *refresh_token_use(const char *token, const char *login, int64_t now)
 			    "of that login end", login);
 		(void)end_family(db, found.family);
 	}
-	if (found.used || found.expires <= now ||
-	    !journal_exec(db, "UPDATE refresh_tokens SET used = 1 WHERE "
-			  "hash = ?", "s", hash)) {
+	if (!found.used && found.expires > now)
+		*failed_r = !journal_exec(db, "UPDATE refresh_tokens SET "
+					  "used = 1 WHERE hash = ?", "s",
+					  hash);
+	if (found.used || found.expires <= now || *failed_r) {
 		free(found.family);
 		found.family = NULL;
 	}

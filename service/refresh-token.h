@@ -17,8 +17,10 @@ bool refresh_token_add(const char *login, const char *family, int64_t expires,
 		       char token_r[REFRESH_TOKEN_LEN + 1]);
 
 /* Uses it up. Returns the family (the caller frees it), or NULL if it is not a
-   good one for the login. */
-char *refresh_token_use(const char *token, const char *login, int64_t now);
+   good one for the login, or, with *failed_r, if that could not be written: it
+   is still good. */
+char *refresh_token_use(const char *token, const char *login, int64_t now,
+			bool *failed_r);
 
 /* Ends its family. Returns false if there is no such token. */
 bool refresh_token_revoke(const char *token, const char *login);

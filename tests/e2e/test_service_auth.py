@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -319,6 +320,21 @@ def test_refresh_takes_the_role_of_now(node, service):
     node.remove_user("demoted@red.example")
     assert refresh(service, second["access_token"],
                    second["refresh_token"]).status == 401
+
+
+def test_refresh_that_cannot_be_journalled(node, service):
+    """The token is as good as before, and not said to be invalid."""
+    tokens = login(service, ROOT).json()
+    args = service, tokens["access_token"], tokens["refresh_token"]
+    journal = sqlite3.connect(service.dir / "journal.db", isolation_level=None)
+    journal.execute("CREATE TRIGGER full BEFORE UPDATE ON refresh_tokens "
+                    "BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+    answer = refresh(*args)
+    journal.execute("DROP TRIGGER full")
+    journal.close()
+    assert answer.status == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert refresh(*args).status == 200
 
 
 def test_logout(service):

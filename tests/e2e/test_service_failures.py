@@ -702,6 +702,10 @@ def test_etcd(node, etcd):
     etcd.put("psn/web/secure/jwt_key", JWT_KEY)
     etcd.put("pbm/auth/access_token_exp_time", "77")
     etcd.put("psn/bruteforce/max_attempts", "1")
+    # it wins over what the file names
+    for setting in "doveadm.login_file", "auth.jwt_key_file":
+        service.settings[setting] = service.dir / "secret"
+    (service.dir / "secret").write_text("of-the-file" * 5)
     etcd.put("psn/web/logger/cef_prefix", "CEF:23|MyOffice|MyOffice Mail|3.2")
     messageid = deliver(node, A)
     with service:

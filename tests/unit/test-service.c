@@ -237,8 +237,10 @@ static void test_bruteforce(void)
 	CU_ASSERT(bruteforce_attempt(config, "192.0.2.2") > 0);
 	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.3"), 0);
 	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.3"), 0);
-	bruteforce_success("192.0.2.3");
+	/* a right one makes up for itself alone */
+	bruteforce_undo("192.0.2.3");
 	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.3"), 0);
+	CU_ASSERT(bruteforce_attempt(config, "192.0.2.3") > 0);
 	CU_ASSERT_EQUAL(bruteforce_attempt(config, "2001:db8::1"), 0);
 	CU_ASSERT_EQUAL(bruteforce_attempt(config, "2001:db8::2"), 0);
 	CU_ASSERT(bruteforce_attempt(config, "2001:db8::3") > 0);

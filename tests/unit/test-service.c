@@ -237,6 +237,7 @@ static void test_bruteforce(void)
 	CU_ASSERT(bruteforce_attempt(config, "192.0.2.2") > 0);
 	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.3"), 0);
 	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.3"), 0);
+	/* a right one makes up for itself alone */
 	bruteforce_undo("192.0.2.3");
 	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.3"), 0);
 	CU_ASSERT(bruteforce_attempt(config, "192.0.2.3") > 0);

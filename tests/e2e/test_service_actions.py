@@ -872,6 +872,7 @@ def test_owner_is_decoded_strictly(node, service, owner, status):
         assert answer.status == status, answer
         if status == 400:
             assert list(message(answer)) == ["OWNER"]
+    node.settle_log()
     assert "recall" not in node.log(since) or status == 404
 
 

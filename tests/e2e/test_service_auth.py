@@ -506,6 +506,7 @@ def test_user_whose_name_is_a_mask(node, service):
         answer = service.recall(service.token(login, 2), "<a@b>", [RED2])
         assert answer.status == 403
         assert answer.body == FORBIDDEN
+    node.settle_log()
     assert "Executing command" not in node.log(since)
 
 

@@ -126,6 +126,7 @@ def test_bodies_that_are_wrong(node, service, token, which):
     answer = post(service, token, body, content_type)
     assert answer.status in (400, 415), answer
     assert "message" in answer.json()
+    node.settle_log()
     assert "Executing command" not in node.log(since)
 
 

@@ -85,6 +85,7 @@ def test_the_same_request_has_the_same_answer(node, service, token):
     again = service.recall(token, messageid, A, *args, reason="oops")
     assert again.status == 200
     assert again.json() == first.json()
+    node.settle_log()
     assert "recallExpunge" not in node.log(since)
     # a message that was read is told of once
     assert notices(node, A[0], messageid) == 1
@@ -223,6 +224,7 @@ def test_what_failed_is_tried_again(node, other):
         assert statuses(again) == {A[0]: "expunged", B[0]: "expunged"}
         assert not has(other, B[0], messageid)
         # the other one has the verdict
+        node.settle_log()
         assert "recallExpunge" not in node.log(since)
         assert service.curl("/v2/actions/" + first.json()["id"],
                             token=token).json()["summary"] == {"expunged": 2}

@@ -14,7 +14,6 @@
 #include "userdb.h"
 
 #define PASSWORD_MAX 1024
-#define RETRY_AFTER_JOURNAL 30
 
 static void reply_unauthorized(struct http_request *request,
 			       const char *message, const char *challenge)
@@ -107,12 +106,6 @@ static void reply_unreachable(struct http_request *request,
 			   "The mail system does not answer");
 }
 
-static void reply_journal(struct http_request *request)
-{
-	http_reply_later(request, 503, "The journal cannot be written",
-			 RETRY_AFTER_JOURNAL);
-}
-
 static void reply_tokens(struct http_request *request, const char *family)
 {
 	const struct config *config = request->config;
@@ -128,7 +121,7 @@ static void reply_tokens(struct http_request *request, const char *family)
 	}
 	if (!refresh_token_add(who->login, family, now +
 			       config->auth_refresh_token_exp_time, refresh)) {
-		reply_journal(request);
+		http_reply_journal(request);
 	} else {
 		http_reply_json(request, 200, json_pack(
 			"{s:s, s:s, s:I, s:s, s:i}",
@@ -225,7 +218,7 @@ static void refresh(struct http_request *request, const char *token)
 	if (family == NULL) {
 		identity_clear(&identity);
 		if (failed) {
-			reply_journal(request);
+			http_reply_journal(request);
 			return;
 		}
 		reply_unauthorized(request, "TOKEN INVALID",

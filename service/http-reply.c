@@ -3,6 +3,8 @@
 
 #include "http-reply.h"
 
+#define RETRY_AFTER_JOURNAL 30
+
 static const char forbidden[] =
 	"You don't have the permission to access the requested resource. "
 	"It is either read-protected or not readable by the server.";
@@ -68,6 +70,12 @@ void http_reply_later(struct http_request *request, unsigned int status,
 	http_reply_message(request, status, message);
 	http_reply_header(request, "Retry-After", value);
 	free(value);
+}
+
+void http_reply_journal(struct http_request *request)
+{
+	http_reply_later(request, 503, "The journal cannot be written",
+			 RETRY_AFTER_JOURNAL);
 }
 
 void http_reply_text(struct http_request *request, const char *type,

@@ -548,7 +548,6 @@ void http_server_stop(void)
 unsigned int http_server_connections(void)
 {
 	const union MHD_DaemonInfo *info;
-
 	struct MHD_Daemon *daemon;
 
 	/* the first request may come before MHD_start_daemon() returns */

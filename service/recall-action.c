@@ -13,7 +13,6 @@
 #include "params.h"
 #include "recall-action.h"
 
-#define RETRY_AFTER_JOURNAL 30
 #define KEY_MAX 255
 #define RETRY_AFTER_STOP 5
 
@@ -182,12 +181,6 @@ static void run_journalled(struct http_request *request, struct recall *recall,
 		log_warning("recall %s: waits for the next start", id);
 }
 
-static void reply_journal(struct http_request *request)
-{
-	http_reply_later(request, 503, "The journal cannot be written",
-			 RETRY_AFTER_JOURNAL);
-}
-
 bool recall_action_get_key(struct http_request *request, struct recall *recall)
 {
 	const char *p, *key = request->idempotency_key;
@@ -240,7 +233,7 @@ static void reply_repeated(struct http_request *request, struct recall *before,
 	if (before->finished != 0 &&
 	    recall_count(before, RECALL_VERDICT_ERROR) > 0 &&
 	    !journal_reopen(before, &claimed)) {
-		reply_journal(request);
+		http_reply_journal(request);
 	} else if (claimed) {
 		log_info("recall %s: asked for again, %zu of %zu users failed",
 			 before->id, recall_count(before, -1), before->count);
@@ -284,7 +277,7 @@ void recall_action_run(struct http_request *request, struct recall *recall)
 	if (before != NULL) {
 		reply_repeated(request, before, recall);
 	} else if (!ok) {
-		reply_journal(request);
+		http_reply_journal(request);
 	} else {
 		if (async)
 			http_reply_header(request, "Preference-Applied",

@@ -260,34 +260,40 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 	recall_copies_free(&copies);
 }
 
+/* The row of a user whose mail was not looked at. */
+static void
+expunge_print_unseen(struct recall_expunge_context *ctx, const char *username,
+		     enum recall_verdict verdict, const char *error)
+{
+	const struct recall_row row = {
+		.username = username,
+		.verdict = verdict,
+		.error = error,
+	};
+
+	recall_row_print(ctx->request.recall_id, &row);
+}
+
 static void
 cmd_expunge_no_user(void *context, const char *username, const char *error)
 {
 	struct recall_expunge_context *ctx = context;
-	const struct recall_row row = {
-		.username = username,
-		.verdict = RECALL_VERDICT_NO_USER,
-		.error = error,
-	};
 
 	ctx->own_users++;
 	if (!ctx->counting)
-		recall_row_print(ctx->request.recall_id, &row);
+		expunge_print_unseen(ctx, username, RECALL_VERDICT_NO_USER,
+				     error);
 }
 
 static void
 cmd_expunge_failed(void *context, const char *username, const char *error)
 {
 	struct recall_expunge_context *ctx = context;
-	const struct recall_row row = {
-		.username = username,
-		.verdict = RECALL_VERDICT_ERROR,
-		.error = error,
-	};
 
 	ctx->own_users++;
 	if (!ctx->counting)
-		recall_row_print(ctx->request.recall_id, &row);
+		expunge_print_unseen(ctx, username, RECALL_VERDICT_ERROR,
+				     error);
 }
 
 /* What the other node did is not known, not even if it was only to count. */
@@ -295,14 +301,9 @@ static void
 cmd_expunge_lost(void *context, const char *username, const char *error)
 {
 	struct recall_expunge_context *ctx = context;
-	const struct recall_row row = {
-		.username = username,
-		.verdict = RECALL_VERDICT_ERROR,
-		.error = error,
-	};
 
 	ctx->lost_users = TRUE;
-	recall_row_print(ctx->request.recall_id, &row);
+	expunge_print_unseen(ctx, username, RECALL_VERDICT_ERROR, error);
 }
 
 /* All nodes work on one recall. */

@@ -11,7 +11,6 @@
 #include "mail-user.h"
 #include "mail-storage-service.h"
 #include "doveadm.h"
-#include "doveadm-mail.h"
 #include "doveadm-print.h"
 #include "doveadm-settings.h"
 #include "recall-limits.h"
@@ -25,8 +24,9 @@
 #define RECALL_USER_FILE_LINE_MAX 8192
 
 struct recall_users_context {
+	pool_t pool;
 	struct doveadm_cmd_context *cctx;
-	struct doveadm_mail_cmd_context *mctx;
+	struct mail_storage_service_ctx *service;
 	struct recall_proxy *proxy;
 	const struct recall_users_callbacks *callbacks;
 	void *context;
@@ -52,11 +52,6 @@ static bool recall_users_killed(const char **error_r)
 	return TRUE;
 }
 
-static struct doveadm_mail_cmd_context *recall_mail_cmd_alloc(void)
-{
-	return doveadm_mail_cmd_alloc(struct doveadm_mail_cmd_context);
-}
-
 /* The command line to run on another node: all but the users. */
 static const char *const *
 recall_users_proxy_args(const struct recall_users_context *ctx)
@@ -67,7 +62,7 @@ recall_users_proxy_args(const struct recall_users_context *ctx)
 	};
 	const struct doveadm_cmd_context *cctx = ctx->cctx;
 	const bool single_user = !ctx->iterate && array_count(&ctx->names) == 1;
-	pool_t pool = ctx->mctx->pool;
+	pool_t pool = ctx->pool;
 	ARRAY_TYPE(const_string) args, positional;
 	const char *arg, *value;
 	int i;
@@ -178,7 +173,7 @@ static int recall_users_read_file(struct recall_users_context *ctx,
 		line = t_str_trim(line, " \t\r");
 		if (*line == '\0')
 			continue;
-		line = p_strdup(ctx->mctx->pool, line);
+		line = p_strdup(ctx->pool, line);
 		array_push_back(&ctx->names, &line);
 	}
 	if (input->stream_errno != 0) {
@@ -203,7 +198,7 @@ static void recall_users_drop_duplicates(struct recall_users_context *ctx)
 	const char *name;
 
 	hash_table_create(&seen, default_pool, 0, str_hash, strcmp);
-	p_array_init(&names, ctx->mctx->pool, array_count(&ctx->names));
+	p_array_init(&names, ctx->pool, array_count(&ctx->names));
 	array_foreach_elem(&ctx->names, name) {
 		if (hash_table_lookup(seen, name) != NULL)
 			continue;
@@ -221,7 +216,7 @@ static int recall_users_get(struct recall_users_context *ctx)
 	struct istream *input;
 	bool all = FALSE, have_user, have_users, have_file;
 
-	p_array_init(&ctx->names, ctx->mctx->pool, 16);
+	p_array_init(&ctx->names, ctx->pool, 16);
 	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP) {
 		/* another doveadm asks for one user at a time */
 		array_push_back(&ctx->names, &cctx->username);
@@ -293,7 +288,6 @@ static bool recall_users_done(struct recall_users_context *ctx)
 static void
 recall_users_run_one(struct recall_users_context *ctx, const char *username)
 {
-	struct doveadm_mail_cmd_context *mctx = ctx->mctx;
 	struct mail_storage_service_input input;
 	struct mail_storage_service_user *service_user;
 	struct mail_user *user;
@@ -325,7 +319,7 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username)
 		return;
 	recall_proxy_settle(ctx->proxy);
 	if (ret == 0) {
-		ret = mail_storage_service_lookup(mctx->storage_service, &input,
+		ret = mail_storage_service_lookup(ctx->service, &input,
 						  &service_user, &error);
 		if (ret == 0) {
 			ctx->callbacks->no_user(ctx->context, username,
@@ -339,8 +333,8 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username)
 		return;
 	}
 
-	if (mail_storage_service_next(mctx->storage_service, service_user,
-				      &user, &error) < 0) {
+	if (mail_storage_service_next(ctx->service, service_user, &user,
+				      &error) < 0) {
 		ctx->callbacks->failed(ctx->context, username, t_strdup_printf(
 			"User initialization failed: %s", error));
 	} else {
@@ -352,7 +346,7 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username)
 
 static void recall_users_iterate(struct recall_users_context *ctx)
 {
-	struct mail_storage_service_ctx *service = ctx->mctx->storage_service;
+	struct mail_storage_service_ctx *service = ctx->service;
 	const char *username;
 	bool found = FALSE;
 	int ret = 0;
@@ -426,11 +420,6 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		&smtp_submit_setting_parser_info,
 		NULL
 	};
-	const struct doveadm_mail_cmd mail_cmd = {
-		.alloc = recall_mail_cmd_alloc,
-		.name = cctx->cmd->name,
-		.usage_args = cctx->cmd->usage,
-	};
 	struct recall_users_context ctx;
 	const struct recall_proxy_callbacks proxy_callbacks = {
 		.done = recall_users_proxied,
@@ -438,37 +427,35 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		.killed = recall_users_killed,
 		.one_row = callbacks->one_row,
 	};
-	struct doveadm_mail_cmd_context *mctx;
+	enum mail_storage_service_flags flags =
+		MAIL_STORAGE_SERVICE_FLAG_USERDB_LOOKUP |
+		MAIL_STORAGE_SERVICE_FLAG_TEMP_PRIV_DROP;
 	const char *socket_path = NULL;
 	int ret, exit_code;
 
 	i_zero(&ctx);
+	ctx.pool = pool_alloconly_create("recall users", 1024);
 	ctx.cctx = cctx;
 	ctx.callbacks = callbacks;
 	ctx.context = context;
-	mctx = ctx.mctx = doveadm_mail_cmd_init(&mail_cmd, doveadm_settings);
-	mctx->cctx = cctx;
-	mctx->service_flags |= MAIL_STORAGE_SERVICE_FLAG_USERDB_LOOKUP |
-		MAIL_STORAGE_SERVICE_FLAG_TEMP_PRIV_DROP;
 	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI)
-		mctx->service_flags |= MAIL_STORAGE_SERVICE_FLAG_NO_LOG_INIT;
+		flags |= MAIL_STORAGE_SERVICE_FLAG_NO_LOG_INIT;
 	if (doveadm_debug)
-		mctx->service_flags |= MAIL_STORAGE_SERVICE_FLAG_DEBUG;
+		flags |= MAIL_STORAGE_SERVICE_FLAG_DEBUG;
 	(void)doveadm_cmd_param_str(cctx, "socket-path", &socket_path);
 	ret = recall_users_get(&ctx);
 	if (ret == 0) {
-		mctx->full_args = recall_users_proxy_args(&ctx);
-		mctx->args = mctx->full_args;
 		killed_signo = 0;
 		lib_signals_set_handler(SIGINT, 0, sig_die, NULL);
 		lib_signals_set_handler(SIGTERM, 0, sig_die, NULL);
 
-		mctx->storage_service = mail_storage_service_init(
-			master_service, set_roots, mctx->service_flags);
-		ctx.proxy = recall_proxy_init(cctx, mctx->storage_service,
-			socket_path, mctx->full_args, &proxy_callbacks, &ctx);
+		ctx.service = mail_storage_service_init(master_service,
+							set_roots, flags);
+		ctx.proxy = recall_proxy_init(cctx, ctx.service, socket_path,
+					      recall_users_proxy_args(&ctx),
+					      &proxy_callbacks, &ctx);
 		if (callbacks->begin != NULL)
-			callbacks->begin(context, mctx->storage_service);
+			callbacks->begin(context, ctx.service);
 		do {
 			recall_users_run_all(&ctx);
 			recall_proxy_flush(ctx.proxy);
@@ -482,11 +469,10 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		lib_signals_unset_handler(SIGINT, sig_die, NULL);
 		lib_signals_unset_handler(SIGTERM, sig_die, NULL);
 	}
-	doveadm_mail_cmd_deinit(mctx);
 	doveadm_print_flush();
 	/* this unloads mail plugins: last */
-	if (mctx->storage_service != NULL)
-		mail_storage_service_deinit(&mctx->storage_service);
-	doveadm_mail_cmd_free(mctx);
+	if (ctx.service != NULL)
+		mail_storage_service_deinit(&ctx.service);
+	pool_unref(&ctx.pool);
 	return ret;
 }

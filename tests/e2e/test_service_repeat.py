@@ -13,10 +13,9 @@ from mailnode import build_message, free_port  # noqa: E402
 from quarantine import LOCATIONS, NAMESPACE, PREFIX  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
 from test_service import check_described, has, statuses  # noqa: E402
-from test_service_failures import Frozen, unread, wait_for  # noqa: E402
+from test_service_failures import (  # noqa: E402
+    A, B, Frozen, other, unread, wait_for)  # noqa: F401
 
-A = ["a%d@a.example" % i for i in range(3)]
-B = ["b%d@b.example" % i for i in range(3)]
 ASYNC = "-H", "Prefer: respond-async"
 
 
@@ -27,12 +26,6 @@ def node():
                     extra=NAMESPACE % (PREFIX, LOCATIONS["sdbox"])) as node:
         yield node
         assert node.panics() == []
-
-
-@pytest.fixture(scope="module")
-def other():
-    with RecallNode(users=B) as node:
-        yield node
 
 
 @pytest.fixture(scope="module")

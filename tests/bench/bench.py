@@ -2,7 +2,7 @@
 """What a recall costs, next to what stock doveadm can do.
 
 Prints a line a figure, "bench NAME VALUE UNIT": medians of BENCH_ROUNDS. Two
-private Dovecots (tests/mailnode.py) serve the same mail, one with our modules
+private Dovecots (tests/support/mailnode.py) serve the same mail, one with our modules
 and one without; they are measured in turn, round by round. "Server" figures are
 HTTP requests to a doveadm-server that lives on; what the same command costs for
 a user without mail is subtracted from them where the name says net, and for
@@ -40,7 +40,8 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
+                        "support"))
 
 from mailnode import MailNode, build_message  # noqa: E402
 

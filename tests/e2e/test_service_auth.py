@@ -14,7 +14,8 @@ import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
+                        "support"))
 from mailnode import build_message  # noqa: E402
 from servicenode import (JWT_KEY, LEFT_OUT, RecallNode, Service,  # noqa: E402
                          b64url, jwt)

@@ -14,7 +14,8 @@ import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
+                        "support"))
 from mailnode import PATIENCE, build_message, free_port  # noqa: E402
 from servicenode import JWT_KEY, RecallNode, Service  # noqa: E402
 from test_service import has, statuses  # noqa: E402

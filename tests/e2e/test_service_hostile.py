@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
+                        "support"))
 from mailnode import PATIENCE, build_message  # noqa: E402
 from servicenode import RecallNode, Service, curl  # noqa: E402
 from test_service import has, statuses  # noqa: E402

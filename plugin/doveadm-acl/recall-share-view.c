@@ -9,7 +9,7 @@
 #include "mailbox-list-private.h"
 #include "mailbox-list-iter-private.h"
 #include "acl-storage.h"
-#include "recall-users.h"
+#include "doveadm-recall-users.h"
 #include "recall-acl.h"
 #include "recall-share-view.h"
 

@@ -46,7 +46,7 @@ DOVEADM = os.environ.get("DOVEADM", "/usr/bin/doveadm")
 DOVECOT_MODULES = os.environ.get("DOVECOT_MODULES",
                                  "/usr/lib/dovecot/modules")
 SRCDIR = pathlib.Path(os.environ.get("RECALL_SRCDIR") or
-                      pathlib.Path(__file__).resolve().parent.parent)
+                      pathlib.Path(__file__).resolve().parent.parent.parent)
 PASSWORD = "secret"
 LOCATIONS = {
     "maildir": "maildir:{home}/Maildir",

@@ -8,9 +8,9 @@
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
 #include "recall-params.h"
-#include "recall-cmd-params.h"
+#include "doveadm-recall-params.h"
 #include "recall-rights.h"
-#include "recall-users.h"
+#include "doveadm-recall-users.h"
 #include "recall-share.h"
 #include "doveadm-recall-acl-plugin.h"
 

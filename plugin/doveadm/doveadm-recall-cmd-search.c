@@ -6,8 +6,8 @@
 #include "recall-params.h"
 #include "recall-match.h"
 #include "recall-message-id.h"
-#include "recall-listing.h"
-#include "recall-users.h"
+#include "doveadm-recall-listing.h"
+#include "doveadm-recall-users.h"
 #include "doveadm-recall-plugin.h"
 
 /* Longest text shown of a header, in characters. */

@@ -2,7 +2,7 @@
 #define RECALL_LISTING_H
 
 #include "recall-find.h"
-#include "recall-request.h"
+#include "doveadm-recall-request.h"
 
 struct doveadm_cmd_context;
 struct mail;

@@ -7,9 +7,9 @@
 #include "message-size.h"
 #include "mail-user.h"
 #include "doveadm-print.h"
-#include "recall-listing.h"
+#include "doveadm-recall-listing.h"
 #include "recall-utf8.h"
-#include "recall-fetch-fields.h"
+#include "doveadm-recall-fetch-fields.h"
 
 static int get_user(const struct recall_fetch_field *field ATTR_UNUSED,
 		    const struct recall_listing *listing,

@@ -2,8 +2,8 @@
 #include "doveadm.h"
 #include "doveadm-print.h"
 #include "recall-params.h"
-#include "recall-report.h"
-#include "recall-row.h"
+#include "doveadm-recall-report.h"
+#include "doveadm-recall-row.h"
 
 static bool row_errors;
 static struct recall_reporter *row_reporter;

@@ -1,8 +1,8 @@
 #ifndef RECALL_RECORD_ROWS_H
 #define RECALL_RECORD_ROWS_H
 
-#include "recall-request.h"
-#include "recall-users.h"
+#include "doveadm-recall-request.h"
+#include "doveadm-recall-users.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-record.h"
 

@@ -12,9 +12,9 @@
 #include "recall-notice-submit.h"
 #include "recall-notice-template.h"
 #include "recall-report-render.h"
-#include "recall-request.h"
-#include "recall-row.h"
-#include "recall-report.h"
+#include "doveadm-recall-request.h"
+#include "doveadm-recall-row.h"
+#include "doveadm-recall-report.h"
 
 #include <time.h>
 

@@ -4,9 +4,9 @@
 #include "mail-storage.h"
 #include "doveadm-util.h"
 #include "recall-copies.h"
-#include "recall-request.h"
-#include "recall-row.h"
-#include "recall-events.h"
+#include "doveadm-recall-request.h"
+#include "doveadm-recall-row.h"
+#include "doveadm-recall-events.h"
 
 /* At the shell the rows are on the terminal already; whoever exports events gets
    them either way. */

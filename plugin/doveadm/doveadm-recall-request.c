@@ -6,12 +6,12 @@
 #include "mail-user.h"
 #include "mail-search.h"
 #include "doveadm.h"
-#include "recall-cmd-params.h"
+#include "doveadm-recall-params.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-tenant.h"
 #include "recall-query.h"
-#include "recall-request.h"
+#include "doveadm-recall-request.h"
 
 static bool text_is_clean(const char *text)
 {

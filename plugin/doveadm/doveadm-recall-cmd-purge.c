@@ -5,11 +5,11 @@
 #include "mail-storage.h"
 #include "doveadm.h"
 #include "failpoint.h"
-#include "recall-cmd-params.h"
+#include "doveadm-recall-params.h"
 #include "recall-params.h"
-#include "recall-events.h"
+#include "doveadm-recall-events.h"
 #include "recall-verdict.h"
-#include "recall-record-rows.h"
+#include "doveadm-recall-record-rows.h"
 #include "doveadm-recall-plugin.h"
 
 #include <time.h>

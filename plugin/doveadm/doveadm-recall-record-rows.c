@@ -8,7 +8,7 @@
 #include "recall-params.h"
 #include "recall-names.h"
 #include "recall-verdict.h"
-#include "recall-record-rows.h"
+#include "doveadm-recall-record-rows.h"
 
 #include <time.h>
 

@@ -3,7 +3,7 @@
 #include "doveadm.h"
 #include "recall-params.h"
 #include "recall-verdict.h"
-#include "recall-record-rows.h"
+#include "doveadm-recall-record-rows.h"
 #include "doveadm-recall-plugin.h"
 
 static void

@@ -16,7 +16,7 @@
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-proxy.h"
-#include "recall-users.h"
+#include "doveadm-recall-users.h"
 
 #include <unistd.h>
 

@@ -6,11 +6,11 @@
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
 #include "recall-boxes.h"
-#include "recall-cmd-params.h"
+#include "doveadm-recall-params.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-index.h"
-#include "recall-users.h"
+#include "doveadm-recall-users.h"
 #include "doveadm-recall-plugin.h"
 
 struct index_cmd_context {

@@ -8,10 +8,10 @@
 #include "doveadm.h"
 #include "doveadm-print.h"
 #include "recall-boxes.h"
-#include "recall-cmd-params.h"
+#include "doveadm-recall-params.h"
 #include "recall-params.h"
-#include "recall-users.h"
-#include "recall-listing.h"
+#include "doveadm-recall-users.h"
+#include "doveadm-recall-listing.h"
 
 const char *recall_listing_text(const char *text, unsigned int max_chars)
 {

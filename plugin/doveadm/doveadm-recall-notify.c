@@ -7,9 +7,9 @@
 #include "recall-match.h"
 #include "recall-notice.h"
 #include "recall-copies.h"
-#include "recall-request.h"
-#include "recall-row.h"
-#include "recall-notify.h"
+#include "doveadm-recall-request.h"
+#include "doveadm-recall-row.h"
+#include "doveadm-recall-notify.h"
 
 #define RECALL_NOTIFY_ON_DEFAULT "expunged read"
 

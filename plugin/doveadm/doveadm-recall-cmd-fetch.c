@@ -3,11 +3,11 @@
 #include "mail-storage.h"
 #include "doveadm.h"
 #include "doveadm-print.h"
-#include "recall-cmd-params.h"
+#include "doveadm-recall-params.h"
 #include "recall-params.h"
-#include "recall-fetch-fields.h"
-#include "recall-listing.h"
-#include "recall-users.h"
+#include "doveadm-recall-fetch-fields.h"
+#include "doveadm-recall-listing.h"
+#include "doveadm-recall-users.h"
 #include "doveadm-recall-plugin.h"
 
 struct fetch_cmd_context {

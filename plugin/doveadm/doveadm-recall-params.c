@@ -1,6 +1,6 @@
 #include "lib.h"
 #include "doveadm.h"
-#include "recall-cmd-params.h"
+#include "doveadm-recall-params.h"
 
 int recall_cmd_params_check(const struct doveadm_cmd_context *cctx)
 {

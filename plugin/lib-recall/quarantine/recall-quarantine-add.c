@@ -3,7 +3,7 @@
 #include "mail-storage.h"
 #include "failpoint.h"
 #include "recall-copies.h"
-#include "recall-request.h"
+#include "doveadm-recall-request.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-mails.h"
 #include "recall-quarantine-record.h"

@@ -23,11 +23,24 @@ struct recall_lazy_expunge {
 	ARRAY_TYPE(const_string) guids;
 };
 
-static bool
-box_is_lazy(const struct recall_lazy_expunge *lazy, struct mailbox *box)
+static const char *lazy_get_place(struct mail_user *user)
 {
-	return strcmp(mailbox_get_namespace(box)->prefix, lazy->place) == 0 ||
-		strcmp(mailbox_get_vname(box), lazy->place) == 0;
+	const char *place = mail_user_plugin_getenv(user, "lazy_expunge");
+
+	return place == NULL || *place == '\0' ? NULL : place;
+}
+
+static bool box_is_lazy(const char *place, struct mailbox *box)
+{
+	return strcmp(mailbox_get_namespace(box)->prefix, place) == 0 ||
+		strcmp(mailbox_get_vname(box), place) == 0;
+}
+
+bool recall_lazy_expunge_has(struct mail_user *user, struct mailbox *box)
+{
+	const char *place = lazy_get_place(user);
+
+	return place != NULL && box_is_lazy(place, box);
 }
 
 static const char *lazy_error(struct mailbox *box)
@@ -51,7 +64,7 @@ lazy_foreach_box(struct recall_lazy_expunge *lazy,
 
 	iter = recall_boxes_iter_init(lazy->user);
 	while ((box = recall_boxes_iter_next(iter)) != NULL) {
-		if (box_is_lazy(lazy, box) && func(lazy, box, error_r) < 0)
+		if (box_is_lazy(lazy->place, box) && func(lazy, box, error_r) < 0)
 			ret = -1;
 		mailbox_free(&box);
 	}
@@ -84,12 +97,12 @@ int recall_lazy_expunge_begin(struct mail_user *user,
 			      struct recall_lazy_expunge **lazy_r,
 			      const char **error_r)
 {
-	const char *place = mail_user_plugin_getenv(user, "lazy_expunge");
+	const char *place = lazy_get_place(user);
 	const struct recall_copies_box *cbox;
 	struct recall_lazy_expunge *lazy;
 
 	*lazy_r = NULL;
-	if (place == NULL || *place == '\0')
+	if (place == NULL)
 		return 0;
 	lazy = t_new(struct recall_lazy_expunge, 1);
 	lazy->user = user;

@@ -256,8 +256,6 @@ void action_logout(struct http_request *request)
 	const char *token;
 	bool ok = true;
 
-	if (!action_authenticate(request, true))
-		return;
 	token = http_request_param(request, "refresh_token", &ok);
 	if (!ok)
 		return;

@@ -235,46 +235,11 @@ static void run_expunge(struct http_request *request,
 		recall_free(recall);
 }
 
-static void cmd_expunge(struct http_request *request)
+void action_expunge(struct http_request *request)
 {
 	struct expunge_params p;
 
 	if (get_params(request, &p))
 		run_expunge(request, &p);
 	strlist_free(&p.criteria.query);
-}
-
-static const struct {
-	const char *name;
-	void (*run)(struct http_request *request);
-	/* as in struct http_request */
-	const char *audit;
-} commands[] = {
-	{ "expunge", cmd_expunge, NULL },
-	{ "restore", action_restore, "restore" },
-	{ "search", action_search, "search" },
-	{ "fetch", action_fetch, "fetch" },
-};
-
-void action_expunge(struct http_request *request)
-{
-	bool ok = true;
-	const char *cmd;
-	size_t i;
-
-	if (!action_authenticate(request, false))
-		return;
-	cmd = http_request_param(request, "cmd", &ok);
-	if (!ok)
-		return;
-	if (cmd == NULL)
-		cmd = commands[0].name;
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(commands[i].name, cmd) == 0) {
-			request->audit = commands[i].audit;
-			commands[i].run(request);
-			return;
-		}
-	}
-	http_reply_param(request, "cmd", "is not a known command");
 }

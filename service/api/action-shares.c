@@ -46,11 +46,8 @@ static bool check_role(struct http_request *request, const char *owner)
    caller frees it. NULL if the request has been answered. */
 static char *get_owner(struct http_request *request)
 {
-	char *owner;
+	char *owner = http_request_path_part(request);
 
-	if (!action_authenticate(request, false))
-		return NULL;
-	owner = http_request_path_part(request);
 	if (check_owner(request, owner) && check_role(request, owner))
 		return owner;
 	free(owner);
@@ -250,7 +247,7 @@ static bool get_params(struct http_request *request, bool adding,
 	const char *why;
 	bool ok = true;
 
-	if (!param_add_url(request) || !check_missing(request, adding))
+	if (!check_missing(request, adding))
 		return false;
 	what->mailbox = http_request_param(request, "mailbox", &ok);
 	what->user = http_request_param(request, "user", &ok);

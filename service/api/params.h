@@ -6,7 +6,7 @@
 /* Readers of parameters that several actions have. Those that return false
    have answered the request with what is wrong. */
 
-/* Strictly 0 or 1: whoever writes "false" must not get the opposite. */
+/* 0, 1, false or true. */
 bool param_flag(struct http_request *request, const char *name, bool def,
 		bool *value_r);
 /* A number from min to max. */
@@ -29,8 +29,12 @@ bool param_emails(struct http_request *request, struct strlist *list);
 /* 400 for these (NULL-terminated) parameters at once. */
 void param_reply_missing(struct http_request *request,
 			 const char *const *names);
-/* Adds the parameters of the URL's query string to those of the body. */
+/* Adds the parameters of the URL's query string to those of the body, if the
+   request's route takes them from there. */
 bool param_add_url(struct http_request *request);
+/* Whether the request's route has all the parameters that are given: one that
+   is misspelt must not be taken for one that is left out. */
+bool param_check_known(struct http_request *request);
 
 /* The words of a search query, or a Message-ID, as a listing or a recall by
    query is asked; exactly one of them is given. */

@@ -39,7 +39,7 @@ static struct {
 
 static void audit_reply(struct http_request *request)
 {
-	const char *messageid = NULL, *what;
+	const char *messageid = NULL;
 	bool ok = true;
 
 	if (request->route == NULL || request->route->audit == NULL ||
@@ -53,8 +53,7 @@ static void audit_reply(struct http_request *request)
 			ok = false;
 		}
 	}
-	what = request->audit != NULL ? request->audit : request->route->audit;
-	audit_refused(request->config, what, request->source,
+	audit_refused(request->config, request->route->audit, request->source,
 		      request->identity.login, request->status, request->reply,
 		      messageid);
 }
@@ -106,7 +105,7 @@ static void work(void *context)
 	struct MHD_Connection *connection = request->connection;
 
 	if (http_request_parse(request))
-		request->route->handler(request);
+		http_route_run(request);
 	conclude(request);
 	__atomic_store_n(&request->replied, true, __ATOMIC_RELEASE);
 	MHD_resume_connection(connection);
@@ -305,7 +304,7 @@ static enum MHD_Result refuse_body(struct http_request *request)
 {
 	request->body.len = 0;
 	/* a login's is short, whoever it is */
-	if (!request->stranger || request->route->handler == action_login ||
+	if (!request->stranger || request->route->auth == HTTP_AUTH_NONE ||
 	    action_authenticate(request, false))
 		http_reply_message(request, 413, "The body is too large");
 	return reply_now(request);
@@ -316,7 +315,7 @@ static enum MHD_Result dispatch(struct http_request *request)
 	if (request->too_large)
 		return refuse_body(request);
 	if (request->route->inlined) {
-		request->route->handler(request);
+		http_route_run(request);
 		return reply_now(request);
 	}
 	MHD_suspend_connection(request->connection);

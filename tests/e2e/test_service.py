@@ -185,12 +185,12 @@ def test_bad_list(service, token, emails):
 
 
 @pytest.mark.parametrize("name", ["force", "notify", "dry_run"])
-@pytest.mark.parametrize("value", ["2", "true", "yes", "", "01", "-1"])
+@pytest.mark.parametrize("value", ["2", "truth", "yes", "", "01", "-1"])
 def test_flags_are_strict(service, token, name, value):
     answer = service.recall(token, "<a@b>", [USERS[0]], **{name: value})
     assert answer.status == 400
     assert answer.json() == {"message": {
-        name.upper(): name.upper() + " is neither 0 nor 1"}}
+        name.upper(): name.upper() + " is neither 0 nor 1, false nor true"}}
 
 
 def test_a_parameter_given_twice_is_refused(service, token):

@@ -124,6 +124,11 @@ static size_t count_values(const struct http_request *request,
 	return n;
 }
 
+bool param_is_there(const struct http_request *request, const char *name)
+{
+	return count_values(request, name) > 0;
+}
+
 bool param_list(struct http_request *request, const char *name, size_t max,
 		struct strlist *list)
 {
@@ -148,6 +153,8 @@ bool param_list(struct http_request *request, const char *name, size_t max,
 	}
 	if (why == NULL && list->count > max)
 		why = "has too many items";
+	if (why == NULL && list->count == 0)
+		why = "is a required value";
 	if (why != NULL)
 		http_reply_param(request, name, why);
 	return why == NULL;
@@ -205,6 +212,9 @@ bool param_emails(struct http_request *request, struct strlist *list)
 	}
 	if (why == NULL && list->count > RECALL_USERS_MAX)
 		why = "has too many addresses";
+	/* an array may be empty however it is written */
+	if (why == NULL && list->count == 0)
+		why = "is a required value";
 	if (why != NULL)
 		http_reply_param(request, name, why);
 	return why == NULL && check_addresses(request, name, list);

@@ -28,7 +28,8 @@ def test_unread(node, user, message_id, recall):
     assert len(row.pop("recall-id")) == 32
     assert row == {"username": user, "status": "expunged", "copies": "1",
                    "notice": "none", "mailboxes": "INBOX",
-                   "mailbox-guids": guid, "error": ""}
+                   "mailbox-guids": guid, "searched": "index",
+                   "error": ""}
     assert result.code == 0
     assert node.count(user) == 1
 

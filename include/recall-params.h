@@ -130,5 +130,7 @@
 #define RECALL_USERDB_TENANT "tenant_id"
 /* The userdb field with a user's language, e.g. "ru-RU". */
 #define RECALL_USERDB_LANG "lang"
+/* The language that stands in for those without texts. */
+#define RECALL_NOTICE_LANG_DEFAULT "en-US"
 
 #endif

@@ -3,6 +3,7 @@
 #include "mail-namespace.h"
 #include "mail-storage.h"
 #include "mail-user.h"
+#include "recall-settings.h"
 #include "recall-index.h"
 #include "recall-match.h"
 #include "recall-notice.h"
@@ -11,14 +12,12 @@
 #include "doveadm-recall-row.h"
 #include "doveadm-recall-notify.h"
 
-#define RECALL_NOTIFY_ON_DEFAULT "expunged read"
-
 static bool
 notice_is_due(struct mail_user *user, enum recall_verdict verdict,
 	      const struct recall_copies *copies,
 	      enum recall_notice_kind *kind_r)
 {
-	const char *value = mail_user_plugin_getenv(user, "recall_notify_on");
+	const char *value = recall_settings(user)->recall_notify_on;
 
 	/* the first try may have been stopped before it could tell */
 	if (verdict == RECALL_VERDICT_ALREADY_RECALLED &&
@@ -34,8 +33,6 @@ notice_is_due(struct mail_user *user, enum recall_verdict verdict,
 	default:
 		return FALSE;
 	}
-	if (value == NULL)
-		value = RECALL_NOTIFY_ON_DEFAULT;
 	return str_array_find(t_strsplit_spaces(value, ", "),
 			      recall_verdict_name(verdict));
 }

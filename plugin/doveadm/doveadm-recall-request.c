@@ -10,6 +10,7 @@
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-tenant.h"
+#include "recall-utf8.h"
 #include "recall-query.h"
 #include "doveadm-recall-request.h"
 
@@ -172,6 +173,7 @@ request_get_report_to(const struct doveadm_cmd_context *cctx,
 				   &request->report_to))
 		return 0;
 	if (!address_is_valid(request->report_to) ||
+	    !recall_is_ascii(request->report_to) ||
 	    smtp_address_parse_mailbox(pool_datastack_create(),
 				       request->report_to, 0, NULL, NULL) < 0) {
 		*error_r = "--"RECALL_PARAM_REPORT_TO" is not a mail address";

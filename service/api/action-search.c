@@ -300,6 +300,7 @@ static char *audit_users(const struct listing *listing)
 
 	if (listing->all_users)
 		return x_strdup("*");
+	strbuf_add(&b, "", 0);
 	for (i = 0; i < listing->users.count && i < AUDIT_USERS_MAX; i++)
 		strbuf_addf(&b, "%s%s", i == 0 ? "" : ",",
 			    listing->users.items[i]);

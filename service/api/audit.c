@@ -85,6 +85,7 @@ static char *list_users(const struct recall *recall)
 	struct strbuf b = { NULL, 0, 0 };
 	size_t i;
 
+	strbuf_add(&b, "", 0);
 	for (i = 0; i < recall->count && i < USERS_MAX; i++)
 		strbuf_addf(&b, "%s%s:%s", i == 0 ? "" : ",",
 			    recall->users[i].email,

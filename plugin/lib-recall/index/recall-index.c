@@ -4,7 +4,7 @@
 #include "mail-storage-private.h"
 #include "mail-index-view-private.h"
 #include "mailbox-list-index.h"
-#include "maildir-settings.h"
+#include "recall-settings.h"
 #include "recall-index-ext.h"
 
 /* Messages after which catch-up writes down what it found: what it costs to
@@ -200,15 +200,10 @@ static int recall_index_pass_run(struct recall_index_pass *pass)
 /* TRUE if the mailbox list index may be out of date without knowing. */
 static bool recall_index_list_is_dirty(struct mailbox *box)
 {
-	const struct maildir_settings *set;
-
 	if (box->storage->set->mailbox_list_index_very_dirty_syncs)
 		return TRUE;
-	if (strcmp(box->storage->name, "maildir") != 0)
-		return FALSE;
-	set = mail_namespace_get_driver_settings(mailbox_get_namespace(box),
-						box->storage);
-	return set->maildir_very_dirty_syncs;
+	return strcmp(box->storage->name, "maildir") == 0 &&
+		recall_settings_maildir_is_very_dirty(box);
 }
 
 /* TRUE if Dovecot's mailbox list index is sure that there is nothing. Asking

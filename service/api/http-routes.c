@@ -6,8 +6,8 @@
 static const struct http_route routes[] = {
 	{ "POST", "/v2/actions/expunge", "POST", action_expunge, "recall",
 	  false },
-	{ "GET", "/v2/actions", "GET, HEAD", action_list, NULL, false },
-	{ "GET", "/v2/actions/", "GET, HEAD", action_status, NULL, false },
+	{ "GET", "/v2/actions", "GET, HEAD", action_list, "status", false },
+	{ "GET", "/v2/actions/", "GET, HEAD", action_status, "status", false },
 	{ "GET", "/v2/mailboxes/{owner}/shares", "GET, HEAD, PUT, DELETE",
 	  action_shares, "shares", false },
 	{ "PUT", "/v2/mailboxes/{owner}/shares", "GET, HEAD, PUT, DELETE",

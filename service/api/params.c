@@ -137,6 +137,33 @@ bool param_list(struct http_request *request, const char *name, size_t max,
 	return why == NULL;
 }
 
+void param_values(const struct http_request *request, const char *name,
+		  struct strlist *list)
+{
+	const char *value;
+	size_t i;
+
+	for (i = 0; i < request->params_count; i++) {
+		value = request->params[i].value;
+		if (strcmp(request->params[i].name, name) == 0 &&
+		    (*value != '[' || add_array(value, list) != NULL))
+			strlist_add(list, value);
+	}
+}
+
+char *param_query_text(const struct strlist *words)
+{
+	json_t *array = json_array();
+	char *text;
+	size_t i;
+
+	for (i = 0; i < words->count; i++)
+		json_array_append_new(array, json_string(words->items[i]));
+	text = json_dumps(array, JSON_COMPACT);
+	json_decref(array);
+	return text;
+}
+
 bool param_is_given(const struct http_request *request, const char *name)
 {
 	size_t i;

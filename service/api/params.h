@@ -21,6 +21,13 @@ bool param_check_text(struct http_request *request, const char *name,
    values are a string each. Adds them to list. */
 bool param_list(struct http_request *request, const char *name, size_t max,
 		struct strlist *list);
+/* All values, those of arrays each, as far as they can be read: for the audit
+   trail. Answers nothing. */
+void param_values(const struct http_request *request, const char *name,
+		  struct strlist *list);
+/* The words of a query as it is written everywhere, a JSON array; the caller
+   frees it. */
+char *param_query_text(const struct strlist *words);
 /* Whether there is a value that is not empty. */
 bool param_is_given(const struct http_request *request, const char *name);
 /* All addresses of the parameter "emails", which may be given several times

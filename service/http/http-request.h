@@ -55,6 +55,10 @@ struct http_request {
 	struct identity identity;
 	/* what the audit trail calls the request, if not as the route does */
 	const char *audit;
+	/* why it is refused, where the answer does not say it all; or NULL */
+	char *why;
+	/* the audit trail has a line about it */
+	bool audited;
 
 	/* the answer */
 	unsigned int status;

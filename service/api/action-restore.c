@@ -69,7 +69,7 @@ static bool get_users(struct http_request *request,
 {
 	size_t i;
 
-	if (!param_is_given(request, "emails")) {
+	if (!param_is_there(request, "emails")) {
 		for (i = 0; i < target->count; i++)
 			recall_add_user(recall, target->users[i].email);
 		return true;

@@ -39,6 +39,7 @@ char *audit_list(const struct strlist *list)
 	struct strbuf b = { NULL, 0, 0 };
 	size_t i;
 
+	strbuf_add(&b, "", 0);
 	for (i = 0; i < list->count; i++) {
 		if (!add_item(&b, list->items[i], list->count - i))
 			break;
@@ -55,6 +56,7 @@ static char *list_users(const struct recall *recall)
 	bool fits = true;
 	size_t i;
 
+	strbuf_add(&b, "", 0);
 	for (i = 0; i < recall->count && fits; i++) {
 		item = x_asprintf("%s:%s", recall->users[i].email,
 				  recall->users[i].verdict < 0 ? "-" :

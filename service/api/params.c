@@ -108,6 +108,11 @@ static size_t count_values(const struct http_request *request,
 	return n;
 }
 
+bool param_is_there(const struct http_request *request, const char *name)
+{
+	return count_values(request, name) > 0;
+}
+
 bool param_list(struct http_request *request, const char *name, size_t max,
 		struct strlist *list)
 {
@@ -132,6 +137,8 @@ bool param_list(struct http_request *request, const char *name, size_t max,
 	}
 	if (why == NULL && list->count > max)
 		why = "has too many items";
+	if (why == NULL && list->count == 0)
+		why = "is a required value";
 	if (why != NULL)
 		http_reply_param(request, name, why);
 	return why == NULL;
@@ -197,6 +204,9 @@ bool param_emails(struct http_request *request, struct strlist *list)
 		why = i == RECALL_USERS_MAX ? "has too many addresses" :
 			address_check(list->items[i]);
 	}
+	/* an array may be empty however it is written */
+	if (why == NULL && list->count == 0)
+		why = "is a required value";
 	if (why != NULL)
 		http_reply_param(request, name, why);
 	return why == NULL;

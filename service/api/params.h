@@ -18,7 +18,7 @@ bool param_check_messageid(struct http_request *request, const char *value);
 bool param_check_text(struct http_request *request, const char *name,
 		      const char *value, size_t max);
 /* A list: a single value is a JSON array of strings or one string, several
-   values are a string each. Adds them to list. */
+   values are a string each. Adds them to list; there is at least one. */
 bool param_list(struct http_request *request, const char *name, size_t max,
 		struct strlist *list);
 /* All values, those of arrays each, as far as they can be read: for the audit
@@ -30,8 +30,11 @@ void param_values(const struct http_request *request, const char *name,
 char *param_query_text(const struct strlist *words);
 /* Whether there is a value that is not empty. */
 bool param_is_given(const struct http_request *request, const char *name);
+/* Whether it was named at all: an empty list is not the same as none. */
+bool param_is_there(const struct http_request *request, const char *name);
 /* All addresses of the parameter "emails", which may be given several times
-   and each time be a JSON array or one address. With duplicates. */
+   and each time be a JSON array or one address. With duplicates; there is at
+   least one. */
 bool param_emails(struct http_request *request, struct strlist *list);
 /* 400 for these (NULL-terminated) parameters at once. */
 void param_reply_missing(struct http_request *request,

@@ -157,6 +157,15 @@ static void multipart_flush(struct multipart *m)
 	m->value.len = 0;
 }
 
+/* RFC 7578, 4.7: parts are not encoded. One that is would be taken for
+   something else. */
+static bool is_plain(const char *encoding)
+{
+	return encoding == NULL || strcasecmp(encoding, "8bit") == 0 ||
+	       strcasecmp(encoding, "7bit") == 0 ||
+	       strcasecmp(encoding, "binary") == 0;
+}
+
 static enum MHD_Result
 multipart_piece(void *context, enum MHD_ValueKind kind, const char *key,
 		const char *filename, const char *content_type,
@@ -168,7 +177,14 @@ multipart_piece(void *context, enum MHD_ValueKind kind, const char *key,
 	(void)kind;
 	(void)filename;
 	(void)content_type;
-	(void)encoding;
+	if (key == NULL || *key == '\0') {
+		m->error = "A part of the body has no name";
+		return MHD_NO;
+	}
+	if (!is_plain(encoding)) {
+		m->error = "A part of the body has a Content-Transfer-Encoding";
+		return MHD_NO;
+	}
 	if (off == 0) {
 		multipart_flush(m);
 		m->name = x_strdup(key);
@@ -229,6 +245,10 @@ static const char *add_json(struct http_request *request, const char *name,
 	case JSON_ARRAY:
 		if (in_array)
 			break;
+		/* it is not the same as none */
+		if (json_array_size(value) == 0)
+			http_request_add_param(request, name, strlen(name),
+					       "[]", 2);
 		json_array_foreach(value, i, item) {
 			if (!json_is_string(item))
 				return "An array has something else than "

@@ -16,6 +16,13 @@
 #define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" \
 		   "0123456789-_."
 
+bool param_parse_flag(const char *value, bool *value_r)
+{
+	*value_r = strcmp(value, "1") == 0 || strcasecmp(value, "true") == 0;
+	return *value_r || strcmp(value, "0") == 0 ||
+	       strcasecmp(value, "false") == 0;
+}
+
 bool param_flag(struct http_request *request, const char *name, bool def,
 		bool *value_r)
 {
@@ -25,12 +32,7 @@ bool param_flag(struct http_request *request, const char *name, bool def,
 	*value_r = def;
 	if (!ok || value == NULL)
 		return ok;
-	if (strcmp(value, "1") == 0 || strcasecmp(value, "true") == 0)
-		*value_r = true;
-	else if (strcmp(value, "0") == 0 || strcasecmp(value, "false") == 0)
-		*value_r = false;
-	else
-		ok = false;
+	ok = param_parse_flag(value, value_r);
 	if (!ok)
 		http_reply_param(request, name,
 				 "is neither 0 nor 1, false nor true");
@@ -158,6 +160,33 @@ bool param_list(struct http_request *request, const char *name, size_t max,
 	if (why != NULL)
 		http_reply_param(request, name, why);
 	return why == NULL;
+}
+
+void param_values(const struct http_request *request, const char *name,
+		  struct strlist *list)
+{
+	const char *value;
+	size_t i;
+
+	for (i = 0; i < request->params_count; i++) {
+		value = request->params[i].value;
+		if (strcmp(request->params[i].name, name) == 0 &&
+		    (*value != '[' || add_array(value, list) != NULL))
+			strlist_add(list, value);
+	}
+}
+
+char *param_query_text(const struct strlist *words)
+{
+	json_t *array = json_array();
+	char *text;
+	size_t i;
+
+	for (i = 0; i < words->count; i++)
+		json_array_append_new(array, json_string(words->items[i]));
+	text = json_dumps(array, JSON_COMPACT);
+	json_decref(array);
+	return text;
 }
 
 bool param_is_given(const struct http_request *request, const char *name)

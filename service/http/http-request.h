@@ -85,6 +85,10 @@ struct http_request {
 
 	/* set once it is known */
 	struct identity identity;
+	/* why it is refused, where the answer does not say it all; or NULL */
+	char *why;
+	/* the audit trail has a line about it */
+	bool audited;
 
 	/* the answer */
 	unsigned int status;

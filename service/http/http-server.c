@@ -37,31 +37,10 @@ static struct {
 	unsigned int active;
 } server;
 
-static void audit_reply(struct http_request *request)
-{
-	const char *messageid = NULL;
-	bool ok = true;
-
-	if (request->route == NULL || request->route->audit == NULL ||
-	    request->status < 400 || request->status == 502 ||
-	    request->status == 504)
-		return;
-	/* of several the first; the answer is not changed any more */
-	for (size_t i = 0; ok && i < request->params_count; i++) {
-		if (strcmp(request->params[i].name, "messageid") == 0) {
-			messageid = request->params[i].value;
-			ok = false;
-		}
-	}
-	audit_refused(request->config, request->route->audit, request->source,
-		      request->identity.login, request->status, request->reply,
-		      messageid);
-}
-
 /* What is done for every request before its answer leaves. */
 static void conclude(struct http_request *request)
 {
-	audit_reply(request);
+	audit_refused(request);
 	metrics_request(request->route != NULL ? request->route->path : "",
 			request->status, now_ms() - request->started);
 	log_debug("%s %s from %s: %u", request->route != NULL ?

@@ -345,7 +345,7 @@ def test_health(service):
     answer = service.curl("/health")
     assert answer.status == 200
     assert answer.json() == {"live": True, "ready": True, "journal": True,
-                             "doveadm": True}
+                             "doveadm": True, "audit": True}
     assert service.curl("/health/live").json() == {"live": True}
     assert service.curl("/health/ready").status == 200
 

@@ -59,6 +59,7 @@ static const struct setting settings[] = {
 	STR("doveadm.login", doveadm_login, "", "services/doveadm/login"),
 	STR("doveadm.login_file", doveadm_login_file, "", NULL),
 	STR("doveadm.ca_file", doveadm_ca_file, "", NULL),
+	BOOL("doveadm.allow_plaintext", doveadm_allow_plaintext, "no", NULL),
 	INT("doveadm.connect_timeout", doveadm_connect_timeout, "5", 1, 3600,
 	    NULL),
 	INT("doveadm.timeout", doveadm_timeout, "300", 1, 86400, NULL),
@@ -80,6 +81,9 @@ static const struct setting settings[] = {
 	    "604800", 1, YEAR, "pbm/auth/refresh_token_exp_time"),
 	STR("auth.imap_url", auth_imap_url, "imap://127.0.0.1:143", NULL),
 	STR("auth.imap_ca_file", auth_imap_ca_file, "", NULL),
+	BOOL("auth.imap_starttls", auth_imap_starttls, "no", NULL),
+	BOOL("auth.imap_allow_plaintext", auth_imap_allow_plaintext, "no",
+	     NULL),
 	INT("auth.imap_timeout", auth_imap_timeout, "30", 1, 3600, NULL),
 	STR("auth.role_field", auth_role_field, "role", NULL),
 	STR("auth.tenant_field", auth_tenant_field, RECALL_USERDB_TENANT,
@@ -110,7 +114,9 @@ static const struct setting settings[] = {
 	STR("audit.cef_prefix", audit_cef_prefix,
 	    "CEF:0|dovecot-recall|mail-recalld|" PACKAGE_VERSION,
 	    "psn/web/logger/cef_prefix"),
-	STR("audit.cef_file", audit_cef_file, "", NULL),
+	STR("audit.dir", audit_dir, CONFIG_LOG_DIR, "psn/web/logger/dir"),
+	STR("audit.cef_file", audit_cef_file, "",
+	    "psn/web/logger/cef_filename"),
 	STR("audit.syslog_socket", audit_syslog_socket, "/dev/log", NULL),
 	BOOL("audit.required", audit_required, "yes", NULL),
 	INT("audit.refused_per_second", audit_refused_per_second, "10", 0,
@@ -121,6 +127,7 @@ static const struct setting settings[] = {
 	STR("etcd.user", etcd_user, "", NULL),
 	STR("etcd.password_file", etcd_password_file, "", NULL),
 	STR("etcd.ca_file", etcd_ca_file, "", NULL),
+	BOOL("etcd.allow_plaintext", etcd_allow_plaintext, "no", NULL),
 	INT("etcd.timeout", etcd_timeout, "5", 1, 3600, NULL),
 };
 #define SETTINGS_COUNT (sizeof(settings) / sizeof(settings[0]))
@@ -314,6 +321,10 @@ struct config *config_load(const char *path, char **error_r)
 	else if (ret != 0)
 		strbuf_addf(&errors, "%s: line %d is neither a [section] nor "
 			    "name = value (or is too long)\n", path, ret);
+	if ((*config->doveadm_login != '\0' || *config->auth_jwt_key != '\0') &&
+	    file_is_open_to_others(path))
+		strbuf_addf(&errors, "%s: has secrets, and others can read it "
+			    "(chmod o-r, or keep them elsewhere)\n", path);
 	for (i = 0; i < sizeof(environment) / sizeof(environment[0]); i++) {
 		const char *value = getenv(environment[i].variable);
 
@@ -323,6 +334,7 @@ struct config *config_load(const char *path, char **error_r)
 	}
 	/* what the file names belongs to the file: etcd wins over it, too */
 	config_read_secrets(config, &errors);
+	config_check_etcd(config, &errors);
 	if (errors.len == 0 && !config_etcd_overlay(config, &error)) {
 		strbuf_addf(&errors, "%s\n", error);
 		free(error);

@@ -154,7 +154,7 @@ def test_another_url_answers_than_that_of_a_dead_host(node):
 
 
 @pytest.mark.log_errors("Invalid authentication attempt to HTTP API")
-@pytest.mark.parametrize("login", ["doveadm:wrong", "wrong-api-key"])
+@pytest.mark.parametrize("login", ["doveadm:wrong", "an-api-key-that-is-wrong"])
 def test_doveadm_refuses_the_login(node, login):
     messageid = deliver(node, A)
     with Service(node, doveadm__login=login) as service:

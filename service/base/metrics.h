@@ -21,8 +21,17 @@ void metrics_messages(bool fetched, uint64_t messages);
 /* A mailbox was shared, or not any more. */
 void metrics_share(bool shared);
 
-/* The page; gauges are passed in. The caller frees it. */
-char *metrics_print(unsigned int connections, unsigned int queued,
-		    unsigned int jobs);
+/* What others know, as of now. */
+struct metrics_gauges {
+	/* open connections; requests that wait for a worker */
+	unsigned int connections, queued;
+	/* logins that Dovecot is asked about, or that wait for that */
+	unsigned int logins_running, logins_queued;
+	/* recalls in the background */
+	unsigned int jobs;
+};
+
+/* The page. The caller frees it. */
+char *metrics_print(const struct metrics_gauges *gauges);
 
 #endif

@@ -56,6 +56,12 @@ struct http_request {
 	/* what the audit trail calls the request, if not as the route does */
 	const char *audit;
 
+	/* what goes on with the request, set by a handler that has not answered:
+	   it runs in the pool of logins, or, with too_busy, at once, to say
+	   that there is no place in that pool */
+	void (*login)(struct http_request *request);
+	bool too_busy;
+
 	/* the answer */
 	unsigned int status;
 	const char *reply_type;

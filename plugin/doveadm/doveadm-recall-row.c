@@ -21,6 +21,7 @@ void recall_row_init(struct recall_reporter *reporter)
 	doveadm_print_header_simple(RECALL_COLUMN_MAILBOXES);
 	doveadm_print_header_simple(RECALL_COLUMN_MAILBOX_GUIDS);
 	doveadm_print_header_simple(RECALL_COLUMN_RECALL_ID);
+	doveadm_print_header_simple(RECALL_COLUMN_SEARCHED);
 	doveadm_print_header_simple(RECALL_COLUMN_ERROR);
 }
 
@@ -41,6 +42,7 @@ void recall_row_print(const char *recall_id, const struct recall_row *row)
 	doveadm_print(text_or_empty(row->mailboxes));
 	doveadm_print(text_or_empty(row->mailbox_guids));
 	doveadm_print(recall_id);
+	doveadm_print(text_or_empty(row->searched));
 	doveadm_print(text_or_empty(row->error));
 }
 

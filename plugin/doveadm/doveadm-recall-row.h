@@ -13,7 +13,7 @@ struct recall_row {
 	unsigned int copies;
 	enum recall_notice_status notice;
 	/* NULL if there is nothing to say */
-	const char *mailboxes, *mailbox_guids, *error;
+	const char *mailboxes, *mailbox_guids, *searched, *error;
 };
 
 /* Prints the headers. The rows to come are added to the report, if there is

@@ -30,8 +30,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* known: accounts that have logged in from an address */
 static struct table addresses, accounts, known;
 
-/* Whoever has an IPv6 address usually has its whole /64. */
-static void network_of(const char *address, char out[INET6_ADDRSTRLEN])
+void bruteforce_network(const char *address, char out[INET6_ADDRSTRLEN])
 {
 	struct in6_addr in6;
 
@@ -77,7 +76,7 @@ struct names {
 static void names_init(struct names *names, const char *address,
 		       const char *login)
 {
-	network_of(address, names->network);
+	bruteforce_network(address, names->network);
 	names->login = x_strdup(login);
 	/* as Dovecot's auth process looks users up */
 	ascii_lower(names->login);

@@ -82,6 +82,10 @@
 /* GUIDs of these mailboxes, comma-separated, in the same order. */
 #define RECALL_COLUMN_MAILBOX_GUIDS "mailbox-guids"
 #define RECALL_COLUMN_RECALL_ID "recall-id"
+/* Whose mailbox it is: another name than username if that is an alias, which
+   Dovecot's userdb or passdb answers with user=. Empty if no mailbox was looked
+   at. */
+#define RECALL_COLUMN_MAILBOX_USER "mailbox-user"
 /* What went wrong, for `error` verdicts and notices that failed. */
 #define RECALL_COLUMN_ERROR "error"
 
@@ -104,8 +108,8 @@
 #define RECALL_COLUMN_NAME "name"
 /* All of them end with a status, e.g. `shared`, `no_user`, and with error. */
 
-/* Columns of a row of recall search, one a message; a row of recall fetch has
-   username, what was asked for, and error. Of a user who could not be looked
+/* Columns of a row of recall search, one a message, mailbox-user among them; a
+   row of recall fetch has username, what was asked for, and error. Of a user who could not be looked
    at there is one row with nothing but username and error. */
 #define RECALL_COLUMN_MAILBOX_GUID "mailbox-guid"
 #define RECALL_COLUMN_UID "uid"

@@ -37,6 +37,9 @@
 /* Tell nobody. */
 #define RECALL_PARAM_NO_NOTIFY "no-notify"
 #define RECALL_PARAM_NO_NOTIFY_HTTP "noNotify"
+/* Trust no index: read the header of every message. */
+#define RECALL_PARAM_VERIFY_HEADERS "verify-headers"
+#define RECALL_PARAM_VERIFY_HEADERS_HTTP "verifyHeaders"
 /* Change nothing, say what would be done. */
 #define RECALL_PARAM_DRY_RUN "dry-run"
 #define RECALL_PARAM_DRY_RUN_HTTP "dryRun"
@@ -82,6 +85,9 @@
 /* GUIDs of these mailboxes, comma-separated, in the same order. */
 #define RECALL_COLUMN_MAILBOX_GUIDS "mailbox-guids"
 #define RECALL_COLUMN_RECALL_ID "recall-id"
+/* How the mail was looked for: by the Message-ID `index`, by the `headers` of
+   all messages, or by a `query`. Empty where nobody looked. */
+#define RECALL_COLUMN_SEARCHED "searched"
 /* Whose mailbox it is: another name than username if that is an alias, which
    Dovecot's userdb or passdb answers with user=. Empty if no mailbox was looked
    at. */
@@ -128,5 +134,7 @@
 #define RECALL_USERDB_TENANT "tenant_id"
 /* The userdb field with a user's language, e.g. "ru-RU". */
 #define RECALL_USERDB_LANG "lang"
+/* The language that stands in for those without texts. */
+#define RECALL_NOTICE_LANG_DEFAULT "en-US"
 
 #endif

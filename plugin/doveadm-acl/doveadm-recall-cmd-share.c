@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
 #include "str.h"
 #include "str-sanitize.h"
@@ -200,7 +201,7 @@ share_parse(const struct doveadm_cmd_context *cctx, bool adding,
 	if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_IDENTIFIER, &id))
 		return "The other user is missing ("
 			RECALL_IDENTIFIER_PREFIX"NAME)";
-	if (!str_begins(id, RECALL_IDENTIFIER_PREFIX))
+	if (!str_begins_with(id, RECALL_IDENTIFIER_PREFIX))
 		return "The other user is not given as "
 			RECALL_IDENTIFIER_PREFIX"NAME";
 	cmd_r->other = id + strlen(RECALL_IDENTIFIER_PREFIX);

@@ -255,6 +255,7 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 		recall_row_print(ctx->request.recall_id, &row);
 		return;
 	}
+	row.searched = recall_request_get_searched(&ctx->request);
 	expunge_user(ctx, user, &row, &copies);
 	if (row.verdict == RECALL_VERDICT_WOULD_EXPUNGE)
 		ctx->dry_run_total += row.copies;
@@ -469,6 +470,7 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge = {
 	.name = RECALL_CMD_EXPUNGE,
 	.cmd = cmd_recall_expunge,
 	.usage = RECALL_CMD_USERS_USAGE" [--force] [--no-notify] [--dry-run] "
+		"[--verify-headers] "
 		"[--sender <address> ...] [--tenant <tenant>] "
 		"[--reason <text>] [--actor <name>] [--recall-id <id>] "
 		"[--report-to <address>] "

@@ -58,28 +58,28 @@ static const char *index_hash_to_string(uint64_t hash)
 		return "unknown";
 	case RECALL_INDEX_HASH_NONE:
 		return "none";
+	case RECALL_INDEX_HASH_MANY:
+		return "many";
 	}
 	return t_strdup_printf("%016"PRIx64, hash);
 }
 
 static void
-index_dump_mail(uint32_t uid, uint64_t indexed, const char *value,
+index_dump_mail(uint32_t uid, uint64_t indexed, const char *const *values,
 		void *context)
 {
 	struct index_cmd_context *ctx = context;
 	struct recall_message_id id;
 	const char *id_str = "";
 
-	if (value != NULL &&
-	    recall_message_id_from_header(value, strlen(value), &id)) {
-		id_str = str_sanitize(t_strndup(id.data, id.len),
-				      RECALL_MESSAGE_ID_MAX);
-	}
+	if (values[0] != NULL &&
+	    recall_message_id_from_header(values[0], strlen(values[0]), &id))
+		id_str = str_sanitize(id.data, RECALL_MESSAGE_ID_MAX);
 	recall_print(ctx->username);
 	recall_print(ctx->vname);
 	recall_print(dec2str(uid));
 	recall_print(index_hash_to_string(indexed));
-	recall_print(indexed == recall_index_hash_header(value) ? "ok" :
+	recall_print(indexed == recall_index_hash_headers(values) ? "ok" :
 		      indexed == RECALL_INDEX_HASH_UNKNOWN ? "missing" :
 		      "wrong");
 	recall_print(id_str);

@@ -55,8 +55,7 @@ static int search_get_message_id(struct mail *mail, const char **value_r)
 	ret = mail_get_first_header(mail, "Message-ID", &value);
 	if (ret > 0 &&
 	    recall_message_id_from_header(value, strlen(value), &id)) {
-		*value_r = recall_listing_text(t_strndup(id.data, id.len),
-					       RECALL_MESSAGE_ID_MAX);
+		*value_r = recall_listing_text(id.data, RECALL_MESSAGE_ID_MAX);
 	}
 	return ret < 0 ? -1 : 0;
 }

@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
 #include "istream.h"
 #include "str.h"
@@ -236,7 +237,7 @@ static bool fetch_field_find(pool_t pool, const char *name,
 			return TRUE;
 		}
 	}
-	if (!str_begins(name, FETCH_HEADER_PREFIX) ||
+	if (!str_begins_with(name, FETCH_HEADER_PREFIX) ||
 	    !fetch_header_name_is_valid(name + strlen(FETCH_HEADER_PREFIX)))
 		return FALSE;
 	i_zero(field_r);

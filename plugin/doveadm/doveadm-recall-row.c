@@ -16,6 +16,7 @@ static const struct recall_print_column row_columns[] = {
 	{ .name = RECALL_COLUMN_MAILBOXES },
 	{ .name = RECALL_COLUMN_MAILBOX_GUIDS, .flags = RECALL_PRINT_WIDE },
 	{ .name = RECALL_COLUMN_RECALL_ID, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_SEARCHED, .flags = RECALL_PRINT_WIDE },
 	{ .name = RECALL_COLUMN_MAILBOX_USER, .flags = RECALL_PRINT_WIDE },
 	{ .name = RECALL_COLUMN_ERROR },
 };
@@ -55,6 +56,7 @@ static void row_keep(const struct recall_row *row)
 	copy->mailbox_user = p_strdup(rows_pool, row->mailbox_user);
 	copy->mailboxes = p_strdup(rows_pool, row->mailboxes);
 	copy->mailbox_guids = p_strdup(rows_pool, row->mailbox_guids);
+	copy->searched = p_strdup(rows_pool, row->searched);
 	copy->error = p_strdup(rows_pool, row->error);
 	hash_table_update(rows, copy->mailbox_user, copy);
 }
@@ -70,6 +72,7 @@ static void row_print(const char *recall_id, const struct recall_row *row)
 	recall_print(text_or_empty(row->mailboxes));
 	recall_print(text_or_empty(row->mailbox_guids));
 	recall_print(recall_id);
+	recall_print(text_or_empty(row->searched));
 	recall_print(text_or_empty(row->mailbox_user));
 	recall_print(text_or_empty(row->error));
 }

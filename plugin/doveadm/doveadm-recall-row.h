@@ -14,7 +14,7 @@ struct recall_row {
 	unsigned int copies;
 	enum recall_notice_status notice;
 	/* NULL if there is nothing to say */
-	const char *mailbox_user, *mailboxes, *mailbox_guids, *error;
+	const char *mailbox_user, *mailboxes, *mailbox_guids, *searched, *error;
 };
 
 /* Begins with the rows. Those to come are added to the report, if there is one

@@ -1,20 +1,19 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
 #include "hash.h"
 #include "istream.h"
 #include "lib-signals.h"
-#include "smtp-submit-settings.h"
 #include "str.h"
 #include "unichar.h"
 #include "wildcard-match.h"
-#include "master-service.h"
 #include "mail-user.h"
-#include "mail-storage-service.h"
 #include "doveadm.h"
 #include "doveadm-print.h"
 #include "doveadm-settings.h"
 #include "recall-limits.h"
 #include "recall-params.h"
+#include "recall-settings.h"
 #include "recall-proxy.h"
 #include "doveadm-recall-print.h"
 #include "doveadm-recall-users.h"
@@ -310,6 +309,16 @@ recall_users_repeat(struct recall_users_context *ctx, const char *username,
 	return TRUE;
 }
 
+static void
+recall_users_run_mailbox(struct recall_users_context *ctx,
+			 struct mail_user *user, const char *username)
+{
+	const char *mailbox_user = p_strdup(ctx->done_pool, user->username);
+
+	hash_table_update(ctx->done, mailbox_user, POINTER_CAST(1));
+	ctx->callbacks->run(ctx->context, user, username);
+}
+
 /* named: the user is one asked for by name. */
 static void
 recall_users_run_one(struct recall_users_context *ctx, const char *username,
@@ -370,9 +379,10 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username,
 		ctx->callbacks->failed(ctx->context, username, t_strdup_printf(
 			"User initialization failed: %s", error));
 	} else {
-		mailbox_user = p_strdup(ctx->done_pool, mailbox_user);
-		hash_table_update(ctx->done, mailbox_user, POINTER_CAST(1));
-		ctx->callbacks->run(ctx->context, user, username);
+		if (recall_settings_init_user(user, &error) < 0)
+			ctx->callbacks->failed(ctx->context, username, error);
+		else
+			recall_users_run_mailbox(ctx, user, username);
 		mail_user_deinit(&user);
 	}
 	mail_storage_service_user_unref(&service_user);
@@ -409,7 +419,8 @@ recall_users_iterate(struct recall_users_context *ctx, unsigned int mask_idx)
 	bool found = FALSE;
 	int ret = 0;
 
-	mail_storage_service_all_init_mask(service, all ? "" : mask);
+	mail_storage_service_all_init_mask(service,
+		all ? RECALL_ANY_USER_MASK : mask);
 	while (killed_signo == 0 && !recall_users_done(ctx) &&
 	       (ret = mail_storage_service_all_next(service, &username)) > 0) {
 		/* the mask was only a hint to the userdb */
@@ -498,11 +509,6 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		     const struct recall_users_callbacks *callbacks,
 		     void *context)
 {
-	/* for what is sent by mail */
-	static const struct setting_parser_info *set_roots[] = {
-		&smtp_submit_setting_parser_info,
-		NULL
-	};
 	struct recall_users_context ctx;
 	const struct recall_proxy_callbacks proxy_callbacks = {
 		.done = recall_users_proxied,
@@ -532,8 +538,7 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		lib_signals_set_handler(SIGINT, 0, sig_die, NULL);
 		lib_signals_set_handler(SIGTERM, 0, sig_die, NULL);
 
-		ctx.service = mail_storage_service_init(master_service,
-							set_roots, flags);
+		ctx.service = recall_settings_init_service(flags);
 		if (!array_is_empty(&ctx.masks))
 			recall_users_read_settings(&ctx);
 		ctx.done_pool = pool_alloconly_create("recall users done",

@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
 #include "base64.h"
 #include "ioloop.h"
@@ -15,6 +16,7 @@
 #include "doveadm-recall-print.h"
 #include "recall-utf8.h"
 #include "recall-proxy-conn.h"
+#include "recall-proxy-tls.h"
 
 #include <unistd.h>
 
@@ -99,20 +101,10 @@ static int
 conn_start_tls(struct recall_proxy_conn *conn, const char **error_r)
 {
 	struct recall_proxy_server *server = conn->server;
-	struct ssl_iostream_settings set;
 	const char *error;
 
-	doveadm_get_ssl_settings(&set, pool_datastack_create());
-	if (server->any_cert)
-		set.allow_invalid_cert = TRUE;
-	if (set.allow_invalid_cert)
-		set.verbose_invalid_cert = TRUE;
-	if ((server->ssl_ctx == NULL &&
-	     ssl_iostream_client_context_cache_get(&set, &server->ssl_ctx,
-						   &error) < 0) ||
-	    io_stream_create_ssl_client(server->ssl_ctx, server->hostname,
-					&set, &conn->input, &conn->output,
-					&conn->ssl, &error) < 0) {
+	if (recall_proxy_tls_init(server, &conn->input, &conn->output,
+				  &conn->ssl, &error) < 0) {
 		*error_r = t_strdup_printf("TLS failed: %s", error);
 		return -1;
 	}
@@ -326,7 +318,7 @@ conn_input_handshake(struct recall_proxy_conn *conn, const char **error_r)
 
 	if (line == NULL)
 		return 0;
-	if (!conn->version_received && str_begins(line, "VERSION\t")) {
+	if (!conn->version_received && str_begins_with(line, "VERSION\t")) {
 		conn->version_received = TRUE;
 		if (version_string_verify_full(line, "doveadm-client",
 				DOVEADM_SERVER_PROTOCOL_VERSION_MAJOR,

@@ -45,7 +45,7 @@
 #define RECALL_PARAM_DRY_RUN_HTTP "dryRun"
 /* Only mail whose From is one of these addresses. */
 #define RECALL_PARAM_SENDER "sender"
-/* Only users whose userdb field tenant_id has this value. */
+/* Only users of this tenant: see recall-tenant-name.h. */
 #define RECALL_PARAM_TENANT "tenant"
 /* Why: for the audit trail. */
 #define RECALL_PARAM_REASON "reason"

@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
 #include "smtp-submit-settings.h"
 #include "doveadm.h"
@@ -25,10 +26,10 @@ void doveadm_recall_plugin_preinit(void)
 {
 	unsigned int i;
 
-	/* At the shell doveconf gives doveadm the settings of modules that it
+	/* 2.3: At the shell doveconf gives doveadm the settings of modules that it
 	   asks for, and no others. This comes too late for that if the module
 	   comes in through mail_plugins. */
-	doveadm_setting_roots_add(&smtp_submit_setting_parser_info);
+	recall_doveadm_setting_roots_add(&smtp_submit_setting_parser_info);
 	for (i = 0; i < N_ELEMENTS(recall_commands); i++) {
 		if (doveadm_cmd_find_ver2(recall_commands[i]->name) == NULL)
 			doveadm_cmd_register_ver2(recall_commands[i]);

@@ -3,6 +3,7 @@
 #include "mail-user.h"
 #include "mail-namespace.h"
 #include "mail-storage.h"
+#include "recall-settings.h"
 #include "recall-boxes.h"
 #include "recall-copies.h"
 #include "recall-quarantine-mails.h"
@@ -16,8 +17,8 @@ struct lazy_box {
 
 struct recall_lazy_expunge {
 	struct mail_user *user;
-	/* either a namespace's prefix or a mailbox's name */
-	const char *place;
+	/* namespaces' prefixes and mailboxes' names */
+	ARRAY_TYPE(const_string) places;
 	ARRAY(struct lazy_box) boxes;
 	/* of the messages that are expunged, one for each copy */
 	ARRAY_TYPE(const_string) guids;
@@ -26,8 +27,14 @@ struct recall_lazy_expunge {
 static bool
 box_is_lazy(const struct recall_lazy_expunge *lazy, struct mailbox *box)
 {
-	return strcmp(mailbox_get_namespace(box)->prefix, lazy->place) == 0 ||
-		strcmp(mailbox_get_vname(box), lazy->place) == 0;
+	const char *place;
+
+	array_foreach_elem(&lazy->places, place) {
+		if (strcmp(mailbox_get_namespace(box)->prefix, place) == 0 ||
+		    strcmp(mailbox_get_vname(box), place) == 0)
+			return TRUE;
+	}
+	return FALSE;
 }
 
 static const char *lazy_error(struct mailbox *box)
@@ -84,23 +91,28 @@ int recall_lazy_expunge_begin(struct mail_user *user,
 			      struct recall_lazy_expunge **lazy_r,
 			      const char **error_r)
 {
-	const char *place = mail_user_plugin_getenv(user, "lazy_expunge");
 	const struct recall_copies_box *cbox;
 	struct recall_lazy_expunge *lazy;
+	const char *place;
 
 	*lazy_r = NULL;
-	if (place == NULL || *place == '\0')
-		return 0;
 	lazy = t_new(struct recall_lazy_expunge, 1);
 	lazy->user = user;
-	lazy->place = place;
+	t_array_init(&lazy->places, 2);
 	t_array_init(&lazy->boxes, 8);
 	t_array_init(&lazy->guids, 8);
 	array_foreach(&copies->boxes, cbox) {
+		place = recall_settings_get_lazy_expunge(cbox->box);
+		if (place == NULL)
+			continue;
+		if (array_lsearch(&lazy->places, &place, i_strcmp_p) == NULL)
+			array_push_back(&lazy->places, &place);
 		if (recall_mails_get_guids(cbox->box, &cbox->uids, &lazy->guids,
 					   error_r) < 0)
 			return -1;
 	}
+	if (array_count(&lazy->places) == 0)
+		return 0;
 	if (lazy_foreach_box(lazy, lazy_take_down_box, error_r) < 0)
 		return -1;
 	*lazy_r = lazy;

@@ -26,6 +26,7 @@ ROOMS = {
     "plugin/lib-recall": ("plugin/lib-recall/quarantine",
                           "plugin/lib-recall/notice"),
     "plugin/recall": ("plugin/lib-recall",),
+    "plugin/settings": ("plugin/lib-recall/base",),
     "plugin/doveadm/proxy": ("plugin/lib-recall/base",),
     "plugin/doveadm": ("plugin/lib-recall", "plugin/doveadm/proxy"),
     "plugin/doveadm-acl": ("plugin/doveadm",),

@@ -13,6 +13,7 @@
 #include "userdb.h"
 
 #define PASSWORD_MAX 1024
+#define RETRY_AFTER_LOGINS 5
 
 static void reply_unauthorized(struct http_request *request,
 			       const char *message, const char *challenge)
@@ -139,6 +140,13 @@ static void reply_denied(struct http_request *request)
 	http_reply_header(request, "WWW-Authenticate", "Bearer");
 }
 
+/* The attempt was not wrong, but nothing came of it. */
+static void login_failed(struct http_request *request, const char *login)
+{
+	bruteforce_undo(request->source, login);
+	metrics_login(LOGIN_FAILED);
+}
+
 /* Only after the password was right: who may not log in here learns no more
    than who has a wrong password. */
 static void login_accepted(struct http_request *request, const char *login)
@@ -151,15 +159,43 @@ static void login_accepted(struct http_request *request, const char *login)
 	if (result == DOVEADM_FAILED) {
 		reply_denied(request);
 	} else if (result != DOVEADM_OK) {
-		bruteforce_undo(request->source);
-		metrics_login(LOGIN_FAILED);
+		login_failed(request, login);
 		reply_unreachable(request, result);
 	} else {
-		bruteforce_undo(request->source);
+		bruteforce_accepted(request->source, login);
 		metrics_login(LOGIN_ACCEPTED);
 		audit_done(request, "login", "Login", true,
 			   (const struct audit_field[]) { { AUDIT_END, NULL } });
 		reply_tokens(request, NULL);
+	}
+}
+
+/* Dovecot is asked, and takes its time with who guesses. */
+static void check_password(struct http_request *request)
+{
+	const char *login, *password;
+	bool ok = true;
+
+	login = http_request_param(request, "login", &ok);
+	password = http_request_param(request, "password", &ok);
+	if (request->too_busy) {
+		login_failed(request, login);
+		http_reply_later(request, 503, "Too many logins are under way",
+				 RETRY_AFTER_LOGINS);
+		return;
+	}
+	switch (imap_login_check(request->config, login, password,
+				 request->source)) {
+	case IMAP_LOGIN_OK:
+		login_accepted(request, login);
+		break;
+	case IMAP_LOGIN_DENIED:
+		reply_denied(request);
+		break;
+	case IMAP_LOGIN_FAILED:
+		login_failed(request, login);
+		reply_unreachable(request, DOVEADM_UNREACHABLE);
+		break;
 	}
 }
 
@@ -168,7 +204,7 @@ static void login_with_password(struct http_request *request,
 {
 	int64_t penalty;
 
-	penalty = bruteforce_attempt(request->config, request->source);
+	penalty = bruteforce_attempt(request->config, request->source, login);
 	if (penalty > 0) {
 		metrics_login(LOGIN_BLOCKED);
 		http_reply_later(request, 429, "TOO MANY ATTEMPTS", penalty);
@@ -180,19 +216,7 @@ static void login_with_password(struct http_request *request,
 		reply_denied(request);
 		return;
 	}
-	switch (imap_login_check(request->config, login, password)) {
-	case IMAP_LOGIN_OK:
-		login_accepted(request, login);
-		break;
-	case IMAP_LOGIN_DENIED:
-		reply_denied(request);
-		break;
-	case IMAP_LOGIN_FAILED:
-		bruteforce_undo(request->source);
-		metrics_login(LOGIN_FAILED);
-		reply_unreachable(request, DOVEADM_UNREACHABLE);
-		break;
-	}
+	request->login = check_password;
 }
 
 /* Role and tenant are looked up anew: they may have changed, and the user may

@@ -85,6 +85,8 @@ static const struct setting settings[] = {
 	BOOL("auth.imap_allow_plaintext", auth_imap_allow_plaintext, "no",
 	     NULL),
 	INT("auth.imap_timeout", auth_imap_timeout, "30", 1, 3600, NULL),
+	INT("auth.logins", auth_logins, "32", 1, 256, NULL),
+	INT("auth.logins_queue", auth_logins_queue, "128", 1, 100000, NULL),
 	STR("auth.role_field", auth_role_field, "role", NULL),
 	STR("auth.tenant_field", auth_tenant_field, RECALL_USERDB_TENANT,
 	    NULL),
@@ -99,6 +101,8 @@ static const struct setting settings[] = {
 	     "psn/bruteforce/enabled"),
 	INT("bruteforce.max_attempts", bruteforce_max_attempts, "5", 1, 1000000,
 	    "psn/bruteforce/max_attempts"),
+	INT("bruteforce.max_attempts_per_account",
+	    bruteforce_max_attempts_per_account, "20", 1, 1000000, NULL),
 	INT("bruteforce.penalty", bruteforce_penalty, "300", 1, YEAR,
 	    "psn/bruteforce/penalty"),
 

@@ -49,6 +49,8 @@ struct config {
 	bool auth_imap_starttls;
 	bool auth_imap_allow_plaintext;
 	int64_t auth_imap_timeout;
+	int64_t auth_logins;
+	int64_t auth_logins_queue;
 	char *auth_role_field;
 	char *auth_tenant_field;
 	char *auth_alias_field;
@@ -58,6 +60,7 @@ struct config {
 	/* [bruteforce] */
 	bool bruteforce_enabled;
 	int64_t bruteforce_max_attempts;
+	int64_t bruteforce_max_attempts_per_account;
 	int64_t bruteforce_penalty;
 	/* [journal] */
 	char *journal_path;

@@ -7,6 +7,7 @@
 #include "mail-search.h"
 #include "doveadm.h"
 #include "doveadm-recall-params.h"
+#include "doveadm-recall-print.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-tenant.h"
@@ -201,8 +202,7 @@ request_get_common(const struct doveadm_cmd_context *cctx,
 static int request_refuse(const struct doveadm_cmd_context *cctx,
 			  struct recall_request *request, const char *error)
 {
-	i_error("%s: %s", cctx->cmd->name, error);
-	doveadm_exit_code = EX_USAGE;
+	recall_cmd_error(cctx, EX_USAGE, "%s", error);
 	recall_request_deinit(request);
 	return -1;
 }

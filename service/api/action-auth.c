@@ -14,6 +14,7 @@
 #include "userdb.h"
 
 #define PASSWORD_MAX 1024
+#define RETRY_AFTER_LOGINS 5
 
 static void reply_unauthorized(struct http_request *request,
 			       const char *message, const char *challenge)
@@ -96,7 +97,7 @@ bool action_check_role(struct http_request *request, bool admin, bool user)
 		allowed = true;
 		break;
 	case ROLE_ADMIN:
-		allowed = admin && *who->tenant != '\0';
+		allowed = admin;
 		break;
 	case ROLE_USER:
 		allowed = user;
@@ -153,6 +154,13 @@ static void reply_denied(struct http_request *request)
 	http_reply_header(request, "WWW-Authenticate", "Bearer");
 }
 
+/* The attempt was not wrong, but nothing came of it. */
+static void login_failed(struct http_request *request, const char *login)
+{
+	bruteforce_undo(request->source, login);
+	metrics_login(LOGIN_FAILED);
+}
+
 /* Only after the password was right: who may not log in here learns no more
    than who has a wrong password. */
 static void login_accepted(struct http_request *request, const char *login)
@@ -165,15 +173,43 @@ static void login_accepted(struct http_request *request, const char *login)
 	if (result == DOVEADM_FAILED) {
 		reply_denied(request);
 	} else if (result != DOVEADM_OK) {
-		bruteforce_undo(request->source);
-		metrics_login(LOGIN_FAILED);
+		login_failed(request, login);
 		reply_unreachable(request, result);
 	} else {
-		bruteforce_undo(request->source);
+		bruteforce_accepted(request->source, login);
 		metrics_login(LOGIN_ACCEPTED);
 		audit_done(request, "login", "Login", true,
 			   (const struct audit_field[]) { { AUDIT_END, NULL } });
 		reply_tokens(request, NULL);
+	}
+}
+
+/* Dovecot is asked, and takes its time with who guesses. */
+static void check_password(struct http_request *request)
+{
+	const char *login, *password;
+	bool ok = true;
+
+	login = http_request_param(request, "login", &ok);
+	password = http_request_param(request, "password", &ok);
+	if (request->too_busy) {
+		login_failed(request, login);
+		http_reply_later(request, 503, "Too many logins are under way",
+				 RETRY_AFTER_LOGINS);
+		return;
+	}
+	switch (imap_login_check(request->config, login, password,
+				 request->source)) {
+	case IMAP_LOGIN_OK:
+		login_accepted(request, login);
+		break;
+	case IMAP_LOGIN_DENIED:
+		reply_denied(request);
+		break;
+	case IMAP_LOGIN_FAILED:
+		login_failed(request, login);
+		reply_unreachable(request, DOVEADM_UNREACHABLE);
+		break;
 	}
 }
 
@@ -182,7 +218,7 @@ static void login_with_password(struct http_request *request,
 {
 	int64_t penalty;
 
-	penalty = bruteforce_attempt(request->config, request->source);
+	penalty = bruteforce_attempt(request->config, request->source, login);
 	if (penalty > 0) {
 		metrics_login(LOGIN_BLOCKED);
 		http_reply_later(request, 429, "TOO MANY ATTEMPTS", penalty);
@@ -194,19 +230,7 @@ static void login_with_password(struct http_request *request,
 		reply_denied(request);
 		return;
 	}
-	switch (imap_login_check(request->config, login, password)) {
-	case IMAP_LOGIN_OK:
-		login_accepted(request, login);
-		break;
-	case IMAP_LOGIN_DENIED:
-		reply_denied(request);
-		break;
-	case IMAP_LOGIN_FAILED:
-		bruteforce_undo(request->source);
-		metrics_login(LOGIN_FAILED);
-		reply_unreachable(request, DOVEADM_UNREACHABLE);
-		break;
-	}
+	request->login = check_password;
 }
 
 static void reply_no_refresh(struct http_request *request,

@@ -127,8 +127,7 @@ void action_restore(struct http_request *request)
 		http_reply_param(request, "id", "is not the id of a recall");
 		return;
 	}
-	if (who->role == ROLE_NONE ||
-	    (who->role == ROLE_ADMIN && *who->tenant == '\0')) {
+	if (who->role == ROLE_NONE) {
 		http_reply_forbidden(request);
 		return;
 	}

@@ -273,8 +273,7 @@ static json_t *make_params(const struct http_request *request, bool adding,
 	free(identifier);
 	/* users give rights within their tenant, but take back what they see,
 	   whoever it went to */
-	if (who->role == ROLE_ADMIN ||
-	    (who->role == ROLE_USER && adding && *who->tenant != '\0'))
+	if (who->role == ROLE_ADMIN || (who->role == ROLE_USER && adding))
 		json_object_set_new(params, RECALL_PARAM_TENANT,
 				    json_string(who->tenant));
 	if (!adding)

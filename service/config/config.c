@@ -92,6 +92,8 @@ static const struct setting settings[] = {
 	STR("auth.imap_url", auth_imap_url, "imap://127.0.0.1:143", NULL),
 	STR("auth.imap_ca_file", auth_imap_ca_file, "", NULL),
 	INT("auth.imap_timeout", auth_imap_timeout, "30", 1, 3600, NULL),
+	INT("auth.logins", auth_logins, "32", 1, 256, NULL),
+	INT("auth.logins_queue", auth_logins_queue, "128", 1, 100000, NULL),
 	STR("auth.role_field", auth_role_field, "role", NULL),
 	STR("auth.tenant_field", auth_tenant_field, RECALL_USERDB_TENANT,
 	    NULL),
@@ -106,6 +108,8 @@ static const struct setting settings[] = {
 	     "psn/bruteforce/enabled"),
 	INT("bruteforce.max_attempts", bruteforce_max_attempts, "5", 1, 1000000,
 	    "psn/bruteforce/max_attempts"),
+	INT("bruteforce.max_attempts_per_account",
+	    bruteforce_max_attempts_per_account, "20", 1, 1000000, NULL),
 	INT("bruteforce.penalty", bruteforce_penalty, "300", 1, YEAR,
 	    "psn/bruteforce/penalty"),
 

@@ -53,6 +53,8 @@ struct config {
 	char *auth_imap_url;
 	char *auth_imap_ca_file;
 	int64_t auth_imap_timeout;
+	int64_t auth_logins;
+	int64_t auth_logins_queue;
 	char *auth_role_field;
 	char *auth_tenant_field;
 	char *auth_alias_field;
@@ -62,6 +64,7 @@ struct config {
 	/* [bruteforce] */
 	bool bruteforce_enabled;
 	int64_t bruteforce_max_attempts;
+	int64_t bruteforce_max_attempts_per_account;
 	int64_t bruteforce_penalty;
 	/* [journal] */
 	char *journal_path;

@@ -1,4 +1,5 @@
 #include <CUnit/Basic.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,8 @@ static const char settings[] =
 	"[nodes]\none = http://n1/ a.example B.example http://n2/\n"
 	"[auth]\njwt_key = " KEY "\nclock_skew = 10\n"
 	"access_token_exp_time = 100\n"
-	"[bruteforce]\nmax_attempts = 2\npenalty = 1000\n";
+	"[bruteforce]\nmax_attempts = 2\npenalty = 1000\n"
+	"max_attempts_per_account = 100\n";
 
 static struct config *load(const char *text, char **error_r)
 {
@@ -225,27 +227,60 @@ static void test_token(void)
 	config_unref(config);
 }
 
+static int64_t guess(const struct config *config, const char *address,
+		     const char *login)
+{
+	return bruteforce_attempt(config, address, login);
+}
+
 static void test_bruteforce(void)
 {
 	struct config *config = load_good();
 
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.1"), 0);
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.1"), 0);
-	CU_ASSERT(bruteforce_attempt(config, "192.0.2.1") > 0);
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.2"), 0);
-	bruteforce_undo("192.0.2.2");
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.2"), 0);
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.2"), 0);
-	CU_ASSERT(bruteforce_attempt(config, "192.0.2.2") > 0);
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.3"), 0);
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.3"), 0);
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.1", "a@b"), 0);
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.1", "a@b"), 0);
+	CU_ASSERT(guess(config, "192.0.2.1", "a@b") > 0);
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.2", "a@b"), 0);
+	bruteforce_undo("192.0.2.2", "a@b");
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.2", "a@b"), 0);
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.2", "a@b"), 0);
+	CU_ASSERT(guess(config, "192.0.2.2", "a@b") > 0);
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.3", "a@b"), 0);
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.3", "a@b"), 0);
 	/* a right one makes up for itself alone */
-	bruteforce_undo("192.0.2.3");
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.3"), 0);
-	CU_ASSERT(bruteforce_attempt(config, "192.0.2.3") > 0);
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "2001:db8::1"), 0);
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "2001:db8::2"), 0);
-	CU_ASSERT(bruteforce_attempt(config, "2001:db8::3") > 0);
+	bruteforce_undo("192.0.2.3", "a@b");
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.3", "a@b"), 0);
+	CU_ASSERT(guess(config, "192.0.2.3", "a@b") > 0);
+	CU_ASSERT_EQUAL(guess(config, "2001:db8::1", "a@b"), 0);
+	CU_ASSERT_EQUAL(guess(config, "2001:db8::2", "a@b"), 0);
+	CU_ASSERT(guess(config, "2001:db8::3", "a@b") > 0);
+	config_unref(config);
+}
+
+static void test_bruteforce_of_an_account(void)
+{
+	static const char *const spellings[] = { "x@y", "X@y", "x@Y" };
+	struct config *config = load_good();
+	char address[INET_ADDRSTRLEN];
+	unsigned int i;
+
+	/* one that logs in from there */
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.200", "x@y"), 0);
+	bruteforce_accepted("192.0.2.200", "x@y");
+	for (i = 0; i < 100; i++) {
+		snprintf(address, sizeof(address), "198.51.100.%u", i);
+		CU_ASSERT_EQUAL(guess(config, address, spellings[i % 3]), 0);
+	}
+	CU_ASSERT(guess(config, "203.0.113.1", "x@y") > 0);
+	CU_ASSERT(guess(config, "203.0.113.1", "X@Y") > 0);
+	/* what was refused does not count against the address */
+	CU_ASSERT_EQUAL(guess(config, "203.0.113.1", "other@y"), 0);
+	CU_ASSERT_EQUAL(guess(config, "203.0.113.1", "other@y"), 0);
+	CU_ASSERT(guess(config, "203.0.113.1", "other@y") > 0);
+	/* its limit is its own */
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.200", "X@y"), 0);
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.200", "x@y"), 0);
+	CU_ASSERT(guess(config, "192.0.2.200", "x@y") > 0);
 	config_unref(config);
 }
 
@@ -460,6 +495,7 @@ int main(void)
 		{ "addresses", test_address },
 		{ "tokens", test_token },
 		{ "brute force", test_bruteforce },
+		{ "brute force of an account", test_bruteforce_of_an_account },
 		{ "users once", test_users_once },
 		{ "camel case", test_camel_case },
 		{ "routes", test_routes },

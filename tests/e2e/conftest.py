@@ -1,4 +1,4 @@
-"""Fixtures for tests on a private Dovecot (tests/mailnode.py).
+"""Fixtures for tests on a private Dovecot (tests/support/mailnode.py).
 
 node        a running MailNode, one a driver and one without the mail plugin;
             its tests share it

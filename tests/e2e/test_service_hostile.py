@@ -266,7 +266,8 @@ def test_restore_for_nobody_is_not_for_all(node, service, token):
     node.lmtp_deliver([USER], build_message("<nobody@example.com>"))
     recall = service.recall(token, "<nobody@example.com>", [USER]).json()["id"]
     for empty in "", "[]", "[ ]":
-        answer = service.recall(token, emails=empty, cmd="restore", id=recall)
+        answer = post(service, token, urllib.parse.urlencode(
+            {"cmd": "restore", "id": recall, "emails": empty}).encode(), FORM)
         assert answer.status == 400, answer
         assert "EMAILS" in answer.json()["message"]
     assert service.recall(token, cmd="restore", id=recall).status == 200

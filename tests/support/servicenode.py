@@ -133,6 +133,7 @@ class Service:
             "doveadm.login": "doveadm:secret",
             # threads that nothing needs cost time under a sanitizer
             "http.workers": 8,
+            "auth.logins": 8,
         }
         if node is not None:
             self.settings.update({

@@ -25,6 +25,7 @@
 #include "jobs.h"
 #include "journal.h"
 #include "log.h"
+#include "revocation.h"
 
 #ifndef CONFIG_PATH
 #define CONFIG_PATH "/etc/mail-recalld/mail-recall.conf"
@@ -111,6 +112,7 @@ static void purge(void)
 	struct config *config = config_current();
 
 	journal_purge(time(NULL) - config->journal_keep_days * DAY);
+	revocations_purge(time(NULL));
 	config_unref(config);
 }
 
@@ -173,6 +175,8 @@ static int run(struct config *config, const char *path)
 		return EX_CANTCREAT;
 	if (!journal_open(config->journal_path, &error))
 		return fail(error);
+	if (!revocations_load())
+		return fail(x_strdup("the journal can't be read"));
 	purge();
 	doveadm_client_start(config);
 	if (!jobs_start(config))
@@ -198,6 +202,7 @@ static int run(struct config *config, const char *path)
 	audit_close(config);
 	config_unref(config);
 	journal_close();
+	revocations_free();
 	if (error != NULL)
 		return fail(error);
 	log_info("stopped");

@@ -74,6 +74,17 @@ static const struct setting settings[] = {
 	STR("auth.jwt_key_file", auth_jwt_key_file, "", NULL),
 	STR("auth.jwt_public_key_file", auth_jwt_public_key_file, "", NULL),
 	STR("auth.jwt_private_key_file", auth_jwt_private_key_file, "", NULL),
+	STR("auth.jwt_key_id", auth_jwt_key_id, "",
+	    "psn/web/secure/jwt_key_id"),
+	STR("auth.jwt_old_key", auth_jwt_old_key, "",
+	    "psn/web/secure/jwt_old_key"),
+	STR("auth.jwt_old_key_file", auth_jwt_old_key_file, "", NULL),
+	STR("auth.jwt_old_public_key_file", auth_jwt_old_public_key_file, "",
+	    NULL),
+	STR("auth.jwt_old_key_id", auth_jwt_old_key_id, "",
+	    "psn/web/secure/jwt_old_key_id"),
+	STR("auth.jwt_issuer", auth_jwt_issuer, "", NULL),
+	STR("auth.jwt_audience", auth_jwt_audience, "", NULL),
 	INT("auth.clock_skew", auth_clock_skew, "30", 0, 3600, NULL),
 	INT("auth.access_token_exp_time", auth_access_token_exp_time, "3600",
 	    1, YEAR, "pbm/auth/access_token_exp_time"),
@@ -141,6 +152,7 @@ static const struct {
 } environment[] = {
 	{ "MAIL_RECALLD_DOVEADM_LOGIN", "doveadm.login" },
 	{ "MAIL_RECALLD_JWT_KEY", "auth.jwt_key" },
+	{ "MAIL_RECALLD_JWT_OLD_KEY", "auth.jwt_old_key" },
 };
 
 static pthread_mutex_t current_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -325,7 +337,9 @@ struct config *config_load(const char *path, char **error_r)
 	else if (ret != 0)
 		strbuf_addf(&errors, "%s: line %d is neither a [section] nor "
 			    "name = value (or is too long)\n", path, ret);
-	if ((*config->doveadm_login != '\0' || *config->auth_jwt_key != '\0') &&
+	if ((*config->doveadm_login != '\0' ||
+	     *config->auth_jwt_key != '\0' ||
+	     *config->auth_jwt_old_key != '\0') &&
 	    file_is_open_to_others(path))
 		strbuf_addf(&errors, "%s: has secrets, and others can read it "
 			    "(chmod o-r, or keep them elsewhere)\n", path);
@@ -372,6 +386,7 @@ void config_unref(struct config *config)
 			free_secret(*(char **)field(config, &settings[i]));
 	}
 	free(config->jwt_public_pem);
+	free(config->jwt_old_public_pem);
 	free_secret(config->jwt_private_pem);
 	free(config->tls_cert_pem);
 	free_secret(config->tls_key_pem);

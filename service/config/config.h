@@ -41,6 +41,13 @@ struct config {
 	char *auth_jwt_key_file;
 	char *auth_jwt_public_key_file;
 	char *auth_jwt_private_key_file;
+	char *auth_jwt_key_id;
+	char *auth_jwt_old_key;
+	char *auth_jwt_old_key_file;
+	char *auth_jwt_old_public_key_file;
+	char *auth_jwt_old_key_id;
+	char *auth_jwt_issuer;
+	char *auth_jwt_audience;
 	int64_t auth_clock_skew;
 	int64_t auth_access_token_exp_time;
 	int64_t auth_refresh_token_exp_time;
@@ -91,6 +98,7 @@ struct config {
 	/* contents of the files above, read together with the settings, so
 	   that a reload either has all of it or changes nothing */
 	char *jwt_public_pem;
+	char *jwt_old_public_pem;
 	char *jwt_private_pem;
 	char *tls_cert_pem;
 	char *tls_key_pem;

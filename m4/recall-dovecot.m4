@@ -44,4 +44,5 @@ AC_DEFUN([RECALL_DOVECOT], [
 		done
 	])
 	AS_IF([test -z "$recall_cv_dovecot_abi"], [AC_MSG_ERROR([no Dovecot headers found])])
+	AM_CONDITIONAL([DOVECOT_24], [case $recall_cv_dovecot_abi in 2.3*) false;; *) true;; esac])
 ])

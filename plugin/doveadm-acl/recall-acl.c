@@ -1,10 +1,11 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
 #include "str.h"
 #include "mail-storage-private.h"
 #include "mail-namespace.h"
 #include "mail-user.h"
-#include "acl-api.h"
+#include "acl-api-private.h"
 #include "acl-plugin.h"
 #include "acl-lookup-dict.h"
 #include "recall-rights.h"
@@ -21,7 +22,7 @@ const char *recall_acl_get_obstacle(const struct mail_namespace *ns)
 	}
 	alist = ACL_LIST_CONTEXT(ns->list);
 	if (alist == NULL || alist->rights.backend == NULL ||
-	    alist->ignore_acls) {
+	    recall_acl_list_ignores_acls(alist)) {
 		return t_strdup_printf("ACLs are ignored in the namespace %s%s",
 			ns->prefix_len == 0 ? "without prefix" : ns->prefix,
 			ns->prefix_len == 0 ? "" : " (acl_ignore_namespace)");

@@ -1,7 +1,7 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
 #include "str.h"
-#include "var-expand.h"
 #include "mail-user.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
@@ -11,6 +11,7 @@
 #include "acl-storage.h"
 #include "doveadm-recall-users.h"
 #include "recall-acl.h"
+#include "recall-share-prefix.h"
 #include "recall-share-view.h"
 
 bool recall_share_ns_is_own(const struct mail_namespace *ns)
@@ -41,7 +42,8 @@ int recall_share_user_open(struct mail_user *user, const char *username,
 			   struct mail_user **user_r, const char **error_r)
 {
 	struct mail_storage_service_ctx *service =
-		mail_storage_service_user_get_service_ctx(user->_service_user);
+		mail_storage_service_user_get_service_ctx(
+			recall_user_get_service_user(user));
 	struct mail_storage_service_input input;
 	const char *error;
 	int ret;
@@ -77,20 +79,14 @@ static int
 share_get_owner_ns(struct mail_namespace *root, const char *owner,
 		   struct mail_namespace **ns_r, const char **error_r)
 {
-	const char *domain = strchr(owner, '@');
-	const struct var_expand_table table[] = {
-		{ 'u', owner, "user" },
-		{ 'n', t_strcut(owner, '@'), "username" },
-		{ 'd', domain == NULL ? "" : domain + 1, "domain" },
-		{ '\0', NULL, NULL }
-	};
 	string_t *prefix = t_str_new(128);
 	struct mailbox *box;
 	const char *error;
 	int ret;
 
 	/* root->prefix has been cut before the first variable */
-	if (var_expand(prefix, root->set->prefix, table, &error) <= 0) {
+	if (recall_share_prefix_expand(prefix, root->set->prefix, owner,
+				       &error) < 0) {
 		*error_r = t_strdup_printf("Prefix %s: %s", root->set->prefix,
 					   error);
 		return -1;

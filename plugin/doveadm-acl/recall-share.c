@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
 #include "mail-user.h"
 #include "mail-namespace.h"
@@ -130,7 +131,7 @@ bool recall_share_init(struct recall_share *share_r, pool_t pool,
 	share->mailbox = mailbox;
 	share->other = other_name;
 	share->owner = p_strdup(pool, owner->username);
-	share->owner_service_user = owner->_service_user;
+	share->owner_service_user = recall_user_get_service_user(owner);
 	mail_storage_service_user_ref(share->owner_service_user);
 
 	*status_r = share_check_tenant(share, owner, tenant);

@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
 #include "istream.h"
 #include "str.h"
@@ -10,6 +11,7 @@
 #include "doveadm-recall-listing.h"
 #include "recall-utf8.h"
 #include "doveadm-recall-fetch-fields.h"
+#include "doveadm-recall-print.h"
 
 static int get_user(const struct recall_fetch_field *field ATTR_UNUSED,
 		    const struct recall_listing *listing,
@@ -235,7 +237,7 @@ static bool fetch_field_find(pool_t pool, const char *name,
 			return TRUE;
 		}
 	}
-	if (!str_begins(name, FETCH_HEADER_PREFIX) ||
+	if (!str_begins_with(name, FETCH_HEADER_PREFIX) ||
 	    !fetch_header_name_is_valid(name + strlen(FETCH_HEADER_PREFIX)))
 		return FALSE;
 	i_zero(field_r);
@@ -303,14 +305,14 @@ static int fetch_print_istream(struct istream *input)
 		ret = i_stream_read_bytes(input, &data, &size, wanted);
 		n = ret > 0 ? recall_utf8_whole_size(data, size) : size;
 		if (n > 0) {
-			doveadm_print_stream(data, n);
+			recall_print_stream(data, n);
 			i_stream_skip(input, n);
 			wanted = 1;
 		} else {
 			wanted = size + 1;
 		}
 	} while (ret > 0);
-	doveadm_print_stream("", 0);
+	recall_print_stream("", 0);
 	return input->stream_errno != 0 ? -1 : 0;
 }
 
@@ -331,16 +333,16 @@ int recall_fetch_field_print(const struct recall_fetch_field *field,
 
 	if (field->get != NULL) {
 		if (field->get(field, listing, mail, &value) < 0) {
-			doveadm_print("");
+			recall_print("");
 			*error_r = fetch_mail_error(field, mail);
 			return -1;
 		}
-		doveadm_print(value);
+		recall_print(value);
 		return 0;
 	}
 
 	if (field->open(mail, &input) < 0) {
-		doveadm_print("");
+		recall_print("");
 		*error_r = fetch_mail_error(field, mail);
 		return -1;
 	}

@@ -1,13 +1,10 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
-#include "settings-parser.h"
 #include "str.h"
-#include "var-expand.h"
-#include "mail-storage-service.h"
-#include "mail-storage-settings.h"
-#include "mail-user.h"
 #include "doveadm.h"
 #include "recall-params.h"
+#include "recall-settings.h"
 #include "recall-notice-from.h"
 #include "recall-notice-submit.h"
 #include "recall-notice-template.h"
@@ -20,12 +17,12 @@
 
 struct recall_reporter {
 	pool_t pool;
+	const struct doveadm_cmd_context *cctx;
 	const struct recall_request *request;
 	struct recall_report report;
 
-	struct recall_notice_submission submission;
+	struct recall_service_settings set;
 	struct recall_notice_envelope env;
-	const char *template_dir, *lang;
 	/* why the settings are no use */
 	const char *error;
 };
@@ -44,6 +41,7 @@ recall_reporter_init(const struct doveadm_cmd_context *cctx,
 	pool = pool_alloconly_create("recall report", 8192);
 	reporter = p_new(pool, struct recall_reporter, 1);
 	reporter->pool = pool;
+	reporter->cctx = cctx;
 	reporter->request = request;
 	reporter->error = "The settings were not read";
 	report = &reporter->report;
@@ -63,106 +61,24 @@ recall_reporter_init(const struct doveadm_cmd_context *cctx,
 }
 
 static int
-get_plugin_setting(struct recall_reporter *reporter,
-		   const struct mail_user_settings *set,
-		   const struct var_expand_table *table, const char *name,
-		   const char *def, const char **value_r, const char **error_r)
-{
-	const char *value = mail_user_set_plugin_getenv(set, name);
-	string_t *str = t_str_new(128);
-	const char *error;
-
-	*value_r = def;
-	if (value == NULL || *value == '\0')
-		return 0;
-	if (var_expand(str, value, table, &error) <= 0) {
-		*error_r = t_strdup_printf("Failed to expand %s: %s", name,
-					   error);
-		return -1;
-	}
-	*value_r = p_strdup(reporter->pool, str_c(str));
-	return 0;
-}
-
-static int
-use_settings(struct recall_reporter *reporter,
-	     const struct mail_user_settings *set,
-	     const struct var_expand_table *table, const char **error_r)
-{
-	struct recall_notice_envelope *env = &reporter->env;
-	const char *from;
-
-	if (get_plugin_setting(reporter, set, table, "recall_notice_from",
-			       NULL, &from, error_r) < 0 ||
-	    get_plugin_setting(reporter, set, table, "recall_notice_name",
-			       RECALL_NOTICE_NAME_DEFAULT, &env->from_name,
-			       error_r) < 0 ||
-	    get_plugin_setting(reporter, set, table, "recall_notice_dir",
-			       RECALL_NOTICE_DIR, &reporter->template_dir,
-			       error_r) < 0 ||
-	    get_plugin_setting(reporter, set, table, "recall_notice_lang",
-			       RECALL_NOTICE_LANG_DEFAULT, &reporter->lang,
-			       error_r) < 0)
-		return -1;
-	env->from_address = from != NULL ? from :
-		p_strdup(reporter->pool, recall_notice_default_from(set));
-	env->hostname = p_strdup(reporter->pool, recall_notice_hostname(set));
-	env->username = reporter->request->report_to;
-	return 0;
-}
-
-static int
-expand_settings(struct recall_reporter *reporter,
-		struct setting_parser_context *parser,
-		const struct setting_parser_info *user_info,
-		const struct var_expand_table *table, const char **error_r)
-{
-	const struct setting_parser_info *const *roots =
-		settings_parser_get_roots(parser);
-	struct mail_user_settings *set;
-	const char *error;
-	unsigned int i;
-
-	for (i = 0; roots[i] != user_info; i++)
-		i_assert(roots[i] != NULL);
-	set = settings_parser_get_list(parser)[i];
-	if (settings_var_expand(user_info, set, reporter->pool, table,
-				&error) <= 0) {
-		*error_r = t_strdup_printf("Failed to expand settings: %s",
-					   error);
-		return -1;
-	}
-	if (use_settings(reporter, set, table, error_r) < 0)
-		return -1;
-	return recall_notice_submission_init(reporter->pool, parser, table,
-					     &reporter->submission, error_r);
-}
-
-static int
 read_settings(struct recall_reporter *reporter,
 	      struct mail_storage_service_ctx *service, const char **error_r)
 {
-	struct mail_storage_service_input input = {
-		.service = "doveadm",
-	};
-	const struct setting_parser_info *user_info;
-	const struct setting_parser_context *service_parser;
-	struct setting_parser_context *parser;
-	int ret;
+	struct recall_notice_envelope *env = &reporter->env;
+	struct recall_service_settings *set = &reporter->set;
 
-	if (mail_storage_service_read_settings(service, &input, reporter->pool,
-					       &user_info, &service_parser,
-					       error_r) < 0)
+	if (recall_settings_get_service(service,
+			recall_cmd_get_event(reporter->cctx), reporter->pool,
+			set, error_r) < 0)
 		return -1;
-	/* the user is nobody: a name would give its domain to the default
-	   postmaster_address */
-	input.username = "";
-	parser = settings_parser_dup(service_parser, reporter->pool);
-	ret = expand_settings(reporter, parser, user_info,
-		mail_storage_service_get_var_expand_table(service, &input),
-		error_r);
-	settings_parser_deinit(&parser);
-	return ret;
+	env->from_address = *set->recall->recall_notice_from != '\0' ?
+		set->recall->recall_notice_from :
+		p_strdup(reporter->pool, recall_notice_default_from(set->user));
+	env->from_name = set->recall->recall_notice_name;
+	env->hostname = p_strdup(reporter->pool,
+				 recall_notice_hostname(set->user));
+	env->username = reporter->request->report_to;
+	return 0;
 }
 
 void recall_reporter_read_settings(struct recall_reporter *reporter,
@@ -191,15 +107,15 @@ add_row(struct recall_reporter *reporter, const char *username)
 }
 
 void recall_reporter_add(struct recall_reporter *reporter,
-			 const struct recall_row *row)
+			 const struct recall_row *row, bool repeated)
 {
 	struct recall_report_row *report_row;
 
 	if (reporter == NULL)
 		return;
 	reporter->report.counts[row->verdict]++;
-	if (row->verdict == RECALL_VERDICT_EXPUNGED ||
-	    row->verdict == RECALL_VERDICT_RESTORED)
+	if (!repeated && (row->verdict == RECALL_VERDICT_EXPUNGED ||
+			  row->verdict == RECALL_VERDICT_RESTORED))
 		reporter->report.copies += row->copies;
 	report_row = add_row(reporter, row->username);
 	if (report_row != NULL) {
@@ -242,6 +158,7 @@ void recall_reporter_set_message(struct recall_reporter *reporter,
 
 static int send_report(struct recall_reporter *reporter, const char **error_r)
 {
+	const struct recall_settings *set = reporter->set.recall;
 	const struct recall_notice_template *tmpl;
 	string_t *message = t_str_new(8192);
 
@@ -250,12 +167,13 @@ static int send_report(struct recall_reporter *reporter, const char **error_r)
 		return -1;
 	}
 	reporter->env.now = time(NULL);
-	if (recall_notice_template_load(reporter->pool, reporter->template_dir,
-					reporter->lang, &tmpl, error_r) < 0 ||
+	if (recall_notice_template_load(reporter->pool, set->recall_notice_dir,
+					set->recall_notice_lang, &tmpl,
+					error_r) < 0 ||
 	    recall_report_render(&reporter->report, tmpl, &reporter->env,
 				 message, error_r) < 0)
 		return -1;
-	return recall_notice_submit(&reporter->submission, NULL,
+	return recall_notice_submit(&reporter->set.submit,
 				    reporter->request->report_to, message,
 				    error_r);
 }

@@ -5,6 +5,7 @@
 #include "recall-count.h"
 #include "recall-lazy-expunge.h"
 #include "recall-limits.h"
+#include "recall-settings.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-record.h"
 #include "recall-expunge.h"
@@ -97,6 +98,19 @@ expunge_check_count(struct expunge_context *ctx, const char **error_r)
 				    error_r) ? 0 : -1;
 }
 
+/* Without a quarantine, what lazy_expunge makes of it stays. */
+static void expunge_leave_lazy(struct recall_copies *copies)
+{
+	const struct recall_copies_box *cbox;
+	const char *place;
+
+	array_foreach(&copies->boxes, cbox) {
+		place = recall_settings_get_lazy_expunge(cbox->box);
+		if (place != NULL)
+			array_push_back(&copies->lazy_places, &place);
+	}
+}
+
 /* Deletes what was found. Returns -1 if nothing of it was deleted. */
 static int expunge_pass(struct expunge_context *ctx, const char **error_r)
 {
@@ -109,8 +123,8 @@ static int expunge_pass(struct expunge_context *ctx, const char **error_r)
 	    (recall_quarantine_add(&ctx->q, ctx->order, copies, error_r) < 0 ||
 	     recall_lazy_expunge_begin(ctx->user, copies, &lazy, error_r) < 0))
 		return -1;
-	/* without a quarantine, what lazy_expunge makes of it stays */
-	copies->skip_lazy_expunge = ctx->q.ns == NULL;
+	if (ctx->q.ns == NULL)
+		expunge_leave_lazy(copies);
 	recall_copies_expunge(copies);
 	recall_lazy_expunge_finish(lazy, copies);
 	return 0;

@@ -3,6 +3,7 @@
 #include "mail-user.h"
 #include "mail-namespace.h"
 #include "mail-storage.h"
+#include "recall-settings.h"
 #include "recall-boxes.h"
 #include "recall-copies.h"
 #include "recall-quarantine-mails.h"
@@ -16,31 +17,24 @@ struct lazy_box {
 
 struct recall_lazy_expunge {
 	struct mail_user *user;
-	/* either a namespace's prefix or a mailbox's name */
-	const char *place;
+	/* namespaces' prefixes and mailboxes' names */
+	ARRAY_TYPE(const_string) places;
 	ARRAY(struct lazy_box) boxes;
 	/* of the messages that are expunged, one for each copy */
 	ARRAY_TYPE(const_string) guids;
 };
 
-static const char *lazy_get_place(struct mail_user *user)
+bool recall_lazy_expunge_is_in(const ARRAY_TYPE(const_string) *places,
+			       struct mailbox *box)
 {
-	const char *place = mail_user_plugin_getenv(user, "lazy_expunge");
+	const char *place;
 
-	return place == NULL || *place == '\0' ? NULL : place;
-}
-
-static bool box_is_lazy(const char *place, struct mailbox *box)
-{
-	return strcmp(mailbox_get_namespace(box)->prefix, place) == 0 ||
-		strcmp(mailbox_get_vname(box), place) == 0;
-}
-
-bool recall_lazy_expunge_has(struct mail_user *user, struct mailbox *box)
-{
-	const char *place = lazy_get_place(user);
-
-	return place != NULL && box_is_lazy(place, box);
+	array_foreach_elem(places, place) {
+		if (strcmp(mailbox_get_namespace(box)->prefix, place) == 0 ||
+		    strcmp(mailbox_get_vname(box), place) == 0)
+			return TRUE;
+	}
+	return FALSE;
 }
 
 static const char *lazy_error(struct mailbox *box)
@@ -64,7 +58,7 @@ lazy_foreach_box(struct recall_lazy_expunge *lazy,
 
 	iter = recall_boxes_iter_init(lazy->user);
 	while ((box = recall_boxes_iter_next(iter)) != NULL) {
-		if (box_is_lazy(lazy->place, box) && func(lazy, box, error_r) < 0)
+		if (recall_lazy_expunge_is_in(&lazy->places, box) && func(lazy, box, error_r) < 0)
 			ret = -1;
 		mailbox_free(&box);
 	}
@@ -97,23 +91,28 @@ int recall_lazy_expunge_begin(struct mail_user *user,
 			      struct recall_lazy_expunge **lazy_r,
 			      const char **error_r)
 {
-	const char *place = lazy_get_place(user);
 	const struct recall_copies_box *cbox;
 	struct recall_lazy_expunge *lazy;
+	const char *place;
 
 	*lazy_r = NULL;
-	if (place == NULL)
-		return 0;
 	lazy = t_new(struct recall_lazy_expunge, 1);
 	lazy->user = user;
-	lazy->place = place;
+	t_array_init(&lazy->places, 2);
 	t_array_init(&lazy->boxes, 8);
 	t_array_init(&lazy->guids, 8);
 	array_foreach(&copies->boxes, cbox) {
+		place = recall_settings_get_lazy_expunge(cbox->box);
+		if (place == NULL)
+			continue;
+		if (array_lsearch(&lazy->places, &place, i_strcmp_p) == NULL)
+			array_push_back(&lazy->places, &place);
 		if (recall_mails_get_guids(cbox->box, &cbox->uids, &lazy->guids,
 					   error_r) < 0)
 			return -1;
 	}
+	if (array_count(&lazy->places) == 0)
+		return 0;
 	if (lazy_foreach_box(lazy, lazy_take_down_box, error_r) < 0)
 		return -1;
 	*lazy_r = lazy;

@@ -1,12 +1,23 @@
 #include "lib.h"
 #include "mail-storage-hooks.h"
+#include "mail-user.h"
+#include "recall-settings.h"
 #include "recall-mail-index.h"
 #include "recall-mail-quarantine.h"
 #include "recall-plugin.h"
 
 const char *recall_plugin_version = DOVECOT_ABI_VERSION;
 
+static void recall_mail_user_created(struct mail_user *user)
+{
+	const char *error;
+
+	if (recall_settings_init_user(user, &error) < 0 && user->error == NULL)
+		user->error = p_strdup(user->pool, error);
+}
+
 static struct mail_storage_hooks recall_mail_storage_hooks = {
+	.mail_user_created = recall_mail_user_created,
 	.mailbox_allocated = recall_mail_index_mailbox_allocated,
 };
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <openssl/crypto.h>
@@ -293,6 +294,17 @@ bool utf8_valid(const char *s, size_t len)
 	return true;
 }
 
+size_t utf8_cut(const char *s, size_t max)
+{
+	size_t len = strnlen(s, max + 1);
+
+	if (len <= max)
+		return len;
+	for (len = max; len > 0 && ((unsigned char)s[len] & 0xc0) == 0x80; )
+		len--;
+	return len;
+}
+
 bool has_control(const char *s)
 {
 	for (; *s != '\0'; s++) {
@@ -330,11 +342,24 @@ char *read_whole_file(const char *path, char **error_r)
 	return buf.data;
 }
 
+bool file_is_open_to_others(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0;
+}
+
 char *read_secret_file(const char *path, char **error_r)
 {
-	char *s = read_whole_file(path, error_r);
+	char *s;
 	size_t len;
 
+	if (file_is_open_to_others(path)) {
+		*error_r = x_asprintf("%s: is a secret that others can read "
+				      "(chmod o-r)", path);
+		return NULL;
+	}
+	s = read_whole_file(path, error_r);
 	if (s == NULL)
 		return NULL;
 	len = strlen(s);

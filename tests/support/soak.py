@@ -255,12 +255,12 @@ class Soak:
 
     def put(self, message_id):
         """Messages for the id; returns their tokens."""
-        connection = self.connection
         tokens = []
-        for number in range(self.chance.choice([1, 1, 1, 2, 3])):
+        together = self.chance.choice(MAILBOXES + [None] * 4)
+        for number in range(self.chance.choice([1, 1, 2, 3, 4])):
             token = "%s-0-%d" % (message_id.strip("<>"), number)
-            connection.append(self.chance.choice(MAILBOXES), None, None,
-                              message_of(message_id, token))
+            self.connection.append(together or self.chance.choice(MAILBOXES),
+                                   None, None, message_of(message_id, token))
             tokens.append(token)
             self.stable[token] = message_id
         return tokens

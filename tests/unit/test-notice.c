@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "str.h"
 #include "unichar.h"
 #include "recall-notice-render.h"
@@ -180,7 +181,7 @@ static void test_placeholders(void)
 	notice.reason = " \t";
 	message = render(&notice, tmpl, &env);
 	CU_ASSERT_STRING_EQUAL(header(message, "Subject"), "E none");
-	CU_ASSERT(str_begins(body(message),
+	CU_ASSERT(str_begins_with(body(message),
 			     "e none|nobody|nobody|bob@example.com|3\n"));
 	CU_ASSERT(!contains(body(message), "why:"));
 
@@ -193,7 +194,7 @@ static void test_placeholders(void)
 	notice.subject = "%{from} %% [read]";
 	notice.date = "yesterday";
 	notice.kind = RECALL_NOTICE_KIND_EXPUNGED;
-	CU_ASSERT(str_begins(body(render(&notice, tmpl, &env)),
+	CU_ASSERT(str_begins_with(body(render(&notice, tmpl, &env)),
 			     "e %{from} %% [read]|nobody|yesterday|"));
 
 	notice.kind = RECALL_NOTICE_KIND_READ;
@@ -345,7 +346,7 @@ static void test_names(void)
 				" <system@example.com>", NULL));
 			/* an encoded word must not be quoted, nor anything
 			   besides it be bare */
-			CU_ASSERT(str_begins(header_raw(message, "From"),
+			CU_ASSERT(str_begins_with(header_raw(message, "From"),
 					     "=?utf-8?b?"));
 		}
 	}

@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
 #include "str.h"
 #include "recall-report-render.h"
@@ -85,7 +86,7 @@ static void test_text(void)
 	CU_ASSERT_STRING_EQUAL(header_raw(message, "Auto-Submitted"),
 			       "auto-generated");
 	text = body(message);
-	CU_ASSERT(str_begins(text, "recall expunge|"RECALL_ID"|"
+	CU_ASSERT(str_begins_with(text, "recall expunge|"RECALL_ID"|"
 			     "<recalled@sender.example>|2026-11-24 "));
 	CU_ASSERT(contains(text, ")|3|3\nby admin@example.com\n"
 		"why: Sent by mistake\n"
@@ -162,7 +163,7 @@ static void test_unknown(void)
 	report.query = report.from = NULL;
 	message = render(&report, tmpl, &env_default);
 	CU_ASSERT_STRING_EQUAL(header(message, "Subject"), "P nobody");
-	CU_ASSERT(str_begins(body(message), "    expunged"));
+	CU_ASSERT(str_begins_with(body(message), "    expunged"));
 }
 
 static void test_bounds(void)

@@ -23,12 +23,15 @@ ARRAY_DEFINE_TYPE(recall_proxy_conn, struct recall_proxy_conn *);
 
 struct recall_proxy_server {
 	struct recall_proxy *proxy;
+	/* the command's */
+	struct event *event;
 	/* host:port or a socket's path, and the host alone */
 	const char *name, *hostname;
 	/* family is 0 if hostname has to be resolved */
 	struct ip_addr ip;
 	in_port_t port;
 	bool ssl, starttls, any_cert;
+	/* 2.3: what all connections have in common */
 	struct ssl_iostream_context *ssl_ctx;
 	/* Why it is no use to connect once more. */
 	char *error;

@@ -1,15 +1,16 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
 #include "ioloop.h"
 #include "str.h"
 #include "strescape.h"
 #include "auth-master.h"
-#include "iostream-ssl.h"
 #include "master-service.h"
 #include "mail-storage-service.h"
 #include "doveadm.h"
 #include "doveadm-settings.h"
 #include "recall-proxy-conn.h"
+#include "recall-proxy-tls.h"
 #include "recall-proxy.h"
 
 /* Users who wait for a node before others are looked at. */
@@ -73,7 +74,7 @@ static void route_set_field(struct proxy_route *route, const char *field)
 	const char *key = value == NULL ? field : t_strdup_until(field, value);
 
 	value = value == NULL ? "" : value + 1;
-	if (str_begins(key, "proxy") && key[5] == '\0')
+	if (str_begins_with(key, "proxy") && key[5] == '\0')
 		route->proxying = TRUE;
 	else if (strcmp(key, "host") == 0)
 		route->host = t_strdup(value);
@@ -119,7 +120,8 @@ proxy_get_route(struct recall_proxy *proxy,
 	mail_storage_service_init_settings(proxy->service, input);
 	auth = mail_storage_service_get_auth_conn(proxy->service);
 	i_zero(&info);
-	info.service = master_service_get_name(master_service);
+	recall_auth_info_set_service(&info,
+		master_service_get_name(master_service));
 	info.local_ip = input->local_ip;
 	info.remote_ip = input->remote_ip;
 	info.local_port = input->local_port;
@@ -156,6 +158,7 @@ proxy_get_server(struct recall_proxy *proxy, const char *name)
 	}
 	server = p_new(proxy->pool, struct recall_proxy_server, 1);
 	server->proxy = proxy;
+	server->event = recall_cmd_get_event(proxy->cctx);
 	server->name = p_strdup(proxy->pool, name);
 	p = strrchr(server->name, ':');
 	server->hostname = p == NULL ? server->name :
@@ -385,8 +388,7 @@ int recall_proxy_deinit(struct recall_proxy **_proxy)
 			conn = array_idx_elem(&server->conns, 0);
 			recall_proxy_conn_deinit(&conn, "");
 		}
-		if (server->ssl_ctx != NULL)
-			ssl_iostream_context_unref(&server->ssl_ctx);
+		recall_proxy_tls_deinit(server);
 		array_free(&server->conns);
 		array_free(&server->queue);
 		i_free(server->error);

@@ -3,11 +3,11 @@
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
 #include "mailbox-list-iter.h"
+#include "recall-settings.h"
 #include "recall-quarantine-settings.h"
 #include "recall-boxes.h"
 
 struct recall_boxes_iter {
-	enum mailbox_list_iter_flags flags;
 	struct mail_namespace *ns;
 	struct mailbox_list_iterate_context *iter;
 	char *error;
@@ -18,12 +18,6 @@ struct recall_boxes_iter *recall_boxes_iter_init(struct mail_user *user)
 	struct recall_boxes_iter *iter;
 
 	iter = i_new(struct recall_boxes_iter, 1);
-	iter->flags = MAILBOX_LIST_ITER_NO_AUTO_BOXES |
-		MAILBOX_LIST_ITER_SKIP_ALIASES |
-		MAILBOX_LIST_ITER_RETURN_NO_FLAGS;
-	/* the acl plugin would hide mailboxes that the owner may not look up */
-	if (mail_user_plugin_getenv(user, "acl") != NULL)
-		iter->flags |= MAILBOX_LIST_ITER_RAW_LIST;
 	iter->ns = user->namespaces;
 	return iter;
 }
@@ -32,6 +26,18 @@ static bool ns_is_wanted(struct mail_namespace *ns)
 {
 	return ns->type == MAIL_NAMESPACE_TYPE_PRIVATE &&
 		ns->alias_for == NULL && !recall_quarantine_is_namespace(ns);
+}
+
+static enum mailbox_list_iter_flags ns_get_flags(struct mail_namespace *ns)
+{
+	enum mailbox_list_iter_flags flags = MAILBOX_LIST_ITER_NO_AUTO_BOXES |
+		MAILBOX_LIST_ITER_SKIP_ALIASES |
+		MAILBOX_LIST_ITER_RETURN_NO_FLAGS;
+
+	/* the acl plugin would hide mailboxes that the owner may not look up */
+	if (recall_settings_have_acl(ns))
+		flags |= MAILBOX_LIST_ITER_RAW_LIST;
+	return flags;
 }
 
 static void boxes_iter_end_ns(struct recall_boxes_iter *iter)
@@ -57,7 +63,7 @@ boxes_iter_next_info(struct recall_boxes_iter *iter)
 		}
 		if (iter->iter == NULL) {
 			iter->iter = mailbox_list_iter_init(iter->ns->list,
-							    "*", iter->flags);
+				"*", ns_get_flags(iter->ns));
 		}
 		info = mailbox_list_iter_next(iter->iter);
 		if (info != NULL)

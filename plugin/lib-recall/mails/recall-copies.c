@@ -120,8 +120,7 @@ static void copies_forget(struct recall_copies *copies)
 
 static bool copies_skip_box(struct recall_copies *copies, struct mailbox *box)
 {
-	return (copies->skip_lazy_expunge &&
-		recall_lazy_expunge_has(copies->user, box)) ||
+	return recall_lazy_expunge_is_in(&copies->lazy_places, box) ||
 		recall_looked_skip(copies->looked, box);
 }
 
@@ -155,6 +154,7 @@ void recall_copies_find(struct mail_user *user,
 	copies_r->criteria = criteria;
 	copies_r->looked = recall_looked_init(copies_r->pool);
 	p_array_init(&copies_r->boxes, copies_r->pool, 4);
+	p_array_init(&copies_r->lazy_places, copies_r->pool, 1);
 	p_array_init(&copies_r->expunged_boxes, copies_r->pool, 4);
 	recall_copies_find_again(copies_r);
 }

@@ -54,8 +54,9 @@ struct recall_copies {
 	   there is none, because mail is being moved. */
 	const char *error;
 
-	/* Further looks leave out where the lazy_expunge plugin puts mail. */
-	bool skip_lazy_expunge;
+	/* Further looks leave out these places, where the lazy_expunge plugin
+	   has put mail. */
+	ARRAY_TYPE(const_string) lazy_places;
 	/* What looks have seen of each mailbox: see recall-looked.h */
 	struct recall_looked *looked;
 };

@@ -2,16 +2,8 @@
 #include "hostpid.h"
 #include "message-address.h"
 #include "mail-storage-settings.h"
+#include "recall-utf8.h"
 #include "recall-notice-from.h"
-
-static bool is_ascii(const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text >= 0x80)
-			return FALSE;
-	}
-	return TRUE;
-}
 
 const char *recall_notice_hostname(const struct mail_user_settings *set)
 {
@@ -26,7 +18,7 @@ const char *recall_notice_default_from(const struct mail_user_settings *set)
 	/* The default one has the user's domain, which may be one that can't
 	   stand in the header of a message in ASCII. */
 	if (mail_user_set_get_postmaster_address(set, &addr, &error) &&
-	    is_ascii(addr->mailbox) && is_ascii(addr->domain))
+	    recall_is_ascii(addr->mailbox) && recall_is_ascii(addr->domain))
 		return t_strconcat(addr->mailbox, "@", addr->domain, NULL);
 	return t_strconcat("postmaster@", recall_notice_hostname(set), NULL);
 }

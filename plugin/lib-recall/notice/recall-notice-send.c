@@ -6,6 +6,7 @@
 #include "mail-storage-settings.h"
 #include "mail-user.h"
 #include "recall-params.h"
+#include "recall-settings.h"
 #include "recall-notice-from.h"
 #include "recall-notice-render.h"
 #include "recall-notice-submit.h"
@@ -13,42 +14,24 @@
 
 #include <time.h>
 
-/* Values of recall_notice_delivery. */
-#define NOTICE_DELIVERY_SAVE "save"
-#define NOTICE_DELIVERY_SUBMIT "submit"
-
-static const char *
-get_setting(struct mail_user *user, const char *name, const char *def)
-{
-	const char *value = mail_user_plugin_getenv(user, name);
-
-	return value != NULL && *value != '\0' ? value : def;
-}
-
 static const char *get_lang(struct mail_user *user)
 {
-	const char *const *field = user->userdb_fields;
-	size_t len = strlen(RECALL_USERDB_LANG);
+	const char *lang = recall_userdb_field(user, RECALL_USERDB_LANG);
 
-	for (; field != NULL && *field != NULL; field++) {
-		if (strncmp(*field, RECALL_USERDB_LANG"=", len + 1) == 0 &&
-		    recall_notice_lang_normalize(*field + len + 1) != NULL)
-			return *field + len + 1;
-	}
-	return get_setting(user, "recall_notice_lang",
-			   RECALL_NOTICE_LANG_DEFAULT);
+	return lang != NULL && recall_notice_lang_normalize(lang) != NULL ?
+		lang : recall_settings(user)->recall_notice_lang;
 }
 
 static void
 get_envelope(struct mail_user *user, struct recall_notice_envelope *env_r)
 {
-	const char *from = get_setting(user, "recall_notice_from", NULL);
+	const struct recall_settings *set = recall_settings(user);
 
 	*env_r = (struct recall_notice_envelope) {
-		.from_address = from != NULL ? from :
+		.from_address = *set->recall_notice_from != '\0' ?
+			set->recall_notice_from :
 			recall_notice_default_from(user->set),
-		.from_name = get_setting(user, "recall_notice_name",
-					 RECALL_NOTICE_NAME_DEFAULT),
+		.from_name = set->recall_notice_name,
 		.username = user->username,
 		.hostname = recall_notice_hostname(user->set),
 		.now = time(NULL),
@@ -72,8 +55,7 @@ render(struct mail_user *user, const struct recall_notice *notice,
 	const struct recall_notice_template *tmpl;
 
 	if (recall_notice_template_load(pool_datastack_create(),
-					get_setting(user, "recall_notice_dir",
-						    RECALL_NOTICE_DIR),
+					recall_settings(user)->recall_notice_dir,
 					get_lang(user), &tmpl, error_r) < 0)
 		return -1;
 	return recall_notice_render(notice, tmpl, env, dest, error_r);
@@ -158,20 +140,19 @@ int recall_notice_send(struct mail_user *user,
 		       const struct recall_notice *notice,
 		       const char **error_r)
 {
-	const char *delivery = get_setting(user, "recall_notice_delivery",
-					   NOTICE_DELIVERY_SAVE);
+	const char *delivery = recall_settings(user)->recall_notice_delivery;
 	struct recall_notice_envelope env;
 	string_t *message = t_str_new(4096);
 
 	get_envelope(user, &env);
 	if (render(user, notice, &env, message, error_r) < 0)
 		return -1;
-	if (strcmp(delivery, NOTICE_DELIVERY_SAVE) == 0)
+	if (strcmp(delivery, RECALL_NOTICE_DELIVERY_SAVE) == 0)
 		return save_to_inbox(user, message, error_r);
-	if (strcmp(delivery, NOTICE_DELIVERY_SUBMIT) == 0)
+	if (strcmp(delivery, RECALL_NOTICE_DELIVERY_SUBMIT) == 0)
 		return submit(user, &env, message, error_r);
 	*error_r = t_strdup_printf(
 		"recall_notice_delivery is neither %s nor %s: %s",
-		NOTICE_DELIVERY_SAVE, NOTICE_DELIVERY_SUBMIT, delivery);
+		RECALL_NOTICE_DELIVERY_SAVE, RECALL_NOTICE_DELIVERY_SUBMIT, delivery);
 	return -1;
 }

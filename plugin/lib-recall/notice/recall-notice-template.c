@@ -3,6 +3,7 @@
 #include "str.h"
 #include "unichar.h"
 #include "read-full.h"
+#include "recall-params.h"
 #include "recall-notice-template.h"
 
 #include <ctype.h>

@@ -7,8 +7,6 @@
    replace (its format is described in notices/README). */
 
 #define RECALL_NOTICE_KIND_COUNT (RECALL_NOTICE_KIND_REPORT + 1)
-/* The language that stands in for those without a file. */
-#define RECALL_NOTICE_LANG_DEFAULT "en-US"
 
 /* What a text may have placeholders for. */
 enum recall_notice_var {

@@ -28,9 +28,6 @@ struct recall_notice {
 	const char *reason;
 };
 
-/* The display name of the address that notices come from, unless it's set. */
-#define RECALL_NOTICE_NAME_DEFAULT "Mail System"
-
 /* The Message-ID that recall_notice_send() gives the notice, without angle
    brackets: the same for each retry of a recall. The result is of the data
    stack. */
@@ -45,9 +42,8 @@ const char *recall_notice_get_message_id(struct mail_user *user,
    delivery, -1 if not (no room, no readable template, wrong settings, ...):
    error_r is then a text of the data stack.
 
-   These plugin settings are read besides: recall_notice_from,
-   recall_notice_name, recall_notice_dir, recall_notice_lang; and the userdb
-   field that RECALL_USERDB_LANG names. */
+   The settings recall_notice_* are read, and the userdb field that
+   RECALL_USERDB_LANG names. */
 int recall_notice_send(struct mail_user *user,
 		       const struct recall_notice *notice,
 		       const char **error_r);

@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
 #include "file-create-locked.h"
 #include "file-lock.h"
@@ -7,12 +8,10 @@
 #include "mail-storage-private.h"
 #include "mailbox-list-iter.h"
 #include "recall-limits.h"
+#include "recall-settings.h"
 #include "recall-quarantine-mails.h"
 #include "recall-quarantine-settings.h"
 #include "recall-quarantine.h"
-
-#define QUARANTINE_DAYS_SETTING "recall_quarantine_days"
-#define QUARANTINE_DAYS_DEFAULT 30
 
 #define QUARANTINE_LOCK_FNAME "dovecot-recall.lock"
 #define QUARANTINE_LOCK_SECS 60
@@ -64,6 +63,8 @@ quarantine_get_lock_dir(struct mailbox_list *list, const char **dir_r)
 int recall_quarantine_lock(struct recall_quarantine *q, const char **error_r)
 {
 	struct mailbox_list *list = q->ns->list;
+	const struct mail_storage_settings *mail_set =
+		recall_ns_get_mail_set(q->ns);
 	struct file_create_settings set;
 	struct mailbox_permissions perm;
 	const char *dir, *error;
@@ -78,13 +79,13 @@ int recall_quarantine_lock(struct recall_quarantine *q, const char **error_r)
 	mailbox_list_get_root_permissions(list, &perm);
 	i_zero(&set);
 	set.lock_timeout_secs = QUARANTINE_LOCK_SECS;
-	set.lock_settings.lock_method = q->ns->mail_set->parsed_lock_method;
+	set.lock_settings.lock_method = mail_set->parsed_lock_method;
 	set.mode = perm.file_create_mode;
 	set.gid = perm.file_create_gid;
 	set.gid_origin = perm.file_create_gid_origin;
 	if (mail_storage_lock_create(t_strconcat(dir, "/"QUARANTINE_LOCK_FNAME,
 						 NULL),
-				     &set, q->ns->mail_set, &q->lock,
+				     &set, mail_set, &q->lock,
 				     &error) <= 0) {
 		*error_r = t_strdup_printf("Locking the quarantine failed: %s",
 					   error);
@@ -102,19 +103,12 @@ void recall_quarantine_deinit(struct recall_quarantine *q)
 int recall_quarantine_get_days(struct mail_user *user, unsigned int *days_r,
 			       const char **error_r)
 {
-	const char *value =
-		mail_user_plugin_getenv(user, QUARANTINE_DAYS_SETTING);
-
-	*days_r = QUARANTINE_DAYS_DEFAULT;
-	if (value == NULL)
+	*days_r = recall_settings(user)->recall_quarantine_days;
+	if (*days_r <= RECALL_QUARANTINE_DAYS_MAX)
 		return 0;
-	/* over ten years is a typo rather than a wish */
-	if (str_to_uint(value, days_r) < 0 || *days_r > 3660) {
-		*error_r = t_strdup_printf(QUARANTINE_DAYS_SETTING
-			": Not a number of days: %s", value);
-		return -1;
-	}
-	return 0;
+	*error_r = t_strdup_printf("recall_quarantine_days: "
+		"Not a number of days up to %u", RECALL_QUARANTINE_DAYS_MAX);
+	return -1;
 }
 
 /* What the name says; FALSE if it's none of ours. */
@@ -125,7 +119,7 @@ quarantine_parse_name(struct recall_quarantine *q, const char *vname,
 	const char *name;
 
 	i_zero(qbox_r);
-	if (!str_begins(vname, q->ns->prefix))
+	if (!str_begins_with(vname, q->ns->prefix))
 		return FALSE;
 	name = vname + strlen(q->ns->prefix);
 	if (strspn(name, "0123456789abcdef") != RECALL_ID_LEN)
@@ -239,10 +233,9 @@ int recall_quarantine_box_delete(struct recall_quarantine *q,
 	return ret;
 }
 
-static int
-quarantine_count_box(struct recall_quarantine *q,
-		     const struct recall_quarantine_box *qbox,
-		     unsigned int *copies, const char **error_r)
+int recall_quarantine_box_count(struct recall_quarantine *q,
+				const struct recall_quarantine_box *qbox,
+				unsigned int *copies, const char **error_r)
 {
 	struct mailbox *box;
 	ARRAY_TYPE(seq_range) uids;
@@ -272,7 +265,7 @@ int recall_quarantine_count(struct recall_quarantine *q, const char *recall_id,
 	array_foreach(&boxes, qbox) {
 		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent)
 			continue;
-		if (quarantine_count_box(q, qbox, copies_r, error_r) < 0)
+		if (recall_quarantine_box_count(q, qbox, copies_r, error_r) < 0)
 			return -1;
 	}
 	return 0;

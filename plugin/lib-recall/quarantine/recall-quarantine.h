@@ -65,6 +65,10 @@ int recall_quarantine_list(struct recall_quarantine *q, pool_t pool,
 			   ARRAY_TYPE(recall_quarantine_box) *boxes_r,
 			   const char **error_r);
 
+/* Adds the number of messages in a mailbox. It's no error if it's gone. */
+int recall_quarantine_box_count(struct recall_quarantine *q,
+				const struct recall_quarantine_box *qbox,
+				unsigned int *copies, const char **error_r);
 /* Counts the copies that the quarantine has of one recall. */
 int recall_quarantine_count(struct recall_quarantine *q, const char *recall_id,
 			    unsigned int *copies_r, const char **error_r);
@@ -98,6 +102,13 @@ struct recall_quarantine_restored {
 	   RECALL_COLUMN_MAILBOX_GUIDS. */
 	const char *mailboxes, *guids;
 };
+
+/* What there is to put back, and the names of the mailboxes that it came from:
+   changes nothing and needs no lock. */
+int recall_quarantine_preview(struct recall_quarantine *q, pool_t pool,
+			      const char *recall_id,
+			      struct recall_quarantine_restored *restored_r,
+			      const char **error_r);
 
 /* Puts all copies back: into the mailbox with the GUID, else the one with the
    name, else the INBOX. A copy that is there already is not doubled. What can't

@@ -14,3 +14,12 @@ size_t recall_utf8_whole_size(const unsigned char *data, size_t size)
 	needed = data[start] >= 0xf0 ? 4 : data[start] >= 0xe0 ? 3 : 2;
 	return size - start < needed ? start : size;
 }
+
+bool recall_is_ascii(const char *text)
+{
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text >= 0x80)
+			return FALSE;
+	}
+	return TRUE;
+}

@@ -6,4 +6,6 @@
    time. */
 size_t recall_utf8_whole_size(const unsigned char *data, size_t size);
 
+bool recall_is_ascii(const char *text);
+
 #endif

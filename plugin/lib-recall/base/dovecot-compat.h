@@ -1,0 +1,45 @@
+#ifndef DOVECOT_COMPAT_H
+#define DOVECOT_COMPAT_H
+
+/* Names that differ between Dovecot's series, for those who include it after
+   lib.h. Where more than a name differs, a file for each series has the
+   functions (...-2.3.c, ...-2.4.c). */
+
+#ifdef DOVECOT_PREREQ
+#  define RECALL_DOVECOT_24 DOVECOT_PREREQ(2, 4, 0)
+#else
+#  define RECALL_DOVECOT_24 0
+#endif
+
+#if RECALL_DOVECOT_24
+
+/* version_string_verify_full() was in master-service.h */
+#  include "version.h"
+
+/* auth takes an empty mask for one that matches nobody */
+#  define RECALL_ANY_USER_MASK "*"
+#  define recall_user_get_service_user(user) ((user)->service_user)
+#  define recall_ns_get_mail_set(ns) mailbox_list_get_mail_set((ns)->list)
+#  define recall_auth_info_set_service(info, name) ((info)->protocol = (name))
+#  define recall_cmd_get_event(cctx) ((cctx)->set_event)
+#  define recall_acl_list_ignores_acls(alist) \
+	((alist)->rights.backend->set->acl_ignore)
+/* doveadm finds all settings that there are */
+#  define recall_doveadm_setting_roots_add(info) \
+	STMT_START { (void)(info); } STMT_END
+
+#else
+
+#  define RECALL_ANY_USER_MASK ""
+#  define recall_user_get_service_user(user) ((user)->_service_user)
+#  define recall_ns_get_mail_set(ns) ((ns)->mail_set)
+#  define recall_auth_info_set_service(info, name) ((info)->service = (name))
+/* has none: settings come without it */
+#  define recall_cmd_get_event(cctx) NULL
+#  define recall_acl_list_ignores_acls(alist) ((alist)->ignore_acls)
+#  define recall_doveadm_setting_roots_add(info) doveadm_setting_roots_add(info)
+#  define str_begins_with(haystack, needle) str_begins(haystack, needle)
+
+#endif
+
+#endif

@@ -1,0 +1,180 @@
+#include "lib.h"
+#include "module-dir.h"
+#include "master-service.h"
+#include "settings.h"
+#include "maildir-settings.h"
+#include "mail-storage-private.h"
+#include "mail-storage-settings.h"
+#include "mail-user.h"
+#include "recall-settings.h"
+
+/* What all structs of settings begin with. */
+struct plugin_settings {
+	pool_t pool;
+};
+
+/* As settings_get(), but the settings live as long as the pool. */
+static int
+get_for_pool(struct event *event, const struct setting_parser_info *info,
+	     pool_t pool, const void **set_r, const char **error_r)
+{
+	const struct plugin_settings *set;
+
+	i_assert(info->pool_offset1 == 1);
+	if (settings_get(event, info, 0, &set, error_r) < 0)
+		return -1;
+	*set_r = set;
+	pool_add_external_ref(pool, set->pool);
+	settings_free(set);
+	return 0;
+}
+
+struct mail_storage_service_ctx *
+recall_settings_init_service(enum mail_storage_service_flags flags)
+{
+	return mail_storage_service_init(master_service, flags);
+}
+
+int recall_settings_read(struct mail_user *user,
+			 const struct recall_settings **set_r,
+			 const char **error_r)
+{
+	const void *set;
+
+	if (get_for_pool(user->event, &recall_setting_parser_info, user->pool,
+			 &set, error_r) < 0)
+		return -1;
+	*set_r = set;
+	return 0;
+}
+
+static int
+submit_read(struct event *event, pool_t pool,
+	    struct recall_submit_settings *set_r, const char **error_r)
+{
+	const void *set;
+
+	if (get_for_pool(event, &smtp_submit_setting_parser_info, pool, &set,
+			 error_r) < 0)
+		return -1;
+	i_zero(set_r);
+	set_r->set = set;
+	return 0;
+}
+
+int recall_settings_get_submit(struct mail_user *user, pool_t pool,
+			       struct recall_submit_settings *set_r,
+			       const char **error_r)
+{
+	if (submit_read(user->event, pool, set_r, error_r) < 0)
+		return -1;
+	set_r->input.event_parent = user->event;
+	return 0;
+}
+
+static int
+service_read(struct event *event, pool_t pool,
+	     struct recall_service_settings *set_r, const char **error_r)
+{
+	const void *set, *user_set;
+
+	if (get_for_pool(event, &recall_setting_parser_info, pool, &set,
+			 error_r) < 0 ||
+	    get_for_pool(event, &mail_user_setting_parser_info, pool,
+			 &user_set, error_r) < 0)
+		return -1;
+	set_r->recall = set;
+	set_r->user = user_set;
+	return submit_read(event, pool, &set_r->submit, error_r);
+}
+
+int recall_settings_get_service(struct mail_storage_service_ctx *service,
+				struct event *event, pool_t pool,
+				struct recall_service_settings *set_r,
+				const char **error_r)
+{
+	/* the user is nobody: a name would give its domain to the default
+	   postmaster_address */
+	struct mail_storage_service_input input = {
+		.service = "doveadm",
+		.username = "",
+	};
+	struct event *read_event = event_create(event);
+	int ret;
+
+	i_zero(set_r);
+	event_set_ptr(read_event, SETTINGS_EVENT_VAR_EXPAND_PARAMS,
+		(void *)mail_storage_service_get_var_expand_params(service,
+								   &input));
+	ret = service_read(read_event, pool, set_r, error_r);
+	event_unref(&read_event);
+	set_r->submit.input.event_parent = event;
+	return ret;
+}
+
+/* Linking to it would make the other plugin's module a must. */
+static const struct setting_parser_info *find_plugin_info(const char *plugin)
+{
+	const char *module_name = t_strconcat(plugin, "_plugin", NULL);
+	const char *symbol =
+		t_strconcat(plugin, "_setting_parser_info", NULL);
+	struct module *module;
+
+	for (module = mail_storage_service_modules; module != NULL;
+	     module = module->next) {
+		if (strcmp(module->name, module_name) == 0)
+			return module_get_symbol_quiet(module, symbol);
+	}
+	return NULL;
+}
+
+/* Returns a string of another plugin's settings, NULL if it's empty or the
+   plugin is not loaded. */
+static const char *
+get_plugin_string(struct event *event, const char *plugin, const char *name)
+{
+	const struct setting_parser_info *info = find_plugin_info(plugin);
+	const struct plugin_settings *set;
+	const char *value, *error;
+	unsigned int idx;
+
+	if (info == NULL || !setting_parser_info_find_key(info, name, &idx))
+		return NULL;
+	i_assert(info->defines[idx].type == SET_STR);
+	if (settings_get(event, info, 0, &set, &error) < 0) {
+		e_error(event, "%s", error);
+		return NULL;
+	}
+	value = t_strdup(*(const char *const *)
+		CONST_PTR_OFFSET(set, info->defines[idx].offset));
+	settings_free(set);
+	return *value == '\0' ? NULL : value;
+}
+
+bool recall_settings_have_acl(struct mail_namespace *ns)
+{
+	return get_plugin_string(mailbox_list_get_event(ns->list), "acl",
+				 "acl_driver") != NULL;
+}
+
+const char *recall_settings_get_lazy_expunge(struct mailbox *box)
+{
+	return get_plugin_string(box->event, "lazy_expunge",
+				 "lazy_expunge_mailbox");
+}
+
+bool recall_settings_maildir_is_very_dirty(struct mailbox *box)
+{
+	const struct maildir_settings *set;
+	const char *error;
+	bool dirty;
+
+	if (settings_get(box->storage->event, &maildir_setting_parser_info, 0,
+			 &set, &error) < 0) {
+		e_error(box->storage->event, "%s", error);
+		return TRUE;
+	}
+	dirty = set->maildir_very_dirty_syncs;
+	settings_free(set);
+	return dirty;
+}

@@ -1,0 +1,100 @@
+#ifndef RECALL_SETTINGS_H
+#define RECALL_SETTINGS_H
+
+#include "smtp-submit.h"
+#include "mail-storage-service.h"
+
+/* Nobody else knows where Dovecot keeps settings: those of plugins are in the
+   section plugin up to 2.3, and in structs of each plugin's own since 2.4. */
+
+struct event;
+struct mail_namespace;
+struct mail_user;
+struct mail_user_settings;
+struct mailbox;
+
+/* Defaults of the settings. */
+#define RECALL_NOTIFY_ON_DEFAULT "expunged read"
+#define RECALL_NOTICE_NAME_DEFAULT "Mail System"
+#define RECALL_QUARANTINE_DEFAULT "off"
+#define RECALL_QUARANTINE_DAYS_DEFAULT 30
+/* Over ten years is a typo rather than a wish. */
+#define RECALL_QUARANTINE_DAYS_MAX 3660
+
+/* Values of recall_notice_delivery. */
+#define RECALL_NOTICE_DELIVERY_SAVE "save"
+#define RECALL_NOTICE_DELIVERY_SUBMIT "submit"
+
+/* Ours, with the defaults filled in: see conf.d/ for what each one means. */
+struct recall_settings {
+	pool_t pool;
+
+	const char *recall_notify_on;
+	/* empty: recall_notice_default_from() */
+	const char *recall_notice_from;
+	const char *recall_notice_name;
+	const char *recall_notice_delivery;
+	const char *recall_notice_dir;
+	const char *recall_notice_lang;
+
+	/* see recall_quarantine_get_prefix() */
+	const char *recall_quarantine;
+	/* over RECALL_QUARANTINE_DAYS_MAX if it's not a number of days */
+	unsigned int recall_quarantine_days;
+};
+
+/* How mail is sent. */
+struct recall_submit_settings {
+	const struct smtp_submit_settings *set;
+	struct smtp_submit_input input;
+};
+
+/* For what concerns no user. */
+struct recall_service_settings {
+	const struct recall_settings *recall;
+	const struct mail_user_settings *user;
+	struct recall_submit_settings submit;
+};
+
+/* 2.4: describes the struct to Dovecot. */
+extern const struct setting_parser_info recall_setting_parser_info;
+
+/* mail_storage_service_init() with what is read besides. */
+struct mail_storage_service_ctx *
+recall_settings_init_service(enum mail_storage_service_flags flags);
+
+/* Reads the user's settings, which fails if the userdb overrides one with a value
+   that can't be. To be called where that can be told; who calls
+   recall_settings() later on won't fail. */
+int recall_settings_init_user(struct mail_user *user, const char **error_r);
+/* What it does that differs between series. */
+int recall_settings_read(struct mail_user *user,
+			 const struct recall_settings **set_r,
+			 const char **error_r);
+/* The user's settings; they live as long as the user. */
+const struct recall_settings *recall_settings(struct mail_user *user);
+/* Those of Dovecot for mail that is sent on the user's behalf. They live as
+   long as the pool, which must not be the data stack, and the user. */
+int recall_settings_get_submit(struct mail_user *user, pool_t pool,
+			       struct recall_submit_settings *set_r,
+			       const char **error_r);
+/* Settings as they are for nobody, in the service doveadm. event is the
+   command's. They live as long as the pool, which must not be the data stack,
+   and the event. */
+int recall_settings_get_service(struct mail_storage_service_ctx *service,
+				struct event *event, pool_t pool,
+				struct recall_service_settings *set_r,
+				const char **error_r);
+
+/* Whether the namespace's mailboxes have ACLs. */
+bool recall_settings_have_acl(struct mail_namespace *ns);
+/* Where lazy_expunge puts what is expunged from the mailbox: another one's name,
+   or up to 2.3 the prefix of a namespace. NULL if it's off. */
+const char *recall_settings_get_lazy_expunge(struct mailbox *box);
+/* maildir_very_dirty_syncs of a mailbox in a Maildir. */
+bool recall_settings_maildir_is_very_dirty(struct mailbox *box);
+
+/* The value of a userdb field, NULL if there is none. */
+const char *recall_userdb_field(struct mail_user *user, const char *name);
+
+#endif

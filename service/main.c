@@ -184,7 +184,9 @@ static int run(struct config *config, const char *path)
 		log_warning("the audit trail can't be written%s",
 			    config->audit_required ? ": no message is recalled "
 			    "or shown until it can" : "");
-	jobs_resume();
+	if (!jobs_resume())
+		log_error("recalls that have not finished wait for the next "
+			  "start");
 	if (http_server_start(config, &error)) {
 		notify_manager("READY=1");
 		wait_for_signals(path, &signals);

@@ -117,9 +117,7 @@ static void tick(void)
 {
 	struct config *config = config_current();
 
-	/* clients may be silent for a while before they begin with a request */
-	http_clients_drop((config->http_idle_timeout +
-			   config->http_request_timeout) * 1000);
+	http_clients_drop();
 	audit_tick(config);
 	config_unref(config);
 }

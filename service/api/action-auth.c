@@ -10,6 +10,7 @@
 #include "imap-login.h"
 #include "metrics.h"
 #include "refresh-token.h"
+#include "revocation.h"
 #include "userdb.h"
 
 #define PASSWORD_MAX 1024
@@ -43,7 +44,8 @@ bool action_is_known(const struct http_request *request)
 	if (token == NULL)
 		return false;
 	known = token_verify(request->config, token, time(NULL), &identity,
-			     &why) == TOKEN_OK;
+			     &why) == TOKEN_OK &&
+		!revocation_applies(&identity);
 	identity_clear(&identity);
 	return known;
 }
@@ -51,13 +53,22 @@ bool action_is_known(const struct http_request *request)
 bool action_authenticate(struct http_request *request, bool allow_expired)
 {
 	const char *token = get_token(request), *why;
+	enum token_result result;
 
 	if (token == NULL) {
 		reply_unauthorized(request, "TOKEN REQUIRED", "Bearer");
 		return false;
 	}
-	switch (token_verify(request->config, token, time(NULL),
-			     &request->identity, &why)) {
+	result = token_verify(request->config, token, time(NULL),
+			      &request->identity, &why);
+	if (result != TOKEN_INVALID &&
+	    revocation_applies(&request->identity)) {
+		reply_unauthorized(request, "TOKEN REVOKED",
+				   "Bearer error=\"invalid_token\", "
+				   "error_description=\"revoked\"");
+		return false;
+	}
+	switch (result) {
 	case TOKEN_OK:
 		return true;
 	case TOKEN_EXPIRED:
@@ -110,17 +121,20 @@ static void reply_tokens(struct http_request *request, const char *family)
 {
 	const struct config *config = request->config;
 	const struct identity *who = &request->identity;
-	char refresh[REFRESH_TOKEN_LEN + 1];
-	int64_t now = time(NULL);
+	char refresh[REFRESH_TOKEN_LEN + 1], jti[TOKEN_ID_LEN + 1];
+	int64_t now = time(NULL), revoked = revocation_until(who);
 	char *access;
 
-	access = token_issue(config, who, now);
+	/* one of this second is not told from those before */
+	access = token_issue(config, who, revoked >= now ? revoked + 1 : now,
+			     jti);
 	if (access == NULL) {
 		http_reply_message(request, 501, "Tokens are issued elsewhere");
 		return;
 	}
-	if (!refresh_token_add(who->login, family, now +
-			       config->auth_refresh_token_exp_time, refresh)) {
+	if (!refresh_token_add(who, family, jti, revoked >= now ? revoked + 1 :
+			       now, now + config->auth_refresh_token_exp_time,
+			       refresh)) {
 		http_reply_journal(request);
 	} else {
 		http_reply_json(request, 200, json_pack(
@@ -219,14 +233,24 @@ static void login_with_password(struct http_request *request,
 	request->login = check_password;
 }
 
+static void reply_no_refresh(struct http_request *request,
+			     enum refresh_result result)
+{
+	if (result == REFRESH_FAILED)
+		http_reply_journal(request);
+	else
+		reply_unauthorized(request, "TOKEN INVALID",
+				   "Bearer error=\"invalid_token\"");
+}
+
 /* Role and tenant are looked up anew: they may have changed, and the user may
    be gone. */
 static void refresh(struct http_request *request, const char *token)
 {
 	enum doveadm_result result;
+	enum refresh_result used = REFRESH_INVALID;
 	struct identity identity;
-	bool failed = false;
-	char *family;
+	char *family = NULL;
 
 	if (!action_authenticate(request, true))
 		return;
@@ -236,22 +260,21 @@ static void refresh(struct http_request *request, const char *token)
 		reply_unreachable(request, result);
 		return;
 	}
-	family = result != DOVEADM_OK ? NULL :
-		refresh_token_use(token, identity.login, time(NULL), &failed);
-	if (family == NULL) {
+	if (result == DOVEADM_OK)
+		used = refresh_token_use(token, identity.login, time(NULL),
+					 &family);
+	if (used != REFRESH_OK) {
 		identity_clear(&identity);
-		if (failed) {
-			http_reply_journal(request);
-			return;
-		}
-		reply_unauthorized(request, "TOKEN INVALID",
-				   "Bearer error=\"invalid_token\"");
+		reply_no_refresh(request, used);
 		return;
 	}
 	identity_clear(&request->identity);
 	request->identity = identity;
 	reply_tokens(request, family);
 	free(family);
+	if (request->status == 200)
+		audit_done(request, "refresh", "Tokens renewed", true,
+			   (const struct audit_field[]) { { AUDIT_END, NULL } });
 }
 
 void action_login(struct http_request *request)
@@ -264,29 +287,58 @@ void action_login(struct http_request *request)
 	token = http_request_param(request, "refresh_token", &ok);
 	if (!ok)
 		return;
-	if (token != NULL)
+	if (token != NULL) {
+		request->audit = "refresh";
 		refresh(request, token);
-	else if (login == NULL || *login == '\0')
+	} else if (login == NULL || *login == '\0') {
 		http_reply_missing(request, "login");
-	else if (password == NULL || *password == '\0')
+	} else if (password == NULL || *password == '\0') {
 		http_reply_missing(request, "password");
-	else
+	} else {
 		login_with_password(request, login, password);
+	}
+}
+
+/* The access token of the request goes with the refresh token: it would be good
+   for a while. */
+static bool revoke_own(struct http_request *request)
+{
+	const struct revocation revocation = {
+		.kind = REVOKE_TOKEN,
+		.subject = request->identity.jti,
+		.tenant = "",
+	};
+
+	if (revocation.subject == NULL ||
+	    revocation_add(&revocation, time(NULL)))
+		return true;
+	http_reply_journal(request);
+	return false;
 }
 
 void action_logout(struct http_request *request)
 {
+	enum refresh_result result;
 	const char *token;
 	bool ok = true;
 
 	token = http_request_param(request, "refresh_token", &ok);
 	if (!ok)
 		return;
-	if (token == NULL)
+	if (token == NULL) {
 		http_reply_missing(request, "refresh_token");
-	else if (!refresh_token_revoke(token, request->identity.login))
-		reply_unauthorized(request, "TOKEN INVALID",
-				   "Bearer error=\"invalid_token\"");
-	else
-		http_reply_json(request, 200, json_pack("{s:b}", "success", 1));
+		return;
+	}
+	result = refresh_token_revoke(token, request->identity.login);
+	if (result != REFRESH_OK) {
+		reply_no_refresh(request, result);
+		return;
+	}
+	if (!revoke_own(request))
+		return;
+	audit_done(request, "logout", "Logout", true,
+		   (const struct audit_field[]) {
+			{ AUDIT_TOKEN, request->identity.jti },
+			{ AUDIT_END, NULL } });
+	http_reply_json(request, 200, json_pack("{s:b}", "success", 1));
 }

@@ -284,7 +284,7 @@ void audit_refused(struct http_request *request)
 	    request->status < 400 || request->audited ||
 	    !audit_limit_allow(config, request->source, report_left_out))
 		return;
-	what = request->route->audit;
+	what = request->audit != NULL ? request->audit : request->route->audit;
 	why = request->why != NULL ? request->why : request->reply;
 	log_info("%s from %s (%s) refused: %u %.*s", what, request->source,
 		 request->identity.login != NULL ? request->identity.login :

@@ -13,7 +13,7 @@
 #define SHARES_ALLOW "GET, HEAD, PUT, DELETE"
 
 /* The one list of what can be asked for, who may ask, and with which
-   parameters. docs/openapi.json has the same; the unit tests compare them. */
+   parameters. docs/openapi.json has the same; a test compares them. */
 static const struct http_route routes[] = {
 	{ "POST", ACTIONS, "expunge", "POST", HTTP_AUTH_TOKEN, action_expunge,
 	  HTTP_PARAMS_BODY, PARAMS("messageid", "query", "emails", "force",
@@ -49,6 +49,9 @@ static const struct http_route routes[] = {
 	{ "DELETE", "/v2/auth", NULL, "POST, DELETE", HTTP_AUTH_OLD_TOKEN,
 	  action_logout, HTTP_PARAMS_BODY, PARAMS("refresh_token"),
 	  "logout", false, false },
+	{ "POST", "/v2/auth/revocations", NULL, "POST", HTTP_AUTH_TOKEN,
+	  action_revoke, HTTP_PARAMS_BODY,
+	  PARAMS("login", "jti", "all", "before", "reason"), "revoke", false, false },
 	{ "GET", "/v2/openapi.json", NULL, "GET, HEAD", HTTP_AUTH_NONE,
 	  action_openapi, HTTP_PARAMS_NONE, NULL, NULL, true, false },
 	{ "GET", "/metrics", NULL, "GET, HEAD", HTTP_AUTH_NONE,

@@ -87,6 +87,8 @@ struct http_request {
 
 	/* set once it is known */
 	struct identity identity;
+	/* what the audit trail calls it, if not as the route does */
+	const char *audit;
 	/* why it is refused, where the answer does not say it all; or NULL */
 	char *why;
 	/* the audit trail has a line about it */

@@ -52,11 +52,22 @@ static const char *const upgrades[] = {
 	"ALTER TABLE recalls ADD COLUMN key TEXT;"
 	"CREATE UNIQUE INDEX recalls_key ON recalls"
 	"(key, actor COLLATE NOCASE, tenant) WHERE key IS NOT NULL;",
+	"CREATE TABLE revocations ("
+	" kind TEXT NOT NULL, subject TEXT NOT NULL, tenant TEXT NOT NULL,"
+	" before INTEGER NOT NULL, made INTEGER NOT NULL,"
+	" PRIMARY KEY (kind, subject, tenant)) WITHOUT ROWID;"
+	"ALTER TABLE refresh_tokens ADD COLUMN tenant TEXT;"
+	"ALTER TABLE refresh_tokens ADD COLUMN jti TEXT;"
+	"ALTER TABLE refresh_tokens ADD COLUMN created INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"CREATE INDEX refresh_access ON refresh_tokens(jti);",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 
 static pthread_mutex_t journal_mutex = PTHREAD_MUTEX_INITIALIZER;
 static sqlite3 *journal_db;
+/* the transaction that was begun is on the disk when it has ended */
+static bool journal_promised;
 static int journal_lock_fd = -1;
 
 sqlite3 *journal_lock(void)
@@ -123,6 +134,15 @@ static void bind_all(sqlite3_stmt *stmt, const char *types, va_list args)
 	}
 }
 
+int journal_step(sqlite3_stmt *stmt)
+{
+	int ret = stmt == NULL ? SQLITE_ERROR : sqlite3_step(stmt);
+
+	if (stmt != NULL && ret != SQLITE_ROW && ret != SQLITE_DONE)
+		log_error("journal: %s", sqlite3_errmsg(sqlite3_db_handle(stmt)));
+	return ret;
+}
+
 bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, sql);
@@ -134,9 +154,7 @@ bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...)
 	va_start(args, types);
 	bind_all(stmt, types, args);
 	va_end(args);
-	ret = sqlite3_step(stmt);
-	if (ret != SQLITE_DONE && ret != SQLITE_ROW)
-		log_error("journal: %s", sqlite3_errmsg(db));
+	ret = journal_step(stmt);
 	journal_release(stmt);
 	return ret == SQLITE_DONE || ret == SQLITE_ROW;
 }
@@ -241,7 +259,8 @@ void journal_close(void)
 bool journal_ready(void)
 {
 	sqlite3 *db = journal_lock();
-	bool ret = journal_exec(db, "BEGIN IMMEDIATE", "") && journal_exec(db, "ROLLBACK", "");
+	bool ret = journal_exec(db, "BEGIN IMMEDIATE", "") &&
+		   journal_exec(db, "ROLLBACK", "");
 
 	journal_unlock();
 	return ret;
@@ -260,22 +279,30 @@ static bool add_users(sqlite3 *db, const struct recall *recall)
 		sqlite3_bind_text(stmt, 3, recall->users[i].email, -1,
 				  SQLITE_STATIC);
 		sqlite3_bind_int64(stmt, 4, recall->users[i].expected);
-		ret = sqlite3_step(stmt) == SQLITE_DONE;
+		ret = journal_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}
 	journal_release(stmt);
 	return ret;
 }
 
-static bool end(sqlite3 *db, bool ok)
+bool journal_begin(sqlite3 *db, bool promised)
 {
-	if (ok && journal_exec(db, "COMMIT", ""))
-		return true;
-	if (!ok)
-		log_error("journal: %s", sqlite3_errmsg(db));
-	if (!sqlite3_get_autocommit(db))
+	journal_promised = promised;
+	return (!promised || run(db, "PRAGMA synchronous = FULL")) &&
+	       journal_exec(db, "BEGIN IMMEDIATE", "");
+}
+
+bool journal_end(sqlite3 *db, bool ok)
+{
+	bool ret = ok && journal_exec(db, "COMMIT", "");
+
+	if (!ret && !sqlite3_get_autocommit(db))
 		(void)journal_exec(db, "ROLLBACK", "");
-	return false;
+	if (journal_promised)
+		(void)run(db, "PRAGMA synchronous = NORMAL");
+	journal_promised = false;
+	return ret;
 }
 
 bool journal_add(const struct recall *recall, bool promised)
@@ -290,9 +317,8 @@ bool journal_add(const struct recall *recall, bool promised)
 		strbuf_addf(&senders, "%s ", recall->senders.items[i]);
 	/* what was promised has to survive a power cut, too; whoever still waits
 	   for an answer asks again, and so does the service for a lost verdict */
-	ret = (!promised || run(db, "PRAGMA synchronous = FULL")) &&
-	      journal_exec(db, "BEGIN IMMEDIATE", "");
-	if (ret) {
+	ret = journal_begin(db, promised);
+	if (ret)
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
 			"messageid, force, notify, dry_run, reason, actor, "
 			"tenant, role, source, senders, users, kind, target, "
@@ -308,10 +334,7 @@ bool journal_add(const struct recall *recall, bool promised)
 			(int64_t)recall->kind, recall->target,
 			recall->query, recall->key) &&
 		      add_users(db, recall);
-		ret = end(db, ret);
-	}
-	if (promised)
-		(void)run(db, "PRAGMA synchronous = NORMAL");
+	ret = journal_end(db, ret);
 	journal_unlock();
 	free(senders.data);
 	return ret;
@@ -325,7 +348,7 @@ bool journal_save(const struct recall *recall, const size_t *users,
 	size_t i;
 	bool ret;
 
-	ret = journal_exec(db, "BEGIN IMMEDIATE", "");
+	ret = journal_begin(db, false);
 	stmt = journal_prepare(db, "UPDATE verdicts SET verdict = ?, "
 		"copies = ?, notice = ?, mailboxes = ?, error = ? "
 		"WHERE recall = ? AND pos = ?");
@@ -340,7 +363,7 @@ bool journal_save(const struct recall *recall, const size_t *users,
 		bind_text(stmt, 5, user->error);
 		bind_text(stmt, 6, recall->id);
 		sqlite3_bind_int64(stmt, 7, users[i]);
-		ret = sqlite3_step(stmt) == SQLITE_DONE;
+		ret = journal_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}
 	journal_release(stmt);
@@ -348,7 +371,7 @@ bool journal_save(const struct recall *recall, const size_t *users,
 		ret = journal_exec(db, "UPDATE recalls SET finished = ? WHERE "
 				   "id = ?", "is", recall->finished,
 				   recall->id);
-	ret = end(db, ret);
+	ret = journal_end(db, ret);
 	journal_unlock();
 	return ret;
 }

@@ -12,6 +12,7 @@
 #include "doveadm-client.h"
 #include "http-routes.h"
 #include "journal.h"
+#include "revocation.h"
 #include "listing.h"
 #include "recall-verdict.h"
 #include "recall.h"
@@ -22,6 +23,7 @@
 
 static const char settings[] =
 	"[doveadm]\nlogin = doveadm:x\nurl = http://a/ http://b/\n"
+	"allow_plaintext = yes\n"
 	"[nodes]\none = http://n1/ a.example B.example http://n2/\n"
 	"[auth]\njwt_key = " KEY "\nclock_skew = 10\n"
 	"access_token_exp_time = 100\n"
@@ -184,7 +186,8 @@ static void test_token(void)
 				.tenant = (char *)"red", .role = ROLE_ADMIN };
 	struct identity found;
 	const char *why;
-	char *token = token_issue(config, &who, NOW);
+	char jti[TOKEN_ID_LEN + 1];
+	char *token = token_issue(config, &who, NOW, jti);
 	size_t i, len;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(token);
@@ -370,6 +373,67 @@ static void test_cursor(void)
 	}
 }
 
+static void test_revocation(void)
+{
+	struct identity who = { .login = (char *)"A@b.example",
+				.tenant = (char *)"red", .role = ROLE_USER,
+				.issued = 100, .jti = (char *)"Jti" };
+	struct revocation r = { .kind = REVOKE_LOGIN, .subject = "x@y",
+				.tenant = "", .before = 100 };
+	char dir[] = "/tmp/test-revoke-XXXXXX", path[64], *error = NULL;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/journal", dir);
+	CU_ASSERT_FATAL(journal_open(path, &error));
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	CU_ASSERT_EQUAL(revocation_until(&who), -1);
+	/* another tenant's, and a jti in other letters */
+	r.subject = "a@B.example";
+	r.tenant = "blue";
+	CU_ASSERT(revocation_add(&r, 100));
+	r.kind = REVOKE_TOKEN;
+	r.subject = "jti";
+	r.tenant = "";
+	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	r.kind = REVOKE_LOGIN;
+	r.subject = "a@B.example";
+	r.tenant = "red";
+	r.before = 99;
+	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	CU_ASSERT_EQUAL(revocation_until(&who), 99);
+	who.issued = -1;
+	CU_ASSERT(revocation_applies(&who));
+	who.role = ROLE_SUPER;
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	who.role = ROLE_USER;
+	who.issued = 100;
+	r.kind = REVOKE_TOKEN;
+	r.subject = "Jti";
+	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT(revocation_applies(&who));
+	journal_close();
+	revocations_free();
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	CU_ASSERT_FATAL(journal_open(path, &error));
+	CU_ASSERT(revocations_load());
+	CU_ASSERT(revocation_applies(&who));
+	/* forgotten once no token can be that old */
+	revocations_purge((int64_t)400 * 86400);
+	revocations_free();
+	CU_ASSERT(revocations_load());
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	journal_close();
+	revocations_free();
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/journal.lock", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
 /* What the journal gives back is what was put in. */
 static void test_journal(void)
 {
@@ -414,6 +478,8 @@ static void test_journal(void)
 	recall_free(recall);
 	journal_close();
 	unlink(path);
+	snprintf(path, sizeof(path), "%s/journal.lock", dir);
+	unlink(path);
 	rmdir(dir);
 }
 
@@ -435,6 +501,7 @@ int main(void)
 		{ "camel case", test_camel_case },
 		{ "routes", test_routes },
 		{ "cursors", test_cursor },
+		{ "revocation", test_revocation },
 		{ "journal", test_journal },
 	};
 	unsigned int failures;

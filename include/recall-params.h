@@ -49,11 +49,16 @@
 #define RECALL_PARAM_TENANT "tenant"
 /* Why: for the audit trail. */
 #define RECALL_PARAM_REASON "reason"
-/* Who asks: for the audit trail. */
+/* Who asks: for the audit trail. In recall list these two say which recalls to
+   list: those with the text in their reason, those of the actor. */
 #define RECALL_PARAM_ACTOR "actor"
 /* The caller's id of this recall (RECALL_ID_LEN hexadecimal digits): a retry
    with the same id is the same recall. Made anew if not given. */
 #define RECALL_PARAM_RECALL_ID "recall-id"
+/* Only recalls made since then (recall list). */
+#define RECALL_PARAM_SINCE "since"
+/* Only rows of users who have the message (recall expunge, recall restore). */
+#define RECALL_PARAM_HITS "hits"
 /* Compare each record of the index with the message, and put it right. */
 #define RECALL_PARAM_VERIFY "verify"
 /* Show the records of the index. */

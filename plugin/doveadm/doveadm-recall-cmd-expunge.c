@@ -346,6 +346,7 @@ cmd_expunge_proxied(void *context, const char *username)
 	struct recall_expunge_context *ctx = context;
 
 	ctx->proxied_users++;
+	recall_row_add_proxied();
 	recall_reporter_add_proxied(ctx->request.reporter, username);
 }
 
@@ -474,7 +475,7 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge = {
 		"[--sender <address> ...] [--tenant <tenant>] "
 		"[--reason <text>] [--actor <name>] [--recall-id <id>] "
 		"[--report-to <address>] "
-		"[--yes-count <n>] "RECALL_CMD_CRITERIA_USAGE,
+		"[--yes-count <n>] [--hits] "RECALL_CMD_CRITERIA_USAGE,
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
 RECALL_CMD_REQUEST_PARAMS
@@ -483,6 +484,7 @@ RECALL_CMD_FLAG_PARAM('N', RECALL_PARAM_NO_NOTIFY, RECALL_PARAM_NO_NOTIFY_HTTP)
 RECALL_CMD_FLAG_PARAM('n', RECALL_PARAM_DRY_RUN, RECALL_PARAM_DRY_RUN_HTTP)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_YES_COUNT, CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_REPORT_TO, CMD_PARAM_STR, 0)
+RECALL_CMD_HITS_PARAM
 RECALL_CMD_CRITERIA_PARAMS
 DOVEADM_CMD_PARAMS_END
 };

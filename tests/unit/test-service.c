@@ -23,6 +23,7 @@
 
 static const char settings[] =
 	"[doveadm]\nlogin = doveadm:x\nurl = http://a/ http://b/\n"
+	"allow_plaintext = yes\n"
 	"[nodes]\none = http://n1/ a.example B.example http://n2/\n"
 	"[auth]\njwt_key = " KEY "\nclock_skew = 10\n"
 	"access_token_exp_time = 100\n"

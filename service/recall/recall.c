@@ -155,7 +155,7 @@ static void set_text(char **text, const char *value)
 void recall_user_reset(struct recall_user *user)
 {
 	user->verdict = -1;
-	user->copies = 0;
+	user->copies = user->present = 0;
 	set_text(&user->notice, NULL);
 	set_text(&user->mailboxes, NULL);
 	set_text(&user->error, NULL);
@@ -289,6 +289,7 @@ static void read_row(struct recall_user *user, const json_t *row)
 {
 	const char *status = column(row, RECALL_COLUMN_STATUS);
 	const char *copies = column(row, RECALL_COLUMN_COPIES);
+	const char *present = column(row, RECALL_COLUMN_PRESENT);
 	int verdict = status == NULL ? -1 : recall_verdict_parse(status);
 
 	if (verdict < 0) {
@@ -297,6 +298,7 @@ static void read_row(struct recall_user *user, const json_t *row)
 	}
 	user->verdict = verdict;
 	user->copies = copies == NULL ? 0 : strtoll(copies, NULL, 10);
+	user->present = present == NULL ? 0 : strtoll(present, NULL, 10);
 	set_text(&user->notice, column(row, RECALL_COLUMN_NOTICE));
 	set_text(&user->mailboxes, column(row, RECALL_COLUMN_MAILBOXES));
 	set_text(&user->error, column(row, RECALL_COLUMN_ERROR));

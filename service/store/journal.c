@@ -74,6 +74,7 @@ static const char *const upgrades[] = {
 	" WHEN 7 THEN 'would_expunge' WHEN 8 THEN 'already_recalled'"
 	" WHEN 9 THEN 'restored' END;"
 	"ALTER TABLE verdicts DROP COLUMN verdict;",
+	"ALTER TABLE verdicts ADD COLUMN present INTEGER NOT NULL DEFAULT 0;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 
@@ -365,7 +366,7 @@ bool journal_save(const struct recall *recall, const size_t *users,
 
 	ret = journal_begin(db, false);
 	stmt = journal_prepare(db, "UPDATE verdicts SET status = ?, "
-		"copies = ?, notice = ?, mailboxes = ?, error = ? "
+		"copies = ?, notice = ?, mailboxes = ?, error = ?, present = ? "
 		"WHERE recall = ? AND pos = ?");
 	ret = ret && stmt != NULL;
 	for (i = 0; ret && i < count; i++) {
@@ -377,8 +378,9 @@ bool journal_save(const struct recall *recall, const size_t *users,
 		bind_text(stmt, 3, user->notice);
 		bind_text(stmt, 4, user->mailboxes);
 		bind_text(stmt, 5, user->error);
-		bind_text(stmt, 6, recall->id);
-		sqlite3_bind_int64(stmt, 7, users[i]);
+		sqlite3_bind_int64(stmt, 6, user->present);
+		bind_text(stmt, 7, recall->id);
+		sqlite3_bind_int64(stmt, 8, users[i]);
 		ret = journal_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}
@@ -411,7 +413,8 @@ static int parse_status(const char *status)
 static bool load_users(sqlite3 *db, struct recall *recall)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT email, status, "
-		"copies, notice, mailboxes, error, expected FROM verdicts "
+		"copies, notice, mailboxes, error, expected, present "
+		"FROM verdicts "
 		"WHERE recall = ? ORDER BY pos");
 	struct recall_user *user;
 	int ret;
@@ -428,6 +431,7 @@ static bool load_users(sqlite3 *db, struct recall *recall)
 		user->mailboxes = column_text(stmt, 4);
 		user->error = column_text(stmt, 5);
 		user->expected = sqlite3_column_int64(stmt, 6);
+		user->present = sqlite3_column_int64(stmt, 7);
 	}
 	journal_release(stmt);
 	return ret == SQLITE_DONE;

@@ -36,6 +36,7 @@ bool recall_is_same(const struct recall *old, const struct recall *recall)
 	if (old->kind != recall->kind || old->force != recall->force ||
 	    old->notify != recall->notify ||
 	    old->dry_run != recall->dry_run ||
+	    old->verify_headers != recall->verify_headers ||
 	    old->actor.role != recall->actor.role ||
 	    old->count != recall->count ||
 	    !same_text(old->target, recall->target) ||
@@ -61,7 +62,8 @@ static bool reopen(sqlite3 *db, const struct recall *recall, bool *claimed_r)
 	*claimed_r = sqlite3_changes(db) > 0;
 	return !*claimed_r ||
 	       journal_exec(db, "UPDATE verdicts SET verdict = -1, copies = 0, "
-			    "notice = NULL, mailboxes = NULL, error = NULL "
+			    "notice = NULL, mailboxes = NULL, error = NULL, "
+			    "mailbox_user = NULL, searched = NULL "
 			    "WHERE recall = ? AND verdict = ?", "si",
 			    recall->id, (int64_t)RECALL_VERDICT_ERROR);
 }

@@ -61,6 +61,10 @@ static const char *const upgrades[] = {
 	"ALTER TABLE refresh_tokens ADD COLUMN created INTEGER NOT NULL"
 	" DEFAULT 0;"
 	"CREATE INDEX refresh_access ON refresh_tokens(jti);",
+	"ALTER TABLE recalls ADD COLUMN verify_headers INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"ALTER TABLE verdicts ADD COLUMN mailbox_user TEXT;"
+	"ALTER TABLE verdicts ADD COLUMN searched TEXT;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 
@@ -322,9 +326,9 @@ bool journal_add(const struct recall *recall, bool promised)
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
 			"messageid, force, notify, dry_run, reason, actor, "
 			"tenant, role, source, senders, users, kind, target, "
-			"query, key) "
-			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			"sisiiisssissiisss",
+			"query, key, verify_headers) "
+			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"sisiiisssissiisssi",
 			recall->id, recall->created, recall->messageid,
 			(int64_t)recall->force, (int64_t)recall->notify,
 			(int64_t)recall->dry_run, recall->reason,
@@ -332,7 +336,8 @@ bool journal_add(const struct recall *recall, bool promised)
 			(int64_t)recall->actor.role, recall->source,
 			senders.data, (int64_t)recall->count,
 			(int64_t)recall->kind, recall->target,
-			recall->query, recall->key) &&
+			recall->query, recall->key,
+			(int64_t)recall->verify_headers) &&
 		      add_users(db, recall);
 	ret = journal_end(db, ret);
 	journal_unlock();
@@ -350,8 +355,8 @@ bool journal_save(const struct recall *recall, const size_t *users,
 
 	ret = journal_begin(db, false);
 	stmt = journal_prepare(db, "UPDATE verdicts SET verdict = ?, "
-		"copies = ?, notice = ?, mailboxes = ?, error = ? "
-		"WHERE recall = ? AND pos = ?");
+		"copies = ?, notice = ?, mailboxes = ?, error = ?, "
+		"mailbox_user = ?, searched = ? WHERE recall = ? AND pos = ?");
 	ret = ret && stmt != NULL;
 	for (i = 0; ret && i < count; i++) {
 		const struct recall_user *user = &recall->users[users[i]];
@@ -361,8 +366,10 @@ bool journal_save(const struct recall *recall, const size_t *users,
 		bind_text(stmt, 3, user->notice);
 		bind_text(stmt, 4, user->mailboxes);
 		bind_text(stmt, 5, user->error);
-		bind_text(stmt, 6, recall->id);
-		sqlite3_bind_int64(stmt, 7, users[i]);
+		bind_text(stmt, 6, user->mailbox_user);
+		bind_text(stmt, 7, user->searched);
+		bind_text(stmt, 8, recall->id);
+		sqlite3_bind_int64(stmt, 9, users[i]);
 		ret = journal_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}
@@ -386,8 +393,8 @@ static char *column_text(sqlite3_stmt *stmt, int i)
 static void load_users(sqlite3 *db, struct recall *recall)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT email, verdict, "
-		"copies, notice, mailboxes, error, expected FROM verdicts "
-		"WHERE recall = ? ORDER BY pos");
+		"copies, notice, mailboxes, error, expected, mailbox_user, "
+		"searched FROM verdicts WHERE recall = ? ORDER BY pos");
 
 	bind_text(stmt, 1, recall->id);
 	while (sqlite3_step(stmt) == SQLITE_ROW) {
@@ -402,6 +409,8 @@ static void load_users(sqlite3 *db, struct recall *recall)
 		user->mailboxes = column_text(stmt, 4);
 		user->error = column_text(stmt, 5);
 		user->expected = sqlite3_column_int64(stmt, 6);
+		user->mailbox_user = column_text(stmt, 7);
+		user->searched = column_text(stmt, 8);
 	}
 	journal_release(stmt);
 }
@@ -414,7 +423,8 @@ struct recall *journal_load(const char *id)
 
 	stmt = journal_prepare(db, "SELECT created, finished, messageid, force,"
 		" notify, dry_run, reason, actor, tenant, role, source, senders,"
-		" kind, target, query, key FROM recalls WHERE id = ?");
+		" kind, target, query, key, verify_headers FROM recalls WHERE "
+		"id = ?");
 	bind_text(stmt, 1, id);
 	if (sqlite3_step(stmt) == SQLITE_ROW) {
 		recall = recall_new();
@@ -438,6 +448,7 @@ struct recall *journal_load(const char *id)
 		recall->target = column_text(stmt, 13);
 		recall->query = column_text(stmt, 14);
 		recall->key = column_text(stmt, 15);
+		recall->verify_headers = sqlite3_column_int(stmt, 16) != 0;
 		load_users(db, recall);
 	}
 	journal_release(stmt);

@@ -120,9 +120,7 @@ static void tick(void)
 {
 	struct config *config = config_current();
 
-	/* clients may be silent for a while before they begin with a request */
-	http_clients_drop((config->http_idle_timeout +
-			   config->http_request_timeout) * 1000);
+	http_clients_drop();
 	audit_tick(config);
 	config_unref(config);
 }
@@ -185,7 +183,9 @@ static int run(struct config *config, const char *path)
 		log_warning("the audit trail can't be written%s",
 			    config->audit_required ? ": no message is recalled "
 			    "or shown until it can" : "");
-	jobs_resume();
+	if (!jobs_resume())
+		log_error("recalls that have not finished wait for the next "
+			  "start");
 	if (http_server_start(config, &error)) {
 		notify_manager("READY=1");
 		wait_for_signals(path, &signals);

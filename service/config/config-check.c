@@ -279,18 +279,27 @@ void config_check_files(const struct config *config, struct strbuf *errors)
 			    config->audit_syslog_socket, strerror(errno));
 }
 
+static bool check_ip(const char *what, const char *address,
+		     struct strbuf *errors)
+{
+	struct in6_addr addr;
+
+	if (inet_pton(AF_INET, address, &addr) == 1 ||
+	    inet_pton(AF_INET6, address, &addr) == 1)
+		return true;
+	strbuf_addf(errors, "%s: '%s' is not an IP address\n", what, address);
+	return false;
+}
+
 static void check_http(struct config *config, struct strbuf *errors)
 {
-	struct in_addr in;
-	struct in6_addr in6;
 	bool cert = *config->http_tls_cert_file != '\0';
 	bool key = *config->http_tls_key_file != '\0';
 
-	if (inet_pton(AF_INET, config->http_address, &in) != 1 &&
-	    inet_pton(AF_INET6, config->http_address, &in6) != 1)
-		strbuf_addf(errors, "http.address: '%s' is not an IP address\n",
-			    config->http_address);
-	else if (!cert && !is_loopback(config->http_address))
+	(void)check_ip("http.health_address", config->http_health_address,
+		       errors);
+	if (check_ip("http.address", config->http_address, errors) &&
+	    !cert && !is_loopback(config->http_address))
 		strlist_add(&config->warnings, "http.address: passwords and "
 			    "tokens travel in the clear without "
 			    "http.tls_cert_file");

@@ -22,6 +22,8 @@ struct config {
 	int64_t http_max_header;
 	int64_t http_workers;
 	int64_t http_queue;
+	char *http_health_address;
+	int64_t http_health_port;
 	char *http_trusted_proxies;
 	/* [doveadm] */
 	char *doveadm_url;

@@ -17,7 +17,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 from mailnode import PATIENCE, build_message, free_port  # noqa: E402
-from servicenode import JWT_KEY, RecallNode, Service  # noqa: E402
+from servicenode import JWT_KEY, RecallNode, Service, curl  # noqa: E402
 from test_service import has, statuses  # noqa: E402
 
 A = ["a%d@a.example" % i for i in range(3)]
@@ -245,6 +245,35 @@ def test_doveadm_dies_in_the_middle(other):
             os.kill(pid, signal.SIGKILL)
         done = service.wait_recall(token, answer.json()["id"])
         assert done["summary"] == {"expunged": len(B)}
+
+
+def test_health_does_not_wait_for_recalls(other):
+    """All of them wait for doveadm."""
+    with Service(other, doveadm__connections=1, http__workers=1,
+                 http__health_port=free_port()) as service:
+        token = service.token()
+        service.recall(token, "<warm@up>", B)
+        messageid = deliver(other, B)
+        pids = doveadm_children(other)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            recall = subprocess.Popen(
+                ["curl", "-sS", "-H", "Authorization: Bearer " + token, "-d",
+                 "emails=" + B[0], "--data-urlencode",
+                 "messageid=" + messageid, service.url +
+                 "/v2/actions/expunge"], stdout=subprocess.PIPE)
+            wait_for(lambda: unread(other), "nothing was sent")
+            # it is answered, whether Dovecot has another process or not
+            answer = curl("http://127.0.0.1:%d/health/ready" %
+                          service.settings["http.health_port"])
+            assert answer.json()["journal"] is True
+            assert recall.poll() is None
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        assert json.loads(recall.communicate()[0])["summary"] == {
+            "expunged": 1}
 
 
 def unread(node):

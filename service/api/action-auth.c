@@ -110,13 +110,6 @@ bool action_check_role(struct http_request *request, bool admin, bool user)
 	return allowed;
 }
 
-static void reply_unreachable(struct http_request *request,
-			      enum doveadm_result result)
-{
-	http_reply_message(request, result == DOVEADM_TIMEOUT ? 504 : 502,
-			   "The mail system does not answer");
-}
-
 static void reply_tokens(struct http_request *request, const char *family)
 {
 	const struct config *config = request->config;
@@ -174,7 +167,8 @@ static void login_accepted(struct http_request *request, const char *login)
 		reply_denied(request);
 	} else if (result != DOVEADM_OK) {
 		login_failed(request, login);
-		reply_unreachable(request, result);
+		http_reply_unreachable(request, result == DOVEADM_TIMEOUT,
+				       NULL);
 	} else {
 		bruteforce_accepted(request->source, login);
 		metrics_login(LOGIN_ACCEPTED);
@@ -208,7 +202,7 @@ static void check_password(struct http_request *request)
 		break;
 	case IMAP_LOGIN_FAILED:
 		login_failed(request, login);
-		reply_unreachable(request, DOVEADM_UNREACHABLE);
+		http_reply_unreachable(request, false, NULL);
 		break;
 	}
 }
@@ -257,7 +251,8 @@ static void refresh(struct http_request *request, const char *token)
 	result = userdb_lookup(request->config, request->identity.login,
 			       &identity, NULL);
 	if (result == DOVEADM_UNREACHABLE || result == DOVEADM_TIMEOUT) {
-		reply_unreachable(request, result);
+		http_reply_unreachable(request, result == DOVEADM_TIMEOUT,
+				       NULL);
 		return;
 	}
 	if (result == DOVEADM_OK)

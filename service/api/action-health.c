@@ -4,6 +4,7 @@
 
 #include "recall-params.h"
 #include "actions.h"
+#include "audit-log.h"
 #include "doveadm-client.h"
 #include "http-reply.h"
 #include "http-server.h"
@@ -26,9 +27,11 @@ void action_openapi(struct http_request *request)
 
 void action_metrics(struct http_request *request)
 {
+	struct metrics_gauges gauges = { .jobs = jobs_busy() };
+
+	http_server_gauges(&gauges);
 	http_reply_text(request, "text/plain; version=0.0.4; charset=utf-8",
-			metrics_print(http_server_connections(),
-				      http_server_queued(), jobs_busy()));
+			metrics_print(&gauges));
 }
 
 void action_live(struct http_request *request)
@@ -100,8 +103,10 @@ void action_ready(struct http_request *request)
 {
 	bool journal = journal_ready();
 	bool doveadm = doveadm_ready(request->config);
+	bool audit = audit_log_ready(request->config);
+	bool ready = journal && doveadm && audit;
 
-	http_reply_json(request, journal && doveadm ? 200 : 503, json_pack(
-		"{s:b, s:b, s:b, s:b}", "live", 1, "ready",
-		journal && doveadm, "journal", journal, "doveadm", doveadm));
+	http_reply_json(request, ready ? 200 : 503, json_pack(
+		"{s:b, s:b, s:b, s:b, s:b}", "live", 1, "ready", ready,
+		"journal", journal, "doveadm", doveadm, "audit", audit));
 }

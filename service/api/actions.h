@@ -3,11 +3,11 @@
 
 #include "http-request.h"
 
-/* What the routes do; each answers the request. */
+/* What the routes do; each answers the request. Who asks is known by then, and
+   there are no parameters but those of the route. */
 
-/* POST /v2/actions/expunge */
+/* POST /v2/actions/expunge with cmd=expunge, restore, search, fetch */
 void action_expunge(struct http_request *request);
-/* The same with cmd=restore, search, fetch; the caller is authenticated. */
 void action_restore(struct http_request *request);
 void action_search(struct http_request *request);
 void action_fetch(struct http_request *request);
@@ -23,6 +23,8 @@ void action_list(struct http_request *request);
 void action_login(struct http_request *request);
 /* DELETE /v2/auth: the refresh token and all that came of it end */
 void action_logout(struct http_request *request);
+/* POST /v2/auth/revocations: access tokens end before they expire */
+void action_revoke(struct http_request *request);
 /* GET /v2/openapi.json, /metrics, /health/live, /health/ready */
 void action_openapi(struct http_request *request);
 void action_metrics(struct http_request *request);

@@ -83,6 +83,9 @@ void config_read_secrets(struct config *config, struct strbuf *errors)
 	if (*config->auth_jwt_key_file != '\0')
 		(void)read_into(config->auth_jwt_key_file,
 				&config->auth_jwt_key, true, errors);
+	if (*config->auth_jwt_old_key_file != '\0')
+		(void)read_into(config->auth_jwt_old_key_file,
+				&config->auth_jwt_old_key, true, errors);
 	if (*config->doveadm_login_file != '\0')
 		(void)read_into(config->doveadm_login_file,
 				&config->doveadm_login, true, errors);
@@ -120,6 +123,28 @@ static void check_jwt(struct config *config, struct strbuf *errors)
 	    !is_rsa_key(config->jwt_private_pem, true))
 		strbuf_addf(errors, "auth.jwt_private_key_file: is not an RSA "
 			    "private key of 2048 bits or more in PEM\n");
+}
+
+/* The key before this one, while tokens of it are still about. */
+static void check_old_jwt_key(struct config *config, struct strbuf *errors)
+{
+	const char *id = config->auth_jwt_old_key_id;
+
+	if (strcmp(config->auth_jwt_algorithm, "HS256") == 0) {
+		if (*config->auth_jwt_old_key != '\0' &&
+		    strlen(config->auth_jwt_old_key) < HS256_KEY_MIN)
+			strbuf_addf(errors, "auth.jwt_old_key: is shorter than "
+				    "32 octets\n");
+	} else if (*config->auth_jwt_old_public_key_file != '\0' &&
+		   read_into(config->auth_jwt_old_public_key_file,
+			     &config->jwt_old_public_pem, false, errors) &&
+		   !is_rsa_key(config->jwt_old_public_pem, false)) {
+		strbuf_addf(errors, "auth.jwt_old_public_key_file: is not an "
+			    "RSA public key of 2048 bits or more in PEM\n");
+	}
+	if (*id != '\0' && strcmp(id, config->auth_jwt_key_id) == 0)
+		strbuf_addf(errors, "auth.jwt_old_key_id: is that of the key "
+			    "in use\n");
 }
 
 static bool is_loopback(const char *address)
@@ -173,6 +198,7 @@ void config_check(struct config *config, struct strbuf *errors)
 	if (*config->doveadm_login == '\0')
 		strbuf_addf(errors, "doveadm.login: is needed\n");
 	check_jwt(config, errors);
+	check_old_jwt_key(config, errors);
 	check_url("auth.imap_url", config->auth_imap_url, "imap", errors);
 	if (strcmp(config->log_level, "info") != 0 &&
 	    strcmp(config->log_level, "debug") != 0)

@@ -73,6 +73,17 @@ static const struct setting settings[] = {
 	STR("auth.jwt_key_file", auth_jwt_key_file, "", NULL),
 	STR("auth.jwt_public_key_file", auth_jwt_public_key_file, "", NULL),
 	STR("auth.jwt_private_key_file", auth_jwt_private_key_file, "", NULL),
+	STR("auth.jwt_key_id", auth_jwt_key_id, "",
+	    "psn/web/secure/jwt_key_id"),
+	STR("auth.jwt_old_key", auth_jwt_old_key, "",
+	    "psn/web/secure/jwt_old_key"),
+	STR("auth.jwt_old_key_file", auth_jwt_old_key_file, "", NULL),
+	STR("auth.jwt_old_public_key_file", auth_jwt_old_public_key_file, "",
+	    NULL),
+	STR("auth.jwt_old_key_id", auth_jwt_old_key_id, "",
+	    "psn/web/secure/jwt_old_key_id"),
+	STR("auth.jwt_issuer", auth_jwt_issuer, "", NULL),
+	STR("auth.jwt_audience", auth_jwt_audience, "", NULL),
 	INT("auth.clock_skew", auth_clock_skew, "30", 0, 3600, NULL),
 	INT("auth.access_token_exp_time", auth_access_token_exp_time, "3600",
 	    1, YEAR, "pbm/auth/access_token_exp_time"),
@@ -81,6 +92,8 @@ static const struct setting settings[] = {
 	STR("auth.imap_url", auth_imap_url, "imap://127.0.0.1:143", NULL),
 	STR("auth.imap_ca_file", auth_imap_ca_file, "", NULL),
 	INT("auth.imap_timeout", auth_imap_timeout, "30", 1, 3600, NULL),
+	INT("auth.logins", auth_logins, "32", 1, 256, NULL),
+	INT("auth.logins_queue", auth_logins_queue, "128", 1, 100000, NULL),
 	STR("auth.role_field", auth_role_field, "role", NULL),
 	STR("auth.tenant_field", auth_tenant_field, RECALL_USERDB_TENANT,
 	    NULL),
@@ -95,6 +108,8 @@ static const struct setting settings[] = {
 	     "psn/bruteforce/enabled"),
 	INT("bruteforce.max_attempts", bruteforce_max_attempts, "5", 1, 1000000,
 	    "psn/bruteforce/max_attempts"),
+	INT("bruteforce.max_attempts_per_account",
+	    bruteforce_max_attempts_per_account, "20", 1, 1000000, NULL),
 	INT("bruteforce.penalty", bruteforce_penalty, "300", 1, YEAR,
 	    "psn/bruteforce/penalty"),
 
@@ -111,6 +126,10 @@ static const struct setting settings[] = {
 	    "CEF:0|dovecot-recall|mail-recalld|" PACKAGE_VERSION,
 	    "psn/web/logger/cef_prefix"),
 	STR("audit.cef_file", audit_cef_file, "", NULL),
+	STR("audit.syslog_socket", audit_syslog_socket, "/dev/log", NULL),
+	BOOL("audit.required", audit_required, "yes", NULL),
+	INT("audit.refused_per_second", audit_refused_per_second, "10", 0,
+	    1000000, NULL),
 
 	STR("etcd.endpoints", etcd_endpoints, "", NULL),
 	STR("etcd.prefix", etcd_prefix, "", NULL),
@@ -126,6 +145,7 @@ static const struct {
 } environment[] = {
 	{ "MAIL_RECALLD_DOVEADM_LOGIN", "doveadm.login" },
 	{ "MAIL_RECALLD_JWT_KEY", "auth.jwt_key" },
+	{ "MAIL_RECALLD_JWT_OLD_KEY", "auth.jwt_old_key" },
 };
 
 static pthread_mutex_t current_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -352,6 +372,7 @@ void config_unref(struct config *config)
 			free_secret(*(char **)field(config, &settings[i]));
 	}
 	free(config->jwt_public_pem);
+	free(config->jwt_old_public_pem);
 	free_secret(config->jwt_private_pem);
 	free(config->tls_cert_pem);
 	free_secret(config->tls_key_pem);

@@ -40,12 +40,21 @@ struct config {
 	char *auth_jwt_key_file;
 	char *auth_jwt_public_key_file;
 	char *auth_jwt_private_key_file;
+	char *auth_jwt_key_id;
+	char *auth_jwt_old_key;
+	char *auth_jwt_old_key_file;
+	char *auth_jwt_old_public_key_file;
+	char *auth_jwt_old_key_id;
+	char *auth_jwt_issuer;
+	char *auth_jwt_audience;
 	int64_t auth_clock_skew;
 	int64_t auth_access_token_exp_time;
 	int64_t auth_refresh_token_exp_time;
 	char *auth_imap_url;
 	char *auth_imap_ca_file;
 	int64_t auth_imap_timeout;
+	int64_t auth_logins;
+	int64_t auth_logins_queue;
 	char *auth_role_field;
 	char *auth_tenant_field;
 	char *auth_alias_field;
@@ -55,6 +64,7 @@ struct config {
 	/* [bruteforce] */
 	bool bruteforce_enabled;
 	int64_t bruteforce_max_attempts;
+	int64_t bruteforce_max_attempts_per_account;
 	int64_t bruteforce_penalty;
 	/* [journal] */
 	char *journal_path;
@@ -66,6 +76,9 @@ struct config {
 	bool audit_cef_enabled;
 	char *audit_cef_prefix;
 	char *audit_cef_file;
+	char *audit_syslog_socket;
+	bool audit_required;
+	int64_t audit_refused_per_second;
 	/* [etcd] */
 	char *etcd_endpoints;
 	char *etcd_prefix;
@@ -79,6 +92,7 @@ struct config {
 	/* contents of the files above, read together with the settings, so
 	   that a reload either has all of it or changes nothing */
 	char *jwt_public_pem;
+	char *jwt_old_public_pem;
 	char *jwt_private_pem;
 	char *tls_cert_pem;
 	char *tls_key_pem;

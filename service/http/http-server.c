@@ -34,35 +34,16 @@
 static struct {
 	struct MHD_Daemon *daemon;
 	struct worker_pool *pool;
+	/* logins wait for as long as Dovecot makes those who guess wait */
+	struct worker_pool *logins;
 	unsigned int active;
+	bool stopping;
 } server;
-
-static void audit_reply(struct http_request *request)
-{
-	const char *messageid = NULL, *what;
-	bool ok = true;
-
-	if (request->route == NULL || request->route->audit == NULL ||
-	    request->status < 400 || request->status == 502 ||
-	    request->status == 504)
-		return;
-	/* of several the first; the answer is not changed any more */
-	for (size_t i = 0; ok && i < request->params_count; i++) {
-		if (strcmp(request->params[i].name, "messageid") == 0) {
-			messageid = request->params[i].value;
-			ok = false;
-		}
-	}
-	what = request->audit != NULL ? request->audit : request->route->audit;
-	audit_refused(request->config, what, request->source,
-		      request->identity.login, request->status, request->reply,
-		      messageid);
-}
 
 /* What is done for every request before its answer leaves. */
 static void conclude(struct http_request *request)
 {
-	audit_reply(request);
+	audit_refused(request);
 	metrics_request(request->route != NULL ? request->route->path : "",
 			request->status, now_ms() - request->started);
 	log_debug("%s %s from %s: %u", request->route != NULL ?
@@ -100,16 +81,39 @@ static enum MHD_Result reply_now(struct http_request *request)
 	return send_reply(request);
 }
 
-static void work(void *context)
+/* From here on the request belongs to the server's thread. */
+static void finish(struct http_request *request)
 {
-	struct http_request *request = context;
 	struct MHD_Connection *connection = request->connection;
 
-	if (http_request_parse(request))
-		request->route->handler(request);
 	conclude(request);
 	__atomic_store_n(&request->replied, true, __ATOMIC_RELEASE);
 	MHD_resume_connection(connection);
+}
+
+static void work_login(void *context)
+{
+	struct http_request *request = context;
+
+	/* nobody waits for those that have not begun */
+	request->too_busy = __atomic_load_n(&server.stopping, __ATOMIC_RELAXED);
+	request->login(request);
+	finish(request);
+}
+
+static void work(void *context)
+{
+	struct http_request *request = context;
+
+	if (http_request_parse(request))
+		http_route_run(request);
+	if (request->login != NULL) {
+		if (worker_pool_add(server.logins, work_login, request))
+			return;
+		request->too_busy = true;
+		request->login(request);
+	}
+	finish(request);
 }
 
 static char *header(struct MHD_Connection *connection, const char *name)
@@ -305,7 +309,7 @@ static enum MHD_Result refuse_body(struct http_request *request)
 {
 	request->body.len = 0;
 	/* a login's is short, whoever it is */
-	if (!request->stranger || request->route->handler == action_login ||
+	if (!request->stranger || request->route->auth == HTTP_AUTH_NONE ||
 	    action_authenticate(request, false))
 		http_reply_message(request, 413, "The body is too large");
 	return reply_now(request);
@@ -316,16 +320,14 @@ static enum MHD_Result dispatch(struct http_request *request)
 	if (request->too_large)
 		return refuse_body(request);
 	if (request->route->inlined) {
-		request->route->handler(request);
+		http_route_run(request);
 		return reply_now(request);
 	}
 	MHD_suspend_connection(request->connection);
 	if (!worker_pool_add(server.pool, work, request)) {
 		http_reply_later(request, 503, "The service is busy",
 				 RETRY_AFTER_FULL);
-		conclude(request);
-		__atomic_store_n(&request->replied, true, __ATOMIC_RELEASE);
-		MHD_resume_connection(request->connection);
+		finish(request);
 	}
 	return MHD_YES;
 }
@@ -478,6 +480,19 @@ static void raise_file_limit(const struct config *config)
 			    "open files allows");
 }
 
+/* Those that hand requests on end first. */
+static void stop_workers(void)
+{
+	worker_pool_stop(server.pool);
+	worker_pool_stop(server.logins);
+}
+
+static void free_workers(void)
+{
+	worker_pool_free(server.pool);
+	worker_pool_free(server.logins);
+}
+
 bool http_server_start(const struct config *config, char **error_r)
 {
 	unsigned int flags = MHD_USE_EPOLL_INTERNALLY | MHD_ALLOW_SUSPEND_RESUME |
@@ -501,6 +516,8 @@ bool http_server_start(const struct config *config, char **error_r)
 		return false;
 	server.pool = worker_pool_start(config->http_workers,
 					config->http_queue);
+	server.logins = worker_pool_start(config->auth_logins,
+					  config->auth_logins_queue);
 	daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, NULL,
 		MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
 		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
@@ -522,8 +539,8 @@ bool http_server_start(const struct config *config, char **error_r)
 		return true;
 	*error_r = x_strdup("the HTTP server did not start (is the "
 			    "certificate valid?)");
-	worker_pool_stop(server.pool);
-	worker_pool_free(server.pool);
+	stop_workers();
+	free_workers();
 	close(fd);
 	return false;
 }
@@ -533,19 +550,20 @@ void http_server_stop(void)
 	int64_t until;
 	int fd;
 
+	__atomic_store_n(&server.stopping, true, __ATOMIC_RELAXED);
 	fd = MHD_quiesce_daemon(server.daemon);
-	worker_pool_stop(server.pool);
+	stop_workers();
 	until = now_ms() + FLUSH_MS;
 	while (__atomic_load_n(&server.active, __ATOMIC_RELAXED) > 0 &&
 	       now_ms() < until)
 		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 	MHD_stop_daemon(server.daemon);
-	worker_pool_free(server.pool);
+	free_workers();
 	if (fd >= 0)
 		close(fd);
 }
 
-unsigned int http_server_connections(void)
+static unsigned int count_connections(void)
 {
 	const union MHD_DaemonInfo *info;
 	struct MHD_Daemon *daemon;
@@ -559,7 +577,11 @@ unsigned int http_server_connections(void)
 	return info == NULL ? 0 : info->num_connections;
 }
 
-unsigned int http_server_queued(void)
+void http_server_gauges(struct metrics_gauges *gauges)
 {
-	return worker_pool_queued(server.pool);
+	gauges->connections = count_connections();
+	gauges->queued = worker_pool_queued(server.pool);
+	gauges->logins_queued = worker_pool_queued(server.logins);
+	gauges->logins_running = worker_pool_busy(server.logins) -
+		gauges->logins_queued;
 }

@@ -73,13 +73,8 @@ bool journal_reopen(struct recall *recall, bool *claimed_r)
 	size_t i;
 
 	*claimed_r = false;
-	ret = journal_exec(db, "BEGIN IMMEDIATE", "");
-	if (ret) {
-		ret = reopen(db, recall, claimed_r) &&
-		      journal_exec(db, "COMMIT", "");
-		if (!ret && !sqlite3_get_autocommit(db))
-			(void)journal_exec(db, "ROLLBACK", "");
-	}
+	ret = journal_begin(db, false);
+	ret = journal_end(db, ret && reopen(db, recall, claimed_r));
 	journal_unlock();
 	if (!ret) {
 		*claimed_r = false;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "recall-tenant-name.h"
 #include "journal.h"
 #include "log.h"
 
@@ -37,7 +38,10 @@ static const char schema[] =
 	" expires INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0)"
 	" WITHOUT ROWID;"
 	"CREATE INDEX IF NOT EXISTS refresh_families"
-	" ON refresh_tokens(family);";
+	" ON refresh_tokens(family);"
+	/* what versions before wrote of who had no tenant */
+	"UPDATE OR IGNORE recalls SET tenant = '" RECALL_TENANT_DEFAULT "'"
+	" WHERE tenant = '';";
 
 /* What came later, by the version of the file. */
 static const char *const upgrades[] = {
@@ -48,11 +52,22 @@ static const char *const upgrades[] = {
 	"ALTER TABLE recalls ADD COLUMN key TEXT;"
 	"CREATE UNIQUE INDEX recalls_key ON recalls"
 	"(key, actor COLLATE NOCASE, tenant) WHERE key IS NOT NULL;",
+	"CREATE TABLE revocations ("
+	" kind TEXT NOT NULL, subject TEXT NOT NULL, tenant TEXT NOT NULL,"
+	" before INTEGER NOT NULL, made INTEGER NOT NULL,"
+	" PRIMARY KEY (kind, subject, tenant)) WITHOUT ROWID;"
+	"ALTER TABLE refresh_tokens ADD COLUMN tenant TEXT;"
+	"ALTER TABLE refresh_tokens ADD COLUMN jti TEXT;"
+	"ALTER TABLE refresh_tokens ADD COLUMN created INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"CREATE INDEX refresh_access ON refresh_tokens(jti);",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 
 static pthread_mutex_t journal_mutex = PTHREAD_MUTEX_INITIALIZER;
 static sqlite3 *journal_db;
+/* the transaction that was begun is on the disk when it has ended */
+static bool journal_promised;
 static int journal_lock_fd = -1;
 
 sqlite3 *journal_lock(void)
@@ -119,6 +134,15 @@ static void bind_all(sqlite3_stmt *stmt, const char *types, va_list args)
 	}
 }
 
+int journal_step(sqlite3_stmt *stmt)
+{
+	int ret = stmt == NULL ? SQLITE_ERROR : sqlite3_step(stmt);
+
+	if (stmt != NULL && ret != SQLITE_ROW && ret != SQLITE_DONE)
+		log_error("journal: %s", sqlite3_errmsg(sqlite3_db_handle(stmt)));
+	return ret;
+}
+
 bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, sql);
@@ -130,9 +154,7 @@ bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...)
 	va_start(args, types);
 	bind_all(stmt, types, args);
 	va_end(args);
-	ret = sqlite3_step(stmt);
-	if (ret != SQLITE_DONE && ret != SQLITE_ROW)
-		log_error("journal: %s", sqlite3_errmsg(db));
+	ret = journal_step(stmt);
 	journal_release(stmt);
 	return ret == SQLITE_DONE || ret == SQLITE_ROW;
 }
@@ -237,7 +259,8 @@ void journal_close(void)
 bool journal_ready(void)
 {
 	sqlite3 *db = journal_lock();
-	bool ret = journal_exec(db, "BEGIN IMMEDIATE", "") && journal_exec(db, "ROLLBACK", "");
+	bool ret = journal_exec(db, "BEGIN IMMEDIATE", "") &&
+		   journal_exec(db, "ROLLBACK", "");
 
 	journal_unlock();
 	return ret;
@@ -256,22 +279,30 @@ static bool add_users(sqlite3 *db, const struct recall *recall)
 		sqlite3_bind_text(stmt, 3, recall->users[i].email, -1,
 				  SQLITE_STATIC);
 		sqlite3_bind_int64(stmt, 4, recall->users[i].expected);
-		ret = sqlite3_step(stmt) == SQLITE_DONE;
+		ret = journal_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}
 	journal_release(stmt);
 	return ret;
 }
 
-static bool end(sqlite3 *db, bool ok)
+bool journal_begin(sqlite3 *db, bool promised)
 {
-	if (ok && journal_exec(db, "COMMIT", ""))
-		return true;
-	if (!ok)
-		log_error("journal: %s", sqlite3_errmsg(db));
-	if (!sqlite3_get_autocommit(db))
+	journal_promised = promised;
+	return (!promised || run(db, "PRAGMA synchronous = FULL")) &&
+	       journal_exec(db, "BEGIN IMMEDIATE", "");
+}
+
+bool journal_end(sqlite3 *db, bool ok)
+{
+	bool ret = ok && journal_exec(db, "COMMIT", "");
+
+	if (!ret && !sqlite3_get_autocommit(db))
 		(void)journal_exec(db, "ROLLBACK", "");
-	return false;
+	if (journal_promised)
+		(void)run(db, "PRAGMA synchronous = NORMAL");
+	journal_promised = false;
+	return ret;
 }
 
 bool journal_add(const struct recall *recall, bool promised)
@@ -286,9 +317,8 @@ bool journal_add(const struct recall *recall, bool promised)
 		strbuf_addf(&senders, "%s ", recall->senders.items[i]);
 	/* what was promised has to survive a power cut, too; whoever still waits
 	   for an answer asks again, and so does the service for a lost verdict */
-	ret = (!promised || run(db, "PRAGMA synchronous = FULL")) &&
-	      journal_exec(db, "BEGIN IMMEDIATE", "");
-	if (ret) {
+	ret = journal_begin(db, promised);
+	if (ret)
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
 			"messageid, force, notify, dry_run, reason, actor, "
 			"tenant, role, source, senders, users, kind, target, "
@@ -304,10 +334,7 @@ bool journal_add(const struct recall *recall, bool promised)
 			(int64_t)recall->kind, recall->target,
 			recall->query, recall->key) &&
 		      add_users(db, recall);
-		ret = end(db, ret);
-	}
-	if (promised)
-		(void)run(db, "PRAGMA synchronous = NORMAL");
+	ret = journal_end(db, ret);
 	journal_unlock();
 	free(senders.data);
 	return ret;
@@ -321,7 +348,7 @@ bool journal_save(const struct recall *recall, const size_t *users,
 	size_t i;
 	bool ret;
 
-	ret = journal_exec(db, "BEGIN IMMEDIATE", "");
+	ret = journal_begin(db, false);
 	stmt = journal_prepare(db, "UPDATE verdicts SET verdict = ?, "
 		"copies = ?, notice = ?, mailboxes = ?, error = ? "
 		"WHERE recall = ? AND pos = ?");
@@ -336,7 +363,7 @@ bool journal_save(const struct recall *recall, const size_t *users,
 		bind_text(stmt, 5, user->error);
 		bind_text(stmt, 6, recall->id);
 		sqlite3_bind_int64(stmt, 7, users[i]);
-		ret = sqlite3_step(stmt) == SQLITE_DONE;
+		ret = journal_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}
 	journal_release(stmt);
@@ -344,7 +371,7 @@ bool journal_save(const struct recall *recall, const size_t *users,
 		ret = journal_exec(db, "UPDATE recalls SET finished = ? WHERE "
 				   "id = ?", "is", recall->finished,
 				   recall->id);
-	ret = end(db, ret);
+	ret = journal_end(db, ret);
 	journal_unlock();
 	return ret;
 }
@@ -436,8 +463,7 @@ bool journal_visible(const struct identity *identity,
 	if (identity->role == ROLE_SUPER)
 		return true;
 	if (identity->role == ROLE_ADMIN)
-		return *identity->tenant != '\0' &&
-		       recall->actor.role != ROLE_SUPER &&
+		return recall->actor.role != ROLE_SUPER &&
 		       strcmp(identity->tenant, recall->actor.tenant) == 0;
 	return strcasecmp(identity->login, recall->actor.login) == 0;
 }
@@ -453,7 +479,7 @@ json_t *journal_list(const struct identity *identity, int64_t before,
 	stmt = journal_prepare(db, "SELECT id, created, finished, messageid, "
 		"actor, users, (SELECT COUNT(*) FROM verdicts WHERE recall = id AND "
 		"verdict >= 0), kind FROM recalls WHERE (?1 = 3 OR (?1 = 1 AND "
-		"?2 <> '' AND role <> 3 AND tenant = ?2) OR (?1 = 2 AND "
+		"role <> 3 AND tenant = ?2) OR (?1 = 2 AND "
 		"lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
 		/* many may be of the same second */
 		"AND (?6 IS NULL OR (created, rowid) < (SELECT created, rowid "

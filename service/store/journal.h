@@ -48,6 +48,13 @@ void journal_unlock(void);
    an error. journal_release() gives it back. */
 sqlite3_stmt *journal_prepare(sqlite3 *db, const char *sql);
 void journal_release(sqlite3_stmt *stmt);
+/* sqlite3_step() that logs errors; NULL is one that has been logged. */
+int journal_step(sqlite3_stmt *stmt);
+/* A transaction. What is promised is on the disk when it has ended. The second
+   one has to be called in any case: it commits if ok, and returns whether that
+   was done. */
+bool journal_begin(sqlite3 *db, bool promised);
+bool journal_end(sqlite3 *db, bool ok);
 /* Runs one statement whose parameters are texts (s) and numbers (i: int64_t)
    as types says. Returns false after logging an error. */
 bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...);

@@ -701,6 +701,9 @@ def test_etcd(node, etcd):
     etcd.put("services/doveadm/url", node.http_url)
     etcd.put("services/doveadm/login", "doveadm:" + node.doveadm_password)
     etcd.put("psn/web/secure/jwt_key", JWT_KEY)
+    etcd.put("psn/web/secure/jwt_key_id", "new")
+    etcd.put("psn/web/secure/jwt_old_key", JWT_KEY[::-1])
+    etcd.put("psn/web/secure/jwt_old_key_id", "old")
     etcd.put("pbm/auth/access_token_exp_time", "77")
     etcd.put("psn/bruteforce/max_attempts", "1")
     # it wins over what the file names
@@ -712,7 +715,15 @@ def test_etcd(node, etcd):
     with service:
         answer = service.recall(service.token(), messageid, [A[0]])
         assert statuses(answer) == {A[0]: "expunged"}
-        assert service.audit()[-1].startswith(
+        for kid, key, status in (("old", JWT_KEY[::-1], 200),
+                                 ("new", JWT_KEY, 200),
+                                 ("old", JWT_KEY, 401)):
+            token = service.token(key=key, header={"alg": "HS256",
+                                                   "kid": kid})
+            assert service.curl("/v2/actions",
+                                token=token).status == status
+        trail = [line for line in service.audit() if "refused" not in line]
+        assert trail[-1].startswith(
             "CEF:23|MyOffice|MyOffice Mail|3.2|recall|")
         login = service.curl("/v2/auth", "-d", "login=" + A[0], "-d",
                              "password=secret")

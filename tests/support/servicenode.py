@@ -126,11 +126,14 @@ class Service:
             "auth.jwt_key": JWT_KEY,
             "journal.path": self.dir / "journal.db",
             "audit.cef_file": self.dir / "audit.log",
+            # tests are refused more often in a second than people are
+            "audit.refused_per_second": 100000,
             "log.path": self.dir / "service.log",
             "log.level": "debug",
             "doveadm.login": "doveadm:secret",
             # threads that nothing needs cost time under a sanitizer
             "http.workers": 8,
+            "auth.logins": 8,
         }
         if node is not None:
             self.settings.update({

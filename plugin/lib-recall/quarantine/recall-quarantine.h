@@ -95,6 +95,13 @@ struct recall_quarantine_restored {
 	const char *mailboxes, *guids;
 };
 
+/* What there is to put back, and the names of the mailboxes that it came from:
+   changes nothing and needs no lock. */
+int recall_quarantine_preview(struct recall_quarantine *q, pool_t pool,
+			      const char *recall_id,
+			      struct recall_quarantine_restored *restored_r,
+			      const char **error_r);
+
 /* Puts all copies back: into the mailbox with the GUID, else the one with the
    name, else the INBOX. A copy that is there already is not doubled. What can't
    be put back stays in the quarantine. Returns -1 if that is so for some. */

@@ -243,7 +243,7 @@ static bool announces_too_much(const struct http_request *request)
 static enum MHD_Result
 begin_request(struct http_request *request, const char *method)
 {
-	const char *allow;
+	const char *allow, *cookie;
 
 	set_source(request);
 	request->authorization = header(request->connection, "Authorization");
@@ -251,6 +251,12 @@ begin_request(struct http_request *request, const char *method)
 	request->prefer = list_header(request->connection, "Prefer");
 	request->idempotency_key = list_header(request->connection,
 					       "Idempotency-Key");
+	cookie = MHD_lookup_connection_value(request->connection,
+					     MHD_COOKIE_KIND, SESSION_COOKIE);
+	if (cookie != NULL)
+		request->session_cookie = x_strdup(cookie);
+	request->from_console = MHD_lookup_connection_value(
+		request->connection, MHD_HEADER_KIND, CONSOLE_HEADER) != NULL;
 	if (is_smuggled(request)) {
 		http_reply_message(request, 400, "The body has two lengths");
 		http_reply_header(request, "Connection", "close");

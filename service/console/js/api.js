@@ -63,7 +63,9 @@ export async function signIn(login, password) {
 /* Goes on with the session that the cookie stands for, if there is one. */
 export async function resume() {
 	try {
-		return setSession((await askSession("POST", {})).body);
+		const { body } = await askSession("POST", {});
+
+		return setSession(body.access_token ? body : null);
 	} catch (error) {
 		if (error instanceof ApiError && error.status < 500)
 			return setSession(null);

@@ -30,7 +30,7 @@ function Decide({ approval, decision, onClose, onDone }) {
 	<p><${Foreign} text=${approval.messageid ||
 		approval.query?.join(" ")} most=${500} /></p>
 	<${Field} id="decision-reason" label=${t("reason")} value=${reason}
-		onInput=${setReason} maxlength="255" required autofocus />
+		onInput=${setReason} maxlength="255" required />
 	<${Problem} error=${error} />
 	<p class="buttons"><button class=${decision === "approve" ? "danger" :
 		"primary"} disabled=${busy}>${t("approval." + decision)}</button>

@@ -150,7 +150,7 @@ function Confirm({ request, onClose }) {
 	return html`<${Dialog} title=${t("confirm.title")} onClose=${onClose}>
 	<form onSubmit=${counted ? recall : count}>
 	<${Field} id="reason" label=${t("reason")} value=${options.reason}
-		onInput=${set("reason")} maxlength="255" autofocus />
+		onInput=${set("reason")} maxlength="255" />
 	<${Field} id="force" type="checkbox" label=${t("force")}
 		value=${options.force} onInput=${set("force")} />
 	<${Field} id="notify" type="checkbox" label=${t("notify")}

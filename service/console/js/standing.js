@@ -23,7 +23,7 @@ function End({ order, onClose, onDone }) {
 	<form onSubmit=${end}><p><${Foreign} text=${order.messageid ||
 		order.query?.join(" ")} most=${500} /></p>
 	<${Problem} error=${error} />
-	<p class="buttons"><button class="danger" autofocus>${
+	<p class="buttons"><button class="danger">${
 		t("standing.end")}</button>
 	<button type="button" onClick=${onClose}>${t("cancel")}</button></p>
 	</form><//>`;

@@ -18,7 +18,11 @@
 #include "audit.h"
 #include "audit-log.h"
 #include "config.h"
+<<<<<<< HEAD
 #include "console.h"
+=======
+#include "config-check.h"
+>>>>>>> main
 #include "doveadm-client.h"
 #include "http-clients.h"
 #include "http-server.h"
@@ -120,9 +124,7 @@ static void tick(void)
 {
 	struct config *config = config_current();
 
-	/* clients may be silent for a while before they begin with a request */
-	http_clients_drop((config->http_idle_timeout +
-			   config->http_request_timeout) * 1000);
+	http_clients_drop();
 	audit_tick(config);
 	config_unref(config);
 }
@@ -190,7 +192,9 @@ static int run(struct config *config, const char *path)
 		log_warning("the audit trail can't be written%s",
 			    config->audit_required ? ": no message is recalled "
 			    "or shown until it can" : "");
-	jobs_resume();
+	if (!jobs_resume())
+		log_error("recalls that have not finished wait for the next "
+			  "start");
 	if (http_server_start(config, &error)) {
 		notify_manager("READY=1");
 		wait_for_signals(path, &signals);
@@ -217,14 +221,20 @@ static int run(struct config *config, const char *path)
 
 static int check(const char *path)
 {
+	struct strbuf errors = { NULL, 0, 0 };
 	struct config *config;
 	char *error = NULL;
 	size_t i;
 
 	config = config_load(path, &error);
-	if (config == NULL) {
+	if (config != NULL) {
+		config_check_files(config, &errors);
+		error = errors.data;
+	}
+	if (error != NULL) {
 		fprintf(stderr, "%s", error);
 		free(error);
+		config_unref(config);
 		return EX_CONFIG;
 	}
 	for (i = 0; i < config->warnings.count; i++)

@@ -64,6 +64,7 @@ static bool ask_doveadm(struct config *config)
 		.config = config,
 		.urls = config->doveadm_url,
 		.timeout = config->doveadm_connect_timeout,
+		.probe = true,
 	};
 	bool ret;
 

@@ -117,6 +117,8 @@ imap_login_check(const struct config *config, const char *login,
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, discard);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, look);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
+	if (config->auth_imap_starttls)
+		curl_easy_setopt(curl, CURLOPT_USE_SSL, (long)CURLUSESSL_ALL);
 	if (*config->auth_imap_ca_file != '\0')
 		curl_easy_setopt(curl, CURLOPT_CAINFO,
 				 config->auth_imap_ca_file);

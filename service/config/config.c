@@ -44,14 +44,16 @@ static const struct setting settings[] = {
 	INT("http.max_connections", http_max_connections, "4096", 1, 1000000,
 	    NULL),
 	INT("http.max_connections_per_address",
-	    http_max_connections_per_address, "0", 0, 1000000, NULL),
-	INT("http.idle_timeout", http_idle_timeout, "60", 1, 86400, NULL),
+	    http_max_connections_per_address, "256", 0, 1000000, NULL),
+	INT("http.idle_timeout", http_idle_timeout, "30", 1, 86400, NULL),
 	INT("http.request_timeout", http_request_timeout, "60", 1, 86400,
 	    NULL),
 	INT("http.max_body", http_max_body, "8388608", 1024, 1073741824, NULL),
 	INT("http.max_header", http_max_header, "32768", 4096, 1048576, NULL),
 	INT("http.workers", http_workers, "16", 1, 256, NULL),
 	INT("http.queue", http_queue, "256", 1, 100000, NULL),
+	STR("http.health_address", http_health_address, "127.0.0.1", NULL),
+	INT("http.health_port", http_health_port, "8026", 0, 65535, NULL),
 	STR("http.trusted_proxies", http_trusted_proxies, "", NULL),
 
 	STR("doveadm.url", doveadm_url, "http://127.0.0.1:2222/doveadm/v1",
@@ -59,6 +61,7 @@ static const struct setting settings[] = {
 	STR("doveadm.login", doveadm_login, "", "services/doveadm/login"),
 	STR("doveadm.login_file", doveadm_login_file, "", NULL),
 	STR("doveadm.ca_file", doveadm_ca_file, "", NULL),
+	BOOL("doveadm.allow_plaintext", doveadm_allow_plaintext, "no", NULL),
 	INT("doveadm.connect_timeout", doveadm_connect_timeout, "5", 1, 3600,
 	    NULL),
 	INT("doveadm.timeout", doveadm_timeout, "300", 1, 86400, NULL),
@@ -91,6 +94,9 @@ static const struct setting settings[] = {
 	    "604800", 1, YEAR, "pbm/auth/refresh_token_exp_time"),
 	STR("auth.imap_url", auth_imap_url, "imap://127.0.0.1:143", NULL),
 	STR("auth.imap_ca_file", auth_imap_ca_file, "", NULL),
+	BOOL("auth.imap_starttls", auth_imap_starttls, "no", NULL),
+	BOOL("auth.imap_allow_plaintext", auth_imap_allow_plaintext, "no",
+	     NULL),
 	INT("auth.imap_timeout", auth_imap_timeout, "30", 1, 3600, NULL),
 	INT("auth.logins", auth_logins, "32", 1, 256, NULL),
 	INT("auth.logins_queue", auth_logins_queue, "128", 1, 100000, NULL),
@@ -125,7 +131,9 @@ static const struct setting settings[] = {
 	STR("audit.cef_prefix", audit_cef_prefix,
 	    "CEF:0|dovecot-recall|mail-recalld|" PACKAGE_VERSION,
 	    "psn/web/logger/cef_prefix"),
-	STR("audit.cef_file", audit_cef_file, "", NULL),
+	STR("audit.dir", audit_dir, CONFIG_LOG_DIR, "psn/web/logger/dir"),
+	STR("audit.cef_file", audit_cef_file, "",
+	    "psn/web/logger/cef_filename"),
 	STR("audit.syslog_socket", audit_syslog_socket, "/dev/log", NULL),
 	BOOL("audit.required", audit_required, "yes", NULL),
 	INT("audit.refused_per_second", audit_refused_per_second, "10", 0,
@@ -139,6 +147,7 @@ static const struct setting settings[] = {
 	STR("etcd.user", etcd_user, "", NULL),
 	STR("etcd.password_file", etcd_password_file, "", NULL),
 	STR("etcd.ca_file", etcd_ca_file, "", NULL),
+	BOOL("etcd.allow_plaintext", etcd_allow_plaintext, "no", NULL),
 	INT("etcd.timeout", etcd_timeout, "5", 1, 3600, NULL),
 };
 #define SETTINGS_COUNT (sizeof(settings) / sizeof(settings[0]))
@@ -333,6 +342,12 @@ struct config *config_load(const char *path, char **error_r)
 	else if (ret != 0)
 		strbuf_addf(&errors, "%s: line %d is neither a [section] nor "
 			    "name = value (or is too long)\n", path, ret);
+	if ((*config->doveadm_login != '\0' ||
+	     *config->auth_jwt_key != '\0' ||
+	     *config->auth_jwt_old_key != '\0') &&
+	    file_is_open_to_others(path))
+		strbuf_addf(&errors, "%s: has secrets, and others can read it "
+			    "(chmod o-r, or keep them elsewhere)\n", path);
 	for (i = 0; i < sizeof(environment) / sizeof(environment[0]); i++) {
 		const char *value = getenv(environment[i].variable);
 
@@ -342,6 +357,7 @@ struct config *config_load(const char *path, char **error_r)
 	}
 	/* what the file names belongs to the file: etcd wins over it, too */
 	config_read_secrets(config, &errors);
+	config_check_etcd(config, &errors);
 	if (errors.len == 0 && !config_etcd_overlay(config, &error)) {
 		strbuf_addf(&errors, "%s\n", error);
 		free(error);

@@ -22,12 +22,15 @@ struct config {
 	int64_t http_max_header;
 	int64_t http_workers;
 	int64_t http_queue;
+	char *http_health_address;
+	int64_t http_health_port;
 	char *http_trusted_proxies;
 	/* [doveadm] */
 	char *doveadm_url;
 	char *doveadm_login;
 	char *doveadm_login_file;
 	char *doveadm_ca_file;
+	bool doveadm_allow_plaintext;
 	int64_t doveadm_connect_timeout;
 	int64_t doveadm_timeout;
 	int64_t doveadm_connections;
@@ -52,6 +55,8 @@ struct config {
 	int64_t auth_refresh_token_exp_time;
 	char *auth_imap_url;
 	char *auth_imap_ca_file;
+	bool auth_imap_starttls;
+	bool auth_imap_allow_plaintext;
 	int64_t auth_imap_timeout;
 	int64_t auth_logins;
 	int64_t auth_logins_queue;
@@ -75,6 +80,8 @@ struct config {
 	char *log_level;
 	bool audit_cef_enabled;
 	char *audit_cef_prefix;
+	char *audit_dir;
+	/* absolute, once the settings are read; or empty */
 	char *audit_cef_file;
 	char *audit_syslog_socket;
 	bool audit_required;
@@ -88,6 +95,7 @@ struct config {
 	char *etcd_user;
 	char *etcd_password_file;
 	char *etcd_ca_file;
+	bool etcd_allow_plaintext;
 	int64_t etcd_timeout;
 
 	/* [nodes]: a domain and its URLs in turn */

@@ -56,6 +56,8 @@ struct http_route {
 	const char *audit;
 	/* answered at once, without a worker */
 	bool inlined;
+	/* also asked for at the listener of http.health_port */
+	bool health;
 };
 
 struct http_param {

@@ -223,7 +223,7 @@ def ask(port, octets):
 
 @pytest.mark.log_errors(".")
 def test_odd_requests():
-    with RecallNode(users=[USER], extra=NO_DELAYS) as node, \
+    with RecallNode(users=[USER], acl=True, extra=NO_DELAYS) as node, \
          Service(node, http__max_body=MAX_BODY, http__idle_timeout=1,
                  bruteforce__enabled="no") as service:
         token = service.token()

@@ -23,6 +23,7 @@
 
 static const char settings[] =
 	"[doveadm]\nlogin = doveadm:x\nurl = http://a/ http://b/\n"
+	"allow_plaintext = yes\n"
 	"[nodes]\none = http://n1/ a.example B.example http://n2/\n"
 	"[auth]\njwt_key = " KEY "\nclock_skew = 10\n"
 	"access_token_exp_time = 100\n"
@@ -460,8 +461,8 @@ static void test_journal(void)
 
 	/* opened again it is no older version */
 	CU_ASSERT_FATAL(journal_open(path, &error));
-	loaded = journal_load(recall->id);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(loaded);
+	CU_ASSERT_EQUAL_FATAL(journal_load(recall->id, &loaded),
+			      JOURNAL_FOUND);
 	CU_ASSERT_EQUAL(loaded->kind, RECALL_RESTORE);
 	CU_ASSERT_STRING_EQUAL(loaded->target, recall->target);
 	CU_ASSERT_STRING_EQUAL(loaded->query, recall->query);

@@ -18,11 +18,8 @@
 #include "audit.h"
 #include "audit-log.h"
 #include "config.h"
-<<<<<<< HEAD
 #include "console.h"
-=======
 #include "config-check.h"
->>>>>>> main
 #include "doveadm-client.h"
 #include "http-clients.h"
 #include "http-server.h"

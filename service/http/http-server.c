@@ -174,21 +174,15 @@ begin_request(struct http_request *request, const char *method,
 	http_source_set(request);
 	request->authorization = header(request->connection, "Authorization");
 	request->content_type = header(request->connection, "Content-Type");
-<<<<<<< HEAD
-	request->prefer = list_header(request->connection, "Prefer");
-	request->idempotency_key = list_header(request->connection,
-					       "Idempotency-Key");
 	cookie = MHD_lookup_connection_value(request->connection,
 					     MHD_COOKIE_KIND, SESSION_COOKIE);
 	if (cookie != NULL)
 		request->session_cookie = x_strdup(cookie);
 	request->from_console = MHD_lookup_connection_value(
 		request->connection, MHD_HEADER_KIND, CONSOLE_HEADER) != NULL;
-=======
 	request->prefer = http_list_header(request->connection, "Prefer");
 	request->idempotency_key = http_list_header(request->connection,
 						    "Idempotency-Key");
->>>>>>> main
 	if (is_smuggled(request)) {
 		http_reply_message(request, 400, "The body has two lengths");
 		http_reply_header(request, "Connection", "close");

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "recall-params.h"
 #include "recall-tenant-name.h"
 #include "actions.h"
 #include "log.h"
@@ -23,7 +24,7 @@ static bool read_fields(const struct config *config, const char *login,
 {
 	const json_t *fields = json_object_iter_value(
 		json_object_iter((json_t *)answer));
-	const char *tenant, *alias;
+	const char *tenant, *alias, *lang;
 	enum role role;
 
 	if (json_object_size(fields) == 0)
@@ -39,7 +40,11 @@ static bool read_fields(const struct config *config, const char *login,
 						   config->auth_tenant_field));
 	alias = json_string_value(json_object_get(fields,
 						  config->auth_alias_field));
+	lang = json_string_value(json_object_get(fields,
+						 RECALL_USERDB_LANG));
 	identity_r->role = role;
+	if (lang != NULL)
+		identity_r->lang = x_strdup(lang);
 	identity_r->login = x_strdup(login);
 	identity_r->tenant = x_strdup(recall_tenant_name(tenant));
 	if (aliases != NULL && alias != NULL)

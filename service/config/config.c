@@ -139,6 +139,9 @@ static const struct setting settings[] = {
 	INT("audit.refused_per_second", audit_refused_per_second, "10", 0,
 	    1000000, NULL),
 
+	BOOL("console.enabled", console_enabled, "yes", NULL),
+	STR("console.dir", console_dir, CONSOLE_DIR, NULL),
+
 	STR("etcd.endpoints", etcd_endpoints, "", NULL),
 	STR("etcd.prefix", etcd_prefix, "", NULL),
 	STR("etcd.user", etcd_user, "", NULL),

@@ -86,6 +86,9 @@ struct config {
 	char *audit_syslog_socket;
 	bool audit_required;
 	int64_t audit_refused_per_second;
+	/* [console] */
+	bool console_enabled;
+	char *console_dir;
 	/* [etcd] */
 	char *etcd_endpoints;
 	char *etcd_prefix;

@@ -45,6 +45,7 @@ bool recall_is_same(const struct recall *old, const struct recall *recall)
 	if (old->kind != recall->kind || old->force != recall->force ||
 	    old->notify != recall->notify ||
 	    old->dry_run != recall->dry_run ||
+	    old->verify_headers != recall->verify_headers ||
 	    old->actor.role != recall->actor.role ||
 	    old->count != recall->count ||
 	    !same_text(old->target, recall->target) ||
@@ -71,6 +72,7 @@ static bool reopen(sqlite3 *db, const struct recall *recall, bool *claimed_r)
 	return !*claimed_r ||
 	       journal_exec(db, "UPDATE verdicts SET status = NULL, "
 			    "copies = 0, notice = NULL, mailboxes = NULL, "
+			    "mailbox_user = NULL, searched = NULL, "
 			    "error = NULL WHERE recall = ? AND status = ?",
 			    "ss", recall->id,
 			    recall_verdict_name(RECALL_VERDICT_ERROR));

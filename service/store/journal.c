@@ -74,6 +74,10 @@ static const char *const upgrades[] = {
 	" WHEN 7 THEN 'would_expunge' WHEN 8 THEN 'already_recalled'"
 	" WHEN 9 THEN 'restored' END;"
 	"ALTER TABLE verdicts DROP COLUMN verdict;",
+	"ALTER TABLE recalls ADD COLUMN verify_headers INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"ALTER TABLE verdicts ADD COLUMN mailbox_user TEXT;"
+	"ALTER TABLE verdicts ADD COLUMN searched TEXT;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 
@@ -337,9 +341,9 @@ bool journal_add(const struct recall *recall, bool promised)
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
 			"messageid, force, notify, dry_run, reason, actor, "
 			"tenant, role, source, senders, users, cmd, target, "
-			"query, key) "
-			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			"sisiiisssississss",
+			"query, key, verify_headers) "
+			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"sisiiisssississssi",
 			recall->id, recall->created, recall->messageid,
 			(int64_t)recall->force, (int64_t)recall->notify,
 			(int64_t)recall->dry_run, recall->reason,
@@ -347,7 +351,8 @@ bool journal_add(const struct recall *recall, bool promised)
 			(int64_t)recall->actor.role, recall->source,
 			senders.data, (int64_t)recall->count,
 			recall_kind_name(recall->kind), recall->target,
-			recall->query, recall->key) &&
+			recall->query, recall->key,
+			(int64_t)recall->verify_headers) &&
 		      add_users(db, recall);
 	ret = journal_end(db, ret);
 	journal_unlock();
@@ -365,8 +370,8 @@ bool journal_save(const struct recall *recall, const size_t *users,
 
 	ret = journal_begin(db, false);
 	stmt = journal_prepare(db, "UPDATE verdicts SET status = ?, "
-		"copies = ?, notice = ?, mailboxes = ?, error = ? "
-		"WHERE recall = ? AND pos = ?");
+		"copies = ?, notice = ?, mailboxes = ?, error = ?, "
+		"mailbox_user = ?, searched = ? WHERE recall = ? AND pos = ?");
 	ret = ret && stmt != NULL;
 	for (i = 0; ret && i < count; i++) {
 		const struct recall_user *user = &recall->users[users[i]];
@@ -377,8 +382,10 @@ bool journal_save(const struct recall *recall, const size_t *users,
 		bind_text(stmt, 3, user->notice);
 		bind_text(stmt, 4, user->mailboxes);
 		bind_text(stmt, 5, user->error);
-		bind_text(stmt, 6, recall->id);
-		sqlite3_bind_int64(stmt, 7, users[i]);
+		bind_text(stmt, 6, user->mailbox_user);
+		bind_text(stmt, 7, user->searched);
+		bind_text(stmt, 8, recall->id);
+		sqlite3_bind_int64(stmt, 9, users[i]);
 		ret = journal_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}
@@ -411,8 +418,8 @@ static int parse_status(const char *status)
 static bool load_users(sqlite3 *db, struct recall *recall)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT email, status, "
-		"copies, notice, mailboxes, error, expected FROM verdicts "
-		"WHERE recall = ? ORDER BY pos");
+		"copies, notice, mailboxes, error, expected, mailbox_user, "
+		"searched FROM verdicts WHERE recall = ? ORDER BY pos");
 	struct recall_user *user;
 	int ret;
 
@@ -428,6 +435,8 @@ static bool load_users(sqlite3 *db, struct recall *recall)
 		user->mailboxes = column_text(stmt, 4);
 		user->error = column_text(stmt, 5);
 		user->expected = sqlite3_column_int64(stmt, 6);
+		user->mailbox_user = column_text(stmt, 7);
+		user->searched = column_text(stmt, 8);
 	}
 	journal_release(stmt);
 	return ret == SQLITE_DONE;
@@ -456,6 +465,7 @@ static void read_recall(sqlite3_stmt *stmt, struct recall *recall)
 	recall->target = column_text(stmt, 13);
 	recall->query = column_text(stmt, 14);
 	recall->key = column_text(stmt, 15);
+	recall->verify_headers = sqlite3_column_int(stmt, 16) != 0;
 }
 
 static enum journal_result
@@ -463,8 +473,8 @@ load(sqlite3 *db, const char *id, struct recall **recall_r)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT created, finished, "
 		"messageid, force, notify, dry_run, reason, actor, tenant, role,"
-		" source, senders, cmd, target, query, key FROM recalls WHERE "
-		"id = ?");
+		" source, senders, cmd, target, query, key, verify_headers "
+		"FROM recalls WHERE id = ?");
 	struct recall *recall;
 	int ret;
 

@@ -18,6 +18,15 @@ static enum role parse_role(const struct config *config, const char *value)
 	return ROLE_NONE;
 }
 
+/* Mail is delivered to a locked account, so the userdb has it. */
+static bool is_locked(const struct config *config, const json_t *fields)
+{
+	const char *value = json_string_value(
+		json_object_get(fields, config->auth_status_field));
+
+	return value != NULL && strcmp(value, "1") != 0;
+}
+
 static bool read_fields(const struct config *config, const char *login,
 			const json_t *answer, struct identity *identity_r,
 			struct strlist *aliases)
@@ -34,6 +43,11 @@ static bool read_fields(const struct config *config, const char *login,
 	if (role == ROLE_NONE) {
 		log_warning("userdb: %s has no valid role in field %s", login,
 			    config->auth_role_field);
+		return false;
+	}
+	if (is_locked(config, fields)) {
+		log_warning("userdb: %s is locked by field %s", login,
+			    config->auth_status_field);
 		return false;
 	}
 	tenant = json_string_value(json_object_get(fields,

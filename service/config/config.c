@@ -104,6 +104,7 @@ static const struct setting settings[] = {
 	STR("auth.tenant_field", auth_tenant_field, RECALL_USERDB_TENANT,
 	    NULL),
 	STR("auth.alias_field", auth_alias_field, "alias", NULL),
+	STR("auth.status_field", auth_status_field, "inetUserStatus", NULL),
 	INT("auth.default_role", auth_default_role, "2", 0, 2, NULL),
 	BOOL("auth.revoke_email", auth_revoke_email, "no",
 	     "psn/common/revoke_email"),

@@ -63,6 +63,7 @@ struct config {
 	char *auth_role_field;
 	char *auth_tenant_field;
 	char *auth_alias_field;
+	char *auth_status_field;
 	int64_t auth_default_role;
 	bool auth_revoke_email;
 	bool auth_force_revoke;

@@ -7,7 +7,7 @@
 #include "failpoint.h"
 #include "doveadm-recall-params.h"
 #include "recall-params.h"
-#include "doveadm-recall-events.h"
+#include "recall-events.h"
 #include "recall-verdict.h"
 #include "doveadm-recall-record-rows.h"
 #include "doveadm-recall-plugin.h"

@@ -4,7 +4,7 @@
 #include "doveadm.h"
 #include "recall-params.h"
 #include "doveadm-recall-params.h"
-#include "doveadm-recall-events.h"
+#include "recall-events.h"
 #include "doveadm-recall-print.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-request.h"

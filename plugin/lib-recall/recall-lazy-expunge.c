@@ -6,7 +6,7 @@
 #include "recall-settings.h"
 #include "recall-boxes.h"
 #include "recall-copies.h"
-#include "recall-quarantine-mails.h"
+#include "recall-mails.h"
 #include "recall-lazy-expunge.h"
 
 struct lazy_box {

@@ -5,7 +5,7 @@
 #include "recall-copies.h"
 #include "recall-expunge.h"
 #include "recall-quarantine.h"
-#include "recall-quarantine-mails.h"
+#include "recall-mails.h"
 #include "recall-quarantine-record.h"
 
 #include <time.h>

@@ -9,7 +9,7 @@
 #include "mailbox-list-iter.h"
 #include "recall-limits.h"
 #include "recall-settings.h"
-#include "recall-quarantine-mails.h"
+#include "recall-mails.h"
 #include "recall-quarantine-settings.h"
 #include "recall-quarantine.h"
 

@@ -6,7 +6,7 @@
 #include "recall-copies.h"
 #include "doveadm-recall-request.h"
 #include "doveadm-recall-row.h"
-#include "doveadm-recall-events.h"
+#include "recall-events.h"
 
 /* At the shell the rows are on the terminal already; whoever exports events gets
    them either way. */

@@ -10,7 +10,7 @@
 #include "recall-copies.h"
 #include "doveadm-recall-request.h"
 #include "doveadm-recall-row.h"
-#include "doveadm-recall-notify.h"
+#include "recall-notify.h"
 
 static bool
 notice_is_due(struct mail_user *user, enum recall_verdict verdict,

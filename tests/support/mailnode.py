@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A private Dovecot 2.3 in a directory of its own, for tests and demos.
+"""A private Dovecot in a directory of its own, for tests and demos.
 
 As a module:
 
@@ -41,6 +41,8 @@ import sys
 import tempfile
 import time
 
+import config24
+
 DOVECOT = os.environ.get("DOVECOT", "/usr/sbin/dovecot")
 DOVEADM = os.environ.get("DOVEADM", "/usr/bin/doveadm")
 DOVECOT_MODULES = os.environ.get("DOVECOT_MODULES",
@@ -48,6 +50,11 @@ DOVECOT_MODULES = os.environ.get("DOVECOT_MODULES",
 SRCDIR = pathlib.Path(os.environ.get("RECALL_SRCDIR") or
                       pathlib.Path(__file__).resolve().parent.parent.parent)
 PASSWORD = "secret"
+DOVECOT_24 = subprocess.run([DOVECOT, "--version"], capture_output=True,
+                            text=True).stdout.startswith("2.4")
+# our example for this Dovecot
+EXAMPLE = SRCDIR / "conf.d" / ("90-recall-2.4.conf" if DOVECOT_24 else
+                               "90-recall.conf")
 LOCATIONS = {
     "maildir": "maildir:{home}/Maildir",
     "sdbox": "sdbox:{home}/sdbox",
@@ -358,6 +365,9 @@ class MailNode:
             "vsz_limit": "0" if self.sanitizers else "512M",
             "environment": environment,
         }
+        if DOVECOT_24:
+            return config24.configuration(self, mode, plugins, imap_plugins,
+                                          plugin)
         text = CONFIGURATION % mode
         if self.acl:
             text += SHARED_NAMESPACE % mode
@@ -369,8 +379,11 @@ class MailNode:
     def _write_users(self):
         lines = []
         for name, entry in sorted(self.users.items()):
+            fields = entry["fields"]
+            if DOVECOT_24:
+                fields = config24.user_fields(fields)
             fields = " ".join("userdb_%s=%s" % pair
-                              for pair in entry["fields"].items())
+                              for pair in fields.items())
             lines.append("%s:{PLAIN}%s::::%s::%s\n" %
                          (name, entry["password"], self.home(name), fields))
         path = self.dir / "users"

@@ -37,12 +37,15 @@
 /* Tell nobody. */
 #define RECALL_PARAM_NO_NOTIFY "no-notify"
 #define RECALL_PARAM_NO_NOTIFY_HTTP "noNotify"
+/* Trust no index: read the header of every message. */
+#define RECALL_PARAM_VERIFY_HEADERS "verify-headers"
+#define RECALL_PARAM_VERIFY_HEADERS_HTTP "verifyHeaders"
 /* Change nothing, say what would be done. */
 #define RECALL_PARAM_DRY_RUN "dry-run"
 #define RECALL_PARAM_DRY_RUN_HTTP "dryRun"
 /* Only mail whose From is one of these addresses. */
 #define RECALL_PARAM_SENDER "sender"
-/* Only users whose userdb field tenant_id has this value. */
+/* Only users of this tenant: see recall-tenant-name.h. */
 #define RECALL_PARAM_TENANT "tenant"
 /* Why: for the audit trail. */
 #define RECALL_PARAM_REASON "reason"
@@ -82,6 +85,13 @@
 /* GUIDs of these mailboxes, comma-separated, in the same order. */
 #define RECALL_COLUMN_MAILBOX_GUIDS "mailbox-guids"
 #define RECALL_COLUMN_RECALL_ID "recall-id"
+/* How the mail was looked for: by the Message-ID `index`, by the `headers` of
+   all messages, or by a `query`. Empty where nobody looked. */
+#define RECALL_COLUMN_SEARCHED "searched"
+/* Whose mailbox it is: another name than username if that is an alias, which
+   Dovecot's userdb or passdb answers with user=. Empty if no mailbox was looked
+   at. */
+#define RECALL_COLUMN_MAILBOX_USER "mailbox-user"
 /* What went wrong, for `error` verdicts and notices that failed. */
 #define RECALL_COLUMN_ERROR "error"
 
@@ -104,8 +114,8 @@
 #define RECALL_COLUMN_NAME "name"
 /* All of them end with a status, e.g. `shared`, `no_user`, and with error. */
 
-/* Columns of a row of recall search, one a message; a row of recall fetch has
-   username, what was asked for, and error. Of a user who could not be looked
+/* Columns of a row of recall search, one a message, mailbox-user among them; a
+   row of recall fetch has username, what was asked for, and error. Of a user who could not be looked
    at there is one row with nothing but username and error. */
 #define RECALL_COLUMN_MAILBOX_GUID "mailbox-guid"
 #define RECALL_COLUMN_UID "uid"

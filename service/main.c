@@ -15,6 +15,8 @@
 #include <curl/curl.h>
 
 #include "recall-config.h"
+#include "audit.h"
+#include "audit-log.h"
 #include "config.h"
 #include "doveadm-client.h"
 #include "http-clients.h"
@@ -28,7 +30,7 @@
 #endif
 
 #define PURGE_INTERVAL 3600
-/* how often slow clients are looked for */
+/* how often slow clients are looked for, and what waits for the audit trail */
 #define TICK 2
 #define DAY 86400
 
@@ -111,13 +113,14 @@ static void purge(void)
 	config_unref(config);
 }
 
-/* Clients may be silent for a while before they begin with a request. */
-static void drop_slow_clients(void)
+static void tick(void)
 {
 	struct config *config = config_current();
 
+	/* clients may be silent for a while before they begin with a request */
 	http_clients_drop((config->http_idle_timeout +
 			   config->http_request_timeout) * 1000);
+	audit_tick(config);
 	config_unref(config);
 }
 
@@ -134,7 +137,7 @@ static void wait_for_signals(const char *path, const sigset_t *signals)
 		if (sig == SIGHUP)
 			reload(path);
 		else if (sig < 0 && errno == EAGAIN)
-			drop_slow_clients();
+			tick();
 		if (now_ms() - purged >= PURGE_INTERVAL * 1000) {
 			purge();
 			purged = now_ms();
@@ -161,6 +164,8 @@ static int run(struct config *config, const char *path)
 	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* a limit of the size of files is an error like a full disk */
+	signal(SIGXFSZ, SIG_IGN);
 
 	config_replace(config);
 	if (!open_log(config))
@@ -171,6 +176,10 @@ static int run(struct config *config, const char *path)
 	doveadm_client_start(config);
 	if (!jobs_start(config))
 		return fail(x_strdup("threads could not be started"));
+	if (!audit_log_ready(config))
+		log_warning("the audit trail can't be written%s",
+			    config->audit_required ? ": no message is recalled "
+			    "or shown until it can" : "");
 	jobs_resume();
 	if (http_server_start(config, &error)) {
 		notify_manager("READY=1");
@@ -184,6 +193,9 @@ static int run(struct config *config, const char *path)
 	}
 	jobs_stop();
 	doveadm_client_stop();
+	config = config_current();
+	audit_close(config);
+	config_unref(config);
 	journal_close();
 	if (error != NULL)
 		return fail(error);

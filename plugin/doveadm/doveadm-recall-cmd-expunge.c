@@ -11,6 +11,7 @@
 #include "recall-count.h"
 #include "recall-find.h"
 #include "doveadm-recall-notify.h"
+#include "doveadm-recall-print.h"
 #include "recall-query.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-request.h"
@@ -21,6 +22,7 @@
 #include "doveadm-recall-plugin.h"
 
 struct recall_expunge_context {
+	const struct doveadm_cmd_context *cctx;
 	struct recall_request request;
 	/* how many may be deleted, NULL if nobody said */
 	struct recall_count *count;
@@ -32,6 +34,8 @@ struct recall_expunge_context {
 	unsigned int own_users, proxied_users;
 	/* another node failed to answer for somebody */
 	bool lost_users;
+	/* there may be something to restore, or to try once more */
+	bool done;
 };
 
 /* Finds out what is due to the user. Nothing has been changed yet. */
@@ -234,7 +238,10 @@ static void
 cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 {
 	struct recall_expunge_context *ctx = context;
-	struct recall_row row = { .username = username };
+	struct recall_row row = {
+		.username = username,
+		.mailbox_user = user->username,
+	};
 	struct recall_copies copies;
 
 	ctx->own_users++;
@@ -248,9 +255,13 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 		recall_row_print(ctx->request.recall_id, &row);
 		return;
 	}
+	row.searched = recall_request_get_searched(&ctx->request);
 	expunge_user(ctx, user, &row, &copies);
 	if (row.verdict == RECALL_VERDICT_WOULD_EXPUNGE)
 		ctx->dry_run_total += row.copies;
+	else if (row.verdict == RECALL_VERDICT_EXPUNGED ||
+		 row.verdict == RECALL_VERDICT_ERROR)
+		ctx->done = TRUE;
 	recall_notify_user(user, &ctx->request, &copies, &row);
 	recall_reporter_set_message(ctx->request.reporter, NULL,
 				    copies.subject, copies.from, copies.date);
@@ -258,6 +269,19 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 		recall_event_finished(user, &ctx->request, &copies, &row);
 	recall_row_print(ctx->request.recall_id, &row);
 	recall_copies_free(&copies);
+}
+
+static void
+cmd_expunge_repeat(void *context, const char *username,
+		   const char *mailbox_user)
+{
+	struct recall_expunge_context *ctx = context;
+
+	ctx->own_users++;
+	if (!ctx->counting) {
+		recall_row_repeat(ctx->request.recall_id, username,
+				  mailbox_user);
+	}
 }
 
 /* The row of a user whose mail was not looked at. */
@@ -348,16 +372,16 @@ static bool cmd_expunge_again(void *context)
 	} else if (recall_count_is_expected(ctx->count, &error)) {
 		return TRUE;
 	}
-	i_error("%s: %s", RECALL_CMD_EXPUNGE, error);
+	recall_cmd_error(ctx->cctx, EX_USAGE, "%s", error);
 	/* nothing was done, so there is nothing to tell */
 	recall_reporter_deinit(&ctx->request.reporter);
-	doveadm_exit_code = EX_USAGE;
 	return FALSE;
 }
 
 static const struct recall_users_callbacks expunge_callbacks = {
 	.begin = cmd_expunge_begin,
 	.run = cmd_expunge_run,
+	.repeat = cmd_expunge_repeat,
 	.no_user = cmd_expunge_no_user,
 	.failed = cmd_expunge_failed,
 	.proxy_arg = cmd_expunge_proxy_arg,
@@ -397,8 +421,7 @@ expunge_check_query(const struct doveadm_cmd_context *cctx,
 	} else {
 		return 0;
 	}
-	i_error("%s: %s", cctx->cmd->name, error);
-	doveadm_exit_code = EX_USAGE;
+	recall_cmd_error(cctx, EX_USAGE, "%s", error);
 	return -1;
 }
 
@@ -407,9 +430,8 @@ expunge_finish(const struct doveadm_cmd_context *cctx,
 	       const struct recall_expunge_context *ctx)
 {
 	if (ctx->counting) {
-		i_error("%s: Stopped while counting: nothing was done",
-			cctx->cmd->name);
-		doveadm_exit_code = EX_TEMPFAIL;
+		recall_cmd_error(cctx, EX_TEMPFAIL,
+			"Stopped while counting: nothing was done");
 		return;
 	}
 	recall_row_finish(cctx);
@@ -417,6 +439,9 @@ expunge_finish(const struct doveadm_cmd_context *cctx,
 	if (ctx->request.dry_run && ctx->proxied_users == 0 &&
 	    cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI) {
 		i_info("%u messages would be deleted", ctx->dry_run_total);
+	} else if (recall_print_is_short() &&
+		   (ctx->done || ctx->proxied_users > 0)) {
+		i_info("Recall id: %s", ctx->request.recall_id);
 	}
 }
 
@@ -425,14 +450,16 @@ static void cmd_recall_expunge(struct doveadm_cmd_context *cctx)
 	struct recall_expunge_context ctx;
 
 	i_zero(&ctx);
+	ctx.cctx = cctx;
 	if (recall_request_parse(cctx, &ctx.request) < 0)
 		return;
 	if (expunge_check_query(cctx, &ctx) == 0) {
 		ctx.request.reporter =
 			recall_reporter_init(cctx, &ctx.request);
-		recall_row_init(ctx.request.reporter);
+		recall_row_init(cctx, ctx.request.reporter);
 		if (recall_users_run(cctx, &expunge_callbacks, &ctx) == 0)
 			expunge_finish(cctx, &ctx);
+		recall_row_deinit();
 	}
 	recall_reporter_deinit(&ctx.request.reporter);
 	recall_count_deinit(&ctx.count);
@@ -443,6 +470,7 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge = {
 	.name = RECALL_CMD_EXPUNGE,
 	.cmd = cmd_recall_expunge,
 	.usage = RECALL_CMD_USERS_USAGE" [--force] [--no-notify] [--dry-run] "
+		"[--verify-headers] "
 		"[--sender <address> ...] [--tenant <tenant>] "
 		"[--reason <text>] [--actor <name>] [--recall-id <id>] "
 		"[--report-to <address>] "

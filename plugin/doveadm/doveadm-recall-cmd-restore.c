@@ -4,6 +4,7 @@
 #include "doveadm.h"
 #include "recall-params.h"
 #include "doveadm-recall-events.h"
+#include "doveadm-recall-print.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-request.h"
 #include "doveadm-recall-row.h"
@@ -64,7 +65,10 @@ cmd_restore_run(void *context, struct mail_user *user, const char *username)
 {
 	const struct recall_request *request = context;
 	struct recall_quarantine_restored restored;
-	struct recall_row row = { .username = username };
+	struct recall_row row = {
+		.username = username,
+		.mailbox_user = user->username,
+	};
 	pool_t pool;
 
 	if (!recall_request_tenant_matches(request, user)) {
@@ -87,6 +91,15 @@ cmd_restore_run(void *context, struct mail_user *user, const char *username)
 		recall_event_restored(user, request, &row);
 	recall_row_print(request->recall_id, &row);
 	pool_unref(&pool);
+}
+
+static void
+cmd_restore_repeat(void *context, const char *username,
+		   const char *mailbox_user)
+{
+	const struct recall_request *request = context;
+
+	recall_row_repeat(request->recall_id, username, mailbox_user);
 }
 
 static void
@@ -125,6 +138,7 @@ static void cmd_restore_proxied(void *context, const char *username)
 static const struct recall_users_callbacks restore_callbacks = {
 	.begin = cmd_restore_begin,
 	.run = cmd_restore_run,
+	.repeat = cmd_restore_repeat,
 	.no_user = cmd_restore_no_user,
 	.failed = cmd_restore_failed,
 	.proxied = cmd_restore_proxied,
@@ -138,16 +152,16 @@ static void cmd_recall_restore(struct doveadm_cmd_context *cctx)
 	if (recall_request_parse_id(cctx, &request) < 0)
 		return;
 	if (!request.may_be_retry) {
-		i_error("%s: The recall id is missing", cctx->cmd->name);
-		doveadm_exit_code = EX_USAGE;
+		recall_cmd_error(cctx, EX_USAGE, "The recall id is missing");
 		return;
 	}
 	request.reporter = recall_reporter_init(cctx, &request);
-	recall_row_init(request.reporter);
+	recall_row_init(cctx, request.reporter);
 	if (recall_users_run(cctx, &restore_callbacks, &request) == 0) {
 		recall_row_finish(cctx);
 		recall_reporter_send(request.reporter);
 	}
+	recall_row_deinit();
 	recall_reporter_deinit(&request.reporter);
 }
 

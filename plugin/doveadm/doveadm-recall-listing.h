@@ -22,6 +22,8 @@ struct recall_listing {
 
 	/* for the command to read: of the current message */
 	const char *username;
+	/* whose mailbox it is */
+	const char *mailbox_user;
 	/* GUID of its mailbox */
 	const char *guid;
 
@@ -43,8 +45,8 @@ DOVEADM_CMD_PARAM('l', RECALL_PARAM_LIMIT, CMD_PARAM_STR, 0) \
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_OFFSET, CMD_PARAM_STR, 0)
 
 #define RECALL_CMD_LISTING_USAGE \
-	"[--sender <address> ...] [--tenant <tenant>] [--limit <n>] " \
-	"[--offset <n>]"
+	"[--verify-headers] [--sender <address> ...] [--tenant <tenant>] " \
+	"[--limit <n>] [--offset <n>]"
 
 /* Reads the parameters. Returns -1 as recall_request_parse() does. */
 int recall_listing_parse(const struct doveadm_cmd_context *cctx,

@@ -49,7 +49,8 @@ static bool box_has_message_id(struct mailbox *box,
 	bool found = FALSE;
 
 	t_array_init(&uids, 2);
-	if (recall_index_find(box, id, &uids) < 0 || array_count(&uids) == 0)
+	if (recall_index_find(box, id, FALSE, &uids) < 0 ||
+	    array_count(&uids) == 0)
 		return FALSE;
 	trans = mailbox_transaction_begin(box, 0, __func__);
 	mail = mail_alloc(trans, 0, NULL);
@@ -69,15 +70,15 @@ static bool notice_was_sent(struct mail_user *user,
 			    const struct recall_notice *notice)
 {
 	const char *text = recall_notice_get_message_id(user, notice);
-	const struct recall_message_id id = {
-		.data = text,
-		.len = strlen(text),
-	};
 	struct mail_namespace *ns =
 		mail_namespace_find_inbox(user->namespaces);
 	struct mailbox *box = mailbox_alloc(ns->list, "INBOX",
 					    MAILBOX_FLAG_IGNORE_ACLS);
-	bool found = box_has_message_id(box, &id);
+	struct recall_message_id id;
+	bool found;
+
+	found = recall_message_id_parse(text, strlen(text), &id) ==
+		RECALL_MESSAGE_ID_OK && box_has_message_id(box, &id);
 
 	mailbox_free(&box);
 	return found;

@@ -8,32 +8,37 @@
 #include "recall-params.h"
 #include "recall-names.h"
 #include "recall-verdict.h"
+#include "doveadm-recall-print.h"
 #include "doveadm-recall-record-rows.h"
 
 #include <time.h>
 
 static bool record_row_errors;
 
+static const struct recall_print_column record_columns[] = {
+	{ .name = RECALL_COLUMN_RECALL_ID },
+	{ .name = RECALL_COLUMN_USERNAME },
+	{ .name = RECALL_COLUMN_STATUS },
+	{ .name = RECALL_COLUMN_DATE, .flags = RECALL_PRINT_DAY },
+	{ .name = RECALL_COLUMN_ACTOR, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_REASON, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_MESSAGE_ID, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_COPIES,
+	  .flags = RECALL_PRINT_RIGHT_JUSTIFY | RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_MAILBOXES, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_ERROR },
+};
+
 static void record_rows_init(void)
 {
 	record_row_errors = FALSE;
-	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
-	doveadm_print_header_simple(RECALL_COLUMN_RECALL_ID);
-	doveadm_print_header_simple(RECALL_COLUMN_USERNAME);
-	doveadm_print_header_simple(RECALL_COLUMN_STATUS);
-	doveadm_print_header_simple(RECALL_COLUMN_DATE);
-	doveadm_print_header_simple(RECALL_COLUMN_ACTOR);
-	doveadm_print_header_simple(RECALL_COLUMN_REASON);
-	doveadm_print_header_simple(RECALL_PARAM_MESSAGE_ID);
-	doveadm_print_header(RECALL_COLUMN_COPIES, RECALL_COLUMN_COPIES,
-			     DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY);
-	doveadm_print_header_simple(RECALL_COLUMN_MAILBOXES);
-	doveadm_print_header_simple(RECALL_COLUMN_ERROR);
+	recall_print_init(DOVEADM_PRINT_TYPE_TABLE, record_columns,
+			  N_ELEMENTS(record_columns));
 }
 
 static void print_text(const char *text)
 {
-	doveadm_print(text == NULL ? "" : text);
+	recall_print(text == NULL ? "" : text);
 }
 
 void recall_record_row_print(const struct recall_record_row *row)
@@ -61,7 +66,7 @@ void recall_record_row_print(const struct recall_record_row *row)
 		array_foreach(&record->boxes, rbox)
 			recall_names_append(mailboxes, rbox->vname);
 	}
-	doveadm_print(dec2str(row->copies));
+	recall_print(dec2str(row->copies));
 	print_text(str_c(mailboxes));
 	print_text(row->error);
 }

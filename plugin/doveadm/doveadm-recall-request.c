@@ -7,6 +7,7 @@
 #include "mail-search.h"
 #include "doveadm.h"
 #include "doveadm-recall-params.h"
+#include "doveadm-recall-print.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-tenant.h"
@@ -92,6 +93,16 @@ request_get_criteria(const struct doveadm_cmd_context *cctx,
 		return -1;
 	}
 	return 0;
+}
+
+/* A query is Dovecot's to answer. */
+static int request_check_verify(const struct recall_request *request,
+				const char **error_r)
+{
+	if (request->search_args == NULL || !request->verify_headers)
+		return 0;
+	*error_r = "--"RECALL_PARAM_VERIFY_HEADERS" goes with a Message-ID";
+	return -1;
 }
 
 static int
@@ -191,8 +202,7 @@ request_get_common(const struct doveadm_cmd_context *cctx,
 static int request_refuse(const struct doveadm_cmd_context *cctx,
 			  struct recall_request *request, const char *error)
 {
-	i_error("%s: %s", cctx->cmd->name, error);
-	doveadm_exit_code = EX_USAGE;
+	recall_cmd_error(cctx, EX_USAGE, "%s", error);
 	recall_request_deinit(request);
 	return -1;
 }
@@ -209,9 +219,13 @@ int recall_request_parse(const struct doveadm_cmd_context *cctx,
 				  RECALL_PARAM_DRY_RUN_HTTP,
 				  &request_r->dry_run) < 0 ||
 	    recall_cmd_param_flag(cctx, RECALL_PARAM_NO_NOTIFY,
-				  RECALL_PARAM_NO_NOTIFY_HTTP, &no_notify) < 0)
+				  RECALL_PARAM_NO_NOTIFY_HTTP, &no_notify) < 0 ||
+	    recall_cmd_param_flag(cctx, RECALL_PARAM_VERIFY_HEADERS,
+				  RECALL_PARAM_VERIFY_HEADERS_HTTP,
+				  &request_r->verify_headers) < 0)
 		return -1;
 	if (request_get_criteria(cctx, request_r, &error) < 0 ||
+	    request_check_verify(request_r, &error) < 0 ||
 	    request_get_senders(cctx, request_r, &error) < 0 ||
 	    request_get_common(cctx, request_r, &error) < 0)
 		return request_refuse(cctx, request_r, error);
@@ -246,8 +260,16 @@ void recall_request_get_criteria(const struct recall_request *request,
 	i_zero(criteria_r);
 	if (request->search_args == NULL)
 		criteria_r->message_id = &request->message_id;
+	criteria_r->verify_headers = request->verify_headers;
 	criteria_r->search_args = request->search_args;
 	criteria_r->senders = request->senders;
+}
+
+const char *recall_request_get_searched(const struct recall_request *request)
+{
+	if (request->search_args != NULL)
+		return "query";
+	return request->verify_headers ? "headers" : "index";
 }
 
 bool recall_request_tenant_matches(const struct recall_request *request,

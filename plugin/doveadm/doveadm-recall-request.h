@@ -3,6 +3,7 @@
 
 #include "recall-message-id.h"
 #include "recall-find.h"
+#include "doveadm-recall-params.h"
 
 struct doveadm_cmd_context;
 struct mail_search_args;
@@ -30,12 +31,19 @@ struct recall_request {
 	/* NULL if there is no report to make: the command's own */
 	struct recall_reporter *reporter;
 	bool force, notify, dry_run;
+	/* trust no index */
+	bool verify_headers;
 	/* the caller gave the recall id, so this may be a retry */
 	bool may_be_retry;
 };
 
+/* By what the request has mail looked for: RECALL_COLUMN_SEARCHED. */
+const char *recall_request_get_searched(const struct recall_request *request);
+
 /* What is looked for: positional, hence last. */
 #define RECALL_CMD_CRITERIA_PARAMS \
+RECALL_CMD_FLAG_PARAM('\0', RECALL_PARAM_VERIFY_HEADERS, \
+		      RECALL_PARAM_VERIFY_HEADERS_HTTP) \
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_MESSAGE_ID, CMD_PARAM_STR, \
 		  CMD_PARAM_FLAG_POSITIONAL) \
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_QUERY, CMD_PARAM_ARRAY, \

@@ -8,7 +8,6 @@
 #include "bruteforce.h"
 #include "http-reply.h"
 #include "imap-login.h"
-#include "log.h"
 #include "metrics.h"
 #include "refresh-token.h"
 #include "userdb.h"
@@ -70,7 +69,7 @@ bool action_authenticate(struct http_request *request, bool allow_expired)
 	case TOKEN_INVALID:
 		break;
 	}
-	log_info("a token from %s %s", request->source, why);
+	request->why = x_asprintf("TOKEN INVALID: the token %s", why);
 	reply_unauthorized(request, "TOKEN INVALID",
 			   "Bearer error=\"invalid_token\"");
 	return false;
@@ -86,7 +85,7 @@ bool action_check_role(struct http_request *request, bool admin, bool user)
 		allowed = true;
 		break;
 	case ROLE_ADMIN:
-		allowed = admin && *who->tenant != '\0';
+		allowed = admin;
 		break;
 	case ROLE_USER:
 		allowed = user;
@@ -158,7 +157,8 @@ static void login_accepted(struct http_request *request, const char *login)
 	} else {
 		bruteforce_undo(request->source);
 		metrics_login(LOGIN_ACCEPTED);
-		audit_login(request->config, request->source, login);
+		audit_done(request, "login", "Login", true,
+			   (const struct audit_field[]) { { AUDIT_END, NULL } });
 		reply_tokens(request, NULL);
 	}
 }
@@ -180,7 +180,6 @@ static void login_with_password(struct http_request *request,
 		reply_denied(request);
 		return;
 	}
-	request->identity.login = x_strdup(login);
 	switch (imap_login_check(request->config, login, password)) {
 	case IMAP_LOGIN_OK:
 		login_accepted(request, login);
@@ -256,8 +255,6 @@ void action_logout(struct http_request *request)
 	const char *token;
 	bool ok = true;
 
-	if (!action_authenticate(request, true))
-		return;
 	token = http_request_param(request, "refresh_token", &ok);
 	if (!ok)
 		return;

@@ -83,17 +83,6 @@ static bool check_role(struct http_request *request,
 		(!p->force || config->auth_force_revoke));
 }
 
-/* Nothing came of it, but it was asked for. */
-static void reply_unreachable(struct http_request *request,
-			      const struct recall *recall, unsigned int status,
-			      const char *message)
-{
-	http_reply_message(request, status, message);
-	audit_refused(request->config, "recall", request->source,
-		      request->identity.login, status, message,
-		      recall->messageid);
-}
-
 /* A user's own addresses as of now, not as of when the token was made. */
 static bool get_senders(struct http_request *request, struct recall *recall)
 {
@@ -112,29 +101,16 @@ static bool get_senders(struct http_request *request, struct recall *recall)
 		http_reply_forbidden(request);
 		break;
 	case DOVEADM_UNREACHABLE:
-		reply_unreachable(request, recall, 502, "The mail system does "
-				  "not answer");
+		http_reply_message(request, 502, "The mail system does not "
+				   "answer");
 		break;
 	case DOVEADM_TIMEOUT:
-		reply_unreachable(request, recall, 504, "The mail system does "
-				  "not answer in time");
+		http_reply_message(request, 504, "The mail system does not "
+				   "answer in time");
 		break;
 	}
 	identity_clear(&identity);
 	return ok;
-}
-
-static char *query_text(const struct strlist *words)
-{
-	json_t *array = json_array();
-	char *text;
-	size_t i;
-
-	for (i = 0; i < words->count; i++)
-		json_array_append_new(array, json_string(words->items[i]));
-	text = json_dumps(array, JSON_COMPACT);
-	json_decref(array);
-	return text;
 }
 
 static struct recall *make_recall(struct http_request *request,
@@ -146,7 +122,7 @@ static struct recall *make_recall(struct http_request *request,
 		free(recall->messageid);
 		recall->messageid = x_strdup(p->criteria.messageid);
 	} else {
-		recall->query = query_text(&p->criteria.query);
+		recall->query = param_query_text(&p->criteria.query);
 	}
 	recall->force = p->force;
 	recall->notify = p->notify;
@@ -220,7 +196,7 @@ static void run_expunge(struct http_request *request,
 {
 	struct recall *recall;
 
-	if (!check_role(request, p))
+	if (!check_role(request, p) || !audit_check(request))
 		return;
 	recall = make_recall(request, p);
 	if (recall == NULL)
@@ -235,46 +211,11 @@ static void run_expunge(struct http_request *request,
 		recall_free(recall);
 }
 
-static void cmd_expunge(struct http_request *request)
+void action_expunge(struct http_request *request)
 {
 	struct expunge_params p;
 
 	if (get_params(request, &p))
 		run_expunge(request, &p);
 	strlist_free(&p.criteria.query);
-}
-
-static const struct {
-	const char *name;
-	void (*run)(struct http_request *request);
-	/* as in struct http_request */
-	const char *audit;
-} commands[] = {
-	{ "expunge", cmd_expunge, NULL },
-	{ "restore", action_restore, "restore" },
-	{ "search", action_search, "search" },
-	{ "fetch", action_fetch, "fetch" },
-};
-
-void action_expunge(struct http_request *request)
-{
-	bool ok = true;
-	const char *cmd;
-	size_t i;
-
-	if (!action_authenticate(request, false))
-		return;
-	cmd = http_request_param(request, "cmd", &ok);
-	if (!ok)
-		return;
-	if (cmd == NULL)
-		cmd = commands[0].name;
-	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(commands[i].name, cmd) == 0) {
-			request->audit = commands[i].audit;
-			commands[i].run(request);
-			return;
-		}
-	}
-	http_reply_param(request, "cmd", "is not a known command");
 }

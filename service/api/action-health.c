@@ -4,6 +4,7 @@
 
 #include "recall-params.h"
 #include "actions.h"
+#include "audit-log.h"
 #include "doveadm-client.h"
 #include "http-reply.h"
 #include "http-server.h"
@@ -100,8 +101,10 @@ void action_ready(struct http_request *request)
 {
 	bool journal = journal_ready();
 	bool doveadm = doveadm_ready(request->config);
+	bool audit = audit_log_ready(request->config);
+	bool ready = journal && doveadm && audit;
 
-	http_reply_json(request, journal && doveadm ? 200 : 503, json_pack(
-		"{s:b, s:b, s:b, s:b}", "live", 1, "ready",
-		journal && doveadm, "journal", journal, "doveadm", doveadm));
+	http_reply_json(request, ready ? 200 : 503, json_pack(
+		"{s:b, s:b, s:b, s:b, s:b}", "live", 1, "ready", ready,
+		"journal", journal, "doveadm", doveadm, "audit", audit));
 }

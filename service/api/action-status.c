@@ -4,6 +4,7 @@
 #include "actions.h"
 #include "http-reply.h"
 #include "journal.h"
+#include "params.h"
 
 #define LIST_DEFAULT 50
 #define LIST_MAX 1000
@@ -15,8 +16,6 @@ void action_status(struct http_request *request)
 	json_t *json;
 	size_t open;
 
-	if (!action_authenticate(request, false))
-		return;
 	id = http_request_path_id(request);
 	if (strlen(id) == RECALL_ID_LEN)
 		recall = journal_load(id);
@@ -41,38 +40,18 @@ void action_status(struct http_request *request)
 	recall_free(recall);
 }
 
-/* A number of the query string; out of range is an error. */
-static bool get_number(struct http_request *request, const char *name,
-		       int64_t def, int64_t max, int64_t *value_r)
-{
-	const char *value;
-	char *end;
-
-	*value_r = def;
-	value = MHD_lookup_connection_value(request->connection,
-					    MHD_GET_ARGUMENT_KIND, name);
-	if (value == NULL)
-		return true;
-	*value_r = strtoll(value, &end, 10);
-	if (*value >= '0' && *value <= '9' && *end == '\0' &&
-	    *value_r <= max && *value_r > 0)
-		return true;
-	http_reply_param(request, name, "is not a number in range");
-	return false;
-}
-
 /* A time, or the id that the page before ended with. */
 static bool get_before(struct http_request *request, int64_t *time_r,
 		       const char **id_r)
 {
-	const char *value;
+	bool ok = true;
+	const char *value = http_request_param(request, "before", &ok);
 
 	*time_r = 0;
 	*id_r = NULL;
-	value = MHD_lookup_connection_value(request->connection,
-					    MHD_GET_ARGUMENT_KIND, "before");
 	if (value == NULL || strlen(value) != RECALL_ID_LEN)
-		return get_number(request, "before", 0, INT64_MAX - 1, time_r);
+		return ok && param_number(request, "before", 0, 1, INT64_MAX,
+					  time_r);
 	*id_r = value;
 	return true;
 }
@@ -82,9 +61,8 @@ void action_list(struct http_request *request)
 	int64_t before, limit;
 	const char *before_id;
 
-	if (!action_authenticate(request, false) ||
-	    !get_before(request, &before, &before_id) ||
-	    !get_number(request, "limit", LIST_DEFAULT, LIST_MAX, &limit))
+	if (!get_before(request, &before, &before_id) ||
+	    !param_number(request, "limit", LIST_DEFAULT, 1, LIST_MAX, &limit))
 		return;
 	http_reply_json(request, 200, json_pack("{s:b, s:o}", "success", 1,
 		"actions", journal_list(&request->identity, before, before_id,

@@ -3,11 +3,11 @@
 
 #include "http-request.h"
 
-/* What the routes do; each answers the request. */
+/* What the routes do; each answers the request. Who asks is known by then, and
+   there are no parameters but those of the route. */
 
-/* POST /v2/actions/expunge */
+/* POST /v2/actions/expunge with cmd=expunge, restore, search, fetch */
 void action_expunge(struct http_request *request);
-/* The same with cmd=restore, search, fetch; the caller is authenticated. */
 void action_restore(struct http_request *request);
 void action_search(struct http_request *request);
 void action_fetch(struct http_request *request);

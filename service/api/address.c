@@ -15,6 +15,9 @@ const char *address_check(const char *address)
 		/* to doveadm these are masks, for many users or all */
 		if (*p == '*' || *p == '?')
 			return "has an address with a wildcard";
+		/* no user is named so; but in quotes they may stand */
+		if ((*p == ',' || *p == ';') && *address != '"')
+			return "has several addresses in one";
 		if ((unsigned char)*p <= 0x20 || *p == 0x7f)
 			return "has an address with white space or a control "
 			       "character";

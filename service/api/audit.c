@@ -1,222 +1,328 @@
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "recall-verdict.h"
 #include "audit.h"
+#include "audit-limit.h"
+#include "audit-log.h"
+#include "http-reply.h"
 #include "log.h"
+#include "metrics.h"
+#include "params.h"
 
-/* the scale of CEF is 0 to 10 */
-#define SEVERITY_DONE 5
-#define SEVERITY_REFUSED 7
-#define SEVERITY_LOGIN 3
+#define RETRY_AFTER_AUDIT 30
 
-/* Users named in one line; the rest are counted. The journal has them all. */
-#define USERS_MAX 200
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* A value of the extension: "\" and "=" are escaped, and a line end would be
-   another event. */
-static void add_escaped(struct strbuf *b, const char *value)
+static void write_line(const struct config *config, struct strbuf *line)
 {
-	for (; *value != '\0'; value++) {
-		if (*value == '\\' || *value == '=')
-			strbuf_addf(b, "\\%c", *value);
-		else if (*value == '\n')
-			strbuf_addf(b, "\\n");
-		else if (*value == '\r')
-			strbuf_addf(b, "\\r");
-		else
-			strbuf_add(b, value, 1);
+	audit_log_write(config, line->data);
+}
+
+static void add_outcome(struct strbuf *line, bool success)
+{
+	audit_cef_add(line, AUDIT_OUTCOME, success ? "success" : "failure");
+}
+
+/* Whether the item still fits; else what is left is counted. */
+static bool add_item(struct strbuf *b, const char *item, size_t left)
+{
+	/* "," and ",+10000" */
+	if (b->len + strlen(item) + 8 > AUDIT_LIST_MAX) {
+		strbuf_addf(b, "%s+%zu", b->len == 0 ? "" : ",", left);
+		return false;
 	}
+	strbuf_addf(b, "%s%s", b->len == 0 ? "" : ",", item);
+	return true;
 }
 
-static void add_value(struct strbuf *b, const char *key, const char *value)
-{
-	strbuf_addf(b, " %s=", key);
-	add_escaped(b, value);
-}
-
-static void begin(struct strbuf *b, const struct config *config,
-		  const char *event, const char *name, int severity)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	strbuf_addf(b, "%s|%s|%s|%d|rt=%lld", config->audit_cef_prefix, event,
-		    name, severity, (long long)now.tv_sec * 1000 +
-		    now.tv_nsec / 1000000);
-}
-
-static void write_line(const struct config *config, struct strbuf *b)
-{
-	ssize_t ret;
-	int fd;
-
-	if (*config->audit_cef_file == '\0') {
-		openlog("mail-recalld", LOG_PID, LOG_AUTHPRIV);
-		syslog(LOG_NOTICE, "%s", b->data);
-		free(b->data);
-		return;
-	}
-	strbuf_add(b, "\n", 1);
-	pthread_mutex_lock(&lock);
-	/* opened for each line, so that the file may be rotated */
-	fd = open(config->audit_cef_file,
-		  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-	ret = fd < 0 ? -1 : write(fd, b->data, b->len);
-	if (ret != (ssize_t)b->len)
-		log_error("audit: %s: %s: %s", config->audit_cef_file,
-			  strerror(errno), b->data);
-	if (fd >= 0)
-		close(fd);
-	pthread_mutex_unlock(&lock);
-	free(b->data);
-}
-
-static char *list_users(const struct recall *recall)
+char *audit_list(const struct strlist *list)
 {
 	struct strbuf b = { NULL, 0, 0 };
 	size_t i;
 
 	strbuf_add(&b, "", 0);
-	for (i = 0; i < recall->count && i < USERS_MAX; i++)
-		strbuf_addf(&b, "%s%s:%s", i == 0 ? "" : ",",
-			    recall->users[i].email,
-			    recall->users[i].verdict < 0 ? "-" :
-			    recall_verdict_name(recall->users[i].verdict));
-	if (i < recall->count)
-		strbuf_addf(&b, ",+%zu", recall->count - i);
+	for (i = 0; i < list->count; i++) {
+		if (!add_item(&b, list->items[i], list->count - i))
+			break;
+	}
 	return b.data;
+}
+
+/* recalls */
+
+static char *list_users(const struct recall *recall)
+{
+	struct strbuf b = { NULL, 0, 0 };
+	char *item;
+	bool fits = true;
+	size_t i;
+
+	strbuf_add(&b, "", 0);
+	for (i = 0; i < recall->count && fits; i++) {
+		item = x_asprintf("%s:%s", recall->users[i].email,
+				  recall->users[i].verdict < 0 ? "-" :
+				  recall_verdict_name(recall->users[i].verdict));
+		fits = add_item(&b, item, recall->count - i);
+		free(item);
+	}
+	return b.data;
+}
+
+static char *list_verdicts(const struct recall *recall)
+{
+	struct strbuf b = { NULL, 0, 0 };
+	size_t i, n;
+
+	for (i = 0; i < RECALL_VERDICT_COUNT; i++) {
+		n = recall_count(recall, i);
+		if (n > 0)
+			strbuf_addf(&b, "%s%s:%zu", b.len == 0 ? "" : ",",
+				    recall_verdict_name(i), n);
+	}
+	return b.data;
+}
+
+static void begin_recall(struct strbuf *line, const struct config *config,
+			 const struct recall *recall, bool refused)
+{
+	enum audit_severity severity = refused ? AUDIT_REFUSED : AUDIT_DONE;
+
+	/* rules that wait for recalls must not take it for one */
+	if (recall->dry_run)
+		audit_cef_begin(line, config, "recall-dry-run",
+				"Message recall, dry run", severity);
+	else if (recall->kind == RECALL_RESTORE)
+		audit_cef_begin(line, config, "restore", "Message restore",
+				severity);
+	else
+		audit_cef_begin(line, config, "recall", "Message recall",
+				severity);
 }
 
 void audit_recall(const struct config *config, const struct recall *recall)
 {
-	struct strbuf b = { NULL, 0, 0 };
-	const char *separator = "";
-	char *users;
-	size_t i, errors = recall_count(recall, RECALL_VERDICT_ERROR);
-	size_t n;
+	struct strbuf line = { NULL, 0, 0 };
+	size_t errors = recall_count(recall, RECALL_VERDICT_ERROR), refused;
+	char *users, *verdicts;
 
-	log_info("recall %s: %s from %s: %zu users, %zu expunged, %zu errors",
-		 recall->id, recall->actor.login, recall->source, recall->count,
+	/* mail of another tenant, or that somebody else sent */
+	refused = recall_count(recall, RECALL_VERDICT_FORBIDDEN) +
+		recall_count(recall, RECALL_VERDICT_NOT_SENDER);
+	log_info("recall %s%s: %s from %s: %zu users, %zu expunged, %zu errors",
+		 recall->id, recall->dry_run ? " (dry run)" : "",
+		 recall->actor.login, recall->source, recall->count,
 		 recall_count(recall, RECALL_VERDICT_EXPUNGED), errors);
 	if (!config->audit_cef_enabled)
 		return;
-	if (recall->kind == RECALL_RESTORE)
-		begin(&b, config, "restore", "Message restore", SEVERITY_DONE);
-	else
-		begin(&b, config, "recall", "Message recall", SEVERITY_DONE);
-	add_value(&b, "src", recall->source);
-	add_value(&b, "suser", recall->actor.login);
-	add_value(&b, "outcome", errors == 0 ? "success" : "failure");
-	add_value(&b, "externalId", recall->id);
-	add_value(&b, "cs1Label", "messageid");
-	add_value(&b, "cs1", recall->messageid);
-	add_value(&b, "cs2Label", "users");
 	users = list_users(recall);
-	add_value(&b, "cs2", users);
+	verdicts = list_verdicts(recall);
+	begin_recall(&line, config, recall, refused > 0);
+	audit_cef_add(&line, AUDIT_SOURCE, recall->source);
+	audit_cef_add(&line, AUDIT_LOGIN, recall->actor.login);
+	audit_cef_add(&line, AUDIT_TENANT, recall->actor.tenant);
+	add_outcome(&line, errors + refused == 0);
+	audit_cef_add(&line, AUDIT_ID, recall->id);
+	if (recall->query == NULL)
+		audit_cef_add(&line, AUDIT_MESSAGEID, recall->messageid);
+	audit_cef_add(&line, AUDIT_QUERY, recall->query);
+	audit_cef_add(&line, AUDIT_USERS, users);
+	audit_cef_add(&line, AUDIT_VERDICTS, verdicts);
+	audit_cef_add(&line, AUDIT_RECALL, recall->target);
+	if (recall->kind == RECALL_EXPUNGE) {
+		audit_cef_add_number(&line, AUDIT_FORCE, recall->force);
+		audit_cef_add_number(&line, AUDIT_NOTIFY, recall->notify);
+		audit_cef_add_number(&line, AUDIT_DRY_RUN, recall->dry_run);
+	}
+	audit_cef_add(&line, AUDIT_IDEMPOTENCY_KEY, recall->key);
+	audit_cef_add(&line, AUDIT_REASON, recall->reason);
+	write_line(config, &line);
 	free(users);
-	add_value(&b, "cs3Label", "verdicts");
-	strbuf_addf(&b, " cs3=");
-	for (i = 0; i < RECALL_VERDICT_COUNT; i++) {
-		n = recall_count(recall, i);
-		if (n == 0)
-			continue;
-		strbuf_addf(&b, "%s%s:%zu", separator, recall_verdict_name(i),
-			    n);
-		separator = ",";
-	}
-	add_value(&b, "cs4Label", "tenant");
-	add_value(&b, "cs4", recall->actor.tenant);
-	strbuf_addf(&b, " cn1Label=users cn1=%zu cn2Label=force cn2=%d "
-		    "cn3Label=notify cn3=%d", recall->count, recall->force,
-		    recall->notify);
-	if (recall->query != NULL) {
-		add_value(&b, "cs5Label", "query");
-		add_value(&b, "cs5", recall->query);
-	}
-	if (recall->target != NULL) {
-		add_value(&b, "cs6Label", "recall");
-		add_value(&b, "cs6", recall->target);
-	}
-	if (recall->key != NULL) {
-		add_value(&b, "flexString1Label", "idempotency-key");
-		add_value(&b, "flexString1", recall->key);
-	}
-	add_value(&b, "reason", recall->reason);
-	write_line(config, &b);
+	free(verdicts);
 }
 
-void audit_refused(const struct config *config, const char *what,
-		   const char *source, const char *login, unsigned int status,
-		   const char *reason, const char *details)
+void audit_recalled(struct http_request *request, const struct recall *recall)
 {
-	struct strbuf b = { NULL, 0, 0 };
+	request->audited = true;
+	audit_recall(request->config, recall);
+}
+
+/* other events */
+
+static void add_who(struct strbuf *line, const struct http_request *request)
+{
+	audit_cef_add(line, AUDIT_SOURCE, request->source);
+	audit_cef_add(line, AUDIT_LOGIN, request->identity.login);
+	audit_cef_add(line, AUDIT_TENANT, request->identity.tenant);
+}
+
+void audit_done(struct http_request *request, const char *event,
+		const char *name, bool success,
+		const struct audit_field *fields)
+{
+	struct strbuf line = { NULL, 0, 0 };
+
+	request->audited = true;
+	log_info("%s: %s from %s: %s", event, request->identity.login,
+		 request->source, success ? "done" : "failed");
+	if (!request->config->audit_cef_enabled)
+		return;
+	audit_cef_begin(&line, request->config, event, name,
+			strcmp(event, "login") == 0 ? AUDIT_LOGGED_IN :
+			AUDIT_DONE);
+	add_who(&line, request);
+	add_outcome(&line, success);
+	for (; fields->key != AUDIT_END; fields++)
+		audit_cef_add(&line, fields->key, fields->value);
+	write_line(request->config, &line);
+}
+
+/* refusals */
+
+/* Parameters that say what a request is about. */
+static const struct {
+	const char *name;
+	enum audit_key key;
+} targets[] = {
+	{ "messageid", AUDIT_MESSAGEID },
+	{ "emails", AUDIT_USERS },
+	{ "id", AUDIT_RECALL },
+	{ "force", AUDIT_FORCE },
+	{ "notify", AUDIT_NOTIFY },
+	{ "dry_run", AUDIT_DRY_RUN },
+	{ "fields", AUDIT_FIELDS },
+	{ "login", AUDIT_ACCOUNT },
+	{ "user", AUDIT_ACCOUNT },
+	{ "jti", AUDIT_TOKEN },
+	{ "mailbox", AUDIT_MAILBOX },
+	{ "rights", AUDIT_RIGHTS },
+	{ "reason", AUDIT_REASON },
+};
+
+static void add_target(struct strbuf *line, const struct http_request *request,
+		       const char *name, enum audit_key key)
+{
+	struct strlist values = { NULL, 0, 0 };
+	bool flag;
+	char *text;
+
+	param_values(request, name, &values);
+	/* a number's key has nothing else */
+	if (key == AUDIT_FORCE || key == AUDIT_NOTIFY || key == AUDIT_DRY_RUN) {
+		if (values.count == 1 &&
+		    param_parse_flag(values.items[0], &flag))
+			audit_cef_add_number(line, key, flag);
+	} else if (values.count == 1) {
+		audit_cef_add(line, key, values.items[0]);
+	} else if (values.count > 1) {
+		text = audit_list(&values);
+		audit_cef_add(line, key, text);
+		free(text);
+	}
+	strlist_free(&values);
+}
+
+static void add_targets(struct strbuf *line,
+			const struct http_request *request)
+{
+	struct strlist query = { NULL, 0, 0 };
+	enum audit_key last = AUDIT_END;
+	size_t i, before;
+	char *text;
+
+	for (i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		before = line->len;
+		if (targets[i].key != last)
+			add_target(line, request, targets[i].name,
+				   targets[i].key);
+		if (line->len > before)
+			last = targets[i].key;
+	}
+	param_values(request, "query", &query);
+	if (query.count > 0) {
+		text = param_query_text(&query);
+		audit_cef_add(line, AUDIT_QUERY, text);
+		free(text);
+	}
+	strlist_free(&query);
+	if (strchr(request->route->path, '{') != NULL) {
+		text = http_request_path_part(request);
+		audit_cef_add(line, AUDIT_USERS, text);
+		free(text);
+	} else if (request->route->path[strlen(request->route->path) - 1] ==
+		   '/') {
+		audit_cef_add(line, AUDIT_RECALL,
+			      http_request_path_id(request));
+	}
+	audit_cef_add(line, AUDIT_IDEMPOTENCY_KEY, request->idempotency_key);
+}
+
+static void report_left_out(const struct config *config, const char *address,
+			    uint64_t lines)
+{
+	struct strbuf line = { NULL, 0, 0 };
+
+	log_warning("%llu more requests from %s refused",
+		    (unsigned long long)lines, address);
+	metrics_audit_left_out(lines);
+	if (!config->audit_cef_enabled)
+		return;
+	audit_cef_begin(&line, config, "left-out", "Requests refused, lines "
+			"left out", AUDIT_REFUSED);
+	audit_cef_add(&line, AUDIT_SOURCE, address);
+	add_outcome(&line, false);
+	audit_cef_add_number(&line, AUDIT_COUNT, lines);
+	write_line(config, &line);
+}
+
+void audit_refused(struct http_request *request)
+{
+	const struct config *config = request->config;
+	struct strbuf line = { NULL, 0, 0 };
+	const char *what, *why;
 	char *event;
 
-	log_info("%s from %s (%s) refused: %u %s", what, source,
-		 login != NULL ? login : "unknown", status, reason);
+	if (request->route == NULL || request->route->audit == NULL ||
+	    request->status < 400 || request->audited ||
+	    !audit_limit_allow(config, request->source, report_left_out))
+		return;
+	what = request->route->audit;
+	why = request->why != NULL ? request->why : request->reply;
+	log_info("%s from %s (%s) refused: %u %.*s", what, request->source,
+		 request->identity.login != NULL ? request->identity.login :
+		 "unknown", request->status, AUDIT_VALUE_MAX, why);
 	if (!config->audit_cef_enabled)
 		return;
 	event = x_asprintf("%s-refused", what);
-	begin(&b, config, event, "Request refused", SEVERITY_REFUSED);
+	audit_cef_begin(&line, config, event, "Request refused",
+			AUDIT_REFUSED);
 	free(event);
-	add_value(&b, "src", source);
-	if (login != NULL)
-		add_value(&b, "suser", login);
-	add_value(&b, "outcome", "failure");
-	strbuf_addf(&b, " cn1Label=status cn1=%u", status);
-	if (details != NULL) {
-		add_value(&b, "cs1Label", "messageid");
-		add_value(&b, "cs1", details);
-	}
-	add_value(&b, "reason", reason);
-	write_line(config, &b);
+	add_who(&line, request);
+	add_outcome(&line, false);
+	audit_cef_add_number(&line, AUDIT_STATUS, request->status);
+	add_targets(&line, request);
+	audit_cef_add(&line, AUDIT_MESSAGE, why);
+	write_line(config, &line);
 }
 
-void audit_login(const struct config *config, const char *source,
-		 const char *login)
-{
-	struct strbuf b = { NULL, 0, 0 };
+/* the trail itself */
 
-	if (!config->audit_cef_enabled)
-		return;
-	begin(&b, config, "login", "Login", SEVERITY_LOGIN);
-	add_value(&b, "src", source);
-	add_value(&b, "suser", login);
-	add_value(&b, "outcome", "success");
-	write_line(config, &b);
+void audit_tick(const struct config *config)
+{
+	audit_limit_flush(config, false, report_left_out);
+	audit_log_retry(config);
 }
 
-void audit_done(const struct config *config, const char *event,
-		const char *name, const char *source,
-		const struct identity *who, bool success,
-		const struct audit_field *fields)
+void audit_close(const struct config *config)
 {
-	struct strbuf b = { NULL, 0, 0 };
-	int n = 0;
+	audit_limit_flush(config, true, report_left_out);
+	audit_log_close(config);
+}
 
-	log_info("%s: %s from %s: %s", event, who->login, source,
-		 success ? "done" : "failed");
-	if (!config->audit_cef_enabled)
-		return;
-	begin(&b, config, event, name, SEVERITY_DONE);
-	add_value(&b, "src", source);
-	add_value(&b, "suser", who->login);
-	add_value(&b, "outcome", success ? "success" : "failure");
-	for (; fields->name != NULL; fields++) {
-		n++;
-		strbuf_addf(&b, " cs%dLabel=%s cs%d=", n, fields->name, n);
-		add_escaped(&b, fields->value);
-	}
-	strbuf_addf(&b, " cs%dLabel=tenant cs%d=", n + 1, n + 1);
-	add_escaped(&b, who->tenant);
-	write_line(config, &b);
+bool audit_check(struct http_request *request)
+{
+	if (!request->config->audit_required ||
+	    audit_log_ready(request->config))
+		return true;
+	http_reply_later(request, 503, "The audit trail cannot be written",
+			 RETRY_AFTER_AUDIT);
+	return false;
 }

@@ -1,34 +1,48 @@
 #ifndef AUDIT_H
 #define AUDIT_H
 
-#include "config.h"
+#include "audit-cef.h"
+#include "http-request.h"
 #include "recall.h"
 
-/* One line in the Common Event Format for the security team's log collector,
-   to the file of audit.cef_file or to syslog. */
+/* One line in the Common Event Format for the security team's log collector
+   (see audit-log.h), for everything that is done, tried or refused. */
 
-/* A recall came to its end. */
+/* A recall, its undoing or a dry run came to its end. */
 void audit_recall(const struct config *config, const struct recall *recall);
-/* A request was refused; what is "recall", "login", ...; details may be NULL. */
-void audit_refused(const struct config *config, const char *what,
-		   const char *source, const char *login, unsigned int status,
-		   const char *reason, const char *details);
-/* A login was accepted. */
-void audit_login(const struct config *config, const char *source,
-		 const char *login);
+/* The same for a request that has waited for it. */
+void audit_recalled(struct http_request *request, const struct recall *recall);
 
 /* What an event has to say beside who did it. */
 struct audit_field {
-	const char *name;
+	enum audit_key key;
+	/* NULL: it has not that */
 	const char *value;
 };
 
-/* Someone looked at mail or changed who may; event is "search", "share", ...,
-   and name says it in words. fields end with a name of NULL; there are at most
-   five. */
-void audit_done(const struct config *config, const char *event,
-		const char *name, const char *source,
-		const struct identity *who, bool success,
+/* Something else was done, or failed; event is "search", "share", ..., and name
+   says it in words. fields end with AUDIT_END. */
+void audit_done(struct http_request *request, const char *event,
+		const char *name, bool success,
 		const struct audit_field *fields);
+
+/* The request was refused, or nothing came of it: says what it was about, and
+   what was answered. If there is a line about it, or its route is not of the
+   trail, nothing is written. An address causes at most
+   audit.refused_per_second such lines. */
+void audit_refused(struct http_request *request);
+
+/* Called now and then, and at the end: tells how many were left out, and tries
+   again what could not be written. */
+void audit_tick(const struct config *config);
+void audit_close(const struct config *config);
+
+/* Whether there will be a line about what the request does. Answers 503 and
+   returns false if not and audit.required is set. */
+bool audit_check(struct http_request *request);
+
+/* The list, separated by commas, as far as it goes into a line; the rest is
+   counted. The caller frees it. */
+char *audit_list(const struct strlist *list);
 
 #endif

@@ -1,28 +1,66 @@
 #include <string.h>
 
 #include "actions.h"
+#include "http-reply.h"
 #include "http-routes.h"
+#include "params.h"
 
+#define PARAMS(...) (const char *const []){ __VA_ARGS__, NULL }
+#define NO_PARAMS (const char *const []){ NULL }
+
+#define ACTIONS "/v2/actions/expunge"
+#define SHARES "/v2/mailboxes/{owner}/shares"
+#define SHARES_ALLOW "GET, HEAD, PUT, DELETE"
+
+/* The one list of what can be asked for, who may ask, and with which
+   parameters. docs/openapi.json has the same; the unit tests compare them. */
 static const struct http_route routes[] = {
-	{ "POST", "/v2/actions/expunge", "POST", action_expunge, "recall",
-	  false },
-	{ "GET", "/v2/actions", "GET, HEAD", action_list, NULL, false },
-	{ "GET", "/v2/actions/", "GET, HEAD", action_status, NULL, false },
-	{ "GET", "/v2/mailboxes/{owner}/shares", "GET, HEAD, PUT, DELETE",
-	  action_shares, "shares", false },
-	{ "PUT", "/v2/mailboxes/{owner}/shares", "GET, HEAD, PUT, DELETE",
-	  action_share, "share", false },
-	{ "DELETE", "/v2/mailboxes/{owner}/shares", "GET, HEAD, PUT, DELETE",
-	  action_unshare, "unshare", false },
-	{ "POST", "/v2/auth", "POST, DELETE", action_login, "login", false },
-	{ "DELETE", "/v2/auth", "POST, DELETE", action_logout, "logout",
-	  false },
-	{ "GET", "/v2/openapi.json", "GET, HEAD", action_openapi, NULL, true },
-	{ "GET", "/metrics", "GET, HEAD", action_metrics, NULL, true },
-	{ "GET", "/health", "GET, HEAD", action_ready, NULL, false },
-	{ "GET", "/health/ready", "GET, HEAD", action_ready, NULL, false },
-	{ "GET", "/health/live", "GET, HEAD", action_live, NULL, true },
+	{ "POST", ACTIONS, "expunge", "POST", HTTP_AUTH_TOKEN, action_expunge,
+	  HTTP_PARAMS_BODY, PARAMS("messageid", "query", "emails", "force",
+				   "notify", "dry_run", "yes_count", "reason"),
+	  "recall", false },
+	{ "POST", ACTIONS, "restore", "POST", HTTP_AUTH_TOKEN, action_restore,
+	  HTTP_PARAMS_BODY, PARAMS("id", "emails", "reason"),
+	  "restore", false },
+	{ "POST", ACTIONS, "search", "POST", HTTP_AUTH_TOKEN, action_search,
+	  HTTP_PARAMS_BODY, PARAMS("messageid", "query", "emails", "all",
+				   "limit", "cursor"),
+	  "search", false },
+	{ "POST", ACTIONS, "fetch", "POST", HTTP_AUTH_TOKEN, action_fetch,
+	  HTTP_PARAMS_BODY, PARAMS("messageid", "query", "emails", "all",
+				   "fields", "limit", "cursor"),
+	  "fetch", false },
+	{ "GET", "/v2/actions", NULL, "GET, HEAD", HTTP_AUTH_TOKEN,
+	  action_list, HTTP_PARAMS_URL, PARAMS("limit", "before"),
+	  "status", false },
+	{ "GET", "/v2/actions/", NULL, "GET, HEAD", HTTP_AUTH_TOKEN,
+	  action_status, HTTP_PARAMS_URL, NO_PARAMS, "status", false },
+	{ "GET", SHARES, NULL, SHARES_ALLOW, HTTP_AUTH_TOKEN, action_shares,
+	  HTTP_PARAMS_URL, NO_PARAMS, "shares", false },
+	{ "PUT", SHARES, NULL, SHARES_ALLOW, HTTP_AUTH_TOKEN, action_share,
+	  HTTP_PARAMS_URL, PARAMS("mailbox", "user", "rights"),
+	  "share", false },
+	{ "DELETE", SHARES, NULL, SHARES_ALLOW, HTTP_AUTH_TOKEN,
+	  action_unshare, HTTP_PARAMS_URL, PARAMS("mailbox", "user"),
+	  "unshare", false },
+	{ "POST", "/v2/auth", NULL, "POST, DELETE", HTTP_AUTH_NONE,
+	  action_login, HTTP_PARAMS_BODY,
+	  PARAMS("login", "password", "refresh_token"), "login", false },
+	{ "DELETE", "/v2/auth", NULL, "POST, DELETE", HTTP_AUTH_OLD_TOKEN,
+	  action_logout, HTTP_PARAMS_BODY, PARAMS("refresh_token"),
+	  "logout", false },
+	{ "GET", "/v2/openapi.json", NULL, "GET, HEAD", HTTP_AUTH_NONE,
+	  action_openapi, HTTP_PARAMS_NONE, NULL, NULL, true },
+	{ "GET", "/metrics", NULL, "GET, HEAD", HTTP_AUTH_NONE,
+	  action_metrics, HTTP_PARAMS_NONE, NULL, NULL, true },
+	{ "GET", "/health", NULL, "GET, HEAD", HTTP_AUTH_NONE, action_ready,
+	  HTTP_PARAMS_NONE, NULL, NULL, false },
+	{ "GET", "/health/ready", NULL, "GET, HEAD", HTTP_AUTH_NONE,
+	  action_ready, HTTP_PARAMS_NONE, NULL, NULL, false },
+	{ "GET", "/health/live", NULL, "GET, HEAD", HTTP_AUTH_NONE,
+	  action_live, HTTP_PARAMS_NONE, NULL, NULL, true },
 };
+#define ROUTES_COUNT (sizeof(routes) / sizeof(routes[0]))
 
 /* Whether the path has something in the place of the braces. */
 static bool matches_braces(const char *pattern, const char *path)
@@ -60,7 +98,7 @@ http_route_find(const char *method, const char *path, const char **allow_r)
 	size_t i;
 
 	*allow_r = NULL;
-	for (i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+	for (i = 0; i < ROUTES_COUNT; i++) {
 		route = &routes[i];
 		/* what has a name of its own is no id */
 		if (!matches(route, path) ||
@@ -73,4 +111,51 @@ http_route_find(const char *method, const char *path, const char **allow_r)
 		*allow_r = route->allow;
 	}
 	return NULL;
+}
+
+const struct http_route *
+http_route_command(const struct http_route *route, const char *cmd)
+{
+	size_t i;
+
+	for (i = 0; i < ROUTES_COUNT; i++) {
+		if (routes[i].cmd != NULL &&
+		    strcmp(routes[i].path, route->path) == 0 &&
+		    strcmp(routes[i].cmd, cmd) == 0)
+			return &routes[i];
+	}
+	return NULL;
+}
+
+/* Takes the route of the command that is asked for. */
+static bool take_command(struct http_request *request)
+{
+	const struct http_route *route;
+	bool ok = true;
+	const char *cmd = http_request_param(request, "cmd", &ok);
+
+	if (!ok || cmd == NULL)
+		return ok;
+	route = http_route_command(request->route, cmd);
+	if (route == NULL) {
+		http_reply_param(request, "cmd", "is not a known command");
+		return false;
+	}
+	request->route = route;
+	return true;
+}
+
+void http_route_run(struct http_request *request)
+{
+	const struct http_route *route = request->route;
+
+	if (route->auth != HTTP_AUTH_NONE &&
+	    !action_authenticate(request, route->auth == HTTP_AUTH_OLD_TOKEN))
+		return;
+	if (route->params_from != HTTP_PARAMS_NONE &&
+	    (!param_add_url(request) ||
+	     (route->cmd != NULL && !take_command(request)) ||
+	     !param_check_known(request)))
+		return;
+	request->route->handler(request);
 }

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <jansson.h>
 
@@ -8,6 +9,19 @@
 #include "actions.h"
 #include "http-reply.h"
 #include "params.h"
+
+/* Unknown parameters that one answer names. */
+#define UNKNOWN_MAX 10
+/* what a name would have if it was meant as one */
+#define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" \
+		   "0123456789-_."
+
+bool param_parse_flag(const char *value, bool *value_r)
+{
+	*value_r = strcmp(value, "1") == 0 || strcasecmp(value, "true") == 0;
+	return *value_r || strcmp(value, "0") == 0 ||
+	       strcasecmp(value, "false") == 0;
+}
 
 bool param_flag(struct http_request *request, const char *name, bool def,
 		bool *value_r)
@@ -18,12 +32,11 @@ bool param_flag(struct http_request *request, const char *name, bool def,
 	*value_r = def;
 	if (!ok || value == NULL)
 		return ok;
-	if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0) {
-		http_reply_param(request, name, "is neither 0 nor 1");
-		return false;
-	}
-	*value_r = *value == '1';
-	return true;
+	ok = param_parse_flag(value, value_r);
+	if (!ok)
+		http_reply_param(request, name,
+				 "is neither 0 nor 1, false nor true");
+	return ok;
 }
 
 bool param_number(struct http_request *request, const char *name, int64_t def,
@@ -51,6 +64,11 @@ bool param_check_messageid(struct http_request *request, const char *value)
 	enum recall_message_id_error error;
 	struct recall_message_id id;
 
+	if (request->messageid_doubtful) {
+		http_reply_param(request, "messageid", "has a \"+\" that may "
+				 "mean a space: is it URL-encoded?");
+		return false;
+	}
 	error = recall_message_id_parse(value, strlen(value), &id);
 	if (error == RECALL_MESSAGE_ID_OK)
 		return true;
@@ -144,6 +162,33 @@ bool param_list(struct http_request *request, const char *name, size_t max,
 	return why == NULL;
 }
 
+void param_values(const struct http_request *request, const char *name,
+		  struct strlist *list)
+{
+	const char *value;
+	size_t i;
+
+	for (i = 0; i < request->params_count; i++) {
+		value = request->params[i].value;
+		if (strcmp(request->params[i].name, name) == 0 &&
+		    (*value != '[' || add_array(value, list) != NULL))
+			strlist_add(list, value);
+	}
+}
+
+char *param_query_text(const struct strlist *words)
+{
+	json_t *array = json_array();
+	char *text;
+	size_t i;
+
+	for (i = 0; i < words->count; i++)
+		json_array_append_new(array, json_string(words->items[i]));
+	text = json_dumps(array, JSON_COMPACT);
+	json_decref(array);
+	return text;
+}
+
 bool param_is_given(const struct http_request *request, const char *name)
 {
 	size_t i;
@@ -155,6 +200,27 @@ bool param_is_given(const struct http_request *request, const char *name)
 		    *value != '\0' && strcmp(value, "[]") != 0)
 			return true;
 	}
+	return false;
+}
+
+/* Of 10,000 addresses it has to be said which one is wrong. */
+static bool check_addresses(struct http_request *request, const char *name,
+			    const struct strlist *list)
+{
+	const char *why = NULL, *address;
+	char *text;
+	size_t i;
+
+	for (i = 0; i < list->count && why == NULL; i++) {
+		address = list->items[i];
+		why = address_check(address);
+	}
+	if (why == NULL)
+		return true;
+	text = x_asprintf("%s: number %zu, '%.*s'", why, i,
+			  (int)utf8_cut(address, RECALL_ADDRESS_MAX), address);
+	http_reply_param(request, name, text);
+	free(text);
 	return false;
 }
 
@@ -173,36 +239,78 @@ bool param_emails(struct http_request *request, struct strlist *list)
 		else
 			strlist_add(list, value);
 	}
-	for (i = 0; i < list->count && why == NULL; i++) {
-		why = i == RECALL_USERS_MAX ? "has too many addresses" :
-			address_check(list->items[i]);
-	}
+	if (why == NULL && list->count > RECALL_USERS_MAX)
+		why = "has too many addresses";
 	/* an array may be empty however it is written */
 	if (why == NULL && list->count == 0)
 		why = "is a required value";
 	if (why != NULL)
 		http_reply_param(request, name, why);
-	return why == NULL;
+	return why == NULL && check_addresses(request, name, list);
 }
 
 void param_reply_missing(struct http_request *request,
 			 const char *const *names)
 {
 	json_t *what = json_object();
-	char *upper, *text, *p;
 
-	for (; *names != NULL; names++) {
-		upper = x_strdup(*names);
-		for (p = upper; *p != '\0'; p++) {
-			if (*p >= 'a' && *p <= 'z')
-				*p += 'A' - 'a';
-		}
-		text = x_asprintf("%s is a required value", upper);
-		json_object_set_new(what, upper, json_string(text));
-		free(text);
-		free(upper);
+	for (; *names != NULL; names++)
+		http_reply_add_param(what, *names, "is a required value");
+	http_reply_params(request, what);
+}
+
+static bool is_known(const struct http_route *route, const char *name)
+{
+	size_t i;
+
+	if (route->cmd != NULL && strcmp(name, "cmd") == 0)
+		return true;
+	for (i = 0; route->params[i] != NULL; i++) {
+		if (strcmp(route->params[i], name) == 0)
+			return true;
 	}
-	http_reply_json(request, 400, json_pack("{s:o}", "message", what));
+	return false;
+}
+
+static void add_unknown(const struct http_route *route, const char *name,
+			json_t *what)
+{
+	struct strbuf why = { NULL, 0, 0 };
+	size_t i;
+
+	if (is_known(route, name) || json_object_size(what) == UNKNOWN_MAX)
+		return;
+	/* it may be what follows an "&" in a password */
+	if (is_known(route, "password"))
+		name = "parameter";
+	strbuf_addf(&why, "is not a parameter of this request, which has ");
+	if (route->params[0] == NULL)
+		strbuf_addf(&why, "none");
+	for (i = 0; route->params[i] != NULL; i++)
+		strbuf_addf(&why, "%s%s", i == 0 ? "" : ", ",
+			    route->params[i]);
+	if (name[strspn(name, NAME_CHARS)] != '\0')
+		strbuf_addf(&why, ": is the body URL-encoded?");
+	http_reply_add_param(what, name, why.data);
+	free(why.data);
+}
+
+bool param_check_known(struct http_request *request)
+{
+	json_t *what = json_object();
+	size_t i;
+
+	for (i = 0; i < request->params_count; i++)
+		add_unknown(request->route, request->params[i].name, what);
+	for (i = 0; i < request->params_empty.count; i++)
+		add_unknown(request->route, request->params_empty.items[i],
+			    what);
+	if (json_object_size(what) > 0) {
+		http_reply_params(request, what);
+		return false;
+	}
+	json_decref(what);
+	return true;
 }
 
 static enum MHD_Result
@@ -218,6 +326,11 @@ add_url_param(void *context, enum MHD_ValueKind kind, const char *name,
 	    !utf8_valid(value, strlen(value))) {
 		http_reply_message(request, 400,
 				   "A parameter is not valid UTF-8");
+		return MHD_NO;
+	}
+	if (request->route->params_from == HTTP_PARAMS_BODY) {
+		http_reply_param(request, name,
+				 "belongs in the body, not in the URL");
 		return MHD_NO;
 	}
 	http_request_add_param(request, name, strlen(name), value,

@@ -6,7 +6,9 @@
 /* Readers of parameters that several actions have. Those that return false
    have answered the request with what is wrong. */
 
-/* Strictly 0 or 1: whoever writes "false" must not get the opposite. */
+/* 0, 1, false or true. Returns false if it is none of them. */
+bool param_parse_flag(const char *value, bool *value_r);
+/* A parameter that is one. */
 bool param_flag(struct http_request *request, const char *name, bool def,
 		bool *value_r);
 /* A number from min to max. */
@@ -21,6 +23,13 @@ bool param_check_text(struct http_request *request, const char *name,
    values are a string each. Adds them to list; there is at least one. */
 bool param_list(struct http_request *request, const char *name, size_t max,
 		struct strlist *list);
+/* All values, those of arrays each, as far as they can be read: for the audit
+   trail. Answers nothing. */
+void param_values(const struct http_request *request, const char *name,
+		  struct strlist *list);
+/* The words of a query as it is written everywhere, a JSON array; the caller
+   frees it. */
+char *param_query_text(const struct strlist *words);
 /* Whether there is a value that is not empty. */
 bool param_is_given(const struct http_request *request, const char *name);
 /* Whether it was named at all: an empty list is not the same as none. */
@@ -32,8 +41,12 @@ bool param_emails(struct http_request *request, struct strlist *list);
 /* 400 for these (NULL-terminated) parameters at once. */
 void param_reply_missing(struct http_request *request,
 			 const char *const *names);
-/* Adds the parameters of the URL's query string to those of the body. */
+/* Adds the parameters of the URL's query string to those of the body, if the
+   request's route takes them from there. */
 bool param_add_url(struct http_request *request);
+/* Whether the request's route has all the parameters that are given: one that
+   is misspelt must not be taken for one that is left out. */
+bool param_check_known(struct http_request *request);
 
 /* The words of a search query, or a Message-ID, as a listing or a recall by
    query is asked; exactly one of them is given. */

@@ -76,11 +76,11 @@ bool recall_action_check(struct http_request *request,
 		break;
 	case RECALL_UNREACHABLE:
 		http_reply_message(request, 502, unreachable);
-		audit_recall(request->config, recall);
+		audit_recalled(request, recall);
 		break;
 	case RECALL_TIMEOUT:
 		http_reply_message(request, 504, unreachable);
-		audit_recall(request->config, recall);
+		audit_recalled(request, recall);
 		break;
 	}
 	return false;
@@ -125,7 +125,7 @@ static void reply_recall(struct http_request *request, struct recall *recall)
 		reply_unreachable(request, recall, 504);
 		break;
 	}
-	audit_recall(request->config, recall);
+	audit_recalled(request, recall);
 }
 
 /* RFC 7240: preferences are separated by commas, and a preference's parameters
@@ -204,15 +204,14 @@ static struct recall *find_before(const struct recall *recall)
 		journal_load_key(&recall->actor, recall->key);
 }
 
-static void audit_repeated(const struct http_request *request,
+static void audit_repeated(struct http_request *request,
 			   const struct recall *recall)
 {
-	audit_done(request->config, "recall-repeated", "Recall asked for again",
-		   request->source, &request->identity, true,
+	audit_done(request, "recall-repeated", "Recall asked for again", true,
 		   (const struct audit_field[]) {
-			{ "recall", recall->id },
-			{ "idempotency-key", recall->key },
-			{ NULL, NULL } });
+			{ AUDIT_RECALL, recall->id },
+			{ AUDIT_IDEMPOTENCY_KEY, recall->key },
+			{ AUDIT_END, NULL } });
 }
 
 /* Frees before. */

@@ -11,6 +11,7 @@
 
 #include "auth-token.h"
 #include "recall-limits.h"
+#include "recall-tenant-name.h"
 #include "util.h"
 
 #define HMAC_SIZE 32
@@ -135,8 +136,8 @@ static bool get_identity(const json_t *claims, struct identity *identity_r)
 	    (tenant != NULL && has_control(json_string_value(tenant))))
 		return false;
 	identity_r->login = x_strdup(sub);
-	identity_r->tenant = x_strdup(tenant == NULL ? "" :
-				      json_string_value(tenant));
+	identity_r->tenant = x_strdup(recall_tenant_name(
+		json_string_value(tenant)));
 	identity_r->role = (enum role)num;
 	return true;
 }

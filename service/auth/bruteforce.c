@@ -18,8 +18,7 @@ static struct entry {
 	int64_t since, when;
 } table[BUCKETS][WAYS];
 
-/* Whoever has an IPv6 address usually has its whole /64. */
-static void network_of(const char *address, char out[INET6_ADDRSTRLEN])
+void bruteforce_network(const char *address, char out[INET6_ADDRSTRLEN])
 {
 	struct in6_addr in6;
 
@@ -41,7 +40,7 @@ static struct entry *find(const char *address, bool add)
 	const char *p;
 	int i;
 
-	network_of(address, network);
+	bruteforce_network(address, network);
 	for (p = network; *p != '\0'; p++)
 		hash = (hash ^ (unsigned char)*p) * 16777619U;
 	way = oldest = table[hash % BUCKETS];

@@ -1,7 +1,13 @@
 #ifndef BRUTEFORCE_H
 #define BRUTEFORCE_H
 
+#include <netinet/in.h>
+
 #include "config.h"
+
+/* What is counted for an address: whoever has one of IPv6 usually has its whole
+   /64. */
+void bruteforce_network(const char *address, char out[INET6_ADDRSTRLEN]);
 
 /* Counts a login attempt from the address before its outcome is known, so that
    many at once do not get past the limit. Returns 0 if it may go on, or for

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "recall-tenant-name.h"
 #include "actions.h"
 #include "log.h"
 #include "userdb.h"
@@ -40,7 +41,7 @@ static bool read_fields(const struct config *config, const char *login,
 						  config->auth_alias_field));
 	identity_r->role = role;
 	identity_r->login = x_strdup(login);
-	identity_r->tenant = x_strdup(tenant == NULL ? "" : tenant);
+	identity_r->tenant = x_strdup(recall_tenant_name(tenant));
 	if (aliases != NULL && alias != NULL)
 		strlist_split(aliases, alias);
 	return true;

@@ -10,6 +10,7 @@
 
 #include "log.h"
 #include "util.h"
+#include "visible.h"
 
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = STDERR_FILENO;
@@ -52,9 +53,11 @@ void log_msg(enum log_level level, const char *fmt, ...)
 	struct timespec now;
 	struct tm tm;
 	char when[32];
-	char *text, *line;
+	char *text, *line, *in, *out;
 	va_list args;
-	unsigned char *p;
+	uint32_t code;
+	bool hidden;
+	size_t len;
 
 	if (level > __atomic_load_n(&log_level_max, __ATOMIC_RELAXED))
 		return;
@@ -64,10 +67,14 @@ void log_msg(enum log_level level, const char *fmt, ...)
 	va_end(args);
 	if (text == NULL)
 		return;
-	for (p = (unsigned char *)text; *p != '\0'; p++) {
-		if (*p < 0x20 || *p == 0x7f)
-			*p = ' ';
+	for (in = out = text; *in != '\0'; in += len) {
+		len = visible_next(in, &code, &hidden);
+		if (hidden)
+			*out++ = ' ';
+		else
+			out = (char *)memmove(out, in, len) + len;
 	}
+	*out = '\0';
 	if (__atomic_load_n(&log_journald, __ATOMIC_RELAXED)) {
 		line = x_asprintf("<%d>%s\n", level_priorities[level], text);
 	} else {

@@ -17,8 +17,8 @@ enum log_level {
 bool log_open(const char *path, enum log_level level);
 void log_close(void);
 
-/* One line; control characters are replaced, so that nothing that came from
-   outside can forge another one. */
+/* One line; what is not visible (see visible.h) is replaced, so that nothing
+   that came from outside can forge another one. */
 void log_msg(enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -27,6 +27,8 @@ static uint64_t calls[DOVEADM_TIMEOUT + 1], retries;
 static uint64_t logins[LOGIN_FAILED + 1];
 /* search, fetch; unshared, shared */
 static uint64_t messages[2], shares[2];
+static uint64_t audit_failures, audit_lost, audit_left_out;
+static uint64_t audit_writable = 1, audit_waiting;
 
 static const char *const call_names[] = {
 	[DOVEADM_OK] = "ok",
@@ -107,6 +109,27 @@ void metrics_share(bool shared)
 	count(&shares[shared]);
 }
 
+void metrics_audit_failed(void)
+{
+	count(&audit_failures);
+}
+
+void metrics_audit_lost(void)
+{
+	count(&audit_lost);
+}
+
+void metrics_audit_left_out(uint64_t lines)
+{
+	__atomic_add_fetch(&audit_left_out, lines, __ATOMIC_RELAXED);
+}
+
+void metrics_audit(bool writable, uint64_t waiting)
+{
+	__atomic_store_n(&audit_writable, writable, __ATOMIC_RELAXED);
+	__atomic_store_n(&audit_waiting, waiting, __ATOMIC_RELAXED);
+}
+
 static void type(struct strbuf *b, const char *name, const char *kind,
 		 const char *help)
 {
@@ -119,6 +142,27 @@ static void gauge(struct strbuf *b, const char *name, const char *help,
 {
 	type(b, name, "gauge", help);
 	strbuf_addf(b, "mail_recalld_%s %u\n", name, value);
+}
+
+static void counter(struct strbuf *b, const char *name, const char *help,
+		    const uint64_t *value)
+{
+	type(b, name, "counter", help);
+	strbuf_addf(b, "mail_recalld_%s %llu\n", name, get(value));
+}
+
+static void print_audit(struct strbuf *b)
+{
+	counter(b, "audit_failures_total", "Failures to write the audit trail.",
+		&audit_failures);
+	counter(b, "audit_lost_total", "Lines of the audit trail that were "
+		"given up; the log has them.", &audit_lost);
+	counter(b, "audit_left_out_total", "Lines of refused requests left "
+		"out, since their address had too many.", &audit_left_out);
+	gauge(b, "audit_writable", "Whether the audit trail can be written.",
+	      get(&audit_writable));
+	gauge(b, "audit_waiting", "Lines that wait until the audit trail can "
+	      "be written.", get(&audit_waiting));
 }
 
 static void print_requests(struct strbuf *b)
@@ -166,10 +210,8 @@ char *metrics_print(unsigned int connections, unsigned int queued,
 		strbuf_addf(&b, "mail_recalld_doveadm_calls_total"
 			    "{result=\"%s\"} %llu\n", call_names[i],
 			    get(&calls[i]));
-	type(&b, "doveadm_retries_total", "counter",
-	     "Commands sent to doveadm once more.");
-	strbuf_addf(&b, "mail_recalld_doveadm_retries_total %llu\n",
-		    get(&retries));
+	counter(&b, "doveadm_retries_total",
+		"Commands sent to doveadm once more.", &retries);
 	type(&b, "logins_total", "counter", "Logins, by what came of them.");
 	for (i = 0; i <= LOGIN_FAILED; i++)
 		strbuf_addf(&b, "mail_recalld_logins_total{result=\"%s\"} "
@@ -185,6 +227,7 @@ char *metrics_print(unsigned int connections, unsigned int queued,
 	strbuf_addf(&b, "mail_recalld_shares_total{status=\"shared\"} %llu\n"
 		    "mail_recalld_shares_total{status=\"unshared\"} %llu\n",
 		    get(&shares[1]), get(&shares[0]));
+	print_audit(&b);
 	gauge(&b, "connections", "Open HTTP connections.", connections);
 	gauge(&b, "queued", "Requests that wait for a worker.", queued);
 	gauge(&b, "recalls_running", "Recalls in the background that wait or "

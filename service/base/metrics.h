@@ -21,6 +21,14 @@ void metrics_messages(bool fetched, uint64_t messages);
 /* A mailbox was shared, or not any more. */
 void metrics_share(bool shared);
 
+/* The audit trail could not be written; a line of it was given up; so many lines
+   were left out because of audit.refused_per_second. */
+void metrics_audit_failed(void);
+void metrics_audit_lost(void);
+void metrics_audit_left_out(uint64_t lines);
+/* Whether it can be written, and how many lines wait until it can. */
+void metrics_audit(bool writable, uint64_t waiting);
+
 /* The page; gauges are passed in. The caller frees it. */
 char *metrics_print(unsigned int connections, unsigned int queued,
 		    unsigned int jobs);

@@ -293,6 +293,17 @@ bool utf8_valid(const char *s, size_t len)
 	return true;
 }
 
+size_t utf8_cut(const char *s, size_t max)
+{
+	size_t len = strnlen(s, max + 1);
+
+	if (len <= max)
+		return len;
+	for (len = max; len > 0 && ((unsigned char)s[len] & 0xc0) == 0x80; )
+		len--;
+	return len;
+}
+
 bool has_control(const char *s)
 {
 	for (; *s != '\0'; s++) {

@@ -111,6 +111,10 @@ static const struct setting settings[] = {
 	    "CEF:0|dovecot-recall|mail-recalld|" PACKAGE_VERSION,
 	    "psn/web/logger/cef_prefix"),
 	STR("audit.cef_file", audit_cef_file, "", NULL),
+	STR("audit.syslog_socket", audit_syslog_socket, "/dev/log", NULL),
+	BOOL("audit.required", audit_required, "yes", NULL),
+	INT("audit.refused_per_second", audit_refused_per_second, "10", 0,
+	    1000000, NULL),
 
 	STR("etcd.endpoints", etcd_endpoints, "", NULL),
 	STR("etcd.prefix", etcd_prefix, "", NULL),

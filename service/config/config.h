@@ -66,6 +66,9 @@ struct config {
 	bool audit_cef_enabled;
 	char *audit_cef_prefix;
 	char *audit_cef_file;
+	char *audit_syslog_socket;
+	bool audit_required;
+	int64_t audit_refused_per_second;
 	/* [etcd] */
 	char *etcd_endpoints;
 	char *etcd_prefix;

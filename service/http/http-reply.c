@@ -4,6 +4,8 @@
 #include "http-reply.h"
 
 #define RETRY_AFTER_JOURNAL 30
+/* of a parameter's name in an answer */
+#define NAME_MAX_OCTETS 64
 
 static const char forbidden[] =
 	"You don't have the permission to access the requested resource. "
@@ -36,20 +38,34 @@ void http_reply_message(struct http_request *request, unsigned int status,
 						   message));
 }
 
-void http_reply_param(struct http_request *request, const char *name,
-		      const char *what)
+void http_reply_add_param(json_t *what, const char *name, const char *why)
 {
-	char *upper = x_strdup(name), *text, *p;
+	/* it may be the caller's invention */
+	char *upper = x_strndup(name, utf8_cut(name, NAME_MAX_OCTETS));
+	char *text, *p;
 
 	for (p = upper; *p != '\0'; p++) {
 		if (*p >= 'a' && *p <= 'z')
 			*p += 'A' - 'a';
 	}
-	text = x_asprintf("%s %s", upper, what);
-	http_reply_json(request, 400, json_pack("{s:{s:s}}", "message", upper,
-						text));
+	text = x_asprintf("%s %s", upper, why);
+	json_object_set_new(what, upper, json_string(text));
 	free(text);
 	free(upper);
+}
+
+void http_reply_params(struct http_request *request, json_t *what)
+{
+	http_reply_json(request, 400, json_pack("{s:o}", "message", what));
+}
+
+void http_reply_param(struct http_request *request, const char *name,
+		      const char *what)
+{
+	json_t *json = json_object();
+
+	http_reply_add_param(json, name, what);
+	http_reply_params(request, json);
 }
 
 void http_reply_missing(struct http_request *request, const char *name)

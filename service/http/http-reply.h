@@ -16,6 +16,10 @@ void http_reply_message(struct http_request *request, unsigned int status,
 /* 400 {"message": {"<NAME>": "<NAME> <what>"}} */
 void http_reply_param(struct http_request *request, const char *name,
 		      const char *what);
+/* The same for several at a time: what is an object that
+   http_reply_add_param() has filled; takes the reference over. */
+void http_reply_params(struct http_request *request, json_t *what);
+void http_reply_add_param(json_t *what, const char *name, const char *why);
 /* The same for a parameter that is not there. */
 void http_reply_missing(struct http_request *request, const char *name);
 /* 403 */

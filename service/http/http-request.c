@@ -5,6 +5,7 @@
 #include <jansson.h>
 
 #include "recall-limits.h"
+#include "http-form.h"
 #include "http-reply.h"
 #include "http-request.h"
 
@@ -31,11 +32,13 @@ void http_request_free(struct http_request *request)
 		free_secret(request->params[i].value);
 	}
 	free(request->params);
+	strlist_free(&request->params_empty);
 	free(request->path);
 	free_secret(request->authorization);
 	free(request->content_type);
 	free(request->prefer);
 	free(request->idempotency_key);
+	free(request->why);
 	free_secret(request->body.data);
 	free_secret(request->reply);
 	strlist_free(&request->reply_headers);
@@ -117,19 +120,21 @@ static const char *parse_form(struct http_request *request)
 	const char *error = NULL;
 
 	while (error == NULL && p < end) {
-		char *stop = memchr(p, '&', end - p), *value;
+		bool bare;
+		char *stop = http_form_pair_end(p, end, &bare), *value;
 		size_t name_len, value_len = 0;
 
-		if (stop == NULL)
-			stop = end;
+		if (http_form_is_doubtful(p, stop))
+			request->messageid_doubtful = true;
 		value = memchr(p, '=', stop - p);
 		name_len = (value == NULL ? stop : value) - p;
 		if (value != NULL) {
 			value++;
-			value_len = url_decode(value, stop - value);
+			value_len = bare ? (size_t)(stop - value) :
+				url_decode(value, stop - value);
 		}
 		name_len = url_decode(p, name_len);
-		if (name_len > 0)
+		if (name_len > 0 || value != NULL)
 			error = add_checked(request, p, name_len,
 					    value == NULL ? "" : value,
 					    value_len);
@@ -240,6 +245,7 @@ static const char *add_json(struct http_request *request, const char *name,
 				       json_is_true(value) ? "1" : "0", 1);
 		return NULL;
 	case JSON_NULL:
+		strlist_add(&request->params_empty, name);
 		return NULL;
 	case JSON_ARRAY:
 		if (in_array)

@@ -10,14 +10,42 @@
 
 struct http_request;
 
+/* Who may ask. What a role may do is for the handler to say: it depends on
+   what is asked for. */
+enum http_auth {
+	HTTP_AUTH_NONE = 0,
+	/* whoever has a valid token */
+	HTTP_AUTH_TOKEN,
+	/* one that has expired will do, too */
+	HTTP_AUTH_OLD_TOKEN
+};
+
+/* Where parameters are taken from. */
+enum http_params_from {
+	/* They are not looked at. */
+	HTTP_PARAMS_NONE = 0,
+	/* A URL stands in logs, so it must not have them. */
+	HTTP_PARAMS_BODY,
+	/* The URL's query string and the body; both make one set. */
+	HTTP_PARAMS_URL
+};
+
 struct http_route {
 	const char *method;
 	/* one that ends with "/" is followed by an id; "{...}" stands for a
 	   part of the path */
 	const char *path;
+	/* the value of the parameter "cmd", where several routes share a
+	   path; the first one is the default */
+	const char *cmd;
 	/* all methods of the path */
 	const char *allow;
+	enum http_auth auth;
 	void (*handler)(struct http_request *request);
+	enum http_params_from params_from;
+	/* names of all the parameters that it has, besides "cmd"; end with
+	   NULL */
+	const char *const *params;
 	/* what the audit trail calls a refused request, or NULL */
 	const char *audit;
 	/* answered at once, without a worker */
@@ -50,11 +78,17 @@ struct http_request {
 	bool known, stranger;
 	struct http_param *params;
 	size_t params_count;
+	/* names that were given without a value: JSON's null */
+	struct strlist params_empty;
+	/* the Message-ID may not be what was meant, see http-form.h */
+	bool messageid_doubtful;
 
 	/* set once it is known */
 	struct identity identity;
-	/* what the audit trail calls the request, if not as the route does */
-	const char *audit;
+	/* why it is refused, where the answer does not say it all; or NULL */
+	char *why;
+	/* the audit trail has a line about it */
+	bool audited;
 
 	/* the answer */
 	unsigned int status;

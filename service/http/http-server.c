@@ -37,32 +37,10 @@ static struct {
 	unsigned int active;
 } server;
 
-static void audit_reply(struct http_request *request)
-{
-	const char *messageid = NULL, *what;
-	bool ok = true;
-
-	if (request->route == NULL || request->route->audit == NULL ||
-	    request->status < 400 || request->status == 502 ||
-	    request->status == 504)
-		return;
-	/* of several the first; the answer is not changed any more */
-	for (size_t i = 0; ok && i < request->params_count; i++) {
-		if (strcmp(request->params[i].name, "messageid") == 0) {
-			messageid = request->params[i].value;
-			ok = false;
-		}
-	}
-	what = request->audit != NULL ? request->audit : request->route->audit;
-	audit_refused(request->config, what, request->source,
-		      request->identity.login, request->status, request->reply,
-		      messageid);
-}
-
 /* What is done for every request before its answer leaves. */
 static void conclude(struct http_request *request)
 {
-	audit_reply(request);
+	audit_refused(request);
 	metrics_request(request->route != NULL ? request->route->path : "",
 			request->status, now_ms() - request->started);
 	log_debug("%s %s from %s: %u", request->route != NULL ?
@@ -106,7 +84,7 @@ static void work(void *context)
 	struct MHD_Connection *connection = request->connection;
 
 	if (http_request_parse(request))
-		request->route->handler(request);
+		http_route_run(request);
 	conclude(request);
 	__atomic_store_n(&request->replied, true, __ATOMIC_RELEASE);
 	MHD_resume_connection(connection);
@@ -305,7 +283,7 @@ static enum MHD_Result refuse_body(struct http_request *request)
 {
 	request->body.len = 0;
 	/* a login's is short, whoever it is */
-	if (!request->stranger || request->route->handler == action_login ||
+	if (!request->stranger || request->route->auth == HTTP_AUTH_NONE ||
 	    action_authenticate(request, false))
 		http_reply_message(request, 413, "The body is too large");
 	return reply_now(request);
@@ -316,7 +294,7 @@ static enum MHD_Result dispatch(struct http_request *request)
 	if (request->too_large)
 		return refuse_body(request);
 	if (request->route->inlined) {
-		request->route->handler(request);
+		http_route_run(request);
 		return reply_now(request);
 	}
 	MHD_suspend_connection(request->connection);

@@ -1,4 +1,7 @@
+#include <time.h>
+
 #include "audit.h"
+#include "audit-log.h"
 #include "jobs.h"
 #include "journal.h"
 #include "log.h"
@@ -9,10 +12,30 @@
 
 static struct worker_pool *pool;
 
+/* Nothing is done that the audit trail would not tell of. Only if the process is
+   about to stop this returns nevertheless. */
+static struct config *wait_for_audit(const struct recall *recall)
+{
+	struct config *config = config_current();
+	bool told = false;
+
+	while (config->audit_required && !recall_interrupted() &&
+	       !audit_log_ready(config)) {
+		if (!told)
+			log_warning("recall %s: waits until the audit trail "
+				    "can be written", recall->id);
+		told = true;
+		nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
+		config_unref(config);
+		config = config_current();
+	}
+	return config;
+}
+
 static void run_job(void *context)
 {
 	struct recall *recall = context;
-	struct config *config = config_current();
+	struct config *config = wait_for_audit(recall);
 
 	if (recall_run(recall, config) == RECALL_INTERRUPTED)
 		log_info("recall %s: goes on at the next start", recall->id);

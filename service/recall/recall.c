@@ -426,7 +426,7 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 		taken[i] = recall->users[i].verdict >= 0;
 	for (;;) {
 		while (run.active < config->doveadm_connections_per_recall &&
-		       !__atomic_load_n(&interrupted, __ATOMIC_RELAXED) &&
+		       !recall_interrupted() &&
 		       (batch = next_batch(&run, taken, &pos)) != NULL) {
 			run.active++;
 			doveadm_calls_add(calls, &batch->call);
@@ -454,6 +454,11 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 	if (run.answered > 0 || run.unreachable + run.timeouts == 0)
 		return RECALL_DONE;
 	return run.unreachable > 0 ? RECALL_UNREACHABLE : RECALL_TIMEOUT;
+}
+
+bool recall_interrupted(void)
+{
+	return __atomic_load_n(&interrupted, __ATOMIC_RELAXED);
 }
 
 void recall_interrupt_all(void)

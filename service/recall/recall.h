@@ -97,6 +97,8 @@ const char *recall_kind_name(enum recall_kind kind);
 enum recall_outcome recall_run(struct recall *recall, struct config *config);
 /* From now on recalls begin no new batch. */
 void recall_interrupt_all(void);
+/* Whether that was called. */
+bool recall_interrupted(void);
 
 /* The whole as the API answers it; the caller gets the reference. */
 json_t *recall_to_json(const struct recall *recall);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "recall-tenant-name.h"
 #include "journal.h"
 #include "log.h"
 
@@ -37,7 +38,10 @@ static const char schema[] =
 	" expires INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0)"
 	" WITHOUT ROWID;"
 	"CREATE INDEX IF NOT EXISTS refresh_families"
-	" ON refresh_tokens(family);";
+	" ON refresh_tokens(family);"
+	/* what versions before wrote of who had no tenant */
+	"UPDATE OR IGNORE recalls SET tenant = '" RECALL_TENANT_DEFAULT "'"
+	" WHERE tenant = '';";
 
 /* What came later, by the version of the file. */
 static const char *const upgrades[] = {
@@ -436,8 +440,7 @@ bool journal_visible(const struct identity *identity,
 	if (identity->role == ROLE_SUPER)
 		return true;
 	if (identity->role == ROLE_ADMIN)
-		return *identity->tenant != '\0' &&
-		       recall->actor.role != ROLE_SUPER &&
+		return recall->actor.role != ROLE_SUPER &&
 		       strcmp(identity->tenant, recall->actor.tenant) == 0;
 	return strcasecmp(identity->login, recall->actor.login) == 0;
 }
@@ -453,7 +456,7 @@ json_t *journal_list(const struct identity *identity, int64_t before,
 	stmt = journal_prepare(db, "SELECT id, created, finished, messageid, "
 		"actor, users, (SELECT COUNT(*) FROM verdicts WHERE recall = id AND "
 		"verdict >= 0), kind FROM recalls WHERE (?1 = 3 OR (?1 = 1 AND "
-		"?2 <> '' AND role <> 3 AND tenant = ?2) OR (?1 = 2 AND "
+		"role <> 3 AND tenant = ?2) OR (?1 = 2 AND "
 		"lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
 		/* many may be of the same second */
 		"AND (?6 IS NULL OR (created, rowid) < (SELECT created, rowid "

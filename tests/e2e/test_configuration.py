@@ -40,9 +40,9 @@ def doveconf(node, tmp_path):
         (tmp_path / "90-recall.conf").write_text(text)
         conf = tmp_path / "dovecot.conf"
         conf.write_text(HEAD + "!include 90-recall.conf\n")
-        return subprocess.run(["doveconf", "-c", conf, *args],
-                              stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True)
+        return subprocess.run(
+            node.inside(["doveconf", "-c", str(conf), *args]),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True)
     return run
 
 

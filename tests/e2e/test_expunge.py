@@ -28,7 +28,8 @@ def test_unread(node, user, message_id, recall):
     assert len(row.pop("recall-id")) == 32
     assert row == {"username": user, "status": "expunged", "copies": "1",
                    "notice": "none", "mailboxes": "INBOX",
-                   "mailbox-guids": guid, "error": ""}
+                   "mailbox-guids": guid, "searched": "index",
+                   "error": ""}
     assert result.code == 0
     assert node.count(user) == 1
 
@@ -185,11 +186,7 @@ NEAR_MISSES = [
     "<NEAR.MISS@example.com>",
     "<near.miss@Example.COM>",
     "<\"near.miss\"@example.com>",
-    "<near.miss@example.com> (comment)",
-    "(comment) <near.miss@example.com>",
-    "<near.miss@example.com> <second@example.com>",
     "<<near.miss@example.com>>",
-    "<near.miss @example.com>",
     "<near.mi\n ss@example.com>",
     "<near.miss@example.com.>",
     "=?utf-8?q?=3Cnear=2Emiss=40example=2Ecom=3E?=",
@@ -395,6 +392,13 @@ def test_tenant(node, users, message_id, recall):
     assert result.row(other)["mailboxes"] == ""
     assert result.code == 0
     assert [node.count(user) for user in everyone] == [0, 1, 1]
+    # who has no tenant is of the default one
+    default, = users.take(tenant_id="default")
+    node.lmtp_deliver([default], build_message(message_id))
+    result = recall([other, none, default], message_id, tenant="default",
+                    force=True)
+    assert result.statuses() == {other: "forbidden", none: "expunged",
+                                 default: "expunged"}
 
 
 def test_recall_id(node, users, message_id, recall):

@@ -27,7 +27,7 @@ def index_hash(message_id):
         return "none"
     octets = message_id.strip().strip("<>").encode()
     value = int.from_bytes(hashlib.sha1(octets).digest()[:8], "big")
-    return "%016x" % (value if value >= 2 else value + 2)
+    return "%016x" % (value if value >= 3 else value + 3)
 
 
 class Box:
@@ -451,7 +451,7 @@ def test_index_of_another_version(box):
     for message_id in ids[:2]:
         box.save(message_id)
     box.table("recall index")
-    header = struct.pack("=HHI", 1, 0, 2)
+    header = struct.pack("=HHI", 2, 0, 2)
     assert box.patch_index(header, struct.pack("=HHI", 9, 0, 2)) > 0
     # dropped in the first place, as nothing is known of that version
     box.assert_unknown(ids[:2])
@@ -476,6 +476,29 @@ def test_collision_does_not_delete_the_wrong_mail(box):
         [index_hash(ids[0])] * 3
     assert box.expunge(ids[0]) == ("expunged", 1)
     assert sorted(box.dump()) == sorted(ids[1:])
+
+
+def test_swapped_records(box):
+    """An index that somebody has tampered with hides mail from those who
+    believe it, and from nobody else."""
+    ids = [box.new_id() for _ in range(2)]
+    for message_id in ids:
+        box.save(message_id)
+    other = struct.pack("=Q", int(index_hash("<other@example.com>"), 16))
+    assert box.patch_index(struct.pack("=Q", int(index_hash(ids[0]), 16)),
+                           other) > 0
+    row, = box.table("recall expunge", "--dry-run", ids[0])
+    assert (row["status"], row["searched"]) == ("not_found", "index")
+    row, = box.table("recall search", "--verify-headers", ids[0])
+    assert (row["mailbox"], row["uid"], row["error"]) == ("INBOX", "1", "")
+    # put right on that occasion
+    box.assert_indexed(ids)
+    assert box.patch_index(struct.pack("=Q", int(index_hash(ids[0]), 16)),
+                           other) > 0
+    row, = box.table("recall expunge", "--no-notify", "--verify-headers",
+                     ids[0])
+    assert (row["status"], row["searched"]) == ("expunged", "headers")
+    box.assert_indexed(ids[1:])
 
 
 # crashes

@@ -219,7 +219,7 @@ def test_tls_certificate_of_somebody_else(node, backs, ask, message_id):
     assert message_id.encode() in backs["one"].messages(user)[-1]
 
 
-ROW = b"user0.fake@example.com\texpunged\t1\tnone\tINBOX\tguid\tid\t\t"
+ROW = b"user0.fake@example.com\texpunged\t1\tnone\tINBOX\tguid\tid\t\t\t\t"
 
 ANSWERS = {
     # answer, status and error of the row
@@ -309,7 +309,7 @@ def test_other_commands(node, fake, name, args):
 def test_search_that_ends_early(node, fake):
     """What was found is shown, and that it's not all."""
     user, = users_of("fake", 1)
-    found = b"\t".join([user.encode()] + [b"x"] * 9 + [b"", b""])
+    found = b"\t".join([user.encode()] + [b"x"] * 10 + [b"", b""])
     fake.script(found + found)
     result = http(node, "recallSearch", users=[user],
                   messageId="<a@example.com>")

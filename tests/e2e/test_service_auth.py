@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
-from mailnode import build_message  # noqa: E402
+from mailnode import PASSWORD, build_message  # noqa: E402
 from servicenode import (JWT_KEY, LEFT_OUT, RecallNode, Service,  # noqa: E402
                          b64url, jwt)
 from test_service import FORBIDDEN, has, statuses  # noqa: E402
@@ -466,12 +466,45 @@ def test_administrator_of_a_tenant(node, service):
     assert has(node, BLUE, messageid)
 
 
-def test_administrator_of_no_tenant(node, service):
-    for tenant in "", LEFT_OUT:
-        token = service.token(ADMIN, 1, **{"tenant-id": tenant})
-        answer = service.recall(token, "<a@b>", [RED])
-        assert answer.status == 403
-        assert answer.body == FORBIDDEN
+@pytest.mark.parametrize("tenant", ["", LEFT_OUT, "default"])
+def test_who_names_no_tenant_is_of_the_default_one(node, service, tenant):
+    none, named = "none@plain.example", "named@plain.example"
+    node.add_user(none)
+    node.add_user(named, tenant_id="default")
+    messageid = deliver(node, [RED, none, named])
+    token = service.token(ADMIN, 1, **{"tenant-id": tenant})
+    answer = service.recall(token, messageid, [RED, none, named])
+    assert statuses(answer) == {RED: "forbidden", none: "expunged",
+                                named: "expunged"}
+    assert has(node, RED, messageid)
+    # one of another tenant has no part in it
+    other = service.token(ADMIN, 1, "red")
+    answer = service.recall(other, messageid, [none, named])
+    assert set(statuses(answer).values()) == {"forbidden"}
+
+
+def test_login_of_a_user_without_a_tenant(node, service):
+    for login, tenant in ("none@login.example", {}), \
+            ("empty@login.example", {"tenant_id": ""}):
+        node.add_user(login, role="1", **tenant)
+        answer = service.curl("/v2/auth", "-d", "login=" + login, "-d",
+                              "password=" + PASSWORD)
+        assert answer.json()["tenant-id"] == "default"
+
+
+def test_recalls_of_no_tenant_are_of_the_default_one(node):
+    """A journal of the version before."""
+    with Service(node) as service:
+        recall = service.recall(service.token(ADMIN, 1, "default"), "<a@b>",
+                                ["x@plain.example"]).json()["id"]
+        assert service.stop() == 0
+        with sqlite3.connect(service.dir / "journal.db") as journal:
+            journal.execute("UPDATE recalls SET tenant = ''")
+        service.start()
+        token = service.token("another@plain.example", 1)
+        assert service.curl("/v2/actions/" + recall, token=token).status == 200
+        listed = service.curl("/v2/actions", token=token).json()["actions"]
+        assert [action["id"] for action in listed] == [recall]
 
 
 def test_user_recalls_own_mail_only(node, service):

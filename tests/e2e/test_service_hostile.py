@@ -91,7 +91,7 @@ JSON = "application/json"
 BODIES = [
     (b"messageid=%ff%fe&emails=a@b", FORM),
     (b"messageid=<a@b>&emails=\xc3\x28@b", FORM),
-    (b"messageid=<a%00@b>&emails=a@b", FORM),
+    (b"messageid=%3Ca%00@b%3E&emails=a@b", FORM),
     (b"messageid=<a@b>&emails=a%0d%0ab@c", FORM),
     (b"messageid=<a@b>&emails=%", FORM + "x"),
     (b"%ff=1&messageid=<a@b>&emails=a@b", FORM),
@@ -353,7 +353,8 @@ def test_smuggled_request(node, service, token):
                     ["Transfer-Encoding : chunked"],
                     ["Transfer-Encoding: xchunked"]):
         answer = raw(service, request(token, b"0\r\n\r\n" + hidden, headers))
-        assert answer.count(b"HTTP/1.1") == 1, answer
+        # a status line: the answer names what it takes for a parameter
+        assert answer.count(b"HTTP/1.1 ") == 1, answer
         assert b" 400 " in answer.split(b"\r\n")[0], answer
     # in a header: what follows it is no request of its own
     answer = raw(service, b"GET /health/live HTTP/1.1\r\nHost: x\r\n"

@@ -15,11 +15,9 @@ static char test_dir[] = "/tmp/test-index-XXXXXX";
 
 static uint64_t hash_text(const char *text)
 {
-	const struct recall_message_id id = {
-		.data = text,
-		.len = strlen(text),
-	};
+	struct recall_message_id id = { .len = strlen(text) };
 
+	memcpy(id.data, text, id.len);
 	return recall_index_hash(&id);
 }
 
@@ -32,17 +30,29 @@ static void test_hash(void)
 	CU_ASSERT_NOT_EQUAL(hash_text("a@b"), hash_text("A@b"));
 }
 
+static uint64_t hash_header(const char *value)
+{
+	const char *const values[] = { value, NULL };
+
+	return recall_index_hash_headers(values);
+}
+
 static void test_hash_header(void)
 {
-	CU_ASSERT_EQUAL(recall_index_hash_header(NULL),
-			RECALL_INDEX_HASH_NONE);
-	CU_ASSERT_EQUAL(recall_index_hash_header(""), RECALL_INDEX_HASH_NONE);
-	CU_ASSERT_EQUAL(recall_index_hash_header(" <> "),
-			RECALL_INDEX_HASH_NONE);
-	CU_ASSERT_EQUAL(recall_index_hash_header("<a@b>"), hash_text("a@b"));
-	CU_ASSERT_EQUAL(recall_index_hash_header("\r\n\t<a@b>\r\n"),
-			hash_text("a@b"));
-	CU_ASSERT_EQUAL(recall_index_hash_header("a@b"), hash_text("a@b"));
+	const char *const twice[] = { "<a@b>", "\n a@b", "<>", NULL };
+	const char *const two[] = { "<a@b>", "<c@d>", NULL };
+
+	CU_ASSERT_EQUAL(hash_header(NULL), RECALL_INDEX_HASH_NONE);
+	CU_ASSERT_EQUAL(hash_header(""), RECALL_INDEX_HASH_NONE);
+	CU_ASSERT_EQUAL(hash_header(" <> "), RECALL_INDEX_HASH_NONE);
+	CU_ASSERT_EQUAL(hash_header("<a@b>"), hash_text("a@b"));
+	CU_ASSERT_EQUAL(hash_header("\r\n\t<a@b>\r\n"), hash_text("a@b"));
+	CU_ASSERT_EQUAL(hash_header("a@b"), hash_text("a@b"));
+	CU_ASSERT_EQUAL(hash_header("<a@b> (c)"), RECALL_INDEX_HASH_MANY);
+	CU_ASSERT_EQUAL(hash_header("<a@b> <c@d>"), RECALL_INDEX_HASH_MANY);
+	CU_ASSERT_EQUAL(recall_index_hash_headers(twice), hash_text("a@b"));
+	CU_ASSERT_EQUAL(recall_index_hash_headers(two),
+			RECALL_INDEX_HASH_MANY);
 }
 
 static struct mail_index_transaction *trans_begin(void)
@@ -137,6 +147,7 @@ static enum recall_index_ext_state get_state(uint32_t ext_id)
 static void test_scan(void)
 {
 	const uint64_t hashes[] = { 10, 11, RECALL_INDEX_HASH_NONE, 10, 12 };
+	const uint64_t many[] = { RECALL_INDEX_HASH_MANY };
 	struct mail_index_view *view;
 	uint32_t ext_id;
 
@@ -157,6 +168,9 @@ static void test_scan(void)
 	CU_ASSERT_STRING_EQUAL(scan(ext_id, 10), " 1 7");
 	CU_ASSERT_STRING_EQUAL(scan(ext_id, 12), " 9");
 	CU_ASSERT_STRING_EQUAL(scan(ext_id, 13), "");
+	/* a message that several ids find */
+	set_records(ext_id, many, 1);
+	CU_ASSERT_STRING_EQUAL(scan(ext_id, 12), " 1 9");
 
 	view = mail_index_view_open(test_index);
 	CU_ASSERT_EQUAL(recall_index_lookup(view, 2), 11);

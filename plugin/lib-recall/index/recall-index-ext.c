@@ -120,7 +120,7 @@ bool recall_index_ext_scan(struct mail_index_view *view, uint32_t ext_id,
 	for (i = 0; i < count; i++) {
 		memcpy(&value, CONST_PTR_OFFSET(rec, ext->record_offset),
 		       sizeof(value));
-		if (value == hash)
+		if (value == hash || value == RECALL_INDEX_HASH_MANY)
 			seq_range_array_add(uids, rec->uid);
 		else if (value == RECALL_INDEX_HASH_UNKNOWN)
 			complete = FALSE;

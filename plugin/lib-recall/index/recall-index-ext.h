@@ -22,7 +22,7 @@ int recall_index_ext_reset(struct mail_index_view *view, uint32_t ext_id);
 /* Writes the extension's header. */
 void recall_index_ext_set_header(struct mail_index_transaction *trans,
 				 uint32_t ext_id, uint32_t highest_uid);
-/* Adds the UIDs of all messages with the hash to uids. Returns TRUE if the
+/* Adds the UIDs of all messages that may have the hash to uids. Returns TRUE if the
    view has no message without a record. The view must be a fresh one: changes
    to the index since it was opened are not looked for. */
 bool recall_index_ext_scan(struct mail_index_view *view, uint32_t ext_id,

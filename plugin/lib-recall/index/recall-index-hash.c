@@ -15,12 +15,25 @@ uint64_t recall_index_hash(const struct recall_message_id *id)
 		hash + RECALL_INDEX_HASH_FIRST : hash;
 }
 
-uint64_t recall_index_hash_header(const char *value)
+static bool hash_name(const struct recall_message_id *id, void *context)
 {
-	struct recall_message_id id;
+	uint64_t *hash = context, value = recall_index_hash(id);
 
-	if (value == NULL ||
-	    !recall_message_id_from_header(value, strlen(value), &id))
-		return RECALL_INDEX_HASH_NONE;
-	return recall_index_hash(&id);
+	if (*hash == RECALL_INDEX_HASH_NONE)
+		*hash = value;
+	else if (*hash != value)
+		*hash = RECALL_INDEX_HASH_MANY;
+	return *hash != RECALL_INDEX_HASH_MANY;
+}
+
+uint64_t recall_index_hash_headers(const char *const *values)
+{
+	uint64_t hash = RECALL_INDEX_HASH_NONE;
+
+	for (; *values != NULL; values++) {
+		if (!recall_message_id_foreach(*values, strlen(*values),
+					       hash_name, &hash))
+			break;
+	}
+	return hash;
 }

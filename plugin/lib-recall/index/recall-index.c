@@ -33,7 +33,8 @@ struct recall_index_pass {
 	bool write_failed:1;
 };
 
-static int recall_mail_get_header(struct mail *mail, const char **value_r)
+static int recall_mail_get_headers(struct mail *mail,
+				   const char *const **values_r)
 {
 	struct mail_private *pmail = (struct mail_private *)mail;
 	struct mailbox_transaction_context *t = mail->transaction;
@@ -44,22 +45,20 @@ static int recall_mail_get_header(struct mail *mail, const char **value_r)
 	if (decide)
 		mail_cache_view_update_cache_decisions(t->cache_view, FALSE);
 	pmail->v.set_uid_cache_updates(mail, TRUE);
-	ret = mail_get_first_header(mail, "Message-ID", value_r);
+	ret = mail_get_headers(mail, "Message-ID", values_r);
 	pmail->v.set_uid_cache_updates(mail, FALSE);
 	if (decide)
 		mail_cache_view_update_cache_decisions(t->cache_view, TRUE);
-	if (ret == 0)
-		*value_r = NULL;
 	return ret;
 }
 
 uint64_t recall_index_hash_mail(struct mail *mail)
 {
-	const char *value;
+	const char *const *values;
 
-	if (recall_mail_get_header(mail, &value) < 0)
+	if (recall_mail_get_headers(mail, &values) < 0)
 		return RECALL_INDEX_HASH_UNKNOWN;
-	return recall_index_hash_header(value);
+	return recall_index_hash_headers(values);
 }
 
 static void recall_index_pass_begin(struct recall_index_pass *pass)
@@ -131,7 +130,8 @@ static void recall_index_pass_mail(struct recall_index_pass *pass, uint32_t seq)
 		if (old != hash)
 			pass->stats.wrong++;
 	}
-	if (pass->wanted != RECALL_INDEX_HASH_UNKNOWN && hash == pass->wanted)
+	if (pass->wanted != RECALL_INDEX_HASH_UNKNOWN &&
+	    (hash == pass->wanted || hash == RECALL_INDEX_HASH_MANY))
 		seq_range_array_add(pass->uids, uid);
 	if (old != hash)
 		recall_index_pass_set(pass, seq, hash);
@@ -243,18 +243,30 @@ static bool recall_index_needs_sync(struct mailbox *box)
 			       MAIL_INDEX_HDR_FLAG_CORRUPTED)) != 0;
 }
 
+static int recall_index_open(struct mailbox *box)
+{
+	if (mailbox_open(box) < 0)
+		return -1;
+	return mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ);
+}
+
 int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
-		      ARRAY_TYPE(seq_range) *uids_r)
+		      bool verify, ARRAY_TYPE(seq_range) *uids_r)
 {
 	struct recall_index_pass pass = {
 		.box = box,
 		.wanted = recall_index_hash(id),
 		.uids = uids_r,
+		.verify = verify,
 	};
 	struct mail_index_view *view;
 	uint32_t ext_id;
 	bool complete, current;
 
+	if (verify) {
+		return recall_index_open(box) < 0 ? -1 :
+			recall_index_pass_run(&pass);
+	}
 	if (recall_index_is_empty(box))
 		return 0;
 	if (mailbox_open(box) < 0)
@@ -282,13 +294,6 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 	return complete ? 0 : recall_index_pass_run(&pass);
 }
 
-static int recall_index_open(struct mailbox *box)
-{
-	if (mailbox_open(box) < 0)
-		return -1;
-	return mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ);
-}
-
 int recall_index_update(struct mailbox *box, bool verify,
 			struct recall_index_stats *stats)
 {
@@ -313,7 +318,7 @@ int recall_index_dump(struct mailbox *box, recall_index_callback_t *callback,
 {
 	struct mailbox_transaction_context *trans;
 	struct mail *mail;
-	const char *value;
+	const char *const *values;
 	uint32_t seq, count;
 	int ret = 0;
 
@@ -324,9 +329,9 @@ int recall_index_dump(struct mailbox *box, recall_index_callback_t *callback,
 	count = mail_index_view_get_messages_count(box->view);
 	for (seq = 1; seq <= count; seq++) T_BEGIN {
 		mail_set_seq(mail, seq);
-		if (recall_mail_get_header(mail, &value) >= 0) {
+		if (recall_mail_get_headers(mail, &values) >= 0) {
 			callback(mail->uid, recall_index_lookup(box->view, seq),
-				 value, context);
+				 values, context);
 		} else if (mailbox_get_last_mail_error(box) !=
 			   MAIL_ERROR_EXPUNGED) {
 			ret = -1;

@@ -17,14 +17,16 @@ struct mail_index_view;
    Message-IDs may share a hash, so the header decides. */
 #define RECALL_INDEX_EXT_NAME "recall-msgid"
 /* Increased whenever the meaning of records changes. */
-#define RECALL_INDEX_VERSION 1
+#define RECALL_INDEX_VERSION 2
 
 /* The message was not looked at yet. Records that nobody wrote read as 0. */
 #define RECALL_INDEX_HASH_UNKNOWN ((uint64_t)0)
 /* The message has no Message-ID. */
 #define RECALL_INDEX_HASH_NONE ((uint64_t)1)
+/* Its Message-ID fields have several names: only they can tell. */
+#define RECALL_INDEX_HASH_MANY ((uint64_t)2)
 /* Hashes of Message-IDs start here. */
-#define RECALL_INDEX_HASH_FIRST ((uint64_t)2)
+#define RECALL_INDEX_HASH_FIRST ((uint64_t)3)
 
 /* The extension's header. Only catch-up moves highest_uid: saves do not know
    their UID yet. It tells what was gone through, for people; what is known of
@@ -56,17 +58,17 @@ struct recall_index_info {
 };
 
 /* Called for each message of the mailbox. indexed is what the record says,
-   value the Message-ID header (NULL if there is none). */
+   values the Message-ID headers (NULL-terminated). */
 typedef void recall_index_callback_t(uint32_t uid, uint64_t indexed,
-				     const char *value, void *context);
+				     const char *const *values, void *context);
 
-/* The hash of a normalised Message-ID. */
+/* The hash of a Message-ID. */
 uint64_t recall_index_hash(const struct recall_message_id *id);
-/* The hash of a Message-ID header's value, as mail_get_first_header() gives
-   it; NULL if the message has no such header. */
-uint64_t recall_index_hash_header(const char *value);
+/* The record for a message whose Message-ID headers are these, as
+   mail_get_headers() gives them. */
+uint64_t recall_index_hash_headers(const char *const *values);
 
-/* The hash of a mail's Message-ID header. The header does not enter
+/* The record for a mail. The header does not enter
    dovecot.index.cache and Dovecot does not take it for one that clients want.
    Returns RECALL_INDEX_HASH_UNKNOWN if it can't be read; the error is in the
    mail's storage. */
@@ -83,11 +85,14 @@ uint64_t recall_index_hash_mail(struct mail *mail);
    changed it since this process opened it. So if uids_r is not empty, the
    mailbox is open, and box->view is new enough to look the UIDs up.
 
+   With verify no record is believed: all headers are read, and records that are
+   wrong are put right.
+
    UIDs are added to uids_r, which the caller has created. Returns 0 if all
    messages could be judged. Returns -1 on errors, which are in the mailbox's
    storage; uids_r then has what was found so far. */
 int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
-		      ARRAY_TYPE(seq_range) *uids_r);
+		      bool verify, ARRAY_TYPE(seq_range) *uids_r);
 
 /* Opens, syncs and catches up the mailbox: fills in the records of messages
    that have none. Counts are added to stats. With verify all messages' headers

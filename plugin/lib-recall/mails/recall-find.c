@@ -76,7 +76,7 @@ static int find_by_id(struct recall_find_context *ctx)
 
 	t_array_init(&uids, 8);
 	find_ret = recall_index_find(ctx->box, ctx->criteria->message_id,
-				     &uids);
+				     ctx->criteria->verify_headers, &uids);
 	if (array_is_empty(&uids))
 		return find_ret;
 

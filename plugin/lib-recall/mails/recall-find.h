@@ -8,8 +8,10 @@ struct recall_message_id;
 
 /* What is looked for. */
 struct recall_criteria {
-	/* Messages with exactly this id, or NULL: then search_args say. */
+	/* Messages that this id means, or NULL: then search_args say. */
 	const struct recall_message_id *message_id;
+	/* Read the headers of all messages rather than trust the index. */
+	bool verify_headers;
 	/* One search at a time: the arguments are bound to a mailbox during
 	   it. */
 	struct mail_search_args *search_args;

@@ -4,11 +4,11 @@
 #include "recall-message-id.h"
 #include "recall-match.h"
 
-/* The header's value; 0 if there is none or if the message is gone. */
-static int match_get_header(struct mail *mail, const char *name,
-			    const char **value_r)
+/* The values of all fields; 0 if there is none or if the message is gone. */
+static int match_get_headers(struct mail *mail, const char *name,
+			     const char *const **values_r)
 {
-	int ret = mail_get_first_header(mail, name, value_r);
+	int ret = mail_get_headers(mail, name, values_r);
 
 	if (ret < 0 &&
 	    mailbox_get_last_mail_error(mail->box) == MAIL_ERROR_EXPUNGED)
@@ -19,15 +19,18 @@ static int match_get_header(struct mail *mail, const char *name,
 int recall_match_message_id(struct mail *mail,
 			    const struct recall_message_id *id)
 {
-	struct recall_message_id mail_id;
-	const char *value;
+	const char *const *values;
 	int ret;
 
-	ret = match_get_header(mail, "Message-ID", &value);
+	ret = match_get_headers(mail, "Message-ID", &values);
 	if (ret <= 0)
 		return ret;
-	return recall_message_id_from_header(value, strlen(value), &mail_id) &&
-		recall_message_id_equals(&mail_id, id) ? 1 : 0;
+	for (; *values != NULL; values++) {
+		if (recall_message_id_is_in_header(id, *values,
+						   strlen(*values)))
+			return 1;
+	}
+	return 0;
 }
 
 static bool
@@ -61,10 +64,7 @@ int recall_match_sender(struct mail *mail, const char *const *senders)
 	unsigned int count = 0;
 	int ret;
 
-	ret = mail_get_headers(mail, "From", &values);
-	if (ret < 0 &&
-	    mailbox_get_last_mail_error(mail->box) == MAIL_ERROR_EXPUNGED)
-		return 0;
+	ret = match_get_headers(mail, "From", &values);
 	if (ret <= 0)
 		return ret;
 	/* a second author or a second From field must not open other people's

@@ -4,7 +4,7 @@
 struct mail;
 struct recall_message_id;
 
-/* Whether the message's Message-ID header is exactly the id. Returns 1 if yes,
+/* Whether the id means the message (recall-message-id.h). Returns 1 if yes,
    0 if no or if the message is gone, -1 on error. */
 int recall_match_message_id(struct mail *mail,
 			    const struct recall_message_id *id);

@@ -190,7 +190,7 @@ static void append_references(string_t *dest, const char *message_id)
 	   any other form. */
 	if (len == 0 || len + strlen(" <>") > LINE_MAX_LEN ||
 	    !is_printable_ascii(message_id, FALSE) ||
-	    strpbrk(message_id, "<>") != NULL)
+	    strpbrk(message_id, "<> ") != NULL)
 		return;
 	for (i = 0; i < N_ELEMENTS(names); i++) {
 		bool fold = strlen(names[i]) + len + 4 > LINE_FOLD_LEN;

@@ -63,7 +63,9 @@ static const char *render_table(const struct recall_report *report)
 static const char *render_criteria(const struct recall_report *report)
 {
 	if (report->message_id != NULL && *report->message_id != '\0') {
-		return t_strdup_printf("<%s>",
+		/* a whole value has its brackets */
+		return t_strdup_printf(strchr(report->message_id, '<') != NULL ?
+			"%s" : "<%s>",
 			recall_notice_clean(report->message_id,
 					    RECALL_MESSAGE_ID_MAX));
 	}

@@ -1,0 +1,101 @@
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "audit-cef.h"
+#include "visible.h"
+
+static const struct {
+	const char *key;
+	/* of a custom key */
+	const char *label;
+	size_t max;
+} keys[] = {
+	[AUDIT_SOURCE] = { "src", NULL, AUDIT_VALUE_MAX },
+	[AUDIT_LOGIN] = { "suser", NULL, AUDIT_VALUE_MAX },
+	[AUDIT_OUTCOME] = { "outcome", NULL, AUDIT_VALUE_MAX },
+	[AUDIT_ID] = { "externalId", NULL, AUDIT_VALUE_MAX },
+	[AUDIT_MESSAGEID] = { "cs1", "messageid", AUDIT_VALUE_MAX },
+	[AUDIT_USERS] = { "cs2", "users", AUDIT_LIST_MAX },
+	[AUDIT_VERDICTS] = { "cs3", "verdicts", AUDIT_VALUE_MAX },
+	[AUDIT_TENANT] = { "cs4", "tenant", AUDIT_VALUE_MAX },
+	[AUDIT_QUERY] = { "cs5", "query", AUDIT_VALUE_MAX },
+	[AUDIT_RECALL] = { "cs6", "recall", AUDIT_VALUE_MAX },
+	[AUDIT_STATUS] = { "cn1", "status", AUDIT_VALUE_MAX },
+	[AUDIT_FORCE] = { "cn2", "force", AUDIT_VALUE_MAX },
+	[AUDIT_NOTIFY] = { "cn3", "notify", AUDIT_VALUE_MAX },
+	[AUDIT_DRY_RUN] = { "flexNumber1", "dry_run", AUDIT_VALUE_MAX },
+	[AUDIT_MESSAGES] = { "flexNumber2", "messages", AUDIT_VALUE_MAX },
+	[AUDIT_IDEMPOTENCY_KEY] = { "flexString1", "idempotency-key",
+				    AUDIT_VALUE_MAX },
+	[AUDIT_FIELDS] = { "flexString2", "fields", AUDIT_VALUE_MAX },
+	[AUDIT_ACCOUNT] = { "duser", NULL, AUDIT_VALUE_MAX },
+	[AUDIT_TOKEN] = { "duid", NULL, AUDIT_VALUE_MAX },
+	[AUDIT_MAILBOX] = { "filePath", NULL, AUDIT_VALUE_MAX },
+	[AUDIT_RIGHTS] = { "dpriv", NULL, AUDIT_VALUE_MAX },
+	[AUDIT_COUNT] = { "cnt", NULL, AUDIT_VALUE_MAX },
+	[AUDIT_MESSAGE] = { "msg", NULL, AUDIT_VALUE_MAX },
+	[AUDIT_REASON] = { "reason", NULL, AUDIT_VALUE_MAX },
+};
+
+/* In the extension "\" and "=" are escaped, and a line end would be another
+   event. CEF has no escapes for other characters that are not to be seen: their
+   code points are written. */
+static void add_escaped(struct strbuf *line, const char *value, size_t max)
+{
+	const char *start = value;
+	uint32_t code;
+	bool hidden;
+	size_t len;
+
+	for (; *value != '\0'; value += len) {
+		len = visible_next(value, &code, &hidden);
+		if ((size_t)(value - start) + len > max)
+			break;
+		if (code == '\\' || code == '=')
+			strbuf_addf(line, "\\%c", (char)code);
+		else if (code == '\n' || code == '\r')
+			strbuf_addf(line, code == '\n' ? "\\n" : "\\r");
+		else if (hidden)
+			strbuf_addf(line, "\\\\u%04x", (unsigned int)code);
+		else
+			strbuf_add(line, value, len);
+	}
+	if (*value != '\0')
+		strbuf_addf(line, "...(+%zu)", strlen(value));
+}
+
+void audit_cef_begin(struct strbuf *line, const struct config *config,
+		     const char *event, const char *name,
+		     enum audit_severity severity)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	strbuf_addf(line, "%s|%s|%s|%d|rt=%lld", config->audit_cef_prefix,
+		    event, name, severity, (long long)now.tv_sec * 1000 +
+		    now.tv_nsec / 1000000);
+}
+
+static void add_key(struct strbuf *line, enum audit_key key)
+{
+	if (keys[key].label != NULL)
+		strbuf_addf(line, " %sLabel=%s", keys[key].key,
+			    keys[key].label);
+	strbuf_addf(line, " %s=", keys[key].key);
+}
+
+void audit_cef_add(struct strbuf *line, enum audit_key key, const char *value)
+{
+	if (value == NULL)
+		return;
+	add_key(line, key);
+	add_escaped(line, value, keys[key].max);
+}
+
+void audit_cef_add_number(struct strbuf *line, enum audit_key key,
+			  int64_t value)
+{
+	add_key(line, key);
+	strbuf_addf(line, "%lld", (long long)value);
+}

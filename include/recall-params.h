@@ -13,6 +13,7 @@
 #define RECALL_CMD_LIST "recall list"
 #define RECALL_CMD_PURGE "recall purge"
 #define RECALL_CMD_INDEX "recall index"
+#define RECALL_CMD_CHECK "recall check"
 #define RECALL_CMD_SHARE "recall share"
 #define RECALL_CMD_UNSHARE "recall unshare"
 #define RECALL_CMD_SHARES "recall shares"
@@ -49,11 +50,16 @@
 #define RECALL_PARAM_TENANT "tenant"
 /* Why: for the audit trail. */
 #define RECALL_PARAM_REASON "reason"
-/* Who asks: for the audit trail. */
+/* Who asks: for the audit trail. In recall list these two say which recalls to
+   list: those with the text in their reason, those of the actor. */
 #define RECALL_PARAM_ACTOR "actor"
 /* The caller's id of this recall (RECALL_ID_LEN hexadecimal digits): a retry
    with the same id is the same recall. Made anew if not given. */
 #define RECALL_PARAM_RECALL_ID "recall-id"
+/* Only recalls made since then (recall list). */
+#define RECALL_PARAM_SINCE "since"
+/* Only rows of users who have the message (recall expunge, recall restore). */
+#define RECALL_PARAM_HITS "hits"
 /* Compare each record of the index with the message, and put it right. */
 #define RECALL_PARAM_VERIFY "verify"
 /* Show the records of the index. */
@@ -94,6 +100,11 @@
 #define RECALL_COLUMN_MAILBOX_USER "mailbox-user"
 /* What went wrong, for `error` verdicts and notices that failed. */
 #define RECALL_COLUMN_ERROR "error"
+
+/* Columns of recall check: what was looked at, `ok`, `warning` or `error` in
+   status, and a text. */
+#define RECALL_COLUMN_CHECK "check"
+#define RECALL_COLUMN_TEXT "text"
 
 /* Columns of rows about shared mailboxes (recall share, unshare, shares). */
 /* `out`: shared by the user asked for; `in`: shared with that user. */

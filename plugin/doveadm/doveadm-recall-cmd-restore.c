@@ -3,6 +3,7 @@
 #include "mail-user.h"
 #include "doveadm.h"
 #include "recall-params.h"
+#include "doveadm-recall-params.h"
 #include "doveadm-recall-events.h"
 #include "doveadm-recall-print.h"
 #include "doveadm-recall-report.h"
@@ -40,6 +41,12 @@ restore_user(struct mail_user *user, const struct recall_request *request,
 
 	i_zero(restored_r);
 	ret = recall_quarantine_init(user, &q, error_r);
+	if (ret > 0 && request->dry_run) {
+		ret = recall_quarantine_preview(&q, pool, request->recall_id,
+						restored_r, error_r);
+		recall_quarantine_deinit(&q);
+		return ret;
+	}
 	if (ret > 0)
 		ret = recall_quarantine_lock(&q, error_r) < 0 ? -1 : 1;
 	if (ret > 0) {
@@ -81,13 +88,14 @@ cmd_restore_run(void *context, struct mail_user *user, const char *username)
 	if (restore_user(user, request, pool, &restored, &row.error) < 0)
 		row.verdict = RECALL_VERDICT_ERROR;
 	else if (restored.found)
-		row.verdict = RECALL_VERDICT_RESTORED;
+		row.verdict = request->dry_run ?
+			RECALL_VERDICT_WOULD_RESTORE : RECALL_VERDICT_RESTORED;
 	else
 		row.verdict = RECALL_VERDICT_NOT_FOUND;
 	row.copies = restored.copies;
 	row.mailboxes = restored.mailboxes;
 	row.mailbox_guids = restored.guids;
-	if (row.verdict != RECALL_VERDICT_NOT_FOUND)
+	if (row.verdict != RECALL_VERDICT_NOT_FOUND && !request->dry_run)
 		recall_event_restored(user, request, &row);
 	recall_row_print(request->recall_id, &row);
 	pool_unref(&pool);
@@ -133,6 +141,7 @@ static void cmd_restore_proxied(void *context, const char *username)
 	const struct recall_request *request = context;
 
 	recall_reporter_add_proxied(request->reporter, username);
+	recall_row_add_proxied();
 }
 
 static const struct recall_users_callbacks restore_callbacks = {
@@ -149,7 +158,10 @@ static void cmd_recall_restore(struct doveadm_cmd_context *cctx)
 {
 	struct recall_request request;
 
-	if (recall_request_parse_id(cctx, &request) < 0)
+	if (recall_request_parse_id(cctx, &request) < 0 ||
+	    recall_cmd_param_flag(cctx, RECALL_PARAM_DRY_RUN,
+				  RECALL_PARAM_DRY_RUN_HTTP,
+				  &request.dry_run) < 0)
 		return;
 	if (!request.may_be_retry) {
 		recall_cmd_error(cctx, EX_USAGE, "The recall id is missing");
@@ -168,12 +180,14 @@ static void cmd_recall_restore(struct doveadm_cmd_context *cctx)
 struct doveadm_cmd_ver2 doveadm_cmd_recall_restore = {
 	.name = RECALL_CMD_RESTORE,
 	.cmd = cmd_recall_restore,
-	.usage = RECALL_CMD_USERS_USAGE" [--tenant <tenant>] "
-		"[--reason <text>] [--actor <name>] [--report-to <address>] "
+	.usage = RECALL_CMD_USERS_USAGE" [--dry-run] [--tenant <tenant>] "
+		"[--hits] [--reason <text>] [--actor <name>] [--report-to <address>] "
 		"<recall-id>",
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_REPORT_TO, CMD_PARAM_STR, 0)
+RECALL_CMD_HITS_PARAM
+RECALL_CMD_FLAG_PARAM('n', RECALL_PARAM_DRY_RUN, RECALL_PARAM_DRY_RUN_HTTP)
 RECALL_CMD_RECORD_PARAMS
 DOVEADM_CMD_PARAMS_END
 };

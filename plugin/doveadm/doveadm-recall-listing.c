@@ -205,7 +205,7 @@ listing_get_offset(const struct doveadm_cmd_context *cctx,
 	if (str_to_uint(value, &listing->offset) == 0)
 		return 0;
 	recall_cmd_error(cctx, EX_USAGE,
-			 "--"RECALL_PARAM_OFFSET" is not a number");
+			 "--"RECALL_PARAM_OFFSET" is not a number from 0 on");
 	return -1;
 }
 

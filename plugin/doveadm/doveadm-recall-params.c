@@ -3,6 +3,22 @@
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-print.h"
 
+const char *
+recall_cmd_param_title(const struct doveadm_cmd_context *cctx,
+		       const char *name)
+{
+	const struct doveadm_cmd_param *param = cctx->cmd->parameters;
+
+	while (param->name != NULL && strcmp(param->name, name) != 0)
+		param++;
+	if (param->name != NULL &&
+	    (param->flags & CMD_PARAM_FLAG_POSITIONAL) != 0)
+		return t_strdup_printf("<%s>", name);
+	if (param->name == NULL || param->short_opt == '\0')
+		return t_strconcat("--", name, NULL);
+	return t_strdup_printf("--%s (-%c)", name, param->short_opt);
+}
+
 int recall_cmd_params_check(const struct doveadm_cmd_context *cctx)
 {
 	int i;
@@ -13,8 +29,8 @@ int recall_cmd_params_check(const struct doveadm_cmd_context *cctx)
 		if (!param->value_set || param->type != CMD_PARAM_STR ||
 		    param->value.v_string != NULL)
 			continue;
-		recall_cmd_error(cctx, EX_USAGE, "--%s has no value",
-				 param->name);
+		recall_cmd_error(cctx, EX_USAGE, "%s has no value",
+				 recall_cmd_param_title(cctx, param->name));
 		return -1;
 	}
 	return 0;
@@ -29,7 +45,8 @@ int recall_cmd_param_number(const struct doveadm_cmd_context *cctx,
 		return 0;
 	if (str_to_uint(value, value_r) < 0 || *value_r == 0) {
 		recall_cmd_error(cctx, EX_USAGE,
-				 "--%s is not a number from 1 on", name);
+				 "%s is not a number from 1 on",
+				 recall_cmd_param_title(cctx, name));
 		return -1;
 	}
 	return 1;

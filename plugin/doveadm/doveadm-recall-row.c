@@ -22,6 +22,9 @@ static const struct recall_print_column row_columns[] = {
 };
 
 static bool row_errors;
+/* only the rows of users who have the message */
+static bool row_hits;
+static unsigned int row_users;
 static struct recall_reporter *row_reporter;
 /* user of a mailbox => its row, if that may be asked for once more */
 static HASH_TABLE(const char *, struct recall_row *) rows;
@@ -36,6 +39,9 @@ void recall_row_init(const struct doveadm_cmd_context *cctx,
 	}
 	row_reporter = reporter;
 	row_errors = FALSE;
+	row_hits = FALSE;
+	row_users = 0;
+	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_HITS, &row_hits);
 	recall_print_init(DOVEADM_PRINT_TYPE_TABLE, row_columns,
 			  N_ELEMENTS(row_columns));
 }
@@ -63,6 +69,10 @@ static void row_keep(const struct recall_row *row)
 
 static void row_print(const char *recall_id, const struct recall_row *row)
 {
+	row_users++;
+	if (row_hits && (row->verdict == RECALL_VERDICT_NOT_FOUND ||
+			 row->verdict == RECALL_VERDICT_FORBIDDEN))
+		return;
 	if (row->verdict == RECALL_VERDICT_ERROR)
 		row_errors = TRUE;
 	recall_print(row->username);
@@ -97,8 +107,15 @@ void recall_row_repeat(const char *recall_id, const char *username,
 	row_print(recall_id, &row);
 }
 
+void recall_row_add_proxied(void)
+{
+	row_users++;
+}
+
 void recall_row_finish(const struct doveadm_cmd_context *cctx)
 {
+	if (row_hits && cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI)
+		i_info("%u users were looked at", row_users);
 	if (row_errors && cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP)
 		doveadm_exit_code = EX_TEMPFAIL;
 }

@@ -10,9 +10,11 @@
 #include "imap-login.h"
 #include "metrics.h"
 #include "refresh-token.h"
+#include "revocation.h"
 #include "userdb.h"
 
 #define PASSWORD_MAX 1024
+#define RETRY_AFTER_LOGINS 5
 
 static void reply_unauthorized(struct http_request *request,
 			       const char *message, const char *challenge)
@@ -42,7 +44,8 @@ bool action_is_known(const struct http_request *request)
 	if (token == NULL)
 		return false;
 	known = token_verify(request->config, token, time(NULL), &identity,
-			     &why) == TOKEN_OK;
+			     &why) == TOKEN_OK &&
+		!revocation_applies(&identity);
 	identity_clear(&identity);
 	return known;
 }
@@ -50,13 +53,22 @@ bool action_is_known(const struct http_request *request)
 bool action_authenticate(struct http_request *request, bool allow_expired)
 {
 	const char *token = get_token(request), *why;
+	enum token_result result;
 
 	if (token == NULL) {
 		reply_unauthorized(request, "TOKEN REQUIRED", "Bearer");
 		return false;
 	}
-	switch (token_verify(request->config, token, time(NULL),
-			     &request->identity, &why)) {
+	result = token_verify(request->config, token, time(NULL),
+			      &request->identity, &why);
+	if (result != TOKEN_INVALID &&
+	    revocation_applies(&request->identity)) {
+		reply_unauthorized(request, "TOKEN REVOKED",
+				   "Bearer error=\"invalid_token\", "
+				   "error_description=\"revoked\"");
+		return false;
+	}
+	switch (result) {
 	case TOKEN_OK:
 		return true;
 	case TOKEN_EXPIRED:
@@ -109,17 +121,20 @@ static void reply_tokens(struct http_request *request, const char *family)
 {
 	const struct config *config = request->config;
 	const struct identity *who = &request->identity;
-	char refresh[REFRESH_TOKEN_LEN + 1];
-	int64_t now = time(NULL);
+	char refresh[REFRESH_TOKEN_LEN + 1], jti[TOKEN_ID_LEN + 1];
+	int64_t now = time(NULL), revoked = revocation_until(who);
 	char *access;
 
-	access = token_issue(config, who, now);
+	/* one of this second is not told from those before */
+	access = token_issue(config, who, revoked >= now ? revoked + 1 : now,
+			     jti);
 	if (access == NULL) {
 		http_reply_message(request, 501, "Tokens are issued elsewhere");
 		return;
 	}
-	if (!refresh_token_add(who->login, family, now +
-			       config->auth_refresh_token_exp_time, refresh)) {
+	if (!refresh_token_add(who, family, jti, revoked >= now ? revoked + 1 :
+			       now, now + config->auth_refresh_token_exp_time,
+			       refresh)) {
 		http_reply_journal(request);
 	} else {
 		http_reply_json(request, 200, json_pack(
@@ -139,6 +154,13 @@ static void reply_denied(struct http_request *request)
 	http_reply_header(request, "WWW-Authenticate", "Bearer");
 }
 
+/* The attempt was not wrong, but nothing came of it. */
+static void login_failed(struct http_request *request, const char *login)
+{
+	bruteforce_undo(request->source, login);
+	metrics_login(LOGIN_FAILED);
+}
+
 /* Only after the password was right: who may not log in here learns no more
    than who has a wrong password. */
 static void login_accepted(struct http_request *request, const char *login)
@@ -151,15 +173,43 @@ static void login_accepted(struct http_request *request, const char *login)
 	if (result == DOVEADM_FAILED) {
 		reply_denied(request);
 	} else if (result != DOVEADM_OK) {
-		bruteforce_undo(request->source);
-		metrics_login(LOGIN_FAILED);
+		login_failed(request, login);
 		reply_unreachable(request, result);
 	} else {
-		bruteforce_undo(request->source);
+		bruteforce_accepted(request->source, login);
 		metrics_login(LOGIN_ACCEPTED);
 		audit_done(request, "login", "Login", true,
 			   (const struct audit_field[]) { { AUDIT_END, NULL } });
 		reply_tokens(request, NULL);
+	}
+}
+
+/* Dovecot is asked, and takes its time with who guesses. */
+static void check_password(struct http_request *request)
+{
+	const char *login, *password;
+	bool ok = true;
+
+	login = http_request_param(request, "login", &ok);
+	password = http_request_param(request, "password", &ok);
+	if (request->too_busy) {
+		login_failed(request, login);
+		http_reply_later(request, 503, "Too many logins are under way",
+				 RETRY_AFTER_LOGINS);
+		return;
+	}
+	switch (imap_login_check(request->config, login, password,
+				 request->source)) {
+	case IMAP_LOGIN_OK:
+		login_accepted(request, login);
+		break;
+	case IMAP_LOGIN_DENIED:
+		reply_denied(request);
+		break;
+	case IMAP_LOGIN_FAILED:
+		login_failed(request, login);
+		reply_unreachable(request, DOVEADM_UNREACHABLE);
+		break;
 	}
 }
 
@@ -168,7 +218,7 @@ static void login_with_password(struct http_request *request,
 {
 	int64_t penalty;
 
-	penalty = bruteforce_attempt(request->config, request->source);
+	penalty = bruteforce_attempt(request->config, request->source, login);
 	if (penalty > 0) {
 		metrics_login(LOGIN_BLOCKED);
 		http_reply_later(request, 429, "TOO MANY ATTEMPTS", penalty);
@@ -180,19 +230,17 @@ static void login_with_password(struct http_request *request,
 		reply_denied(request);
 		return;
 	}
-	switch (imap_login_check(request->config, login, password)) {
-	case IMAP_LOGIN_OK:
-		login_accepted(request, login);
-		break;
-	case IMAP_LOGIN_DENIED:
-		reply_denied(request);
-		break;
-	case IMAP_LOGIN_FAILED:
-		bruteforce_undo(request->source);
-		metrics_login(LOGIN_FAILED);
-		reply_unreachable(request, DOVEADM_UNREACHABLE);
-		break;
-	}
+	request->login = check_password;
+}
+
+static void reply_no_refresh(struct http_request *request,
+			     enum refresh_result result)
+{
+	if (result == REFRESH_FAILED)
+		http_reply_journal(request);
+	else
+		reply_unauthorized(request, "TOKEN INVALID",
+				   "Bearer error=\"invalid_token\"");
 }
 
 /* Role and tenant are looked up anew: they may have changed, and the user may
@@ -200,9 +248,9 @@ static void login_with_password(struct http_request *request,
 static void refresh(struct http_request *request, const char *token)
 {
 	enum doveadm_result result;
+	enum refresh_result used = REFRESH_INVALID;
 	struct identity identity;
-	bool failed = false;
-	char *family;
+	char *family = NULL;
 
 	if (!action_authenticate(request, true))
 		return;
@@ -212,22 +260,21 @@ static void refresh(struct http_request *request, const char *token)
 		reply_unreachable(request, result);
 		return;
 	}
-	family = result != DOVEADM_OK ? NULL :
-		refresh_token_use(token, identity.login, time(NULL), &failed);
-	if (family == NULL) {
+	if (result == DOVEADM_OK)
+		used = refresh_token_use(token, identity.login, time(NULL),
+					 &family);
+	if (used != REFRESH_OK) {
 		identity_clear(&identity);
-		if (failed) {
-			http_reply_journal(request);
-			return;
-		}
-		reply_unauthorized(request, "TOKEN INVALID",
-				   "Bearer error=\"invalid_token\"");
+		reply_no_refresh(request, used);
 		return;
 	}
 	identity_clear(&request->identity);
 	request->identity = identity;
 	reply_tokens(request, family);
 	free(family);
+	if (request->status == 200)
+		audit_done(request, "refresh", "Tokens renewed", true,
+			   (const struct audit_field[]) { { AUDIT_END, NULL } });
 }
 
 void action_login(struct http_request *request)
@@ -240,29 +287,58 @@ void action_login(struct http_request *request)
 	token = http_request_param(request, "refresh_token", &ok);
 	if (!ok)
 		return;
-	if (token != NULL)
+	if (token != NULL) {
+		request->audit = "refresh";
 		refresh(request, token);
-	else if (login == NULL || *login == '\0')
+	} else if (login == NULL || *login == '\0') {
 		http_reply_missing(request, "login");
-	else if (password == NULL || *password == '\0')
+	} else if (password == NULL || *password == '\0') {
 		http_reply_missing(request, "password");
-	else
+	} else {
 		login_with_password(request, login, password);
+	}
+}
+
+/* The access token of the request goes with the refresh token: it would be good
+   for a while. */
+static bool revoke_own(struct http_request *request)
+{
+	const struct revocation revocation = {
+		.kind = REVOKE_TOKEN,
+		.subject = request->identity.jti,
+		.tenant = "",
+	};
+
+	if (revocation.subject == NULL ||
+	    revocation_add(&revocation, time(NULL)))
+		return true;
+	http_reply_journal(request);
+	return false;
 }
 
 void action_logout(struct http_request *request)
 {
+	enum refresh_result result;
 	const char *token;
 	bool ok = true;
 
 	token = http_request_param(request, "refresh_token", &ok);
 	if (!ok)
 		return;
-	if (token == NULL)
+	if (token == NULL) {
 		http_reply_missing(request, "refresh_token");
-	else if (!refresh_token_revoke(token, request->identity.login))
-		reply_unauthorized(request, "TOKEN INVALID",
-				   "Bearer error=\"invalid_token\"");
-	else
-		http_reply_json(request, 200, json_pack("{s:b}", "success", 1));
+		return;
+	}
+	result = refresh_token_revoke(token, request->identity.login);
+	if (result != REFRESH_OK) {
+		reply_no_refresh(request, result);
+		return;
+	}
+	if (!revoke_own(request))
+		return;
+	audit_done(request, "logout", "Logout", true,
+		   (const struct audit_field[]) {
+			{ AUDIT_TOKEN, request->identity.jti },
+			{ AUDIT_END, NULL } });
+	http_reply_json(request, 200, json_pack("{s:b}", "success", 1));
 }

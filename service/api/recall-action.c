@@ -197,11 +197,13 @@ bool recall_action_get_key(struct http_request *request, struct recall *recall)
 	return true;
 }
 
-/* What the caller has asked for before under this name, or NULL. */
-static struct recall *find_before(const struct recall *recall)
+/* What the caller has asked for before under this name. */
+static enum journal_result
+find_before(const struct recall *recall, struct recall **before_r)
 {
-	return recall->key == NULL ? NULL :
-		journal_load_key(&recall->actor, recall->key);
+	*before_r = NULL;
+	return recall->key == NULL ? JOURNAL_ABSENT :
+		journal_load_key(&recall->actor, recall->key, before_r);
 }
 
 static void audit_repeated(struct http_request *request,
@@ -251,38 +253,50 @@ static void reply_repeated(struct http_request *request, struct recall *before,
 bool recall_action_repeat(struct http_request *request,
 			  const struct recall *recall)
 {
-	struct recall *before = find_before(recall);
+	struct recall *before;
 
-	if (before == NULL)
+	switch (find_before(recall, &before)) {
+	case JOURNAL_FOUND:
+		reply_repeated(request, before, recall);
+		return true;
+	case JOURNAL_ABSENT:
 		return false;
-	reply_repeated(request, before, recall);
+	case JOURNAL_FAILED:
+		break;
+	}
+	http_reply_journal(request);
 	return true;
 }
 
 void recall_action_run(struct http_request *request, struct recall *recall)
 {
 	static pthread_mutex_t key_lock = PTHREAD_MUTEX_INITIALIZER;
-	bool async = prefers_async(request), ok;
+	bool async = prefers_async(request);
+	enum journal_result found;
 	struct recall *before;
 
 	/* of two at the same time one is the first */
 	if (recall->key != NULL)
 		pthread_mutex_lock(&key_lock);
-	before = find_before(recall);
-	ok = before != NULL || journal_all(recall, async);
+	found = find_before(recall, &before);
+	if (found == JOURNAL_ABSENT && !journal_all(recall, async))
+		found = JOURNAL_FAILED;
 	if (recall->key != NULL)
 		pthread_mutex_unlock(&key_lock);
 
-	if (before != NULL) {
+	switch (found) {
+	case JOURNAL_FOUND:
 		reply_repeated(request, before, recall);
-	} else if (!ok) {
-		http_reply_journal(request);
-	} else {
+		break;
+	case JOURNAL_ABSENT:
 		if (async)
 			http_reply_header(request, "Preference-Applied",
 					  "respond-async");
 		run_journalled(request, recall, async);
 		return;
+	case JOURNAL_FAILED:
+		http_reply_journal(request);
+		break;
 	}
 	recall_free(recall);
 }

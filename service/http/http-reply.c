@@ -90,7 +90,7 @@ void http_reply_later(struct http_request *request, unsigned int status,
 
 void http_reply_journal(struct http_request *request)
 {
-	http_reply_later(request, 503, "The journal cannot be written",
+	http_reply_later(request, 503, "The journal cannot be read or written",
 			 RETRY_AFTER_JOURNAL);
 }
 

@@ -27,7 +27,7 @@ void http_reply_forbidden(struct http_request *request);
 /* 429 or 503 with Retry-After. */
 void http_reply_later(struct http_request *request, unsigned int status,
 		      const char *message, int64_t seconds);
-/* 503: nothing is done that can't be journalled. */
+/* 503: nothing is done or told that the journal does not have. */
 void http_reply_journal(struct http_request *request);
 /* A text that is freed with the request. */
 void http_reply_text(struct http_request *request, const char *type,

@@ -50,6 +50,8 @@ struct http_route {
 	const char *audit;
 	/* answered at once, without a worker */
 	bool inlined;
+	/* also asked for at the listener of http.health_port */
+	bool health;
 };
 
 struct http_param {
@@ -85,10 +87,18 @@ struct http_request {
 
 	/* set once it is known */
 	struct identity identity;
+	/* what the audit trail calls it, if not as the route does */
+	const char *audit;
 	/* why it is refused, where the answer does not say it all; or NULL */
 	char *why;
 	/* the audit trail has a line about it */
 	bool audited;
+
+	/* what goes on with the request, set by a handler that has not answered:
+	   it runs in the pool of logins, or, with too_busy, at once, to say
+	   that there is no place in that pool */
+	void (*login)(struct http_request *request);
+	bool too_busy;
 
 	/* the answer */
 	unsigned int status;

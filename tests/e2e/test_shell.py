@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import time
 
 import pytest
 
@@ -116,6 +118,142 @@ def test_tables(node, message_id):
                 "restored")
     assert doveadm(node, "-f", "json", "recall", "restore", *users,
                    recall_id).stderr == ""
+
+
+@pytest.mark.parametrize("words, hint", [
+    (["subject", "x"], "query subject x"), (["FROM", "a", "b"], "FROM a b")])
+def test_query_without_its_word(node, words, hint):
+    done = doveadm(node, "recall", "search", "-u", USERS[0], *words)
+    assert done.returncode == EX_USAGE
+    assert hint in done.stderr and "after the word query" in done.stderr
+
+
+def test_abbreviations(node, message_id):
+    node.append(USERS[0], "Archive", build_message(message_id))
+    for option in "--dry", "--dry-run", "-n":
+        done = doveadm(node, "-f", "tab", "recall", "expunge", option, "-u",
+                       USERS[0], message_id)
+        assert parse_tab(done.stdout)[0]["status"] == "would_expunge"
+    done = doveadm(node, "-f", "tab", "recall", "expunge", "--no", "-u",
+                   USERS[0], message_id)
+    row, = parse_tab(done.stdout)
+    assert (row["status"], row["notice"]) == ("expunged", "none")
+
+
+@pytest.mark.parametrize("args, name", [
+    (["search", "-u", USERS[0], "-l", "0", "<a@b>"], "--limit (-l)"),
+    (["expunge", "-u", USERS[0], "-s", "x", "<a@b>"], "--sender (-s)"),
+    (["expunge", "-u", USERS[0], "--recall-id", "x", "<a@b>"],
+     "--recall-id is"),
+    (["restore", "-u", USERS[0], "x"], "<recall-id>"),
+    (["expunge", "-u", USERS[0], "-r", "x" * 2000, "<a@b>"],
+     "--reason (-r)"),
+    (["list", "-u", USERS[0], "--since", "yesteryear"], "--since"),
+])
+def test_errors_name_the_option(node, args, name):
+    done = doveadm(node, "recall", *args)
+    assert done.returncode == EX_USAGE and name in done.stderr
+
+
+def expunge(node, *args):
+    done = doveadm(node, "-f", "tab", "recall", "expunge", "--no-notify", *args)
+    return parse_tab(done.stdout)[0]["recall-id"]
+
+
+def listed(node, *args):
+    done = doveadm(node, "-f", "tab", "recall", "list", "-u", USERS[2], *args)
+    assert done.returncode == 0, done
+    return [row["recall-id"] for row in parse_tab(done.stdout)]
+
+
+def test_list(node, message_id):
+    """Oldest first; by actor, by words of the reason, by date."""
+    ids = []
+    for number, (actor, reason) in enumerate([
+            ("soc@example.com", "Phishing, case 1"), ("boss@example.com", ""),
+            ("soc@example.com", "wrong list")]):
+        an_id = message_id.replace("@", ".%d@" % number)
+        node.append(USERS[2], "Archive", build_message(an_id))
+        # ids are not in the order of time
+        ids.append("%032x" % (99 - number))
+        expunge(node, "-u", USERS[2], "--actor=" + actor, "--reason=" + reason,
+                "--recall-id=" + ids[-1], an_id)
+        # so that each has a second of its own
+        second = int(time.time())
+        while int(time.time()) == second:
+            time.sleep(0.01)
+    assert [i for i in listed(node) if i in ids] == ids
+    assert listed(node, "--actor=SOC@example.com") == [ids[0], ids[2]]
+    assert listed(node, "--reason", "phishing") == ids[:1]
+    assert listed(node, "--actor=soc@example.com", "--reason=list") == ids[2:]
+    assert listed(node, "--actor=nobody") == []
+    assert ids[2] in listed(node, "--since", "1hour")
+    assert ids[2] in listed(node, "--since", "2020-01-31")
+    assert listed(node, "--since", "2099-01-31") == []
+    answer = node.doveadm_http([["recallList", {
+        "user": USERS[2], "actor": "soc@example.com", "since": "1day"}, "t"]])
+    assert [row["recall-id"] for row in answer[0][1]] == [ids[0], ids[2]]
+
+
+def test_restore_dry_run(node, message_id):
+    node.append(USERS[1], "Archive", build_message(message_id))
+    recall_id = expunge(node, "-u", USERS[1], message_id)
+    for _ in range(2):
+        done = doveadm(node, "-f", "tab", "recall", "restore", "-u", USERS[1],
+                       "--dry-run", recall_id)
+        row, = parse_tab(done.stdout)
+        assert (row["status"], row["copies"], row["mailboxes"]) == \
+            ("would_restore", "1", "Archive")
+    answer = node.doveadm_http([["recallRestore", {
+        "user": USERS[1], "dryRun": True, "recallId": recall_id}, "tag"]])
+    assert answer[0][1][0]["status"] == "would_restore"
+    assert message_id.encode() not in b"".join(
+        node.messages(USERS[1], "Archive"))
+    done = doveadm(node, "-f", "tab", "recall", "restore", "-u", USERS[1],
+                   recall_id)
+    assert parse_tab(done.stdout)[0]["status"] == "restored"
+    assert message_id.encode() in b"".join(node.messages(USERS[1], "Archive"))
+    done = doveadm(node, "-f", "tab", "recall", "restore", "-u", USERS[1],
+                   "-n", "0" * 32)
+    assert parse_tab(done.stdout)[0]["status"] == "not_found"
+
+
+def test_hits(node, message_id):
+    node.append(USERS[1], "Archive", build_message(message_id))
+    done = doveadm(node, "-f", "tab", "recall", "expunge", "-A", "--hits",
+                   "--dry-run", message_id)
+    assert [row["username"] for row in parse_tab(done.stdout)] == [USERS[1]]
+    looked, = re.findall(r"(\d+) users were looked at", done.stderr)
+    assert int(looked) >= len(USERS)
+    answer = node.doveadm_http([["recallExpunge", {
+        "allUsers": True, "hits": True, "messageId": message_id}, "tag"]])
+    row, = answer[0][1]
+    assert (row["username"], row["status"]) == (USERS[1], "expunged")
+    done = doveadm(node, "-f", "tab", "recall", "restore", "-A", "--hits",
+                   row["recall-id"])
+    row, = parse_tab(done.stdout)
+    assert (row["username"], row["status"]) == (USERS[1], "restored")
+
+
+def test_mailbox_from_a_backup(node, message_id, tmp_path):
+    """What the operator's guide says."""
+    user = USERS[1]
+    home, backup = str(node.home(user)), str(tmp_path / "backup")
+    node.append(user, "Work", build_message(message_id), ("\\Seen",))
+    node.doveadm("recall", "index", "-u", user)
+    subprocess.run(["cp", "-a", home, backup], check=True)
+    first = expunge(node, "-u", user, "--force", message_id)
+    assert node.count(user, "Work") == 0
+    subprocess.run(["rm", "-r", home], check=True)
+    subprocess.run(["cp", "-a", backup, home], check=True)
+    assert node.count(user, "Work") == 1
+
+    node.doveadm("recall", "index", "-u", user, "--verify")
+    second = expunge(node, "-u", user, "--force", message_id)
+    assert second != first
+    assert node.count(user, "Work") == 0
+    done = doveadm(node, "-f", "tab", "recall", "list", "-u", user, second)
+    assert parse_tab(done.stdout)[0]["copies"] == "1"
 
 
 def test_several_users(node, message_id):

@@ -9,6 +9,7 @@
 #include <ini.h>
 
 #include "recall-config.h"
+#include "recall-limits.h"
 #include "recall-params.h"
 #include "config.h"
 #include "config-check.h"
@@ -68,7 +69,7 @@ static const struct setting settings[] = {
 	INT("doveadm.connections", doveadm_connections, "8", 1, 1000, NULL),
 	INT("doveadm.connections_per_recall", doveadm_connections_per_recall,
 	    "4", 1, 1000, NULL),
-	INT("doveadm.batch", doveadm_batch, "500", 1, 10000, NULL),
+	INT("doveadm.batch", doveadm_batch, "500", 1, RECALL_BATCH_MAX, NULL),
 	INT("doveadm.retries", doveadm_retries, "2", 0, 20, NULL),
 
 	STR("auth.jwt_algorithm", auth_jwt_algorithm, "HS256", NULL),

@@ -54,6 +54,8 @@ DOVECOT_MODULES = os.environ.get("DOVECOT_MODULES",
 SRCDIR = pathlib.Path(os.environ.get("RECALL_SRCDIR") or
                       pathlib.Path(__file__).resolve().parent.parent.parent)
 PASSWORD = "secret"
+# RECALL_BATCH_MAX of recall-limits.h
+BATCH_MAX = 1024
 DOVECOT_24 = subprocess.run([DOVECOT, "--version"], capture_output=True,
                             text=True).stdout.startswith("2.4")
 # our example for this Dovecot

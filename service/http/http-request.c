@@ -38,6 +38,7 @@ void http_request_free(struct http_request *request)
 	free(request->content_type);
 	free(request->prefer);
 	free(request->idempotency_key);
+	free_secret(request->session_cookie);
 	free(request->why);
 	free_secret(request->body.data);
 	free_secret(request->reply);

@@ -169,11 +169,17 @@ static enum MHD_Result
 begin_request(struct http_request *request, const char *method,
 	      const struct listener *listener)
 {
-	const char *allow;
+	const char *allow, *cookie;
 
 	http_source_set(request);
 	request->authorization = header(request->connection, "Authorization");
 	request->content_type = header(request->connection, "Content-Type");
+	cookie = MHD_lookup_connection_value(request->connection,
+					     MHD_COOKIE_KIND, SESSION_COOKIE);
+	if (cookie != NULL)
+		request->session_cookie = x_strdup(cookie);
+	request->from_console = MHD_lookup_connection_value(
+		request->connection, MHD_HEADER_KIND, CONSOLE_HEADER) != NULL;
 	request->prefer = http_list_header(request->connection, "Prefer");
 	request->idempotency_key = http_list_header(request->connection,
 						    "Idempotency-Key");

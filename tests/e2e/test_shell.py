@@ -256,6 +256,22 @@ def test_mailbox_from_a_backup(node, message_id, tmp_path):
     assert parse_tab(done.stdout)[0]["copies"] == "1"
 
 
+@pytest.mark.parametrize("command", ["expunge", "restore"])
+@pytest.mark.parametrize("users", [["-A"], ["-u", "?*@example.com"]])
+@pytest.mark.parametrize("setting", ["mail_fsync=never", "any=value"])
+def test_listed_users_and_a_report(node, message_id, command, users, setting):
+    """With doveadm -o each listed user's lookup looks into the settings, which
+    were in memory that had been freed."""
+    what = message_id if command == "expunge" else "0" * 32
+    done = doveadm(node, "-o", setting, "-o", "sendmail_path=/bin/true",
+                   "-f", "tab", "recall", command, *users, "--report-to",
+                   "boss@example.com", what)
+    assert done.returncode == 0, done
+    rows = {row["username"]: row["status"] for row in parse_tab(done.stdout)}
+    assert {user: rows[user] for user in USERS} == \
+        dict.fromkeys(USERS, "not_found")
+
+
 def test_several_users(node, message_id):
     """-u may be repeated, and be a mask one time."""
     node.lmtp_deliver(USERS, build_message(message_id))

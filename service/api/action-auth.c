@@ -111,13 +111,6 @@ bool action_check_role(struct http_request *request, bool admin, bool user)
 	return allowed;
 }
 
-static void reply_unreachable(struct http_request *request,
-			      enum doveadm_result result)
-{
-	http_reply_message(request, result == DOVEADM_TIMEOUT ? 504 : 502,
-			   "The mail system does not answer");
-}
-
 /* "<refresh token>.<login in base64url>": a refresh token is the login's. */
 static void set_session_cookie(struct http_request *request,
 			       const char *refresh, int64_t max_age)
@@ -232,7 +225,8 @@ static void login_accepted(struct http_request *request, const char *login)
 		reply_denied(request);
 	} else if (result != DOVEADM_OK) {
 		login_failed(request, login);
-		reply_unreachable(request, result);
+		http_reply_unreachable(request, result == DOVEADM_TIMEOUT,
+				       NULL);
 	} else {
 		bruteforce_accepted(request->source, login);
 		metrics_login(LOGIN_ACCEPTED);
@@ -266,7 +260,7 @@ static void check_password(struct http_request *request)
 		break;
 	case IMAP_LOGIN_FAILED:
 		login_failed(request, login);
-		reply_unreachable(request, DOVEADM_UNREACHABLE);
+		http_reply_unreachable(request, false, NULL);
 		break;
 	}
 }
@@ -313,7 +307,8 @@ static void refresh(struct http_request *request, const char *login,
 
 	result = userdb_lookup(request->config, login, &identity, NULL);
 	if (result == DOVEADM_UNREACHABLE || result == DOVEADM_TIMEOUT) {
-		reply_unreachable(request, result);
+		http_reply_unreachable(request, result == DOVEADM_TIMEOUT,
+				       NULL);
 		return;
 	}
 	if (result == DOVEADM_OK)

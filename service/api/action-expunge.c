@@ -89,14 +89,16 @@ static bool check_role(struct http_request *request,
 /* A user's own addresses as of now, not as of when the token was made. */
 static bool get_senders(struct http_request *request, struct recall *recall)
 {
+	enum doveadm_result result;
 	struct identity identity;
 	bool ok = false;
 
 	if (request->identity.role != ROLE_USER)
 		return true;
 	strlist_add(&recall->senders, request->identity.login);
-	switch (userdb_lookup(request->config, request->identity.login,
-			      &identity, &recall->senders)) {
+	result = userdb_lookup(request->config, request->identity.login,
+			       &identity, &recall->senders);
+	switch (result) {
 	case DOVEADM_OK:
 		ok = true;
 		break;
@@ -104,12 +106,9 @@ static bool get_senders(struct http_request *request, struct recall *recall)
 		http_reply_forbidden(request);
 		break;
 	case DOVEADM_UNREACHABLE:
-		http_reply_message(request, 502, "The mail system does not "
-				   "answer");
-		break;
 	case DOVEADM_TIMEOUT:
-		http_reply_message(request, 504, "The mail system does not "
-				   "answer in time");
+		http_reply_unreachable(request, result == DOVEADM_TIMEOUT,
+				       NULL);
 		break;
 	}
 	identity_clear(&identity);

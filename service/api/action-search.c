@@ -290,12 +290,9 @@ static void reply(struct http_request *request, const struct search *search,
 				 "of this size");
 		break;
 	case LISTING_UNREACHABLE:
-		http_reply_message(request, 502,
-				   "The mail system does not answer");
-		break;
 	case LISTING_TIMEOUT:
-		http_reply_message(request, 504,
-				   "The mail system does not answer in time");
+		http_reply_unreachable(request, result == LISTING_TIMEOUT,
+				       NULL);
 		break;
 	}
 }

@@ -16,8 +16,6 @@
 #define KEY_MAX 255
 #define RETRY_AFTER_STOP 5
 
-static const char unreachable[] = "The mail system does not answer";
-
 struct recall *recall_action_new(const struct http_request *request,
 				 const char *reason)
 {
@@ -75,11 +73,9 @@ bool recall_action_check(struct http_request *request,
 				 RETRY_AFTER_STOP);
 		break;
 	case RECALL_UNREACHABLE:
-		http_reply_message(request, 502, unreachable);
-		audit_recalled(request, recall);
-		break;
 	case RECALL_TIMEOUT:
-		http_reply_message(request, 504, unreachable);
+		http_reply_unreachable(request, outcome == RECALL_TIMEOUT,
+				       NULL);
 		audit_recalled(request, recall);
 		break;
 	}
@@ -96,18 +92,11 @@ static void reply_accepted(struct http_request *request, const char *id)
 	free(location);
 }
 
-static void reply_unreachable(struct http_request *request,
-			      const struct recall *recall, unsigned int status)
-{
-	json_t *json = recall_to_json(recall);
-
-	json_object_set_new(json, "message", json_string(unreachable));
-	http_reply_json(request, status, json);
-}
-
 static void reply_recall(struct http_request *request, struct recall *recall)
 {
-	switch (recall_run(recall, request->config)) {
+	enum recall_outcome outcome = recall_run(recall, request->config);
+
+	switch (outcome) {
 	case RECALL_INTERRUPTED:
 		reply_accepted(request, recall->id);
 		return;
@@ -119,10 +108,9 @@ static void reply_recall(struct http_request *request, struct recall *recall)
 		http_reply_json(request, 200, recall_to_json(recall));
 		break;
 	case RECALL_UNREACHABLE:
-		reply_unreachable(request, recall, 502);
-		break;
 	case RECALL_TIMEOUT:
-		reply_unreachable(request, recall, 504);
+		http_reply_unreachable(request, outcome == RECALL_TIMEOUT,
+				       recall_to_json(recall));
 		break;
 	}
 	audit_recalled(request, recall);

@@ -13,6 +13,7 @@
 #include "actions.h"
 #include "audit.h"
 #include "http-clients.h"
+#include "http-form.h"
 #include "http-reply.h"
 #include "http-request.h"
 #include "http-routes.h"
@@ -311,24 +312,13 @@ static void completed(void *context, struct MHD_Connection *connection,
 	__atomic_sub_fetch(&server.active, 1, __ATOMIC_RELAXED);
 }
 
-static int hex_digit(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *p;
-
-	if (c >= 'A' && c <= 'F')
-		c += 'a' - 'A';
-	p = c == '\0' ? NULL : strchr(digits, c);
-	return p == NULL ? -1 : (int)(p - digits);
-}
-
 /* Decodes a part of the URL in place. What is no escape, and a NUL, leaves
    nothing at all: half-read, it would name something else. */
 static size_t
 unescape(void *context, struct MHD_Connection *connection, char *s)
 {
 	char *in = s, *out = s;
-	int high, low;
+	int octet;
 
 	(void)context;
 	(void)connection;
@@ -337,13 +327,12 @@ unescape(void *context, struct MHD_Connection *connection, char *s)
 			*out++ = *in++;
 			continue;
 		}
-		high = hex_digit(in[1]);
-		low = high < 0 ? -1 : hex_digit(in[2]);
-		if (low < 0 || (high == 0 && low == 0)) {
+		octet = http_unescape(in, strnlen(in, 3));
+		if (octet <= 0) {
 			*s = '\0';
 			return 0;
 		}
-		*out++ = (char)(high << 4 | low);
+		*out++ = (char)octet;
 		in += 3;
 	}
 	*out = '\0';

@@ -82,7 +82,7 @@ def killed(node, point, *args):
     """Runs doveadm until it's killed at the point."""
     done = subprocess.run(
         node.doveadm_command("recall", *args), capture_output=True,
-        env={**os.environ, **node._environment(), "RECALL_FAILPOINT": point})
+        env={**os.environ, "RECALL_FAILPOINT": point})
     assert done.returncode == -9, done
 
 
@@ -186,8 +186,7 @@ def test_two_at_a_time(node, user, message_id, recall_id):
                  ["restore", "-u", user, recall_id]):
         processes = [subprocess.Popen(
             node.doveadm_command("-f", "tab", "recall", *args),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={**os.environ, **node._environment()}) for _ in range(3)]
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
         for process in processes:
             out, err = process.communicate()
             assert process.returncode == 0, (out, err)

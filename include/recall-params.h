@@ -13,6 +13,7 @@
 #define RECALL_CMD_LIST "recall list"
 #define RECALL_CMD_PURGE "recall purge"
 #define RECALL_CMD_INDEX "recall index"
+#define RECALL_CMD_CHECK "recall check"
 #define RECALL_CMD_SHARE "recall share"
 #define RECALL_CMD_UNSHARE "recall unshare"
 #define RECALL_CMD_SHARES "recall shares"
@@ -99,6 +100,11 @@
 #define RECALL_COLUMN_MAILBOX_USER "mailbox-user"
 /* What went wrong, for `error` verdicts and notices that failed. */
 #define RECALL_COLUMN_ERROR "error"
+
+/* Columns of recall check: what was looked at, `ok`, `warning` or `error` in
+   status, and a text. */
+#define RECALL_COLUMN_CHECK "check"
+#define RECALL_COLUMN_TEXT "text"
 
 /* Columns of rows about shared mailboxes (recall share, unshare, shares). */
 /* `out`: shared by the user asked for; `in`: shared with that user. */

@@ -18,6 +18,7 @@
 #include "audit.h"
 #include "audit-log.h"
 #include "config.h"
+#include "console.h"
 #include "config-check.h"
 #include "doveadm-client.h"
 #include "http-clients.h"
@@ -176,6 +177,11 @@ static int run(struct config *config, const char *path)
 	if (!revocations_load())
 		return fail(x_strdup("the journal can't be read"));
 	purge();
+	if (!console_load(config, &error)) {
+		log_warning("no console: %s", error);
+		free(error);
+		error = NULL;
+	}
 	doveadm_client_start(config);
 	if (!jobs_start(config))
 		return fail(x_strdup("threads could not be started"));
@@ -183,7 +189,9 @@ static int run(struct config *config, const char *path)
 		log_warning("the audit trail can't be written%s",
 			    config->audit_required ? ": no message is recalled "
 			    "or shown until it can" : "");
-	jobs_resume();
+	if (!jobs_resume())
+		log_error("recalls that have not finished wait for the next "
+			  "start");
 	if (http_server_start(config, &error)) {
 		notify_manager("READY=1");
 		wait_for_signals(path, &signals);
@@ -201,6 +209,7 @@ static int run(struct config *config, const char *path)
 	config_unref(config);
 	journal_close();
 	revocations_free();
+	console_free();
 	if (error != NULL)
 		return fail(error);
 	log_info("stopped");

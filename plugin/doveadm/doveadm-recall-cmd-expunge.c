@@ -1,5 +1,4 @@
 #include "lib.h"
-#include "array.h"
 #include "mail-user.h"
 #include "doveadm.h"
 #include "doveadm-mail.h"
@@ -7,9 +6,8 @@
 #include "doveadm-recall-params.h"
 #include "recall-copies.h"
 #include "doveadm-recall-events.h"
-#include "recall-lazy-expunge.h"
+#include "recall-expunge.h"
 #include "recall-count.h"
-#include "recall-find.h"
 #include "doveadm-recall-notify.h"
 #include "doveadm-recall-print.h"
 #include "recall-query.h"
@@ -17,8 +15,6 @@
 #include "doveadm-recall-request.h"
 #include "doveadm-recall-row.h"
 #include "doveadm-recall-users.h"
-#include "recall-quarantine.h"
-#include "recall-quarantine-record.h"
 #include "doveadm-recall-plugin.h"
 
 struct recall_expunge_context {
@@ -38,189 +34,40 @@ struct recall_expunge_context {
 	bool done;
 };
 
-/* Finds out what is due to the user. Nothing has been changed yet. */
-static enum recall_verdict
-expunge_decide(const struct recall_request *request,
-	       const struct recall_copies *copies)
-{
-	/* a mailbox that can't be searched may hold a copy that was read; if
-	   that does not matter then at least the rest can go */
-	if (copies->error != NULL && (!request->force || copies->count == 0))
-		return RECALL_VERDICT_ERROR;
-	if (copies->count == 0) {
-		return copies->other_sender_count > 0 ?
-			RECALL_VERDICT_NOT_SENDER : RECALL_VERDICT_NOT_FOUND;
-	}
-	if (copies->read && !request->force)
-		return RECALL_VERDICT_READ;
-	return RECALL_VERDICT_WOULD_EXPUNGE;
-}
-
-/* A retry of what was done already, or has been undone since: then nothing is
-   left to do. Returns -1 on errors. */
-static int
-expunge_check_record(struct recall_quarantine *q,
-		     const struct recall_request *request,
-		     struct recall_copies *copies, struct recall_row *row,
-		     const char **error_r)
-{
-	struct recall_quarantine_record record;
-	const char *message_id;
-	int ret;
-
-	if (!request->may_be_retry ||
-	    (row->verdict != RECALL_VERDICT_NOT_FOUND &&
-	     row->verdict != RECALL_VERDICT_WOULD_EXPUNGE))
-		return 0;
-	ret = recall_quarantine_record_read(q, copies->pool, request->recall_id,
-					    &record, error_r);
-	if (ret <= 0)
-		return ret;
-	message_id = request->message_id.len == 0 ? NULL :
-		t_strndup(request->message_id.data, request->message_id.len);
-	if (!recall_quarantine_record_is_of(&record, message_id,
-					    request->query)) {
-		*error_r = "The recall id is that of another recall";
-		return -1;
-	}
-	if (row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
-	    record.restored == 0) {
-		/* the first try was stopped half-way */
-		return 0;
-	}
-	row->verdict = RECALL_VERDICT_ALREADY_RECALLED;
-	if (record.restored == 0) {
-		copies->recorded_count =
-			recall_quarantine_record_copies(&record);
-	}
-	/* what a notice would tell, in case the first try could not */
-	copies->subject = record.subject;
-	copies->from = record.from;
-	copies->date = record.date;
-	return 0;
-}
-
-/* Searching and waiting for the quarantine takes a while: the user may have read
-   the message since, or deleted it, or moved it to where it was not yet or not
-   any more looked for. */
+/* The order points into the request. */
 static void
-expunge_look_again(const struct recall_request *request,
-		   struct mail_user *user, struct recall_copies *copies)
-{
-	const unsigned int found = copies->count;
-	struct recall_criteria criteria;
-
-	recall_copies_refresh(copies);
-	if (copies->count == found)
-		return;
-	recall_copies_free(copies);
-	recall_request_get_criteria(request, &criteria);
-	recall_copies_find(user, &criteria, copies);
-}
-
-/* Does what was decided, or finds out that it must not be done. Returns -1 if
-   nothing was deleted because of an error. */
-static int
-expunge_copies(struct recall_expunge_context *ctx, struct mail_user *user,
-	       struct recall_quarantine *q, struct recall_copies *copies,
-	       struct recall_row *row, const char **error_r)
+expunge_get_order(const struct recall_expunge_context *ctx,
+		  struct recall_order *order_r)
 {
 	const struct recall_request *request = &ctx->request;
-	struct recall_lazy_expunge *lazy = NULL;
 
-	expunge_look_again(request, user, copies);
-	row->verdict = expunge_decide(request, copies);
-	row->copies = copies->count;
-	row->mailboxes = recall_copies_get_mailboxes(copies);
-	row->mailbox_guids = recall_copies_get_guids(copies);
-	if (row->verdict != RECALL_VERDICT_WOULD_EXPUNGE)
-		return 0;
-	if (ctx->count != NULL &&
-	    !recall_count_allows(ctx->count, row->username, copies->count,
-				 error_r))
-		return -1;
-
-	if (q->ns != NULL &&
-	    (recall_quarantine_add(q, request, copies, error_r) < 0 ||
-	     recall_lazy_expunge_begin(user, copies, &lazy, error_r) < 0))
-		return -1;
-	if (recall_copies_expunge(copies, &row->copies) == 0)
-		recall_lazy_expunge_finish(lazy, copies);
-	row->verdict = copies->error != NULL ?
-		RECALL_VERDICT_ERROR : RECALL_VERDICT_EXPUNGED;
-	return 0;
-}
-
-static int
-expunge_found(struct recall_expunge_context *ctx, struct mail_user *user,
-	      struct recall_copies *copies, struct recall_row *row,
-	      const char **error_r)
-{
-	const struct recall_request *request = &ctx->request;
-	struct recall_quarantine q;
-	int ret;
-
-	/* a quarantine that is not where it should be is always an error: with
-	   wrong settings it's not even sure that all was searched */
-	ret = recall_quarantine_init(user, &q, error_r);
-	if (ret > 0 && row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
-	    !request->dry_run)
-		ret = recall_quarantine_lock(&q, error_r) < 0 ? -1 : 1;
-	if (ret > 0) {
-		ret = expunge_check_record(&q, request, copies, row, error_r);
+	i_zero(order_r);
+	order_r->recall_id = request->recall_id;
+	recall_request_get_criteria(request, &order_r->criteria);
+	if (request->message_id.len > 0) {
+		order_r->message_id = t_strndup(request->message_id.data,
+						request->message_id.len);
 	}
-	if (ret >= 0 && row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
-	    !request->dry_run) {
-		ret = expunge_copies(ctx, user, &q, copies, row, error_r);
-	}
-	recall_quarantine_deinit(&q);
-	return ret < 0 ? -1 : 0;
-}
-
-static void
-expunge_user(struct recall_expunge_context *ctx, struct mail_user *user,
-	     struct recall_row *row, struct recall_copies *copies)
-{
-	const struct recall_request *request = &ctx->request;
-	struct recall_criteria criteria;
-	const char *error;
-
-	recall_request_get_criteria(request, &criteria);
-	recall_copies_find(user, &criteria, copies);
-	row->verdict = expunge_decide(request, copies);
-	if (row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
-	    ctx->count != NULL &&
-	    !recall_count_allows(ctx->count, row->username, copies->count,
-				 &error)) {
-		copies->error = p_strdup(copies->pool, error);
-		row->verdict = RECALL_VERDICT_ERROR;
-	}
-	row->copies = copies->count;
-	row->mailboxes = recall_copies_get_mailboxes(copies);
-	row->mailbox_guids = recall_copies_get_guids(copies);
-	if (expunge_found(ctx, user, copies, row, &error) < 0) {
-		row->verdict = RECALL_VERDICT_ERROR;
-		if (copies->error == NULL)
-			copies->error = p_strdup(copies->pool, error);
-	}
-	if (row->verdict == RECALL_VERDICT_ALREADY_RECALLED) {
-		row->copies = 0;
-		row->mailboxes = row->mailbox_guids = NULL;
-	}
-	row->error = copies->error;
+	order_r->query = request->query;
+	order_r->actor = request->actor;
+	order_r->reason = request->reason;
+	order_r->count = ctx->count;
+	order_r->force = request->force;
+	order_r->dry_run = request->dry_run;
+	order_r->may_be_retry = request->may_be_retry;
 }
 
 static void expunge_count(struct recall_expunge_context *ctx,
 			  struct mail_user *user, const char *username)
 {
-	struct recall_criteria criteria;
+	struct recall_order order;
 	struct recall_copies copies;
 
 	if (!recall_request_tenant_matches(&ctx->request, user))
 		return;
-	recall_request_get_criteria(&ctx->request, &criteria);
-	recall_copies_find(user, &criteria, &copies);
-	if (expunge_decide(&ctx->request, &copies) ==
+	expunge_get_order(ctx, &order);
+	recall_copies_find(user, &order.criteria, &copies);
+	if (recall_expunge_decide(&order, &copies) ==
 	    RECALL_VERDICT_WOULD_EXPUNGE)
 		recall_count_add(ctx->count, username, copies.count);
 	recall_copies_free(&copies);
@@ -242,6 +89,8 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 		.username = username,
 		.mailbox_user = user->username,
 	};
+	struct recall_order order;
+	struct recall_outcome outcome;
 	struct recall_copies copies;
 
 	ctx->own_users++;
@@ -256,7 +105,13 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 		return;
 	}
 	row.searched = recall_request_get_searched(&ctx->request);
-	expunge_user(ctx, user, &row, &copies);
+	expunge_get_order(ctx, &order);
+	recall_expunge(user, &order, username, &copies, &outcome);
+	row.verdict = outcome.verdict;
+	row.copies = outcome.copies;
+	row.mailboxes = outcome.mailboxes;
+	row.mailbox_guids = outcome.mailbox_guids;
+	row.error = outcome.error;
 	if (row.verdict == RECALL_VERDICT_WOULD_EXPUNGE)
 		ctx->dry_run_total += row.copies;
 	else if (row.verdict == RECALL_VERDICT_EXPUNGED ||

@@ -18,6 +18,7 @@ static struct doveadm_cmd_ver2 *recall_commands[] = {
 	&doveadm_cmd_recall_restore,
 	&doveadm_cmd_recall_list,
 	&doveadm_cmd_recall_purge,
+	&doveadm_cmd_recall_check,
 };
 
 /* A flag has a second spelling for doveadm's HTTP API, see

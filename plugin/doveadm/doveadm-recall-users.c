@@ -515,6 +515,7 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		.lost = recall_users_lost,
 		.killed = recall_users_killed,
 		.one_row = callbacks->one_row,
+		.named = recall_users_are_named(cctx),
 	};
 	enum mail_storage_service_flags flags =
 		MAIL_STORAGE_SERVICE_FLAG_USERDB_LOOKUP |

@@ -14,6 +14,7 @@
 #include "userdb.h"
 
 #define PASSWORD_MAX 1024
+#define SESSION_PATH "/console/session"
 #define RETRY_AFTER_LOGINS 5
 
 static void reply_unauthorized(struct http_request *request,
@@ -111,11 +112,59 @@ bool action_check_role(struct http_request *request, bool admin, bool user)
 	return allowed;
 }
 
-static void reply_unreachable(struct http_request *request,
-			      enum doveadm_result result)
+/* "<refresh token>.<login in base64url>": a refresh token is the login's. */
+static void set_session_cookie(struct http_request *request,
+			       const char *refresh, int64_t max_age)
 {
-	http_reply_message(request, result == DOVEADM_TIMEOUT ? 504 : 502,
-			   "The mail system does not answer");
+	const char *login = request->identity.login;
+	char *encoded = base64url_encode(login, strlen(login));
+	char *value = x_asprintf(SESSION_COOKIE "=%s%s%s; Path="
+				 SESSION_PATH "; Max-Age=%lld; Secure; "
+				 "HttpOnly; SameSite=Strict", refresh,
+				 *refresh == '\0' ? "" : ".",
+				 *refresh == '\0' ? "" : encoded,
+				 (long long)max_age);
+
+	http_reply_header(request, "Set-Cookie", value);
+	free_secret(value);
+	free(encoded);
+}
+
+/* Returns the refresh token in the cookie and the login that it is for; the
+   caller frees both. NULL if there is none. */
+static char *get_session_cookie(const struct http_request *request,
+				char **login_r)
+{
+	const char *cookie = request->session_cookie;
+	const char *dot = cookie == NULL ? NULL : strchr(cookie, '.');
+	size_t len;
+
+	if (dot == NULL)
+		return NULL;
+	*login_r = (char *)base64url_decode(dot + 1, strlen(dot + 1), &len);
+	if (*login_r == NULL)
+		return NULL;
+	if (strlen(*login_r) != len || address_check(*login_r) != NULL) {
+		free(*login_r);
+		return NULL;
+	}
+	return x_strndup(cookie, dot - cookie);
+}
+
+/* The refresh token is not in the body, where a script could see it. */
+static void reply_session(struct http_request *request, const char *access,
+			  const char *refresh)
+{
+	const struct config *config = request->config;
+	const struct identity *who = &request->identity;
+
+	http_reply_json(request, 200, json_pack(
+		"{s:s, s:I, s:s, s:s, s:s, s:i}", "access_token", access,
+		"expire", (json_int_t)config->auth_access_token_exp_time,
+		"login", who->login, "lang", who->lang == NULL ? "" : who->lang,
+		"tenant-id", who->tenant, "role", (int)who->role));
+	set_session_cookie(request, refresh,
+			   config->auth_refresh_token_exp_time);
 }
 
 static void reply_tokens(struct http_request *request, const char *family)
@@ -137,6 +186,8 @@ static void reply_tokens(struct http_request *request, const char *family)
 			       now, now + config->auth_refresh_token_exp_time,
 			       refresh)) {
 		http_reply_journal(request);
+	} else if (request->from_console) {
+		reply_session(request, access, refresh);
 	} else {
 		http_reply_json(request, 200, json_pack(
 			"{s:s, s:s, s:I, s:s, s:i}",
@@ -175,7 +226,8 @@ static void login_accepted(struct http_request *request, const char *login)
 		reply_denied(request);
 	} else if (result != DOVEADM_OK) {
 		login_failed(request, login);
-		reply_unreachable(request, result);
+		http_reply_unreachable(request, result == DOVEADM_TIMEOUT,
+				       NULL);
 	} else {
 		bruteforce_accepted(request->source, login);
 		metrics_login(LOGIN_ACCEPTED);
@@ -209,7 +261,7 @@ static void check_password(struct http_request *request)
 		break;
 	case IMAP_LOGIN_FAILED:
 		login_failed(request, login);
-		reply_unreachable(request, DOVEADM_UNREACHABLE);
+		http_reply_unreachable(request, false, NULL);
 		break;
 	}
 }
@@ -246,19 +298,18 @@ static void reply_no_refresh(struct http_request *request,
 
 /* Role and tenant are looked up anew: they may have changed, and the user may
    be gone. */
-static void refresh(struct http_request *request, const char *token)
+static void refresh(struct http_request *request, const char *login,
+		    const char *token)
 {
 	enum doveadm_result result;
 	enum refresh_result used = REFRESH_INVALID;
 	struct identity identity;
 	char *family = NULL;
 
-	if (!action_authenticate(request, true))
-		return;
-	result = userdb_lookup(request->config, request->identity.login,
-			       &identity, NULL);
+	result = userdb_lookup(request->config, login, &identity, NULL);
 	if (result == DOVEADM_UNREACHABLE || result == DOVEADM_TIMEOUT) {
-		reply_unreachable(request, result);
+		http_reply_unreachable(request, result == DOVEADM_TIMEOUT,
+				       NULL);
 		return;
 	}
 	if (result == DOVEADM_OK)
@@ -290,7 +341,8 @@ void action_login(struct http_request *request)
 		return;
 	if (token != NULL) {
 		request->audit = "refresh";
-		refresh(request, token);
+		if (action_authenticate(request, true))
+			refresh(request, request->identity.login, token);
 	} else if (login == NULL || *login == '\0') {
 		http_reply_missing(request, "login");
 	} else if (password == NULL || *password == '\0') {
@@ -342,4 +394,66 @@ void action_logout(struct http_request *request)
 			{ AUDIT_TOKEN, request->identity.jti },
 			{ AUDIT_END, NULL } });
 	http_reply_json(request, 200, json_pack("{s:b}", "success", 1));
+}
+
+/* Another site's page can't make the browser send this header, and the cookie is
+   SameSite=Strict besides. */
+static bool is_own_script(struct http_request *request)
+{
+	if (request->from_console && request->config->console_enabled)
+		return true;
+	http_reply_forbidden(request);
+	return false;
+}
+
+/* With a password, or with the cookie alone. */
+void action_console_login(struct http_request *request)
+{
+	char *token, *login;
+
+	if (!is_own_script(request))
+		return;
+	if (request->params_count > 0) {
+		action_login(request);
+		return;
+	}
+	token = get_session_cookie(request, &login);
+	if (token == NULL) {
+		/* nobody has signed in here: no refusal of anything */
+		request->audit = NULL;
+		http_reply_json(request, 200, json_pack("{s:n}",
+							"access_token"));
+		return;
+	}
+	request->audit = "refresh";
+	refresh(request, login, token);
+	free_secret(token);
+	free(login);
+}
+
+void action_console_logout(struct http_request *request)
+{
+	enum refresh_result result;
+	char *token, *login;
+
+	if (!is_own_script(request))
+		return;
+	token = get_session_cookie(request, &login);
+	if (token != NULL) {
+		result = refresh_token_revoke(token, login);
+		request->identity.login = login;
+		free_secret(token);
+		if (result == REFRESH_FAILED) {
+			http_reply_journal(request);
+			return;
+		}
+		if (result == REFRESH_OK)
+			audit_done(request, "logout", "Logout", true,
+				   (const struct audit_field[]) {
+					{ AUDIT_END, NULL } });
+	} else {
+		request->identity.login = x_strdup("");
+	}
+	http_reply_json(request, 200, json_pack("{s:b}", "success", 1));
+	set_session_cookie(request, "", 0);
 }

@@ -131,8 +131,9 @@ void action_restore(struct http_request *request)
 		http_reply_forbidden(request);
 		return;
 	}
-	target = journal_load(id);
-	if (check_target(request, target))
+	if (journal_load(id, &target) == JOURNAL_FAILED)
+		http_reply_journal(request);
+	else if (check_target(request, target))
 		restore(request, id, reason, target);
 	recall_free(target);
 }

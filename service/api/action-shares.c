@@ -73,12 +73,9 @@ static bool check_call(struct http_request *request, bool adding,
 					   "cannot do that");
 		break;
 	case DOVEADM_UNREACHABLE:
-		http_reply_message(request, 502, "The mail system does not "
-				   "answer");
-		break;
 	case DOVEADM_TIMEOUT:
-		http_reply_message(request, 504, "The mail system does not "
-				   "answer in time");
+		http_reply_unreachable(request, call->result == DOVEADM_TIMEOUT,
+				       NULL);
 		break;
 	}
 	return false;

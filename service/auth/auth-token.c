@@ -22,6 +22,7 @@ void identity_clear(struct identity *identity)
 {
 	free(identity->login);
 	free(identity->tenant);
+	free(identity->lang);
 	free(identity->jti);
 	memset(identity, 0, sizeof(*identity));
 }

@@ -19,6 +19,8 @@ enum role {
 struct identity {
 	char *login;
 	char *tenant;
+	/* the language of the user, where the userdb was asked, or NULL */
+	char *lang;
 	enum role role;
 	int64_t expires;
 	/* of the token: its name or NULL, and when it was issued, or -1 */

@@ -25,7 +25,7 @@ static size_t discard(char *data, size_t size, size_t nmemb, void *context)
 
 static bool has_text(const char *data, size_t len, const char *text)
 {
-	return memmem(data, len, text, strlen(text)) != NULL;
+	return data != NULL && memmem(data, len, text, strlen(text)) != NULL;
 }
 
 static size_t len_of_line(const char *data, size_t len)

@@ -108,6 +108,7 @@ static const struct setting settings[] = {
 	STR("auth.tenant_field", auth_tenant_field, RECALL_USERDB_TENANT,
 	    NULL),
 	STR("auth.alias_field", auth_alias_field, "alias", NULL),
+	STR("auth.status_field", auth_status_field, "inetUserStatus", NULL),
 	INT("auth.default_role", auth_default_role, "2", 0, 2, NULL),
 	BOOL("auth.revoke_email", auth_revoke_email, "no",
 	     "psn/common/revoke_email"),
@@ -142,6 +143,9 @@ static const struct setting settings[] = {
 	BOOL("audit.required", audit_required, "yes", NULL),
 	INT("audit.refused_per_second", audit_refused_per_second, "10", 0,
 	    1000000, NULL),
+
+	BOOL("console.enabled", console_enabled, "yes", NULL),
+	STR("console.dir", console_dir, CONSOLE_DIR, NULL),
 
 	STR("etcd.endpoints", etcd_endpoints, "", NULL),
 	STR("etcd.prefix", etcd_prefix, "", NULL),

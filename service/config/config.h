@@ -65,6 +65,7 @@ struct config {
 	char *auth_role_field;
 	char *auth_tenant_field;
 	char *auth_alias_field;
+	char *auth_status_field;
 	int64_t auth_default_role;
 	bool auth_revoke_email;
 	bool auth_force_revoke;
@@ -88,6 +89,9 @@ struct config {
 	char *audit_syslog_socket;
 	bool audit_required;
 	int64_t audit_refused_per_second;
+	/* [console] */
+	bool console_enabled;
+	char *console_dir;
 	/* [etcd] */
 	char *etcd_endpoints;
 	char *etcd_prefix;

@@ -22,6 +22,12 @@ extern const char http_no_memory[];
    need not think of memory. */
 #define HTTP_VALUE_MAX 65536
 
+/* The cookie with the refresh token of a session of the console, and the header
+   that only the console's own script can send: a form of another site's has no
+   headers. */
+#define SESSION_COOKIE "recall_session"
+#define CONSOLE_HEADER "X-Recall-Console"
+
 /* Who may ask. What a role may do is for the handler to say: it depends on
    what is asked for. */
 enum http_auth {
@@ -82,6 +88,10 @@ struct http_request {
 	char *content_type;
 	char *prefer;
 	char *idempotency_key;
+	/* the cookie of the console's session, or NULL */
+	char *session_cookie;
+	/* sent by the console's own script */
+	bool from_console;
 	/* the client's address as text */
 	char source[INET6_ADDRSTRLEN];
 	int64_t started;

@@ -14,6 +14,7 @@
 #include "audit.h"
 #include "http-body.h"
 #include "http-clients.h"
+#include "http-form.h"
 #include "http-reply.h"
 #include "http-request.h"
 #include "http-routes.h"
@@ -170,11 +171,17 @@ static enum MHD_Result
 begin_request(struct http_request *request, const char *method,
 	      const struct listener *listener)
 {
-	const char *allow;
+	const char *allow, *cookie;
 
 	http_source_set(request);
 	request->authorization = header(request->connection, "Authorization");
 	request->content_type = header(request->connection, "Content-Type");
+	cookie = MHD_lookup_connection_value(request->connection,
+					     MHD_COOKIE_KIND, SESSION_COOKIE);
+	if (cookie != NULL)
+		request->session_cookie = x_strdup(cookie);
+	request->from_console = MHD_lookup_connection_value(
+		request->connection, MHD_HEADER_KIND, CONSOLE_HEADER) != NULL;
 	request->prefer = http_list_header(request->connection, "Prefer");
 	request->idempotency_key = http_list_header(request->connection,
 						    "Idempotency-Key");
@@ -308,24 +315,13 @@ static void completed(void *context, struct MHD_Connection *connection,
 	__atomic_sub_fetch(&server.active, 1, __ATOMIC_RELAXED);
 }
 
-static int hex_digit(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *p;
-
-	if (c >= 'A' && c <= 'F')
-		c += 'a' - 'A';
-	p = c == '\0' ? NULL : strchr(digits, c);
-	return p == NULL ? -1 : (int)(p - digits);
-}
-
 /* Decodes a part of the URL in place. What is no escape, and a NUL, leaves
    nothing at all: half-read, it would name something else. */
 static size_t
 unescape(void *context, struct MHD_Connection *connection, char *s)
 {
 	char *in = s, *out = s;
-	int high, low;
+	int octet;
 
 	(void)context;
 	(void)connection;
@@ -334,13 +330,12 @@ unescape(void *context, struct MHD_Connection *connection, char *s)
 			*out++ = *in++;
 			continue;
 		}
-		high = hex_digit(in[1]);
-		low = high < 0 ? -1 : hex_digit(in[2]);
-		if (low < 0 || (high == 0 && low == 0)) {
+		octet = http_unescape(in, strnlen(in, 3));
+		if (octet <= 0) {
 			*s = '\0';
 			return 0;
 		}
-		*out++ = (char)(high << 4 | low);
+		*out++ = (char)octet;
 		in += 3;
 	}
 	*out = '\0';

@@ -335,6 +335,10 @@ def test_empty_mailboxes_are_not_opened(box):
     box.save(box.new_id(), "Full")
     for mailbox in ("Empty", "Full"):
         box.doveadm("search", "mailbox", mailbox, "all")
+    # what has just changed is looked at closely
+    logs = list(box.node.home(box.user).rglob("dovecot.index.log"))
+    while time.time() < max(log.stat().st_mtime for log in logs) + 2:
+        time.sleep(0.1)
     done = subprocess.run(
         ["strace", "-f", "-e", "trace=openat", "-o", "/dev/stderr"] +
         box.node.doveadm_command("recall", "expunge", "--dry-run", "-u",

@@ -304,18 +304,6 @@ def test_many_users(node, message_id, sent):
     assert "    ... and 5 more\n" in report.text
 
 
-@pytest.mark.parametrize("users", [["-u", "nowhere*"], ["-A"]])
-def test_listed_users(node, take, message_id, sent, users):
-    """As everywhere here with settings of doveadm -o: they are looked up for
-    each user who is listed."""
-    result = run_shell(node, *users, "--no-notify", "--report-to", BOSS,
-                       message_id)
-    assert len(result.rows) >= 60
-    assert set(result.statuses().values()) == {"not_found"}
-    assert result.code == 0
-    assert counts(parse(sent()[0], BOSS))["not_found"] == len(result.rows)
-
-
 def test_another_node(node, take, message_id, sent):
     """Whoever is asked makes the report, and knows no verdicts of others."""
     users = [take(), take()]

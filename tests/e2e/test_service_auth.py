@@ -330,6 +330,22 @@ def test_refresh_takes_the_role_of_now(node, service):
                    second["refresh_token"]).status == 401
 
 
+def test_locked_account(node, service):
+    """Mail is still delivered to it, so Dovecot's userdb has it."""
+    user = "locked@red.example"
+    fields = {"tenant_id": "red", "role": "1"}
+    node.add_users({user: {**fields, "inetUserStatus": "1"}})
+    tokens = login(service, user).json()
+    for status in "0", "2", "":
+        node.add_users({user: {**fields, "inetUserStatus": status}})
+        assert refresh(service, tokens["access_token"],
+                       tokens["refresh_token"]).status == 401
+        assert login(service, user).status == 401
+    node.add_users({user: {**fields, "inetUserStatus": "1"}})
+    assert refresh(service, tokens["access_token"],
+                   tokens["refresh_token"]).status == 200
+
+
 def test_refresh_that_cannot_be_journalled(node, service):
     """The token is as good as before, and not said to be invalid."""
     tokens = login(service, ROOT).json()

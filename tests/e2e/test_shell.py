@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 import time
 
 import pytest
@@ -232,6 +233,43 @@ def test_hits(node, message_id):
                    row["recall-id"])
     row, = parse_tab(done.stdout)
     assert (row["username"], row["status"]) == (USERS[1], "restored")
+
+
+def test_mailbox_from_a_backup(node, message_id, tmp_path):
+    """What the operator's guide says."""
+    user = USERS[1]
+    home, backup = str(node.home(user)), str(tmp_path / "backup")
+    node.append(user, "Work", build_message(message_id), ("\\Seen",))
+    node.doveadm("recall", "index", "-u", user)
+    subprocess.run(["cp", "-a", home, backup], check=True)
+    first = expunge(node, "-u", user, "--force", message_id)
+    assert node.count(user, "Work") == 0
+    subprocess.run(["rm", "-r", home], check=True)
+    subprocess.run(["cp", "-a", backup, home], check=True)
+    assert node.count(user, "Work") == 1
+
+    node.doveadm("recall", "index", "-u", user, "--verify")
+    second = expunge(node, "-u", user, "--force", message_id)
+    assert second != first
+    assert node.count(user, "Work") == 0
+    done = doveadm(node, "-f", "tab", "recall", "list", "-u", user, second)
+    assert parse_tab(done.stdout)[0]["copies"] == "1"
+
+
+@pytest.mark.parametrize("command", ["expunge", "restore"])
+@pytest.mark.parametrize("users", [["-A"], ["-u", "?*@example.com"]])
+@pytest.mark.parametrize("setting", ["mail_fsync=never", "any=value"])
+def test_listed_users_and_a_report(node, message_id, command, users, setting):
+    """With doveadm -o each listed user's lookup looks into the settings, which
+    were in memory that had been freed."""
+    what = message_id if command == "expunge" else "0" * 32
+    done = doveadm(node, "-o", setting, "-o", "sendmail_path=/bin/true",
+                   "-f", "tab", "recall", command, *users, "--report-to",
+                   "boss@example.com", what)
+    assert done.returncode == 0, done
+    rows = {row["username"]: row["status"] for row in parse_tab(done.stdout)}
+    assert {user: rows[user] for user in USERS} == \
+        dict.fromkeys(USERS, "not_found")
 
 
 def test_several_users(node, message_id):

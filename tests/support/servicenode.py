@@ -134,6 +134,7 @@ class Service:
             # threads that nothing needs cost time under a sanitizer
             "http.workers": 8,
             "auth.logins": 8,
+            "console.dir": mailnode.SRCDIR / "service/console",
             "http.health_port": 0,
         }
         if node is not None:

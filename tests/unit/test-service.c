@@ -461,8 +461,8 @@ static void test_journal(void)
 
 	/* opened again it is no older version */
 	CU_ASSERT_FATAL(journal_open(path, &error));
-	loaded = journal_load(recall->id);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(loaded);
+	CU_ASSERT_EQUAL_FATAL(journal_load(recall->id, &loaded),
+			      JOURNAL_FOUND);
 	CU_ASSERT_EQUAL(loaded->kind, RECALL_RESTORE);
 	CU_ASSERT_STRING_EQUAL(loaded->target, recall->target);
 	CU_ASSERT_STRING_EQUAL(loaded->query, recall->query);

@@ -175,6 +175,18 @@ int recall_proxy_conn_init(struct recall_proxy_server *server,
 	return 0;
 }
 
+static void conn_print_column(struct recall_proxy_conn *conn, const char *value)
+{
+	struct recall_proxy_request *request = conn->request;
+	char *copy;
+
+	recall_print(value);
+	if (array_is_created(&request->columns)) {
+		copy = i_strdup(value);
+		array_push_back(&request->columns, &copy);
+	}
+}
+
 /* Completes the row that has been begun, if there is one. */
 static bool conn_end_row(struct recall_proxy_conn *conn, const char *error)
 {
@@ -187,7 +199,8 @@ static bool conn_end_row(struct recall_proxy_conn *conn, const char *error)
 		conn->column++;
 	}
 	for (; conn->column < columns; conn->column++)
-		recall_print(conn->column + 1 < columns ? "" : error);
+		conn_print_column(conn,
+				  conn->column + 1 < columns ? "" : error);
 	return TRUE;
 }
 
@@ -354,8 +367,8 @@ conn_print_part(struct recall_proxy_conn *conn, const unsigned char *data,
 
 	str_append_tabunescaped(str, data, size);
 	if (last && !conn->in_field) {
-		recall_print(conn_is_alias(conn) ? conn->request->username :
-			     str_c(str));
+		conn_print_column(conn, conn_is_alias(conn) ?
+				  conn->request->username : str_c(str));
 	} else {
 		if (str_len(str) > 0)
 			recall_print_stream(str_data(str), str_len(str));

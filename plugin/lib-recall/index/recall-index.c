@@ -259,9 +259,7 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 		.uids = uids_r,
 		.verify = verify,
 	};
-	struct mail_index_view *view;
 	uint32_t ext_id;
-	bool complete, current;
 
 	if (verify) {
 		return recall_index_open(box) < 0 ? -1 :
@@ -281,17 +279,16 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 		mailbox_set_index_error(box);
 		return -1;
 	}
-	ext_id = recall_index_ext_register(box->index);
-	view = mail_index_view_open(box->index);
-	complete = recall_index_ext_scan(view, ext_id, pass.wanted, uids_r);
-	mail_index_view_close(&view);
 	/* a view keeps its map when the index gets a newer one */
-	current = box->view->map == box->index->map;
-	if (complete && (current || array_count(uids_r) == 0))
+	if (box->view->map != box->index->map &&
+	    mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
+		return -1;
+	ext_id = recall_index_ext_register(box->index);
+	if (recall_index_ext_scan(box->view, ext_id, pass.wanted, uids_r))
 		return 0;
 	if (mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
 		return -1;
-	return complete ? 0 : recall_index_pass_run(&pass);
+	return recall_index_pass_run(&pass);
 }
 
 int recall_index_update(struct mailbox *box, bool verify,

@@ -82,8 +82,8 @@ uint64_t recall_index_hash_mail(struct mail *mail);
    The mailbox needs to be neither open nor synced: it is opened unless
    Dovecot's mailbox list index says that it is empty, and synced only if its
    storage may hold mail that its index does not know of, or if others have
-   changed it since this process opened it. So if uids_r is not empty, the
-   mailbox is open, and box->view is new enough to look the UIDs up.
+   changed it since this process opened it. If it is open then, all messages of
+   box->view were judged, and no others; if it is not, it is empty.
 
    With verify no record is believed: all headers are read, and records that are
    wrong are put right.

@@ -1,31 +1,9 @@
 #include "lib.h"
 #include "array.h"
 #include "str.h"
-#include "mail-storage.h"
 #include "recall-names.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-record.h"
-
-/* Returns -1 if the mailbox can't be looked at. */
-static int
-preview_count(struct recall_quarantine *q,
-	      const struct recall_quarantine_box *qbox, unsigned int *copies_r,
-	      const char **error_r)
-{
-	struct mailbox_status status;
-	struct mailbox *box;
-	int ret;
-
-	*copies_r = 0;
-	ret = recall_quarantine_box_open(q, qbox->recall_id, qbox->guid, FALSE,
-					 &box, error_r);
-	if (ret <= 0)
-		return ret;
-	mailbox_get_open_status(box, STATUS_MESSAGES, &status);
-	*copies_r = status.messages;
-	mailbox_free(&box);
-	return 0;
-}
 
 int recall_quarantine_preview(struct recall_quarantine *q, pool_t pool,
 			      const char *recall_id,
@@ -51,7 +29,8 @@ int recall_quarantine_preview(struct recall_quarantine *q, pool_t pool,
 		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent)
 			continue;
 		restored_r->found = TRUE;
-		if (preview_count(q, qbox, &copies, error_r) < 0)
+		copies = 0;
+		if (recall_quarantine_box_count(q, qbox, &copies, error_r) < 0)
 			return -1;
 		rbox = ret == 0 ? NULL :
 			recall_quarantine_record_find(&record, qbox->guid);

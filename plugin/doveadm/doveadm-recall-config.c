@@ -123,7 +123,7 @@ recall_config_find(const struct recall_config *config, const char *prefix)
 
 	t_array_init(&names, 16);
 	array_foreach(&config->settings, setting) {
-		if (str_begins(setting->name, prefix))
+		if (strncmp(setting->name, prefix, strlen(prefix)) == 0)
 			array_push_back(&names, &setting->name);
 	}
 	array_append_zero(&names);

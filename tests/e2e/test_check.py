@@ -12,6 +12,12 @@ from mailnode import SRCDIR
 from quarantine import LOCATIONS, NAMESPACE, PREFIX, http, make_node
 
 EX_CONFIG = 78
+
+# Dovecot 2.4 has no doveconf -S
+pytestmark = pytest.mark.skipif(
+    "invalid option" in subprocess.run(
+        ["doveconf", "-S", "-n"], capture_output=True, text=True).stderr,
+    reason="there is no recall check with this Dovecot")
 USERS = ["ann@example.com"]
 CHECKS = ["mail_plugins", "settings", "quarantine", "purge", "notices",
           "http_api"]

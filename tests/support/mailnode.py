@@ -473,7 +473,7 @@ class MailNode:
             self.process = subprocess.Popen(
                 self.inside([DOVECOT, "-F", "-c", str(self.conf)]),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                start_new_session=True, env={**os.environ, **self._environment()})
+                start_new_session=True)
         self.pid = self.process.pid
         if not self.outlive:
             self._watch()
@@ -627,7 +627,11 @@ class MailNode:
     # doveadm
 
     def inside(self, command):
-        """A command that sees the modules that the node sees."""
+        """A command that sees the modules that the node sees, and has what
+        they need."""
+        if self.sanitizers:
+            command = ["env", *("%s=%s" % pair for pair in
+                                self._environment().items())] + command
         if not namespace.available():
             self._refuse_installed()
             return command
@@ -655,8 +659,7 @@ class MailNode:
             self.doveadm_command(*args), input=input, text=True,
             stdin=subprocess.DEVNULL if input is None else None,
             capture_output=True, timeout=PATIENCE * 5,
-            errors="surrogateescape",
-            env={**os.environ, **self._environment()})
+            errors="surrogateescape")
         if check and done.returncode != 0:
             raise AssertionError("doveadm %s: exit %d\n%s%s" % (
                 shlex.join(map(str, args)), done.returncode, done.stdout,

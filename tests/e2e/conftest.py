@@ -28,7 +28,8 @@ from mailnode import MailNode, build_message  # noqa: E402
 DRIVERS = os.environ.get("RECALL_DRIVERS", "maildir,sdbox,mdbox").split(",")
 
 COLUMNS = ["username", "status", "copies", "notice", "mailboxes",
-           "mailbox-guids", "recall-id", "searched", "mailbox-user", "error"]
+           "mailbox-guids", "recall-id", "searched", "mailbox-user",
+           "present", "error"]
 
 EX_USAGE = 64
 EX_NOUSER = 67

@@ -147,8 +147,11 @@ def test_restore_of_half_a_recall(node, user, message_id, recall_id, point):
     before = state(node, user)
     killed(node, point, "expunge", "-u", user, "--force", "--no-notify",
            "--recall-id", recall_id, message_id)
-    assert command(node, "restore", "-u", user,
-                   recall_id).status() == "restored"
+    kept = sum(quarantined(node, user).values())
+    gone = sum(in_mailboxes(node, user).values()) - len(COPIES) - COUNT
+    row = command(node, "restore", "-u", user, recall_id).row()
+    assert (row["status"], row["copies"], row["present"]) == \
+        ("restored", str(-gone), str(kept + gone))
     assert state(node, user) == before
     assert quarantined(node, user) == {}
 

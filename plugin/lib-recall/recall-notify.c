@@ -1,15 +1,13 @@
 #include "lib.h"
-#include "array.h"
 #include "mail-namespace.h"
 #include "mail-storage.h"
 #include "mail-user.h"
-#include "recall-settings.h"
-#include "recall-index.h"
-#include "recall-match.h"
-#include "recall-notice.h"
 #include "recall-copies.h"
-#include "doveadm-recall-request.h"
-#include "doveadm-recall-row.h"
+#include "recall-find.h"
+#include "recall-message-id.h"
+#include "recall-notice.h"
+#include "recall-order.h"
+#include "recall-settings.h"
 #include "recall-notify.h"
 
 static bool
@@ -37,31 +35,12 @@ notice_is_due(struct mail_user *user, enum recall_verdict verdict,
 			      recall_verdict_name(verdict));
 }
 
-static bool box_has_message_id(struct mailbox *box,
-			       const struct recall_message_id *id)
+static bool notice_is_found(struct mail *mail ATTR_UNUSED, void *context)
 {
-	struct mailbox_transaction_context *trans;
-	struct seq_range_iter iter;
-	ARRAY_TYPE(seq_range) uids;
-	struct mail *mail;
-	unsigned int n = 0;
-	uint32_t uid;
-	bool found = FALSE;
+	bool *found = context;
 
-	t_array_init(&uids, 2);
-	if (recall_index_find(box, id, FALSE, &uids) < 0 ||
-	    array_count(&uids) == 0)
-		return FALSE;
-	trans = mailbox_transaction_begin(box, 0, __func__);
-	mail = mail_alloc(trans, 0, NULL);
-	seq_range_array_iter_init(&iter, &uids);
-	while (!found && seq_range_array_iter_nth(&iter, n++, &uid)) {
-		found = mail_set_uid(mail, uid) &&
-			recall_match_message_id(mail, id) > 0;
-	}
-	mail_free(&mail);
-	mailbox_transaction_rollback(&trans);
-	return found;
+	*found = TRUE;
+	return FALSE;
 }
 
 /* A retry of a recall must not tell the user again. If the INBOX can't be
@@ -69,58 +48,60 @@ static bool box_has_message_id(struct mailbox *box,
 static bool notice_was_sent(struct mail_user *user,
 			    const struct recall_notice *notice)
 {
+	static const struct recall_find_wanted wanted;
 	const char *text = recall_notice_get_message_id(user, notice);
 	struct mail_namespace *ns =
 		mail_namespace_find_inbox(user->namespaces);
-	struct mailbox *box = mailbox_alloc(ns->list, "INBOX",
-					    MAILBOX_FLAG_IGNORE_ACLS);
 	struct recall_message_id id;
-	bool found;
+	const struct recall_criteria criteria = { .message_id = &id };
+	struct mailbox *box;
+	unsigned int other_senders = 0;
+	bool found = FALSE;
 
-	found = recall_message_id_parse(text, strlen(text), &id) ==
-		RECALL_MESSAGE_ID_OK && box_has_message_id(box, &id);
-
+	if (recall_message_id_parse(text, strlen(text), &id) !=
+	    RECALL_MESSAGE_ID_OK)
+		return FALSE;
+	box = mailbox_alloc(ns->list, "INBOX", MAILBOX_FLAG_IGNORE_ACLS);
+	(void)recall_find_in_box(box, &criteria, &wanted, notice_is_found,
+				 &found, &other_senders);
 	mailbox_free(&box);
 	return found;
 }
 
-void recall_notify_user(struct mail_user *user,
-			const struct recall_request *request,
-			const struct recall_copies *copies,
-			struct recall_row *row)
+void recall_notify(struct mail_user *user, const struct recall_order *order,
+		   const struct recall_copies *copies,
+		   struct recall_outcome *outcome)
 {
 	struct recall_notice notice;
 	const char *error;
 
 	i_zero(&notice);
-	if (!request->notify || request->dry_run ||
-	    !notice_is_due(user, row->verdict, copies, &notice.kind))
+	if (!order->notify ||
+	    !notice_is_due(user, outcome->verdict, copies, &notice.kind))
 		return;
 
 	/* a query may have found several messages: the notice tells of the
 	   first and how many they are */
-	if (request->search_args == NULL) {
-		notice.message_id = t_strndup(request->message_id.data,
-					      request->message_id.len);
-	} else {
+	notice.message_id = order->message_id;
+	if (notice.message_id == NULL) {
 		notice.message_id = copies->message_id == NULL ? "" :
 			copies->message_id;
 	}
-	notice.recall_id = request->recall_id;
+	notice.recall_id = order->recall_id;
 	notice.subject = copies->subject;
 	notice.from = copies->from;
 	notice.date = copies->date;
-	notice.copies = row->verdict == RECALL_VERDICT_ALREADY_RECALLED ?
-		copies->recorded_count : row->copies;
-	if (request->may_be_retry && notice_was_sent(user, &notice)) {
-		row->notice = RECALL_NOTICE_ALREADY_SENT;
+	notice.copies = outcome->verdict == RECALL_VERDICT_ALREADY_RECALLED ?
+		copies->recorded_count : outcome->copies;
+	if (order->may_be_retry && notice_was_sent(user, &notice)) {
+		outcome->notice = RECALL_NOTICE_ALREADY_SENT;
 		return;
 	}
 	if (recall_notice_send(user, &notice, &error) == 0) {
-		row->notice = RECALL_NOTICE_SENT;
+		outcome->notice = RECALL_NOTICE_SENT;
 		return;
 	}
-	row->notice = RECALL_NOTICE_FAILED;
-	if (row->error == NULL)
-		row->error = t_strdup_printf("Notice: %s", error);
+	outcome->notice = RECALL_NOTICE_FAILED;
+	if (outcome->error == NULL)
+		outcome->error = t_strdup_printf("Notice: %s", error);
 }

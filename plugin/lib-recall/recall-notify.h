@@ -3,16 +3,15 @@
 
 struct mail_user;
 struct recall_copies;
-struct recall_request;
-struct recall_row;
+struct recall_order;
+struct recall_outcome;
 
-/* Tells the user what became of the recall, if that is due: the request wants
+/* Tells the user what became of the recall, if that is due: the order wants
    it and the setting recall_notify_on (space-separated verdicts, default
-   "expunged read") names the verdict. Sets row->notice, and row->error if the
-   notice could not be saved and there was no error yet. */
-void recall_notify_user(struct mail_user *user,
-			const struct recall_request *request,
-			const struct recall_copies *copies,
-			struct recall_row *row);
+   "expunged read") names the verdict. Sets outcome->notice, and outcome->error
+   if the notice could not be sent and there was no error yet. */
+void recall_notify(struct mail_user *user, const struct recall_order *order,
+		   const struct recall_copies *copies,
+		   struct recall_outcome *outcome);
 
 #endif

@@ -110,7 +110,7 @@ void recall_copies_find(struct mail_user *user,
 	copies_r->pool = pool_alloconly_create("recall copies", 2048);
 	p_array_init(&copies_r->boxes, copies_r->pool, 4);
 
-	iter = recall_boxes_iter_init(user);
+	iter = recall_boxes_iter_init_for(user, criteria);
 	while ((box = recall_boxes_iter_next(iter)) != NULL) T_BEGIN {
 		copies_find_in_box(copies_r, criteria, box);
 	} T_END;

@@ -14,6 +14,7 @@ static const char *const verdict_names[RECALL_VERDICT_COUNT] = {
 	[RECALL_VERDICT_WOULD_EXPUNGE] = "would_expunge",
 	[RECALL_VERDICT_ALREADY_RECALLED] = "already_recalled",
 	[RECALL_VERDICT_RESTORED] = "restored",
+	[RECALL_VERDICT_WOULD_RESTORE] = "would_restore",
 };
 
 static const char *const notice_status_names[RECALL_NOTICE_COUNT] = {

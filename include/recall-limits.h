@@ -17,5 +17,12 @@
 #define RECALL_QUERY_WORDS_MAX 1000
 /* Octets of a recall id: 32 hexadecimal digits. */
 #define RECALL_ID_LEN 32
+/* Rounds of finding and deleting for one user whose mail moves meanwhile, and
+   looks taken to be sure that there is none. */
+#define RECALL_PASSES_MAX 3
+#define RECALL_LOOKS_MAX 6
+/* How often the copying of a mailbox is begun anew because a message in it is
+   gone. */
+#define RECALL_COPY_TRIES_MAX 10
 
 #endif

@@ -13,6 +13,7 @@
 #define RECALL_CMD_LIST "recall list"
 #define RECALL_CMD_PURGE "recall purge"
 #define RECALL_CMD_INDEX "recall index"
+#define RECALL_CMD_CHECK "recall check"
 #define RECALL_CMD_SHARE "recall share"
 #define RECALL_CMD_UNSHARE "recall unshare"
 #define RECALL_CMD_SHARES "recall shares"
@@ -45,15 +46,20 @@
 #define RECALL_PARAM_DRY_RUN_HTTP "dryRun"
 /* Only mail whose From is one of these addresses. */
 #define RECALL_PARAM_SENDER "sender"
-/* Only users whose userdb field tenant_id has this value. */
+/* Only users of this tenant: see recall-tenant-name.h. */
 #define RECALL_PARAM_TENANT "tenant"
 /* Why: for the audit trail. */
 #define RECALL_PARAM_REASON "reason"
-/* Who asks: for the audit trail. */
+/* Who asks: for the audit trail. In recall list these two say which recalls to
+   list: those with the text in their reason, those of the actor. */
 #define RECALL_PARAM_ACTOR "actor"
 /* The caller's id of this recall (RECALL_ID_LEN hexadecimal digits): a retry
    with the same id is the same recall. Made anew if not given. */
 #define RECALL_PARAM_RECALL_ID "recall-id"
+/* Only recalls made since then (recall list). */
+#define RECALL_PARAM_SINCE "since"
+/* Only rows of users who have the message (recall expunge, recall restore). */
+#define RECALL_PARAM_HITS "hits"
 /* Compare each record of the index with the message, and put it right. */
 #define RECALL_PARAM_VERIFY "verify"
 /* Show the records of the index. */
@@ -88,8 +94,17 @@
 /* How the mail was looked for: by the Message-ID `index`, by the `headers` of
    all messages, or by a `query`. Empty where nobody looked. */
 #define RECALL_COLUMN_SEARCHED "searched"
+/* Whose mailbox it is: another name than username if that is an alias, which
+   Dovecot's userdb or passdb answers with user=. Empty if no mailbox was looked
+   at. */
+#define RECALL_COLUMN_MAILBOX_USER "mailbox-user"
 /* What went wrong, for `error` verdicts and notices that failed. */
 #define RECALL_COLUMN_ERROR "error"
+
+/* Columns of recall check: what was looked at, `ok`, `warning` or `error` in
+   status, and a text. */
+#define RECALL_COLUMN_CHECK "check"
+#define RECALL_COLUMN_TEXT "text"
 
 /* Columns of rows about shared mailboxes (recall share, unshare, shares). */
 /* `out`: shared by the user asked for; `in`: shared with that user. */
@@ -110,8 +125,8 @@
 #define RECALL_COLUMN_NAME "name"
 /* All of them end with a status, e.g. `shared`, `no_user`, and with error. */
 
-/* Columns of a row of recall search, one a message; a row of recall fetch has
-   username, what was asked for, and error. Of a user who could not be looked
+/* Columns of a row of recall search, one a message, mailbox-user among them; a
+   row of recall fetch has username, what was asked for, and error. Of a user who could not be looked
    at there is one row with nothing but username and error. */
 #define RECALL_COLUMN_MAILBOX_GUID "mailbox-guid"
 #define RECALL_COLUMN_UID "uid"

@@ -24,6 +24,8 @@ enum recall_verdict {
 	RECALL_VERDICT_ALREADY_RECALLED,
 	/* The user's copies were put back. */
 	RECALL_VERDICT_RESTORED,
+	/* Dry run: they would be. */
+	RECALL_VERDICT_WOULD_RESTORE,
 
 	RECALL_VERDICT_COUNT
 };

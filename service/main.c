@@ -18,12 +18,15 @@
 #include "audit.h"
 #include "audit-log.h"
 #include "config.h"
+#include "console.h"
+#include "config-check.h"
 #include "doveadm-client.h"
 #include "http-clients.h"
 #include "http-server.h"
 #include "jobs.h"
 #include "journal.h"
 #include "log.h"
+#include "revocation.h"
 
 #ifndef CONFIG_PATH
 #define CONFIG_PATH "/etc/mail-recalld/mail-recall.conf"
@@ -110,6 +113,7 @@ static void purge(void)
 	struct config *config = config_current();
 
 	journal_purge(time(NULL) - config->journal_keep_days * DAY);
+	revocations_purge(time(NULL));
 	config_unref(config);
 }
 
@@ -117,9 +121,7 @@ static void tick(void)
 {
 	struct config *config = config_current();
 
-	/* clients may be silent for a while before they begin with a request */
-	http_clients_drop((config->http_idle_timeout +
-			   config->http_request_timeout) * 1000);
+	http_clients_drop();
 	audit_tick(config);
 	config_unref(config);
 }
@@ -172,7 +174,14 @@ static int run(struct config *config, const char *path)
 		return EX_CANTCREAT;
 	if (!journal_open(config->journal_path, &error))
 		return fail(error);
+	if (!revocations_load())
+		return fail(x_strdup("the journal can't be read"));
 	purge();
+	if (!console_load(config, &error)) {
+		log_warning("no console: %s", error);
+		free(error);
+		error = NULL;
+	}
 	doveadm_client_start(config);
 	if (!jobs_start(config))
 		return fail(x_strdup("threads could not be started"));
@@ -180,7 +189,9 @@ static int run(struct config *config, const char *path)
 		log_warning("the audit trail can't be written%s",
 			    config->audit_required ? ": no message is recalled "
 			    "or shown until it can" : "");
-	jobs_resume();
+	if (!jobs_resume())
+		log_error("recalls that have not finished wait for the next "
+			  "start");
 	if (http_server_start(config, &error)) {
 		notify_manager("READY=1");
 		wait_for_signals(path, &signals);
@@ -197,6 +208,8 @@ static int run(struct config *config, const char *path)
 	audit_close(config);
 	config_unref(config);
 	journal_close();
+	revocations_free();
+	console_free();
 	if (error != NULL)
 		return fail(error);
 	log_info("stopped");
@@ -205,14 +218,20 @@ static int run(struct config *config, const char *path)
 
 static int check(const char *path)
 {
+	struct strbuf errors = { NULL, 0, 0 };
 	struct config *config;
 	char *error = NULL;
 	size_t i;
 
 	config = config_load(path, &error);
-	if (config == NULL) {
+	if (config != NULL) {
+		config_check_files(config, &errors);
+		error = errors.data;
+	}
+	if (error != NULL) {
 		fprintf(stderr, "%s", error);
 		free(error);
+		config_unref(config);
 		return EX_CONFIG;
 	}
 	for (i = 0; i < config->warnings.count; i++)

@@ -10,6 +10,7 @@
 #include "doveadm-print.h"
 #include "recall-params.h"
 #include "doveadm-recall-params.h"
+#include "doveadm-recall-print.h"
 #include "recall-rights.h"
 #include "doveadm-recall-users.h"
 #include "recall-share.h"
@@ -26,14 +27,19 @@ struct recall_share_command {
 
 static void share_print_init(void)
 {
-	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
-	doveadm_print_header_simple(RECALL_COLUMN_OWNER);
-	doveadm_print_header_simple(RECALL_COLUMN_MAILBOX);
-	doveadm_print_header_simple(RECALL_COLUMN_USER);
-	doveadm_print_header_simple(RECALL_COLUMN_RIGHTS);
-	doveadm_print_header_simple(RECALL_COLUMN_SUBSCRIBED_AS);
-	doveadm_print_header_simple(RECALL_COLUMN_STATUS);
-	doveadm_print_header_simple(RECALL_COLUMN_ERROR);
+	static const struct recall_print_column columns[] = {
+		{ .name = RECALL_COLUMN_OWNER },
+		{ .name = RECALL_COLUMN_MAILBOX },
+		{ .name = RECALL_COLUMN_USER },
+		{ .name = RECALL_COLUMN_RIGHTS, .flags = RECALL_PRINT_WIDE },
+		{ .name = RECALL_COLUMN_SUBSCRIBED_AS,
+		  .flags = RECALL_PRINT_WIDE },
+		{ .name = RECALL_COLUMN_STATUS },
+		{ .name = RECALL_COLUMN_ERROR },
+	};
+
+	recall_print_init(DOVEADM_PRINT_TYPE_TABLE, columns,
+			  N_ELEMENTS(columns));
 }
 
 /* rights, name and error may be NULL */
@@ -42,13 +48,13 @@ share_print(struct recall_share_command *cmd, const char *owner,
 	    const char *mailbox, const char *other, const char *rights,
 	    const char *name, const char *error)
 {
-	doveadm_print(owner);
-	doveadm_print(mailbox);
-	doveadm_print(other);
-	doveadm_print(rights == NULL ? "" : rights);
-	doveadm_print(name == NULL ? "" : name);
-	doveadm_print(recall_share_status_name(cmd->status));
-	doveadm_print(error == NULL ? "" : error);
+	recall_print(owner);
+	recall_print(mailbox);
+	recall_print(other);
+	recall_print(rights == NULL ? "" : rights);
+	recall_print(name == NULL ? "" : name);
+	recall_print(recall_share_status_name(cmd->status));
+	recall_print(error == NULL ? "" : error);
 }
 
 static void
@@ -171,14 +177,17 @@ static const char *
 share_parse(const struct doveadm_cmd_context *cctx, bool adding,
 	    struct recall_share_command *cmd_r)
 {
-	const char *id, *owner, *error;
+	const char *const *owners, *id, *error;
 
 	i_zero(cmd_r);
 	/* nothing to be done for many users in one go */
 	if (cctx->conn_type != DOVEADM_CONNECTION_TYPE_TCP) {
-		if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_USER, &owner))
+		if (!doveadm_cmd_param_array(cctx, RECALL_PARAM_USER,
+					     &owners) || owners[0] == NULL)
 			return "The owner is missing (-u)";
-		error = recall_username_get_error(owner);
+		if (owners[1] != NULL)
+			return "There is more than one owner (-u)";
+		error = recall_username_get_error(owners[0]);
 		if (error != NULL)
 			return error;
 	}
@@ -217,8 +226,7 @@ static void share_command(struct doveadm_cmd_context *cctx, bool adding)
 		return;
 	error = share_parse(cctx, adding, &cmd);
 	if (error != NULL) {
-		i_error("%s: %s", cctx->cmd->name, error);
-		doveadm_exit_code = EX_USAGE;
+		recall_cmd_error(cctx, EX_USAGE, "%s", error);
 		return;
 	}
 	share_print_init();
@@ -240,7 +248,7 @@ static void cmd_recall_unshare(struct doveadm_cmd_context *cctx)
 
 #define RECALL_SHARE_PARAMS \
 DOVEADM_CMD_PARAM('S', "socket-path", CMD_PARAM_STR, 0) \
-DOVEADM_CMD_PARAM('u', RECALL_PARAM_USER, CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('u', RECALL_PARAM_USER, CMD_PARAM_ARRAY, 0) \
 DOVEADM_CMD_PARAM('t', RECALL_PARAM_TENANT, CMD_PARAM_STR, 0) \
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_MAILBOX, CMD_PARAM_STR, \
 		  CMD_PARAM_FLAG_POSITIONAL) \

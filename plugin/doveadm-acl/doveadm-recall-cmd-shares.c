@@ -12,6 +12,7 @@
 #include "doveadm-print.h"
 #include "recall-params.h"
 #include "doveadm-recall-params.h"
+#include "doveadm-recall-print.h"
 #include "recall-tenant.h"
 #include "doveadm-recall-users.h"
 #include "recall-acl.h"
@@ -39,16 +40,22 @@ struct recall_shares_command {
 
 static void shares_print_init(void)
 {
-	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
-	doveadm_print_header_simple(RECALL_COLUMN_DIRECTION);
-	doveadm_print_header_simple(RECALL_COLUMN_OWNER);
-	doveadm_print_header_simple(RECALL_COLUMN_MAILBOX);
-	doveadm_print_header_simple(RECALL_COLUMN_USER);
-	doveadm_print_header_simple(RECALL_COLUMN_RIGHTS);
-	doveadm_print_header_simple(RECALL_COLUMN_SUBSCRIBED);
-	doveadm_print_header_simple(RECALL_COLUMN_NAME);
-	doveadm_print_header_simple(RECALL_COLUMN_STATUS);
-	doveadm_print_header_simple(RECALL_COLUMN_ERROR);
+	static const struct recall_print_column columns[] = {
+		{ .name = RECALL_COLUMN_DIRECTION,
+		  .flags = RECALL_PRINT_WIDE },
+		{ .name = RECALL_COLUMN_OWNER },
+		{ .name = RECALL_COLUMN_MAILBOX },
+		{ .name = RECALL_COLUMN_USER },
+		{ .name = RECALL_COLUMN_RIGHTS },
+		{ .name = RECALL_COLUMN_SUBSCRIBED,
+		  .flags = RECALL_PRINT_WIDE },
+		{ .name = RECALL_COLUMN_NAME, .flags = RECALL_PRINT_WIDE },
+		{ .name = RECALL_COLUMN_STATUS, .flags = RECALL_PRINT_WIDE },
+		{ .name = RECALL_COLUMN_ERROR },
+	};
+
+	recall_print_init(DOVEADM_PRINT_TYPE_TABLE, columns,
+			  N_ELEMENTS(columns));
 }
 
 static void
@@ -56,15 +63,15 @@ shares_print(const char *direction, const char *owner, const char *mailbox,
 	     const char *user, const char *rights, const char *subscribed,
 	     const char *name)
 {
-	doveadm_print(direction);
-	doveadm_print(owner);
-	doveadm_print(mailbox);
-	doveadm_print(user);
-	doveadm_print(rights);
-	doveadm_print(subscribed);
-	doveadm_print(name);
-	doveadm_print(recall_share_status_name(RECALL_SHARE_SHARED));
-	doveadm_print("");
+	recall_print(direction);
+	recall_print(owner);
+	recall_print(mailbox);
+	recall_print(user);
+	recall_print(rights);
+	recall_print(subscribed);
+	recall_print(name);
+	recall_print(recall_share_status_name(RECALL_SHARE_SHARED));
+	recall_print("");
 }
 
 /* A row in the place of what can't be told. */
@@ -76,15 +83,15 @@ shares_print_error(struct recall_shares_command *cmd, const char *direction,
 	bool in = strcmp(direction, "in") == 0;
 	int exit_code = recall_share_status_exit_code(status);
 
-	doveadm_print(direction);
-	doveadm_print(in ? "" : username);
-	doveadm_print("");
-	doveadm_print(in ? username : "");
-	doveadm_print("");
-	doveadm_print("");
-	doveadm_print("");
-	doveadm_print(recall_share_status_name(status));
-	doveadm_print(error);
+	recall_print(direction);
+	recall_print(in ? "" : username);
+	recall_print("");
+	recall_print(in ? username : "");
+	recall_print("");
+	recall_print("");
+	recall_print("");
+	recall_print(recall_share_status_name(status));
+	recall_print(error);
 	if (cmd->exit_code == 0 || exit_code == EX_TEMPFAIL)
 		cmd->exit_code = exit_code;
 }
@@ -404,9 +411,8 @@ static void cmd_recall_shares(struct doveadm_cmd_context *cctx)
 		return;
 	if (doveadm_cmd_param_str(cctx, RECALL_PARAM_TENANT, &cmd.tenant) &&
 	    *cmd.tenant == '\0') {
-		i_error("%s: --"RECALL_PARAM_TENANT" is empty",
-			cctx->cmd->name);
-		doveadm_exit_code = EX_USAGE;
+		recall_cmd_error(cctx, EX_USAGE,
+				 "--"RECALL_PARAM_TENANT" is empty");
 		return;
 	}
 	shares_print_init();

@@ -1,5 +1,4 @@
 #include "lib.h"
-#include "array.h"
 #include "mail-user.h"
 #include "doveadm.h"
 #include "doveadm-mail.h"
@@ -7,20 +6,19 @@
 #include "doveadm-recall-params.h"
 #include "recall-copies.h"
 #include "doveadm-recall-events.h"
-#include "recall-lazy-expunge.h"
+#include "recall-expunge.h"
 #include "recall-count.h"
-#include "recall-find.h"
 #include "doveadm-recall-notify.h"
+#include "doveadm-recall-print.h"
 #include "recall-query.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-request.h"
 #include "doveadm-recall-row.h"
 #include "doveadm-recall-users.h"
-#include "recall-quarantine.h"
-#include "recall-quarantine-record.h"
 #include "doveadm-recall-plugin.h"
 
 struct recall_expunge_context {
+	const struct doveadm_cmd_context *cctx;
 	struct recall_request request;
 	/* how many may be deleted, NULL if nobody said */
 	struct recall_count *count;
@@ -32,191 +30,44 @@ struct recall_expunge_context {
 	unsigned int own_users, proxied_users;
 	/* another node failed to answer for somebody */
 	bool lost_users;
+	/* there may be something to restore, or to try once more */
+	bool done;
 };
 
-/* Finds out what is due to the user. Nothing has been changed yet. */
-static enum recall_verdict
-expunge_decide(const struct recall_request *request,
-	       const struct recall_copies *copies)
-{
-	/* a mailbox that can't be searched may hold a copy that was read; if
-	   that does not matter then at least the rest can go */
-	if (copies->error != NULL && (!request->force || copies->count == 0))
-		return RECALL_VERDICT_ERROR;
-	if (copies->count == 0) {
-		return copies->other_sender_count > 0 ?
-			RECALL_VERDICT_NOT_SENDER : RECALL_VERDICT_NOT_FOUND;
-	}
-	if (copies->read && !request->force)
-		return RECALL_VERDICT_READ;
-	return RECALL_VERDICT_WOULD_EXPUNGE;
-}
-
-/* A retry of what was done already, or has been undone since: then nothing is
-   left to do. Returns -1 on errors. */
-static int
-expunge_check_record(struct recall_quarantine *q,
-		     const struct recall_request *request,
-		     struct recall_copies *copies, struct recall_row *row,
-		     const char **error_r)
-{
-	struct recall_quarantine_record record;
-	const char *message_id;
-	int ret;
-
-	if (!request->may_be_retry ||
-	    (row->verdict != RECALL_VERDICT_NOT_FOUND &&
-	     row->verdict != RECALL_VERDICT_WOULD_EXPUNGE))
-		return 0;
-	ret = recall_quarantine_record_read(q, copies->pool, request->recall_id,
-					    &record, error_r);
-	if (ret <= 0)
-		return ret;
-	message_id = request->message_id.len == 0 ? NULL :
-		t_strndup(request->message_id.data, request->message_id.len);
-	if (!recall_quarantine_record_is_of(&record, message_id,
-					    request->query)) {
-		*error_r = "The recall id is that of another recall";
-		return -1;
-	}
-	if (row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
-	    record.restored == 0) {
-		/* the first try was stopped half-way */
-		return 0;
-	}
-	row->verdict = RECALL_VERDICT_ALREADY_RECALLED;
-	if (record.restored == 0) {
-		copies->recorded_count =
-			recall_quarantine_record_copies(&record);
-	}
-	/* what a notice would tell, in case the first try could not */
-	copies->subject = record.subject;
-	copies->from = record.from;
-	copies->date = record.date;
-	return 0;
-}
-
-/* Searching and waiting for the quarantine takes a while: the user may have read
-   the message since, or deleted it, or moved it to where it was not yet or not
-   any more looked for. */
+/* The order points into the request. */
 static void
-expunge_look_again(const struct recall_request *request,
-		   struct mail_user *user, struct recall_copies *copies)
-{
-	const unsigned int found = copies->count;
-	struct recall_criteria criteria;
-
-	recall_copies_refresh(copies);
-	if (copies->count == found)
-		return;
-	recall_copies_free(copies);
-	recall_request_get_criteria(request, &criteria);
-	recall_copies_find(user, &criteria, copies);
-}
-
-/* Does what was decided, or finds out that it must not be done. Returns -1 if
-   nothing was deleted because of an error. */
-static int
-expunge_copies(struct recall_expunge_context *ctx, struct mail_user *user,
-	       struct recall_quarantine *q, struct recall_copies *copies,
-	       struct recall_row *row, const char **error_r)
+expunge_get_order(const struct recall_expunge_context *ctx,
+		  struct recall_order *order_r)
 {
 	const struct recall_request *request = &ctx->request;
-	struct recall_lazy_expunge *lazy = NULL;
 
-	expunge_look_again(request, user, copies);
-	row->verdict = expunge_decide(request, copies);
-	row->copies = copies->count;
-	row->mailboxes = recall_copies_get_mailboxes(copies);
-	row->mailbox_guids = recall_copies_get_guids(copies);
-	if (row->verdict != RECALL_VERDICT_WOULD_EXPUNGE)
-		return 0;
-	if (ctx->count != NULL &&
-	    !recall_count_allows(ctx->count, row->username, copies->count,
-				 error_r))
-		return -1;
-
-	if (q->ns != NULL &&
-	    (recall_quarantine_add(q, request, copies, error_r) < 0 ||
-	     recall_lazy_expunge_begin(user, copies, &lazy, error_r) < 0))
-		return -1;
-	if (recall_copies_expunge(copies, &row->copies) == 0)
-		recall_lazy_expunge_finish(lazy, copies);
-	row->verdict = copies->error != NULL ?
-		RECALL_VERDICT_ERROR : RECALL_VERDICT_EXPUNGED;
-	return 0;
-}
-
-static int
-expunge_found(struct recall_expunge_context *ctx, struct mail_user *user,
-	      struct recall_copies *copies, struct recall_row *row,
-	      const char **error_r)
-{
-	const struct recall_request *request = &ctx->request;
-	struct recall_quarantine q;
-	int ret;
-
-	/* a quarantine that is not where it should be is always an error: with
-	   wrong settings it's not even sure that all was searched */
-	ret = recall_quarantine_init(user, &q, error_r);
-	if (ret > 0 && row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
-	    !request->dry_run)
-		ret = recall_quarantine_lock(&q, error_r) < 0 ? -1 : 1;
-	if (ret > 0) {
-		ret = expunge_check_record(&q, request, copies, row, error_r);
+	i_zero(order_r);
+	order_r->recall_id = request->recall_id;
+	recall_request_get_criteria(request, &order_r->criteria);
+	if (request->message_id.len > 0) {
+		order_r->message_id = t_strndup(request->message_id.data,
+						request->message_id.len);
 	}
-	if (ret >= 0 && row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
-	    !request->dry_run) {
-		ret = expunge_copies(ctx, user, &q, copies, row, error_r);
-	}
-	recall_quarantine_deinit(&q);
-	return ret < 0 ? -1 : 0;
-}
-
-static void
-expunge_user(struct recall_expunge_context *ctx, struct mail_user *user,
-	     struct recall_row *row, struct recall_copies *copies)
-{
-	const struct recall_request *request = &ctx->request;
-	struct recall_criteria criteria;
-	const char *error;
-
-	recall_request_get_criteria(request, &criteria);
-	recall_copies_find(user, &criteria, copies);
-	row->verdict = expunge_decide(request, copies);
-	if (row->verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
-	    ctx->count != NULL &&
-	    !recall_count_allows(ctx->count, row->username, copies->count,
-				 &error)) {
-		copies->error = p_strdup(copies->pool, error);
-		row->verdict = RECALL_VERDICT_ERROR;
-	}
-	row->copies = copies->count;
-	row->mailboxes = recall_copies_get_mailboxes(copies);
-	row->mailbox_guids = recall_copies_get_guids(copies);
-	if (expunge_found(ctx, user, copies, row, &error) < 0) {
-		row->verdict = RECALL_VERDICT_ERROR;
-		if (copies->error == NULL)
-			copies->error = p_strdup(copies->pool, error);
-	}
-	if (row->verdict == RECALL_VERDICT_ALREADY_RECALLED) {
-		row->copies = 0;
-		row->mailboxes = row->mailbox_guids = NULL;
-	}
-	row->error = copies->error;
+	order_r->query = request->query;
+	order_r->actor = request->actor;
+	order_r->reason = request->reason;
+	order_r->count = ctx->count;
+	order_r->force = request->force;
+	order_r->dry_run = request->dry_run;
+	order_r->may_be_retry = request->may_be_retry;
 }
 
 static void expunge_count(struct recall_expunge_context *ctx,
 			  struct mail_user *user, const char *username)
 {
-	struct recall_criteria criteria;
+	struct recall_order order;
 	struct recall_copies copies;
 
 	if (!recall_request_tenant_matches(&ctx->request, user))
 		return;
-	recall_request_get_criteria(&ctx->request, &criteria);
-	recall_copies_find(user, &criteria, &copies);
-	if (expunge_decide(&ctx->request, &copies) ==
+	expunge_get_order(ctx, &order);
+	recall_copies_find(user, &order.criteria, &copies);
+	if (recall_expunge_decide(&order, &copies) ==
 	    RECALL_VERDICT_WOULD_EXPUNGE)
 		recall_count_add(ctx->count, username, copies.count);
 	recall_copies_free(&copies);
@@ -234,7 +85,12 @@ static void
 cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 {
 	struct recall_expunge_context *ctx = context;
-	struct recall_row row = { .username = username };
+	struct recall_row row = {
+		.username = username,
+		.mailbox_user = user->username,
+	};
+	struct recall_order order;
+	struct recall_outcome outcome;
 	struct recall_copies copies;
 
 	ctx->own_users++;
@@ -249,9 +105,18 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 		return;
 	}
 	row.searched = recall_request_get_searched(&ctx->request);
-	expunge_user(ctx, user, &row, &copies);
+	expunge_get_order(ctx, &order);
+	recall_expunge(user, &order, username, &copies, &outcome);
+	row.verdict = outcome.verdict;
+	row.copies = outcome.copies;
+	row.mailboxes = outcome.mailboxes;
+	row.mailbox_guids = outcome.mailbox_guids;
+	row.error = outcome.error;
 	if (row.verdict == RECALL_VERDICT_WOULD_EXPUNGE)
 		ctx->dry_run_total += row.copies;
+	else if (row.verdict == RECALL_VERDICT_EXPUNGED ||
+		 row.verdict == RECALL_VERDICT_ERROR)
+		ctx->done = TRUE;
 	recall_notify_user(user, &ctx->request, &copies, &row);
 	recall_reporter_set_message(ctx->request.reporter, NULL,
 				    copies.subject, copies.from, copies.date);
@@ -259,6 +124,19 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 		recall_event_finished(user, &ctx->request, &copies, &row);
 	recall_row_print(ctx->request.recall_id, &row);
 	recall_copies_free(&copies);
+}
+
+static void
+cmd_expunge_repeat(void *context, const char *username,
+		   const char *mailbox_user)
+{
+	struct recall_expunge_context *ctx = context;
+
+	ctx->own_users++;
+	if (!ctx->counting) {
+		recall_row_repeat(ctx->request.recall_id, username,
+				  mailbox_user);
+	}
 }
 
 /* The row of a user whose mail was not looked at. */
@@ -323,6 +201,7 @@ cmd_expunge_proxied(void *context, const char *username)
 	struct recall_expunge_context *ctx = context;
 
 	ctx->proxied_users++;
+	recall_row_add_proxied();
 	recall_reporter_add_proxied(ctx->request.reporter, username);
 }
 
@@ -349,16 +228,16 @@ static bool cmd_expunge_again(void *context)
 	} else if (recall_count_is_expected(ctx->count, &error)) {
 		return TRUE;
 	}
-	i_error("%s: %s", RECALL_CMD_EXPUNGE, error);
+	recall_cmd_error(ctx->cctx, EX_USAGE, "%s", error);
 	/* nothing was done, so there is nothing to tell */
 	recall_reporter_deinit(&ctx->request.reporter);
-	doveadm_exit_code = EX_USAGE;
 	return FALSE;
 }
 
 static const struct recall_users_callbacks expunge_callbacks = {
 	.begin = cmd_expunge_begin,
 	.run = cmd_expunge_run,
+	.repeat = cmd_expunge_repeat,
 	.no_user = cmd_expunge_no_user,
 	.failed = cmd_expunge_failed,
 	.proxy_arg = cmd_expunge_proxy_arg,
@@ -398,8 +277,7 @@ expunge_check_query(const struct doveadm_cmd_context *cctx,
 	} else {
 		return 0;
 	}
-	i_error("%s: %s", cctx->cmd->name, error);
-	doveadm_exit_code = EX_USAGE;
+	recall_cmd_error(cctx, EX_USAGE, "%s", error);
 	return -1;
 }
 
@@ -408,9 +286,8 @@ expunge_finish(const struct doveadm_cmd_context *cctx,
 	       const struct recall_expunge_context *ctx)
 {
 	if (ctx->counting) {
-		i_error("%s: Stopped while counting: nothing was done",
-			cctx->cmd->name);
-		doveadm_exit_code = EX_TEMPFAIL;
+		recall_cmd_error(cctx, EX_TEMPFAIL,
+			"Stopped while counting: nothing was done");
 		return;
 	}
 	recall_row_finish(cctx);
@@ -418,6 +295,9 @@ expunge_finish(const struct doveadm_cmd_context *cctx,
 	if (ctx->request.dry_run && ctx->proxied_users == 0 &&
 	    cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI) {
 		i_info("%u messages would be deleted", ctx->dry_run_total);
+	} else if (recall_print_is_short() &&
+		   (ctx->done || ctx->proxied_users > 0)) {
+		i_info("Recall id: %s", ctx->request.recall_id);
 	}
 }
 
@@ -426,14 +306,16 @@ static void cmd_recall_expunge(struct doveadm_cmd_context *cctx)
 	struct recall_expunge_context ctx;
 
 	i_zero(&ctx);
+	ctx.cctx = cctx;
 	if (recall_request_parse(cctx, &ctx.request) < 0)
 		return;
 	if (expunge_check_query(cctx, &ctx) == 0) {
 		ctx.request.reporter =
 			recall_reporter_init(cctx, &ctx.request);
-		recall_row_init(ctx.request.reporter);
+		recall_row_init(cctx, ctx.request.reporter);
 		if (recall_users_run(cctx, &expunge_callbacks, &ctx) == 0)
 			expunge_finish(cctx, &ctx);
+		recall_row_deinit();
 	}
 	recall_reporter_deinit(&ctx.request.reporter);
 	recall_count_deinit(&ctx.count);
@@ -448,7 +330,7 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge = {
 		"[--sender <address> ...] [--tenant <tenant>] "
 		"[--reason <text>] [--actor <name>] [--recall-id <id>] "
 		"[--report-to <address>] "
-		"[--yes-count <n>] "RECALL_CMD_CRITERIA_USAGE,
+		"[--yes-count <n>] [--hits] "RECALL_CMD_CRITERIA_USAGE,
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
 RECALL_CMD_REQUEST_PARAMS
@@ -457,6 +339,7 @@ RECALL_CMD_FLAG_PARAM('N', RECALL_PARAM_NO_NOTIFY, RECALL_PARAM_NO_NOTIFY_HTTP)
 RECALL_CMD_FLAG_PARAM('n', RECALL_PARAM_DRY_RUN, RECALL_PARAM_DRY_RUN_HTTP)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_YES_COUNT, CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_REPORT_TO, CMD_PARAM_STR, 0)
+RECALL_CMD_HITS_PARAM
 RECALL_CMD_CRITERIA_PARAMS
 DOVEADM_CMD_PARAMS_END
 };

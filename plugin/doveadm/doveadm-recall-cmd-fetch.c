@@ -7,6 +7,7 @@
 #include "recall-params.h"
 #include "doveadm-recall-fetch-fields.h"
 #include "doveadm-recall-listing.h"
+#include "doveadm-recall-print.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-plugin.h"
 
@@ -38,7 +39,7 @@ static bool fetch_print(struct recall_listing *listing, struct mail *mail,
 
 	if (fetch_mail_is_gone(ctx, mail))
 		return FALSE;
-	doveadm_print(listing->username);
+	recall_print(listing->username);
 	array_foreach(&ctx->fields, field)
 		(void)recall_fetch_field_print(field, listing, mail, error_r);
 	return TRUE;
@@ -51,10 +52,10 @@ static void fetch_print_empty(struct recall_listing *listing,
 		container_of(listing, struct fetch_cmd_context, listing);
 	const struct recall_fetch_field *field;
 
-	doveadm_print(listing->username);
+	recall_print(listing->username);
 	array_foreach(&ctx->fields, field) {
-		doveadm_print(strcmp(field->name, RECALL_COLUMN_MAILBOX) == 0 ?
-			      vname : "");
+		recall_print(strcmp(field->name, RECALL_COLUMN_MAILBOX) == 0 ?
+			     vname : "");
 	}
 }
 
@@ -73,8 +74,7 @@ fetch_parse(const struct doveadm_cmd_context *cctx,
 	if (recall_fetch_fields_parse(pool_datastack_create(),
 				      str == NULL ? "" : str,
 				      &ctx->fields, &error) < 0) {
-		i_error("%s: %s", cctx->cmd->name, error);
-		doveadm_exit_code = EX_USAGE;
+		recall_cmd_error(cctx, EX_USAGE, "%s", error);
 		return -1;
 	}
 	array_foreach(&ctx->fields, field) {
@@ -89,16 +89,24 @@ fetch_parse(const struct doveadm_cmd_context *cctx,
 	return recall_listing_parse(cctx, &ctx->listing);
 }
 
-static void fetch_print_headers(struct fetch_cmd_context *ctx)
+static void fetch_print_init(struct fetch_cmd_context *ctx)
 {
+	ARRAY(struct recall_print_column) columns;
 	const struct recall_fetch_field *field;
+	struct recall_print_column *column;
 
+	t_array_init(&columns, array_count(&ctx->fields) + 2);
+	column = array_append_space(&columns);
+	column->name = RECALL_COLUMN_USERNAME;
+	array_foreach(&ctx->fields, field) {
+		column = array_append_space(&columns);
+		column->name = field->name;
+	}
+	column = array_append_space(&columns);
+	column->name = RECALL_COLUMN_ERROR;
 	/* values may have several lines */
-	doveadm_print_init(DOVEADM_PRINT_TYPE_PAGER);
-	doveadm_print_header_simple(RECALL_COLUMN_USERNAME);
-	array_foreach(&ctx->fields, field)
-		doveadm_print_header_simple(field->name);
-	doveadm_print_header_simple(RECALL_COLUMN_ERROR);
+	recall_print_init(DOVEADM_PRINT_TYPE_PAGER, array_front(&columns),
+			  array_count(&columns));
 }
 
 static void cmd_recall_fetch(struct doveadm_cmd_context *cctx)
@@ -112,7 +120,7 @@ static void cmd_recall_fetch(struct doveadm_cmd_context *cctx)
 
 	if (fetch_parse(cctx, &ctx) < 0)
 		return;
-	fetch_print_headers(&ctx);
+	fetch_print_init(&ctx);
 	recall_listing_run(cctx, &ctx.listing);
 	recall_listing_deinit(&ctx.listing);
 }

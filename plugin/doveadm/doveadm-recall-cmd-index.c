@@ -7,6 +7,7 @@
 #include "doveadm-print.h"
 #include "recall-boxes.h"
 #include "doveadm-recall-params.h"
+#include "doveadm-recall-print.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-index.h"
@@ -28,14 +29,14 @@ static void
 index_row_print(const char *username, const char *vname, const char *guid,
 		const struct recall_index_stats *stats, const char *error)
 {
-	doveadm_print(username);
-	doveadm_print(vname);
-	doveadm_print(guid);
-	doveadm_print(dec2str(stats->messages));
-	doveadm_print(dec2str(stats->indexed));
-	doveadm_print(dec2str(stats->added));
-	doveadm_print(dec2str(stats->wrong));
-	doveadm_print(error);
+	recall_print(username);
+	recall_print(vname);
+	recall_print(guid);
+	recall_print(dec2str(stats->messages));
+	recall_print(dec2str(stats->indexed));
+	recall_print(dec2str(stats->added));
+	recall_print(dec2str(stats->wrong));
+	recall_print(error);
 }
 
 static void index_user_error(struct index_cmd_context *ctx,
@@ -74,14 +75,14 @@ index_dump_mail(uint32_t uid, uint64_t indexed, const char *const *values,
 	if (values[0] != NULL &&
 	    recall_message_id_from_header(values[0], strlen(values[0]), &id))
 		id_str = str_sanitize(id.data, RECALL_MESSAGE_ID_MAX);
-	doveadm_print(ctx->username);
-	doveadm_print(ctx->vname);
-	doveadm_print(dec2str(uid));
-	doveadm_print(index_hash_to_string(indexed));
-	doveadm_print(indexed == recall_index_hash_headers(values) ? "ok" :
+	recall_print(ctx->username);
+	recall_print(ctx->vname);
+	recall_print(dec2str(uid));
+	recall_print(index_hash_to_string(indexed));
+	recall_print(indexed == recall_index_hash_headers(values) ? "ok" :
 		      indexed == RECALL_INDEX_HASH_UNKNOWN ? "missing" :
 		      "wrong");
-	doveadm_print(id_str);
+	recall_print(id_str);
 }
 
 static const char *index_box_get_guid(struct mailbox *box)
@@ -155,21 +156,35 @@ static const struct recall_users_callbacks index_callbacks = {
 	.failed = index_cmd_failed,
 };
 
-static void index_print_headers(bool dump)
+static void index_print_init(bool dump)
 {
-	static const char *const row[] = {
-		RECALL_COLUMN_USERNAME, "mailbox", "mailbox-guid", "messages",
-		"indexed", "added", "wrong", RECALL_COLUMN_ERROR, NULL
+	static const struct recall_print_column columns[] = {
+		{ .name = RECALL_COLUMN_USERNAME },
+		{ .name = RECALL_COLUMN_MAILBOX },
+		{ .name = RECALL_COLUMN_MAILBOX_GUID,
+		  .flags = RECALL_PRINT_WIDE },
+		{ .name = "messages" },
+		{ .name = "indexed" },
+		{ .name = "added" },
+		{ .name = "wrong" },
+		{ .name = RECALL_COLUMN_ERROR },
 	};
-	static const char *const dump_row[] = {
-		RECALL_COLUMN_USERNAME, "mailbox", "uid", "hash", "state",
-		"message-id", NULL
+	static const struct recall_print_column dump_columns[] = {
+		{ .name = RECALL_COLUMN_USERNAME },
+		{ .name = RECALL_COLUMN_MAILBOX },
+		{ .name = RECALL_COLUMN_UID },
+		{ .name = "hash" },
+		{ .name = "state" },
+		{ .name = RECALL_COLUMN_MESSAGE_ID },
 	};
-	const char *const *name = dump ? dump_row : row;
 
-	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
-	for (; *name != NULL; name++)
-		doveadm_print_header_simple(*name);
+	if (dump) {
+		recall_print_init(DOVEADM_PRINT_TYPE_TABLE, dump_columns,
+				  N_ELEMENTS(dump_columns));
+	} else {
+		recall_print_init(DOVEADM_PRINT_TYPE_TABLE, columns,
+				  N_ELEMENTS(columns));
+	}
 }
 
 static void cmd_recall_index(struct doveadm_cmd_context *cctx)
@@ -183,12 +198,11 @@ static void cmd_recall_index(struct doveadm_cmd_context *cctx)
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_DUMP, &ctx.dump);
 	(void)doveadm_cmd_param_str(cctx, RECALL_PARAM_MAILBOX, &ctx.mailbox);
 	if (ctx.verify && ctx.dump) {
-		i_error("%s: --verify and --dump exclude each other",
-			cctx->cmd->name);
-		doveadm_exit_code = EX_USAGE;
+		recall_cmd_error(cctx, EX_USAGE,
+				 "--verify and --dump exclude each other");
 		return;
 	}
-	index_print_headers(ctx.dump);
+	index_print_init(ctx.dump);
 	if (recall_users_run(cctx, &index_callbacks, &ctx) == 0 &&
 	    ctx.failed && cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP)
 		doveadm_exit_code = EX_TEMPFAIL;

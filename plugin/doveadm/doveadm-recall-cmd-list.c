@@ -1,24 +1,50 @@
 #include "lib.h"
 #include "array.h"
+#include "mail-storage.h"
 #include "doveadm.h"
 #include "recall-params.h"
+#include "doveadm-recall-params.h"
+#include "doveadm-recall-print.h"
 #include "recall-verdict.h"
 #include "doveadm-recall-record-rows.h"
 #include "doveadm-recall-plugin.h"
 
+struct recall_list_command {
+	struct recall_record_command cmd;
+	time_t since;
+};
+
+static bool list_wants(const struct recall_list_command *cmd,
+		       const struct recall_quarantine_record *record)
+{
+	const struct recall_request *request = &cmd->cmd.request;
+	const char *actor = record->actor, *reason = record->reason;
+
+	return record->recalled >= cmd->since &&
+		(*request->actor == '\0' ||
+		 (actor != NULL && strcasecmp(actor, request->actor) == 0)) &&
+		(*request->reason == '\0' ||
+		 (reason != NULL && strstr(t_str_lcase(reason),
+				t_str_lcase(request->reason)) != NULL));
+}
+
 static void
-list_record(struct recall_record_command *cmd ATTR_UNUSED,
+list_record(struct recall_record_command *_cmd,
 	    struct recall_quarantine *q ATTR_UNUSED, const char *username,
 	    const char *recall_id,
 	    const ARRAY_TYPE(recall_quarantine_box) *boxes ATTR_UNUSED,
 	    const struct recall_quarantine_record *record)
 {
+	struct recall_list_command *cmd =
+		container_of(_cmd, struct recall_list_command, cmd);
 	struct recall_record_row row = {
 		.username = username,
 		.recall_id = recall_id,
 		.record = record,
 	};
 
+	if (record != NULL && !list_wants(cmd, record))
+		return;
 	if (record == NULL) {
 		row.status = recall_verdict_name(RECALL_VERDICT_ERROR);
 		row.error = "There is no record of the recall";
@@ -30,19 +56,41 @@ list_record(struct recall_record_command *cmd ATTR_UNUSED,
 	recall_record_row_print(&row);
 }
 
+static int
+list_get_since(const struct doveadm_cmd_context *cctx,
+	       struct recall_list_command *cmd)
+{
+	const char *value;
+	bool utc;
+
+	if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_SINCE, &value) ||
+	    (value != NULL &&
+	     mail_parse_human_timestamp(value, &cmd->since, &utc) == 0))
+		return 0;
+	recall_cmd_error(cctx, EX_USAGE, "--"RECALL_PARAM_SINCE
+		" is neither a date (2026-01-31), nor an interval (7days)");
+	return -1;
+}
+
 static void cmd_recall_list(struct doveadm_cmd_context *cctx)
 {
-	struct recall_record_command cmd = { .record = list_record };
+	struct recall_list_command cmd = { .cmd = { .record = list_record } };
 
-	recall_record_command_run(cctx, &cmd);
+	if (recall_cmd_params_check(cctx) < 0 ||
+	    list_get_since(cctx, &cmd) < 0)
+		return;
+	recall_record_command_run(cctx, &cmd.cmd);
 }
 
 struct doveadm_cmd_ver2 doveadm_cmd_recall_list = {
 	.name = RECALL_CMD_LIST,
 	.cmd = cmd_recall_list,
-	.usage = RECALL_CMD_USERS_USAGE" [--tenant <tenant>] [<recall-id>]",
+	.usage = RECALL_CMD_USERS_USAGE" [--tenant <tenant>] "
+		"[--since <date>] [--actor <name>] [--reason <text>] "
+		"[<recall-id>]",
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_SINCE, CMD_PARAM_STR, 0)
 RECALL_CMD_RECORD_PARAMS
 DOVEADM_CMD_PARAMS_END
 };

@@ -3,7 +3,9 @@
 #include "mail-user.h"
 #include "doveadm.h"
 #include "recall-params.h"
+#include "doveadm-recall-params.h"
 #include "doveadm-recall-events.h"
+#include "doveadm-recall-print.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-request.h"
 #include "doveadm-recall-row.h"
@@ -39,6 +41,12 @@ restore_user(struct mail_user *user, const struct recall_request *request,
 
 	i_zero(restored_r);
 	ret = recall_quarantine_init(user, &q, error_r);
+	if (ret > 0 && request->dry_run) {
+		ret = recall_quarantine_preview(&q, pool, request->recall_id,
+						restored_r, error_r);
+		recall_quarantine_deinit(&q);
+		return ret;
+	}
 	if (ret > 0)
 		ret = recall_quarantine_lock(&q, error_r) < 0 ? -1 : 1;
 	if (ret > 0) {
@@ -64,7 +72,10 @@ cmd_restore_run(void *context, struct mail_user *user, const char *username)
 {
 	const struct recall_request *request = context;
 	struct recall_quarantine_restored restored;
-	struct recall_row row = { .username = username };
+	struct recall_row row = {
+		.username = username,
+		.mailbox_user = user->username,
+	};
 	pool_t pool;
 
 	if (!recall_request_tenant_matches(request, user)) {
@@ -77,16 +88,26 @@ cmd_restore_run(void *context, struct mail_user *user, const char *username)
 	if (restore_user(user, request, pool, &restored, &row.error) < 0)
 		row.verdict = RECALL_VERDICT_ERROR;
 	else if (restored.found)
-		row.verdict = RECALL_VERDICT_RESTORED;
+		row.verdict = request->dry_run ?
+			RECALL_VERDICT_WOULD_RESTORE : RECALL_VERDICT_RESTORED;
 	else
 		row.verdict = RECALL_VERDICT_NOT_FOUND;
 	row.copies = restored.copies;
 	row.mailboxes = restored.mailboxes;
 	row.mailbox_guids = restored.guids;
-	if (row.verdict != RECALL_VERDICT_NOT_FOUND)
+	if (row.verdict != RECALL_VERDICT_NOT_FOUND && !request->dry_run)
 		recall_event_restored(user, request, &row);
 	recall_row_print(request->recall_id, &row);
 	pool_unref(&pool);
+}
+
+static void
+cmd_restore_repeat(void *context, const char *username,
+		   const char *mailbox_user)
+{
+	const struct recall_request *request = context;
+
+	recall_row_repeat(request->recall_id, username, mailbox_user);
 }
 
 static void
@@ -120,11 +141,13 @@ static void cmd_restore_proxied(void *context, const char *username)
 	const struct recall_request *request = context;
 
 	recall_reporter_add_proxied(request->reporter, username);
+	recall_row_add_proxied();
 }
 
 static const struct recall_users_callbacks restore_callbacks = {
 	.begin = cmd_restore_begin,
 	.run = cmd_restore_run,
+	.repeat = cmd_restore_repeat,
 	.no_user = cmd_restore_no_user,
 	.failed = cmd_restore_failed,
 	.proxied = cmd_restore_proxied,
@@ -135,31 +158,36 @@ static void cmd_recall_restore(struct doveadm_cmd_context *cctx)
 {
 	struct recall_request request;
 
-	if (recall_request_parse_id(cctx, &request) < 0)
+	if (recall_request_parse_id(cctx, &request) < 0 ||
+	    recall_cmd_param_flag(cctx, RECALL_PARAM_DRY_RUN,
+				  RECALL_PARAM_DRY_RUN_HTTP,
+				  &request.dry_run) < 0)
 		return;
 	if (!request.may_be_retry) {
-		i_error("%s: The recall id is missing", cctx->cmd->name);
-		doveadm_exit_code = EX_USAGE;
+		recall_cmd_error(cctx, EX_USAGE, "The recall id is missing");
 		return;
 	}
 	request.reporter = recall_reporter_init(cctx, &request);
-	recall_row_init(request.reporter);
+	recall_row_init(cctx, request.reporter);
 	if (recall_users_run(cctx, &restore_callbacks, &request) == 0) {
 		recall_row_finish(cctx);
 		recall_reporter_send(request.reporter);
 	}
+	recall_row_deinit();
 	recall_reporter_deinit(&request.reporter);
 }
 
 struct doveadm_cmd_ver2 doveadm_cmd_recall_restore = {
 	.name = RECALL_CMD_RESTORE,
 	.cmd = cmd_recall_restore,
-	.usage = RECALL_CMD_USERS_USAGE" [--tenant <tenant>] "
-		"[--reason <text>] [--actor <name>] [--report-to <address>] "
+	.usage = RECALL_CMD_USERS_USAGE" [--dry-run] [--tenant <tenant>] "
+		"[--hits] [--reason <text>] [--actor <name>] [--report-to <address>] "
 		"<recall-id>",
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_REPORT_TO, CMD_PARAM_STR, 0)
+RECALL_CMD_HITS_PARAM
+RECALL_CMD_FLAG_PARAM('n', RECALL_PARAM_DRY_RUN, RECALL_PARAM_DRY_RUN_HTTP)
 RECALL_CMD_RECORD_PARAMS
 DOVEADM_CMD_PARAMS_END
 };

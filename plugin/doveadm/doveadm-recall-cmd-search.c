@@ -7,17 +7,27 @@
 #include "recall-match.h"
 #include "recall-message-id.h"
 #include "doveadm-recall-listing.h"
+#include "doveadm-recall-print.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-plugin.h"
 
 /* Longest text shown of a header, in characters. */
 #define SEARCH_TEXT_MAX 998
 
-static const char *const search_columns[] = {
-	RECALL_COLUMN_USERNAME, RECALL_COLUMN_MAILBOX,
-	RECALL_COLUMN_MAILBOX_GUID, RECALL_COLUMN_UID, RECALL_COLUMN_SEEN,
-	RECALL_COLUMN_DATE, RECALL_COLUMN_SIZE, RECALL_COLUMN_FROM,
-	RECALL_COLUMN_SUBJECT, RECALL_COLUMN_MESSAGE_ID, RECALL_COLUMN_ERROR
+
+static const struct recall_print_column search_columns[] = {
+	{ .name = RECALL_COLUMN_USERNAME },
+	{ .name = RECALL_COLUMN_MAILBOX },
+	{ .name = RECALL_COLUMN_MAILBOX_GUID, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_UID, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_SEEN },
+	{ .name = RECALL_COLUMN_DATE, .flags = RECALL_PRINT_DAY },
+	{ .name = RECALL_COLUMN_SIZE, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_FROM, .max_chars = 14 },
+	{ .name = RECALL_COLUMN_SUBJECT, .max_chars = 14 },
+	{ .name = RECALL_COLUMN_MESSAGE_ID, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_MAILBOX_USER, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_ERROR },
 };
 
 struct search_row {
@@ -81,16 +91,17 @@ static bool search_print(struct recall_listing *listing, struct mail *mail,
 		*error_r = t_strdup_printf("Reading the message failed: %s",
 					   text);
 	}
-	doveadm_print(listing->username);
-	doveadm_print(mailbox_get_vname(mail->box));
-	doveadm_print(listing->guid);
-	doveadm_print(dec2str(mail->uid));
-	doveadm_print(recall_match_is_read(mail) ? "yes" : "no");
-	doveadm_print(row.date);
-	doveadm_print(row.size);
-	doveadm_print(row.from);
-	doveadm_print(row.subject);
-	doveadm_print(row.message_id);
+	recall_print(listing->username);
+	recall_print(mailbox_get_vname(mail->box));
+	recall_print(listing->guid);
+	recall_print(dec2str(mail->uid));
+	recall_print(recall_match_is_read(mail) ? "yes" : "no");
+	recall_print(row.date);
+	recall_print(row.size);
+	recall_print(row.from);
+	recall_print(row.subject);
+	recall_print(row.message_id);
+	recall_print(listing->mailbox_user);
 	return TRUE;
 }
 
@@ -99,19 +110,10 @@ static void search_print_empty(struct recall_listing *listing,
 {
 	unsigned int i;
 
-	doveadm_print(listing->username);
-	doveadm_print(vname);
+	recall_print(listing->username);
+	recall_print(vname);
 	for (i = 2; i < N_ELEMENTS(search_columns) - 1; i++)
-		doveadm_print("");
-}
-
-static void search_print_headers(void)
-{
-	unsigned int i;
-
-	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
-	for (i = 0; i < N_ELEMENTS(search_columns); i++)
-		doveadm_print_header_simple(search_columns[i]);
+		recall_print("");
 }
 
 static void cmd_recall_search(struct doveadm_cmd_context *cctx)
@@ -131,7 +133,8 @@ static void cmd_recall_search(struct doveadm_cmd_context *cctx)
 
 	if (recall_listing_parse(cctx, &listing) < 0)
 		return;
-	search_print_headers();
+	recall_print_init(DOVEADM_PRINT_TYPE_TABLE, search_columns,
+			  N_ELEMENTS(search_columns));
 	recall_listing_run(cctx, &listing);
 	recall_listing_deinit(&listing);
 }

@@ -39,24 +39,23 @@ static const char *request_get_message_id(const struct recall_request *request)
 
 static void
 event_expunged(struct mail_user *user, const struct recall_request *request,
-	       const struct recall_copies_box *cbox)
+	       const struct recall_copies_expunged *ebox)
 {
-	const char *vname = mailbox_get_vname(cbox->box);
 	const char *message_id = request_get_message_id(request);
 	struct event_passthrough *e;
 	struct seq_range_iter iter;
 	unsigned int n = 0;
 	uint32_t uid;
 
-	seq_range_array_iter_init(&iter, &cbox->uids);
+	seq_range_array_iter_init(&iter, &ebox->uids);
 	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
 		e = event_begin(user, request, "recall_message_expunged");
 		e->add_str("message_id", message_id);
-		e->add_str("mailbox", vname);
-		e->add_str("mailbox_guid", guid_128_to_string(cbox->guid));
+		e->add_str("mailbox", ebox->vname);
+		e->add_str("mailbox_guid", guid_128_to_string(ebox->guid));
 		e->add_int("uid", uid);
 		e_debug(e->event(), "recall %s: expunged <%s> from %s, uid=%u",
-			request->recall_id, message_id, vname, uid);
+			request->recall_id, message_id, ebox->vname, uid);
 	}
 }
 
@@ -67,14 +66,12 @@ void recall_event_finished(struct mail_user *user,
 {
 	const char *verdict = recall_verdict_name(row->verdict);
 	const char *message_id = request_get_message_id(request);
-	const struct recall_copies_box *cbox;
+	const struct recall_copies_expunged *ebox;
 	struct event_passthrough *e;
 
-	array_foreach(&copies->boxes, cbox) {
-		if (cbox->expunged) T_BEGIN {
-			event_expunged(user, request, cbox);
-		} T_END;
-	}
+	array_foreach(&copies->expunged_boxes, ebox) T_BEGIN {
+		event_expunged(user, request, ebox);
+	} T_END;
 	e = event_begin(user, request, "recall_finished");
 	e->add_str("message_id", message_id);
 	e->add_str("verdict", verdict);

@@ -11,6 +11,7 @@
 #include "doveadm-recall-listing.h"
 #include "recall-utf8.h"
 #include "doveadm-recall-fetch-fields.h"
+#include "doveadm-recall-print.h"
 
 static int get_user(const struct recall_fetch_field *field ATTR_UNUSED,
 		    const struct recall_listing *listing,
@@ -304,14 +305,14 @@ static int fetch_print_istream(struct istream *input)
 		ret = i_stream_read_bytes(input, &data, &size, wanted);
 		n = ret > 0 ? recall_utf8_whole_size(data, size) : size;
 		if (n > 0) {
-			doveadm_print_stream(data, n);
+			recall_print_stream(data, n);
 			i_stream_skip(input, n);
 			wanted = 1;
 		} else {
 			wanted = size + 1;
 		}
 	} while (ret > 0);
-	doveadm_print_stream("", 0);
+	recall_print_stream("", 0);
 	return input->stream_errno != 0 ? -1 : 0;
 }
 
@@ -332,16 +333,16 @@ int recall_fetch_field_print(const struct recall_fetch_field *field,
 
 	if (field->get != NULL) {
 		if (field->get(field, listing, mail, &value) < 0) {
-			doveadm_print("");
+			recall_print("");
 			*error_r = fetch_mail_error(field, mail);
 			return -1;
 		}
-		doveadm_print(value);
+		recall_print(value);
 		return 0;
 	}
 
 	if (field->open(mail, &input) < 0) {
-		doveadm_print("");
+		recall_print("");
 		*error_r = fetch_mail_error(field, mail);
 		return -1;
 	}

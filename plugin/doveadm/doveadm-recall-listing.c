@@ -9,6 +9,7 @@
 #include "doveadm-print.h"
 #include "recall-boxes.h"
 #include "doveadm-recall-params.h"
+#include "doveadm-recall-print.h"
 #include "recall-params.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-listing.h"
@@ -65,7 +66,7 @@ static void listing_print_error(struct recall_listing *listing,
 	listing->failed = TRUE;
 	listing->username = username;
 	listing->print_empty(listing, vname);
-	doveadm_print(error);
+	recall_print(error);
 }
 
 static const char *listing_get_guid(struct mailbox *box)
@@ -91,7 +92,7 @@ static bool listing_print_mail(struct mail *mail, void *context)
 	if (listing->print(listing, mail, &error)) {
 		if (*error != '\0')
 			listing->failed = TRUE;
-		doveadm_print(error);
+		recall_print(error);
 		listing->count++;
 	}
 	return !listing_is_done(listing);
@@ -131,8 +132,9 @@ listing_run(void *context, struct mail_user *user, const char *username)
 		return;
 	}
 	listing->username = username;
+	listing->mailbox_user = user->username;
 	recall_request_get_criteria(&listing->request, &criteria);
-	iter = recall_boxes_iter_init_for(user, &criteria);
+	iter = recall_boxes_iter_init_for(user, &criteria, NULL);
 	while (!listing_is_done(listing) &&
 	       (box = recall_boxes_iter_next(iter)) != NULL) {
 		T_BEGIN {
@@ -202,9 +204,8 @@ listing_get_offset(const struct doveadm_cmd_context *cctx,
 	listing->have_offset = TRUE;
 	if (str_to_uint(value, &listing->offset) == 0)
 		return 0;
-	i_error("%s: --"RECALL_PARAM_OFFSET" is not a number",
-		cctx->cmd->name);
-	doveadm_exit_code = EX_USAGE;
+	recall_cmd_error(cctx, EX_USAGE,
+			 "--"RECALL_PARAM_OFFSET" is not a number from 0 on");
 	return -1;
 }
 
@@ -231,10 +232,9 @@ void recall_listing_run(struct doveadm_cmd_context *cctx,
 	if (recall_users_run(cctx, &listing_callbacks, listing) < 0)
 		return;
 	if (listing_is_mixed(listing)) {
-		i_error("%s: --"RECALL_PARAM_OFFSET" is for the users of one "
-			"node. Ask each node or each user by itself",
-			cctx->cmd->name);
-		doveadm_exit_code = EX_DATAERR;
+		recall_cmd_error(cctx, EX_DATAERR,
+			"--"RECALL_PARAM_OFFSET" is for the users of one "
+			"node. Ask each node or each user by itself");
 		return;
 	}
 	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_HTTP)

@@ -22,6 +22,8 @@ struct recall_listing {
 
 	/* for the command to read: of the current message */
 	const char *username;
+	/* whose mailbox it is */
+	const char *mailbox_user;
 	/* GUID of its mailbox */
 	const char *guid;
 

@@ -1,6 +1,23 @@
 #include "lib.h"
 #include "doveadm.h"
 #include "doveadm-recall-params.h"
+#include "doveadm-recall-print.h"
+
+const char *
+recall_cmd_param_title(const struct doveadm_cmd_context *cctx,
+		       const char *name)
+{
+	const struct doveadm_cmd_param *param = cctx->cmd->parameters;
+
+	while (param->name != NULL && strcmp(param->name, name) != 0)
+		param++;
+	if (param->name != NULL &&
+	    (param->flags & CMD_PARAM_FLAG_POSITIONAL) != 0)
+		return t_strdup_printf("<%s>", name);
+	if (param->name == NULL || param->short_opt == '\0')
+		return t_strconcat("--", name, NULL);
+	return t_strdup_printf("--%s (-%c)", name, param->short_opt);
+}
 
 int recall_cmd_params_check(const struct doveadm_cmd_context *cctx)
 {
@@ -12,8 +29,8 @@ int recall_cmd_params_check(const struct doveadm_cmd_context *cctx)
 		if (!param->value_set || param->type != CMD_PARAM_STR ||
 		    param->value.v_string != NULL)
 			continue;
-		i_error("%s: --%s has no value", cctx->cmd->name, param->name);
-		doveadm_exit_code = EX_USAGE;
+		recall_cmd_error(cctx, EX_USAGE, "%s has no value",
+				 recall_cmd_param_title(cctx, param->name));
 		return -1;
 	}
 	return 0;
@@ -27,9 +44,9 @@ int recall_cmd_param_number(const struct doveadm_cmd_context *cctx,
 	if (!doveadm_cmd_param_str(cctx, name, &value))
 		return 0;
 	if (str_to_uint(value, value_r) < 0 || *value_r == 0) {
-		i_error("%s: --%s is not a number from 1 on", cctx->cmd->name,
-			name);
-		doveadm_exit_code = EX_USAGE;
+		recall_cmd_error(cctx, EX_USAGE,
+				 "%s is not a number from 1 on",
+				 recall_cmd_param_title(cctx, name));
 		return -1;
 	}
 	return 1;
@@ -48,9 +65,8 @@ int recall_cmd_param_flag(const struct doveadm_cmd_context *cctx,
 	if (strcmp(value, "true") == 0)
 		*value_r = TRUE;
 	else if (strcmp(value, "false") != 0) {
-		i_error("%s: %s is neither true nor false", cctx->cmd->name,
-			http_name);
-		doveadm_exit_code = EX_USAGE;
+		recall_cmd_error(cctx, EX_USAGE,
+				 "%s is neither true nor false", http_name);
 		return -1;
 	}
 	return 0;

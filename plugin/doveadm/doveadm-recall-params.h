@@ -10,6 +10,12 @@ struct doveadm_cmd_context;
    them as a NULL that it says is set. All commands call this first. */
 int recall_cmd_params_check(const struct doveadm_cmd_context *cctx);
 
+/* What users know a parameter as: "--limit (-l)", or "<recall-id>" where it's
+   not an option. */
+const char *
+recall_cmd_param_title(const struct doveadm_cmd_context *cctx,
+		       const char *name);
+
 /* A number from 1 on. Returns 1, or 0 if it was not given. doveadm's integers
    would pass over what is no number. The parameter is a CMD_PARAM_STR. */
 int recall_cmd_param_number(const struct doveadm_cmd_context *cctx,

@@ -8,32 +8,37 @@
 #include "recall-params.h"
 #include "recall-names.h"
 #include "recall-verdict.h"
+#include "doveadm-recall-print.h"
 #include "doveadm-recall-record-rows.h"
 
 #include <time.h>
 
 static bool record_row_errors;
 
+static const struct recall_print_column record_columns[] = {
+	{ .name = RECALL_COLUMN_RECALL_ID },
+	{ .name = RECALL_COLUMN_USERNAME },
+	{ .name = RECALL_COLUMN_STATUS },
+	{ .name = RECALL_COLUMN_DATE, .flags = RECALL_PRINT_DAY },
+	{ .name = RECALL_COLUMN_ACTOR, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_REASON, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_MESSAGE_ID, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_COPIES,
+	  .flags = RECALL_PRINT_RIGHT_JUSTIFY | RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_MAILBOXES, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_ERROR },
+};
+
 static void record_rows_init(void)
 {
 	record_row_errors = FALSE;
-	doveadm_print_init(DOVEADM_PRINT_TYPE_TABLE);
-	doveadm_print_header_simple(RECALL_COLUMN_RECALL_ID);
-	doveadm_print_header_simple(RECALL_COLUMN_USERNAME);
-	doveadm_print_header_simple(RECALL_COLUMN_STATUS);
-	doveadm_print_header_simple(RECALL_COLUMN_DATE);
-	doveadm_print_header_simple(RECALL_COLUMN_ACTOR);
-	doveadm_print_header_simple(RECALL_COLUMN_REASON);
-	doveadm_print_header_simple(RECALL_PARAM_MESSAGE_ID);
-	doveadm_print_header(RECALL_COLUMN_COPIES, RECALL_COLUMN_COPIES,
-			     DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY);
-	doveadm_print_header_simple(RECALL_COLUMN_MAILBOXES);
-	doveadm_print_header_simple(RECALL_COLUMN_ERROR);
+	recall_print_init(DOVEADM_PRINT_TYPE_TABLE, record_columns,
+			  N_ELEMENTS(record_columns));
 }
 
 static void print_text(const char *text)
 {
-	doveadm_print(text == NULL ? "" : text);
+	recall_print(text == NULL ? "" : text);
 }
 
 void recall_record_row_print(const struct recall_record_row *row)
@@ -61,7 +66,7 @@ void recall_record_row_print(const struct recall_record_row *row)
 		array_foreach(&record->boxes, rbox)
 			recall_names_append(mailboxes, rbox->vname);
 	}
-	doveadm_print(dec2str(row->copies));
+	recall_print(dec2str(row->copies));
 	print_text(str_c(mailboxes));
 	print_text(row->error);
 }
@@ -82,37 +87,51 @@ record_row_print_verdict(const char *username, enum recall_verdict verdict,
 		record_row_errors = errors;
 }
 
+/* One of the user's recalls. */
+struct record_entry {
+	const char *recall_id, *error;
+	/* what reading the record has returned */
+	int ret;
+	struct recall_quarantine_record record;
+};
+
+/* Oldest first; those of which that's not known come last. */
+static int
+record_entry_cmp(const struct record_entry *e1, const struct record_entry *e2)
+{
+	if ((e1->ret > 0) != (e2->ret > 0))
+		return e1->ret > 0 ? -1 : 1;
+	if (e1->ret > 0 && e1->record.recalled != e2->record.recalled)
+		return e1->record.recalled < e2->record.recalled ? -1 : 1;
+	return strcmp(e1->recall_id, e2->recall_id);
+}
+
 static void
 record_command_one(struct recall_record_command *cmd,
 		   struct recall_quarantine *q, const char *username,
-		   const char *recall_id,
+		   const struct record_entry *entry,
 		   const ARRAY_TYPE(recall_quarantine_box) *all)
 {
 	ARRAY_TYPE(recall_quarantine_box) boxes;
 	const struct recall_quarantine_box *qbox;
-	struct recall_quarantine_record record;
-	const char *error;
-	int ret;
 
-	t_array_init(&boxes, 4);
-	array_foreach(all, qbox) {
-		if (strcmp(qbox->recall_id, recall_id) == 0)
-			array_push_back(&boxes, qbox);
-	}
-	ret = recall_quarantine_record_read(q, pool_datastack_create(),
-					    recall_id, &record, &error);
-	if (ret < 0) {
+	if (entry->ret < 0) {
 		const struct recall_record_row row = {
 			.username = username,
-			.recall_id = recall_id,
+			.recall_id = entry->recall_id,
 			.status = recall_verdict_name(RECALL_VERDICT_ERROR),
-			.error = error,
+			.error = entry->error,
 		};
 		recall_record_row_print(&row);
 		return;
 	}
-	cmd->record(cmd, q, username, recall_id, &boxes,
-		    ret == 0 ? NULL : &record);
+	t_array_init(&boxes, 4);
+	array_foreach(all, qbox) {
+		if (strcmp(qbox->recall_id, entry->recall_id) == 0)
+			array_push_back(&boxes, qbox);
+	}
+	cmd->record(cmd, q, username, entry->recall_id, &boxes,
+		    entry->ret == 0 ? NULL : &entry->record);
 }
 
 static void
@@ -121,19 +140,27 @@ record_command_all(struct recall_record_command *cmd,
 		   const ARRAY_TYPE(recall_quarantine_box) *boxes)
 {
 	ARRAY_TYPE(const_string) done;
+	ARRAY(struct record_entry) entries;
 	const struct recall_quarantine_box *qbox;
+	struct record_entry *entry;
 
 	t_array_init(&done, 16);
+	t_array_init(&entries, 16);
 	array_foreach(boxes, qbox) {
 		if (array_lsearch(&done, &qbox->recall_id,
 				  i_strcmp_p) != NULL)
 			continue;
 		array_push_back(&done, &qbox->recall_id);
-		T_BEGIN {
-			record_command_one(cmd, q, username, qbox->recall_id,
-					   boxes);
-		} T_END;
+		entry = array_append_space(&entries);
+		entry->recall_id = qbox->recall_id;
+		entry->ret = recall_quarantine_record_read(q,
+			pool_datastack_create(), qbox->recall_id,
+			&entry->record, &entry->error);
 	}
+	array_sort(&entries, record_entry_cmp);
+	array_foreach_modifiable(&entries, entry) T_BEGIN {
+		record_command_one(cmd, q, username, entry, boxes);
+	} T_END;
 }
 
 static int

@@ -107,15 +107,15 @@ add_row(struct recall_reporter *reporter, const char *username)
 }
 
 void recall_reporter_add(struct recall_reporter *reporter,
-			 const struct recall_row *row)
+			 const struct recall_row *row, bool repeated)
 {
 	struct recall_report_row *report_row;
 
 	if (reporter == NULL)
 		return;
 	reporter->report.counts[row->verdict]++;
-	if (row->verdict == RECALL_VERDICT_EXPUNGED ||
-	    row->verdict == RECALL_VERDICT_RESTORED)
+	if (!repeated && (row->verdict == RECALL_VERDICT_EXPUNGED ||
+			  row->verdict == RECALL_VERDICT_RESTORED))
 		reporter->report.copies += row->copies;
 	report_row = add_row(reporter, row->username);
 	if (report_row != NULL) {

@@ -24,7 +24,7 @@ void recall_reporter_read_settings(struct recall_reporter *reporter,
 
 /* A user was answered for: here, or by another node. */
 void recall_reporter_add(struct recall_reporter *reporter,
-			 const struct recall_row *row);
+			 const struct recall_row *row, bool repeated);
 void recall_reporter_add_proxied(struct recall_reporter *reporter,
 				 const char *username);
 

@@ -7,6 +7,7 @@
 #include "mail-search.h"
 #include "doveadm.h"
 #include "doveadm-recall-params.h"
+#include "doveadm-recall-print.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-tenant.h"
@@ -34,12 +35,13 @@ request_get_text(const struct doveadm_cmd_context *cctx, const char *name,
 		return 0;
 	if (!text_is_clean(*value_r)) {
 		*error_r = t_strdup_printf(
-			"--%s has control characters or is not UTF-8", name);
+			"%s has control characters or is not UTF-8",
+			recall_cmd_param_title(cctx, name));
 		return -1;
 	}
 	if (strlen(*value_r) > max_len) {
-		*error_r = t_strdup_printf("--%s is longer than %zu octets",
-					   name, max_len);
+		*error_r = t_strdup_printf("%s is longer than %zu octets",
+			recall_cmd_param_title(cctx, name), max_len);
 		return -1;
 	}
 	return 0;
@@ -72,7 +74,11 @@ request_get_criteria(const struct doveadm_cmd_context *cctx,
 			words = no_words;
 	}
 	if (value != NULL && words != NULL) {
-		*error_r = "There is both a Message-ID and a search query";
+		*error_r = cctx->conn_type == DOVEADM_CONNECTION_TYPE_HTTP ?
+			"There is both a Message-ID and a search query" :
+			t_strdup_printf("A search query comes after the word "
+				RECALL_PARAM_QUERY": "RECALL_PARAM_QUERY
+				" %s %s", value, t_strarray_join(words, " "));
 		return -1;
 	}
 	if (words != NULL) {
@@ -115,13 +121,15 @@ request_get_senders(const struct doveadm_cmd_context *cctx,
 		return 0;
 	/* an empty list must not mean everyone */
 	if (request->senders[0] == NULL) {
-		*error_r = "--"RECALL_PARAM_SENDER" is empty";
+		*error_r = t_strdup_printf("%s is empty",
+			recall_cmd_param_title(cctx, RECALL_PARAM_SENDER));
 		return -1;
 	}
 	for (sender = request->senders; *sender != NULL; sender++) {
 		if (!address_is_valid(*sender)) {
-			*error_r = "--"RECALL_PARAM_SENDER
-				" is not a mail address";
+			*error_r = t_strdup_printf("%s is not a mail address",
+				recall_cmd_param_title(cctx,
+						       RECALL_PARAM_SENDER));
 			return -1;
 		}
 	}
@@ -142,8 +150,9 @@ request_get_recall_id(const struct doveadm_cmd_context *cctx,
 	}
 	if (strlen(request->recall_id) != RECALL_ID_LEN ||
 	    strspn(request->recall_id, "0123456789abcdef") != RECALL_ID_LEN) {
-		*error_r = "--"RECALL_PARAM_RECALL_ID
-			" is not 32 lower case hexadecimal digits";
+		*error_r = t_strdup_printf(
+			"%s is not 32 lower case hexadecimal digits",
+			recall_cmd_param_title(cctx, RECALL_PARAM_RECALL_ID));
 		return -1;
 	}
 	request->may_be_retry = TRUE;
@@ -201,8 +210,7 @@ request_get_common(const struct doveadm_cmd_context *cctx,
 static int request_refuse(const struct doveadm_cmd_context *cctx,
 			  struct recall_request *request, const char *error)
 {
-	i_error("%s: %s", cctx->cmd->name, error);
-	doveadm_exit_code = EX_USAGE;
+	recall_cmd_error(cctx, EX_USAGE, "%s", error);
 	recall_request_deinit(request);
 	return -1;
 }

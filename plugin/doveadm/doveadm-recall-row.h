@@ -8,21 +8,33 @@ struct recall_reporter;
 
 /* A verdict row; its columns are described in recall-params.h. */
 struct recall_row {
+	/* as asked for */
 	const char *username;
 	enum recall_verdict verdict;
 	unsigned int copies;
 	enum recall_notice_status notice;
 	/* NULL if there is nothing to say */
-	const char *mailboxes, *mailbox_guids, *searched, *error;
+	const char *mailbox_user, *mailboxes, *mailbox_guids, *searched, *error;
 };
 
-/* Prints the headers. The rows to come are added to the report, if there is
-   one (NULL if not). */
-void recall_row_init(struct recall_reporter *reporter);
+/* Whether rows of users who don't have the message are left out. */
+#define RECALL_CMD_HITS_PARAM \
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_HITS, CMD_PARAM_BOOL, 0)
+
+/* Begins with the rows. Those to come are added to the report, if there is one
+   (NULL if not). */
+void recall_row_init(const struct doveadm_cmd_context *cctx,
+		     struct recall_reporter *reporter);
 /* Prints the row and remembers for recall_row_finish() if it is an error. */
 void recall_row_print(const char *recall_id, const struct recall_row *row);
+/* Prints the row of mailbox_user's mailbox again, for another name of it. */
+void recall_row_repeat(const char *recall_id, const char *username,
+		       const char *mailbox_user);
+/* Another node has printed somebody's row, if there is one. */
+void recall_row_add_proxied(void);
 /* Sets doveadm_exit_code: EX_TEMPFAIL if any row was an error. Over HTTP
    the rows themselves tell, since doveadm drops those of a failed command. */
 void recall_row_finish(const struct doveadm_cmd_context *cctx);
+void recall_row_deinit(void);
 
 #endif

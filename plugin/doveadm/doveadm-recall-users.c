@@ -15,6 +15,7 @@
 #include "recall-params.h"
 #include "recall-settings.h"
 #include "recall-proxy.h"
+#include "doveadm-recall-print.h"
 #include "doveadm-recall-users.h"
 
 #include <unistd.h>
@@ -31,9 +32,11 @@ struct recall_users_context {
 	void *context;
 
 	ARRAY_TYPE(const_string) names;
-	const char *mask;
-	/* users come from the userdb's iteration */
-	bool iterate;
+	/* users come from the userdb's iteration: all, or who matches one */
+	ARRAY_TYPE(const_string) masks;
+	/* Users whose mailbox has been looked at in this pass */
+	HASH_TABLE(const char *, void *) done;
+	pool_t done_pool;
 };
 
 static int killed_signo;
@@ -60,7 +63,8 @@ recall_users_proxy_args(const struct recall_users_context *ctx)
 		RECALL_PARAM_USERS, RECALL_PARAM_USER_FILE, NULL
 	};
 	const struct doveadm_cmd_context *cctx = ctx->cctx;
-	const bool single_user = !ctx->iterate && array_count(&ctx->names) == 1;
+	const bool single_user = array_is_empty(&ctx->masks) &&
+		array_count(&ctx->names) == 1;
 	pool_t pool = ctx->pool;
 	ARRAY_TYPE(const_string) args, positional;
 	const char *arg, *value;
@@ -176,15 +180,15 @@ static int recall_users_read_file(struct recall_users_context *ctx,
 		array_push_back(&ctx->names, &line);
 	}
 	if (input->stream_errno != 0) {
-		i_error("read(%s) failed: %s", i_stream_get_name(input),
-			i_stream_get_error(input));
-		doveadm_exit_code = EX_NOINPUT;
+		recall_cmd_error(ctx->cctx, EX_NOINPUT, "read(%s) failed: %s",
+				 i_stream_get_name(input),
+				 i_stream_get_error(input));
 		return -1;
 	}
 	if (!input->eof) {
-		i_error("read(%s) failed: A line is too long",
-			i_stream_get_name(input));
-		doveadm_exit_code = EX_DATAERR;
+		recall_cmd_error(ctx->cctx, EX_DATAERR,
+				 "read(%s) failed: A line is too long",
+				 i_stream_get_name(input));
 		return -1;
 	}
 	return 0;
@@ -208,14 +212,21 @@ static void recall_users_drop_duplicates(struct recall_users_context *ctx)
 	ctx->names = names;
 }
 
+static bool recall_user_is_mask(const char *user)
+{
+	return strpbrk(user, "*?") != NULL;
+}
+
 static int recall_users_get(struct recall_users_context *ctx)
 {
 	struct doveadm_cmd_context *cctx = ctx->cctx;
-	const char *user, *const *users;
+	static const char *const all_mask = "*";
+	const char *const *users, *const *unused;
 	struct istream *input;
 	bool all = FALSE, have_user, have_users, have_file;
 
 	p_array_init(&ctx->names, ctx->pool, 16);
+	p_array_init(&ctx->masks, ctx->pool, 1);
 	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP) {
 		/* another doveadm asks for one user at a time */
 		array_push_back(&ctx->names, &cctx->username);
@@ -223,36 +234,33 @@ static int recall_users_get(struct recall_users_context *ctx)
 	}
 
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_ALL_USERS, &all);
-	have_user = doveadm_cmd_param_str(cctx, RECALL_PARAM_USER, &user);
-	have_users = doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS, &users);
+	have_user = doveadm_cmd_param_array(cctx, RECALL_PARAM_USER, &users);
+	have_users = doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS,
+					     have_user ? &unused : &users);
 	have_file = doveadm_cmd_param_istream(cctx, RECALL_PARAM_USER_FILE,
 					      &input);
 	if ((all ? 1 : 0) + (have_user ? 1 : 0) + (have_users ? 1 : 0) +
 	    (have_file ? 1 : 0) != 1) {
-		i_error("%s: Say for which users in exactly one way: "
-			"-u, --users, -F or -A", cctx->cmd->name);
-		doveadm_exit_code = EX_USAGE;
+		recall_cmd_error(cctx, EX_USAGE,
+				 "Say for which users in exactly one way: "
+				 "-u, --users, -F or -A");
 		return -1;
 	}
 
 	if (all) {
-		ctx->iterate = TRUE;
+		array_push_back(&ctx->masks, &all_mask);
 		return 0;
 	}
-	if (have_user) {
-		if (strpbrk(user, "*?") != NULL) {
-			ctx->iterate = TRUE;
-			ctx->mask = user;
-		} else {
-			array_push_back(&ctx->names, &user);
+	if (have_file) {
+		if (recall_users_read_file(ctx, input) < 0)
+			return -1;
+	} else {
+		for (; *users != NULL; users++) {
+			if (have_user && recall_user_is_mask(*users))
+				array_push_back(&ctx->masks, users);
+			else
+				array_push_back(&ctx->names, users);
 		}
-		return 0;
-	}
-	if (have_users) {
-		for (; *users != NULL; users++)
-			array_push_back(&ctx->names, users);
-	} else if (recall_users_read_file(ctx, input) < 0) {
-		return -1;
 	}
 	recall_users_drop_duplicates(ctx);
 	return 0;
@@ -284,13 +292,42 @@ static bool recall_users_done(struct recall_users_context *ctx)
 		ctx->callbacks->done(ctx->context);
 }
 
+/* Whether the mailbox has been looked at by another name of the user. That one
+   has been answered for; this one needs an answer, too, if it was asked for by
+   name. */
+static bool
+recall_users_repeat(struct recall_users_context *ctx, const char *username,
+		    const char *mailbox_user, bool named)
+{
+	if (hash_table_lookup(ctx->done, mailbox_user) == NULL)
+		return FALSE;
+	if (!named)
+		return TRUE;
+	if (ctx->callbacks->repeat == NULL)
+		return FALSE;
+	ctx->callbacks->repeat(ctx->context, username, mailbox_user);
+	return TRUE;
+}
+
 static void
-recall_users_run_one(struct recall_users_context *ctx, const char *username)
+recall_users_run_mailbox(struct recall_users_context *ctx,
+			 struct mail_user *user, const char *username)
+{
+	const char *mailbox_user = p_strdup(ctx->done_pool, user->username);
+
+	hash_table_update(ctx->done, mailbox_user, POINTER_CAST(1));
+	ctx->callbacks->run(ctx->context, user, username);
+}
+
+/* named: the user is one asked for by name. */
+static void
+recall_users_run_one(struct recall_users_context *ctx, const char *username,
+		     bool named)
 {
 	struct mail_storage_service_input input;
 	struct mail_storage_service_user *service_user;
 	struct mail_user *user;
-	const char *error;
+	const char *error, *mailbox_user;
 	int ret;
 
 	recall_proxy_settle(ctx->proxy);
@@ -322,7 +359,7 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username)
 						  &service_user, &error);
 		if (ret == 0) {
 			ctx->callbacks->no_user(ctx->context, username,
-						"User doesn't exist");
+						RECALL_ERROR_NO_USER);
 			return;
 		}
 	}
@@ -332,76 +369,131 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username)
 		return;
 	}
 
-	if (mail_storage_service_next(ctx->service, service_user, &user,
-				      &error) < 0) {
+	/* the userdb may have named another user: then this is an alias */
+	mailbox_user =
+		mail_storage_service_user_get_input(service_user)->username;
+	if (recall_users_repeat(ctx, username, mailbox_user, named)) {
+		/* answered */
+	} else if (mail_storage_service_next(ctx->service, service_user, &user,
+					     &error) < 0) {
 		ctx->callbacks->failed(ctx->context, username, t_strdup_printf(
 			"User initialization failed: %s", error));
 	} else {
 		if (recall_settings_init_user(user, &error) < 0)
 			ctx->callbacks->failed(ctx->context, username, error);
 		else
-			ctx->callbacks->run(ctx->context, user, username);
+			recall_users_run_mailbox(ctx, user, username);
 		mail_user_deinit(&user);
 	}
 	mail_storage_service_user_unref(&service_user);
 }
 
-static void recall_users_iterate(struct recall_users_context *ctx)
+/* Whether somebody was answered for already: by name, or for another mask. */
+static bool
+recall_users_was_asked(struct recall_users_context *ctx, const char *username,
+		       unsigned int mask_idx)
+{
+	const char *name;
+	unsigned int i;
+
+	for (i = 0; i < mask_idx; i++) {
+		if (wildcard_match_icase(username,
+					 array_idx_elem(&ctx->masks, i)))
+			return TRUE;
+	}
+	array_foreach_elem(&ctx->names, name) {
+		if (strcmp(name, username) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Returns FALSE if not all users were reached. */
+static bool
+recall_users_iterate(struct recall_users_context *ctx, unsigned int mask_idx)
 {
 	struct mail_storage_service_ctx *service = ctx->service;
+	const char *mask = array_idx_elem(&ctx->masks, mask_idx);
+	const bool all = strcmp(mask, "*") == 0;
 	const char *username;
 	bool found = FALSE;
 	int ret = 0;
 
 	mail_storage_service_all_init_mask(service,
-		ctx->mask == NULL ? RECALL_ANY_USER_MASK : ctx->mask);
+		all ? RECALL_ANY_USER_MASK : mask);
 	while (killed_signo == 0 && !recall_users_done(ctx) &&
 	       (ret = mail_storage_service_all_next(service, &username)) > 0) {
 		/* the mask was only a hint to the userdb */
-		if (ctx->mask != NULL &&
-		    !wildcard_match_icase(username, ctx->mask))
+		if (!all && !wildcard_match_icase(username, mask))
 			continue;
 		found = TRUE;
+		if (recall_users_was_asked(ctx, username, mask_idx))
+			continue;
 		T_BEGIN {
-			recall_users_run_one(ctx, t_strdup(username));
+			recall_users_run_one(ctx, t_strdup(username), FALSE);
 		} T_END;
 	}
 	if (killed_signo != 0) {
-		i_error("Killed with signal %d: not all users were reached",
+		recall_cmd_error(ctx->cctx, EX_TEMPFAIL,
+			"Killed with signal %d: not all users were reached",
 			killed_signo);
-		doveadm_exit_code = EX_TEMPFAIL;
-	} else if (ret < 0) {
-		i_error("Listing users failed: not all users were reached");
-		doveadm_exit_code = EX_TEMPFAIL;
-	} else if (!found && ctx->mask != NULL) {
-		i_error("No user matches %s", ctx->mask);
-		doveadm_exit_code = EX_NOUSER;
+		return FALSE;
 	}
+	if (ret < 0) {
+		recall_cmd_error(ctx->cctx, EX_TEMPFAIL,
+			"Listing users failed: not all users were reached");
+		return FALSE;
+	}
+	if (!found && !all) {
+		recall_cmd_error(ctx->cctx, EX_NOUSER, "No user matches %s",
+				 mask);
+	}
+	return TRUE;
 }
 
 static void recall_users_run_all(struct recall_users_context *ctx)
 {
 	const char *username;
+	unsigned int i;
 
-	if (ctx->iterate) {
-		recall_users_iterate(ctx);
-		return;
-	}
+	hash_table_clear(ctx->done, FALSE);
+	p_clear(ctx->done_pool);
 	array_foreach_elem(&ctx->names, username) T_BEGIN {
 		if (!recall_users_done(ctx))
-			recall_users_run_one(ctx, username);
+			recall_users_run_one(ctx, username, TRUE);
 	} T_END;
+	for (i = 0; i < array_count(&ctx->masks); i++) {
+		if (recall_users_done(ctx) || !recall_users_iterate(ctx, i))
+			break;
+	}
 }
 
 bool recall_users_are_named(const struct doveadm_cmd_context *cctx)
 {
-	const char *user;
+	const char *const *users;
 	bool all = FALSE;
 
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_ALL_USERS, &all);
-	return !all && cctx->conn_type != DOVEADM_CONNECTION_TYPE_TCP &&
-		(!doveadm_cmd_param_str(cctx, RECALL_PARAM_USER, &user) ||
-		 strpbrk(user, "*?") == NULL);
+	if (all || cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP)
+		return FALSE;
+	if (!doveadm_cmd_param_array(cctx, RECALL_PARAM_USER, &users))
+		return TRUE;
+	while (*users != NULL && recall_user_is_mask(*users))
+		users++;
+	return *users != NULL;
+}
+
+/* Reads the settings in the way that the lookup of a user will. Otherwise it's the
+   listing of users that reads them, into memory that it frees at once. Lookups
+   that find other settings in their cache by then, as after those of a report,
+   look into that memory for what doveadm -o overrides. */
+static void recall_users_read_settings(struct recall_users_context *ctx)
+{
+	const struct mail_storage_service_input input = {
+		.service = "doveadm",
+	};
+
+	mail_storage_service_init_settings(ctx->service, &input);
 }
 
 /* The last user's privileges were taken on only for a time, but nobody gives
@@ -423,6 +515,7 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		.lost = recall_users_lost,
 		.killed = recall_users_killed,
 		.one_row = callbacks->one_row,
+		.named = recall_users_are_named(cctx),
 	};
 	enum mail_storage_service_flags flags =
 		MAIL_STORAGE_SERVICE_FLAG_USERDB_LOOKUP |
@@ -447,6 +540,11 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		lib_signals_set_handler(SIGTERM, 0, sig_die, NULL);
 
 		ctx.service = recall_settings_init_service(flags);
+		if (!array_is_empty(&ctx.masks))
+			recall_users_read_settings(&ctx);
+		ctx.done_pool = pool_alloconly_create("recall users done",
+						      1024);
+		hash_table_create(&ctx.done, ctx.pool, 0, str_hash, strcmp);
 		ctx.proxy = recall_proxy_init(cctx, ctx.service, socket_path,
 					      recall_users_proxy_args(&ctx),
 					      &proxy_callbacks, &ctx);
@@ -460,11 +558,14 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		exit_code = recall_proxy_deinit(&ctx.proxy);
 		if (exit_code != 0)
 			doveadm_exit_code = exit_code;
+		hash_table_destroy(&ctx.done);
+		pool_unref(&ctx.done_pool);
 		i_set_failure_prefix("doveadm: ");
 		recall_users_regain_root();
 		lib_signals_unset_handler(SIGINT, sig_die, NULL);
 		lib_signals_unset_handler(SIGTERM, sig_die, NULL);
 	}
+	recall_print_finish();
 	doveadm_print_flush();
 	/* this unloads mail plugins: last */
 	if (ctx.service != NULL)

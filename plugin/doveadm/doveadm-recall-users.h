@@ -6,15 +6,21 @@ struct mail_storage_service_ctx;
 struct mail_user;
 
 /* Goes through the users that a command is asked for, so that each is answered
-   for exactly once, those of other nodes included: stock doveadm passes over missing users in silence and
-   stops at the first user that can't be opened. */
+   for exactly once, those of other nodes included: stock doveadm passes over
+   missing users in silence and stops at the first user that can't be opened. */
 
 struct recall_users_callbacks {
 	/* Called before any user is looked up. May be NULL. */
 	void (*begin)(void *context, struct mail_storage_service_ctx *service);
-	/* The user was opened. username is the name as asked for. */
+	/* The user was opened. username is the name as asked for; where it's an
+	   alias, user->username is another one. */
 	void (*run)(void *context, struct mail_user *user,
 		    const char *username);
+	/* The user's name is another one of a mailbox that was looked at, the
+	   one of mailbox_user: answers for it without doing anything once more.
+	   NULL if there's no harm in doing so. */
+	void (*repeat)(void *context, const char *username,
+		       const char *mailbox_user);
 	/* There is no such user. */
 	void (*no_user)(void *context, const char *username,
 			const char *error);
@@ -39,23 +45,28 @@ struct recall_users_callbacks {
 	bool (*again)(void *context);
 };
 
-/* The parameters that say which users: -u USER or mask, --users USER (may be
+/* The parameters that say which users: -u USER or mask, --users USER (both may be
    repeated), -F FILE, -A. */
 #define RECALL_CMD_USERS_PARAMS \
 DOVEADM_CMD_PARAM('A', RECALL_PARAM_ALL_USERS, CMD_PARAM_BOOL, 0) \
 DOVEADM_CMD_PARAM('S', "socket-path", CMD_PARAM_STR, 0) \
-DOVEADM_CMD_PARAM('u', RECALL_PARAM_USER, CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('u', RECALL_PARAM_USER, CMD_PARAM_ARRAY, 0) \
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_USERS, CMD_PARAM_ARRAY, 0) \
 DOVEADM_CMD_PARAM('F', RECALL_PARAM_USER_FILE, CMD_PARAM_ISTREAM, 0)
 
 #define RECALL_CMD_USERS_USAGE \
-	"[-u <user|mask>|-A|-F <file>|--users <user> ...] [-S <socket_path>]"
+	"[-u <user|mask> ...|-A|-F <file>|--users <user> ...] " \
+	"[-S <socket_path>]"
+
+/* What is not known about a name that is no user's. */
+#define RECALL_ERROR_NO_USER \
+	"User doesn't exist. If this is a mailing list, name its members; an " \
+	"alias has to be known to Dovecot (see doveadm-recall(1))"
 
 /* NULL if the name is one user's and may be looked up, why not otherwise. */
 const char *recall_username_get_error(const char *username);
 
-/* Whether the command names its users one by one: neither everyone nor a
-   mask. */
+/* Whether the command names users: it asks for more than everyone or masks. */
 bool recall_users_are_named(const struct doveadm_cmd_context *cctx);
 
 /* Calls one callback for each user asked for, or, if Dovecot proxies the user

@@ -24,12 +24,12 @@ struct recall_lazy_expunge {
 	ARRAY_TYPE(const_string) guids;
 };
 
-static bool
-box_is_lazy(const struct recall_lazy_expunge *lazy, struct mailbox *box)
+bool recall_lazy_expunge_is_in(const ARRAY_TYPE(const_string) *places,
+			       struct mailbox *box)
 {
 	const char *place;
 
-	array_foreach_elem(&lazy->places, place) {
+	array_foreach_elem(places, place) {
 		if (strcmp(mailbox_get_namespace(box)->prefix, place) == 0 ||
 		    strcmp(mailbox_get_vname(box), place) == 0)
 			return TRUE;
@@ -58,7 +58,7 @@ lazy_foreach_box(struct recall_lazy_expunge *lazy,
 
 	iter = recall_boxes_iter_init(lazy->user);
 	while ((box = recall_boxes_iter_next(iter)) != NULL) {
-		if (box_is_lazy(lazy, box) && func(lazy, box, error_r) < 0)
+		if (recall_lazy_expunge_is_in(&lazy->places, box) && func(lazy, box, error_r) < 0)
 			ret = -1;
 		mailbox_free(&box);
 	}

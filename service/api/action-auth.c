@@ -10,9 +10,12 @@
 #include "imap-login.h"
 #include "metrics.h"
 #include "refresh-token.h"
+#include "revocation.h"
 #include "userdb.h"
 
 #define PASSWORD_MAX 1024
+#define SESSION_PATH "/console/session"
+#define RETRY_AFTER_LOGINS 5
 
 static void reply_unauthorized(struct http_request *request,
 			       const char *message, const char *challenge)
@@ -42,7 +45,8 @@ bool action_is_known(const struct http_request *request)
 	if (token == NULL)
 		return false;
 	known = token_verify(request->config, token, time(NULL), &identity,
-			     &why) == TOKEN_OK;
+			     &why) == TOKEN_OK &&
+		!revocation_applies(&identity);
 	identity_clear(&identity);
 	return known;
 }
@@ -50,13 +54,22 @@ bool action_is_known(const struct http_request *request)
 bool action_authenticate(struct http_request *request, bool allow_expired)
 {
 	const char *token = get_token(request), *why;
+	enum token_result result;
 
 	if (token == NULL) {
 		reply_unauthorized(request, "TOKEN REQUIRED", "Bearer");
 		return false;
 	}
-	switch (token_verify(request->config, token, time(NULL),
-			     &request->identity, &why)) {
+	result = token_verify(request->config, token, time(NULL),
+			      &request->identity, &why);
+	if (result != TOKEN_INVALID &&
+	    revocation_applies(&request->identity)) {
+		reply_unauthorized(request, "TOKEN REVOKED",
+				   "Bearer error=\"invalid_token\", "
+				   "error_description=\"revoked\"");
+		return false;
+	}
+	switch (result) {
 	case TOKEN_OK:
 		return true;
 	case TOKEN_EXPIRED:
@@ -85,7 +98,7 @@ bool action_check_role(struct http_request *request, bool admin, bool user)
 		allowed = true;
 		break;
 	case ROLE_ADMIN:
-		allowed = admin && *who->tenant != '\0';
+		allowed = admin;
 		break;
 	case ROLE_USER:
 		allowed = user;
@@ -98,29 +111,82 @@ bool action_check_role(struct http_request *request, bool admin, bool user)
 	return allowed;
 }
 
-static void reply_unreachable(struct http_request *request,
-			      enum doveadm_result result)
+/* "<refresh token>.<login in base64url>": a refresh token is the login's. */
+static void set_session_cookie(struct http_request *request,
+			       const char *refresh, int64_t max_age)
 {
-	http_reply_message(request, result == DOVEADM_TIMEOUT ? 504 : 502,
-			   "The mail system does not answer");
+	const char *login = request->identity.login;
+	char *encoded = base64url_encode(login, strlen(login));
+	char *value = x_asprintf(SESSION_COOKIE "=%s%s%s; Path="
+				 SESSION_PATH "; Max-Age=%lld; Secure; "
+				 "HttpOnly; SameSite=Strict", refresh,
+				 *refresh == '\0' ? "" : ".",
+				 *refresh == '\0' ? "" : encoded,
+				 (long long)max_age);
+
+	http_reply_header(request, "Set-Cookie", value);
+	free_secret(value);
+	free(encoded);
+}
+
+/* Returns the refresh token in the cookie and the login that it is for; the
+   caller frees both. NULL if there is none. */
+static char *get_session_cookie(const struct http_request *request,
+				char **login_r)
+{
+	const char *cookie = request->session_cookie;
+	const char *dot = cookie == NULL ? NULL : strchr(cookie, '.');
+	size_t len;
+
+	if (dot == NULL)
+		return NULL;
+	*login_r = (char *)base64url_decode(dot + 1, strlen(dot + 1), &len);
+	if (*login_r == NULL)
+		return NULL;
+	if (strlen(*login_r) != len || address_check(*login_r) != NULL) {
+		free(*login_r);
+		return NULL;
+	}
+	return x_strndup(cookie, dot - cookie);
+}
+
+/* The refresh token is not in the body, where a script could see it. */
+static void reply_session(struct http_request *request, const char *access,
+			  const char *refresh)
+{
+	const struct config *config = request->config;
+	const struct identity *who = &request->identity;
+
+	http_reply_json(request, 200, json_pack(
+		"{s:s, s:I, s:s, s:s, s:s, s:i}", "access_token", access,
+		"expire", (json_int_t)config->auth_access_token_exp_time,
+		"login", who->login, "lang", who->lang == NULL ? "" : who->lang,
+		"tenant-id", who->tenant, "role", (int)who->role));
+	set_session_cookie(request, refresh,
+			   config->auth_refresh_token_exp_time);
 }
 
 static void reply_tokens(struct http_request *request, const char *family)
 {
 	const struct config *config = request->config;
 	const struct identity *who = &request->identity;
-	char refresh[REFRESH_TOKEN_LEN + 1];
-	int64_t now = time(NULL);
+	char refresh[REFRESH_TOKEN_LEN + 1], jti[TOKEN_ID_LEN + 1];
+	int64_t now = time(NULL), revoked = revocation_until(who);
 	char *access;
 
-	access = token_issue(config, who, now);
+	/* one of this second is not told from those before */
+	access = token_issue(config, who, revoked >= now ? revoked + 1 : now,
+			     jti);
 	if (access == NULL) {
 		http_reply_message(request, 501, "Tokens are issued elsewhere");
 		return;
 	}
-	if (!refresh_token_add(who->login, family, now +
-			       config->auth_refresh_token_exp_time, refresh)) {
+	if (!refresh_token_add(who, family, jti, revoked >= now ? revoked + 1 :
+			       now, now + config->auth_refresh_token_exp_time,
+			       refresh)) {
 		http_reply_journal(request);
+	} else if (request->from_console) {
+		reply_session(request, access, refresh);
 	} else {
 		http_reply_json(request, 200, json_pack(
 			"{s:s, s:s, s:I, s:s, s:i}",
@@ -139,6 +205,13 @@ static void reply_denied(struct http_request *request)
 	http_reply_header(request, "WWW-Authenticate", "Bearer");
 }
 
+/* The attempt was not wrong, but nothing came of it. */
+static void login_failed(struct http_request *request, const char *login)
+{
+	bruteforce_undo(request->source, login);
+	metrics_login(LOGIN_FAILED);
+}
+
 /* Only after the password was right: who may not log in here learns no more
    than who has a wrong password. */
 static void login_accepted(struct http_request *request, const char *login)
@@ -151,15 +224,44 @@ static void login_accepted(struct http_request *request, const char *login)
 	if (result == DOVEADM_FAILED) {
 		reply_denied(request);
 	} else if (result != DOVEADM_OK) {
-		bruteforce_undo(request->source);
-		metrics_login(LOGIN_FAILED);
-		reply_unreachable(request, result);
+		login_failed(request, login);
+		http_reply_unreachable(request, result == DOVEADM_TIMEOUT,
+				       NULL);
 	} else {
-		bruteforce_undo(request->source);
+		bruteforce_accepted(request->source, login);
 		metrics_login(LOGIN_ACCEPTED);
 		audit_done(request, "login", "Login", true,
 			   (const struct audit_field[]) { { AUDIT_END, NULL } });
 		reply_tokens(request, NULL);
+	}
+}
+
+/* Dovecot is asked, and takes its time with who guesses. */
+static void check_password(struct http_request *request)
+{
+	const char *login, *password;
+	bool ok = true;
+
+	login = http_request_param(request, "login", &ok);
+	password = http_request_param(request, "password", &ok);
+	if (request->too_busy) {
+		login_failed(request, login);
+		http_reply_later(request, 503, "Too many logins are under way",
+				 RETRY_AFTER_LOGINS);
+		return;
+	}
+	switch (imap_login_check(request->config, login, password,
+				 request->source)) {
+	case IMAP_LOGIN_OK:
+		login_accepted(request, login);
+		break;
+	case IMAP_LOGIN_DENIED:
+		reply_denied(request);
+		break;
+	case IMAP_LOGIN_FAILED:
+		login_failed(request, login);
+		http_reply_unreachable(request, false, NULL);
+		break;
 	}
 }
 
@@ -168,7 +270,7 @@ static void login_with_password(struct http_request *request,
 {
 	int64_t penalty;
 
-	penalty = bruteforce_attempt(request->config, request->source);
+	penalty = bruteforce_attempt(request->config, request->source, login);
 	if (penalty > 0) {
 		metrics_login(LOGIN_BLOCKED);
 		http_reply_later(request, 429, "TOO MANY ATTEMPTS", penalty);
@@ -180,54 +282,50 @@ static void login_with_password(struct http_request *request,
 		reply_denied(request);
 		return;
 	}
-	switch (imap_login_check(request->config, login, password)) {
-	case IMAP_LOGIN_OK:
-		login_accepted(request, login);
-		break;
-	case IMAP_LOGIN_DENIED:
-		reply_denied(request);
-		break;
-	case IMAP_LOGIN_FAILED:
-		bruteforce_undo(request->source);
-		metrics_login(LOGIN_FAILED);
-		reply_unreachable(request, DOVEADM_UNREACHABLE);
-		break;
-	}
+	request->login = check_password;
+}
+
+static void reply_no_refresh(struct http_request *request,
+			     enum refresh_result result)
+{
+	if (result == REFRESH_FAILED)
+		http_reply_journal(request);
+	else
+		reply_unauthorized(request, "TOKEN INVALID",
+				   "Bearer error=\"invalid_token\"");
 }
 
 /* Role and tenant are looked up anew: they may have changed, and the user may
    be gone. */
-static void refresh(struct http_request *request, const char *token)
+static void refresh(struct http_request *request, const char *login,
+		    const char *token)
 {
 	enum doveadm_result result;
+	enum refresh_result used = REFRESH_INVALID;
 	struct identity identity;
-	bool failed = false;
-	char *family;
+	char *family = NULL;
 
-	if (!action_authenticate(request, true))
-		return;
-	result = userdb_lookup(request->config, request->identity.login,
-			       &identity, NULL);
+	result = userdb_lookup(request->config, login, &identity, NULL);
 	if (result == DOVEADM_UNREACHABLE || result == DOVEADM_TIMEOUT) {
-		reply_unreachable(request, result);
+		http_reply_unreachable(request, result == DOVEADM_TIMEOUT,
+				       NULL);
 		return;
 	}
-	family = result != DOVEADM_OK ? NULL :
-		refresh_token_use(token, identity.login, time(NULL), &failed);
-	if (family == NULL) {
+	if (result == DOVEADM_OK)
+		used = refresh_token_use(token, identity.login, time(NULL),
+					 &family);
+	if (used != REFRESH_OK) {
 		identity_clear(&identity);
-		if (failed) {
-			http_reply_journal(request);
-			return;
-		}
-		reply_unauthorized(request, "TOKEN INVALID",
-				   "Bearer error=\"invalid_token\"");
+		reply_no_refresh(request, used);
 		return;
 	}
 	identity_clear(&request->identity);
 	request->identity = identity;
 	reply_tokens(request, family);
 	free(family);
+	if (request->status == 200)
+		audit_done(request, "refresh", "Tokens renewed", true,
+			   (const struct audit_field[]) { { AUDIT_END, NULL } });
 }
 
 void action_login(struct http_request *request)
@@ -240,29 +338,121 @@ void action_login(struct http_request *request)
 	token = http_request_param(request, "refresh_token", &ok);
 	if (!ok)
 		return;
-	if (token != NULL)
-		refresh(request, token);
-	else if (login == NULL || *login == '\0')
+	if (token != NULL) {
+		request->audit = "refresh";
+		if (action_authenticate(request, true))
+			refresh(request, request->identity.login, token);
+	} else if (login == NULL || *login == '\0') {
 		http_reply_missing(request, "login");
-	else if (password == NULL || *password == '\0')
+	} else if (password == NULL || *password == '\0') {
 		http_reply_missing(request, "password");
-	else
+	} else {
 		login_with_password(request, login, password);
+	}
+}
+
+/* The access token of the request goes with the refresh token: it would be good
+   for a while. */
+static bool revoke_own(struct http_request *request)
+{
+	const struct revocation revocation = {
+		.kind = REVOKE_TOKEN,
+		.subject = request->identity.jti,
+		.tenant = "",
+	};
+
+	if (revocation.subject == NULL ||
+	    revocation_add(&revocation, time(NULL)))
+		return true;
+	http_reply_journal(request);
+	return false;
 }
 
 void action_logout(struct http_request *request)
 {
+	enum refresh_result result;
 	const char *token;
 	bool ok = true;
 
 	token = http_request_param(request, "refresh_token", &ok);
 	if (!ok)
 		return;
-	if (token == NULL)
+	if (token == NULL) {
 		http_reply_missing(request, "refresh_token");
-	else if (!refresh_token_revoke(token, request->identity.login))
-		reply_unauthorized(request, "TOKEN INVALID",
-				   "Bearer error=\"invalid_token\"");
-	else
-		http_reply_json(request, 200, json_pack("{s:b}", "success", 1));
+		return;
+	}
+	result = refresh_token_revoke(token, request->identity.login);
+	if (result != REFRESH_OK) {
+		reply_no_refresh(request, result);
+		return;
+	}
+	if (!revoke_own(request))
+		return;
+	audit_done(request, "logout", "Logout", true,
+		   (const struct audit_field[]) {
+			{ AUDIT_TOKEN, request->identity.jti },
+			{ AUDIT_END, NULL } });
+	http_reply_json(request, 200, json_pack("{s:b}", "success", 1));
+}
+
+/* Another site's page can't make the browser send this header, and the cookie is
+   SameSite=Strict besides. */
+static bool is_own_script(struct http_request *request)
+{
+	if (request->from_console && request->config->console_enabled)
+		return true;
+	http_reply_forbidden(request);
+	return false;
+}
+
+/* With a password, or with the cookie alone. */
+void action_console_login(struct http_request *request)
+{
+	char *token, *login;
+
+	if (!is_own_script(request))
+		return;
+	if (request->params_count > 0) {
+		action_login(request);
+		return;
+	}
+	token = get_session_cookie(request, &login);
+	if (token == NULL) {
+		/* nobody has signed in here: no refusal of anything */
+		request->audit = NULL;
+		http_reply_json(request, 200, json_pack("{s:n}",
+							"access_token"));
+		return;
+	}
+	request->audit = "refresh";
+	refresh(request, login, token);
+	free_secret(token);
+	free(login);
+}
+
+void action_console_logout(struct http_request *request)
+{
+	enum refresh_result result;
+	char *token, *login;
+
+	if (!is_own_script(request))
+		return;
+	token = get_session_cookie(request, &login);
+	if (token != NULL) {
+		result = refresh_token_revoke(token, login);
+		request->identity.login = login;
+		free_secret(token);
+		if (result == REFRESH_FAILED) {
+			http_reply_journal(request);
+			return;
+		}
+		if (result == REFRESH_OK)
+			audit_done(request, "logout", "Logout", true,
+				   (const struct audit_field[]) {
+					{ AUDIT_END, NULL } });
+	} else {
+		request->identity.login = x_strdup("");
+	}
+	http_reply_json(request, 200, json_pack("{s:b}", "success", 1));
+	set_session_cookie(request, "", 0);
 }

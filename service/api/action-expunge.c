@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "recall-verdict.h"
 #include "actions.h"
@@ -77,23 +78,27 @@ static bool check_role(struct http_request *request,
 {
 	const struct config *config = request->config;
 
-	/* a query finds more than what a user has sent */
+	/* a query finds more than what a user has sent, and reading headers
+	   costs others' mailboxes more than a user may ask of them */
 	return action_check_role(request, true,
-		p->criteria.messageid != NULL && config->auth_revoke_email &&
+		p->criteria.messageid != NULL && !p->criteria.verify_headers &&
+		config->auth_revoke_email &&
 		(!p->force || config->auth_force_revoke));
 }
 
 /* A user's own addresses as of now, not as of when the token was made. */
 static bool get_senders(struct http_request *request, struct recall *recall)
 {
+	enum doveadm_result result;
 	struct identity identity;
 	bool ok = false;
 
 	if (request->identity.role != ROLE_USER)
 		return true;
 	strlist_add(&recall->senders, request->identity.login);
-	switch (userdb_lookup(request->config, request->identity.login,
-			      &identity, &recall->senders)) {
+	result = userdb_lookup(request->config, request->identity.login,
+			       &identity, &recall->senders);
+	switch (result) {
 	case DOVEADM_OK:
 		ok = true;
 		break;
@@ -101,12 +106,9 @@ static bool get_senders(struct http_request *request, struct recall *recall)
 		http_reply_forbidden(request);
 		break;
 	case DOVEADM_UNREACHABLE:
-		http_reply_message(request, 502, "The mail system does not "
-				   "answer");
-		break;
 	case DOVEADM_TIMEOUT:
-		http_reply_message(request, 504, "The mail system does not "
-				   "answer in time");
+		http_reply_unreachable(request, result == DOVEADM_TIMEOUT,
+				       NULL);
 		break;
 	}
 	identity_clear(&identity);
@@ -124,6 +126,7 @@ static struct recall *make_recall(struct http_request *request,
 	} else {
 		recall->query = param_query_text(&p->criteria.query);
 	}
+	recall->verify_headers = p->criteria.verify_headers;
 	recall->force = p->force;
 	recall->notify = p->notify;
 	recall->dry_run = p->dry_run;
@@ -157,6 +160,41 @@ static int64_t take_counts(struct recall *recall)
 	return total;
 }
 
+static int cmp_mailbox_users(const void *p1, const void *p2)
+{
+	const struct recall_user *const *u1 = p1, *const *u2 = p2;
+
+	return strcasecmp((*u1)->mailbox_user, (*u2)->mailbox_user);
+}
+
+/* Whether no mailbox is asked for by two names: it would be counted twice, and
+   have nothing left to delete the second time. */
+static bool check_names(struct http_request *request, struct recall *recall)
+{
+	const struct recall_user **users;
+	char *why = NULL;
+	size_t i, n = 0;
+
+	users = x_calloc(recall->count, sizeof(*users));
+	for (i = 0; i < recall->count; i++) {
+		if (recall->users[i].mailbox_user != NULL)
+			users[n++] = &recall->users[i];
+	}
+	qsort(users, n, sizeof(*users), cmp_mailbox_users);
+	for (i = 1; i < n && why == NULL; i++) {
+		if (cmp_mailbox_users(&users[i - 1], &users[i]) == 0)
+			why = x_asprintf("names the mailbox of %s twice: %s, "
+					 "%s", users[i]->mailbox_user,
+					 users[i - 1]->email, users[i]->email);
+	}
+	free(users);
+	if (why == NULL)
+		return true;
+	http_reply_param(request, "emails", why);
+	free(why);
+	return false;
+}
+
 static void count_verdicts(const struct recall *recall)
 {
 	size_t i;
@@ -179,6 +217,8 @@ static bool check_count(struct http_request *request, struct recall *recall,
 	outcome = recall_run(recall, request->config);
 	recall->probe = recall->dry_run = false;
 	if (!recall_action_check(request, recall, outcome))
+		return false;
+	if (!check_names(request, recall))
 		return false;
 	total = take_counts(recall);
 	if (total == yes_count) {

@@ -27,9 +27,11 @@ void action_openapi(struct http_request *request)
 
 void action_metrics(struct http_request *request)
 {
+	struct metrics_gauges gauges = { .jobs = jobs_busy() };
+
+	http_server_gauges(&gauges);
 	http_reply_text(request, "text/plain; version=0.0.4; charset=utf-8",
-			metrics_print(http_server_connections(),
-				      http_server_queued(), jobs_busy()));
+			metrics_print(&gauges));
 }
 
 void action_live(struct http_request *request)
@@ -62,6 +64,7 @@ static bool ask_doveadm(struct config *config)
 		.config = config,
 		.urls = config->doveadm_url,
 		.timeout = config->doveadm_connect_timeout,
+		.probe = true,
 	};
 	bool ret;
 

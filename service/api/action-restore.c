@@ -127,13 +127,13 @@ void action_restore(struct http_request *request)
 		http_reply_param(request, "id", "is not the id of a recall");
 		return;
 	}
-	if (who->role == ROLE_NONE ||
-	    (who->role == ROLE_ADMIN && *who->tenant == '\0')) {
+	if (who->role == ROLE_NONE) {
 		http_reply_forbidden(request);
 		return;
 	}
-	target = journal_load(id);
-	if (check_target(request, target))
+	if (journal_load(id, &target) == JOURNAL_FAILED)
+		http_reply_journal(request);
+	else if (check_target(request, target))
 		restore(request, id, reason, target);
 	recall_free(target);
 }

@@ -161,6 +161,9 @@ static void make_params(const struct http_request *request,
 	if (search->criteria.messageid != NULL) {
 		json_object_set_new(params, RECALL_PARAM_MESSAGE_ID,
 				    json_string(search->criteria.messageid));
+		if (search->criteria.verify_headers)
+			json_object_set_new(params,
+				RECALL_PARAM_VERIFY_HEADERS, json_true());
 	} else {
 		words = json_array();
 		for (i = 0; i < search->criteria.query.count; i++)
@@ -213,6 +216,12 @@ static json_t *make_result(const json_t *row)
 			json_object_set(result, "email", value);
 		} else if (strcmp(name, RECALL_COLUMN_MESSAGE_ID) == 0) {
 			json_object_set(result, "messageid", value);
+		} else if (strcmp(name, RECALL_COLUMN_MAILBOX_USER) == 0) {
+			/* only where another name was asked for */
+			if (*text != '\0' && strcasecmp(text,
+			    json_string_value(json_object_get(row,
+			    RECALL_COLUMN_USERNAME))) != 0)
+				json_object_set(result, "mailbox_user", value);
 		} else if (strcmp(name, RECALL_COLUMN_UID) == 0 ||
 			   strcmp(name, RECALL_COLUMN_SIZE) == 0) {
 			json_object_set_new(result, name, json_integer(
@@ -281,12 +290,9 @@ static void reply(struct http_request *request, const struct search *search,
 				 "of this size");
 		break;
 	case LISTING_UNREACHABLE:
-		http_reply_message(request, 502,
-				   "The mail system does not answer");
-		break;
 	case LISTING_TIMEOUT:
-		http_reply_message(request, 504,
-				   "The mail system does not answer in time");
+		http_reply_unreachable(request, result == LISTING_TIMEOUT,
+				       NULL);
 		break;
 	}
 }

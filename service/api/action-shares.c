@@ -73,12 +73,9 @@ static bool check_call(struct http_request *request, bool adding,
 					   "cannot do that");
 		break;
 	case DOVEADM_UNREACHABLE:
-		http_reply_message(request, 502, "The mail system does not "
-				   "answer");
-		break;
 	case DOVEADM_TIMEOUT:
-		http_reply_message(request, 504, "The mail system does not "
-				   "answer in time");
+		http_reply_unreachable(request, call->result == DOVEADM_TIMEOUT,
+				       NULL);
 		break;
 	}
 	return false;
@@ -273,8 +270,7 @@ static json_t *make_params(const struct http_request *request, bool adding,
 	free(identifier);
 	/* users give rights within their tenant, but take back what they see,
 	   whoever it went to */
-	if (who->role == ROLE_ADMIN ||
-	    (who->role == ROLE_USER && adding && *who->tenant != '\0'))
+	if (who->role == ROLE_ADMIN || (who->role == ROLE_USER && adding))
 		json_object_set_new(params, RECALL_PARAM_TENANT,
 				    json_string(who->tenant));
 	if (!adding)

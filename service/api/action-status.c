@@ -1,9 +1,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recall-verdict.h"
 #include "actions.h"
 #include "http-reply.h"
 #include "journal.h"
+#include "journal-list.h"
 #include "params.h"
 
 #define LIST_DEFAULT 50
@@ -17,8 +19,11 @@ void action_status(struct http_request *request)
 	size_t open;
 
 	id = http_request_path_id(request);
-	if (strlen(id) == RECALL_ID_LEN)
-		recall = journal_load(id);
+	if (strlen(id) == RECALL_ID_LEN &&
+	    journal_load(id, &recall) == JOURNAL_FAILED) {
+		http_reply_journal(request);
+		return;
+	}
 	/* what one may not see does not exist */
 	if (recall == NULL || !journal_visible(&request->identity, recall)) {
 		http_reply_message(request, 404, "There is no such recall");
@@ -30,6 +35,10 @@ void action_status(struct http_request *request)
 	json_object_set_new(json, "state", json_string(
 		recall->finished != 0 ? "finished" : "running"));
 	json_object_set_new(json, "actor", json_string(recall->actor.login));
+	json_object_set_new(json, "reason", json_string(recall->reason));
+	json_object_set_new(json, "force", json_boolean(recall->force));
+	json_object_set_new(json, "notify", json_boolean(recall->notify));
+	json_object_set_new(json, "dry_run", json_boolean(recall->dry_run));
 	json_object_set_new(json, "created", json_integer(recall->created));
 	json_object_set_new(json, "finished", recall->finished == 0 ?
 			    json_null() : json_integer(recall->finished));
@@ -56,15 +65,73 @@ static bool get_before(struct http_request *request, int64_t *time_r,
 	return true;
 }
 
+/* A flag of the filter, or -1. */
+static bool get_flag(struct http_request *request, const char *name,
+		     int *flag_r)
+{
+	bool value;
+
+	*flag_r = -1;
+	if (!param_is_there(request, name))
+		return true;
+	if (!param_flag(request, name, false, &value))
+		return false;
+	*flag_r = value;
+	return true;
+}
+
+static bool get_text(struct http_request *request, const char *name,
+		     const char **text_r)
+{
+	bool ok = true;
+
+	*text_r = http_request_param(request, name, &ok);
+	/* an empty one would be in everything */
+	if (*text_r != NULL && **text_r == '\0')
+		*text_r = NULL;
+	return ok;
+}
+
+static bool check_names(struct http_request *request,
+			const struct journal_filter *filter)
+{
+	if (filter->cmd != NULL && strcmp(filter->cmd, "expunge") != 0 &&
+	    strcmp(filter->cmd, "restore") != 0) {
+		http_reply_param(request, "cmd", "is neither expunge nor "
+				 "restore");
+		return false;
+	}
+	if (filter->status != NULL &&
+	    recall_verdict_parse(filter->status) < 0) {
+		http_reply_param(request, "verdict", "is not a known verdict");
+		return false;
+	}
+	return true;
+}
+
 void action_list(struct http_request *request)
 {
-	int64_t before, limit;
-	const char *before_id;
+	struct journal_filter filter;
+	json_t *list;
 
-	if (!get_before(request, &before, &before_id) ||
-	    !param_number(request, "limit", LIST_DEFAULT, 1, LIST_MAX, &limit))
+	if (!get_before(request, &filter.before, &filter.before_id) ||
+	    !param_number(request, "limit", LIST_DEFAULT, 1, LIST_MAX,
+			  &filter.limit) ||
+	    !get_text(request, "cmd", &filter.cmd) ||
+	    !get_text(request, "actor", &filter.actor) ||
+	    !get_text(request, "messageid", &filter.messageid) ||
+	    !get_text(request, "reason", &filter.reason) ||
+	    !get_text(request, "query", &filter.query) ||
+	    !get_text(request, "verdict", &filter.status) ||
+	    !get_flag(request, "force", &filter.force) ||
+	    !get_flag(request, "notify", &filter.notify) ||
+	    !get_flag(request, "dry_run", &filter.dry_run) ||
+	    !check_names(request, &filter))
 		return;
-	http_reply_json(request, 200, json_pack("{s:b, s:o}", "success", 1,
-		"actions", journal_list(&request->identity, before, before_id,
-					(int)limit)));
+	list = journal_list(&request->identity, &filter);
+	if (list == NULL)
+		http_reply_journal(request);
+	else
+		http_reply_json(request, 200, json_pack("{s:b, s:o}",
+			"success", 1, "actions", list));
 }

@@ -23,6 +23,15 @@ void action_list(struct http_request *request);
 void action_login(struct http_request *request);
 /* DELETE /v2/auth: the refresh token and all that came of it end */
 void action_logout(struct http_request *request);
+/* POST /v2/auth/revocations: access tokens end before they expire */
+void action_revoke(struct http_request *request);
+/* GET /console, /console/... */
+void action_console_slash(struct http_request *request);
+void action_console(struct http_request *request);
+/* POST and DELETE /console/session: as action_login() and action_logout(), but
+   the refresh token is in a cookie that no script sees */
+void action_console_login(struct http_request *request);
+void action_console_logout(struct http_request *request);
 /* GET /v2/openapi.json, /metrics, /health/live, /health/ready */
 void action_openapi(struct http_request *request);
 void action_metrics(struct http_request *request);

@@ -31,6 +31,7 @@ static const struct {
 	[AUDIT_FIELDS] = { "flexString2", "fields", AUDIT_VALUE_MAX },
 	[AUDIT_ACCOUNT] = { "duser", NULL, AUDIT_VALUE_MAX },
 	[AUDIT_TOKEN] = { "duid", NULL, AUDIT_VALUE_MAX },
+	[AUDIT_UNTIL] = { "end", NULL, AUDIT_VALUE_MAX },
 	[AUDIT_MAILBOX] = { "filePath", NULL, AUDIT_VALUE_MAX },
 	[AUDIT_RIGHTS] = { "dpriv", NULL, AUDIT_VALUE_MAX },
 	[AUDIT_COUNT] = { "cnt", NULL, AUDIT_VALUE_MAX },

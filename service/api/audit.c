@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "recall-verdict.h"
 #include "audit.h"
@@ -49,6 +50,19 @@ char *audit_list(const struct strlist *list)
 
 /* recalls */
 
+/* Of an alias also whose mailbox it is. */
+static char *user_text(const struct recall_user *user)
+{
+	const char *verdict = user->verdict < 0 ? "-" :
+		recall_verdict_name(user->verdict);
+
+	if (user->mailbox_user == NULL ||
+	    strcasecmp(user->mailbox_user, user->email) == 0)
+		return x_asprintf("%s:%s", user->email, verdict);
+	return x_asprintf("%s(%s):%s", user->email, user->mailbox_user,
+			  verdict);
+}
+
 static char *list_users(const struct recall *recall)
 {
 	struct strbuf b = { NULL, 0, 0 };
@@ -58,9 +72,7 @@ static char *list_users(const struct recall *recall)
 
 	strbuf_add(&b, "", 0);
 	for (i = 0; i < recall->count && fits; i++) {
-		item = x_asprintf("%s:%s", recall->users[i].email,
-				  recall->users[i].verdict < 0 ? "-" :
-				  recall_verdict_name(recall->users[i].verdict));
+		item = user_text(&recall->users[i]);
 		fits = add_item(&b, item, recall->count - i);
 		free(item);
 	}
@@ -284,7 +296,7 @@ void audit_refused(struct http_request *request)
 	    request->status < 400 || request->audited ||
 	    !audit_limit_allow(config, request->source, report_left_out))
 		return;
-	what = request->route->audit;
+	what = request->audit != NULL ? request->audit : request->route->audit;
 	why = request->why != NULL ? request->why : request->reply;
 	log_info("%s from %s (%s) refused: %u %.*s", what, request->source,
 		 request->identity.login != NULL ? request->identity.login :

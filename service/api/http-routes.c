@@ -13,52 +13,70 @@
 #define SHARES_ALLOW "GET, HEAD, PUT, DELETE"
 
 /* The one list of what can be asked for, who may ask, and with which
-   parameters. docs/openapi.json has the same; the unit tests compare them. */
+   parameters. docs/openapi.json has the same; a test compares them. */
 static const struct http_route routes[] = {
 	{ "POST", ACTIONS, "expunge", "POST", HTTP_AUTH_TOKEN, action_expunge,
-	  HTTP_PARAMS_BODY, PARAMS("messageid", "query", "emails", "force",
-				   "notify", "dry_run", "yes_count", "reason"),
-	  "recall", false },
+	  HTTP_PARAMS_BODY, PARAMS("messageid", "verify_headers", "query",
+				   "emails", "force", "notify", "dry_run",
+				   "yes_count", "reason"),
+	  "recall", false, false },
 	{ "POST", ACTIONS, "restore", "POST", HTTP_AUTH_TOKEN, action_restore,
 	  HTTP_PARAMS_BODY, PARAMS("id", "emails", "reason"),
-	  "restore", false },
+	  "restore", false, false },
 	{ "POST", ACTIONS, "search", "POST", HTTP_AUTH_TOKEN, action_search,
-	  HTTP_PARAMS_BODY, PARAMS("messageid", "query", "emails", "all",
-				   "limit", "cursor"),
-	  "search", false },
+	  HTTP_PARAMS_BODY, PARAMS("messageid", "verify_headers", "query",
+				   "emails", "all", "limit", "cursor"),
+	  "search", false, false },
 	{ "POST", ACTIONS, "fetch", "POST", HTTP_AUTH_TOKEN, action_fetch,
-	  HTTP_PARAMS_BODY, PARAMS("messageid", "query", "emails", "all",
-				   "fields", "limit", "cursor"),
-	  "fetch", false },
+	  HTTP_PARAMS_BODY, PARAMS("messageid", "verify_headers", "query",
+				   "emails", "all", "fields", "limit",
+				   "cursor"),
+	  "fetch", false, false },
 	{ "GET", "/v2/actions", NULL, "GET, HEAD", HTTP_AUTH_TOKEN,
-	  action_list, HTTP_PARAMS_URL, PARAMS("limit", "before"),
-	  "status", false },
+	  action_list, HTTP_PARAMS_URL,
+	  PARAMS("limit", "before", "cmd", "actor", "messageid", "reason",
+		 "query", "verdict", "force", "notify", "dry_run"),
+	  "status", false, false },
 	{ "GET", "/v2/actions/", NULL, "GET, HEAD", HTTP_AUTH_TOKEN,
-	  action_status, HTTP_PARAMS_URL, NO_PARAMS, "status", false },
+	  action_status, HTTP_PARAMS_URL, NO_PARAMS, "status", false, false },
 	{ "GET", SHARES, NULL, SHARES_ALLOW, HTTP_AUTH_TOKEN, action_shares,
-	  HTTP_PARAMS_URL, NO_PARAMS, "shares", false },
+	  HTTP_PARAMS_URL, NO_PARAMS, "shares", false, false },
 	{ "PUT", SHARES, NULL, SHARES_ALLOW, HTTP_AUTH_TOKEN, action_share,
 	  HTTP_PARAMS_URL, PARAMS("mailbox", "user", "rights"),
-	  "share", false },
+	  "share", false, false },
 	{ "DELETE", SHARES, NULL, SHARES_ALLOW, HTTP_AUTH_TOKEN,
 	  action_unshare, HTTP_PARAMS_URL, PARAMS("mailbox", "user"),
-	  "unshare", false },
+	  "unshare", false, false },
 	{ "POST", "/v2/auth", NULL, "POST, DELETE", HTTP_AUTH_NONE,
 	  action_login, HTTP_PARAMS_BODY,
-	  PARAMS("login", "password", "refresh_token"), "login", false },
+	  PARAMS("login", "password", "refresh_token"), "login", false, false },
 	{ "DELETE", "/v2/auth", NULL, "POST, DELETE", HTTP_AUTH_OLD_TOKEN,
 	  action_logout, HTTP_PARAMS_BODY, PARAMS("refresh_token"),
-	  "logout", false },
+	  "logout", false, false },
+	{ "POST", "/v2/auth/revocations", NULL, "POST", HTTP_AUTH_TOKEN,
+	  action_revoke, HTTP_PARAMS_BODY,
+	  PARAMS("login", "jti", "all", "before", "reason"),
+	  "revoke", false, false },
+	{ "POST", "/console/session", NULL, "POST, DELETE", HTTP_AUTH_NONE,
+	  action_console_login, HTTP_PARAMS_BODY, PARAMS("login", "password"),
+	  "login", false, false },
+	{ "DELETE", "/console/session", NULL, "POST, DELETE", HTTP_AUTH_NONE,
+	  action_console_logout, HTTP_PARAMS_BODY, NO_PARAMS, "logout",
+	  false, false },
+	{ "GET", "/console", NULL, "GET, HEAD", HTTP_AUTH_NONE,
+	  action_console_slash, HTTP_PARAMS_NONE, NULL, NULL, true, false },
+	{ "GET", "/console/*", NULL, "GET, HEAD", HTTP_AUTH_NONE,
+	  action_console, HTTP_PARAMS_NONE, NULL, NULL, true, false },
 	{ "GET", "/v2/openapi.json", NULL, "GET, HEAD", HTTP_AUTH_NONE,
-	  action_openapi, HTTP_PARAMS_NONE, NULL, NULL, true },
+	  action_openapi, HTTP_PARAMS_NONE, NULL, NULL, true, false },
 	{ "GET", "/metrics", NULL, "GET, HEAD", HTTP_AUTH_NONE,
-	  action_metrics, HTTP_PARAMS_NONE, NULL, NULL, true },
+	  action_metrics, HTTP_PARAMS_NONE, NULL, NULL, true, true },
 	{ "GET", "/health", NULL, "GET, HEAD", HTTP_AUTH_NONE, action_ready,
-	  HTTP_PARAMS_NONE, NULL, NULL, false },
+	  HTTP_PARAMS_NONE, NULL, NULL, false, true },
 	{ "GET", "/health/ready", NULL, "GET, HEAD", HTTP_AUTH_NONE,
-	  action_ready, HTTP_PARAMS_NONE, NULL, NULL, false },
+	  action_ready, HTTP_PARAMS_NONE, NULL, NULL, false, true },
 	{ "GET", "/health/live", NULL, "GET, HEAD", HTTP_AUTH_NONE,
-	  action_live, HTTP_PARAMS_NONE, NULL, NULL, true },
+	  action_live, HTTP_PARAMS_NONE, NULL, NULL, true, true },
 };
 #define ROUTES_COUNT (sizeof(routes) / sizeof(routes[0]))
 
@@ -74,6 +92,12 @@ static bool matches_braces(const char *pattern, const char *path)
 	return len > 0 && strcmp(path + before + len, after) == 0;
 }
 
+/* Whether it stands for all that is below. */
+static bool is_tree(const struct http_route *route)
+{
+	return route->path[strlen(route->path) - 1] == '*';
+}
+
 static bool is_prefix(const struct http_route *route)
 {
 	return route->path[strlen(route->path) - 1] == '/';
@@ -83,6 +107,8 @@ static bool matches(const struct http_route *route, const char *path)
 {
 	size_t len = strlen(route->path);
 
+	if (is_tree(route))
+		return strncmp(route->path, path, len - 1) == 0;
 	if (strchr(route->path, '{') != NULL)
 		return matches_braces(route->path, path);
 	if (!is_prefix(route))
@@ -102,7 +128,7 @@ http_route_find(const char *method, const char *path, const char **allow_r)
 		route = &routes[i];
 		/* what has a name of its own is no id */
 		if (!matches(route, path) ||
-		    (is_prefix(route) && *allow_r != NULL))
+		    ((is_prefix(route) || is_tree(route)) && *allow_r != NULL))
 			continue;
 		if (strcmp(route->method, method) == 0 ||
 		    (strcmp(route->method, "GET") == 0 &&

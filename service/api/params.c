@@ -361,6 +361,14 @@ bool param_criteria(struct http_request *request,
 		http_reply_missing(request, "messageid");
 		return false;
 	}
+	if (!param_flag(request, "verify_headers", false,
+			&criteria_r->verify_headers))
+		return false;
+	if (criteria_r->messageid == NULL && criteria_r->verify_headers) {
+		http_reply_param(request, "verify_headers",
+				 "goes with a MESSAGEID");
+		return false;
+	}
 	if (criteria_r->messageid == NULL) {
 		return param_list(request, "query", RECALL_QUERY_WORDS_MAX,
 				  &criteria_r->query);

@@ -52,6 +52,8 @@ bool param_check_known(struct http_request *request);
    query is asked; exactly one of them is given. */
 struct param_criteria {
 	const char *messageid;
+	/* no index is believed */
+	bool verify_headers;
 	struct strlist query;
 };
 

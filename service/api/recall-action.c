@@ -16,8 +16,6 @@
 #define KEY_MAX 255
 #define RETRY_AFTER_STOP 5
 
-static const char unreachable[] = "The mail system does not answer";
-
 struct recall *recall_action_new(const struct http_request *request,
 				 const char *reason)
 {
@@ -75,11 +73,9 @@ bool recall_action_check(struct http_request *request,
 				 RETRY_AFTER_STOP);
 		break;
 	case RECALL_UNREACHABLE:
-		http_reply_message(request, 502, unreachable);
-		audit_recalled(request, recall);
-		break;
 	case RECALL_TIMEOUT:
-		http_reply_message(request, 504, unreachable);
+		http_reply_unreachable(request, outcome == RECALL_TIMEOUT,
+				       NULL);
 		audit_recalled(request, recall);
 		break;
 	}
@@ -96,18 +92,11 @@ static void reply_accepted(struct http_request *request, const char *id)
 	free(location);
 }
 
-static void reply_unreachable(struct http_request *request,
-			      const struct recall *recall, unsigned int status)
-{
-	json_t *json = recall_to_json(recall);
-
-	json_object_set_new(json, "message", json_string(unreachable));
-	http_reply_json(request, status, json);
-}
-
 static void reply_recall(struct http_request *request, struct recall *recall)
 {
-	switch (recall_run(recall, request->config)) {
+	enum recall_outcome outcome = recall_run(recall, request->config);
+
+	switch (outcome) {
 	case RECALL_INTERRUPTED:
 		reply_accepted(request, recall->id);
 		return;
@@ -119,10 +108,9 @@ static void reply_recall(struct http_request *request, struct recall *recall)
 		http_reply_json(request, 200, recall_to_json(recall));
 		break;
 	case RECALL_UNREACHABLE:
-		reply_unreachable(request, recall, 502);
-		break;
 	case RECALL_TIMEOUT:
-		reply_unreachable(request, recall, 504);
+		http_reply_unreachable(request, outcome == RECALL_TIMEOUT,
+				       recall_to_json(recall));
 		break;
 	}
 	audit_recalled(request, recall);
@@ -197,11 +185,13 @@ bool recall_action_get_key(struct http_request *request, struct recall *recall)
 	return true;
 }
 
-/* What the caller has asked for before under this name, or NULL. */
-static struct recall *find_before(const struct recall *recall)
+/* What the caller has asked for before under this name. */
+static enum journal_result
+find_before(const struct recall *recall, struct recall **before_r)
 {
-	return recall->key == NULL ? NULL :
-		journal_load_key(&recall->actor, recall->key);
+	*before_r = NULL;
+	return recall->key == NULL ? JOURNAL_ABSENT :
+		journal_load_key(&recall->actor, recall->key, before_r);
 }
 
 static void audit_repeated(struct http_request *request,
@@ -251,38 +241,50 @@ static void reply_repeated(struct http_request *request, struct recall *before,
 bool recall_action_repeat(struct http_request *request,
 			  const struct recall *recall)
 {
-	struct recall *before = find_before(recall);
+	struct recall *before;
 
-	if (before == NULL)
+	switch (find_before(recall, &before)) {
+	case JOURNAL_FOUND:
+		reply_repeated(request, before, recall);
+		return true;
+	case JOURNAL_ABSENT:
 		return false;
-	reply_repeated(request, before, recall);
+	case JOURNAL_FAILED:
+		break;
+	}
+	http_reply_journal(request);
 	return true;
 }
 
 void recall_action_run(struct http_request *request, struct recall *recall)
 {
 	static pthread_mutex_t key_lock = PTHREAD_MUTEX_INITIALIZER;
-	bool async = prefers_async(request), ok;
+	bool async = prefers_async(request);
+	enum journal_result found;
 	struct recall *before;
 
 	/* of two at the same time one is the first */
 	if (recall->key != NULL)
 		pthread_mutex_lock(&key_lock);
-	before = find_before(recall);
-	ok = before != NULL || journal_all(recall, async);
+	found = find_before(recall, &before);
+	if (found == JOURNAL_ABSENT && !journal_all(recall, async))
+		found = JOURNAL_FAILED;
 	if (recall->key != NULL)
 		pthread_mutex_unlock(&key_lock);
 
-	if (before != NULL) {
+	switch (found) {
+	case JOURNAL_FOUND:
 		reply_repeated(request, before, recall);
-	} else if (!ok) {
-		http_reply_journal(request);
-	} else {
+		break;
+	case JOURNAL_ABSENT:
 		if (async)
 			http_reply_header(request, "Preference-Applied",
 					  "respond-async");
 		run_journalled(request, recall, async);
 		return;
+	case JOURNAL_FAILED:
+		http_reply_journal(request);
+		break;
 	}
 	recall_free(recall);
 }

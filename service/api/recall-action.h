@@ -18,7 +18,8 @@ bool recall_action_get_key(struct http_request *request,
 			   struct recall *recall);
 /* Whether the caller asked for a recall under the same name before. Then the
    request has been answered: by what came of it, after asking once more about
-   those users for whom it failed; or by that it was another recall. */
+   those users for whom it failed; by that it was another recall; or by that
+   nobody knows. */
 bool recall_action_repeat(struct http_request *request,
 			  const struct recall *recall);
 /* Whether a run came to verdicts. */

@@ -11,6 +11,7 @@
 
 #include "auth-token.h"
 #include "recall-limits.h"
+#include "recall-tenant-name.h"
 #include "util.h"
 
 #define HMAC_SIZE 32
@@ -21,6 +22,8 @@ void identity_clear(struct identity *identity)
 {
 	free(identity->login);
 	free(identity->tenant);
+	free(identity->lang);
+	free(identity->jti);
 	memset(identity, 0, sizeof(*identity));
 }
 
@@ -29,30 +32,29 @@ static bool is_rs256(const struct config *config)
 	return strcmp(config->auth_jwt_algorithm, "RS256") == 0;
 }
 
-static bool hmac(const struct config *config, const char *data, size_t len,
+static bool hmac(const char *key, const char *data, size_t len,
 		 unsigned char out[HMAC_SIZE])
 {
 	unsigned int size = HMAC_SIZE;
 
-	return HMAC(EVP_sha256(), config->auth_jwt_key,
-		    strlen(config->auth_jwt_key), (const unsigned char *)data,
-		    len, out, &size) != NULL && size == HMAC_SIZE;
+	return HMAC(EVP_sha256(), key, strlen(key),
+		    (const unsigned char *)data, len, out, &size) != NULL &&
+	       size == HMAC_SIZE;
 }
 
-static bool verify_hs256(const struct config *config, const char *data,
-			 size_t len, const unsigned char *sig, size_t sig_len)
+static bool verify_hs256(const char *key, const char *data, size_t len,
+			 const unsigned char *sig, size_t sig_len)
 {
 	unsigned char expected[HMAC_SIZE];
 
-	return *config->auth_jwt_key != '\0' && sig_len == HMAC_SIZE &&
-	       hmac(config, data, len, expected) &&
+	return sig_len == HMAC_SIZE && hmac(key, data, len, expected) &&
 	       CRYPTO_memcmp(expected, sig, HMAC_SIZE) == 0;
 }
 
-static bool verify_rs256(const struct config *config, const char *data,
-			 size_t len, const unsigned char *sig, size_t sig_len)
+static bool verify_rs256(const char *pem, const char *data, size_t len,
+			 const unsigned char *sig, size_t sig_len)
 {
-	BIO *bio = BIO_new_mem_buf(config->jwt_public_pem, -1);
+	BIO *bio = BIO_new_mem_buf(pem, -1);
 	EVP_PKEY *key = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool ret;
@@ -85,11 +87,13 @@ static json_t *decode_part(const char *data, size_t len)
 }
 
 /* The algorithm is the settings'; a token that names another one was made for
-   another verifier, or to fool this one. */
+   another verifier, or to fool this one. kid_r, which the caller frees, is the
+   name of the key or NULL. */
 static bool check_header(const struct config *config, const char *data,
-			 size_t len)
+			 size_t len, char **kid_r)
 {
 	json_t *header = decode_part(data, len);
+	const json_t *kid = json_object_get(header, "kid");
 	const char *alg, *typ;
 	bool ret;
 
@@ -98,9 +102,80 @@ static bool check_header(const struct config *config, const char *data,
 	ret = alg != NULL && strcmp(alg, config->auth_jwt_algorithm) == 0 &&
 	      (typ == NULL || strcasecmp(typ, "JWT") == 0) &&
 	      /* an extension that has to be understood and is not */
-	      json_object_get(header, "crit") == NULL;
+	      json_object_get(header, "crit") == NULL &&
+	      (kid == NULL || json_is_string(kid));
+	*kid_r = ret && kid != NULL ? x_strdup(json_string_value(kid)) : NULL;
 	json_decref(header);
 	return ret;
+}
+
+/* Whether the token may be of the key: ids are "" where there is none, and two
+   names are two keys. */
+static bool may_be(const char *kid, const char *id, const char *other_id)
+{
+	if (kid == NULL)
+		return true;
+	return *id != '\0' ? strcmp(kid, id) == 0 :
+		*other_id == '\0' || strcmp(kid, other_id) != 0;
+}
+
+static bool verify_key(const struct config *config, const char *key,
+		       const char *data, size_t len, const unsigned char *sig,
+		       size_t sig_len)
+{
+	if (key == NULL || *key == '\0')
+		return false;
+	return is_rs256(config) ? verify_rs256(key, data, len, sig, sig_len) :
+		verify_hs256(key, data, len, sig, sig_len);
+}
+
+/* While the key changes, tokens of the old one are good until they expire. */
+static bool verify(const struct config *config, const char *kid,
+		   const char *data, size_t len, const unsigned char *sig,
+		   size_t sig_len)
+{
+	const char *id = config->auth_jwt_key_id;
+	const char *old_id = config->auth_jwt_old_key_id;
+	bool rs256 = is_rs256(config);
+
+	return (may_be(kid, id, old_id) &&
+		verify_key(config, rs256 ? config->jwt_public_pem :
+			   config->auth_jwt_key, data, len, sig, sig_len)) ||
+	       (may_be(kid, old_id, id) &&
+		verify_key(config, rs256 ? config->jwt_old_public_pem :
+			   config->auth_jwt_old_key, data, len, sig, sig_len));
+}
+
+/* One string, or (RFC 7519, 4.1.3) one of several. */
+static bool is_for(const json_t *audience, const char *name)
+{
+	const json_t *item;
+	const char *text;
+	size_t i;
+
+	if (json_is_string(audience))
+		return strcmp(json_string_value(audience), name) == 0;
+	json_array_foreach(audience, i, item) {
+		text = json_string_value(item);
+		if (text != NULL && strcmp(text, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Returns why the token is not for this service, or NULL. */
+static const char *
+check_parties(const struct config *config, const json_t *claims)
+{
+	const char *issuer = json_string_value(json_object_get(claims, "iss"));
+
+	if (*config->auth_jwt_issuer != '\0' &&
+	    (issuer == NULL || strcmp(issuer, config->auth_jwt_issuer) != 0))
+		return "is not of the issuer asked for (iss)";
+	if (*config->auth_jwt_audience != '\0' &&
+	    !is_for(json_object_get(claims, "aud"), config->auth_jwt_audience))
+		return "is not for this service (aud)";
+	return NULL;
 }
 
 /* Times may have fractions (RFC 7519, 2). */
@@ -127,16 +202,20 @@ static bool get_identity(const json_t *claims, struct identity *identity_r)
 	const char *sub = json_string_value(json_object_get(claims, "sub"));
 	const json_t *tenant = json_object_get(claims, "tenant-id");
 	const json_t *role = json_object_get(claims, "role");
+	const json_t *jti = json_object_get(claims, "jti");
 	json_int_t num = json_integer_value(role);
 
 	if (sub == NULL || *sub == '\0' || strlen(sub) > RECALL_ADDRESS_MAX ||
 	    !json_is_integer(role) || num < ROLE_ADMIN || num > ROLE_SUPER ||
 	    (tenant != NULL && !json_is_string(tenant)) || has_control(sub) ||
-	    (tenant != NULL && has_control(json_string_value(tenant))))
+	    (tenant != NULL && has_control(json_string_value(tenant))) ||
+	    (jti != NULL && !json_is_string(jti)))
 		return false;
+	if (jti != NULL)
+		identity_r->jti = x_strdup(json_string_value(jti));
 	identity_r->login = x_strdup(sub);
-	identity_r->tenant = x_strdup(tenant == NULL ? "" :
-				      json_string_value(tenant));
+	identity_r->tenant = x_strdup(recall_tenant_name(
+		json_string_value(tenant)));
 	identity_r->role = (enum role)num;
 	return true;
 }
@@ -147,10 +226,13 @@ check_claims(const struct config *config, const json_t *claims, int64_t now,
 {
 	int64_t exp, nbf, iat;
 
+	*why_r = check_parties(config, claims);
+	if (*why_r != NULL)
+		return TOKEN_INVALID;
 	/* a token that never ends cannot be taken back */
 	if (!get_time(claims, "exp", -1, &exp) || exp < 0 ||
 	    !get_time(claims, "nbf", 0, &nbf) ||
-	    !get_time(claims, "iat", 0, &iat)) {
+	    !get_time(claims, "iat", -1, &iat)) {
 		*why_r = "has no valid exp, nbf or iat";
 		return TOKEN_INVALID;
 	}
@@ -160,10 +242,11 @@ check_claims(const struct config *config, const json_t *claims, int64_t now,
 		return TOKEN_INVALID;
 	}
 	if (!get_identity(claims, identity_r)) {
-		*why_r = "has no valid sub, role or tenant-id";
+		*why_r = "has no valid sub, role, tenant-id or jti";
 		return TOKEN_INVALID;
 	}
 	identity_r->expires = exp;
+	identity_r->issued = iat;
 	if (exp <= now) {
 		*why_r = "is expired";
 		return TOKEN_EXPIRED;
@@ -178,6 +261,7 @@ token_verify(const struct config *config, const char *token, int64_t now,
 	const char *payload, *signature;
 	enum token_result result;
 	unsigned char *sig;
+	char *kid = NULL;
 	size_t sig_len;
 	json_t *claims;
 	bool valid;
@@ -190,18 +274,16 @@ token_verify(const struct config *config, const char *token, int64_t now,
 	signature = payload == NULL ? NULL : strchr(++payload, '.');
 	if (signature == NULL || strchr(++signature, '.') != NULL)
 		return TOKEN_INVALID;
-	if (!check_header(config, token, payload - 1 - token)) {
+	if (!check_header(config, token, payload - 1 - token, &kid)) {
 		*why_r = "is not of the algorithm asked for";
 		return TOKEN_INVALID;
 	}
 	sig = base64url_decode(signature, strlen(signature), &sig_len);
+	valid = sig != NULL && verify(config, kid, token,
+				      signature - 1 - token, sig, sig_len);
+	free(kid);
 	if (sig == NULL)
 		return TOKEN_INVALID;
-	valid = is_rs256(config) ?
-		verify_rs256(config, token, signature - 1 - token, sig,
-			     sig_len) :
-		verify_hs256(config, token, signature - 1 - token, sig,
-			     sig_len);
 	free(sig);
 	if (!valid) {
 		*why_r = "has a wrong signature";
@@ -247,35 +329,51 @@ static char *sign(const struct config *config, const char *data)
 		return config->jwt_private_pem == NULL ? NULL :
 		       sign_rs256(config, data);
 	if (*config->auth_jwt_key == '\0' ||
-	    !hmac(config, data, strlen(data), mac))
+	    !hmac(config->auth_jwt_key, data, strlen(data), mac))
 		return NULL;
 	return base64url_encode(mac, sizeof(mac));
 }
 
-char *token_issue(const struct config *config, const struct identity *identity,
-		  int64_t now)
+/* Frees the reference. */
+static char *encode_part(json_t *json)
 {
-	char jti[33];
-	char *header, *claims, *text, *data, *sig, *token = NULL;
+	char *text = json_dumps(json, JSON_COMPACT), *part = NULL;
+
+	json_decref(json);
+	if (text != NULL)
+		part = base64url_encode(text, strlen(text));
+	free(text);
+	return part;
+}
+
+static void set_text(json_t *json, const char *name, const char *value)
+{
+	if (*value != '\0')
+		json_object_set_new(json, name, json_string(value));
+}
+
+char *token_issue(const struct config *config, const struct identity *identity,
+		  int64_t now, char jti_r[TOKEN_ID_LEN + 1])
+{
+	char *header, *claims, *data, *sig, *token = NULL;
 	json_t *json;
 
-	random_hex(16, jti);
+	random_hex(TOKEN_ID_LEN / 2, jti_r);
 	json = json_pack("{s:s, s:s, s:i, s:I, s:I, s:s}",
 			 "sub", identity->login, "tenant-id", identity->tenant,
 			 "role", (int)identity->role, "iat", (json_int_t)now,
 			 "exp", (json_int_t)(now +
 				config->auth_access_token_exp_time),
-			 "jti", jti);
-	text = json_dumps(json, JSON_COMPACT);
-	json_decref(json);
-	if (text == NULL)
+			 "jti", jti_r);
+	set_text(json, "iss", config->auth_jwt_issuer);
+	set_text(json, "aud", config->auth_jwt_audience);
+	claims = encode_part(json);
+	if (claims == NULL)
 		return NULL;
-	claims = base64url_encode(text, strlen(text));
-	free(text);
-	text = x_asprintf("{\"alg\":\"%s\",\"typ\":\"JWT\"}",
-			  config->auth_jwt_algorithm);
-	header = base64url_encode(text, strlen(text));
-	free(text);
+	json = json_pack("{s:s, s:s}", "alg", config->auth_jwt_algorithm,
+			 "typ", "JWT");
+	set_text(json, "kid", config->auth_jwt_key_id);
+	header = encode_part(json);
 	data = x_asprintf("%s.%s", header, claims);
 	sig = sign(config, data);
 	if (sig != NULL)

@@ -19,8 +19,13 @@ enum role {
 struct identity {
 	char *login;
 	char *tenant;
+	/* the language of the user, where the userdb was asked, or NULL */
+	char *lang;
 	enum role role;
 	int64_t expires;
+	/* of the token: its name or NULL, and when it was issued, or -1 */
+	char *jti;
+	int64_t issued;
 };
 
 void identity_clear(struct identity *identity);
@@ -35,7 +40,9 @@ enum token_result {
 /* No token is longer. */
 #define TOKEN_MAX 8192
 
-/* Verifies a JSON Web Token (RFC 7519) with the algorithm and key of the
+#define TOKEN_ID_LEN 32
+
+/* Verifies a JSON Web Token (RFC 7519) with the algorithm and keys of the
    settings, whatever algorithm the token names. why_r is for the log. The
    caller clears identity_r. */
 enum token_result
@@ -43,8 +50,9 @@ token_verify(const struct config *config, const char *token, int64_t now,
 	     struct identity *identity_r, const char **why_r);
 
 /* An access token for the identity, good for auth.access_token_exp_time
-   seconds from now on. NULL if the settings have no key to sign with. */
+   seconds from now on; jti_r is its name. NULL if the settings have no key to
+   sign with. */
 char *token_issue(const struct config *config, const struct identity *identity,
-		  int64_t now);
+		  int64_t now, char jti_r[TOKEN_ID_LEN + 1]);
 
 #endif

@@ -1,22 +1,34 @@
 #include <arpa/inet.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <openssl/sha.h>
 
 #include "bruteforce.h"
 
-/* Addresses remembered at a time. An attacker who has more of them is not
-   stopped by counting addresses anyway. */
+/* Remembered at a time of each kind. An attacker who has more addresses is not
+   stopped by counting them anyway. */
 #define BUCKETS 4096
 #define WAYS 4
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct entry {
-	char address[INET6_ADDRSTRLEN];
+struct entry {
+	/* of the name: one may be long */
+	unsigned char digest[SHA256_DIGEST_LENGTH];
 	int64_t attempts;
 	/* of the first and the last attempt */
 	int64_t since, when;
-} table[BUCKETS][WAYS];
+};
+
+/* Each kind has its own, so that many names of one do not drive out another. */
+struct table {
+	struct entry entries[BUCKETS][WAYS];
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* known: accounts that have logged in from an address */
+static struct table addresses, accounts, known;
 
 void bruteforce_network(const char *address, char out[INET6_ADDRSTRLEN])
 {
@@ -31,21 +43,19 @@ void bruteforce_network(const char *address, char out[INET6_ADDRSTRLEN])
 	}
 }
 
-/* The address's entry; a new one takes the place of the oldest. */
-static struct entry *find(const char *address, bool add)
+/* The name's entry; a new one takes the place of the oldest. */
+static struct entry *find(struct table *table, const char *name, bool add)
 {
-	char network[INET6_ADDRSTRLEN];
+	unsigned char digest[SHA256_DIGEST_LENGTH];
 	struct entry *way, *oldest;
-	uint32_t hash = 2166136261U;
-	const char *p;
+	uint32_t hash;
 	int i;
 
-	bruteforce_network(address, network);
-	for (p = network; *p != '\0'; p++)
-		hash = (hash ^ (unsigned char)*p) * 16777619U;
-	way = oldest = table[hash % BUCKETS];
+	SHA256((const unsigned char *)name, strlen(name), digest);
+	memcpy(&hash, digest, sizeof(hash));
+	way = oldest = table->entries[hash % BUCKETS];
 	for (i = 0; i < WAYS; i++, way++) {
-		if (strcmp(way->address, network) == 0)
+		if (memcmp(way->digest, digest, sizeof(digest)) == 0)
 			return way;
 		if (way->when < oldest->when)
 			oldest = way;
@@ -53,41 +63,106 @@ static struct entry *find(const char *address, bool add)
 	if (!add)
 		return NULL;
 	memset(oldest, 0, sizeof(*oldest));
-	snprintf(oldest->address, sizeof(oldest->address), "%s", network);
+	memcpy(oldest->digest, digest, sizeof(digest));
 	return oldest;
 }
 
-int64_t bruteforce_attempt(const struct config *config, const char *address)
+/* Who asks, and for which account. */
+struct names {
+	char network[INET6_ADDRSTRLEN];
+	char *login, *both;
+};
+
+static void names_init(struct names *names, const char *address,
+		       const char *login)
 {
-	int64_t penalty = config->bruteforce_penalty * 1000, now = now_ms();
-	int64_t left = 0;
-	struct entry *e;
+	bruteforce_network(address, names->network);
+	names->login = x_strdup(login);
+	/* as Dovecot's auth process looks users up */
+	ascii_lower(names->login);
+	names->both = x_asprintf("%s %s", names->network, names->login);
+}
+
+static void names_free(struct names *names)
+{
+	free(names->login);
+	free(names->both);
+}
+
+/* Returns for how many milliseconds it is blocked, or 0. */
+static int64_t blocked_for(const struct config *config, struct entry *e,
+			   int64_t max, int64_t now)
+{
+	int64_t penalty = config->bruteforce_penalty * 1000;
+
+	if (now - (e->attempts < max ? e->since : e->when) >= penalty)
+		e->attempts = 0;
+	return e->attempts < max ? 0 : penalty - (now - e->when);
+}
+
+static void count(struct entry *e, int64_t now)
+{
+	if (e->attempts++ == 0)
+		e->since = now;
+	e->when = now;
+}
+
+int64_t bruteforce_attempt(const struct config *config, const char *address,
+			   const char *login)
+{
+	struct entry *by_address, *by_account;
+	int64_t now = now_ms(), left, more;
+	struct names names;
 
 	if (!config->bruteforce_enabled)
 		return 0;
+	names_init(&names, address, login);
 	pthread_mutex_lock(&lock);
-	e = find(address, true);
-	if (now - (e->attempts < config->bruteforce_max_attempts ?
-		   e->since : e->when) >= penalty)
-		e->attempts = 0;
-	if (e->attempts >= config->bruteforce_max_attempts) {
-		left = (penalty - (now - e->when) + 999) / 1000;
-	} else {
-		if (e->attempts++ == 0)
-			e->since = now;
-		e->when = now;
+	by_address = find(&addresses, names.network, true);
+	by_account = find(&accounts, names.login, true);
+	left = blocked_for(config, by_address, config->bruteforce_max_attempts,
+			   now);
+	more = blocked_for(config, by_account,
+			   config->bruteforce_max_attempts_per_account, now);
+	if (more > left && find(&known, names.both, false) == NULL)
+		left = more;
+	if (left == 0) {
+		count(by_address, now);
+		count(by_account, now);
 	}
 	pthread_mutex_unlock(&lock);
-	return left;
+	names_free(&names);
+	return (left + 999) / 1000;
 }
 
-void bruteforce_undo(const char *address)
+static void take_back(struct table *table, const char *name)
 {
-	struct entry *e;
+	struct entry *e = find(table, name, false);
 
-	pthread_mutex_lock(&lock);
-	e = find(address, false);
 	if (e != NULL && e->attempts > 0)
 		e->attempts--;
+}
+
+static void undo(const char *address, const char *login, bool accepted)
+{
+	struct names names;
+
+	names_init(&names, address, login);
+	pthread_mutex_lock(&lock);
+	take_back(&addresses, names.network);
+	take_back(&accounts, names.login);
+	if (accepted)
+		find(&known, names.both, true)->when = now_ms();
 	pthread_mutex_unlock(&lock);
+	names_free(&names);
+}
+
+void bruteforce_undo(const char *address, const char *login)
+{
+	undo(address, login, false);
+}
+
+void bruteforce_accepted(const char *address, const char *login)
+{
+	undo(address, login, true);
 }

@@ -9,12 +9,16 @@
    /64. */
 void bruteforce_network(const char *address, char out[INET6_ADDRSTRLEN]);
 
-/* Counts a login attempt from the address before its outcome is known, so that
-   many at once do not get past the limit. Returns 0 if it may go on, or for
-   how many seconds the address is blocked. */
-int64_t bruteforce_attempt(const struct config *config, const char *address);
+/* Counts an attempt to log in, for the address and for the account, before its
+   outcome is known, so that many at once do not get past the limits. Returns 0
+   if it may go on, or for how many seconds it may not. An account that is
+   guessed at stays open to the addresses it has logged in from before. */
+int64_t bruteforce_attempt(const struct config *config, const char *address,
+			   const char *login);
 /* The attempt was not wrong: it does not count. Those that were still do: an own
    password must not buy more guesses at others'. */
-void bruteforce_undo(const char *address);
+void bruteforce_undo(const char *address, const char *login);
+/* The same if it was right. */
+void bruteforce_accepted(const char *address, const char *login);
 
 #endif

@@ -10,9 +10,11 @@ enum imap_login_result {
 	IMAP_LOGIN_FAILED
 };
 
-/* Whether Dovecot accepts the login and password, by logging in over IMAP. */
+/* Whether Dovecot accepts the login and password, by logging in over IMAP.
+   Dovecot is told the address that asks, and delays who guesses there: it may be
+   empty. */
 enum imap_login_result
 imap_login_check(const struct config *config, const char *login,
-		 const char *password);
+		 const char *password, const char *address);
 
 #endif

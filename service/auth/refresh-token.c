@@ -21,7 +21,8 @@ static void hash_token(const char *token, char out[HASH_LEN + 1])
 	hex_encode(md, len, out);
 }
 
-bool refresh_token_add(const char *login, const char *family, int64_t expires,
+bool refresh_token_add(const struct identity *identity, const char *family,
+		       const char *jti, int64_t now, int64_t expires,
 		       char token_r[REFRESH_TOKEN_LEN + 1])
 {
 	char hash[HASH_LEN + 1], new_family[33];
@@ -34,8 +35,10 @@ bool refresh_token_add(const char *login, const char *family, int64_t expires,
 		family = new_family;
 	}
 	ret = journal_exec(journal_lock(), "INSERT INTO refresh_tokens (hash, "
-			   "family, login, expires) VALUES (?,?,?,?)", "sssi",
-			   hash, family, login, expires);
+			   "family, login, expires, tenant, jti, created) "
+			   "VALUES (?,?,?,?,?,?,?)", "sssissi", hash, family,
+			   identity->login, expires, identity->tenant, jti,
+			   now);
 	journal_unlock();
 	return ret;
 }
@@ -47,26 +50,31 @@ struct found {
 };
 
 /* Looks the token up; one of somebody else is not found. */
-static bool find(sqlite3 *db, const char *hash, const char *login,
-		 struct found *found_r)
+static enum refresh_result
+find(sqlite3 *db, const char *token, const char *login, struct found *found_r)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT family, expires, "
 		"used, login FROM refresh_tokens WHERE hash = ?");
-	bool ret = false;
+	enum refresh_result result = REFRESH_INVALID;
+	char hash[HASH_LEN + 1];
+	int ret;
 
-	if (stmt == NULL)
-		return false;
-	sqlite3_bind_text(stmt, 1, hash, -1, SQLITE_STATIC);
-	if (sqlite3_step(stmt) == SQLITE_ROW &&
+	hash_token(token, hash);
+	if (stmt != NULL)
+		sqlite3_bind_text(stmt, 1, hash, -1, SQLITE_STATIC);
+	ret = journal_step(stmt);
+	if (ret == SQLITE_ROW &&
 	    strcasecmp((const char *)sqlite3_column_text(stmt, 3), login) == 0) {
 		found_r->family = x_strdup((const char *)
 					   sqlite3_column_text(stmt, 0));
 		found_r->expires = sqlite3_column_int64(stmt, 1);
 		found_r->used = sqlite3_column_int(stmt, 2) != 0;
-		ret = true;
+		result = REFRESH_OK;
+	} else if (ret != SQLITE_ROW && ret != SQLITE_DONE) {
+		result = REFRESH_FAILED;
 	}
 	journal_release(stmt);
-	return ret;
+	return result;
 }
 
 static bool end_family(sqlite3 *db, const char *family)
@@ -75,51 +83,75 @@ static bool end_family(sqlite3 *db, const char *family)
 			    "s", family);
 }
 
-char *refresh_token_use(const char *token, const char *login, int64_t now,
-			bool *failed_r)
+static enum refresh_result
+use(sqlite3 *db, const char *token, const char *login, int64_t now,
+    char **family_r)
 {
 	char hash[HASH_LEN + 1];
+	enum refresh_result result;
 	struct found found;
-	sqlite3 *db;
 
-	*failed_r = false;
+	result = find(db, token, login, &found);
+	if (result != REFRESH_OK)
+		return result;
 	hash_token(token, hash);
-	db = journal_lock();
-	if (!find(db, hash, login, &found)) {
-		journal_unlock();
-		return NULL;
-	}
 	if (found.used) {
 		log_warning("a refresh token of %s was used twice: all tokens "
 			    "of that login end", login);
-		(void)end_family(db, found.family);
+		result = end_family(db, found.family) ? REFRESH_INVALID :
+			REFRESH_FAILED;
+	} else if (found.expires <= now) {
+		result = REFRESH_INVALID;
+	} else if (!journal_exec(db, "UPDATE refresh_tokens SET used = 1 "
+				 "WHERE hash = ?", "s", hash)) {
+		result = REFRESH_FAILED;
 	}
-	if (!found.used && found.expires > now)
-		*failed_r = !journal_exec(db, "UPDATE refresh_tokens SET "
-					  "used = 1 WHERE hash = ?", "s",
-					  hash);
-	if (found.used || found.expires <= now || *failed_r) {
+	if (result == REFRESH_OK)
+		*family_r = found.family;
+	else
 		free(found.family);
-		found.family = NULL;
-	}
-	journal_unlock();
-	return found.family;
+	return result;
 }
 
-bool refresh_token_revoke(const char *token, const char *login)
+enum refresh_result
+refresh_token_use(const char *token, const char *login, int64_t now,
+		  char **family_r)
 {
-	char hash[HASH_LEN + 1];
-	struct found found;
-	sqlite3 *db;
-	bool ret;
+	enum refresh_result result = use(journal_lock(), token, login, now,
+					 family_r);
 
-	hash_token(token, hash);
-	db = journal_lock();
-	ret = find(db, hash, login, &found);
-	if (ret) {
-		ret = end_family(db, found.family);
+	journal_unlock();
+	return result;
+}
+
+enum refresh_result refresh_token_revoke(const char *token, const char *login)
+{
+	sqlite3 *db = journal_lock();
+	enum refresh_result result;
+	struct found found;
+
+	result = find(db, token, login, &found);
+	if (result == REFRESH_OK) {
+		if (!end_family(db, found.family))
+			result = REFRESH_FAILED;
 		free(found.family);
 	}
 	journal_unlock();
-	return ret;
+	return result;
+}
+
+bool refresh_token_end_access(sqlite3 *db, const char *jti, const char *tenant)
+{
+	return journal_exec(db, "DELETE FROM refresh_tokens WHERE family IN "
+			    "(SELECT family FROM refresh_tokens WHERE jti = ?1 "
+			    "AND (?2 = '' OR tenant = ?2))", "ss", jti, tenant);
+}
+
+bool refresh_token_end_login(sqlite3 *db, const char *login,
+			     const char *tenant, int64_t before)
+{
+	return journal_exec(db, "DELETE FROM refresh_tokens WHERE "
+			    "(?1 IS NULL OR login = ?1 COLLATE NOCASE) AND "
+			    "(?2 = '' OR tenant = ?2) AND created <= ?3", "ssi",
+			    login, tenant, before);
 }

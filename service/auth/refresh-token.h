@@ -1,8 +1,10 @@
 #ifndef REFRESH_TOKEN_H
 #define REFRESH_TOKEN_H
 
+#include <sqlite3.h>
 #include <stdint.h>
 
+#include "auth-token.h"
 #include "util.h"
 
 /* Refresh tokens. Each is good once and is replaced when used; all that came
@@ -11,18 +13,34 @@
 
 #define REFRESH_TOKEN_LEN 64
 
-/* Makes one for the login: 64 hexadecimal digits. family is of an earlier one,
-   or NULL for a new login. Returns false if it could not be kept. */
-bool refresh_token_add(const char *login, const char *family, int64_t expires,
+enum refresh_result {
+	REFRESH_OK = 0,
+	/* It is none, or not a good one. */
+	REFRESH_INVALID,
+	/* The journal can't be read or written: nothing is known or done. */
+	REFRESH_FAILED
+};
+
+/* Makes one for the identity, 64 hexadecimal digits, that goes with the access
+   token jti. family is of an earlier one, or NULL for a new login. Returns false
+   if it could not be kept. */
+bool refresh_token_add(const struct identity *identity, const char *family,
+		       const char *jti, int64_t now, int64_t expires,
 		       char token_r[REFRESH_TOKEN_LEN + 1]);
 
-/* Uses it up. Returns the family (the caller frees it), or NULL if it is not a
-   good one for the login, or, with *failed_r, if that could not be written: it
-   is still good. */
-char *refresh_token_use(const char *token, const char *login, int64_t now,
-			bool *failed_r);
+/* Uses up the login's token. family_r (the caller frees it) is for the next
+   one. */
+enum refresh_result
+refresh_token_use(const char *token, const char *login, int64_t now,
+		  char **family_r);
 
-/* Ends its family. Returns false if there is no such token. */
-bool refresh_token_revoke(const char *token, const char *login);
+/* Ends its family. */
+enum refresh_result refresh_token_revoke(const char *token, const char *login);
+
+/* Ends what came with the access token, or what a login (NULL: any) got until
+   the time; "" as the tenant is any. */
+bool refresh_token_end_access(sqlite3 *db, const char *jti, const char *tenant);
+bool refresh_token_end_login(sqlite3 *db, const char *login,
+			     const char *tenant, int64_t before);
 
 #endif

@@ -2,6 +2,8 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "recall-params.h"
+#include "recall-tenant-name.h"
 #include "actions.h"
 #include "log.h"
 #include "userdb.h"
@@ -16,13 +18,22 @@ static enum role parse_role(const struct config *config, const char *value)
 	return ROLE_NONE;
 }
 
+/* Mail is delivered to a locked account, so the userdb has it. */
+static bool is_locked(const struct config *config, const json_t *fields)
+{
+	const char *value = json_string_value(
+		json_object_get(fields, config->auth_status_field));
+
+	return value != NULL && strcmp(value, "1") != 0;
+}
+
 static bool read_fields(const struct config *config, const char *login,
 			const json_t *answer, struct identity *identity_r,
 			struct strlist *aliases)
 {
 	const json_t *fields = json_object_iter_value(
 		json_object_iter((json_t *)answer));
-	const char *tenant, *alias;
+	const char *tenant, *alias, *lang;
 	enum role role;
 
 	if (json_object_size(fields) == 0)
@@ -34,13 +45,22 @@ static bool read_fields(const struct config *config, const char *login,
 			    config->auth_role_field);
 		return false;
 	}
+	if (is_locked(config, fields)) {
+		log_warning("userdb: %s is locked by field %s", login,
+			    config->auth_status_field);
+		return false;
+	}
 	tenant = json_string_value(json_object_get(fields,
 						   config->auth_tenant_field));
 	alias = json_string_value(json_object_get(fields,
 						  config->auth_alias_field));
+	lang = json_string_value(json_object_get(fields,
+						 RECALL_USERDB_LANG));
 	identity_r->role = role;
+	if (lang != NULL)
+		identity_r->lang = x_strdup(lang);
 	identity_r->login = x_strdup(login);
-	identity_r->tenant = x_strdup(tenant == NULL ? "" : tenant);
+	identity_r->tenant = x_strdup(recall_tenant_name(tenant));
 	if (aliases != NULL && alias != NULL)
 		strlist_split(aliases, alias);
 	return true;

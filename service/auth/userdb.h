@@ -7,7 +7,7 @@
 
 /* Asks Dovecot about a user: role and tenant into identity_r, aliases (may be
    NULL) into a list. DOVEADM_FAILED means that there is no such user, or that
-   the user has no role. */
+   the user has no role or is locked. */
 enum doveadm_result
 userdb_lookup(struct config *config, const char *login,
 	      struct identity *identity_r, struct strlist *aliases);

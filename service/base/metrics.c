@@ -192,8 +192,7 @@ static void print_requests(struct strbuf *b)
 	pthread_mutex_unlock(&lock);
 }
 
-char *metrics_print(unsigned int connections, unsigned int queued,
-		    unsigned int jobs)
+char *metrics_print(const struct metrics_gauges *gauges)
 {
 	struct strbuf b = { NULL, 0, 0 };
 	unsigned int i;
@@ -228,9 +227,15 @@ char *metrics_print(unsigned int connections, unsigned int queued,
 		    "mail_recalld_shares_total{status=\"unshared\"} %llu\n",
 		    get(&shares[1]), get(&shares[0]));
 	print_audit(&b);
-	gauge(&b, "connections", "Open HTTP connections.", connections);
-	gauge(&b, "queued", "Requests that wait for a worker.", queued);
+	gauge(&b, "connections", "Open HTTP connections.",
+	      gauges->connections);
+	gauge(&b, "queued", "Requests that wait for a worker.",
+	      gauges->queued);
+	gauge(&b, "logins_running", "Logins that Dovecot is asked about.",
+	      gauges->logins_running);
+	gauge(&b, "logins_queued", "Logins that wait for that.",
+	      gauges->logins_queued);
 	gauge(&b, "recalls_running", "Recalls in the background that wait or "
-	      "run.", jobs);
+	      "run.", gauges->jobs);
 	return b.data;
 }

@@ -29,8 +29,17 @@ void metrics_audit_left_out(uint64_t lines);
 /* Whether it can be written, and how many lines wait until it can. */
 void metrics_audit(bool writable, uint64_t waiting);
 
-/* The page; gauges are passed in. The caller frees it. */
-char *metrics_print(unsigned int connections, unsigned int queued,
-		    unsigned int jobs);
+/* What others know, as of now. */
+struct metrics_gauges {
+	/* open connections; requests that wait for a worker */
+	unsigned int connections, queued;
+	/* logins that Dovecot is asked about, or that wait for that */
+	unsigned int logins_running, logins_queued;
+	/* recalls in the background */
+	unsigned int jobs;
+};
+
+/* The page. The caller frees it. */
+char *metrics_print(const struct metrics_gauges *gauges);
 
 #endif

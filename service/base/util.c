@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include <openssl/crypto.h>
@@ -341,11 +342,24 @@ char *read_whole_file(const char *path, char **error_r)
 	return buf.data;
 }
 
+bool file_is_open_to_others(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && (st.st_mode & S_IROTH) != 0;
+}
+
 char *read_secret_file(const char *path, char **error_r)
 {
-	char *s = read_whole_file(path, error_r);
+	char *s;
 	size_t len;
 
+	if (file_is_open_to_others(path)) {
+		*error_r = x_asprintf("%s: is a secret that others can read "
+				      "(chmod o-r)", path);
+		return NULL;
+	}
+	s = read_whole_file(path, error_r);
 	if (s == NULL)
 		return NULL;
 	len = strlen(s);

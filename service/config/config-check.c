@@ -1,7 +1,13 @@
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
+#include <curl/curl.h>
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -10,27 +16,69 @@
 
 /* RFC 7518, 3.2: an HS256 key has at least as many bits as the hash. */
 #define HS256_KEY_MIN 32
+/* No key that is any good is shorter, and few names are longer. */
+#define API_KEY_MIN 15
 
-static void check_url(const char *what, const char *url, const char *scheme,
+static bool is_loopback(const char *address)
+{
+	struct in_addr in;
+	struct in6_addr in6;
+
+	if (inet_pton(AF_INET, address, &in) == 1)
+		return (ntohl(in.s_addr) >> 24) == 127;
+	return inet_pton(AF_INET6, address, &in6) == 1 &&
+	       IN6_IS_ADDR_LOOPBACK(&in6);
+}
+
+/* Whether what is sent there stays on this host. */
+static bool is_local_url(CURLU *url)
+{
+	char *host = NULL;
+	size_t len;
+	bool ret;
+
+	if (curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+		return false;
+	len = strlen(host);
+	if (*host == '[' && host[len - 1] == ']') {
+		host[len - 1] = '\0';
+		ret = is_loopback(host + 1);
+	} else {
+		ret = is_loopback(host) || strcasecmp(host, "localhost") == 0;
+	}
+	curl_free(host);
+	return ret;
+}
+
+/* scheme is "http" for both "http://" and "https://". allow_plaintext names the
+   setting that allows to send secrets in the clear to another host; allowed is
+   its value. */
+static void check_url(const char *what, const char *text, const char *scheme,
+		      const char *allow_plaintext, bool allowed,
 		      struct strbuf *errors)
 {
 	size_t len = strlen(scheme);
-	const char *p = url;
+	char *found = NULL;
+	CURLU *url = curl_url();
 
-	/* both "http://" and "https://" */
-	if (strncmp(p, scheme, len) == 0) {
-		p += len;
-		if (*p == 's')
-			p++;
-		if (strncmp(p, "://", 3) == 0 && p[3] != '\0')
-			return;
-	}
-	strbuf_addf(errors, "%s: '%s' is not a %s:// or %ss:// URL\n", what,
-		    url, scheme, scheme);
+	if (strncmp(text, scheme, len) != 0 ||
+	    curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_SCHEME, &found, 0) != CURLUE_OK ||
+	    strncmp(found, scheme, len) != 0 ||
+	    (found[len] != '\0' && strcmp(found + len, "s") != 0))
+		strbuf_addf(errors, "%s: '%s' is not a %s:// or %ss:// URL\n",
+			    what, text, scheme, scheme);
+	else if (found[len] == '\0' && !allowed && !is_local_url(url))
+		strbuf_addf(errors, "%s: secrets would go to %s in the clear, "
+			    "which is not this host: use TLS, or set %s\n",
+			    what, text, allow_plaintext);
+	curl_free(found);
+	curl_url_cleanup(url);
 }
 
-static void check_urls(const char *what, const char *urls, struct strlist *list,
-		       struct strbuf *errors)
+static void check_doveadm_urls(const struct config *config, const char *what,
+			       const char *urls, struct strlist *list,
+			       struct strbuf *errors)
 {
 	struct strlist words = { NULL, 0, 0 };
 	size_t i;
@@ -39,10 +87,25 @@ static void check_urls(const char *what, const char *urls, struct strlist *list,
 	if (words.count == 0)
 		strbuf_addf(errors, "%s: has no URL\n", what);
 	for (i = 0; i < words.count; i++) {
-		check_url(what, words.items[i], "http", errors);
+		check_url(what, words.items[i], "http",
+			  "doveadm.allow_plaintext",
+			  config->doveadm_allow_plaintext, errors);
 		if (list != NULL)
 			strlist_add(list, words.items[i]);
 	}
+	strlist_free(&words);
+}
+
+void config_check_etcd(const struct config *config, struct strbuf *errors)
+{
+	struct strlist words = { NULL, 0, 0 };
+	size_t i;
+
+	strlist_split(&words, config->etcd_endpoints);
+	for (i = 0; i < words.count; i++)
+		check_url("etcd.endpoints", words.items[i], "http",
+			  "etcd.allow_plaintext", config->etcd_allow_plaintext,
+			  errors);
 	strlist_free(&words);
 }
 
@@ -83,6 +146,9 @@ void config_read_secrets(struct config *config, struct strbuf *errors)
 	if (*config->auth_jwt_key_file != '\0')
 		(void)read_into(config->auth_jwt_key_file,
 				&config->auth_jwt_key, true, errors);
+	if (*config->auth_jwt_old_key_file != '\0')
+		(void)read_into(config->auth_jwt_old_key_file,
+				&config->auth_jwt_old_key, true, errors);
 	if (*config->doveadm_login_file != '\0')
 		(void)read_into(config->doveadm_login_file,
 				&config->doveadm_login, true, errors);
@@ -95,9 +161,8 @@ static void check_jwt(struct config *config, struct strbuf *errors)
 			strbuf_addf(errors, "auth.jwt_key: is needed for "
 				    "HS256\n");
 		else if (strlen(config->auth_jwt_key) < HS256_KEY_MIN)
-			strlist_add(&config->warnings, "auth.jwt_key: is "
-				    "shorter than 32 octets, so it can be "
-				    "guessed");
+			strbuf_addf(errors, "auth.jwt_key: is shorter than 32 "
+				    "octets, so it can be guessed\n");
 		return;
 	}
 	if (strcmp(config->auth_jwt_algorithm, "RS256") != 0) {
@@ -116,35 +181,125 @@ static void check_jwt(struct config *config, struct strbuf *errors)
 	}
 	if (*config->auth_jwt_private_key_file != '\0' &&
 	    read_into(config->auth_jwt_private_key_file,
-		      &config->jwt_private_pem, false, errors) &&
+		      &config->jwt_private_pem, true, errors) &&
 	    !is_rsa_key(config->jwt_private_pem, true))
 		strbuf_addf(errors, "auth.jwt_private_key_file: is not an RSA "
 			    "private key of 2048 bits or more in PEM\n");
 }
 
-static bool is_loopback(const char *address)
+/* The key before this one, while tokens of it are still about. */
+static void check_old_jwt_key(struct config *config, struct strbuf *errors)
 {
-	struct in_addr in;
-	struct in6_addr in6;
+	const char *id = config->auth_jwt_old_key_id;
 
-	if (inet_pton(AF_INET, address, &in) == 1)
-		return (ntohl(in.s_addr) >> 24) == 127;
-	return inet_pton(AF_INET6, address, &in6) == 1 &&
-	       IN6_IS_ADDR_LOOPBACK(&in6);
+	if (strcmp(config->auth_jwt_algorithm, "HS256") == 0) {
+		if (*config->auth_jwt_old_key != '\0' &&
+		    strlen(config->auth_jwt_old_key) < HS256_KEY_MIN)
+			strbuf_addf(errors, "auth.jwt_old_key: is shorter than "
+				    "32 octets\n");
+	} else if (*config->auth_jwt_old_public_key_file != '\0' &&
+		   read_into(config->auth_jwt_old_public_key_file,
+			     &config->jwt_old_public_pem, false, errors) &&
+		   !is_rsa_key(config->jwt_old_public_pem, false)) {
+		strbuf_addf(errors, "auth.jwt_old_public_key_file: is not an "
+			    "RSA public key of 2048 bits or more in PEM\n");
+	}
+	if (*id != '\0' && strcmp(id, config->auth_jwt_key_id) == 0)
+		strbuf_addf(errors, "auth.jwt_old_key_id: is that of the key "
+			    "in use\n");
+}
+
+static void check_doveadm_login(const struct config *config,
+				struct strbuf *errors)
+{
+	static const char basic[] = "doveadm:";
+	const char *login = config->doveadm_login;
+	size_t len = strlen(basic);
+
+	if (*login == '\0')
+		strbuf_addf(errors, "doveadm.login: is needed\n");
+	else if (strncmp(login, basic, len) == 0 ? login[len] == '\0' :
+		 strlen(login) < API_KEY_MIN)
+		/* a name alone would be taken for a key */
+		strbuf_addf(errors, "doveadm.login: is neither "
+			    "doveadm:PASSWORD nor an API key of %d octets or "
+			    "more\n", API_KEY_MIN);
+}
+
+/* Makes the path of the audit trail absolute. */
+static void set_audit_file(struct config *config)
+{
+	const char *dir = config->audit_dir;
+	char *path;
+
+	if (*config->audit_cef_file == '\0' || *config->audit_cef_file == '/')
+		return;
+	path = x_asprintf("%s%s%s/%s", *dir == '/' ? "" : CONFIG_LOG_DIR,
+			  *dir == '/' || *dir == '\0' ? "" : "/", dir,
+			  config->audit_cef_file);
+	free(config->audit_cef_file);
+	config->audit_cef_file = path;
+}
+
+static void check_writable(const char *what, const char *path,
+			   struct strbuf *errors)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY |
+		      O_NONBLOCK);
+	char *copy;
+
+	if (fd >= 0) {
+		close(fd);
+		return;
+	}
+	if (errno == ENOENT) {
+		copy = x_strdup(path);
+		if (faccessat(AT_FDCWD, dirname(copy), W_OK | X_OK,
+			      AT_EACCESS) == 0)
+			errno = 0;
+		free(copy);
+	}
+	if (errno != 0)
+		strbuf_addf(errors, "%s: open(%s): %s\n", what, path,
+			    strerror(errno));
+}
+
+void config_check_files(const struct config *config, struct strbuf *errors)
+{
+	if (*config->log_path != '\0')
+		check_writable("log.path", config->log_path, errors);
+	if (!config->audit_cef_enabled)
+		return;
+	if (*config->audit_cef_file != '\0')
+		check_writable("audit.cef_file", config->audit_cef_file,
+			       errors);
+	else if (config->audit_required &&
+		 access(config->audit_syslog_socket, W_OK) < 0)
+		strbuf_addf(errors, "audit.syslog_socket: %s: %s\n",
+			    config->audit_syslog_socket, strerror(errno));
+}
+
+static bool check_ip(const char *what, const char *address,
+		     struct strbuf *errors)
+{
+	struct in6_addr addr;
+
+	if (inet_pton(AF_INET, address, &addr) == 1 ||
+	    inet_pton(AF_INET6, address, &addr) == 1)
+		return true;
+	strbuf_addf(errors, "%s: '%s' is not an IP address\n", what, address);
+	return false;
 }
 
 static void check_http(struct config *config, struct strbuf *errors)
 {
-	struct in_addr in;
-	struct in6_addr in6;
 	bool cert = *config->http_tls_cert_file != '\0';
 	bool key = *config->http_tls_key_file != '\0';
 
-	if (inet_pton(AF_INET, config->http_address, &in) != 1 &&
-	    inet_pton(AF_INET6, config->http_address, &in6) != 1)
-		strbuf_addf(errors, "http.address: '%s' is not an IP address\n",
-			    config->http_address);
-	else if (!cert && !is_loopback(config->http_address))
+	(void)check_ip("http.health_address", config->http_health_address,
+		       errors);
+	if (check_ip("http.address", config->http_address, errors) &&
+	    !cert && !is_loopback(config->http_address))
 		strlist_add(&config->warnings, "http.address: passwords and "
 			    "tokens travel in the clear without "
 			    "http.tls_cert_file");
@@ -157,7 +312,7 @@ static void check_http(struct config *config, struct strbuf *errors)
 		return;
 	(void)read_into(config->http_tls_cert_file, &config->tls_cert_pem,
 			false, errors);
-	(void)read_into(config->http_tls_key_file, &config->tls_key_pem, false,
+	(void)read_into(config->http_tls_key_file, &config->tls_key_pem, true,
 			errors);
 }
 
@@ -166,14 +321,19 @@ void config_check(struct config *config, struct strbuf *errors)
 	size_t i;
 
 	check_http(config, errors);
-	check_urls("doveadm.url", config->doveadm_url, &config->doveadm_urls,
-		   errors);
+	check_doveadm_urls(config, "doveadm.url", config->doveadm_url,
+			   &config->doveadm_urls, errors);
 	for (i = 0; i < config->nodes.count; i += 2)
-		check_urls("nodes", config->nodes.items[i + 1], NULL, errors);
-	if (*config->doveadm_login == '\0')
-		strbuf_addf(errors, "doveadm.login: is needed\n");
+		check_doveadm_urls(config, "nodes", config->nodes.items[i + 1],
+				   NULL, errors);
+	check_doveadm_login(config, errors);
 	check_jwt(config, errors);
-	check_url("auth.imap_url", config->auth_imap_url, "imap", errors);
+	check_old_jwt_key(config, errors);
+	check_url("auth.imap_url", config->auth_imap_url, "imap",
+		  "auth.imap_starttls or auth.imap_allow_plaintext",
+		  config->auth_imap_starttls ||
+		  config->auth_imap_allow_plaintext, errors);
+	set_audit_file(config);
 	if (strcmp(config->log_level, "info") != 0 &&
 	    strcmp(config->log_level, "debug") != 0)
 		strbuf_addf(errors, "log.level: '%s' is neither info nor "

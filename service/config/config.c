@@ -44,14 +44,16 @@ static const struct setting settings[] = {
 	INT("http.max_connections", http_max_connections, "4096", 1, 1000000,
 	    NULL),
 	INT("http.max_connections_per_address",
-	    http_max_connections_per_address, "0", 0, 1000000, NULL),
-	INT("http.idle_timeout", http_idle_timeout, "60", 1, 86400, NULL),
+	    http_max_connections_per_address, "256", 0, 1000000, NULL),
+	INT("http.idle_timeout", http_idle_timeout, "30", 1, 86400, NULL),
 	INT("http.request_timeout", http_request_timeout, "60", 1, 86400,
 	    NULL),
 	INT("http.max_body", http_max_body, "8388608", 1024, 1073741824, NULL),
 	INT("http.max_header", http_max_header, "32768", 4096, 1048576, NULL),
 	INT("http.workers", http_workers, "16", 1, 256, NULL),
 	INT("http.queue", http_queue, "256", 1, 100000, NULL),
+	STR("http.health_address", http_health_address, "127.0.0.1", NULL),
+	INT("http.health_port", http_health_port, "8026", 0, 65535, NULL),
 	STR("http.trusted_proxies", http_trusted_proxies, "", NULL),
 
 	STR("doveadm.url", doveadm_url, "http://127.0.0.1:2222/doveadm/v1",
@@ -59,6 +61,7 @@ static const struct setting settings[] = {
 	STR("doveadm.login", doveadm_login, "", "services/doveadm/login"),
 	STR("doveadm.login_file", doveadm_login_file, "", NULL),
 	STR("doveadm.ca_file", doveadm_ca_file, "", NULL),
+	BOOL("doveadm.allow_plaintext", doveadm_allow_plaintext, "no", NULL),
 	INT("doveadm.connect_timeout", doveadm_connect_timeout, "5", 1, 3600,
 	    NULL),
 	INT("doveadm.timeout", doveadm_timeout, "300", 1, 86400, NULL),
@@ -73,6 +76,17 @@ static const struct setting settings[] = {
 	STR("auth.jwt_key_file", auth_jwt_key_file, "", NULL),
 	STR("auth.jwt_public_key_file", auth_jwt_public_key_file, "", NULL),
 	STR("auth.jwt_private_key_file", auth_jwt_private_key_file, "", NULL),
+	STR("auth.jwt_key_id", auth_jwt_key_id, "",
+	    "psn/web/secure/jwt_key_id"),
+	STR("auth.jwt_old_key", auth_jwt_old_key, "",
+	    "psn/web/secure/jwt_old_key"),
+	STR("auth.jwt_old_key_file", auth_jwt_old_key_file, "", NULL),
+	STR("auth.jwt_old_public_key_file", auth_jwt_old_public_key_file, "",
+	    NULL),
+	STR("auth.jwt_old_key_id", auth_jwt_old_key_id, "",
+	    "psn/web/secure/jwt_old_key_id"),
+	STR("auth.jwt_issuer", auth_jwt_issuer, "", NULL),
+	STR("auth.jwt_audience", auth_jwt_audience, "", NULL),
 	INT("auth.clock_skew", auth_clock_skew, "30", 0, 3600, NULL),
 	INT("auth.access_token_exp_time", auth_access_token_exp_time, "3600",
 	    1, YEAR, "pbm/auth/access_token_exp_time"),
@@ -80,11 +94,17 @@ static const struct setting settings[] = {
 	    "604800", 1, YEAR, "pbm/auth/refresh_token_exp_time"),
 	STR("auth.imap_url", auth_imap_url, "imap://127.0.0.1:143", NULL),
 	STR("auth.imap_ca_file", auth_imap_ca_file, "", NULL),
+	BOOL("auth.imap_starttls", auth_imap_starttls, "no", NULL),
+	BOOL("auth.imap_allow_plaintext", auth_imap_allow_plaintext, "no",
+	     NULL),
 	INT("auth.imap_timeout", auth_imap_timeout, "30", 1, 3600, NULL),
+	INT("auth.logins", auth_logins, "32", 1, 256, NULL),
+	INT("auth.logins_queue", auth_logins_queue, "128", 1, 100000, NULL),
 	STR("auth.role_field", auth_role_field, "role", NULL),
 	STR("auth.tenant_field", auth_tenant_field, RECALL_USERDB_TENANT,
 	    NULL),
 	STR("auth.alias_field", auth_alias_field, "alias", NULL),
+	STR("auth.status_field", auth_status_field, "inetUserStatus", NULL),
 	INT("auth.default_role", auth_default_role, "2", 0, 2, NULL),
 	BOOL("auth.revoke_email", auth_revoke_email, "no",
 	     "psn/common/revoke_email"),
@@ -95,6 +115,8 @@ static const struct setting settings[] = {
 	     "psn/bruteforce/enabled"),
 	INT("bruteforce.max_attempts", bruteforce_max_attempts, "5", 1, 1000000,
 	    "psn/bruteforce/max_attempts"),
+	INT("bruteforce.max_attempts_per_account",
+	    bruteforce_max_attempts_per_account, "20", 1, 1000000, NULL),
 	INT("bruteforce.penalty", bruteforce_penalty, "300", 1, YEAR,
 	    "psn/bruteforce/penalty"),
 
@@ -110,17 +132,23 @@ static const struct setting settings[] = {
 	STR("audit.cef_prefix", audit_cef_prefix,
 	    "CEF:0|dovecot-recall|mail-recalld|" PACKAGE_VERSION,
 	    "psn/web/logger/cef_prefix"),
-	STR("audit.cef_file", audit_cef_file, "", NULL),
+	STR("audit.dir", audit_dir, CONFIG_LOG_DIR, "psn/web/logger/dir"),
+	STR("audit.cef_file", audit_cef_file, "",
+	    "psn/web/logger/cef_filename"),
 	STR("audit.syslog_socket", audit_syslog_socket, "/dev/log", NULL),
 	BOOL("audit.required", audit_required, "yes", NULL),
 	INT("audit.refused_per_second", audit_refused_per_second, "10", 0,
 	    1000000, NULL),
+
+	BOOL("console.enabled", console_enabled, "yes", NULL),
+	STR("console.dir", console_dir, CONSOLE_DIR, NULL),
 
 	STR("etcd.endpoints", etcd_endpoints, "", NULL),
 	STR("etcd.prefix", etcd_prefix, "", NULL),
 	STR("etcd.user", etcd_user, "", NULL),
 	STR("etcd.password_file", etcd_password_file, "", NULL),
 	STR("etcd.ca_file", etcd_ca_file, "", NULL),
+	BOOL("etcd.allow_plaintext", etcd_allow_plaintext, "no", NULL),
 	INT("etcd.timeout", etcd_timeout, "5", 1, 3600, NULL),
 };
 #define SETTINGS_COUNT (sizeof(settings) / sizeof(settings[0]))
@@ -130,6 +158,7 @@ static const struct {
 } environment[] = {
 	{ "MAIL_RECALLD_DOVEADM_LOGIN", "doveadm.login" },
 	{ "MAIL_RECALLD_JWT_KEY", "auth.jwt_key" },
+	{ "MAIL_RECALLD_JWT_OLD_KEY", "auth.jwt_old_key" },
 };
 
 static pthread_mutex_t current_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -314,6 +343,12 @@ struct config *config_load(const char *path, char **error_r)
 	else if (ret != 0)
 		strbuf_addf(&errors, "%s: line %d is neither a [section] nor "
 			    "name = value (or is too long)\n", path, ret);
+	if ((*config->doveadm_login != '\0' ||
+	     *config->auth_jwt_key != '\0' ||
+	     *config->auth_jwt_old_key != '\0') &&
+	    file_is_open_to_others(path))
+		strbuf_addf(&errors, "%s: has secrets, and others can read it "
+			    "(chmod o-r, or keep them elsewhere)\n", path);
 	for (i = 0; i < sizeof(environment) / sizeof(environment[0]); i++) {
 		const char *value = getenv(environment[i].variable);
 
@@ -323,6 +358,7 @@ struct config *config_load(const char *path, char **error_r)
 	}
 	/* what the file names belongs to the file: etcd wins over it, too */
 	config_read_secrets(config, &errors);
+	config_check_etcd(config, &errors);
 	if (errors.len == 0 && !config_etcd_overlay(config, &error)) {
 		strbuf_addf(&errors, "%s\n", error);
 		free(error);
@@ -356,6 +392,7 @@ void config_unref(struct config *config)
 			free_secret(*(char **)field(config, &settings[i]));
 	}
 	free(config->jwt_public_pem);
+	free(config->jwt_old_public_pem);
 	free_secret(config->jwt_private_pem);
 	free(config->tls_cert_pem);
 	free_secret(config->tls_key_pem);

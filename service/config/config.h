@@ -22,12 +22,15 @@ struct config {
 	int64_t http_max_header;
 	int64_t http_workers;
 	int64_t http_queue;
+	char *http_health_address;
+	int64_t http_health_port;
 	char *http_trusted_proxies;
 	/* [doveadm] */
 	char *doveadm_url;
 	char *doveadm_login;
 	char *doveadm_login_file;
 	char *doveadm_ca_file;
+	bool doveadm_allow_plaintext;
 	int64_t doveadm_connect_timeout;
 	int64_t doveadm_timeout;
 	int64_t doveadm_connections;
@@ -40,21 +43,34 @@ struct config {
 	char *auth_jwt_key_file;
 	char *auth_jwt_public_key_file;
 	char *auth_jwt_private_key_file;
+	char *auth_jwt_key_id;
+	char *auth_jwt_old_key;
+	char *auth_jwt_old_key_file;
+	char *auth_jwt_old_public_key_file;
+	char *auth_jwt_old_key_id;
+	char *auth_jwt_issuer;
+	char *auth_jwt_audience;
 	int64_t auth_clock_skew;
 	int64_t auth_access_token_exp_time;
 	int64_t auth_refresh_token_exp_time;
 	char *auth_imap_url;
 	char *auth_imap_ca_file;
+	bool auth_imap_starttls;
+	bool auth_imap_allow_plaintext;
 	int64_t auth_imap_timeout;
+	int64_t auth_logins;
+	int64_t auth_logins_queue;
 	char *auth_role_field;
 	char *auth_tenant_field;
 	char *auth_alias_field;
+	char *auth_status_field;
 	int64_t auth_default_role;
 	bool auth_revoke_email;
 	bool auth_force_revoke;
 	/* [bruteforce] */
 	bool bruteforce_enabled;
 	int64_t bruteforce_max_attempts;
+	int64_t bruteforce_max_attempts_per_account;
 	int64_t bruteforce_penalty;
 	/* [journal] */
 	char *journal_path;
@@ -65,16 +81,22 @@ struct config {
 	char *log_level;
 	bool audit_cef_enabled;
 	char *audit_cef_prefix;
+	char *audit_dir;
+	/* absolute, once the settings are read; or empty */
 	char *audit_cef_file;
 	char *audit_syslog_socket;
 	bool audit_required;
 	int64_t audit_refused_per_second;
+	/* [console] */
+	bool console_enabled;
+	char *console_dir;
 	/* [etcd] */
 	char *etcd_endpoints;
 	char *etcd_prefix;
 	char *etcd_user;
 	char *etcd_password_file;
 	char *etcd_ca_file;
+	bool etcd_allow_plaintext;
 	int64_t etcd_timeout;
 
 	/* [nodes]: a domain and its URLs in turn */
@@ -82,6 +104,7 @@ struct config {
 	/* contents of the files above, read together with the settings, so
 	   that a reload either has all of it or changes nothing */
 	char *jwt_public_pem;
+	char *jwt_old_public_pem;
 	char *jwt_private_pem;
 	char *tls_cert_pem;
 	char *tls_key_pem;

@@ -287,7 +287,8 @@ static void finish(CURL *curl, CURLcode code)
 	curl_slist_free_all(t->headers);
 	t->headers = NULL;
 	t->calls->active--;
-	release_slot();
+	if (!t->call->probe)
+		release_slot();
 	if (!retry || t->tries > t->call->config->doveadm_retries) {
 		t->next = t->calls->ended;
 		t->calls->ended = t;
@@ -314,7 +315,7 @@ static int begin_queued(struct doveadm_calls *calls)
 			p = &t->next;
 			continue;
 		}
-		if (!take_slot(calls->active == 0))
+		if (!t->call->probe && !take_slot(calls->active == 0))
 			break;
 		*p = t->next;
 		if (*p == NULL)

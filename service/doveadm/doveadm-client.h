@@ -29,6 +29,9 @@ struct doveadm_call {
 	json_t *params;
 	/* seconds for the whole answer; 0: those of the settings */
 	int64_t timeout;
+	/* does not wait for others' calls, and is not one of those that
+	   doveadm.connections limits: it watches the service */
+	bool probe;
 	/* of the caller's own use */
 	void *context;
 

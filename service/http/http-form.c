@@ -32,6 +32,28 @@ static const char *bare_id_end(const char *p, const char *end)
 	return stop + 1;
 }
 
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+int http_unescape(const char *s, size_t len)
+{
+	int high, low;
+
+	if (len < 3 || *s != '%')
+		return -1;
+	high = hex_digit(s[1]);
+	low = hex_digit(s[2]);
+	return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
 char *http_form_pair_end(char *p, char *end, bool *bare_r)
 {
 	const char *bare_end = bare_id_end(p, end);

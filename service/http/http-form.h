@@ -2,6 +2,7 @@
 #define HTTP_FORM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /* Pairs of a form (application/x-www-form-urlencoded), and what to make of a
    Message-ID that the client forgot to encode, as callers of the backend's API
@@ -19,6 +20,10 @@
    Where no brackets tell, a value is doubtful that has "@", "<" or ">" as they
    are, which most encoders do not leave, and a "+", which may or may not mean a
    space, and no "%": it is refused. */
+
+/* The octet that the escape at the beginning of the text means ("%41" an "A"), or
+   -1 if there is none. */
+int http_unescape(const char *s, size_t len);
 
 /* The end of the pair that begins at p. *bare_r says whether its value is to be
    taken as it stands. */

@@ -78,6 +78,17 @@ void http_reply_forbidden(struct http_request *request)
 	http_reply_message(request, 403, forbidden);
 }
 
+void http_reply_unreachable(struct http_request *request, bool timeout,
+			    json_t *json)
+{
+	if (json == NULL)
+		json = json_object();
+	json_object_set_new(json, "message", json_string(timeout ?
+		"The mail system does not answer in time" :
+		"The mail system does not answer"));
+	http_reply_json(request, timeout ? 504 : 502, json);
+}
+
 void http_reply_later(struct http_request *request, unsigned int status,
 		      const char *message, int64_t seconds)
 {
@@ -90,7 +101,7 @@ void http_reply_later(struct http_request *request, unsigned int status,
 
 void http_reply_journal(struct http_request *request)
 {
-	http_reply_later(request, 503, "The journal cannot be written",
+	http_reply_later(request, 503, "The journal cannot be read or written",
 			 RETRY_AFTER_JOURNAL);
 }
 

@@ -24,10 +24,14 @@ void http_reply_add_param(json_t *what, const char *name, const char *why);
 void http_reply_missing(struct http_request *request, const char *name);
 /* 403 */
 void http_reply_forbidden(struct http_request *request);
+/* 502, or 504 if it was too late: no doveadm answered. json is what there is to
+   say beside that, or NULL; takes the reference over. */
+void http_reply_unreachable(struct http_request *request, bool timeout,
+			    json_t *json);
 /* 429 or 503 with Retry-After. */
 void http_reply_later(struct http_request *request, unsigned int status,
 		      const char *message, int64_t seconds);
-/* 503: nothing is done that can't be journalled. */
+/* 503: nothing is done or told that the journal does not have. */
 void http_reply_journal(struct http_request *request);
 /* A text that is freed with the request. */
 void http_reply_text(struct http_request *request, const char *type,

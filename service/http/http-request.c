@@ -38,6 +38,7 @@ void http_request_free(struct http_request *request)
 	free(request->content_type);
 	free(request->prefer);
 	free(request->idempotency_key);
+	free_secret(request->session_cookie);
 	free(request->why);
 	free_secret(request->body.data);
 	free_secret(request->reply);
@@ -68,31 +69,18 @@ static bool too_many(const struct http_request *request)
 	return request->params_count >= RECALL_USERS_MAX + PARAMS_EXTRA;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Decodes in place; a broken escape stays as it is. */
 static size_t url_decode(char *s, size_t len)
 {
 	size_t i, n = 0;
 
 	for (i = 0; i < len; i++) {
-		int high, low;
+		int octet = http_unescape(s + i, len - i);
 
 		if (s[i] == '+') {
 			s[n++] = ' ';
-		} else if (s[i] == '%' && i + 2 < len &&
-			   (high = hex_digit(s[i + 1])) >= 0 &&
-			   (low = hex_digit(s[i + 2])) >= 0) {
-			s[n++] = (char)(high << 4 | low);
+		} else if (octet >= 0) {
+			s[n++] = (char)octet;
 			i += 2;
 		} else {
 			s[n++] = s[i];

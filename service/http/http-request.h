@@ -10,6 +10,12 @@
 
 struct http_request;
 
+/* The cookie with the refresh token of a session of the console, and the header
+   that only the console's own script can send: a form of another site's has no
+   headers. */
+#define SESSION_COOKIE "recall_session"
+#define CONSOLE_HEADER "X-Recall-Console"
+
 /* Who may ask. What a role may do is for the handler to say: it depends on
    what is asked for. */
 enum http_auth {
@@ -50,6 +56,8 @@ struct http_route {
 	const char *audit;
 	/* answered at once, without a worker */
 	bool inlined;
+	/* also asked for at the listener of http.health_port */
+	bool health;
 };
 
 struct http_param {
@@ -68,6 +76,10 @@ struct http_request {
 	char *content_type;
 	char *prefer;
 	char *idempotency_key;
+	/* the cookie of the console's session, or NULL */
+	char *session_cookie;
+	/* sent by the console's own script */
+	bool from_console;
 	/* the client's address as text */
 	char source[INET6_ADDRSTRLEN];
 	int64_t started;
@@ -85,10 +97,18 @@ struct http_request {
 
 	/* set once it is known */
 	struct identity identity;
+	/* what the audit trail calls it, if not as the route does */
+	const char *audit;
 	/* why it is refused, where the answer does not say it all; or NULL */
 	char *why;
 	/* the audit trail has a line about it */
 	bool audited;
+
+	/* what goes on with the request, set by a handler that has not answered:
+	   it runs in the pool of logins, or, with too_busy, at once, to say
+	   that there is no place in that pool */
+	void (*login)(struct http_request *request);
+	bool too_busy;
 
 	/* the answer */
 	unsigned int status;

@@ -13,10 +13,12 @@
 #include "actions.h"
 #include "audit.h"
 #include "http-clients.h"
+#include "http-form.h"
 #include "http-reply.h"
 #include "http-request.h"
 #include "http-routes.h"
 #include "http-server.h"
+#include "http-source.h"
 #include "log.h"
 #include "metrics.h"
 #include "worker.h"
@@ -26,16 +28,33 @@
 /* how long answers may take to leave when the server stops */
 #define FLUSH_MS 5000
 #define RETRY_AFTER_FULL 5
+/* who takes an answer more slowly than that is not waited for */
+#define OCTETS_PER_MS_MIN 16
 /* what is kept of a body before it is known who sends it */
 #define STRANGER_BODY_MAX 65536
 #define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:" \
 		       "%SERVER_PRECEDENCE"
 
-static struct {
+/* What clients load must not hold up what watches the service. */
+#define HEALTH_CONNECTIONS 64
+#define HEALTH_CONNECTIONS_PER_ADDRESS 16
+#define HEALTH_IDLE_TIMEOUT 10
+#define HEALTH_WORKERS 2
+
+struct listener {
 	struct MHD_Daemon *daemon;
 	struct worker_pool *pool;
+	/* only health and metrics are asked for here */
+	bool health;
+};
+
+static struct {
+	struct listener main, health;
+	/* logins wait for as long as Dovecot makes those who guess wait */
+	struct worker_pool *logins;
 	unsigned int active;
-} server;
+	bool stopping;
+} server = { .health.health = true };
 
 /* What is done for every request before its answer leaves. */
 static void conclude(struct http_request *request)
@@ -54,11 +73,15 @@ static enum MHD_Result send_reply(struct http_request *request)
 	enum MHD_Result ret;
 	size_t i;
 
+	/* it stays until the request is completed() */
 	response = MHD_create_response_from_buffer(request->reply_len,
 						   request->reply,
-						   MHD_RESPMEM_MUST_COPY);
+						   MHD_RESPMEM_PERSISTENT);
 	if (response == NULL)
 		return MHD_NO;
+	http_clients_expect(request->connection,
+			    request->config->http_request_timeout * 1000 +
+			    (int64_t)request->reply_len / OCTETS_PER_MS_MIN);
 	MHD_add_response_header(response, "Content-Type", request->reply_type);
 	MHD_add_response_header(response, "Cache-Control", "no-store");
 	MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
@@ -78,16 +101,39 @@ static enum MHD_Result reply_now(struct http_request *request)
 	return send_reply(request);
 }
 
-static void work(void *context)
+/* From here on the request belongs to the server's thread. */
+static void finish(struct http_request *request)
 {
-	struct http_request *request = context;
 	struct MHD_Connection *connection = request->connection;
 
-	if (http_request_parse(request))
-		http_route_run(request);
 	conclude(request);
 	__atomic_store_n(&request->replied, true, __ATOMIC_RELEASE);
 	MHD_resume_connection(connection);
+}
+
+static void work_login(void *context)
+{
+	struct http_request *request = context;
+
+	/* nobody waits for those that have not begun */
+	request->too_busy = __atomic_load_n(&server.stopping, __ATOMIC_RELAXED);
+	request->login(request);
+	finish(request);
+}
+
+static void work(void *context)
+{
+	struct http_request *request = context;
+
+	if (http_request_parse(request))
+		http_route_run(request);
+	if (request->login != NULL) {
+		if (worker_pool_add(server.logins, work_login, request))
+			return;
+		request->too_busy = true;
+		request->login(request);
+	}
+	finish(request);
 }
 
 static char *header(struct MHD_Connection *connection, const char *name)
@@ -96,100 +142,6 @@ static char *header(struct MHD_Connection *connection, const char *name)
 							MHD_HEADER_KIND, name);
 
 	return value == NULL ? NULL : x_strdup(value);
-}
-
-static enum MHD_Result
-add_header(void *context, enum MHD_ValueKind kind, const char *name,
-	   const char *value)
-{
-	struct strlist *list = context;
-
-	(void)kind;
-	if (strcasecmp(name, list->items[0]) == 0 && value != NULL)
-		strlist_add(list, value);
-	return MHD_YES;
-}
-
-/* A header that may come in several lines, which make one list (RFC 9110,
-   5.3). */
-static char *list_header(struct MHD_Connection *connection, const char *name)
-{
-	struct strlist list = { NULL, 0, 0 };
-	struct strbuf b = { NULL, 0, 0 };
-	size_t i;
-
-	strlist_add(&list, name);
-	MHD_get_connection_values(connection, MHD_HEADER_KIND, add_header,
-				  &list);
-	for (i = 1; i < list.count; i++)
-		strbuf_addf(&b, "%s%s", i == 1 ? "" : ", ", list.items[i]);
-	strlist_free(&list);
-	return b.data;
-}
-
-/* The last hop that is not one of our own proxies. Each proxy adds the address
-   it was asked from at the end. */
-static void forwarded_source(struct http_request *request)
-{
-	struct strlist proxies = { NULL, 0, 0 }, hops = { NULL, 0, 0 };
-	struct in6_addr addr;
-	char *value;
-	size_t i;
-
-	strlist_split(&proxies, request->config->http_trusted_proxies);
-	value = list_header(request->connection, "X-Forwarded-For");
-	if (value != NULL)
-		strlist_split(&hops, value);
-	free(value);
-	for (;;) {
-		const char *hop;
-
-		for (i = 0; i < proxies.count; i++) {
-			if (strcmp(proxies.items[i], request->source) == 0)
-				break;
-		}
-		if (i == proxies.count || hops.count == 0)
-			break;
-		hop = hops.items[hops.count - 1];
-		/* what the proxy says is not understood; what stands before it
-		   may be the client's invention */
-		if (inet_pton(AF_INET, hop, &addr) != 1 &&
-		    inet_pton(AF_INET6, hop, &addr) != 1)
-			break;
-		snprintf(request->source, sizeof(request->source), "%s", hop);
-		free(hops.items[--hops.count]);
-	}
-	strlist_free(&proxies);
-	strlist_free(&hops);
-}
-
-/* An IPv4 address that came in over a socket of IPv6 is written as the settings
-   and other hops have it. */
-static void print_source(const struct sockaddr *sa, char *out, size_t size)
-{
-	const struct in6_addr *in6 = &((struct sockaddr_in6 *)sa)->sin6_addr;
-
-	if (sa->sa_family == AF_INET)
-		inet_ntop(AF_INET, &((struct sockaddr_in *)sa)->sin_addr, out,
-			  size);
-	else if (IN6_IS_ADDR_V4MAPPED(in6))
-		inet_ntop(AF_INET, &in6->s6_addr[12], out, size);
-	else
-		inet_ntop(AF_INET6, in6, out, size);
-}
-
-static void set_source(struct http_request *request)
-{
-	const union MHD_ConnectionInfo *info;
-
-	info = MHD_get_connection_info(request->connection,
-				       MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	if (info == NULL || info->client_addr == NULL)
-		return;
-	print_source(info->client_addr, request->source,
-		     sizeof(request->source));
-	if (*request->config->http_trusted_proxies != '\0')
-		forwarded_source(request);
 }
 
 /* Two lengths of one body are how a second request is hidden in it. */
@@ -215,22 +167,32 @@ static bool announces_too_much(const struct http_request *request)
 }
 
 static enum MHD_Result
-begin_request(struct http_request *request, const char *method)
+begin_request(struct http_request *request, const char *method,
+	      const struct listener *listener)
 {
-	const char *allow;
+	const char *allow, *cookie;
 
-	set_source(request);
+	http_source_set(request);
 	request->authorization = header(request->connection, "Authorization");
 	request->content_type = header(request->connection, "Content-Type");
-	request->prefer = list_header(request->connection, "Prefer");
-	request->idempotency_key = list_header(request->connection,
-					       "Idempotency-Key");
+	cookie = MHD_lookup_connection_value(request->connection,
+					     MHD_COOKIE_KIND, SESSION_COOKIE);
+	if (cookie != NULL)
+		request->session_cookie = x_strdup(cookie);
+	request->from_console = MHD_lookup_connection_value(
+		request->connection, MHD_HEADER_KIND, CONSOLE_HEADER) != NULL;
+	request->prefer = http_list_header(request->connection, "Prefer");
+	request->idempotency_key = http_list_header(request->connection,
+						    "Idempotency-Key");
 	if (is_smuggled(request)) {
 		http_reply_message(request, 400, "The body has two lengths");
 		http_reply_header(request, "Connection", "close");
 		return reply_now(request);
 	}
 	request->route = http_route_find(method, request->path, &allow);
+	if (listener->health && request->route != NULL &&
+	    !request->route->health)
+		request->route = NULL;
 	if (request->route == NULL) {
 		if (allow == NULL) {
 			http_reply_message(request, 404, "There is no such "
@@ -253,13 +215,9 @@ begin_request(struct http_request *request, const char *method)
 static enum MHD_Result
 add_body(struct http_request *request, const char *data, size_t size)
 {
-	int64_t elapsed = now_ms() - request->started;
 	size_t max = request->config->http_max_body;
 
-	/* a client that sends an octet now and then, or far too many: the
-	   connection is closed */
-	if (elapsed > request->config->http_request_timeout * 1000)
-		return MHD_NO;
+	/* a client that sends far too many: the connection is closed */
 	if (request->too_large || request->body.len + size > max) {
 		request->too_large = true;
 		request->body.len += size;
@@ -289,7 +247,8 @@ static enum MHD_Result refuse_body(struct http_request *request)
 	return reply_now(request);
 }
 
-static enum MHD_Result dispatch(struct http_request *request)
+static enum MHD_Result dispatch(struct http_request *request,
+				struct listener *listener)
 {
 	if (request->too_large)
 		return refuse_body(request);
@@ -297,13 +256,12 @@ static enum MHD_Result dispatch(struct http_request *request)
 		http_route_run(request);
 		return reply_now(request);
 	}
+	http_clients_working(request->connection);
 	MHD_suspend_connection(request->connection);
-	if (!worker_pool_add(server.pool, work, request)) {
+	if (!worker_pool_add(listener->pool, work, request)) {
 		http_reply_later(request, 503, "The service is busy",
 				 RETRY_AFTER_FULL);
-		conclude(request);
-		__atomic_store_n(&request->replied, true, __ATOMIC_RELEASE);
-		MHD_resume_connection(request->connection);
+		finish(request);
 	}
 	return MHD_YES;
 }
@@ -314,9 +272,9 @@ handle(void *context, struct MHD_Connection *connection, const char *url,
        size_t *size, void **con_cls)
 {
 	struct http_request *request = *con_cls;
+	struct listener *listener = context;
 	enum MHD_Result ret;
 
-	(void)context;
 	(void)version;
 	if (request == NULL) {
 		request = http_request_new();
@@ -326,8 +284,10 @@ handle(void *context, struct MHD_Connection *connection, const char *url,
 		request->started = now_ms();
 		*con_cls = request;
 		__atomic_add_fetch(&server.active, 1, __ATOMIC_RELAXED);
-		http_clients_busy(connection, true);
-		return begin_request(request, method);
+		http_clients_expect(connection,
+				    request->config->http_request_timeout *
+				    1000);
+		return begin_request(request, method, listener);
 	}
 	if (*size > 0) {
 		ret = add_body(request, data, *size);
@@ -336,7 +296,7 @@ handle(void *context, struct MHD_Connection *connection, const char *url,
 	}
 	if (__atomic_load_n(&request->replied, __ATOMIC_ACQUIRE))
 		return send_reply(request);
-	return dispatch(request);
+	return dispatch(request, listener);
 }
 
 static void completed(void *context, struct MHD_Connection *connection,
@@ -344,23 +304,12 @@ static void completed(void *context, struct MHD_Connection *connection,
 {
 	(void)context;
 	(void)code;
-	http_clients_busy(connection, false);
+	http_clients_waiting(connection);
 	if (*con_cls == NULL)
 		return;
 	http_request_free(*con_cls);
 	*con_cls = NULL;
 	__atomic_sub_fetch(&server.active, 1, __ATOMIC_RELAXED);
-}
-
-static int hex_digit(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *p;
-
-	if (c >= 'A' && c <= 'F')
-		c += 'a' - 'A';
-	p = c == '\0' ? NULL : strchr(digits, c);
-	return p == NULL ? -1 : (int)(p - digits);
 }
 
 /* Decodes a part of the URL in place. What is no escape, and a NUL, leaves
@@ -369,7 +318,7 @@ static size_t
 unescape(void *context, struct MHD_Connection *connection, char *s)
 {
 	char *in = s, *out = s;
-	int high, low;
+	int octet;
 
 	(void)context;
 	(void)connection;
@@ -378,13 +327,12 @@ unescape(void *context, struct MHD_Connection *connection, char *s)
 			*out++ = *in++;
 			continue;
 		}
-		high = hex_digit(in[1]);
-		low = high < 0 ? -1 : hex_digit(in[2]);
-		if (low < 0 || (high == 0 && low == 0)) {
+		octet = http_unescape(in, strnlen(in, 3));
+		if (octet <= 0) {
 			*s = '\0';
 			return 0;
 		}
-		*out++ = (char)(high << 4 | low);
+		*out++ = (char)octet;
 		in += 3;
 	}
 	*out = '\0';
@@ -403,7 +351,8 @@ static void mhd_log(void *context, const char *fmt, va_list args)
 }
 
 /* Returns the listening socket or -1. */
-static int listen_socket(const struct config *config, char **error_r)
+static int listen_socket(const char *what, const char *address, int64_t port,
+			 char **error_r)
 {
 	union {
 		struct sockaddr sa;
@@ -414,15 +363,14 @@ static int listen_socket(const struct config *config, char **error_r)
 	int fd, on = 1;
 
 	memset(&addr, 0, sizeof(addr));
-	if (inet_pton(AF_INET, config->http_address, &addr.in.sin_addr) == 1) {
+	if (inet_pton(AF_INET, address, &addr.in.sin_addr) == 1) {
 		addr.in.sin_family = AF_INET;
-		addr.in.sin_port = htons(config->http_port);
+		addr.in.sin_port = htons(port);
 		len = sizeof(addr.in);
 	} else {
-		(void)inet_pton(AF_INET6, config->http_address,
-				&addr.in6.sin6_addr);
+		(void)inet_pton(AF_INET6, address, &addr.in6.sin6_addr);
 		addr.in6.sin6_family = AF_INET6;
-		addr.in6.sin6_port = htons(config->http_port);
+		addr.in6.sin6_port = htons(port);
 		len = sizeof(addr.in6);
 	}
 	fd = socket(addr.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -431,78 +379,150 @@ static int listen_socket(const struct config *config, char **error_r)
 	    bind(fd, &addr.sa, len) == 0 && listen(fd, SOMAXCONN) == 0 &&
 	    fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
 	    getsockname(fd, &addr.sa, &len) == 0) {
-		log_info("listening on %s port %u", config->http_address,
+		log_info("%s on %s port %u", what, address,
 			 ntohs(addr.sa.sa_family == AF_INET ?
 			       addr.in.sin_port : addr.in6.sin6_port));
 		return fd;
 	}
-	*error_r = x_asprintf("listen(%s, %lld): %s", config->http_address,
-			      (long long)config->http_port, strerror(errno));
+	*error_r = x_asprintf("listen(%s, %lld): %s", address, (long long)port,
+			      strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return -1;
 }
 
-static void raise_file_limit(const struct config *config)
+/* Returns how many connections there may be: what else needs a file gets one
+   however many clients come. */
+static unsigned int limit_connections(const struct config *config)
 {
-	struct rlimit limit;
 	rlim_t want = config->http_max_connections + FILES_EXTRA;
+	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= want)
-		return;
-	limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur < want)
-		log_warning("http.max_connections is more than the limit of "
-			    "open files allows");
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return config->http_max_connections;
+	if (limit.rlim_cur < want) {
+		limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
+		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			(void)getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur >= want)
+		return config->http_max_connections;
+	want = limit.rlim_cur > FILES_EXTRA * 2 ?
+		limit.rlim_cur - FILES_EXTRA : limit.rlim_cur / 2;
+	log_warning("http.max_connections is more than the limit of open files "
+		    "allows: it is %u now", (unsigned int)want);
+	return want;
 }
 
-bool http_server_start(const struct config *config, char **error_r)
+/* Those that hand requests on end first. */
+static void stop_workers(void)
+{
+	worker_pool_stop(server.main.pool);
+	worker_pool_stop(server.health.pool);
+	worker_pool_stop(server.logins);
+}
+
+static void free_workers(void)
+{
+	worker_pool_free(server.main.pool);
+	worker_pool_free(server.health.pool);
+	worker_pool_free(server.logins);
+}
+
+/* Takes the socket over. */
+static bool start_listener(struct listener *listener, int fd,
+			   const struct config *config,
+			   unsigned int connections, unsigned int idle_timeout,
+			   struct MHD_OptionItem *more, char **error_r)
 {
 	unsigned int flags = MHD_USE_EPOLL_INTERNALLY | MHD_ALLOW_SUSPEND_RESUME |
 			     MHD_USE_ITC | MHD_USE_ERROR_LOG;
+	struct MHD_Daemon *daemon;
+
+	if (more[0].option == MHD_OPTION_HTTPS_MEM_CERT)
+		flags |= MHD_USE_TLS;
+	daemon = MHD_start_daemon(flags, 0,
+		listener->health ? NULL : http_clients_accept, NULL,
+		handle, listener,
+		MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
+		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
+		MHD_OPTION_LISTEN_SOCKET, fd,
+		MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
+		MHD_OPTION_NOTIFY_CONNECTION, http_clients_notify, NULL,
+		MHD_OPTION_CONNECTION_LIMIT, connections,
+		MHD_OPTION_CONNECTION_TIMEOUT, idle_timeout,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)config->http_max_header,
+		MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+	__atomic_store_n(&listener->daemon, daemon, __ATOMIC_RELEASE);
+	if (daemon != NULL)
+		return true;
+	*error_r = x_strdup("the HTTP server did not start (is the "
+			    "certificate valid?)");
+	close(fd);
+	return false;
+}
+
+/* Health and metrics. In the clear: there is nothing secret about them. */
+static bool start_health(const struct config *config, char **error_r)
+{
+	struct MHD_OptionItem more[] = {
+		{ MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		  HEALTH_CONNECTIONS_PER_ADDRESS, NULL },
+		{ MHD_OPTION_END, 0, NULL }
+	};
+	int fd;
+
+	if (config->http_health_port == 0)
+		return true;
+	fd = listen_socket("health and metrics", config->http_health_address,
+			   config->http_health_port, error_r);
+	return fd >= 0 &&
+	       start_listener(&server.health, fd, config, HEALTH_CONNECTIONS,
+			      HEALTH_IDLE_TIMEOUT, more, error_r);
+}
+
+static bool start_main(const struct config *config, char **error_r)
+{
 	struct MHD_OptionItem tls[] = {
 		{ MHD_OPTION_HTTPS_MEM_CERT, 0, config->tls_cert_pem },
 		{ MHD_OPTION_HTTPS_MEM_KEY, 0, config->tls_key_pem },
 		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES },
 		{ MHD_OPTION_END, 0, NULL }
 	};
-	struct MHD_Daemon *daemon;
+	unsigned int connections = limit_connections(config);
 	int fd;
 
-	if (config->tls_cert_pem != NULL)
-		flags |= MHD_USE_TLS;
-	else
+	if (config->tls_cert_pem == NULL)
 		tls[0].option = MHD_OPTION_END;
-	raise_file_limit(config);
-	fd = listen_socket(config, error_r);
-	if (fd < 0)
-		return false;
-	server.pool = worker_pool_start(config->http_workers,
-					config->http_queue);
-	daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, NULL,
-		MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
-		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
-		MHD_OPTION_NOTIFY_CONNECTION, http_clients_notify, NULL,
-		MHD_OPTION_CONNECTION_LIMIT,
-		(unsigned int)config->http_max_connections,
-		MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-		(unsigned int)config->http_max_connections_per_address,
-		MHD_OPTION_CONNECTION_TIMEOUT,
-		(unsigned int)config->http_idle_timeout,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)config->http_max_header,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
-	__atomic_store_n(&server.daemon, daemon, __ATOMIC_RELEASE);
-	if (daemon != NULL)
+	fd = listen_socket("listening", config->http_address, config->http_port,
+			   error_r);
+	return fd >= 0 &&
+	       start_listener(&server.main, fd, config, connections,
+			      config->http_idle_timeout, tls, error_r);
+}
+
+static void stop_listener(struct listener *listener)
+{
+	if (listener->daemon != NULL)
+		MHD_stop_daemon(listener->daemon);
+	listener->daemon = NULL;
+}
+
+bool http_server_start(const struct config *config, char **error_r)
+{
+	server.main.pool = worker_pool_start(config->http_workers,
+					     config->http_queue);
+	server.health.pool = worker_pool_start(HEALTH_WORKERS,
+					       HEALTH_CONNECTIONS);
+	server.logins = worker_pool_start(config->auth_logins,
+					  config->auth_logins_queue);
+	if (start_health(config, error_r) && start_main(config, error_r))
 		return true;
-	*error_r = x_strdup("the HTTP server did not start (is the "
-			    "certificate valid?)");
-	worker_pool_stop(server.pool);
-	worker_pool_free(server.pool);
-	close(fd);
+	stop_workers();
+	stop_listener(&server.health);
+	free_workers();
 	return false;
 }
 
@@ -511,25 +531,27 @@ void http_server_stop(void)
 	int64_t until;
 	int fd;
 
-	fd = MHD_quiesce_daemon(server.daemon);
-	worker_pool_stop(server.pool);
+	__atomic_store_n(&server.stopping, true, __ATOMIC_RELAXED);
+	fd = MHD_quiesce_daemon(server.main.daemon);
+	stop_workers();
 	until = now_ms() + FLUSH_MS;
 	while (__atomic_load_n(&server.active, __ATOMIC_RELAXED) > 0 &&
 	       now_ms() < until)
 		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
-	MHD_stop_daemon(server.daemon);
-	worker_pool_free(server.pool);
+	stop_listener(&server.main);
+	stop_listener(&server.health);
+	free_workers();
 	if (fd >= 0)
 		close(fd);
 }
 
-unsigned int http_server_connections(void)
+static unsigned int count_connections(void)
 {
 	const union MHD_DaemonInfo *info;
 	struct MHD_Daemon *daemon;
 
 	/* the first request may come before MHD_start_daemon() returns */
-	daemon = __atomic_load_n(&server.daemon, __ATOMIC_ACQUIRE);
+	daemon = __atomic_load_n(&server.main.daemon, __ATOMIC_ACQUIRE);
 	if (daemon == NULL)
 		return 0;
 	info = MHD_get_daemon_info(daemon,
@@ -537,7 +559,11 @@ unsigned int http_server_connections(void)
 	return info == NULL ? 0 : info->num_connections;
 }
 
-unsigned int http_server_queued(void)
+void http_server_gauges(struct metrics_gauges *gauges)
 {
-	return worker_pool_queued(server.pool);
+	gauges->connections = count_connections();
+	gauges->queued = worker_pool_queued(server.main.pool);
+	gauges->logins_queued = worker_pool_queued(server.logins);
+	gauges->logins_running = worker_pool_busy(server.logins) -
+		gauges->logins_queued;
 }

@@ -2,6 +2,7 @@
 #define HTTP_SERVER_H
 
 #include "config.h"
+#include "metrics.h"
 
 /* Listens as the settings say. Returns false with the reason in error_r (the
    caller frees it). */
@@ -10,8 +11,7 @@ bool http_server_start(const struct config *config, char **error_r);
    sends their answers. */
 void http_server_stop(void);
 
-/* Open connections, and requests that wait for a worker. */
-unsigned int http_server_connections(void);
-unsigned int http_server_queued(void);
+/* What there is to tell of connections, requests and logins. */
+void http_server_gauges(struct metrics_gauges *gauges);
 
 #endif

@@ -59,17 +59,19 @@ bool jobs_add(struct recall *recall)
 	return false;
 }
 
-void jobs_resume(void)
+bool jobs_resume(void)
 {
 	struct strlist ids = { NULL, 0, 0 };
 	struct recall *recall;
+	bool ret = journal_unfinished(&ids);
 	size_t i;
 
-	journal_unfinished(&ids);
 	for (i = 0; i < ids.count; i++) {
-		recall = journal_load(ids.items[i]);
-		if (recall == NULL)
+		if (journal_load(ids.items[i], &recall) != JOURNAL_FOUND) {
+			log_error("recall %s: waits for the next start",
+				  ids.items[i]);
 			continue;
+		}
 		log_info("recall %s: resumed, %zu of %zu users are left",
 			 recall->id, recall_count(recall, -1), recall->count);
 		if (!jobs_add(recall)) {
@@ -79,6 +81,7 @@ void jobs_resume(void)
 		}
 	}
 	strlist_free(&ids);
+	return ret;
 }
 
 void jobs_stop(void)

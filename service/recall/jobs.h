@@ -9,8 +9,9 @@ bool jobs_start(const struct config *config);
 /* Runs the recall, which is in the journal already, and frees it. Returns
    false if too many wait; the journal has it nevertheless. */
 bool jobs_add(struct recall *recall);
-/* Runs what the journal says has not finished. */
-void jobs_resume(void);
+/* Runs what the journal says has not finished. Returns false if it does not
+   say. */
+bool jobs_resume(void);
 void jobs_stop(void);
 /* How many wait or run. */
 unsigned int jobs_busy(void);

@@ -1,3 +1,5 @@
+#include <strings.h>
+
 #include "recall-verdict.h"
 #include "recall.h"
 
@@ -6,6 +8,10 @@ static json_t *user_to_json(const struct recall_user *user)
 	json_t *json = json_object();
 
 	json_object_set_new(json, "email", json_string(user->email));
+	if (user->mailbox_user != NULL &&
+	    strcasecmp(user->mailbox_user, user->email) != 0)
+		json_object_set_new(json, "mailbox_user",
+				    json_string(user->mailbox_user));
 	json_object_set_new(json, "status",
 			    json_string(recall_verdict_name(user->verdict)));
 	json_object_set_new(json, "copies", json_integer(user->copies));
@@ -14,6 +20,9 @@ static json_t *user_to_json(const struct recall_user *user)
 	if (user->mailboxes != NULL)
 		json_object_set_new(json, "mailboxes",
 				    json_string(user->mailboxes));
+	if (user->searched != NULL)
+		json_object_set_new(json, "searched",
+				    json_string(user->searched));
 	if (user->error != NULL)
 		json_object_set_new(json, "error", json_string(user->error));
 	return json;

@@ -57,6 +57,8 @@ void recall_free(struct recall *recall)
 		free(recall->users[i].key);
 		free(recall->users[i].notice);
 		free(recall->users[i].mailboxes);
+		free(recall->users[i].mailbox_user);
+		free(recall->users[i].searched);
 		free(recall->users[i].error);
 	}
 	free(recall->users);
@@ -158,6 +160,8 @@ void recall_user_reset(struct recall_user *user)
 	user->copies = 0;
 	set_text(&user->notice, NULL);
 	set_text(&user->mailboxes, NULL);
+	set_text(&user->mailbox_user, NULL);
+	set_text(&user->searched, NULL);
 	set_text(&user->error, NULL);
 }
 
@@ -190,6 +194,9 @@ static void add_expunge_params(json_t *params, const struct recall *recall)
 	else
 		json_object_set_new(params, RECALL_PARAM_MESSAGE_ID,
 				    json_string(recall->messageid));
+	if (recall->verify_headers)
+		json_object_set_new(params, RECALL_PARAM_VERIFY_HEADERS,
+				    json_true());
 	json_object_set_new(params, RECALL_PARAM_FORCE,
 			    json_boolean(recall->force));
 	json_object_set_new(params, RECALL_PARAM_NO_NOTIFY,
@@ -299,6 +306,8 @@ static void read_row(struct recall_user *user, const json_t *row)
 	user->copies = copies == NULL ? 0 : strtoll(copies, NULL, 10);
 	set_text(&user->notice, column(row, RECALL_COLUMN_NOTICE));
 	set_text(&user->mailboxes, column(row, RECALL_COLUMN_MAILBOXES));
+	set_text(&user->mailbox_user, column(row, RECALL_COLUMN_MAILBOX_USER));
+	set_text(&user->searched, column(row, RECALL_COLUMN_SEARCHED));
 	set_text(&user->error, column(row, RECALL_COLUMN_ERROR));
 }
 

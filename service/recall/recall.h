@@ -22,6 +22,9 @@ struct recall_user {
 	/* empty or NULL where there is nothing to say */
 	char *notice;
 	char *mailboxes;
+	/* whose mailbox it is, if the email is an alias; how it was searched */
+	char *mailbox_user;
+	char *searched;
 	char *error;
 };
 
@@ -44,6 +47,8 @@ struct recall {
 	bool force;
 	bool notify;
 	bool dry_run;
+	/* no index is believed */
+	bool verify_headers;
 	char *reason;
 	/* who asked, with which rights, and from where */
 	struct identity actor;

@@ -206,6 +206,8 @@ static void forget(size_t count)
 {
 	size_t i;
 
+	if (count == 0)
+		return;
 	for (i = 0; i < count; i++)
 		free(waiting.items[i]);
 	waiting.count -= count;
@@ -239,8 +241,7 @@ static bool flush(const struct config *config, bool room)
 			log_error("audit: %s can't be written: %s", where,
 				  strerror(errno));
 	}
-	if (n > 0)
-		forget(n);
+	forget(n);
 	if (ok && failing)
 		log_info("audit: %s can be written again, %zu lines had waited",
 			 where, n);
@@ -285,5 +286,6 @@ void audit_log_close(const struct config *config)
 	audit_log_retry(config);
 	pthread_mutex_lock(&lock);
 	give_up(waiting.count);
+	strlist_free(&waiting);
 	pthread_mutex_unlock(&lock);
 }

@@ -5,22 +5,31 @@
 #include "journal.h"
 #include "journal-key.h"
 
-struct recall *journal_load_key(const struct identity *actor, const char *key)
+enum journal_result
+journal_load_key(const struct identity *actor, const char *key,
+		 struct recall **recall_r)
 {
 	sqlite3 *db = journal_lock();
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT id FROM recalls WHERE "
 		"key = ? AND actor = ? COLLATE NOCASE AND tenant = ?");
 	char id[RECALL_ID_LEN + 1] = "";
+	int ret;
 
-	sqlite3_bind_text(stmt, 1, key, -1, SQLITE_STATIC);
-	sqlite3_bind_text(stmt, 2, actor->login, -1, SQLITE_STATIC);
-	sqlite3_bind_text(stmt, 3, actor->tenant, -1, SQLITE_STATIC);
-	if (sqlite3_step(stmt) == SQLITE_ROW &&
+	*recall_r = NULL;
+	if (stmt != NULL) {
+		sqlite3_bind_text(stmt, 1, key, -1, SQLITE_STATIC);
+		sqlite3_bind_text(stmt, 2, actor->login, -1, SQLITE_STATIC);
+		sqlite3_bind_text(stmt, 3, actor->tenant, -1, SQLITE_STATIC);
+	}
+	ret = journal_step(stmt);
+	if (ret == SQLITE_ROW &&
 	    sqlite3_column_bytes(stmt, 0) == RECALL_ID_LEN)
 		memcpy(id, sqlite3_column_text(stmt, 0), RECALL_ID_LEN + 1);
 	journal_release(stmt);
 	journal_unlock();
-	return *id == '\0' ? NULL : journal_load(id);
+	if (*id != '\0')
+		return journal_load(id, recall_r);
+	return ret == SQLITE_DONE ? JOURNAL_ABSENT : JOURNAL_FAILED;
 }
 
 static bool same_text(const char *s1, const char *s2)
@@ -36,6 +45,7 @@ bool recall_is_same(const struct recall *old, const struct recall *recall)
 	if (old->kind != recall->kind || old->force != recall->force ||
 	    old->notify != recall->notify ||
 	    old->dry_run != recall->dry_run ||
+	    old->verify_headers != recall->verify_headers ||
 	    old->actor.role != recall->actor.role ||
 	    old->count != recall->count ||
 	    !same_text(old->target, recall->target) ||
@@ -60,10 +70,12 @@ static bool reopen(sqlite3 *db, const struct recall *recall, bool *claimed_r)
 		return false;
 	*claimed_r = sqlite3_changes(db) > 0;
 	return !*claimed_r ||
-	       journal_exec(db, "UPDATE verdicts SET verdict = -1, copies = 0, "
-			    "notice = NULL, mailboxes = NULL, error = NULL "
-			    "WHERE recall = ? AND verdict = ?", "si",
-			    recall->id, (int64_t)RECALL_VERDICT_ERROR);
+	       journal_exec(db, "UPDATE verdicts SET status = NULL, "
+			    "copies = 0, notice = NULL, mailboxes = NULL, "
+			    "mailbox_user = NULL, searched = NULL, "
+			    "error = NULL WHERE recall = ? AND status = ?",
+			    "ss", recall->id,
+			    recall_verdict_name(RECALL_VERDICT_ERROR));
 }
 
 bool journal_reopen(struct recall *recall, bool *claimed_r)
@@ -73,13 +85,8 @@ bool journal_reopen(struct recall *recall, bool *claimed_r)
 	size_t i;
 
 	*claimed_r = false;
-	ret = journal_exec(db, "BEGIN IMMEDIATE", "");
-	if (ret) {
-		ret = reopen(db, recall, claimed_r) &&
-		      journal_exec(db, "COMMIT", "");
-		if (!ret && !sqlite3_get_autocommit(db))
-			(void)journal_exec(db, "ROLLBACK", "");
-	}
+	ret = journal_begin(db, false);
+	ret = journal_end(db, ret && reopen(db, recall, claimed_r));
 	journal_unlock();
 	if (!ret) {
 		*claimed_r = false;

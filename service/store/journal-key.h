@@ -1,13 +1,16 @@
 #ifndef JOURNAL_KEY_H
 #define JOURNAL_KEY_H
 
+#include "journal.h"
 #include "recall.h"
 
 /* Recalls by the name that their callers gave them, to tell a request that is
    repeated from a new one. */
 
 /* The recall of this caller (login and tenant) and key, or NULL. */
-struct recall *journal_load_key(const struct identity *actor, const char *key);
+enum journal_result
+journal_load_key(const struct identity *actor, const char *key,
+		 struct recall **recall_r);
 
 /* Whether both ask for the same. The first one comes from the journal. */
 bool recall_is_same(const struct recall *old, const struct recall *recall);

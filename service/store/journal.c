@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "recall-tenant-name.h"
+#include "recall-verdict.h"
 #include "journal.h"
 #include "log.h"
 
@@ -37,7 +39,10 @@ static const char schema[] =
 	" expires INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0)"
 	" WITHOUT ROWID;"
 	"CREATE INDEX IF NOT EXISTS refresh_families"
-	" ON refresh_tokens(family);";
+	" ON refresh_tokens(family);"
+	/* what versions before wrote of who had no tenant */
+	"UPDATE OR IGNORE recalls SET tenant = '" RECALL_TENANT_DEFAULT "'"
+	" WHERE tenant = '';";
 
 /* What came later, by the version of the file. */
 static const char *const upgrades[] = {
@@ -48,11 +53,38 @@ static const char *const upgrades[] = {
 	"ALTER TABLE recalls ADD COLUMN key TEXT;"
 	"CREATE UNIQUE INDEX recalls_key ON recalls"
 	"(key, actor COLLATE NOCASE, tenant) WHERE key IS NOT NULL;",
+	"CREATE TABLE revocations ("
+	" kind TEXT NOT NULL, subject TEXT NOT NULL, tenant TEXT NOT NULL,"
+	" before INTEGER NOT NULL, made INTEGER NOT NULL,"
+	" PRIMARY KEY (kind, subject, tenant)) WITHOUT ROWID;"
+	"ALTER TABLE refresh_tokens ADD COLUMN tenant TEXT;"
+	"ALTER TABLE refresh_tokens ADD COLUMN jti TEXT;"
+	"ALTER TABLE refresh_tokens ADD COLUMN created INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"CREATE INDEX refresh_access ON refresh_tokens(jti);",
+	/* names in the place of numbers that are nobody else's business, as
+	   they were then */
+	"ALTER TABLE recalls ADD COLUMN cmd TEXT NOT NULL DEFAULT 'expunge';"
+	"UPDATE recalls SET cmd = 'restore' WHERE kind = 1;"
+	"ALTER TABLE recalls DROP COLUMN kind;"
+	"ALTER TABLE verdicts ADD COLUMN status TEXT;"
+	"UPDATE verdicts SET status = CASE verdict WHEN 0 THEN 'expunged'"
+	" WHEN 1 THEN 'read' WHEN 2 THEN 'not_found' WHEN 3 THEN 'not_sender'"
+	" WHEN 4 THEN 'no_user' WHEN 5 THEN 'forbidden' WHEN 6 THEN 'error'"
+	" WHEN 7 THEN 'would_expunge' WHEN 8 THEN 'already_recalled'"
+	" WHEN 9 THEN 'restored' END;"
+	"ALTER TABLE verdicts DROP COLUMN verdict;",
+	"ALTER TABLE recalls ADD COLUMN verify_headers INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"ALTER TABLE verdicts ADD COLUMN mailbox_user TEXT;"
+	"ALTER TABLE verdicts ADD COLUMN searched TEXT;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 
 static pthread_mutex_t journal_mutex = PTHREAD_MUTEX_INITIALIZER;
 static sqlite3 *journal_db;
+/* the transaction that was begun is on the disk when it has ended */
+static bool journal_promised;
 static int journal_lock_fd = -1;
 
 sqlite3 *journal_lock(void)
@@ -101,6 +133,8 @@ void journal_release(sqlite3_stmt *stmt)
 
 static void bind_text(sqlite3_stmt *stmt, int i, const char *text)
 {
+	if (stmt == NULL)
+		return;
 	if (text == NULL)
 		sqlite3_bind_null(stmt, i);
 	else
@@ -119,6 +153,15 @@ static void bind_all(sqlite3_stmt *stmt, const char *types, va_list args)
 	}
 }
 
+int journal_step(sqlite3_stmt *stmt)
+{
+	int ret = stmt == NULL ? SQLITE_ERROR : sqlite3_step(stmt);
+
+	if (stmt != NULL && ret != SQLITE_ROW && ret != SQLITE_DONE)
+		log_error("journal: %s", sqlite3_errmsg(sqlite3_db_handle(stmt)));
+	return ret;
+}
+
 bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, sql);
@@ -130,9 +173,7 @@ bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...)
 	va_start(args, types);
 	bind_all(stmt, types, args);
 	va_end(args);
-	ret = sqlite3_step(stmt);
-	if (ret != SQLITE_DONE && ret != SQLITE_ROW)
-		log_error("journal: %s", sqlite3_errmsg(db));
+	ret = journal_step(stmt);
 	journal_release(stmt);
 	return ret == SQLITE_DONE || ret == SQLITE_ROW;
 }
@@ -237,7 +278,8 @@ void journal_close(void)
 bool journal_ready(void)
 {
 	sqlite3 *db = journal_lock();
-	bool ret = journal_exec(db, "BEGIN IMMEDIATE", "") && journal_exec(db, "ROLLBACK", "");
+	bool ret = journal_exec(db, "BEGIN IMMEDIATE", "") &&
+		   journal_exec(db, "ROLLBACK", "");
 
 	journal_unlock();
 	return ret;
@@ -256,22 +298,30 @@ static bool add_users(sqlite3 *db, const struct recall *recall)
 		sqlite3_bind_text(stmt, 3, recall->users[i].email, -1,
 				  SQLITE_STATIC);
 		sqlite3_bind_int64(stmt, 4, recall->users[i].expected);
-		ret = sqlite3_step(stmt) == SQLITE_DONE;
+		ret = journal_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}
 	journal_release(stmt);
 	return ret;
 }
 
-static bool end(sqlite3 *db, bool ok)
+bool journal_begin(sqlite3 *db, bool promised)
 {
-	if (ok && journal_exec(db, "COMMIT", ""))
-		return true;
-	if (!ok)
-		log_error("journal: %s", sqlite3_errmsg(db));
-	if (!sqlite3_get_autocommit(db))
+	journal_promised = promised;
+	return (!promised || run(db, "PRAGMA synchronous = FULL")) &&
+	       journal_exec(db, "BEGIN IMMEDIATE", "");
+}
+
+bool journal_end(sqlite3 *db, bool ok)
+{
+	bool ret = ok && journal_exec(db, "COMMIT", "");
+
+	if (!ret && !sqlite3_get_autocommit(db))
 		(void)journal_exec(db, "ROLLBACK", "");
-	return false;
+	if (journal_promised)
+		(void)run(db, "PRAGMA synchronous = NORMAL");
+	journal_promised = false;
+	return ret;
 }
 
 bool journal_add(const struct recall *recall, bool promised)
@@ -286,28 +336,25 @@ bool journal_add(const struct recall *recall, bool promised)
 		strbuf_addf(&senders, "%s ", recall->senders.items[i]);
 	/* what was promised has to survive a power cut, too; whoever still waits
 	   for an answer asks again, and so does the service for a lost verdict */
-	ret = (!promised || run(db, "PRAGMA synchronous = FULL")) &&
-	      journal_exec(db, "BEGIN IMMEDIATE", "");
-	if (ret) {
+	ret = journal_begin(db, promised);
+	if (ret)
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
 			"messageid, force, notify, dry_run, reason, actor, "
-			"tenant, role, source, senders, users, kind, target, "
-			"query, key) "
-			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			"sisiiisssissiisss",
+			"tenant, role, source, senders, users, cmd, target, "
+			"query, key, verify_headers) "
+			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"sisiiisssississssi",
 			recall->id, recall->created, recall->messageid,
 			(int64_t)recall->force, (int64_t)recall->notify,
 			(int64_t)recall->dry_run, recall->reason,
 			recall->actor.login, recall->actor.tenant,
 			(int64_t)recall->actor.role, recall->source,
 			senders.data, (int64_t)recall->count,
-			(int64_t)recall->kind, recall->target,
-			recall->query, recall->key) &&
+			recall_kind_name(recall->kind), recall->target,
+			recall->query, recall->key,
+			(int64_t)recall->verify_headers) &&
 		      add_users(db, recall);
-		ret = end(db, ret);
-	}
-	if (promised)
-		(void)run(db, "PRAGMA synchronous = NORMAL");
+	ret = journal_end(db, ret);
 	journal_unlock();
 	free(senders.data);
 	return ret;
@@ -321,22 +368,25 @@ bool journal_save(const struct recall *recall, const size_t *users,
 	size_t i;
 	bool ret;
 
-	ret = journal_exec(db, "BEGIN IMMEDIATE", "");
-	stmt = journal_prepare(db, "UPDATE verdicts SET verdict = ?, "
-		"copies = ?, notice = ?, mailboxes = ?, error = ? "
-		"WHERE recall = ? AND pos = ?");
+	ret = journal_begin(db, false);
+	stmt = journal_prepare(db, "UPDATE verdicts SET status = ?, "
+		"copies = ?, notice = ?, mailboxes = ?, error = ?, "
+		"mailbox_user = ?, searched = ? WHERE recall = ? AND pos = ?");
 	ret = ret && stmt != NULL;
 	for (i = 0; ret && i < count; i++) {
 		const struct recall_user *user = &recall->users[users[i]];
 
-		sqlite3_bind_int(stmt, 1, user->verdict);
+		bind_text(stmt, 1, user->verdict < 0 ? NULL :
+			  recall_verdict_name(user->verdict));
 		sqlite3_bind_int64(stmt, 2, user->copies);
 		bind_text(stmt, 3, user->notice);
 		bind_text(stmt, 4, user->mailboxes);
 		bind_text(stmt, 5, user->error);
-		bind_text(stmt, 6, recall->id);
-		sqlite3_bind_int64(stmt, 7, users[i]);
-		ret = sqlite3_step(stmt) == SQLITE_DONE;
+		bind_text(stmt, 6, user->mailbox_user);
+		bind_text(stmt, 7, user->searched);
+		bind_text(stmt, 8, recall->id);
+		sqlite3_bind_int64(stmt, 9, users[i]);
+		ret = journal_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}
 	journal_release(stmt);
@@ -344,7 +394,7 @@ bool journal_save(const struct recall *recall, const size_t *users,
 		ret = journal_exec(db, "UPDATE recalls SET finished = ? WHERE "
 				   "id = ?", "is", recall->finished,
 				   recall->id);
-	ret = end(db, ret);
+	ret = journal_end(db, ret);
 	journal_unlock();
 	return ret;
 }
@@ -356,78 +406,118 @@ static char *column_text(sqlite3_stmt *stmt, int i)
 	return text == NULL ? NULL : x_strdup((const char *)text);
 }
 
-static void load_users(sqlite3 *db, struct recall *recall)
+/* What a later version has written counts as an error, of which a retry is
+   safe. */
+static int parse_status(const char *status)
 {
-	sqlite3_stmt *stmt = journal_prepare(db, "SELECT email, verdict, "
-		"copies, notice, mailboxes, error, expected FROM verdicts "
-		"WHERE recall = ? ORDER BY pos");
+	int verdict = status == NULL ? -1 : recall_verdict_parse(status);
+
+	return status != NULL && verdict < 0 ? RECALL_VERDICT_ERROR : verdict;
+}
+
+static bool load_users(sqlite3 *db, struct recall *recall)
+{
+	sqlite3_stmt *stmt = journal_prepare(db, "SELECT email, status, "
+		"copies, notice, mailboxes, error, expected, mailbox_user, "
+		"searched FROM verdicts WHERE recall = ? ORDER BY pos");
+	struct recall_user *user;
+	int ret;
 
 	bind_text(stmt, 1, recall->id);
-	while (sqlite3_step(stmt) == SQLITE_ROW) {
-		struct recall_user *user;
-
+	while ((ret = journal_step(stmt)) == SQLITE_ROW) {
 		recall_add_user(recall,
 				(const char *)sqlite3_column_text(stmt, 0));
 		user = &recall->users[recall->count - 1];
-		user->verdict = sqlite3_column_int(stmt, 1);
+		user->verdict = parse_status((const char *)
+					     sqlite3_column_text(stmt, 1));
 		user->copies = sqlite3_column_int64(stmt, 2);
 		user->notice = column_text(stmt, 3);
 		user->mailboxes = column_text(stmt, 4);
 		user->error = column_text(stmt, 5);
 		user->expected = sqlite3_column_int64(stmt, 6);
+		user->mailbox_user = column_text(stmt, 7);
+		user->searched = column_text(stmt, 8);
 	}
 	journal_release(stmt);
+	return ret == SQLITE_DONE;
 }
 
-struct recall *journal_load(const char *id)
+static void read_recall(sqlite3_stmt *stmt, struct recall *recall)
 {
-	sqlite3 *db = journal_lock();
-	struct recall *recall = NULL;
-	sqlite3_stmt *stmt;
-
-	stmt = journal_prepare(db, "SELECT created, finished, messageid, force,"
-		" notify, dry_run, reason, actor, tenant, role, source, senders,"
-		" kind, target, query, key FROM recalls WHERE id = ?");
-	bind_text(stmt, 1, id);
-	if (sqlite3_step(stmt) == SQLITE_ROW) {
-		recall = recall_new();
-		memcpy(recall->id, id, sizeof(recall->id));
-		recall->created = sqlite3_column_int64(stmt, 0);
-		recall->finished = sqlite3_column_int64(stmt, 1);
-		free(recall->messageid);
-		recall->messageid = column_text(stmt, 2);
-		recall->force = sqlite3_column_int(stmt, 3) != 0;
-		recall->notify = sqlite3_column_int(stmt, 4) != 0;
-		recall->dry_run = sqlite3_column_int(stmt, 5) != 0;
-		free(recall->reason);
-		recall->reason = column_text(stmt, 6);
-		recall->actor.login = column_text(stmt, 7);
-		recall->actor.tenant = column_text(stmt, 8);
-		recall->actor.role = sqlite3_column_int(stmt, 9);
-		recall->source = column_text(stmt, 10);
-		strlist_split(&recall->senders,
-			      (const char *)sqlite3_column_text(stmt, 11));
-		recall->kind = sqlite3_column_int(stmt, 12);
-		recall->target = column_text(stmt, 13);
-		recall->query = column_text(stmt, 14);
-		recall->key = column_text(stmt, 15);
-		load_users(db, recall);
-	}
-	journal_release(stmt);
-	journal_unlock();
-	return recall;
+	recall->created = sqlite3_column_int64(stmt, 0);
+	recall->finished = sqlite3_column_int64(stmt, 1);
+	free(recall->messageid);
+	recall->messageid = column_text(stmt, 2);
+	recall->force = sqlite3_column_int(stmt, 3) != 0;
+	recall->notify = sqlite3_column_int(stmt, 4) != 0;
+	recall->dry_run = sqlite3_column_int(stmt, 5) != 0;
+	free(recall->reason);
+	recall->reason = column_text(stmt, 6);
+	recall->actor.login = column_text(stmt, 7);
+	recall->actor.tenant = column_text(stmt, 8);
+	recall->actor.role = sqlite3_column_int(stmt, 9);
+	recall->source = column_text(stmt, 10);
+	strlist_split(&recall->senders,
+		      (const char *)sqlite3_column_text(stmt, 11));
+	recall->kind = strcmp((const char *)sqlite3_column_text(stmt, 12),
+			      recall_kind_name(RECALL_RESTORE)) == 0 ?
+		RECALL_RESTORE : RECALL_EXPUNGE;
+	recall->target = column_text(stmt, 13);
+	recall->query = column_text(stmt, 14);
+	recall->key = column_text(stmt, 15);
+	recall->verify_headers = sqlite3_column_int(stmt, 16) != 0;
 }
 
-void journal_unfinished(struct strlist *ids)
+static enum journal_result
+load(sqlite3 *db, const char *id, struct recall **recall_r)
+{
+	sqlite3_stmt *stmt = journal_prepare(db, "SELECT created, finished, "
+		"messageid, force, notify, dry_run, reason, actor, tenant, role,"
+		" source, senders, cmd, target, query, key, verify_headers "
+		"FROM recalls WHERE id = ?");
+	struct recall *recall;
+	int ret;
+
+	bind_text(stmt, 1, id);
+	ret = journal_step(stmt);
+	if (ret != SQLITE_ROW) {
+		journal_release(stmt);
+		return ret == SQLITE_DONE ? JOURNAL_ABSENT : JOURNAL_FAILED;
+	}
+	recall = recall_new();
+	memcpy(recall->id, id, sizeof(recall->id));
+	read_recall(stmt, recall);
+	journal_release(stmt);
+	if (!load_users(db, recall)) {
+		recall_free(recall);
+		return JOURNAL_FAILED;
+	}
+	*recall_r = recall;
+	return JOURNAL_FOUND;
+}
+
+enum journal_result journal_load(const char *id, struct recall **recall_r)
+{
+	enum journal_result result;
+
+	*recall_r = NULL;
+	result = load(journal_lock(), id, recall_r);
+	journal_unlock();
+	return result;
+}
+
+bool journal_unfinished(struct strlist *ids)
 {
 	sqlite3 *db = journal_lock();
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT id FROM recalls "
 		"WHERE finished = 0 ORDER BY created");
+	int ret;
 
-	while (sqlite3_step(stmt) == SQLITE_ROW)
+	while ((ret = journal_step(stmt)) == SQLITE_ROW)
 		strlist_add(ids, (const char *)sqlite3_column_text(stmt, 0));
 	journal_release(stmt);
 	journal_unlock();
+	return ret == SQLITE_DONE;
 }
 
 bool journal_visible(const struct identity *identity,
@@ -436,53 +526,9 @@ bool journal_visible(const struct identity *identity,
 	if (identity->role == ROLE_SUPER)
 		return true;
 	if (identity->role == ROLE_ADMIN)
-		return *identity->tenant != '\0' &&
-		       recall->actor.role != ROLE_SUPER &&
+		return recall->actor.role != ROLE_SUPER &&
 		       strcmp(identity->tenant, recall->actor.tenant) == 0;
 	return strcasecmp(identity->login, recall->actor.login) == 0;
-}
-
-json_t *journal_list(const struct identity *identity, int64_t before,
-		     const char *before_id, int limit)
-{
-	sqlite3 *db = journal_lock();
-	json_t *list = json_array();
-	sqlite3_stmt *stmt;
-
-	/* the same rule as journal_visible() */
-	stmt = journal_prepare(db, "SELECT id, created, finished, messageid, "
-		"actor, users, (SELECT COUNT(*) FROM verdicts WHERE recall = id AND "
-		"verdict >= 0), kind FROM recalls WHERE (?1 = 3 OR (?1 = 1 AND "
-		"?2 <> '' AND role <> 3 AND tenant = ?2) OR (?1 = 2 AND "
-		"lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
-		/* many may be of the same second */
-		"AND (?6 IS NULL OR (created, rowid) < (SELECT created, rowid "
-		"FROM recalls WHERE id = ?6)) "
-		"ORDER BY created DESC, rowid DESC LIMIT ?5");
-	sqlite3_bind_int(stmt, 1, identity->role);
-	bind_text(stmt, 2, identity->tenant);
-	bind_text(stmt, 3, identity->login);
-	sqlite3_bind_int64(stmt, 4, before);
-	sqlite3_bind_int(stmt, 5, limit);
-	bind_text(stmt, 6, before_id);
-	while (sqlite3_step(stmt) == SQLITE_ROW) {
-		int64_t finished = sqlite3_column_int64(stmt, 2);
-
-		json_array_append_new(list, json_pack(
-			"{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I}",
-			"cmd", recall_kind_name(sqlite3_column_int(stmt, 7)),
-			"id", (const char *)sqlite3_column_text(stmt, 0),
-			"messageid", (const char *)sqlite3_column_text(stmt, 3),
-			"actor", (const char *)sqlite3_column_text(stmt, 4),
-			"state", finished == 0 ? "running" : "finished",
-			"created", (json_int_t)sqlite3_column_int64(stmt, 1),
-			"finished", (json_int_t)finished,
-			"total", (json_int_t)sqlite3_column_int64(stmt, 5),
-			"done", (json_int_t)sqlite3_column_int64(stmt, 6)));
-	}
-	journal_release(stmt);
-	journal_unlock();
-	return list;
 }
 
 void journal_purge(int64_t before)

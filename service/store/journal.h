@@ -9,8 +9,8 @@
    command is sent, so that a crash loses none. All functions may be called
    from any thread. */
 
-/* Opens or makes the file, which is this process's alone until it ends. Returns false with the reason in error_r (the
-   caller frees it). */
+/* Opens or makes the file, which is this process's alone until it ends. Returns
+   false with the reason in error_r (the caller frees it). */
 bool journal_open(const char *path, char **error_r);
 void journal_close(void);
 /* Whether it can be written. */
@@ -23,16 +23,18 @@ bool journal_add(const struct recall *recall, bool promised);
 bool journal_save(const struct recall *recall, const size_t *users,
 		  size_t count);
 
-/* The recall of this id or NULL. */
-struct recall *journal_load(const char *id);
-/* The ids of recalls that have not finished, oldest first. */
-void journal_unfinished(struct strlist *ids);
+enum journal_result {
+	JOURNAL_FOUND = 0,
+	JOURNAL_ABSENT,
+	/* It can't be read: nothing is known. */
+	JOURNAL_FAILED
+};
 
-/* Past recalls that the identity may see, newest first: created before the
-   time (0: all), and those that follow the recall of the id (NULL: all), at most
-   limit of them. The caller gets the reference. */
-json_t *journal_list(const struct identity *identity, int64_t before,
-		     const char *before_id, int limit);
+/* The recall of this id, whole, or NULL. */
+enum journal_result journal_load(const char *id, struct recall **recall_r);
+/* The ids of recalls that have not finished, oldest first. Returns false if they
+   can't be read. */
+bool journal_unfinished(struct strlist *ids);
 /* Whether the identity may see the recall. */
 bool journal_visible(const struct identity *identity,
 		     const struct recall *recall);
@@ -48,6 +50,13 @@ void journal_unlock(void);
    an error. journal_release() gives it back. */
 sqlite3_stmt *journal_prepare(sqlite3 *db, const char *sql);
 void journal_release(sqlite3_stmt *stmt);
+/* sqlite3_step() that logs errors; NULL is one that has been logged. */
+int journal_step(sqlite3_stmt *stmt);
+/* A transaction. What is promised is on the disk when it has ended. The second
+   one has to be called in any case: it commits if ok, and returns whether that
+   was done. */
+bool journal_begin(sqlite3 *db, bool promised);
+bool journal_end(sqlite3 *db, bool ok);
 /* Runs one statement whose parameters are texts (s) and numbers (i: int64_t)
    as types says. Returns false after logging an error. */
 bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...);

@@ -1,4 +1,4 @@
-"""Fixtures for tests on a private Dovecot (tests/mailnode.py).
+"""Fixtures for tests on a private Dovecot (tests/support/mailnode.py).
 
 node        a running MailNode, one a driver and one without the mail plugin;
             its tests share it
@@ -27,7 +27,7 @@ from mailnode import MailNode, build_message  # noqa: E402
 DRIVERS = os.environ.get("RECALL_DRIVERS", "maildir,sdbox,mdbox").split(",")
 
 COLUMNS = ["username", "status", "copies", "notice", "mailboxes",
-           "mailbox-guids", "recall-id", "searched", "error"]
+           "mailbox-guids", "recall-id", "searched", "mailbox-user", "error"]
 
 EX_USAGE = 64
 EX_NOUSER = 67

@@ -87,6 +87,10 @@ def test_manual_page_is_complete_and_clean():
     text = page.read_text()
     for command in commands():
         assert re.search(r"^\.SS recall %s$" % command, text, re.M), command
+        # for `doveadm help recall-...'
+        alias = SRCDIR / ("man/doveadm-recall-%s.1" % command)
+        assert alias.read_text() == ".so man1/doveadm-recall.1\n"
+        assert "man/" + alias.name in (SRCDIR / "Makefile.am").read_text()
     sources = "".join(path.read_text()
                       for path in SRCDIR.glob("plugin/*/recall-*.[ch]"))
     for macro, name in re.findall(r'#define (RECALL_PARAM_\w+) "([\w-]+)"', (

@@ -392,6 +392,13 @@ def test_tenant(node, users, message_id, recall):
     assert result.row(other)["mailboxes"] == ""
     assert result.code == 0
     assert [node.count(user) for user in everyone] == [0, 1, 1]
+    # who has no tenant is of the default one
+    default, = users.take(tenant_id="default")
+    node.lmtp_deliver([default], build_message(message_id))
+    result = recall([other, none, default], message_id, tenant="default",
+                    force=True)
+    assert result.statuses() == {other: "forbidden", none: "expunged",
+                                 default: "expunged"}
 
 
 def test_recall_id(node, users, message_id, recall):

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import socketserver
@@ -18,6 +19,11 @@ from quarantine import command, http
 NODES = ["one", "two", "dead", "fake", "tls", "starttls", "distrusted"]
 HERE = ["here%d@example.com" % number for number in range(30)]
 BROKEN = "broken.one@example.com"
+
+
+# other names of user7.one@... that only the front knows
+ALIASES = ["alias7.one@example.com", "alias7x.one@example.com",
+           "alias1.fake@example.com", "alias1x.fake@example.com"]
 
 
 def users_of(node, count=30):
@@ -44,6 +50,11 @@ class Front(MailNode):
                 line += " ssl=" + ("any-cert" if name == "tls" else "yes")
             elif name == "starttls":
                 line += " starttls=any-cert"
+            if line.startswith("alias"):
+                # of the user with that number
+                number, at = re.match(r"alias(\d+)\S*?(\.[^:]+)",
+                                      line).groups()
+                line += " user=user" + number + at
             lines.append(line + "\n")
         path.write_text("".join(lines))
 
@@ -134,6 +145,7 @@ def node(ports, backs):
     users = HERE + [BROKEN]
     for name in NODES:
         users += users_of(name)
+    users += ALIASES
     with Front(ports, driver=DRIVERS[-1], users=users,
                mail_plugins=["recall"],
                extra="doveadm_port = 1\nssl_client_ca_file = "
@@ -182,6 +194,40 @@ def test_errors_of_one_user(node, backs, ask, message_id):
     assert result.row(BROKEN)["error"].startswith("Listing mailboxes failed")
 
 
+def test_aliases(node, backs, ask, message_id):
+    """What the passdb that proxies calls by another name is one user over
+    there: each name is answered for, and it's done once."""
+    asked = ["alias7.one@example.com", "user8.one@example.com",
+             "user7.one@example.com", "alias7x.one@example.com"]
+    backs["one"].lmtp_deliver(asked[1:3], build_message(message_id))
+    before = backs["one"].count("user7.one@example.com")
+    result = ask(asked, message_id)
+    assert sorted((row["username"], row["mailbox-user"], row["status"],
+                   row["copies"], row["notice"]) for row in result.rows) == \
+        sorted((name, name if "8" in name else "user7.one@example.com",
+                "expunged", "1", "sent") for name in asked)
+    # the message has gone, a notice has come
+    assert backs["one"].count("user7.one@example.com") == before
+
+
+def test_aliases_on_a_node_that_fails(node, fake, ask, message_id):
+    fake.script(b"")
+    asked = ["alias1.fake@example.com", "alias1x.fake@example.com"]
+    result = ask(asked, message_id, code=EX_TEMPFAIL)
+    assert result.statuses() == dict.fromkeys(asked, "error")
+    assert len(fake.commands) == 1
+
+
+def test_listed_aliases(node, backs, message_id):
+    """Listed, a user is asked for once."""
+    backs["one"].lmtp_deliver("user7.one@example.com",
+                              build_message(message_id))
+    result = run_shell(node, "-u", "alias7*", message_id)
+    row, = result.rows
+    assert (row["mailbox-user"], row["status"]) == \
+        ("user7.one@example.com", "expunged")
+
+
 def test_many_on_several_nodes(node, backs, ask, message_id):
     """More than can wait at a time, and rows that come when others have been
     begun."""
@@ -219,7 +265,7 @@ def test_tls_certificate_of_somebody_else(node, backs, ask, message_id):
     assert message_id.encode() in backs["one"].messages(user)[-1]
 
 
-ROW = b"user0.fake@example.com\texpunged\t1\tnone\tINBOX\tguid\tid\t\t"
+ROW = b"user0.fake@example.com\texpunged\t1\tnone\tINBOX\tguid\tid\t\t\t\t"
 
 ANSWERS = {
     # answer, status and error of the row
@@ -309,7 +355,7 @@ def test_other_commands(node, fake, name, args):
 def test_search_that_ends_early(node, fake):
     """What was found is shown, and that it's not all."""
     user, = users_of("fake", 1)
-    found = b"\t".join([user.encode()] + [b"x"] * 9 + [b"", b""])
+    found = b"\t".join([user.encode()] + [b"x"] * 10 + [b"", b""])
     fake.script(found + found)
     result = http(node, "recallSearch", users=[user],
                   messageId="<a@example.com>")

@@ -8,7 +8,8 @@ from conftest import EX_NOUSER, EX_TEMPFAIL, EX_USAGE, Result, parse_tab
 from mailnode import build_message, imap_quote
 
 COLUMNS = ["username", "mailbox", "mailbox-guid", "uid", "seen", "date",
-           "size", "from", "subject", "message-id", "error"]
+           "size", "from", "subject", "message-id", "mailbox-user",
+           "error"]
 
 
 class ShellSearch:

@@ -72,7 +72,7 @@ def test_documented_call(node, service, token, mail):
     assert body["summary"] == {"expunged": 2}
     assert body["results"] == [
         {"email": user, "status": "expunged", "copies": 1, "notice": "none",
-         "mailboxes": "INBOX"} for user in USERS[:2]]
+         "mailboxes": "INBOX", "searched": "index"} for user in USERS[:2]]
     assert len(body["id"]) == 32
     assert not has(node, USERS[0], mail) and not has(node, USERS[1], mail)
     assert has(node, USERS[2], mail)

@@ -16,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
-from mailnode import build_message  # noqa: E402
+from mailnode import PASSWORD, build_message  # noqa: E402
 from servicenode import (JWT_KEY, LEFT_OUT, RecallNode, Service,  # noqa: E402
                          b64url, jwt)
 from test_service import FORBIDDEN, has, statuses  # noqa: E402
@@ -198,6 +198,13 @@ def test_rs256(node, rsa):
             RED: "expunged"}
         refused(service, service.token(header=header,
                                        sign=rsa_sign(rsa / "other")))
+        # while the key is changed both are good
+        service.set(auth__jwt_old_public_key_file=rsa / "other.pub")
+        assert service.reload() == "reloaded"
+        assert good(service, service.token(header=header,
+                                           sign=rsa_sign(rsa / "other")))
+        service.set(auth__jwt_old_public_key_file=None)
+        assert service.reload() == "reloaded"
         # confusion: the public key, which is no secret, as HS256's key
         public = (rsa / "key.pub").read_text()
         for key in public, public.strip(), JWT_KEY:
@@ -323,6 +330,22 @@ def test_refresh_takes_the_role_of_now(node, service):
                    second["refresh_token"]).status == 401
 
 
+def test_locked_account(node, service):
+    """Mail is still delivered to it, so Dovecot's userdb has it."""
+    user = "locked@red.example"
+    fields = {"tenant_id": "red", "role": "1"}
+    node.add_users({user: {**fields, "inetUserStatus": "1"}})
+    tokens = login(service, user).json()
+    for status in "0", "2", "":
+        node.add_users({user: {**fields, "inetUserStatus": status}})
+        assert refresh(service, tokens["access_token"],
+                       tokens["refresh_token"]).status == 401
+        assert login(service, user).status == 401
+    node.add_users({user: {**fields, "inetUserStatus": "1"}})
+    assert refresh(service, tokens["access_token"],
+                   tokens["refresh_token"]).status == 200
+
+
 def test_refresh_that_cannot_be_journalled(node, service):
     """The token is as good as before, and not said to be invalid."""
     tokens = login(service, ROOT).json()
@@ -347,6 +370,284 @@ def test_logout(service):
     assert answer.body == b'{"success": true}'
     assert refresh(service, tokens["access_token"],
                    tokens["refresh_token"]).status == 401
+
+
+def test_logout_that_cannot_be_journalled(node):
+    with Service(node) as service:
+        tokens = login(service, RED).json()
+        journal = sqlite3.connect(service.dir / "journal.db")
+        journal.execute("CREATE TRIGGER full BEFORE DELETE ON refresh_tokens "
+                        "BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        journal.commit()
+        args = ("/v2/auth", "-X", "DELETE", "-d",
+                "refresh_token=" + tokens["refresh_token"])
+        answer = service.curl(*args, token=tokens["access_token"])
+        assert answer.status == 503 and answer.headers["retry-after"]
+        # nothing was done, and the token is as good as before
+        journal.execute("DROP TRIGGER full")
+        journal.commit()
+        journal.execute("ALTER TABLE refresh_tokens RENAME TO away")
+        journal.commit()
+        assert service.curl(*args,
+                            token=tokens["access_token"]).status == 503
+        assert refresh(service, tokens["access_token"],
+                       tokens["refresh_token"]).status == 503
+        journal.execute("ALTER TABLE away RENAME TO refresh_tokens")
+        journal.commit()
+        journal.close()
+        assert service.curl(*args,
+                            token=tokens["access_token"]).status == 200
+
+
+# revocation
+
+
+REVOKE = "/v2/auth/revocations"
+
+
+def revoke(service, token, **params):
+    data = [arg for name, value in params.items()
+            for arg in ("--data-urlencode", "%s=%s" % (name, value))]
+    return service.curl(REVOKE, *(data or ["-d", ""]), token=token)
+
+
+def good(service, token):
+    answer = service.curl("/v2/actions", token=token)
+    if answer.status == 200:
+        return True
+    assert answer.status == 401
+    assert answer.json() == {"message": "TOKEN REVOKED"}
+    assert "revoked" in answer.headers["www-authenticate"]
+    return False
+
+
+def claims(token):
+    part = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def test_revoke_a_login(node):
+    with Service(node) as service:
+        root = service.token(ROOT)
+        mine = login(service, RED).json()
+        other = service.token(RED2, 2, "red")
+        answer = revoke(service, root, login=RED.upper(), reason="locked out")
+        assert answer.status == 200
+        assert abs(answer.json()["before"] - time.time()) < 60
+        line = service.audit()[-1]
+        for part in ("|revoke|", "suser=" + ROOT, "duser=" + RED.upper(),
+                     "reason=locked out", " end="):
+            assert part in line
+        assert not good(service, mine["access_token"])
+        assert good(service, other) and good(service, root)
+        # the way back by the refresh token is closed, too
+        assert refresh(service, mine["access_token"],
+                       mine["refresh_token"]).status == 401
+        fresh = login(service, RED).json()
+        assert good(service, fresh["access_token"])
+        assert refresh(service, fresh["access_token"],
+                       mine["refresh_token"]).status == 401
+        # from another issuer, without a time, it may be of any
+        assert not good(service, service.token(RED, 2, "red", iat=LEFT_OUT))
+        assert good(service, service.token(
+            RED, 2, "red", iat=int(time.time()) + 5))
+        # kept over a restart, a crash included
+        service.kill()
+        service.start()
+        assert not good(service, mine["access_token"])
+        assert good(service, fresh["access_token"])
+        assert good(service, other)
+
+
+def test_revoke_one_token(node):
+    with Service(node) as service:
+        first, second = (login(service, RED).json() for i in range(2))
+        jti = claims(first["access_token"])["jti"]
+        assert revoke(service, service.token(ROOT), jti=jti).status == 200
+        assert " duid=" + jti in service.audit()[-1]
+        assert not good(service, first["access_token"])
+        assert good(service, second["access_token"])
+        # nor may another token of that login bring it back
+        assert refresh(service, second["access_token"],
+                       first["refresh_token"]).status == 401
+        assert refresh(service, second["access_token"],
+                       second["refresh_token"]).status == 200
+        # expired ones are not good for a refresh either
+        assert not good(service, service.token(
+            RED, 2, "red", jti=jti, exp=int(time.time()) - 5))
+        service.stop()
+        service.start()
+        assert not good(service, first["access_token"])
+
+
+def test_revoke_all_before(node):
+    with Service(node) as service:
+        now = int(time.time())
+        old = service.token(RED, 2, "red", iat=now - 100)
+        new = service.token(BLUE, 2, "blue", iat=now - 10)
+        root = service.token(ROOT, iat=now - 10)
+        answer = revoke(service, root, all=1, before=now - 50)
+        assert answer.json() == {"success": True, "before": now - 50}
+        assert not good(service, old) and good(service, new)
+        # an earlier time takes nothing back
+        revoke(service, root, all=1, before=now - 500)
+        assert not good(service, old)
+        revoke(service, root, all=1)
+        assert not good(service, new) and not good(service, root)
+        assert good(service, login(service, ROOT).json()["access_token"])
+
+
+def test_administrator_revokes_within_the_tenant(node):
+    with Service(node) as service:
+        now = int(time.time())
+        admin = service.token(ADMIN, 1, "red", iat=now + 20)
+        red = service.token(RED, 2, "red", jti="1")
+        blue = service.token(BLUE, 2, "blue", jti="2")
+        # of the same tenant, but above it
+        root = service.token(ROOT, 3, "red", jti="3")
+        for params in ({"login": BLUE}, {"jti": "2"}, {"login": ROOT},
+                       {"jti": "3"}):
+            assert revoke(service, admin, **params).status == 200
+        assert all(good(service, token) for token in (red, blue, root))
+        assert revoke(service, admin, login=RED).status == 200
+        assert not good(service, red) and good(service, blue)
+        other = service.token(RED2, 2, "red")
+        assert revoke(service, admin, all=1).status == 200
+        assert not good(service, other)
+        assert good(service, blue) and good(service, root)
+        # who names no tenant is not above all of them
+        default = service.token(ADMIN, 1, "", iat=now + 20)
+        plain = service.token("plain@red.example", 2, "")
+        assert revoke(service, default, all=1).status == 200
+        assert not good(service, plain)
+        assert good(service, blue) and good(service, root)
+
+
+def test_users_revoke_their_own(node):
+    with Service(node) as service:
+        first, second = (login(service, RED).json()["access_token"]
+                         for i in range(2))
+        for params in ({"login": RED2}, {"jti": claims(second)["jti"]},
+                       {"all": 1}):
+            assert revoke(service, first, **params).status == 403
+            assert "|revoke-refused|" in service.audit()[-1]
+        assert revoke(service, first, jti=claims(first)["jti"]).status == 200
+        assert not good(service, first) and good(service, second)
+        assert revoke(service, second, login=RED).status == 200
+        assert not good(service, second)
+
+
+def test_logout_ends_the_access_token(node):
+    with Service(node) as service:
+        tokens = login(service, RED).json()
+        assert service.curl("/v2/auth", "-X", "DELETE", "-d",
+                            "refresh_token=" + tokens["refresh_token"],
+                            token=tokens["access_token"]).status == 200
+        assert not good(service, tokens["access_token"])
+        assert "|logout|" in service.audit()[-2]
+
+
+def test_bad_revocations(service):
+    root = service.token(ROOT)
+    future = int(time.time()) + 1000
+    for params in ({}, {"all": 0}, {"login": RED, "jti": "x"},
+                   {"login": RED, "all": 1}, {"login": "*"}, {"login": ""},
+                   {"jti": ""}, {"jti": "x" * 256}, {"jti": "a\nb"},
+                   {"all": 1, "before": future}, {"all": 1, "before": "x"},
+                   {"jti": "x", "before": 5}, {"login": RED, "until": 5}):
+        assert revoke(service, root, **params).status == 400, params
+    assert good(service, root)
+    assert revoke(service, None, login=RED).status == 401
+
+
+def test_revocation_that_cannot_be_journalled(node):
+    with Service(node) as service:
+        red = service.token(RED, 2, "red")
+        journal = sqlite3.connect(service.dir / "journal.db")
+        journal.execute("CREATE TRIGGER full BEFORE INSERT ON revocations "
+                        "BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+        journal.commit()
+        journal.close()
+        answer = revoke(service, service.token(ROOT), login=RED)
+        assert answer.status == 503
+        # what a restart would forget is not promised
+        assert good(service, red)
+
+
+# keys
+
+
+OLD_KEY = "the-key-before-that-has-more-than-32-octets-too"
+
+
+def header_of(token):
+    part = token.split(".")[0]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def test_key_is_rotated(node):
+    with Service(node, auth__jwt_key=OLD_KEY) as service:
+        before = login(service, RED).json()["access_token"]
+        assert "kid" not in header_of(before)
+        service.set(auth__jwt_key=JWT_KEY, auth__jwt_key_id="2026-11",
+                    auth__jwt_old_key=OLD_KEY)
+        assert service.reload() == "reloaded"
+        assert good(service, before)
+        after = login(service, RED).json()["access_token"]
+        assert header_of(after)["kid"] == "2026-11"
+        assert good(service, after)
+        # the old key makes no tokens of the new one's name
+        refused(service, service.token(key=OLD_KEY, header={
+            "alg": "HS256", "kid": "2026-11"}))
+        service.set(auth__jwt_old_key=None)
+        assert service.reload() == "reloaded"
+        refused(service, before)
+        assert good(service, after)
+
+
+def test_key_ids(node):
+    with Service(node, auth__jwt_key_id="new", auth__jwt_old_key=OLD_KEY,
+                 auth__jwt_old_key_id="old") as service:
+        def token(key, kid=None):
+            header = {"alg": "HS256"}
+            if kid is not None:
+                header["kid"] = kid
+            return service.token(key=key, header=header)
+
+        for args in ((JWT_KEY, "new"), (OLD_KEY, "old"), (JWT_KEY,),
+                     (OLD_KEY,)):
+            assert good(service, token(*args)), args
+        for args in ((JWT_KEY, "old"), (OLD_KEY, "new"), (JWT_KEY, "other"),
+                     (JWT_KEY, ""), (JWT_KEY, 5), ("x" * 40,)):
+            refused(service, token(*args))
+
+
+def test_issuer_and_audience(node):
+    with Service(node, auth__jwt_issuer="https://sso.example",
+                 auth__jwt_audience="recall") as service:
+        right = {"iss": "https://sso.example", "aud": "recall"}
+        assert good(service, service.token(**right))
+        assert good(service, service.token(
+            **{**right, "aud": ["mail", "recall"]}))
+        for wrong in ({"iss": LEFT_OUT}, {"iss": "https://sso.example/"},
+                      {"iss": 1}, {"iss": ["https://sso.example"]},
+                      {"aud": LEFT_OUT}, {"aud": "Recall"}, {"aud": []},
+                      {"aud": ["mail", 1]}, {"aud": {"recall": 1}}):
+            refused(service, service.token(**{**right, **wrong}))
+        mine = login(service, RED).json()["access_token"]
+        assert good(service, mine)
+        assert claims(mine)["iss"] == "https://sso.example"
+        assert claims(mine)["aud"] == "recall"
+    with Service(node) as service:
+        assert good(service, service.token(iss="x", aud="y"))
+
+
+def test_settings_of_old_keys(node):
+    service = Service(node, auth__jwt_old_key="short")
+    assert "auth.jwt_old_key: is shorter" in service.check_config().stderr
+    service.set(auth__jwt_old_key=OLD_KEY, auth__jwt_key_id="a",
+                auth__jwt_old_key_id="a")
+    assert "auth.jwt_old_key_id: is that" in service.check_config().stderr
 
 
 def test_refresh_tokens_survive_a_restart_and_are_hashed(node):
@@ -466,12 +767,45 @@ def test_administrator_of_a_tenant(node, service):
     assert has(node, BLUE, messageid)
 
 
-def test_administrator_of_no_tenant(node, service):
-    for tenant in "", LEFT_OUT:
-        token = service.token(ADMIN, 1, **{"tenant-id": tenant})
-        answer = service.recall(token, "<a@b>", [RED])
-        assert answer.status == 403
-        assert answer.body == FORBIDDEN
+@pytest.mark.parametrize("tenant", ["", LEFT_OUT, "default"])
+def test_who_names_no_tenant_is_of_the_default_one(node, service, tenant):
+    none, named = "none@plain.example", "named@plain.example"
+    node.add_user(none)
+    node.add_user(named, tenant_id="default")
+    messageid = deliver(node, [RED, none, named])
+    token = service.token(ADMIN, 1, **{"tenant-id": tenant})
+    answer = service.recall(token, messageid, [RED, none, named])
+    assert statuses(answer) == {RED: "forbidden", none: "expunged",
+                                named: "expunged"}
+    assert has(node, RED, messageid)
+    # one of another tenant has no part in it
+    other = service.token(ADMIN, 1, "red")
+    answer = service.recall(other, messageid, [none, named])
+    assert set(statuses(answer).values()) == {"forbidden"}
+
+
+def test_login_of_a_user_without_a_tenant(node, service):
+    for login, tenant in ("none@login.example", {}), \
+            ("empty@login.example", {"tenant_id": ""}):
+        node.add_user(login, role="1", **tenant)
+        answer = service.curl("/v2/auth", "-d", "login=" + login, "-d",
+                              "password=" + PASSWORD)
+        assert answer.json()["tenant-id"] == "default"
+
+
+def test_recalls_of_no_tenant_are_of_the_default_one(node):
+    """A journal of the version before."""
+    with Service(node) as service:
+        recall = service.recall(service.token(ADMIN, 1, "default"), "<a@b>",
+                                ["x@plain.example"]).json()["id"]
+        assert service.stop() == 0
+        with sqlite3.connect(service.dir / "journal.db") as journal:
+            journal.execute("UPDATE recalls SET tenant = ''")
+        service.start()
+        token = service.token("another@plain.example", 1)
+        assert service.curl("/v2/actions/" + recall, token=token).status == 200
+        listed = service.curl("/v2/actions", token=token).json()["actions"]
+        assert [action["id"] for action in listed] == [recall]
 
 
 def test_user_recalls_own_mail_only(node, service):

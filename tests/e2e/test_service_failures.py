@@ -17,7 +17,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 from mailnode import PATIENCE, build_message, free_port  # noqa: E402
-from servicenode import JWT_KEY, RecallNode, Service  # noqa: E402
+from servicenode import JWT_KEY, RecallNode, Service, curl  # noqa: E402
 from test_service import has, statuses  # noqa: E402
 
 A = ["a%d@a.example" % i for i in range(3)]
@@ -154,7 +154,7 @@ def test_another_url_answers_than_that_of_a_dead_host(node):
 
 
 @pytest.mark.log_errors("Invalid authentication attempt to HTTP API")
-@pytest.mark.parametrize("login", ["doveadm:wrong", "wrong-api-key"])
+@pytest.mark.parametrize("login", ["doveadm:wrong", "an-api-key-that-is-wrong"])
 def test_doveadm_refuses_the_login(node, login):
     messageid = deliver(node, A)
     with Service(node, doveadm__login=login) as service:
@@ -245,6 +245,35 @@ def test_doveadm_dies_in_the_middle(other):
             os.kill(pid, signal.SIGKILL)
         done = service.wait_recall(token, answer.json()["id"])
         assert done["summary"] == {"expunged": len(B)}
+
+
+def test_health_does_not_wait_for_recalls(other):
+    """All of them wait for doveadm."""
+    with Service(other, doveadm__connections=1, http__workers=1,
+                 http__health_port=free_port()) as service:
+        token = service.token()
+        service.recall(token, "<warm@up>", B)
+        messageid = deliver(other, B)
+        pids = doveadm_children(other)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            recall = subprocess.Popen(
+                ["curl", "-sS", "-H", "Authorization: Bearer " + token, "-d",
+                 "emails=" + B[0], "--data-urlencode",
+                 "messageid=" + messageid, service.url +
+                 "/v2/actions/expunge"], stdout=subprocess.PIPE)
+            wait_for(lambda: unread(other), "nothing was sent")
+            # it is answered, whether Dovecot has another process or not
+            answer = curl("http://127.0.0.1:%d/health/ready" %
+                          service.settings["http.health_port"])
+            assert answer.json()["journal"] is True
+            assert recall.poll() is None
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        assert json.loads(recall.communicate()[0])["summary"] == {
+            "expunged": 1}
 
 
 def unread(node):
@@ -602,10 +631,9 @@ def test_check_config(node):
         assert "line" in service.check_config().stderr
         service.text = ""
         service.set(doveadm__url=None, log__level="info",
-                    auth__jwt_key="short", http__address="0.0.0.0")
+                    auth__jwt_key=JWT_KEY, http__address="0.0.0.0")
         done = service.check_config()
         assert done.returncode == 0
-        assert "auth.jwt_key" in done.stderr
         assert "http.address" in done.stderr
     finally:
         service.stop()
@@ -635,6 +663,7 @@ def test_secrets_from_files_and_environment(node):
                       environment={"MAIL_RECALLD_JWT_KEY": JWT_KEY})
     secret = service.dir / "login"
     secret.write_text("doveadm:%s\n" % node.doveadm_password)
+    secret.chmod(0o600)
     service.set(doveadm__login_file=secret)
     with service:
         answer = service.recall(service.token(), messageid, A)
@@ -701,18 +730,30 @@ def test_etcd(node, etcd):
     etcd.put("services/doveadm/url", node.http_url)
     etcd.put("services/doveadm/login", "doveadm:" + node.doveadm_password)
     etcd.put("psn/web/secure/jwt_key", JWT_KEY)
+    etcd.put("psn/web/secure/jwt_key_id", "new")
+    etcd.put("psn/web/secure/jwt_old_key", JWT_KEY[::-1])
+    etcd.put("psn/web/secure/jwt_old_key_id", "old")
     etcd.put("pbm/auth/access_token_exp_time", "77")
     etcd.put("psn/bruteforce/max_attempts", "1")
     # it wins over what the file names
     for setting in "doveadm.login_file", "auth.jwt_key_file":
         service.settings[setting] = service.dir / "secret"
     (service.dir / "secret").write_text("of-the-file" * 5)
+    (service.dir / "secret").chmod(0o600)
     etcd.put("psn/web/logger/cef_prefix", "CEF:23|MyOffice|MyOffice Mail|3.2")
     messageid = deliver(node, A)
     with service:
         answer = service.recall(service.token(), messageid, [A[0]])
         assert statuses(answer) == {A[0]: "expunged"}
-        assert service.audit()[-1].startswith(
+        for kid, key, status in (("old", JWT_KEY[::-1], 200),
+                                 ("new", JWT_KEY, 200),
+                                 ("old", JWT_KEY, 401)):
+            token = service.token(key=key, header={"alg": "HS256",
+                                                   "kid": kid})
+            assert service.curl("/v2/actions",
+                                token=token).status == status
+        trail = [line for line in service.audit() if "refused" not in line]
+        assert trail[-1].startswith(
             "CEF:23|MyOffice|MyOffice Mail|3.2|recall|")
         login = service.curl("/v2/auth", "-d", "login=" + A[0], "-d",
                              "password=secret")
@@ -748,6 +789,7 @@ def test_etcd(node, etcd):
 def test_etcd_with_prefix_and_password(node, etcd, tmp_path):
     password = tmp_path / "password"
     password.write_text("root-password\n")
+    password.chmod(0o600)
     etcd.put("/mail/pbm/auth/access_token_exp_time", "55")
     for args in (["user", "add", "root:root-password"],
                  ["user", "grant-role", "root", "root"], ["auth", "enable"]):

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import resource
 import socket
 import ssl
@@ -14,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
-from mailnode import PATIENCE, build_message  # noqa: E402
+from mailnode import PATIENCE, build_message, free_port  # noqa: E402
 from servicenode import RecallNode, Service, curl  # noqa: E402
 from test_service import has, statuses  # noqa: E402
 
@@ -266,7 +267,8 @@ def test_restore_for_nobody_is_not_for_all(node, service, token):
     node.lmtp_deliver([USER], build_message("<nobody@example.com>"))
     recall = service.recall(token, "<nobody@example.com>", [USER]).json()["id"]
     for empty in "", "[]", "[ ]":
-        answer = service.recall(token, emails=empty, cmd="restore", id=recall)
+        answer = post(service, token, urllib.parse.urlencode(
+            {"cmd": "restore", "id": recall, "emails": empty}).encode(), FORM)
         assert answer.status == 400, answer
         assert "EMAILS" in answer.json()["message"]
     assert service.recall(token, cmd="restore", id=recall).status == 200
@@ -412,23 +414,28 @@ def test_slow_clients_are_dropped(node):
             assert raw(each, octets, shut=False) is not None
 
 
+def until_closed(sock, octet):
+    """Sends an octet now and then, until it is closed."""
+    sock.settimeout(0.2)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        assert time.monotonic() < deadline, "it is still open"
+        try:
+            sock.sendall(octet)
+            if sock.recv(65536) == b"":
+                return
+        except socket.timeout:
+            pass
+        except OSError:
+            return
+
+
 def test_a_head_that_comes_an_octet_at_a_time(node):
     with Service(node, http__idle_timeout=5, http__request_timeout=1) as each:
         with socket.create_connection(("127.0.0.1", each.port),
                                       PATIENCE) as slow:
             slow.sendall(b"GET /health/live HTTP/1.1\r\nX: ")
-            slow.settimeout(0.2)
-            closed = False
-            deadline = time.monotonic() + PATIENCE
-            while not closed:
-                assert time.monotonic() < deadline, "it is still open"
-                try:
-                    slow.sendall(b"x")
-                    closed = slow.recv(1) == b""
-                except socket.timeout:
-                    pass
-                except OSError:
-                    closed = True
+            until_closed(slow, b"x")
         each.wait_log("too slow")
         # a connection that is used again and again is none of these
         assert each.curl("/health/live").status == 200
@@ -438,7 +445,7 @@ def test_idle_connections_do_not_stop_a_recall(node):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     node.lmtp_deliver([USER], build_message("<idle@example.com>"))
-    with Service(node) as service:
+    with Service(node, http__max_connections_per_address=0) as service:
         token = service.token()
         idle = []
         try:
@@ -466,8 +473,102 @@ def test_connections_of_one_address(node):
         idle = [socket.create_connection(("127.0.0.1", service.port))
                 for i in range(5)]
         assert service.curl("/health/live", check=False) is None
+        assert service.curl("/health/live", "--interface",
+                            "127.0.0.2").status == 200
         for sock in idle:
             sock.close()
+
+
+def test_one_address_does_not_shut_others_out(node):
+    """As the settings come. What is over the limit is closed at once."""
+    with Service(node) as service:
+        socks = [socket.create_connection(("127.0.0.1", service.port),
+                                          PATIENCE) for i in range(300)]
+        for sock in socks[256:]:
+            try:
+                assert sock.recv(1) == b""
+            except ConnectionResetError:
+                pass
+        answer = service.curl("/v2/actions", "--interface", "127.0.0.2",
+                              token=service.token())
+        assert answer.status == 200
+        for sock in socks:
+            sock.close()
+
+
+def test_a_proxy_has_as_many_connections_as_it_needs(node):
+    with Service(node, http__max_connections_per_address=1,
+                 http__trusted_proxies="127.0.0.1") as service:
+        idle = [socket.create_connection(("127.0.0.1", service.port))
+                for i in range(5)]
+        assert service.curl("/health/live").status == 200
+        for sock in idle:
+            sock.close()
+
+
+def test_health_has_a_listener_of_its_own(node):
+    port = free_port()
+    url = "http://127.0.0.1:%d" % port
+    with Service(node, http__health_port=port, http__max_connections=10,
+                 http__max_connections_per_address=0) as service:
+        # more than there may be: the others wait for their turn
+        socks = [socket.create_connection(("127.0.0.1", service.port))
+                 for i in range(20)]
+        for path in "/health", "/health/live", "/health/ready", "/metrics":
+            assert curl(url + path).status == 200
+        metrics = curl(url + "/metrics").body.decode()
+        assert re.search(r"^mail_recalld_connections 10$", metrics, re.M)
+        for sock in socks:
+            sock.close()
+        # nothing else is there
+        for path in "/v2/actions", "/v2/openapi.json", "/":
+            assert curl("-H", "Authorization: Bearer " + service.token(),
+                        url + path).status == 404
+        assert curl("-d", "login=x", url + "/v2/auth").status == 404
+        # nor do clients there harm it
+        socks = [socket.create_connection(("127.0.0.1", port))
+                 for i in range(100)]
+        assert service.curl("/health/ready").status == 200
+        for sock in socks:
+            sock.close()
+
+
+def test_port_of_health_that_is_taken(node):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        service = Service(node, http__health_port=taken.getsockname()[1])
+        process = service.launch()
+        assert process.wait(PATIENCE) == 69
+        assert "in use" in service.log()
+    service = Service(node, http__health_address="localhost")
+    assert "http.health_address" in service.check_config().stderr
+
+
+def test_a_body_that_comes_an_octet_at_a_time(node):
+    """As such, and in what is no part of the body but comes with it."""
+    head = ("POST /v2/actions/expunge HTTP/1.1\r\nHost: x\r\n"
+            "Authorization: Bearer %s\r\n%s\r\n\r\n")
+    with Service(node, http__idle_timeout=600,
+                 http__request_timeout=1) as service:
+        for header, first in (("Content-Length: 100000", b"messageid="),
+                              ("Transfer-Encoding: chunked", b"5;x="),
+                              ("Transfer-Encoding: chunked", b"0\r\nX: "),
+                              ("Transfer-Encoding: chunked", b"000000")):
+            with socket.create_connection(("127.0.0.1", service.port),
+                                          PATIENCE) as sock:
+                sock.sendall((head % (service.token(), header)).encode() +
+                             first)
+                until_closed(sock, b"0")
+
+
+def test_answers_that_are_not_taken(node):
+    """More of them than the kernel keeps."""
+    with Service(node, http__idle_timeout=600,
+                 http__request_timeout=1) as service:
+        with socket.create_connection(("127.0.0.1", service.port),
+                                      PATIENCE) as sock:
+            sock.sendall(b"GET /v2/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" *
+                         500)
+            service.wait_log("take an answer")
 
 
 def test_a_client_that_does_not_wait(node, service, token):

@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 from mailnode import build_message  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
+from servicenode import RecallNode, Service, curl  # noqa: E402
 
 USER, OTHER = "user@example.com", "other@example.com"
 EXPUNGE = "/v2/actions/expunge"
@@ -142,6 +142,21 @@ def test_parameters_in_the_url_of_a_post(node, service, token, mail, name):
     assert answer.status == 400
     assert answer.json() == {"message": {
         name.upper(): name.upper() + " belongs in the body, not in the URL"}}
+    assert has(node, mail)
+
+
+@pytest.mark.log_errors("dryRun is neither true nor false")
+@pytest.mark.parametrize("name, value, error", [
+    ("dry_run", True, "invalidRequest"), ("notfy", False, "invalidRequest"),
+    ("dryRun", 1, "exitCode"), ("dryRun", "1", "exitCode"),
+    ("dryRun", "yes", "exitCode"), ("dryRun", "", "exitCode"),
+])
+def test_doveadm_refuses_by_itself(node, mail, name, value, error):
+    """Its HTTP API does not name what is wrong, but does nothing either."""
+    answer = curl("-u", "doveadm:" + node.doveadm_password, "-d", json.dumps(
+        [["recallExpunge", {"users": [USER], "messageId": mail, name: value},
+          "tag"]]), node.http_url).json()
+    assert (answer[0][0], answer[0][1]["type"]) == ("error", error)
     assert has(node, mail)
 
 

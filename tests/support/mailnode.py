@@ -10,13 +10,16 @@ As a module:
 As a command: mailnode.py start --dir DIR --users a@example.com,b@example.com
 
 The node listens on loopback only, on free ports, works as root and as any
-other user, and touches no file outside its directory. Environment:
+other user, and touches no file outside its directory. Its processes find our
+modules where Dovecot's own are, as if they were installed, and none that are:
+a mount namespace (see namespace.py) has a directory of the node there.
+Environment:
 
     RECALL_BUILDDIR     build tree whose plugin/.libs is loaded
                         (default: build/ next to tests/)
     RECALL_SRCDIR       source tree (default: the one this file is in)
     DOVECOT, DOVEADM    programs to run
-    DOVECOT_MODULES     Dovecot's own modules
+    DOVECOT_MODULES     Dovecot's own modules, the directory compiled into it
 """
 
 import argparse
@@ -40,6 +43,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import namespace
 
 DOVECOT = os.environ.get("DOVECOT", "/usr/sbin/dovecot")
 DOVEADM = os.environ.get("DOVEADM", "/usr/bin/doveadm")
@@ -255,6 +260,10 @@ class MailNode:
         return self.dir / "dovecot.log"
 
     @property
+    def modules(self):
+        return self.dir / "modules"
+
+    @property
     def notice_dir(self):
         return self.dir / "notices"
 
@@ -268,34 +277,44 @@ class MailNode:
             shutil.chown(path, self.mail_user, self.mail_group)
 
     def _install_modules(self):
-        """Dovecot's own modules as links, ours as copies: a build may replace
-        a file while the node has it mapped, and its directory may be closed
-        to the accounts that Dovecot runs as. doveadm's own module directory is
-        compiled in: our doveadm modules are named in its mail_plugins."""
-        target = self.dir / "modules"
-        if target.exists():
-            shutil.rmtree(target)
-        for root, dirs, files in os.walk(DOVECOT_MODULES):
-            there = target / os.path.relpath(root, DOVECOT_MODULES)
-            there.mkdir(parents=True, exist_ok=True)
-            for name in files:
-                (there / name).symlink_to(os.path.join(root, name))
+        """Makes the directory of modules that the node sees: Dovecot's own
+        without any of ours that are installed, and what was built, where
+        `make install` puts it. All are copies: a build may replace a file
+        while the node has it mapped, and its directory may be closed to the
+        accounts that Dovecot runs as."""
+        if self.modules.exists():
+            shutil.rmtree(self.modules)
+        shutil.copytree(DOVECOT_MODULES, self.modules,
+                        ignore=shutil.ignore_patterns("*recall*"))
         self.sanitizers = []
         self.doveadm_plugins = []
-        for module in sorted((builddir() / "plugin/.libs").glob("lib*.so")):
-            name = re.fullmatch(r"lib\d*_?(doveadm_\w+)_plugin\.so",
-                                module.name)
-            # one that needs acl's symbols can't be loaded without it
-            if name and (self.acl or not name.group(1).endswith("_acl")):
-                self.doveadm_plugins.append(name.group(1))
-            there = target / module.name
-            if there.is_symlink() or there.exists():
-                there.unlink()
-            shutil.copyfile(module, there)
-            there.chmod(0o755)
+        built = sorted((builddir() / "plugin/.libs").glob("lib*.so"))
+        if not built:
+            raise RuntimeError("no module was built in %s" % builddir())
+        for module in built:
+            there = self.modules / self._place(module.name)
+            there.mkdir(exist_ok=True)
+            shutil.copy(module, there)
+            (there / module.name).chmod(0o755)
             self._find_sanitizers(module)
         if (SRCDIR / "notices").is_dir() and not self.notice_dir.exists():
             shutil.copytree(SRCDIR / "notices", self.notice_dir)
+
+    def _place(self, name):
+        """The subdirectory of a module of ours."""
+        if name.endswith("_settings.so"):
+            return "settings"
+        doveadm = re.fullmatch(r"lib\d*_?(doveadm_\w+)_plugin\.so", name)
+        if not doveadm:
+            return ""
+        if namespace.available():
+            return "doveadm"
+        # doveadm's module directory is compiled in: all that is left is to
+        # name ours in its mail_plugins; one that needs acl's symbols can't be
+        # loaded without it
+        if self.acl or not doveadm.group(1).endswith("_acl"):
+            self.doveadm_plugins.append(doveadm.group(1))
+        return ""
 
     def _find_sanitizers(self, module):
         done = subprocess.run(["ldd", module], capture_output=True, text=True)
@@ -338,7 +357,7 @@ class MailNode:
         environment = " ".join("%s=%s" % pair
                                for pair in self._environment().items())
         mode = {
-            "dir": self.dir,
+            "dir": self.dir, "modules": self.modules,
             "location": location.format(home="~"),
             "shared_location": location.format(home="%%h"),
             "mail_user": self.mail_user, "mail_group": self.mail_group,
@@ -452,9 +471,9 @@ class MailNode:
         output = self.dir / "start.log"
         with open(output, "wb") as out:
             self.process = subprocess.Popen(
-                [DOVECOT, "-F", "-c", self.conf], stdin=subprocess.DEVNULL,
-                stdout=out, stderr=out, start_new_session=True,
-                env={**os.environ, **self._environment()})
+                self.inside([DOVECOT, "-F", "-c", str(self.conf)]),
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                start_new_session=True, env={**os.environ, **self._environment()})
         self.pid = self.process.pid
         if not self.outlive:
             self._watch()
@@ -607,8 +626,28 @@ class MailNode:
 
     # doveadm
 
+    def inside(self, command):
+        """A command that sees the modules that the node sees."""
+        if not namespace.available():
+            self._refuse_installed()
+            return command
+        if self.root and self.running():
+            return namespace.of_process(self.pid) + command
+        return namespace.with_directory(self.modules, DOVECOT_MODULES) + \
+            command
+
+    @staticmethod
+    def _refuse_installed():
+        installed = list(pathlib.Path(DOVECOT_MODULES).glob("**/*recall*"))
+        if installed:
+            raise RuntimeError(
+                "%s is installed, doveadm would take it instead of what was "
+                "built, and no mount namespace can be made to hide it" %
+                installed[0])
+
     def doveadm_command(self, *args):
-        return [DOVEADM, "-c", str(self.conf)] + [str(arg) for arg in args]
+        return self.inside([DOVEADM, "-c", str(self.conf)] +
+                           [str(arg) for arg in args])
 
     def doveadm(self, *args, check=True, input=None):
         """Runs doveadm in a process of its own; texts in and out."""
@@ -743,7 +782,7 @@ base_dir = %(dir)s/run
 state_dir = %(dir)s/state
 log_path = %(dir)s/dovecot.log
 log_timestamp = "%%Y-%%m-%%d %%H:%%M:%%S "
-mail_plugin_dir = %(dir)s/modules
+mail_plugin_dir = %(modules)s
 listen = 127.0.0.1
 protocols = imap lmtp
 ssl = no

@@ -133,6 +133,9 @@ class Service:
             "doveadm.login": "doveadm:secret",
             # threads that nothing needs cost time under a sanitizer
             "http.workers": 8,
+            "auth.logins": 8,
+            "console.dir": mailnode.SRCDIR / "service/console",
+            "http.health_port": 0,
         }
         if node is not None:
             self.settings.update({
@@ -311,6 +314,7 @@ def main():
     parser.add_argument("--dir", required=True)
     args = parser.parse_args()
     Service(mailnode.MailNode.load(args.dir), args.dir, log__level="info",
+            http__health_port=mailnode.free_port(),
             auth__jwt_key=secrets.token_hex(32)).write_configuration()
 
 

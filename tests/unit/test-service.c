@@ -1,4 +1,5 @@
 #include <CUnit/Basic.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "doveadm-client.h"
 #include "http-routes.h"
 #include "journal.h"
+#include "revocation.h"
 #include "listing.h"
 #include "recall-verdict.h"
 #include "recall.h"
@@ -21,10 +23,12 @@
 
 static const char settings[] =
 	"[doveadm]\nlogin = doveadm:x\nurl = http://a/ http://b/\n"
+	"allow_plaintext = yes\n"
 	"[nodes]\none = http://n1/ a.example B.example http://n2/\n"
 	"[auth]\njwt_key = " KEY "\nclock_skew = 10\n"
 	"access_token_exp_time = 100\n"
-	"[bruteforce]\nmax_attempts = 2\npenalty = 1000\n";
+	"[bruteforce]\nmax_attempts = 2\npenalty = 1000\n"
+	"max_attempts_per_account = 100\n";
 
 static struct config *load(const char *text, char **error_r)
 {
@@ -182,7 +186,8 @@ static void test_token(void)
 				.tenant = (char *)"red", .role = ROLE_ADMIN };
 	struct identity found;
 	const char *why;
-	char *token = token_issue(config, &who, NOW);
+	char jti[TOKEN_ID_LEN + 1];
+	char *token = token_issue(config, &who, NOW, jti);
 	size_t i, len;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(token);
@@ -223,27 +228,60 @@ static void test_token(void)
 	config_unref(config);
 }
 
+static int64_t guess(const struct config *config, const char *address,
+		     const char *login)
+{
+	return bruteforce_attempt(config, address, login);
+}
+
 static void test_bruteforce(void)
 {
 	struct config *config = load_good();
 
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.1"), 0);
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.1"), 0);
-	CU_ASSERT(bruteforce_attempt(config, "192.0.2.1") > 0);
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.2"), 0);
-	bruteforce_undo("192.0.2.2");
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.2"), 0);
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.2"), 0);
-	CU_ASSERT(bruteforce_attempt(config, "192.0.2.2") > 0);
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.3"), 0);
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.3"), 0);
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.1", "a@b"), 0);
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.1", "a@b"), 0);
+	CU_ASSERT(guess(config, "192.0.2.1", "a@b") > 0);
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.2", "a@b"), 0);
+	bruteforce_undo("192.0.2.2", "a@b");
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.2", "a@b"), 0);
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.2", "a@b"), 0);
+	CU_ASSERT(guess(config, "192.0.2.2", "a@b") > 0);
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.3", "a@b"), 0);
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.3", "a@b"), 0);
 	/* a right one makes up for itself alone */
-	bruteforce_undo("192.0.2.3");
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "192.0.2.3"), 0);
-	CU_ASSERT(bruteforce_attempt(config, "192.0.2.3") > 0);
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "2001:db8::1"), 0);
-	CU_ASSERT_EQUAL(bruteforce_attempt(config, "2001:db8::2"), 0);
-	CU_ASSERT(bruteforce_attempt(config, "2001:db8::3") > 0);
+	bruteforce_undo("192.0.2.3", "a@b");
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.3", "a@b"), 0);
+	CU_ASSERT(guess(config, "192.0.2.3", "a@b") > 0);
+	CU_ASSERT_EQUAL(guess(config, "2001:db8::1", "a@b"), 0);
+	CU_ASSERT_EQUAL(guess(config, "2001:db8::2", "a@b"), 0);
+	CU_ASSERT(guess(config, "2001:db8::3", "a@b") > 0);
+	config_unref(config);
+}
+
+static void test_bruteforce_of_an_account(void)
+{
+	static const char *const spellings[] = { "x@y", "X@y", "x@Y" };
+	struct config *config = load_good();
+	char address[INET_ADDRSTRLEN];
+	unsigned int i;
+
+	/* one that logs in from there */
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.200", "x@y"), 0);
+	bruteforce_accepted("192.0.2.200", "x@y");
+	for (i = 0; i < 100; i++) {
+		snprintf(address, sizeof(address), "198.51.100.%u", i);
+		CU_ASSERT_EQUAL(guess(config, address, spellings[i % 3]), 0);
+	}
+	CU_ASSERT(guess(config, "203.0.113.1", "x@y") > 0);
+	CU_ASSERT(guess(config, "203.0.113.1", "X@Y") > 0);
+	/* what was refused does not count against the address */
+	CU_ASSERT_EQUAL(guess(config, "203.0.113.1", "other@y"), 0);
+	CU_ASSERT_EQUAL(guess(config, "203.0.113.1", "other@y"), 0);
+	CU_ASSERT(guess(config, "203.0.113.1", "other@y") > 0);
+	/* its limit is its own */
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.200", "X@y"), 0);
+	CU_ASSERT_EQUAL(guess(config, "192.0.2.200", "x@y"), 0);
+	CU_ASSERT(guess(config, "192.0.2.200", "x@y") > 0);
 	config_unref(config);
 }
 
@@ -335,6 +373,67 @@ static void test_cursor(void)
 	}
 }
 
+static void test_revocation(void)
+{
+	struct identity who = { .login = (char *)"A@b.example",
+				.tenant = (char *)"red", .role = ROLE_USER,
+				.issued = 100, .jti = (char *)"Jti" };
+	struct revocation r = { .kind = REVOKE_LOGIN, .subject = "x@y",
+				.tenant = "", .before = 100 };
+	char dir[] = "/tmp/test-revoke-XXXXXX", path[64], *error = NULL;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/journal", dir);
+	CU_ASSERT_FATAL(journal_open(path, &error));
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	CU_ASSERT_EQUAL(revocation_until(&who), -1);
+	/* another tenant's, and a jti in other letters */
+	r.subject = "a@B.example";
+	r.tenant = "blue";
+	CU_ASSERT(revocation_add(&r, 100));
+	r.kind = REVOKE_TOKEN;
+	r.subject = "jti";
+	r.tenant = "";
+	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	r.kind = REVOKE_LOGIN;
+	r.subject = "a@B.example";
+	r.tenant = "red";
+	r.before = 99;
+	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	CU_ASSERT_EQUAL(revocation_until(&who), 99);
+	who.issued = -1;
+	CU_ASSERT(revocation_applies(&who));
+	who.role = ROLE_SUPER;
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	who.role = ROLE_USER;
+	who.issued = 100;
+	r.kind = REVOKE_TOKEN;
+	r.subject = "Jti";
+	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT(revocation_applies(&who));
+	journal_close();
+	revocations_free();
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	CU_ASSERT_FATAL(journal_open(path, &error));
+	CU_ASSERT(revocations_load());
+	CU_ASSERT(revocation_applies(&who));
+	/* forgotten once no token can be that old */
+	revocations_purge((int64_t)400 * 86400);
+	revocations_free();
+	CU_ASSERT(revocations_load());
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	journal_close();
+	revocations_free();
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/journal.lock", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
 /* What the journal gives back is what was put in. */
 static void test_journal(void)
 {
@@ -362,8 +461,8 @@ static void test_journal(void)
 
 	/* opened again it is no older version */
 	CU_ASSERT_FATAL(journal_open(path, &error));
-	loaded = journal_load(recall->id);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(loaded);
+	CU_ASSERT_EQUAL_FATAL(journal_load(recall->id, &loaded),
+			      JOURNAL_FOUND);
 	CU_ASSERT_EQUAL(loaded->kind, RECALL_RESTORE);
 	CU_ASSERT_STRING_EQUAL(loaded->target, recall->target);
 	CU_ASSERT_STRING_EQUAL(loaded->query, recall->query);
@@ -378,6 +477,8 @@ static void test_journal(void)
 	recall_free(loaded);
 	recall_free(recall);
 	journal_close();
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/journal.lock", dir);
 	unlink(path);
 	rmdir(dir);
 }
@@ -395,10 +496,12 @@ int main(void)
 		{ "addresses", test_address },
 		{ "tokens", test_token },
 		{ "brute force", test_bruteforce },
+		{ "brute force of an account", test_bruteforce_of_an_account },
 		{ "users once", test_users_once },
 		{ "camel case", test_camel_case },
 		{ "routes", test_routes },
 		{ "cursors", test_cursor },
+		{ "revocation", test_revocation },
 		{ "journal", test_journal },
 	};
 	unsigned int failures;

@@ -11,9 +11,9 @@
 #include "iostream-ssl.h"
 #include "master-service.h"
 #include "doveadm.h"
-#include "doveadm-print.h"
 #include "doveadm-settings.h"
 #include "doveadm-util.h"
+#include "doveadm-recall-print.h"
 #include "recall-utf8.h"
 #include "recall-proxy-conn.h"
 #include "recall-proxy-tls.h"
@@ -175,19 +175,32 @@ int recall_proxy_conn_init(struct recall_proxy_server *server,
 	return 0;
 }
 
+static void conn_print_column(struct recall_proxy_conn *conn, const char *value)
+{
+	struct recall_proxy_request *request = conn->request;
+	char *copy;
+
+	recall_print(value);
+	if (array_is_created(&request->columns)) {
+		copy = i_strdup(value);
+		array_push_back(&request->columns, &copy);
+	}
+}
+
 /* Completes the row that has been begun, if there is one. */
 static bool conn_end_row(struct recall_proxy_conn *conn, const char *error)
 {
-	unsigned int columns = doveadm_print_get_headers_count();
+	unsigned int columns = recall_print_get_count();
 
 	if (!conn->in_field && conn->column == 0)
 		return FALSE;
 	if (conn->in_field) {
-		doveadm_print_stream("", 0);
+		recall_print_stream("", 0);
 		conn->column++;
 	}
 	for (; conn->column < columns; conn->column++)
-		doveadm_print(conn->column + 1 < columns ? "" : error);
+		conn_print_column(conn,
+				  conn->column + 1 < columns ? "" : error);
 	return TRUE;
 }
 
@@ -337,6 +350,15 @@ conn_input_handshake(struct recall_proxy_conn *conn, const char **error_r)
 	return -1;
 }
 
+/* Whether the column that comes next has a user's name that is another one over
+   there. */
+static bool conn_is_alias(const struct recall_proxy_conn *conn)
+{
+	return conn->column == recall_print_get_username_idx() &&
+		strcmp(conn->request->username,
+		       conn->request->remote_username) != 0;
+}
+
 static void
 conn_print_part(struct recall_proxy_conn *conn, const unsigned char *data,
 		size_t size, bool last)
@@ -345,15 +367,16 @@ conn_print_part(struct recall_proxy_conn *conn, const unsigned char *data,
 
 	str_append_tabunescaped(str, data, size);
 	if (last && !conn->in_field) {
-		doveadm_print(str_c(str));
+		conn_print_column(conn, conn_is_alias(conn) ?
+				  conn->request->username : str_c(str));
 	} else {
 		if (str_len(str) > 0)
-			doveadm_print_stream(str_data(str), str_len(str));
+			recall_print_stream(str_data(str), str_len(str));
 		if (last)
-			doveadm_print_stream("", 0);
+			recall_print_stream("", 0);
 	}
 	conn->in_field = !last;
-	if (last && ++conn->column == doveadm_print_get_headers_count()) {
+	if (last && ++conn->column == recall_print_get_count()) {
 		conn->column = 0;
 		conn->request->rows++;
 	}
@@ -364,7 +387,7 @@ conn_print_part(struct recall_proxy_conn *conn, const unsigned char *data,
 static int
 conn_row_is_there(const unsigned char *data, size_t size, const char **error_r)
 {
-	unsigned int columns = doveadm_print_get_headers_count();
+	unsigned int columns = recall_print_get_count();
 	size_t i;
 
 	for (i = 0; i < size && columns > 0; i++) {

@@ -17,6 +17,11 @@ struct recall_proxy_request {
 	char *username, *remote_username;
 	/* rows that have been printed */
 	unsigned int rows;
+	/* the columns of the row, if other names of this user may ask for it */
+	ARRAY(char *) columns;
+	/* why it was lost, once it is finished; NULL if it was answered */
+	char *error;
+	bool finished;
 };
 ARRAY_DEFINE_TYPE(recall_proxy_request, struct recall_proxy_request *);
 ARRAY_DEFINE_TYPE(recall_proxy_conn, struct recall_proxy_conn *);

@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "dovecot-compat.h"
 #include "array.h"
+#include "hash.h"
 #include "ioloop.h"
 #include "str.h"
 #include "strescape.h"
@@ -9,6 +10,7 @@
 #include "mail-storage-service.h"
 #include "doveadm.h"
 #include "doveadm-settings.h"
+#include "doveadm-recall-print.h"
 #include "recall-proxy-conn.h"
 #include "recall-proxy-tls.h"
 #include "recall-proxy.h"
@@ -34,6 +36,8 @@ struct recall_proxy {
 	ARRAY(struct recall_proxy_server *) servers;
 	/* the connection of which a row has come in part */
 	struct recall_proxy_conn *printer;
+	/* one_row: "<server> <user over there>" => what was asked there */
+	HASH_TABLE(char *, struct recall_proxy_request *) requests;
 	/* users to be told of as soon as a row may be printed */
 	ARRAY(struct proxy_lost_user) lost;
 	int exit_code;
@@ -65,6 +69,7 @@ recall_proxy_init(const struct doveadm_cmd_context *cctx,
 	proxy->context = context;
 	p_array_init(&proxy->servers, pool, 4);
 	i_array_init(&proxy->lost, 4);
+	hash_table_create(&proxy->requests, default_pool, 0, str_hash, strcmp);
 	return proxy;
 }
 
@@ -171,9 +176,46 @@ proxy_get_server(struct recall_proxy *proxy, const char *name)
 
 static void proxy_request_free(struct recall_proxy_request *request)
 {
+	char *column;
+
+	if (array_is_created(&request->columns)) {
+		array_foreach_elem(&request->columns, column)
+			i_free(column);
+		array_free(&request->columns);
+	}
+	i_free(request->error);
 	i_free(request->username);
 	i_free(request->remote_username);
 	i_free(request);
+}
+
+/* error is NULL if it was answered. */
+static void
+proxy_request_finish(struct recall_proxy *proxy,
+		     struct recall_proxy_request *request, const char *error)
+{
+	if (!proxy->callbacks->one_row) {
+		proxy_request_free(request);
+		return;
+	}
+	/* another name of the same user may come */
+	request->error = i_strdup(error);
+	request->finished = TRUE;
+}
+
+static void proxy_forget_requests(struct recall_proxy *proxy)
+{
+	struct hash_iterate_context *iter;
+	struct recall_proxy_request *request;
+	char *key;
+
+	iter = hash_table_iterate_init(proxy->requests);
+	while (hash_table_iterate(iter, proxy->requests, &key, &request)) {
+		proxy_request_free(request);
+		i_free(key);
+	}
+	hash_table_iterate_deinit(&iter);
+	hash_table_clear(proxy->requests, FALSE);
 }
 
 /* Calls back for those who were lost, unless that has to wait. */
@@ -245,7 +287,7 @@ static void server_feed(struct recall_proxy_server *server)
 		}
 		proxy_add_lost(server->proxy, request->username,
 			       server->error);
-		proxy_request_free(request);
+		proxy_request_finish(server->proxy, request, server->error);
 	}
 }
 
@@ -279,7 +321,7 @@ static bool proxy_wait(struct recall_proxy *proxy)
 		while (array_count(&server->queue) > 0) {
 			request = server_dequeue(server);
 			proxy_add_lost(proxy, request->username, error);
-			proxy_request_free(request);
+			proxy_request_finish(proxy, request, error);
 		}
 		while (array_count(&server->conns) > 0) {
 			conn = array_idx_elem(&server->conns, 0);
@@ -289,6 +331,39 @@ static bool proxy_wait(struct recall_proxy *proxy)
 	return FALSE;
 }
 
+/* The user was asked for by another name: that answer is the one for this name,
+   too. */
+static void
+proxy_repeat(struct recall_proxy *proxy, struct recall_proxy_request *request,
+	     const char *username)
+{
+	const unsigned int count = recall_print_get_count();
+	const char *error;
+	unsigned int i;
+
+	while (!request->finished && proxy_wait(proxy)) ;
+	recall_proxy_settle(proxy);
+	if (!proxy->callbacks->named)
+		return;
+	error = request->error;
+	if (error == NULL && array_count(&request->columns) > 0 &&
+	    array_count(&request->columns) != count) {
+		/* some were too long to be kept */
+		error = t_strdup_printf("Answered for as %s",
+					request->username);
+	}
+	if (error != NULL) {
+		proxy->callbacks->lost(proxy->context, username, error);
+		return;
+	}
+	/* none if the row was one to be left out */
+	for (i = 0; i < array_count(&request->columns); i++) {
+		recall_print(i == recall_print_get_username_idx() ? username :
+			     array_idx_elem(&request->columns, i));
+	}
+	proxy->callbacks->done(proxy->context, username);
+}
+
 int recall_proxy_user(struct recall_proxy *proxy,
 		      const struct mail_storage_service_input *input,
 		      const char **error_r)
@@ -296,7 +371,7 @@ int recall_proxy_user(struct recall_proxy *proxy,
 	struct recall_proxy_server *server;
 	struct recall_proxy_request *request;
 	struct proxy_route route;
-	const char *socket_path = proxy->socket_path;
+	const char *key, *socket_path = proxy->socket_path;
 
 	if (proxy_get_route(proxy, input, &route, error_r) < 0)
 		return -1;
@@ -335,9 +410,20 @@ int recall_proxy_user(struct recall_proxy *proxy,
 		}
 	}
 
+	key = t_strdup_printf("%s %s", server->name, route.user);
+	request = hash_table_lookup(proxy->requests, key);
+	if (request != NULL) {
+		proxy_repeat(proxy, request, input->username);
+		return 1;
+	}
 	request = i_new(struct recall_proxy_request, 1);
 	request->username = i_strdup(input->username);
 	request->remote_username = i_strdup(route.user);
+	if (proxy->callbacks->one_row) {
+		hash_table_insert(proxy->requests, i_strdup(key), request);
+		if (proxy->callbacks->named)
+			i_array_init(&request->columns, 16);
+	}
 	array_push_back(&server->queue, &request);
 	server_feed(server);
 	while (array_count(&server->queue) > PROXY_QUEUE_MAX &&
@@ -372,6 +458,7 @@ void recall_proxy_flush(struct recall_proxy *proxy)
 {
 	while (proxy_is_busy(proxy) && proxy_wait(proxy)) ;
 	recall_proxy_settle(proxy);
+	proxy_forget_requests(proxy);
 }
 
 int recall_proxy_deinit(struct recall_proxy **_proxy)
@@ -394,6 +481,7 @@ int recall_proxy_deinit(struct recall_proxy **_proxy)
 		i_free(server->error);
 	}
 	array_free(&proxy->lost);
+	hash_table_destroy(&proxy->requests);
 	pool_unref(&proxy->pool);
 	return exit_code;
 }
@@ -455,11 +543,12 @@ void recall_proxy_answered(struct recall_proxy_server *server,
 			   const char *reason)
 {
 	struct recall_proxy *proxy = server->proxy;
+	const char *error = NULL;
 
 	if (exit_code != 0 && exit_code != EX_USAGE && request->rows == 0) {
-		proxy_add_lost(proxy, request->username, t_strdup_printf(
-			"Node %s failed the command: %s", server->name,
-			reason));
+		error = t_strdup_printf("Node %s failed the command: %s",
+					server->name, reason);
+		proxy_add_lost(proxy, request->username, error);
 	} else {
 		/* over HTTP the rows tell, as those of a failed command would
 		   not arrive; a node that refuses the command has no rows */
@@ -468,7 +557,7 @@ void recall_proxy_answered(struct recall_proxy_server *server,
 			proxy_add_exit_code(proxy, exit_code);
 		proxy->callbacks->done(proxy->context, request->username);
 	}
-	proxy_request_free(request);
+	proxy_request_finish(proxy, request, error);
 	server_feed(server);
 	io_loop_stop(current_ioloop);
 }
@@ -487,7 +576,9 @@ void recall_proxy_lost(struct recall_proxy_server *server,
 			proxy_add_exit_code(proxy, EX_TEMPFAIL);
 		proxy->callbacks->done(proxy->context, request->username);
 	}
-	proxy_request_free(request);
+	/* a torn row has been completed: it's as good as any */
+	proxy_request_finish(proxy, request,
+			     request->rows == 0 && !torn ? error : NULL);
 	server_feed(server);
 	io_loop_stop(current_ioloop);
 }

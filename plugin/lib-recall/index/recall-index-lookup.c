@@ -74,7 +74,7 @@ recall_index_lookup_init(struct mailbox_list *list,
 }
 
 bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
-				  const char *name)
+				  const char *name, time_t *changed_r)
 {
 	const struct recall_index_box *box;
 	uint64_t name_hash, stamp = 0;
@@ -88,7 +88,8 @@ bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
 			continue;
 		if (stamp == 0) {
 			stamp = recall_index_stamp_get(lookup->list, name,
-				recall_index_stamp_dirs(lookup->list, name));
+				recall_index_stamp_dirs(lookup->list, name),
+				changed_r);
 		}
 		if (stamp == 0)
 			return TRUE;

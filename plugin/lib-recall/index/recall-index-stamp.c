@@ -57,7 +57,7 @@ uint64_t recall_index_stamp_dirs(struct mailbox_list *list, const char *name)
 }
 
 uint64_t recall_index_stamp_get(struct mailbox_list *list, const char *name,
-				uint64_t dirs)
+				uint64_t dirs, time_t *changed_r)
 {
 	const char *path;
 	struct stat st;
@@ -67,6 +67,7 @@ uint64_t recall_index_stamp_get(struct mailbox_list *list, const char *name,
 				  &path) <= 0 ||
 	    stat(t_strconcat(path, "/"MAIL_INDEX_PREFIX".log", NULL), &st) < 0)
 		return 0;
+	*changed_r = st.st_mtime;
 	return mix(mix_stat(dirs, &st), st.st_size);
 }
 

@@ -21,9 +21,10 @@ struct mailbox_list;
    be known. */
 uint64_t recall_index_stamp_dirs(struct mailbox_list *list, const char *name);
 /* Directories and log; 0 if the mailbox has none: its storage is another one, or
-   has no index in files. dirs is what recall_index_stamp_dirs() said. */
+   has no index in files. dirs is what recall_index_stamp_dirs() said. changed_r
+   is the log's time. */
 uint64_t recall_index_stamp_get(struct mailbox_list *list, const char *name,
-				uint64_t dirs);
+				uint64_t dirs, time_t *changed_r);
 /* The name in the list's storage, as a number. */
 uint64_t recall_index_stamp_name(const char *name);
 

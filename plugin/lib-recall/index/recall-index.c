@@ -139,11 +139,10 @@ pass_record(struct recall_index_pass *pass, uint32_t uid, uint64_t hash)
 		seq_range_array_add(pass->uids, uid);
 }
 
-/* Goes through the messages of the view and their records. */
-static void pass_view(struct recall_index_pass *pass,
-		      struct mail_index_view *view)
+/* Goes through the mailbox's messages and their records. */
+static void pass_view(struct recall_index_pass *pass)
 {
-	const struct mail_index_map *map = view->map;
+	const struct mail_index_map *map = pass->box->view->map;
 	const struct mail_index_record *mrec = map->rec_map->records;
 	struct recall_index_box_iter iter;
 	struct recall_index_rec rec = { .uid = 0 };
@@ -262,12 +261,14 @@ static int pass_open(struct recall_index_pass *pass)
 		pass->dirs = 0;
 	}
 	/* an index that this process had open already is as old as its last
-	   use */
+	   use, and a view keeps its map when the index gets a newer one */
 	if (box_refresh(box) < 0 ||
+	    (box->view->map != box->index->map &&
+	     mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0) ||
 	    mailbox_get_metadata(box, MAILBOX_METADATA_GUID, &metadata) < 0)
 		return -1;
 	guid_128_copy(pass->guid, metadata.guid);
-	pass->uid_validity = box->index->map->hdr.uid_validity;
+	pass->uid_validity = box->view->map->hdr.uid_validity;
 	return 0;
 }
 
@@ -296,6 +297,7 @@ static void pass_stamp(struct recall_index_pass *pass)
 	const uint64_t name = recall_index_stamp_name(box->name);
 	const struct mail_index_header *hdr;
 	uint64_t stamp;
+	time_t changed;
 	buffer_t *blocks;
 
 	if (pass->path == NULL || pass->failed || pass->write_failed ||
@@ -303,7 +305,8 @@ static void pass_stamp(struct recall_index_pass *pass)
 	    pass->dirs != recall_index_stamp_dirs(box->list, box->name))
 		return;
 	/* in this order: it is known what all up to the stamp has brought */
-	stamp = recall_index_stamp_get(box->list, box->name, pass->dirs);
+	stamp = recall_index_stamp_get(box->list, box->name, pass->dirs,
+				       &changed);
 	if (stamp == 0 || (pass->rbox != NULL && pass->rbox->stamp == stamp &&
 			   pass->rbox->name == name))
 		return;
@@ -333,7 +336,6 @@ static void pass_deinit(struct recall_index_pass *pass)
 static int pass_run(struct recall_index_pass *pass)
 {
 	struct mailbox *box = pass->box;
-	struct mail_index_view *view;
 
 	i_array_init(&pass->unread, 16);
 	i_array_init(&pass->recs, 16);
@@ -342,18 +344,8 @@ static int pass_run(struct recall_index_pass *pass)
 		return -1;
 	}
 	pass_load(pass);
-	view = mail_index_view_open(box->index);
-	pass->fence = recall_index_fence_get(view);
-	pass_view(pass, view);
-	mail_index_view_close(&view);
-	/* a view keeps its map when the index gets a newer one */
-	if ((array_count(&pass->unread) > 0 ||
-	     (pass->uids != NULL && array_count(pass->uids) > 0)) &&
-	    box->view->map != box->index->map &&
-	    mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0) {
-		pass_deinit(pass);
-		return -1;
-	}
+	pass->fence = recall_index_fence_get(box->view);
+	pass_view(pass);
 	if (array_count(&pass->unread) > 0) {
 		pass_read(pass);
 		pass_flush(pass, pass->next_uid);
@@ -378,11 +370,13 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 	};
 	struct recall_index_lookup *lookup;
 	bool may_have = TRUE;
+	time_t changed;
 	int ret;
 
 	if (!verify && !box->opened) {
 		lookup = recall_index_lookup_init(box->list, id);
-		may_have = recall_index_lookup_may_have(lookup, box->name);
+		may_have = recall_index_lookup_may_have(lookup, box->name,
+							&changed);
 		recall_index_lookup_deinit(&lookup);
 	}
 	if (!may_have)

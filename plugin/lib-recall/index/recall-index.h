@@ -72,9 +72,10 @@ struct recall_index_lookup *
 recall_index_lookup_init(struct mailbox_list *list,
 			 const struct recall_message_id *id);
 /* Whether it is worth while to open the mailbox: FALSE if it is certain that it
-   does not have the id. name is the mailbox's in the list's storage. */
+   does not have the id; changed_r is the time then when its dovecot.index.log was
+   last written to. name is the mailbox's in the list's storage. */
 bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
-				  const char *name);
+				  const char *name, time_t *changed_r);
 void recall_index_lookup_deinit(struct recall_index_lookup **lookup);
 
 /* Finds the messages that may have the Message-ID, messages that came without
@@ -86,8 +87,8 @@ void recall_index_lookup_deinit(struct recall_index_lookup **lookup);
    wrong are put right.
 
    The mailbox needs to be neither open nor synced: it is opened if it may have
-   the message. If uids_r is not empty, the mailbox is open, and box->view is new
-   enough to look the UIDs up.
+   the message. If it is open then, all messages of box->view were judged, and no
+   others; if it is not, it has none that may have the id.
 
    UIDs are added to uids_r, which the caller has created. Returns 0 if all
    messages could be judged. Returns -1 on errors, which are in the mailbox's

@@ -7,6 +7,7 @@
 #include "recall-quarantine-settings.h"
 #include "recall-find.h"
 #include "recall-index.h"
+#include "recall-looked.h"
 #include "recall-boxes.h"
 
 struct recall_boxes_iter {
@@ -14,6 +15,7 @@ struct recall_boxes_iter {
 	struct mailbox_list_iterate_context *iter;
 	/* NULL if all mailboxes are wanted */
 	const struct recall_message_id *message_id;
+	struct recall_looked *looked;
 	/* of the namespace */
 	struct recall_index_lookup *lookup;
 	char *error;
@@ -30,12 +32,14 @@ struct recall_boxes_iter *recall_boxes_iter_init(struct mail_user *user)
 
 struct recall_boxes_iter *
 recall_boxes_iter_init_for(struct mail_user *user,
-			   const struct recall_criteria *criteria)
+			   const struct recall_criteria *criteria,
+			   struct recall_looked *looked)
 {
 	struct recall_boxes_iter *iter = recall_boxes_iter_init(user);
 
 	if (!criteria->verify_headers)
 		iter->message_id = criteria->message_id;
+	iter->looked = looked;
 	return iter;
 }
 
@@ -98,6 +102,7 @@ boxes_iter_next_info(struct recall_boxes_iter *iter)
 static bool boxes_iter_may_have(struct recall_boxes_iter *iter,
 				const struct mailbox_info *info)
 {
+	time_t changed;
 	bool ret;
 
 	if (iter->lookup == NULL)
@@ -105,9 +110,12 @@ static bool boxes_iter_may_have(struct recall_boxes_iter *iter,
 	T_BEGIN {
 		ret = recall_index_lookup_may_have(iter->lookup,
 			mailbox_list_get_storage_name(info->ns->list,
-						      info->vname));
+						      info->vname), &changed);
 	} T_END;
-	return ret;
+	/* mail that is being moved needs a closer look */
+	return ret || (iter->looked != NULL &&
+		       !recall_looked_pass_over(iter->looked, info->vname,
+						changed));
 }
 
 struct mailbox *recall_boxes_iter_next(struct recall_boxes_iter *iter)

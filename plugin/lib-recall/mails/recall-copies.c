@@ -5,6 +5,9 @@
 #include "recall-boxes.h"
 #include "failpoint.h"
 #include "recall-find.h"
+#include "recall-lazy-expunge.h"
+#include "recall-limits.h"
+#include "recall-looked.h"
 #include "recall-match.h"
 #include "recall-message-id.h"
 #include "recall-names.h"
@@ -59,18 +62,19 @@ static bool copies_find_mail(struct mail *mail, void *context)
 	struct copies_find_context *ctx = context;
 	struct recall_copies *copies = ctx->copies;
 
-	if (copies->count++ == 0)
+	copies->count++;
+	if (!copies->have_headers) {
 		copies_get_headers(copies, mail);
+		copies->have_headers = TRUE;
+	}
 	seq_range_array_add(&ctx->cbox->uids, mail->uid);
 	if (!box_is_outgoing(mail->box) && recall_match_is_read(mail))
 		copies->read = TRUE;
 	return TRUE;
 }
 
-static void
-copies_find_in_box(struct recall_copies *copies,
-		   const struct recall_criteria *criteria,
-		   struct mailbox *box)
+static void copies_find_in_box(struct recall_copies *copies,
+			       struct mailbox *box)
 {
 	static const struct recall_find_wanted wanted = {
 		.fields = MAIL_FETCH_FLAGS,
@@ -81,16 +85,21 @@ copies_find_in_box(struct recall_copies *copies,
 		.cbox = &cbox,
 	};
 	struct mailbox_metadata metadata;
+	unsigned int other_senders = copies->other_sender_count;
+	bool found;
 
 	p_array_init(&cbox.uids, copies->pool, 2);
-	if (recall_find_in_box(box, criteria, &wanted, copies_find_mail, &ctx,
-			       &copies->other_sender_count) < 0) {
+	if (recall_find_in_box(box, copies->criteria, &wanted,
+			       copies_find_mail, &ctx,
+			       &copies->other_sender_count) < 0)
 		copies_failed(copies, box, "Searching");
-	} else if (array_count(&cbox.uids) > 0 &&
-		   mailbox_get_metadata(box, MAILBOX_METADATA_GUID,
-					&metadata) < 0) {
+	found = array_count(&cbox.uids) > 0;
+	recall_looked_add(copies->looked, box, found ||
+			  copies->other_sender_count > other_senders);
+	if (found && mailbox_get_metadata(box, MAILBOX_METADATA_GUID,
+					  &metadata) < 0) {
 		copies_failed(copies, box, "Reading the GUID of");
-	} else if (array_count(&cbox.uids) > 0) {
+	} else if (found) {
 		guid_128_copy(cbox.guid, metadata.guid);
 		array_push_back(&copies->boxes, &cbox);
 		return;
@@ -98,25 +107,70 @@ copies_find_in_box(struct recall_copies *copies,
 	mailbox_free(&cbox.box);
 }
 
-void recall_copies_find(struct mail_user *user,
-			const struct recall_criteria *criteria,
-			struct recall_copies *copies_r)
+static void copies_forget(struct recall_copies *copies)
+{
+	struct recall_copies_box *cbox;
+
+	array_foreach_modifiable(&copies->boxes, cbox)
+		mailbox_free(&cbox->box);
+	array_clear(&copies->boxes);
+	copies->count = copies->other_sender_count = 0;
+	copies->read = FALSE;
+}
+
+static bool copies_skip_box(struct recall_copies *copies, struct mailbox *box)
+{
+	return recall_lazy_expunge_is_in(&copies->lazy_places, box) ||
+		recall_looked_skip(copies->looked, box);
+}
+
+static void copies_look(struct recall_copies *copies)
 {
 	struct recall_boxes_iter *iter;
 	struct mailbox *box;
 	const char *error;
 
-	i_zero(copies_r);
-	copies_r->pool = pool_alloconly_create("recall copies", 2048);
-	p_array_init(&copies_r->boxes, copies_r->pool, 4);
-
-	iter = recall_boxes_iter_init_for(user, criteria);
+	copies_forget(copies);
+	recall_looked_begin(copies->looked);
+	iter = recall_boxes_iter_init_for(copies->user, copies->criteria,
+					  copies->looked);
 	while ((box = recall_boxes_iter_next(iter)) != NULL) T_BEGIN {
-		copies_find_in_box(copies_r, criteria, box);
+		if (copies_skip_box(copies, box))
+			mailbox_free(&box);
+		else
+			copies_find_in_box(copies, box);
 	} T_END;
 	if (recall_boxes_iter_deinit(&iter, &error) < 0 &&
-	    copies_r->error == NULL)
-		copies_r->error = p_strdup(copies_r->pool, error);
+	    copies->error == NULL)
+		copies->error = p_strdup(copies->pool, error);
+}
+
+void recall_copies_find(struct mail_user *user,
+			const struct recall_criteria *criteria,
+			struct recall_copies *copies_r)
+{
+	i_zero(copies_r);
+	copies_r->pool = pool_alloconly_create("recall copies", 2048);
+	copies_r->user = user;
+	copies_r->criteria = criteria;
+	copies_r->looked = recall_looked_init(copies_r->pool);
+	p_array_init(&copies_r->boxes, copies_r->pool, 4);
+	p_array_init(&copies_r->lazy_places, copies_r->pool, 1);
+	p_array_init(&copies_r->expunged_boxes, copies_r->pool, 4);
+	recall_copies_find_again(copies_r);
+}
+
+void recall_copies_find_again(struct recall_copies *copies)
+{
+	unsigned int looks;
+
+	for (looks = 0; looks < RECALL_LOOKS_MAX; looks++) {
+		copies_look(copies);
+		if (copies->count > 0 || copies->error != NULL ||
+		    recall_looked_is_settled(copies->looked))
+			return;
+	}
+	copies->error = RECALL_COPIES_CHANGED;
 }
 
 /* Calls the function for each copy that is still there. */
@@ -154,19 +208,17 @@ static void copies_refresh_mail(struct mail *mail, void *context)
 
 void recall_copies_refresh(struct recall_copies *copies)
 {
+	const unsigned int found = copies->count;
 	struct recall_copies_box *cbox;
 	struct mailbox_transaction_context *trans;
 	struct copies_refresh_context ctx;
 	struct mail *mail;
-	unsigned int i = 0;
 
 	copies->count = 0;
 	copies->read = FALSE;
-	while (i < array_count(&copies->boxes)) {
-		cbox = array_idx_modifiable(&copies->boxes, i);
+	array_foreach_modifiable(&copies->boxes, cbox) {
 		if (mailbox_sync(cbox->box, 0) < 0) {
 			copies_failed(copies, cbox->box, "Syncing");
-			i++;
 			continue;
 		}
 		i_zero(&ctx);
@@ -181,59 +233,88 @@ void recall_copies_refresh(struct recall_copies *copies)
 		copies->count += ctx.count;
 		if (ctx.read && !box_is_outgoing(cbox->box))
 			copies->read = TRUE;
-		if (ctx.count > 0) {
-			i++;
-		} else {
-			mailbox_free(&cbox->box);
-			array_delete(&copies->boxes, i, 1);
-		}
 	}
+	if (copies->count < found)
+		recall_copies_find_again(copies);
 }
 
 static void copies_expunge_mail(struct mail *mail, void *context)
 {
-	unsigned int *count = context;
+	ARRAY_TYPE(seq_range) *uids = context;
 
 	mail_expunge(mail);
-	(*count)++;
+	seq_range_array_add(uids, mail->uid);
 }
 
-int recall_copies_expunge(struct recall_copies *copies,
-			  unsigned int *expunged_r)
+static void copies_add_expunged(struct recall_copies *copies,
+				const struct recall_copies_box *cbox,
+				const ARRAY_TYPE(seq_range) *uids)
+{
+	struct recall_copies_expunged *ebox, *found = NULL;
+
+	if (array_is_empty(uids))
+		return;
+	array_foreach_modifiable(&copies->expunged_boxes, ebox) {
+		if (guid_128_equals(ebox->guid, cbox->guid))
+			found = ebox;
+	}
+	if (found == NULL) {
+		found = array_append_space(&copies->expunged_boxes);
+		found->vname = p_strdup(copies->pool,
+					mailbox_get_vname(cbox->box));
+		guid_128_copy(found->guid, cbox->guid);
+		p_array_init(&found->uids, copies->pool, 2);
+	}
+	seq_range_array_merge(&found->uids, uids);
+	copies->expunged += seq_range_count(uids);
+}
+
+static void copies_expunge_box(struct recall_copies *copies,
+			       struct recall_copies_box *cbox)
+{
+	struct mailbox_transaction_context *trans;
+	ARRAY_TYPE(seq_range) uids;
+	struct mail *mail;
+
+	/* what is gone by now was not deleted by us */
+	if (mailbox_sync(cbox->box, 0) < 0) {
+		copies_failed(copies, cbox->box, "Syncing");
+		return;
+	}
+	t_array_init(&uids, 2);
+	trans = mailbox_transaction_begin(cbox->box, 0, __func__);
+	mail = mail_alloc(trans, 0, NULL);
+	copies_foreach_mail(cbox, mail, copies_expunge_mail, &uids);
+	mail_free(&mail);
+	if (mailbox_transaction_commit(&trans) < 0) {
+		copies_failed(copies, cbox->box, "Expunging from");
+	} else if (mailbox_sync(cbox->box, 0) < 0) {
+		copies_failed(copies, cbox->box, "Syncing");
+	} else {
+		copies_add_expunged(copies, cbox, &uids);
+		RECALL_FAILPOINT("expunged");
+	}
+}
+
+void recall_copies_expunge(struct recall_copies *copies)
 {
 	struct recall_copies_box *cbox;
-	struct mailbox_transaction_context *trans;
-	struct mail *mail;
-	unsigned int count;
-	int ret = 0;
 
-	*expunged_r = 0;
-	array_foreach_modifiable(&copies->boxes, cbox) {
-		count = 0;
-		trans = mailbox_transaction_begin(cbox->box, 0, __func__);
-		mail = mail_alloc(trans, 0, NULL);
-		copies_foreach_mail(cbox, mail, copies_expunge_mail, &count);
-		mail_free(&mail);
-		if (mailbox_transaction_commit(&trans) < 0) {
-			copies_failed(copies, cbox->box, "Expunging from");
-			ret = -1;
-		} else if (mailbox_sync(cbox->box, 0) < 0) {
-			copies_failed(copies, cbox->box, "Syncing");
-			ret = -1;
-		} else {
-			cbox->expunged = TRUE;
-			*expunged_r += count;
-			RECALL_FAILPOINT("expunged");
-		}
-	}
-	return ret;
+	array_foreach_modifiable(&copies->boxes, cbox) T_BEGIN {
+		copies_expunge_box(copies, cbox);
+	} T_END;
 }
 
 const char *recall_copies_get_mailboxes(const struct recall_copies *copies)
 {
+	const struct recall_copies_expunged *ebox;
 	const struct recall_copies_box *cbox;
 	string_t *str = t_str_new(64);
 
+	array_foreach(&copies->expunged_boxes, ebox)
+		recall_names_append(str, ebox->vname);
+	if (str_len(str) > 0)
+		return str_c(str);
 	array_foreach(&copies->boxes, cbox)
 		recall_names_append(str, mailbox_get_vname(cbox->box));
 	return str_c(str);
@@ -241,9 +322,14 @@ const char *recall_copies_get_mailboxes(const struct recall_copies *copies)
 
 const char *recall_copies_get_guids(const struct recall_copies *copies)
 {
+	const struct recall_copies_expunged *ebox;
 	const struct recall_copies_box *cbox;
 	string_t *str = t_str_new(64);
 
+	array_foreach(&copies->expunged_boxes, ebox)
+		recall_names_append(str, guid_128_to_string(ebox->guid));
+	if (str_len(str) > 0)
+		return str_c(str);
 	array_foreach(&copies->boxes, cbox)
 		recall_names_append(str, guid_128_to_string(cbox->guid));
 	return str_c(str);
@@ -251,9 +337,6 @@ const char *recall_copies_get_guids(const struct recall_copies *copies)
 
 void recall_copies_free(struct recall_copies *copies)
 {
-	struct recall_copies_box *cbox;
-
-	array_foreach_modifiable(&copies->boxes, cbox)
-		mailbox_free(&cbox->box);
+	copies_forget(copies);
 	pool_unref(&copies->pool);
 }

@@ -8,52 +8,82 @@ struct mail_user;
 struct mailbox;
 struct recall_criteria;
 
+/* The error of a recall that can't tell what is there, since it changes. */
+#define RECALL_COPIES_CHANGED "The message was moved while it was recalled"
+
 /* The copies in one mailbox, which is kept open. */
 struct recall_copies_box {
 	struct mailbox *box;
 	guid_128_t guid;
 	ARRAY_TYPE(seq_range) uids;
-	/* recall_copies_expunge() has deleted them. */
-	bool expunged;
+};
+
+/* What was deleted from one mailbox. */
+struct recall_copies_expunged {
+	const char *vname;
+	guid_128_t guid;
+	ARRAY_TYPE(seq_range) uids;
 };
 
 /* All that a user has of a message, or of the messages that a query finds. */
 struct recall_copies {
 	pool_t pool;
+	struct mail_user *user;
+	const struct recall_criteria *criteria;
+
+	/* What the last look found and is still there. */
 	ARRAY(struct recall_copies_box) boxes;
 	unsigned int count;
 	/* Copies that match but for the address that sent them. */
 	unsigned int other_sender_count;
-	/* Copies that an earlier try has deleted and nobody restored. */
-	unsigned int recorded_count;
 	/* A copy outside \Sent and \Drafts was read, answered or forwarded. */
 	bool read;
-	/* Decoded headers of the first copy, NULL if it has none. */
+
+	/* What recall_copies_expunge() has deleted, in all. */
+	ARRAY(struct recall_copies_expunged) expunged_boxes;
+	unsigned int expunged;
+	/* Copies that an earlier try has deleted and nobody restored. */
+	unsigned int recorded_count;
+
+	/* Decoded headers of the first copy found, NULL if it has none. */
 	const char *subject, *from, *date;
 	/* Its Message-ID without angle brackets, NULL if it has none. */
 	const char *message_id;
-	/* Some mailbox could not be searched: why. */
+	bool have_headers;
+	/* Some mailbox could not be searched: why. Also if it isn't sure that
+	   there is none, because mail is being moved. */
 	const char *error;
+
+	/* Further looks leave out these places, where the lazy_expunge plugin
+	   has put mail. */
+	ARRAY_TYPE(const_string) lazy_places;
+	/* What looks have seen of each mailbox: see recall-looked.h */
+	struct recall_looked *looked;
 };
 
 /* Looks through the user's own private namespaces, whatever their ACLs. Shared,
    public and virtual mailboxes are never touched. Failures are told in
-   copies_r->error; what was found nevertheless is right. */
+   copies_r->error; what was found nevertheless is right. If nothing is found
+   while mailboxes change, more looks are taken, up to RECALL_LOOKS_MAX: that
+   nothing is there is known only if no message was moved past the look. The
+   criteria must live as long as copies_r. */
 void recall_copies_find(struct mail_user *user,
 			const struct recall_criteria *criteria,
 			struct recall_copies *copies_r);
+/* Looks once more, for what has come or was moved since the last look. */
+void recall_copies_find_again(struct recall_copies *copies);
 
-/* Looks once more at the copies found, just before they are deleted: those that
-   are gone are dropped, and copies->read tells what the user did meanwhile. */
+/* Looks once more at the copies found, just before they are deleted:
+   copies->read tells what the user did meanwhile. If any is gone then
+   everything is looked for again. */
 void recall_copies_refresh(struct recall_copies *copies);
 
-/* Expunges the copies. expunged_r is the number deleted. Returns -1 and sets
-   copies->error if that failed in some mailbox. */
-int recall_copies_expunge(struct recall_copies *copies,
-			  unsigned int *expunged_r);
+/* Expunges the copies found. On failures copies->error is set. */
+void recall_copies_expunge(struct recall_copies *copies);
 
-/* Comma-separated names and GUIDs of the mailboxes with copies, as
-   RECALL_COLUMN_MAILBOXES and RECALL_COLUMN_MAILBOX_GUIDS say. */
+/* Comma-separated names and GUIDs of the mailboxes with copies, deleted ones if
+   there are any, as RECALL_COLUMN_MAILBOXES and RECALL_COLUMN_MAILBOX_GUIDS
+   say. */
 const char *recall_copies_get_mailboxes(const struct recall_copies *copies);
 const char *recall_copies_get_guids(const struct recall_copies *copies);
 

@@ -3,7 +3,7 @@
 #include "mail-storage.h"
 #include "failpoint.h"
 #include "recall-copies.h"
-#include "doveadm-recall-request.h"
+#include "recall-expunge.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-mails.h"
 #include "recall-quarantine-record.h"
@@ -12,7 +12,7 @@
 
 static int
 quarantine_record(struct recall_quarantine *q,
-		  const struct recall_request *request,
+		  const struct recall_order *order,
 		  const struct recall_copies *copies, const char **error_r)
 {
 	struct recall_quarantine_record record;
@@ -22,7 +22,7 @@ quarantine_record(struct recall_quarantine *q,
 	int ret;
 
 	ret = recall_quarantine_record_read(q, pool_datastack_create(),
-					    request->recall_id, &record,
+					    order->recall_id, &record,
 					    error_r);
 	if (ret < 0)
 		return -1;
@@ -35,15 +35,12 @@ quarantine_record(struct recall_quarantine *q,
 		return 0;
 
 	i_zero(&record);
-	record.recall_id = request->recall_id;
+	record.recall_id = order->recall_id;
 	record.recalled = time(NULL);
-	record.actor = request->actor;
-	record.reason = request->reason;
-	if (request->message_id.len > 0) {
-		record.message_id = t_strndup(request->message_id.data,
-					      request->message_id.len);
-	}
-	record.query = request->query;
+	record.actor = order->actor;
+	record.reason = order->reason;
+	record.message_id = order->message_id;
+	record.query = order->query;
 	record.subject = copies->subject;
 	record.from = copies->from;
 	record.date = copies->date;
@@ -64,6 +61,7 @@ quarantine_add_box(struct recall_quarantine *q, const char *recall_id,
 	ARRAY_TYPE(seq_range) present;
 	ARRAY_TYPE(const_string) guids;
 	struct mailbox *box;
+	unsigned int copied;
 	int ret;
 
 	if (recall_quarantine_box_open(q, recall_id, cbox->guid, TRUE, &box,
@@ -77,15 +75,15 @@ quarantine_add_box(struct recall_quarantine *q, const char *recall_id,
 		ret = recall_mails_get_guids(box, &present, &guids, error_r);
 	}
 	if (ret == 0) {
-		ret = recall_mails_copy(cbox->box, &cbox->uids, box, &guids,
-					error_r);
+		ret = recall_mails_copy(cbox->box, &cbox->uids, box, FALSE,
+					&guids, &copied, error_r);
 	}
 	mailbox_free(&box);
 	return ret;
 }
 
 int recall_quarantine_add(struct recall_quarantine *q,
-			  const struct recall_request *request,
+			  const struct recall_order *order,
 			  struct recall_copies *copies,
 			  const char **error_r)
 {
@@ -95,11 +93,11 @@ int recall_quarantine_add(struct recall_quarantine *q,
 	i_assert(q->lock != NULL);
 
 	RECALL_FAILPOINT("quarantine-begin");
-	if (quarantine_record(q, request, copies, error_r) < 0)
+	if (quarantine_record(q, order, copies, error_r) < 0)
 		return -1;
 	RECALL_FAILPOINT("quarantine-recorded");
 	array_foreach_modifiable(&copies->boxes, cbox) {
-		ret = quarantine_add_box(q, request->recall_id, cbox, error_r);
+		ret = quarantine_add_box(q, order->recall_id, cbox, error_r);
 		if (ret < 0)
 			return -1;
 		RECALL_FAILPOINT("quarantine-copied");

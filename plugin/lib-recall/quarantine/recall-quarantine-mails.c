@@ -2,6 +2,8 @@
 #include "array.h"
 #include "mail-storage.h"
 #include "recall-index.h"
+#include "recall-copies.h"
+#include "recall-limits.h"
 #include "recall-quarantine-mails.h"
 
 static void mails_set_error(struct mailbox *box, const char *what,
@@ -31,13 +33,28 @@ int recall_mails_get_all(struct mailbox *box, ARRAY_TYPE(seq_range) *uids,
 	return 0;
 }
 
+static bool mail_is_gone(struct mail *mail)
+{
+	return mail->expunged ||
+		mailbox_get_last_mail_error(mail->box) == MAIL_ERROR_EXPUNGED;
+}
+
 /* Returns 1 if ok, 0 if the mail is gone, -1 on errors. */
 static int mail_get_guid(struct mail *mail, const char **guid_r)
 {
-	if (mail_get_special(mail, MAIL_FETCH_GUID, guid_r) < 0) {
-		return mailbox_get_last_mail_error(mail->box) ==
-			MAIL_ERROR_EXPUNGED ? 0 : -1;
-	}
+	if (mail_get_special(mail, MAIL_FETCH_GUID, guid_r) < 0)
+		return mail_is_gone(mail) ? 0 : -1;
+	return 1;
+}
+
+/* A record in the index is no proof that there is a message. Returns 1 if it
+   can be read, 0 if it is gone, -1 on errors. */
+static int mail_try_open(struct mail *mail)
+{
+	struct istream *input;
+
+	if (mail_get_stream(mail, NULL, NULL, &input) < 0)
+		return mail_is_gone(mail) ? 0 : -1;
 	return 1;
 }
 
@@ -61,6 +78,8 @@ int recall_mails_get_guids(struct mailbox *box,
 		if (!mail_set_uid(mail, uid))
 			continue;
 		ret = mail_get_guid(mail, &guid);
+		if (ret > 0)
+			ret = mail_try_open(mail);
 		if (ret > 0) {
 			guid = t_strdup(guid);
 			array_push_back(guids, &guid);
@@ -142,7 +161,8 @@ bool recall_mails_use_guid(ARRAY_TYPE(const_string) *guids, const char *guid)
 /* Returns 1 if dest has the mail then, 0 if the mail is gone, -1 on errors. */
 static int
 mails_copy_one(struct mail *mail, struct mailbox_transaction_context *dest,
-	       ARRAY_TYPE(const_string) *guids, const char **error_r)
+	       ARRAY_TYPE(const_string) *guids, unsigned int *copied,
+	       const char **error_r)
 {
 	struct mail_save_context *save_ctx;
 	const char *guid;
@@ -158,8 +178,10 @@ mails_copy_one(struct mail *mail, struct mailbox_transaction_context *dest,
 		return 1;
 	save_ctx = mailbox_save_alloc(dest);
 	mailbox_save_copy_flags(save_ctx, mail);
-	if (mailbox_copy(&save_ctx, mail) == 0)
+	if (mailbox_copy(&save_ctx, mail) == 0) {
+		(*copied)++;
 		return 1;
+	}
 	if (mail->expunged)
 		return 0;
 	mails_set_error(mailbox_transaction_get_mailbox(dest), "Copying to",
@@ -167,38 +189,124 @@ mails_copy_one(struct mail *mail, struct mailbox_transaction_context *dest,
 	return -1;
 }
 
-int recall_mails_copy(struct mailbox *src, ARRAY_TYPE(seq_range) *uids,
-		      struct mailbox *dest, ARRAY_TYPE(const_string) *guids,
-		      const char **error_r)
+/* Opens what has been saved: the caller is about to delete the other copy.
+   Where clients are let in they may have taken it away already. */
+static int
+mails_verify(struct mailbox *box, const ARRAY_TYPE(seq_range) *uids,
+	     bool clients, const char **error_r)
 {
-	struct mailbox_transaction_context *src_trans, *dest_trans;
+	struct mailbox_transaction_context *trans;
 	struct mail *mail;
 	struct seq_range_iter iter;
-	ARRAY_TYPE(seq_range) gone;
 	unsigned int n = 0;
 	uint32_t uid;
-	int ret = 0;
+	int ret = 1;
 
-	t_array_init(&gone, 2);
+	if (mailbox_sync(box, 0) < 0) {
+		mails_set_error(box, "Syncing", error_r);
+		return -1;
+	}
+	trans = mailbox_transaction_begin(box, 0, __func__);
+	mail = mail_alloc(trans, MAIL_FETCH_STREAM_HEADER, NULL);
+	seq_range_array_iter_init(&iter, uids);
+	while (ret > 0 && seq_range_array_iter_nth(&iter, n++, &uid))
+		ret = !mail_set_uid(mail, uid) ? clients : mail_try_open(mail);
+	if (ret < 0) {
+		mails_set_error(box, "Reading", error_r);
+	} else if (ret == 0) {
+		*error_r = t_strdup_printf("Copying to mailbox %s failed: "
+			"The copy (UID %u) can't be opened", mailbox_get_vname(box),
+			uid);
+	}
+	mail_free(&mail);
+	mailbox_transaction_rollback(&trans);
+	return ret > 0 ? 0 : -1;
+}
+
+/* Drops those that the index does not know any more. */
+static int
+mails_drop_gone(struct mailbox *box, ARRAY_TYPE(seq_range) *uids,
+		const char **error_r)
+{
+	ARRAY_TYPE(seq_range) present;
+
+	t_array_init(&present, array_count(uids) + 1);
+	if (recall_mails_get_all(box, &present, error_r) < 0)
+		return -1;
+	(void)seq_range_array_intersect(uids, &present);
+	return 0;
+}
+
+/* Returns 1 if all was copied, 0 if nothing was because the message with UID
+   gone_r is gone, -1 on errors. */
+static int
+mails_copy_all(struct mailbox *src, const ARRAY_TYPE(seq_range) *uids,
+	       struct mailbox *dest, bool clients,
+	       ARRAY_TYPE(const_string) *guids,
+	       unsigned int *copied_r, uint32_t *gone_r, const char **error_r)
+{
+	struct mailbox_transaction_context *src_trans, *dest_trans;
+	struct mail_transaction_commit_changes changes;
+	struct mail *mail;
+	struct seq_range_iter iter;
+	unsigned int n = 0;
+	uint32_t uid;
+	int ret = 1;
+
+	*copied_r = 0;
 	src_trans = mailbox_transaction_begin(src, 0, __func__);
 	dest_trans = mailbox_transaction_begin(dest,
 		MAILBOX_TRANSACTION_FLAG_EXTERNAL, "recall");
 	mail = mail_alloc(src_trans, MAIL_FETCH_FLAGS | MAIL_FETCH_GUID, NULL);
 	seq_range_array_iter_init(&iter, uids);
-	while (ret >= 0 && seq_range_array_iter_nth(&iter, n++, &uid)) {
+	while (ret > 0 && seq_range_array_iter_nth(&iter, n++, &uid)) {
 		ret = !mail_set_uid(mail, uid) ? 0 :
-			mails_copy_one(mail, dest_trans, guids, error_r);
+			mails_copy_one(mail, dest_trans, guids, copied_r,
+				       error_r);
 		if (ret == 0)
-			seq_range_array_add(&gone, uid);
+			*gone_r = uid;
 	}
 	mail_free(&mail);
-	if (ret < 0) {
-		mailbox_transaction_rollback(&dest_trans);
-	} else if (mailbox_transaction_commit(&dest_trans) < 0) {
-		mails_set_error(dest, "Copying to", error_r);
-		ret = -1;
-	}
 	mailbox_transaction_rollback(&src_trans);
-	seq_range_array_remove_seq_range(uids, &gone);
-	return ret < 0 ? -1 : 0;
+	if (ret <= 0) {
+		/* Not even those that could be copied: sdbox deletes all files
+		   of a transaction in which one copy failed. */
+		mailbox_transaction_rollback(&dest_trans);
+		return ret;
+	}
+	if (mailbox_transaction_commit_get_changes(&dest_trans, &changes) < 0) {
+		mails_set_error(dest, "Copying to", error_r);
+		return -1;
+	}
+	ret = *copied_r == 0 ? 0 :
+		mails_verify(dest, &changes.saved_uids, clients, error_r);
+	pool_unref(&changes.pool);
+	return ret < 0 ? -1 : 1;
+}
+
+int recall_mails_copy(struct mailbox *src, ARRAY_TYPE(seq_range) *uids,
+		      struct mailbox *dest, bool clients,
+		      const ARRAY_TYPE(const_string) *guids,
+		      unsigned int *copied_r, const char **error_r)
+{
+	ARRAY_TYPE(const_string) guids_left;
+	unsigned int tries;
+	uint32_t gone = 0;
+	int ret;
+
+	*copied_r = 0;
+	for (tries = 0; tries < RECALL_COPY_TRIES_MAX; tries++) {
+		t_array_init(&guids_left, array_count(guids) + 1);
+		array_append_array(&guids_left, guids);
+		ret = mails_copy_all(src, uids, dest, clients, &guids_left,
+				     copied_r, &gone, error_r);
+		if (ret != 0)
+			return ret < 0 ? -1 : 0;
+		seq_range_array_remove(uids, gone);
+		if (mails_drop_gone(src, uids, error_r) < 0)
+			return -1;
+	}
+	*error_r = t_strdup_printf("Copying from mailbox %s failed: "
+		RECALL_COPIES_CHANGED, mailbox_get_vname(src));
+	return -1;
 }

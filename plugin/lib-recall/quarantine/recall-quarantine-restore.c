@@ -120,16 +120,11 @@ restore_open_target(struct restore_context *ctx, const guid_128_t guid,
 }
 
 static void
-restore_add_target(struct restore_context *ctx, struct mailbox *box,
-		   unsigned int copies)
+restore_add_target(struct restore_context *ctx, struct mailbox *box)
 {
 	struct mailbox_metadata metadata;
-
 	const char *guid;
 
-	ctx->restored->copies += copies;
-	if (copies == 0)
-		return;
 	if (mailbox_get_metadata(box, MAILBOX_METADATA_GUID, &metadata) < 0)
 		i_zero(&metadata.guid);
 	guid = guid_128_to_string(metadata.guid);
@@ -147,16 +142,21 @@ restore_copy(struct restore_context *ctx, struct mailbox *src,
 {
 	ARRAY_TYPE(seq_range) uids;
 	ARRAY_TYPE(const_string) guids;
+	unsigned int copied;
 
 	t_array_init(&uids, 4);
 	t_array_init(&guids, 4);
 	if (recall_mails_get_all(src, &uids, error_r) < 0 ||
 	    recall_mails_get_related(src, &uids, dest, &guids, error_r) < 0 ||
-	    recall_mails_copy(src, &uids, dest, &guids, error_r) < 0)
+	    recall_mails_copy(src, &uids, dest, TRUE, &guids, &copied,
+			      error_r) < 0)
 		return -1;
 	/* for those who watch the mailbox; the copies are there in any case */
 	(void)mailbox_sync(dest, 0);
-	restore_add_target(ctx, dest, seq_range_count(&uids));
+	ctx->restored->copies += copied;
+	ctx->restored->present += seq_range_count(&uids) - copied;
+	if (seq_range_count(&uids) > 0)
+		restore_add_target(ctx, dest);
 	return 0;
 }
 

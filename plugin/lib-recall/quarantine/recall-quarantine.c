@@ -9,6 +9,7 @@
 #include "mailbox-list-iter.h"
 #include "recall-limits.h"
 #include "recall-settings.h"
+#include "recall-quarantine-mails.h"
 #include "recall-quarantine-settings.h"
 #include "recall-quarantine.h"
 
@@ -230,4 +231,42 @@ int recall_quarantine_box_delete(struct recall_quarantine *q,
 	}
 	mailbox_free(&box);
 	return ret;
+}
+
+int recall_quarantine_box_count(struct recall_quarantine *q,
+				const struct recall_quarantine_box *qbox,
+				unsigned int *copies, const char **error_r)
+{
+	struct mailbox *box;
+	ARRAY_TYPE(seq_range) uids;
+	int ret;
+
+	ret = recall_quarantine_box_open(q, qbox->recall_id, qbox->guid, FALSE,
+					 &box, error_r);
+	if (ret <= 0)
+		return ret;
+	t_array_init(&uids, 4);
+	ret = recall_mails_get_all(box, &uids, error_r);
+	*copies += seq_range_count(&uids);
+	mailbox_free(&box);
+	return ret;
+}
+
+int recall_quarantine_count(struct recall_quarantine *q, const char *recall_id,
+			    unsigned int *copies_r, const char **error_r)
+{
+	ARRAY_TYPE(recall_quarantine_box) boxes;
+	const struct recall_quarantine_box *qbox;
+
+	*copies_r = 0;
+	if (recall_quarantine_list(q, pool_datastack_create(), recall_id,
+				   &boxes, error_r) < 0)
+		return -1;
+	array_foreach(&boxes, qbox) {
+		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent)
+			continue;
+		if (recall_quarantine_box_count(q, qbox, copies_r, error_r) < 0)
+			return -1;
+	}
+	return 0;
 }

@@ -8,7 +8,7 @@ struct mail_namespace;
 struct mailbox;
 struct file_lock;
 struct recall_copies;
-struct recall_request;
+struct recall_order;
 
 /* Where recalled mail is kept for a while: a private namespace of its own that
    the setting recall_quarantine names by its prefix. The mailbox
@@ -65,6 +65,14 @@ int recall_quarantine_list(struct recall_quarantine *q, pool_t pool,
 			   ARRAY_TYPE(recall_quarantine_box) *boxes_r,
 			   const char **error_r);
 
+/* Adds the number of messages in a mailbox. It's no error if it's gone. */
+int recall_quarantine_box_count(struct recall_quarantine *q,
+				const struct recall_quarantine_box *qbox,
+				unsigned int *copies, const char **error_r);
+/* Counts the copies that the quarantine has of one recall. */
+int recall_quarantine_count(struct recall_quarantine *q, const char *recall_id,
+			    unsigned int *copies_r, const char **error_r);
+
 /* Opens (and creates, if wanted) the mailbox of records if guid is NULL, else
    that of copies. Returns 1 if ok, 0 if it's missing, -1 on errors. */
 int recall_quarantine_box_open(struct recall_quarantine *q,
@@ -80,7 +88,7 @@ int recall_quarantine_box_delete(struct recall_quarantine *q,
    earlier try has put there are not doubled, and those that are gone meanwhile
    are dropped from copies. Nothing may be expunged unless this returns 0. */
 int recall_quarantine_add(struct recall_quarantine *q,
-			  const struct recall_request *request,
+			  const struct recall_order *order,
 			  struct recall_copies *copies,
 			  const char **error_r);
 
@@ -88,12 +96,19 @@ int recall_quarantine_add(struct recall_quarantine *q,
 struct recall_quarantine_restored {
 	/* The quarantine knows of the recall. */
 	bool found;
-	/* Copies that are back in a mailbox. */
-	unsigned int copies;
+	/* Copies put back into a mailbox, and those that were there already. */
+	unsigned int copies, present;
 	/* Where they are, in the format of RECALL_COLUMN_MAILBOXES and
 	   RECALL_COLUMN_MAILBOX_GUIDS. */
 	const char *mailboxes, *guids;
 };
+
+/* What there is to put back, and the names of the mailboxes that it came from:
+   changes nothing and needs no lock. */
+int recall_quarantine_preview(struct recall_quarantine *q, pool_t pool,
+			      const char *recall_id,
+			      struct recall_quarantine_restored *restored_r,
+			      const char **error_r);
 
 /* Puts all copies back: into the mailbox with the GUID, else the one with the
    name, else the INBOX. A copy that is there already is not doubled. What can't

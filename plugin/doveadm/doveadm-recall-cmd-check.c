@@ -1,0 +1,469 @@
+#include "lib.h"
+#include "array.h"
+#include "str.h"
+#include "doveadm.h"
+#include "doveadm-print.h"
+#include "recall-notice-template.h"
+#include "recall-params.h"
+#include "recall-settings.h"
+#include "doveadm-recall-config.h"
+#include "doveadm-recall-params.h"
+#include "doveadm-recall-print.h"
+#include "doveadm-recall-plugin.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Checks are named after what they look at. */
+#define CHECK_PLUGINS "mail_plugins"
+#define CHECK_SETTINGS "settings"
+#define CHECK_QUARANTINE "quarantine"
+#define CHECK_PURGE "purge"
+#define CHECK_NOTICES "notices"
+#define CHECK_HTTP "http_api"
+
+#define PURGE_COMMAND "recall purge"
+#define PURGE_TIMER "dovecot-recall-purge.timer"
+#define TEMPLATE_SUFFIX ".txt"
+
+enum check_status {
+	CHECK_OK,
+	/* works, but not as well as it could, or not for everything */
+	CHECK_WARNING,
+	CHECK_ERROR,
+};
+
+static const char *const check_status_names[] = { "ok", "warning", "error" };
+
+struct check_context {
+	pool_t pool;
+	const struct recall_config *config;
+	/* the worst so far of the check under way, and of all */
+	enum check_status status, worst;
+};
+
+/* What the section plugin may have of ours. */
+static const char *const known_settings[] = {
+	"recall_notify_on", "recall_notice_from", "recall_notice_name",
+	"recall_notice_delivery", "recall_notice_dir", "recall_notice_lang",
+	"recall_quarantine", "recall_quarantine_days", NULL
+};
+
+static void ATTR_FORMAT(4, 5)
+check_print(struct check_context *ctx, const char *name,
+	    enum check_status status, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	recall_print(name);
+	recall_print(check_status_names[status]);
+	recall_print(t_strdup_vprintf(format, args));
+	va_end(args);
+	ctx->status = I_MAX(ctx->status, status);
+	ctx->worst = I_MAX(ctx->worst, status);
+}
+
+static const char *check_setting(const struct check_context *ctx,
+				 const char *name, const char *def)
+{
+	const char *value = recall_config_get(ctx->config,
+					      t_strconcat("plugin/", name, NULL));
+
+	return *value == '\0' ? def : value;
+}
+
+static bool check_list_has(const char *list, const char *word)
+{
+	return str_array_find(t_strsplit_spaces(list, ", "), word);
+}
+
+/* The mail plugin, where mail is saved by this service. */
+static void check_service(struct check_context *ctx, const char *service)
+{
+	const struct recall_config *config;
+	const char *plugins, *path, *error;
+	struct stat st;
+
+	if (recall_config_read(ctx->pool, service, &config, &error) < 0) {
+		check_print(ctx, CHECK_PLUGINS, CHECK_ERROR, "%s: %s",
+			    service, error);
+		return;
+	}
+	plugins = recall_config_get(config, "mail_plugins");
+	if (!check_list_has(plugins, "recall")) {
+		check_print(ctx, CHECK_PLUGINS, CHECK_ERROR,
+			"%s: mail_plugins has no recall: mail that it saves is "
+			"not in the index, nor is the quarantine kept from "
+			"the user there", service);
+		return;
+	}
+	if (!check_list_has(plugins, "notify")) {
+		check_print(ctx, CHECK_PLUGINS, CHECK_ERROR,
+			"%s: mail_plugins has recall but not notify, which "
+			"recall needs", service);
+	}
+	path = t_strconcat(recall_config_get(config, "mail_plugin_dir"),
+			   "/lib20_recall_plugin.so", NULL);
+	if (stat(path, &st) < 0) {
+		check_print(ctx, CHECK_PLUGINS, CHECK_ERROR,
+			    "%s: stat(%s) failed: %m", service, path);
+	}
+}
+
+static void check_plugins(struct check_context *ctx)
+{
+	const char *protocols = recall_config_get(ctx->config, "protocols");
+
+	ctx->status = CHECK_OK;
+	if (check_list_has(protocols, "imap"))
+		check_service(ctx, "imap");
+	if (check_list_has(protocols, "lmtp"))
+		check_service(ctx, "lmtp");
+	check_service(ctx, "lda");
+	check_service(ctx, "doveadm");
+	if (ctx->status == CHECK_OK) {
+		check_print(ctx, CHECK_PLUGINS, CHECK_OK,
+			"recall is loaded wherever mail is saved");
+	}
+}
+
+static void check_words(struct check_context *ctx, const char *name,
+			const char *def, const char *const *words)
+{
+	const char *const *value =
+		t_strsplit_spaces(check_setting(ctx, name, def), ", ");
+
+	for (; *value != NULL; value++) {
+		if (str_array_find(words, *value))
+			continue;
+		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR,
+			"%s: %s is none of: %s", name, *value,
+			t_strarray_join(words, " "));
+	}
+}
+
+static void check_settings(struct check_context *ctx)
+{
+	static const char *const notify_on[] = { "expunged", "read", NULL };
+	static const char *const delivery[] = {
+		RECALL_NOTICE_DELIVERY_SAVE, RECALL_NOTICE_DELIVERY_SUBMIT, NULL
+	};
+	const char *const *names =
+		recall_config_find(ctx->config, "plugin/recall");
+	const char *name, *days;
+	unsigned int n;
+
+	ctx->status = CHECK_OK;
+	for (; *names != NULL; names++) {
+		name = *names + strlen("plugin/");
+		if (!str_array_find(known_settings, name)) {
+			check_print(ctx, CHECK_SETTINGS, CHECK_ERROR,
+				"%s is no setting of ours: misspelt?", name);
+		}
+	}
+	check_words(ctx, "recall_notify_on", RECALL_NOTIFY_ON_DEFAULT,
+		    notify_on);
+	check_words(ctx, "recall_notice_delivery", RECALL_NOTICE_DELIVERY_SAVE,
+		    delivery);
+	days = check_setting(ctx, "recall_quarantine_days",
+			     dec2str(RECALL_QUARANTINE_DAYS_DEFAULT));
+	if (str_to_uint(days, &n) < 0 || n > RECALL_QUARANTINE_DAYS_MAX) {
+		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR,
+			"recall_quarantine_days: %s is not a number of days",
+			days);
+	}
+	if (ctx->status == CHECK_OK) {
+		check_print(ctx, CHECK_SETTINGS, CHECK_OK,
+			    "All names and values are known");
+	}
+}
+
+static const char *
+check_find_namespace(struct check_context *ctx, const char *prefix)
+{
+	const char *const *names = t_strsplit_spaces(
+		recall_config_get(ctx->config, "namespace"), " ");
+
+	for (; *names != NULL; names++) {
+		const char *key = t_strdup_printf("namespace/%s/prefix", *names);
+
+		if (strcmp(recall_config_get(ctx->config, key), prefix) == 0)
+			return *names;
+	}
+	return NULL;
+}
+
+static void check_namespace(struct check_context *ctx, const char *name)
+{
+	static const struct {
+		const char *key, *value, *why;
+	} wanted[] = {
+		{ "disabled", "no", "there is no quarantine" },
+		{ "type", "private", "it must be the user's own" },
+		{ "inbox", "no", "it must not be the one of the INBOX" },
+		{ "hidden", "yes", "clients are shown it" },
+		{ "list", "no", "users see what was recalled" },
+		{ "subscriptions", "no", "it must not keep subscriptions" },
+	};
+	const char *key, *value;
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(wanted); i++) {
+		key = t_strdup_printf("namespace/%s/%s", name, wanted[i].key);
+		value = recall_config_get(ctx->config, key);
+		if (strcmp(value, wanted[i].value) != 0) {
+			check_print(ctx, CHECK_QUARANTINE, CHECK_ERROR,
+				"namespace %s has %s = %s, not %s: %s", name,
+				wanted[i].key, value, wanted[i].value,
+				wanted[i].why);
+		}
+	}
+	key = t_strdup_printf("namespace/%s/location", name);
+	if (*recall_config_get(ctx->config, key) == '\0') {
+		check_print(ctx, CHECK_QUARANTINE, CHECK_ERROR,
+			"namespace %s has no location of its own: its mail is "
+			"that of the user's other mailboxes", name);
+	}
+}
+
+static bool check_quota_ignores(struct check_context *ctx, const char *prefix)
+{
+	const char *const *names =
+		recall_config_find(ctx->config, "plugin/quota");
+	const char *rule = t_strconcat(prefix, "*:ignore", NULL);
+
+	if (*recall_config_get(ctx->config, "plugin/quota") == '\0')
+		return TRUE;
+	for (; *names != NULL; names++) {
+		if (strcmp(recall_config_get(ctx->config, *names), rule) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Returns whether there is a quarantine. */
+static bool check_quarantine(struct check_context *ctx)
+{
+	const char *prefix = check_setting(ctx, "recall_quarantine",
+					   RECALL_QUARANTINE_DEFAULT);
+	const char *name;
+
+	ctx->status = CHECK_OK;
+	if (strcmp(prefix, RECALL_QUARANTINE_DEFAULT) == 0) {
+		check_print(ctx, CHECK_QUARANTINE, CHECK_WARNING,
+			"recall_quarantine is off: what is recalled can't be "
+			"restored");
+		return FALSE;
+	}
+	name = check_find_namespace(ctx, prefix);
+	if (name == NULL) {
+		check_print(ctx, CHECK_QUARANTINE, CHECK_ERROR,
+			"recall_quarantine is %s, but no namespace has that "
+			"prefix: every recall will fail", prefix);
+		return TRUE;
+	}
+	check_namespace(ctx, name);
+	if (!check_quota_ignores(ctx, prefix)) {
+		check_print(ctx, CHECK_QUARANTINE, CHECK_WARNING,
+			"Quarantined mail counts as the user's: quota_rule has "
+			"no %s*:ignore", prefix);
+	}
+	if (ctx->status == CHECK_OK) {
+		check_print(ctx, CHECK_QUARANTINE, CHECK_OK,
+			    "namespace %s, kept from users", name);
+	}
+	return TRUE;
+}
+
+static bool check_file_has(const char *path, const char *text)
+{
+	char line[4096];
+	FILE *f = fopen(path, "r");
+	bool found = FALSE;
+
+	if (f == NULL)
+		return FALSE;
+	while (!found && fgets(line, sizeof(line), f) != NULL)
+		found = *line != '#' && strstr(line, text) != NULL;
+	(void)fclose(f);
+	return found;
+}
+
+/* Whether a file in the directory has the text; its path if so. */
+static const char *check_dir_has(const char *dir, const char *text)
+{
+	const char *path, *found = NULL;
+	struct dirent *d;
+	DIR *dirp = opendir(dir);
+
+	if (dirp == NULL)
+		return NULL;
+	while (found == NULL && (d = readdir(dirp)) != NULL) {
+		path = t_strdup_printf("%s/%s", dir, d->d_name);
+		if (*d->d_name != '.' && check_file_has(path, text))
+			found = path;
+	}
+	(void)closedir(dirp);
+	return found;
+}
+
+static const char *check_find_purge(void)
+{
+	static const char *const cron_dirs[] = {
+		"/etc/cron.d", "/etc/cron.daily", "/etc/cron.weekly",
+		"/var/spool/cron/crontabs", "/var/spool/cron"
+	};
+	static const char timer[] =
+		"/etc/systemd/system/timers.target.wants/"PURGE_TIMER;
+	const char *path = NULL;
+	unsigned int i;
+
+	/* a link to where the unit is */
+	if (access(timer, F_OK) == 0)
+		return timer;
+	if (check_file_has("/etc/crontab", PURGE_COMMAND))
+		return "/etc/crontab";
+	for (i = 0; path == NULL && i < N_ELEMENTS(cron_dirs); i++)
+		path = check_dir_has(cron_dirs[i], PURGE_COMMAND);
+	return path;
+}
+
+static void check_purge(struct check_context *ctx)
+{
+	const char *path = check_find_purge();
+
+	if (path == NULL) {
+		check_print(ctx, CHECK_PURGE, CHECK_ERROR,
+			"Nobody purges the quarantine: systemctl enable --now "
+			PURGE_TIMER);
+	} else {
+		check_print(ctx, CHECK_PURGE, CHECK_OK, "%s", path);
+	}
+}
+
+static void
+check_template(struct check_context *ctx, const char *dir, const char *lang)
+{
+	const struct recall_notice_template *tmpl;
+	const char *error;
+
+	if (recall_notice_template_load(ctx->pool, dir, lang, &tmpl,
+					&error) < 0) {
+		check_print(ctx, CHECK_NOTICES, CHECK_ERROR, "%s: %s", lang,
+			    error);
+	}
+}
+
+static void check_notices(struct check_context *ctx)
+{
+	const char *dir = check_setting(ctx, "recall_notice_dir",
+					RECALL_NOTICE_DIR);
+	struct dirent *d;
+	DIR *dirp;
+
+	ctx->status = CHECK_OK;
+	if (strchr(dir, '%') != NULL) {
+		check_print(ctx, CHECK_NOTICES, CHECK_WARNING,
+			"recall_notice_dir differs by user: not looked at");
+		return;
+	}
+	dirp = opendir(dir);
+	if (dirp == NULL) {
+		check_print(ctx, CHECK_NOTICES, CHECK_ERROR,
+			    "opendir(%s) failed: %m", dir);
+		return;
+	}
+	while ((d = readdir(dirp)) != NULL) {
+		size_t len = strlen(d->d_name), suffix = strlen(TEMPLATE_SUFFIX);
+
+		if (len > suffix &&
+		    strcmp(d->d_name + len - suffix, TEMPLATE_SUFFIX) == 0) {
+			check_template(ctx, dir, t_strndup(d->d_name,
+							   len - suffix));
+		}
+	}
+	(void)closedir(dirp);
+	check_template(ctx, dir, check_setting(ctx, "recall_notice_lang",
+					       RECALL_NOTICE_LANG_DEFAULT));
+	if (ctx->status == CHECK_OK)
+		check_print(ctx, CHECK_NOTICES, CHECK_OK, "%s", dir);
+}
+
+static void check_http(struct check_context *ctx)
+{
+	const char *port = recall_config_get(ctx->config,
+		"service/doveadm/inet_listener/http/port");
+
+	ctx->status = CHECK_OK;
+	if (*port == '\0' || strcmp(port, "0") == 0) {
+		check_print(ctx, CHECK_HTTP, CHECK_WARNING,
+			"service doveadm has no inet_listener http: "
+			"mail-recalld can't ask this node");
+		return;
+	}
+	if (*recall_config_get(ctx->config, "doveadm_password") == '\0' &&
+	    *recall_config_get(ctx->config, "doveadm_api_key") == '\0') {
+		check_print(ctx, CHECK_HTTP, CHECK_ERROR,
+			"Neither doveadm_password nor doveadm_api_key is set: "
+			"nobody can log in");
+	}
+	if (strcmp(recall_config_get(ctx->config,
+			"service/doveadm/service_count"), "1") == 0) {
+		check_print(ctx, CHECK_HTTP, CHECK_WARNING,
+			"service doveadm has service_count = 1: each request "
+			"starts a process");
+	}
+	if (ctx->status == CHECK_OK)
+		check_print(ctx, CHECK_HTTP, CHECK_OK, "Port %s", port);
+}
+
+static void check_all(struct check_context *ctx)
+{
+	const char *error;
+
+	if (recall_config_read(ctx->pool, "doveadm", &ctx->config,
+			       &error) < 0) {
+		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR, "%s", error);
+		return;
+	}
+	check_plugins(ctx);
+	check_settings(ctx);
+	if (check_quarantine(ctx))
+		check_purge(ctx);
+	check_notices(ctx);
+	check_http(ctx);
+}
+
+static void cmd_recall_check(struct doveadm_cmd_context *cctx)
+{
+	static const struct recall_print_column columns[] = {
+		{ .name = RECALL_COLUMN_CHECK },
+		{ .name = RECALL_COLUMN_STATUS },
+		{ .name = RECALL_COLUMN_TEXT },
+	};
+	struct check_context ctx = {
+		.pool = pool_alloconly_create("recall check", 128 * 1024),
+	};
+
+	recall_print_init(DOVEADM_PRINT_TYPE_TABLE, columns,
+			  N_ELEMENTS(columns));
+	check_all(&ctx);
+	doveadm_print_flush();
+	/* over HTTP the rows tell, as those of a failed command would not
+	   arrive */
+	if (ctx.worst == CHECK_ERROR &&
+	    cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP)
+		doveadm_exit_code = EX_CONFIG;
+	pool_unref(&ctx.pool);
+}
+
+struct doveadm_cmd_ver2 doveadm_cmd_recall_check = {
+	.name = RECALL_CMD_CHECK,
+	.cmd = cmd_recall_check,
+	.usage = "",
+DOVEADM_CMD_PARAMS_START
+DOVEADM_CMD_PARAMS_END
+};

@@ -1,0 +1,243 @@
+#include "lib.h"
+#include "array.h"
+#include "mail-user.h"
+#include "recall-copies.h"
+#include "recall-count.h"
+#include "recall-lazy-expunge.h"
+#include "recall-limits.h"
+#include "recall-settings.h"
+#include "recall-quarantine.h"
+#include "recall-quarantine-record.h"
+#include "recall-expunge.h"
+
+struct expunge_context {
+	struct mail_user *user;
+	const struct recall_order *order;
+	const char *username;
+	struct recall_copies *copies;
+	struct recall_quarantine q;
+	/* an earlier try has left a record */
+	bool recorded;
+};
+
+enum recall_verdict
+recall_expunge_decide(const struct recall_order *order,
+		      const struct recall_copies *copies)
+{
+	/* a mailbox that can't be searched may hold a copy that was read; if
+	   that does not matter then at least the rest can go */
+	if (copies->error != NULL && (!order->force || copies->count == 0))
+		return RECALL_VERDICT_ERROR;
+	if (copies->count == 0) {
+		return copies->other_sender_count > 0 ?
+			RECALL_VERDICT_NOT_SENDER : RECALL_VERDICT_NOT_FOUND;
+	}
+	if (copies->read && !order->force)
+		return RECALL_VERDICT_READ;
+	return RECALL_VERDICT_WOULD_EXPUNGE;
+}
+
+/* A retry of what was done already, or has been undone since: then nothing is
+   left to do. Returns -1 on errors. */
+static int
+expunge_check_record(struct expunge_context *ctx, enum recall_verdict *verdict,
+		     const char **error_r)
+{
+	const struct recall_order *order = ctx->order;
+	struct recall_copies *copies = ctx->copies;
+	struct recall_quarantine_record record;
+	unsigned int kept;
+	int ret;
+
+	if (!order->may_be_retry ||
+	    (*verdict != RECALL_VERDICT_NOT_FOUND &&
+	     *verdict != RECALL_VERDICT_WOULD_EXPUNGE))
+		return 0;
+	ret = recall_quarantine_record_read(&ctx->q, copies->pool,
+					    order->recall_id, &record, error_r);
+	if (ret <= 0)
+		return ret;
+	ctx->recorded = TRUE;
+	if (!recall_quarantine_record_is_of(&record, order->message_id,
+					    order->query)) {
+		*error_r = "The recall id is that of another recall";
+		return -1;
+	}
+	if (record.restored == 0) {
+		if (*verdict == RECALL_VERDICT_WOULD_EXPUNGE) {
+			/* the first try was stopped half-way */
+			return 0;
+		}
+		if (recall_quarantine_count(&ctx->q, order->recall_id, &kept,
+					    error_r) < 0)
+			return -1;
+		if (kept == 0) {
+			/* the first try was stopped before it took anything,
+			   and the user has deleted it since */
+			return 0;
+		}
+		copies->recorded_count =
+			recall_quarantine_record_copies(&record);
+	}
+	*verdict = RECALL_VERDICT_ALREADY_RECALLED;
+	/* what a notice would tell, in case the first try could not */
+	copies->subject = record.subject;
+	copies->from = record.from;
+	copies->date = record.date;
+	return 0;
+}
+
+static int
+expunge_check_count(struct expunge_context *ctx, const char **error_r)
+{
+	const struct recall_order *order = ctx->order;
+
+	return order->count == NULL ||
+		recall_count_allows(order->count, ctx->username,
+				    ctx->copies->expunged + ctx->copies->count,
+				    error_r) ? 0 : -1;
+}
+
+/* Without a quarantine, what lazy_expunge makes of it stays. */
+static void expunge_leave_lazy(struct recall_copies *copies)
+{
+	const struct recall_copies_box *cbox;
+	const char *place;
+
+	array_foreach(&copies->boxes, cbox) {
+		place = recall_settings_get_lazy_expunge(cbox->box);
+		if (place != NULL)
+			array_push_back(&copies->lazy_places, &place);
+	}
+}
+
+/* Deletes what was found. Returns -1 if nothing of it was deleted. */
+static int expunge_pass(struct expunge_context *ctx, const char **error_r)
+{
+	struct recall_copies *copies = ctx->copies;
+	struct recall_lazy_expunge *lazy = NULL;
+
+	if (expunge_check_count(ctx, error_r) < 0)
+		return -1;
+	if (ctx->q.ns != NULL &&
+	    (recall_quarantine_add(&ctx->q, ctx->order, copies, error_r) < 0 ||
+	     recall_lazy_expunge_begin(ctx->user, copies, &lazy, error_r) < 0))
+		return -1;
+	if (ctx->q.ns == NULL)
+		expunge_leave_lazy(copies);
+	recall_copies_expunge(copies);
+	recall_lazy_expunge_finish(lazy, copies);
+	return 0;
+}
+
+/* What the last look says, after copies have been deleted. */
+static enum recall_verdict
+expunge_finish(struct recall_copies *copies, enum recall_verdict verdict)
+{
+	const char *error = NULL;
+
+	switch (verdict) {
+	case RECALL_VERDICT_NOT_FOUND:
+	case RECALL_VERDICT_NOT_SENDER:
+		return copies->expunged > 0 ? RECALL_VERDICT_EXPUNGED : verdict;
+	case RECALL_VERDICT_READ:
+		if (copies->expunged == 0)
+			return verdict;
+		/* neither all nor nothing */
+		error = "A copy was read while it was recalled";
+		break;
+	case RECALL_VERDICT_WOULD_EXPUNGE:
+		/* it came back each time */
+		error = RECALL_COPIES_CHANGED;
+		break;
+	default:
+		break;
+	}
+	if (copies->error == NULL)
+		copies->error = error;
+	return RECALL_VERDICT_ERROR;
+}
+
+/* Does what was decided, or finds out that it must not be done. Returns -1 if
+   nothing was deleted because of an error. */
+static int
+expunge_copies(struct expunge_context *ctx, enum recall_verdict *verdict,
+	       const char **error_r)
+{
+	struct recall_copies *copies = ctx->copies;
+	unsigned int pass = 0;
+
+	/* searching and waiting for the quarantine takes a while: the user may
+	   have read the message since, or deleted it, or moved it to where it
+	   was not yet or not any more looked for */
+	recall_copies_refresh(copies);
+	while ((*verdict = recall_expunge_decide(ctx->order, copies)) ==
+	       RECALL_VERDICT_WOULD_EXPUNGE && pass++ < RECALL_PASSES_MAX) {
+		if (expunge_pass(ctx, error_r) < 0)
+			return -1;
+		if (copies->error != NULL)
+			break;
+		recall_copies_find_again(copies);
+	}
+	*verdict = expunge_finish(copies, *verdict);
+	return 0;
+}
+
+static int
+expunge_found(struct expunge_context *ctx, enum recall_verdict *verdict,
+	      const char **error_r)
+{
+	bool change = *verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
+		!ctx->order->dry_run;
+	int ret;
+
+	/* a quarantine that is not where it should be is always an error: with
+	   wrong settings it's not even sure that all was searched */
+	ret = recall_quarantine_init(ctx->user, &ctx->q, error_r);
+	if (ret > 0 && change)
+		ret = recall_quarantine_lock(&ctx->q, error_r) < 0 ? -1 : 1;
+	if (ret > 0)
+		ret = expunge_check_record(ctx, verdict, error_r);
+	if (ret >= 0 && change && *verdict == RECALL_VERDICT_WOULD_EXPUNGE)
+		ret = expunge_copies(ctx, verdict, error_r);
+	if (ret >= 0 && change && ctx->recorded &&
+	    *verdict == RECALL_VERDICT_NOT_FOUND) {
+		/* the user has deleted what the first try had left */
+		ret = expunge_check_record(ctx, verdict, error_r);
+	}
+	recall_quarantine_deinit(&ctx->q);
+	return ret < 0 ? -1 : 0;
+}
+
+void recall_expunge(struct mail_user *user, const struct recall_order *order,
+		    const char *username, struct recall_copies *copies_r,
+		    struct recall_outcome *outcome_r)
+{
+	struct expunge_context ctx = {
+		.user = user,
+		.order = order,
+		.username = username,
+		.copies = copies_r,
+	};
+	enum recall_verdict verdict;
+	const char *error;
+
+	i_zero(outcome_r);
+	recall_copies_find(user, &order->criteria, copies_r);
+	verdict = recall_expunge_decide(order, copies_r);
+	if ((verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
+	     expunge_check_count(&ctx, &error) < 0) ||
+	    expunge_found(&ctx, &verdict, &error) < 0) {
+		verdict = RECALL_VERDICT_ERROR;
+		if (copies_r->error == NULL)
+			copies_r->error = p_strdup(copies_r->pool, error);
+	}
+	outcome_r->verdict = verdict;
+	outcome_r->error = copies_r->error;
+	if (verdict == RECALL_VERDICT_ALREADY_RECALLED)
+		return;
+	outcome_r->copies = copies_r->expunged > 0 ?
+		copies_r->expunged : copies_r->count;
+	outcome_r->mailboxes = recall_copies_get_mailboxes(copies_r);
+	outcome_r->mailbox_guids = recall_copies_get_guids(copies_r);
+}

@@ -1,0 +1,490 @@
+#include "lib.h"
+#include "array.h"
+#include "file-lock.h"
+#include "guid.h"
+#include "istream.h"
+#include "mkdir-parents.h"
+#include "str.h"
+#include "strescape.h"
+#include "strnum.h"
+#include "write-full.h"
+#include "failpoint.h"
+#include "recall-index.h"
+#include "recall-message-id.h"
+#include "recall-standing-set.h"
+#include "recall-standing.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ORDER_SUFFIX ".order"
+#define ORDER_VERSION "recall standing order 1"
+#define LOCK_NAME "lock"
+#define LOCK_TIMEOUT_SECS 30
+/* an order of RECALL_USERS_MAX users with the longest addresses, and more */
+#define ORDER_SIZE_MAX (8 * 1024 * 1024)
+
+static const char *order_path(const char *dir, const char *recall_id)
+{
+	return t_strconcat(dir, "/", recall_id, ORDER_SUFFIX, NULL);
+}
+
+/* Lines "name<TAB>value"; a list has one for each of its members. The line
+   "end" shows that nothing is missing. */
+
+static void order_append(string_t *str, const char *name, const char *value)
+{
+	if (value == NULL || *value == '\0')
+		return;
+	str_append(str, name);
+	str_append_c(str, '\t');
+	str_append_tabescaped(str, value);
+	str_append_c(str, '\n');
+}
+
+static void
+order_append_list(string_t *str, const char *name, const char *const *values)
+{
+	for (; values != NULL && *values != NULL; values++)
+		order_append(str, name, *values);
+}
+
+static void
+order_render(const struct recall_standing_order *order, string_t *str)
+{
+	str_append(str, ORDER_VERSION"\n");
+	order_append(str, "recall-id", order->recall_id);
+	order_append(str, "message-id", order->message_id);
+	order_append_list(str, "query", order->query);
+	order_append_list(str, "sender", order->senders);
+	order_append_list(str, "user", order->users);
+	order_append(str, "tenant", order->tenant);
+	order_append(str, "reason", order->reason);
+	order_append(str, "actor", order->actor);
+	order_append(str, "everyone", order->users == NULL ? "yes" : NULL);
+	order_append(str, "force", order->force ? "yes" : NULL);
+	order_append(str, "notify", order->notify ? "yes" : NULL);
+	str_printfa(str, "created\t%lld\nexpires\t%lld\nend\n",
+		    (long long)order->created, (long long)order->expires);
+}
+
+struct order_parser {
+	pool_t pool;
+	struct recall_standing_order *order;
+	ARRAY_TYPE(const_string) query, senders, users;
+	bool everyone, ended;
+};
+
+static bool
+order_parse_line(struct order_parser *parser, const char *name,
+		 const char *value)
+{
+	struct recall_standing_order *order = parser->order;
+
+	value = str_tabunescape(p_strdup(parser->pool, value));
+	if (strcmp(name, "recall-id") == 0)
+		order->recall_id = value;
+	else if (strcmp(name, "message-id") == 0)
+		order->message_id = value;
+	else if (strcmp(name, "query") == 0)
+		array_push_back(&parser->query, &value);
+	else if (strcmp(name, "sender") == 0)
+		array_push_back(&parser->senders, &value);
+	else if (strcmp(name, "user") == 0)
+		array_push_back(&parser->users, &value);
+	else if (strcmp(name, "tenant") == 0)
+		order->tenant = value;
+	else if (strcmp(name, "reason") == 0)
+		order->reason = value;
+	else if (strcmp(name, "actor") == 0)
+		order->actor = value;
+	else if (strcmp(name, "everyone") == 0)
+		parser->everyone = TRUE;
+	else if (strcmp(name, "force") == 0)
+		order->force = TRUE;
+	else if (strcmp(name, "notify") == 0)
+		order->notify = TRUE;
+	else if (strcmp(name, "created") == 0)
+		return str_to_time(value, &order->created) == 0;
+	else if (strcmp(name, "expires") == 0)
+		return str_to_time(value, &order->expires) == 0;
+	else
+		return FALSE;
+	return TRUE;
+}
+
+static const char *const *
+order_list(ARRAY_TYPE(const_string) *values)
+{
+	if (array_is_empty(values))
+		return NULL;
+	array_append_zero(values);
+	return array_front(values);
+}
+
+/* An order that says less than was written might take more than was asked
+   for: what is not understood, or missing, makes it no order. */
+static bool order_parse(struct order_parser *parser, struct istream *input)
+{
+	struct recall_standing_order *order = parser->order;
+	const char *line, *value;
+
+	line = i_stream_read_next_line(input);
+	if (line == NULL || strcmp(line, ORDER_VERSION) != 0)
+		return FALSE;
+	while ((line = i_stream_read_next_line(input)) != NULL) {
+		if (parser->ended)
+			return FALSE;
+		value = strchr(line, '\t');
+		if (value == NULL && strcmp(line, "end") == 0)
+			parser->ended = TRUE;
+		else if (value == NULL ||
+			 !order_parse_line(parser, t_strdup_until(line, value),
+					   value + 1))
+			return FALSE;
+	}
+	order->query = order_list(&parser->query);
+	order->senders = order_list(&parser->senders);
+	order->users = order_list(&parser->users);
+	return parser->ended && input->stream_errno == 0 &&
+		order->recall_id != NULL && order->expires > 0 &&
+		(order->message_id != NULL) != (order->query != NULL) &&
+		parser->everyone == (order->users == NULL);
+}
+
+int recall_standing_read(const char *dir, const char *recall_id, pool_t pool,
+			 struct recall_standing_order *order_r,
+			 const char **error_r)
+{
+	const char *path = order_path(dir, recall_id);
+	struct order_parser parser = { .pool = pool, .order = order_r };
+	struct istream *input;
+	bool ok;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1) {
+		if (errno == ENOENT)
+			return 0;
+		*error_r = t_strdup_printf("open(%s) failed: %m", path);
+		return -1;
+	}
+	i_zero(order_r);
+	order_r->reason = order_r->actor = "";
+	p_array_init(&parser.query, pool, 1);
+	p_array_init(&parser.senders, pool, 1);
+	p_array_init(&parser.users, pool, 1);
+	input = i_stream_create_fd_autoclose(&fd, ORDER_SIZE_MAX);
+	T_BEGIN {
+		ok = order_parse(&parser, input);
+	} T_END;
+	i_stream_unref(&input);
+	if (!ok || strcmp(order_r->recall_id, recall_id) != 0) {
+		*error_r = t_strdup_printf("%s is no standing order", path);
+		return -1;
+	}
+	return 1;
+}
+
+/* Appends the recall ids of the directory's orders. One that does not exist has
+   none. */
+static int
+standing_ids(const char *dir, ARRAY_TYPE(const_string) *ids,
+	     const char **error_r)
+{
+	const char *id;
+	struct dirent *d;
+	DIR *dirp;
+	size_t len;
+
+	dirp = opendir(dir);
+	if (dirp == NULL) {
+		if (errno == ENOENT)
+			return 0;
+		*error_r = t_strdup_printf("opendir(%s) failed: %m", dir);
+		return -1;
+	}
+	for (errno = 0; (d = readdir(dirp)) != NULL; errno = 0) {
+		len = strlen(d->d_name);
+		if (len != RECALL_ID_LEN + strlen(ORDER_SUFFIX) ||
+		    strcmp(d->d_name + RECALL_ID_LEN, ORDER_SUFFIX) != 0)
+			continue;
+		id = t_strndup(d->d_name, RECALL_ID_LEN);
+		array_push_back(ids, &id);
+	}
+	if (errno != 0) {
+		*error_r = t_strdup_printf("readdir(%s) failed: %m", dir);
+		(void)closedir(dirp);
+		return -1;
+	}
+	if (closedir(dirp) < 0)
+		i_error("closedir(%s) failed: %m", dir);
+	return 0;
+}
+
+static int order_cmp(const struct recall_standing_order *o1,
+		     const struct recall_standing_order *o2)
+{
+	if (o1->created != o2->created)
+		return o1->created > o2->created ? -1 : 1;
+	return strcmp(o1->recall_id, o2->recall_id);
+}
+
+int recall_standing_list(const char *dir, pool_t pool,
+			 ARRAY_TYPE(recall_standing_order) *orders,
+			 const char **error_r)
+{
+	struct recall_standing_order order;
+	ARRAY_TYPE(const_string) ids;
+	const char *const *idp, *error;
+	int ret = 0, read_ret;
+
+	t_array_init(&ids, 16);
+	if (standing_ids(dir, &ids, error_r) < 0)
+		return -1;
+	array_foreach(&ids, idp) {
+		read_ret = recall_standing_read(dir, *idp, pool, &order,
+						&error);
+		if (read_ret > 0) {
+			array_push_back(orders, &order);
+		} else if (read_ret < 0 && ret == 0) {
+			*error_r = error;
+			ret = -1;
+		}
+	}
+	array_sort(orders, order_cmp);
+	return ret;
+}
+
+static bool order_hash(const struct recall_standing_order *order,
+		       uint64_t *hash_r)
+{
+	struct recall_message_id id;
+
+	*hash_r = RECALL_STANDING_HASH_QUERY;
+	if (order->message_id == NULL)
+		return TRUE;
+	if (recall_message_id_parse(order->message_id,
+				    strlen(order->message_id), &id) !=
+	    RECALL_MESSAGE_ID_OK)
+		return FALSE;
+	*hash_r = recall_index_hash(&id);
+	return TRUE;
+}
+
+/* Makes the set from what is in the directory. An order that can't be read has
+   no hash to be found by: that is logged, and the rest is there. */
+static int standing_write_set(const char *dir, const char **error_r)
+{
+	ARRAY_TYPE(recall_standing_order) orders;
+	ARRAY(struct recall_standing_entry) entries;
+	const struct recall_standing_order *order;
+	struct recall_standing_entry entry;
+	const char *error;
+	pool_t pool;
+
+	pool = pool_alloconly_create("standing orders", 4096);
+	p_array_init(&orders, pool, 16);
+	if (recall_standing_list(dir, pool, &orders, &error) < 0)
+		i_error("Standing orders: %s", error);
+	t_array_init(&entries, 16);
+	array_foreach(&orders, order) {
+		i_zero(&entry);
+		if (!order_hash(order, &entry.hash) ||
+		    guid_128_from_string(order->recall_id,
+					 entry.recall_id) < 0) {
+			i_error("Standing orders: %s can never match",
+				order_path(dir, order->recall_id));
+			continue;
+		}
+		entry.expires = order->expires;
+		array_push_back(&entries, &entry);
+	}
+	pool_unref(&pool);
+	if (array_is_empty(&entries))
+		return recall_standing_set_remove(dir, error_r);
+	return recall_standing_set_write(dir,
+			array_front_modifiable(&entries),
+			array_count(&entries), error_r);
+}
+
+static int standing_lock(const char *dir, struct file_lock **lock_r,
+			 const char **error_r)
+{
+	const struct file_lock_settings set = {
+		.lock_method = FILE_LOCK_METHOD_FCNTL,
+		.close_on_free = TRUE,
+	};
+	const char *error, *path = t_strconcat(dir, "/"LOCK_NAME, NULL);
+	int fd;
+
+	if (mkdir_parents(dir, 0755) < 0 && errno != EEXIST) {
+		*error_r = t_strdup_printf("mkdir(%s) failed: %m", dir);
+		return -1;
+	}
+	fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+	if (fd == -1) {
+		*error_r = t_strdup_printf("open(%s) failed: %m", path);
+		return -1;
+	}
+	if (file_wait_lock(fd, path, F_WRLCK, &set, LOCK_TIMEOUT_SECS, lock_r,
+			   &error) <= 0) {
+		*error_r = t_strdup_printf("Locking %s failed: %s", path,
+					   error);
+		i_close_fd(&fd);
+		return -1;
+	}
+	return 0;
+}
+
+static int standing_write_order(const char *dir,
+				const struct recall_standing_order *order,
+				const char **error_r)
+{
+	const char *path = order_path(dir, order->recall_id);
+	const char *temp_path = t_strconcat(path, ".new", NULL);
+	string_t *str = t_str_new(1024);
+	int fd;
+
+	order_render(order, str);
+	fd = open(temp_path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
+	if (fd == -1) {
+		*error_r = t_strdup_printf("open(%s) failed: %m", temp_path);
+		return -1;
+	}
+	if (write_full(fd, str_data(str), str_len(str)) < 0 ||
+	    fchmod(fd, 0644) < 0 || fdatasync(fd) < 0) {
+		*error_r = t_strdup_printf("write(%s) failed: %m", temp_path);
+		i_close_fd(&fd);
+		i_unlink(temp_path);
+		return -1;
+	}
+	i_close_fd(&fd);
+	RECALL_FAILPOINT("standing-written");
+	if (rename(temp_path, path) < 0) {
+		*error_r = t_strdup_printf("rename(%s, %s) failed: %m",
+					   temp_path, path);
+		i_unlink(temp_path);
+		return -1;
+	}
+	return 0;
+}
+
+/* Returns how many orders stand now, but for the one with this recall id; -1 on
+   errors. One that can't be read counts: it may be in force again. */
+static int standing_count_others(const char *dir, const char *recall_id,
+				 time_t now, const char **error_r)
+{
+	struct recall_standing_order order;
+	ARRAY_TYPE(const_string) ids;
+	const char *const *idp;
+	pool_t pool;
+	int count = 0;
+
+	t_array_init(&ids, 16);
+	if (standing_ids(dir, &ids, error_r) < 0)
+		return -1;
+	pool = pool_alloconly_create("standing order", 4096);
+	array_foreach(&ids, idp) {
+		if (strcmp(*idp, recall_id) != 0 &&
+		    (recall_standing_read(dir, *idp, pool, &order,
+					  error_r) < 0 || order.expires > now))
+			count++;
+		p_clear(pool);
+	}
+	pool_unref(&pool);
+	return count;
+}
+
+int recall_standing_add(const char *dir,
+			const struct recall_standing_order *order,
+			unsigned int max, const char **error_r)
+{
+	struct file_lock *lock;
+	int count, ret = -1;
+
+	if (standing_lock(dir, &lock, error_r) < 0)
+		return -1;
+	count = standing_count_others(dir, order->recall_id, time(NULL),
+				      error_r);
+	if (count >= 0 && (unsigned int)count >= max) {
+		ret = 0;
+	} else if (count >= 0 &&
+		   standing_write_order(dir, order, error_r) == 0) {
+		RECALL_FAILPOINT("standing-added");
+		ret = standing_write_set(dir, error_r) < 0 ? -1 : 1;
+		/* what no message is compared with must not seem to stand */
+		if (ret < 0)
+			i_unlink(order_path(dir, order->recall_id));
+	}
+	file_lock_free(&lock);
+	return ret;
+}
+
+int recall_standing_end(const char *dir, const char *recall_id,
+			const char **error_r)
+{
+	const char *path = order_path(dir, recall_id);
+	struct file_lock *lock;
+	struct stat st;
+	int ret;
+
+	if (stat(path, &st) < 0 && errno == ENOENT)
+		return 0;
+	if (standing_lock(dir, &lock, error_r) < 0)
+		return -1;
+	if (unlink(path) == 0) {
+		RECALL_FAILPOINT("standing-ended");
+		ret = standing_write_set(dir, error_r) < 0 ? -1 : 1;
+	} else if (errno == ENOENT) {
+		ret = 0;
+	} else {
+		*error_r = t_strdup_printf("unlink(%s) failed: %m", path);
+		ret = -1;
+	}
+	file_lock_free(&lock);
+	return ret;
+}
+
+int recall_standing_expire(const char *dir, time_t now, const char **error_r)
+{
+	ARRAY_TYPE(recall_standing_order) orders;
+	const struct recall_standing_order *order;
+	struct file_lock *lock;
+	struct stat st;
+	pool_t pool;
+	int count = 0;
+	int ret;
+
+	if (stat(dir, &st) < 0 && errno == ENOENT)
+		return 0;
+	if (standing_lock(dir, &lock, error_r) < 0)
+		return -1;
+	pool = pool_alloconly_create("standing orders", 4096);
+	p_array_init(&orders, pool, 16);
+	ret = recall_standing_list(dir, pool, &orders, error_r);
+	array_foreach(&orders, order) {
+		if (order->expires > now)
+			continue;
+		if (i_unlink_if_exists(order_path(dir, order->recall_id)) < 0)
+			continue;
+		count++;
+	}
+	/* also mends a set that is missing or damaged */
+	if (standing_write_set(dir, error_r) < 0)
+		ret = -1;
+	pool_unref(&pool);
+	file_lock_free(&lock);
+	return ret < 0 ? -1 : count;
+}
+
+bool recall_standing_is_for_user(const struct recall_standing_order *order,
+				 const char *username)
+{
+	return order->users == NULL ||
+		str_array_find(order->users, username);
+}

@@ -1,0 +1,49 @@
+#ifndef REVOCATION_H
+#define REVOCATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "auth-token.h"
+
+/* Access tokens are good until they expire, whatever becomes of the user in
+   between, unless they are revoked. What was is kept in the journal, and in
+   memory, where every request looks. All functions may be called from any
+   thread. */
+
+enum revocation_kind {
+	/* one token */
+	REVOKE_TOKEN = 0,
+	/* all of one login */
+	REVOKE_LOGIN,
+	/* all */
+	REVOKE_ALL
+};
+
+struct revocation {
+	enum revocation_kind kind;
+	/* the jti or the login; "" for all */
+	const char *subject;
+	/* Only tokens of this tenant, and none of a super administrator; "":
+	   whatever they say. */
+	const char *tenant;
+	/* tokens that were issued until then, or that do not say when; of one
+	   token: any time */
+	int64_t before;
+};
+
+/* Takes over what the journal has. Returns false if it can't be read. */
+bool revocations_load(void);
+/* From now on they are revoked, and their refresh tokens end. Returns false if
+   that can't be journalled. */
+bool revocation_add(const struct revocation *revocation, int64_t now);
+/* Whether the token of this identity is revoked. */
+bool revocation_applies(const struct identity *identity);
+/* The time until which tokens of such an identity are revoked, or -1: a new
+   one has to be of a later time. */
+int64_t revocation_until(const struct identity *identity);
+/* Forgets what no token can be older than any more. */
+void revocations_purge(int64_t now);
+void revocations_free(void);
+
+#endif

@@ -1,0 +1,102 @@
+/* The shell of the console: who is signed in, which page is shown. */
+import { html, Problem, render, useEffect, useRef, useState } from "./ui.js";
+import { current, resume, signOut, watchSession } from "./api.js";
+import { t, useLanguage } from "./i18n.js";
+import { SignIn } from "./signin.js";
+import { Find } from "./find.js";
+import { TakeBack } from "./takeback.js";
+import { Recall } from "./recall.js";
+import { Recalls } from "./recalls.js";
+import { Approvals } from "./approvals.js";
+import { Standing } from "./standing.js";
+import { Shares } from "./shares.js";
+import { Sessions } from "./sessions.js";
+
+/* [name in the address, page, roles that have it]; the first one of a role is
+   where it begins. */
+const PAGES = [
+	["find", Find, [1, 3]],
+	["takeback", TakeBack, [2]],
+	["recalls", Recalls, [1, 2, 3]],
+	["recall", Recall, [1, 2, 3]],
+	["approvals", Approvals, [1, 3]],
+	["standing", Standing, [1, 3]],
+	["shares", Shares, [1, 3]],
+	["sessions", Sessions, [1, 2, 3]],
+];
+/* pages that need to be told what to show */
+const NOT_IN_MENU = ["recall"];
+
+function route() {
+	const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
+
+	return { name, rest: rest.map(decodeURIComponent) };
+}
+
+function useRoute() {
+	const [at, setAt] = useState(route());
+
+	useEffect(() => {
+		const changed = () => setAt(route());
+
+		addEventListener("hashchange", changed);
+		return () => removeEventListener("hashchange", changed);
+	}, []);
+	return at;
+}
+
+function Menu({ pages, at }) {
+	return html`<nav aria-label=${t("menu")}><ul>${pages
+		.filter(([name]) => !NOT_IN_MENU.includes(name))
+		.map(([name]) => html`<li key=${name}><a href=${"#/" + name}
+			aria-current=${at === name ? "page" : undefined}>${
+			t("page." + name)}</a></li>`)}</ul></nav>`;
+}
+
+function Console({ session }) {
+	const { name, rest } = useRoute();
+	const pages = PAGES.filter(([, , roles]) => roles.includes(session.role));
+	const [at, View] = pages.find((page) => page[0] === name) ?? pages[0];
+	const main = useRef(null);
+	const [error, setError] = useState(null);
+
+	return html`<a class="skip" href="#main" onClick=${(e) => {
+		e.preventDefault();
+		main.current.focus();
+	}}>${t("skip")}</a>
+	<header><p class="brand">${t("title")}</p>
+		<${Menu} pages=${pages} at=${at} />
+		<div class="who"><span><bdi>${session.login}</bdi> (${
+			t("role." + session.role)})</span>
+		<button type="button" onClick=${() => signOut().catch(setError)}>${
+			t("signout")}</button></div></header>
+	<main id="main" tabindex="-1" ref=${main}><${Problem} error=${error} />
+		<${View} key=${at + "/" + rest.join("/")} args=${rest} /></main>`;
+}
+
+function App() {
+	const [session, setSession] = useState(current());
+
+	useEffect(() => watchSession(async (now) => {
+		await useLanguage(now?.lang);
+		setSession(now);
+	}), []);
+	return session ? html`<${Console} session=${session} />` :
+		html`<main><${SignIn} /></main>`;
+}
+
+async function begin() {
+	const app = document.getElementById("app");
+	let error = null;
+
+	await useLanguage(null);
+	try {
+		await resume();
+		await useLanguage(current()?.lang);
+	} catch (e) {
+		error = e;
+	}
+	render(html`<${Problem} error=${error} /><${App} />`, app);
+}
+
+begin();

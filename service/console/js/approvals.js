@@ -1,0 +1,111 @@
+/* Recalls that wait for a second person. */
+import { Dialog, Field, Foreign, html, Page, Problem, Status, Table, useEffect,
+	 useState, When } from "./ui.js";
+import { ask, current } from "./api.js";
+import { t } from "./i18n.js";
+
+const PATH = "/v2/approvals";
+
+function Decide({ approval, decision, onClose, onDone }) {
+	const [reason, setReason] = useState("");
+	const [busy, setBusy] = useState(false);
+	const [error, setError] = useState(null);
+
+	async function decide(event) {
+		event.preventDefault();
+		setBusy(true);
+		setError(null);
+		try {
+			await ask("POST", PATH + "/" + approval.id,
+				  { json: { decision, reason } });
+			onDone(approval, decision);
+		} catch (e) {
+			setError(e);
+			setBusy(false);
+		}
+	}
+
+	return html`<${Dialog} title=${t("approval." + decision)}
+		onClose=${onClose}><form onSubmit=${decide}>
+	<p><${Foreign} text=${approval.messageid ||
+		approval.query?.join(" ")} most=${500} /></p>
+	<${Field} id="decision-reason" label=${t("reason")} value=${reason}
+		onInput=${setReason} maxlength="255" required />
+	<${Problem} error=${error} />
+	<p class="buttons"><button class=${decision === "approve" ? "danger" :
+		"primary"} disabled=${busy}>${t("approval." + decision)}</button>
+	<button type="button" onClick=${onClose}>${t("cancel")}</button></p>
+	</form><//>`;
+}
+
+const sampleColumns = () => [
+	{ name: "from", label: t("from"),
+	  cell: (s) => html`<${Foreign} text=${s.from} />` },
+	{ name: "subject", label: t("subject"),
+	  cell: (s) => html`<${Foreign} text=${s.subject} />` },
+	{ name: "user", label: t("user"),
+	  cell: (s) => html`<${Foreign} text=${s.email} />` },
+];
+
+function Approval({ approval, onDecide }) {
+	const own = approval.actor === current().login;
+
+	return html`<section class="group" aria-labelledby=${"a-" + approval.id}>
+	<h2 id=${"a-" + approval.id}><${Foreign} text=${approval.messageid ||
+		approval.query?.join(" ")} /></h2>
+	<dl><dt>${t("actor")}</dt><dd><${Foreign} text=${approval.actor} /></dd>
+	<dt>${t("reason")}</dt><dd><${Foreign} text=${approval.reason}
+		most=${500} /></dd>
+	<dt>${t("users")}</dt><dd>${approval.everyone ? t("everyone") :
+		approval.users}</dd>
+	${approval.yes_count !== undefined && html`<dt>${t("copies")}</dt><dd>${
+		approval.yes_count}</dd>`}
+	<dt>${t("force")}</dt><dd>${approval.force ? t("yes") : t("no")}</dd>
+	<dt>${t("created")}</dt><dd><${When} at=${approval.created} /></dd>
+	<dt>${t("expires")}</dt><dd><${When} at=${approval.expires} /></dd></dl>
+	${approval.samples?.length > 0 && html`<${Table}
+		caption=${t("approval.samples")} columns=${sampleColumns()}
+		rows=${approval.samples} rowKey=${(s, i) => i} />`}
+	${own ? html`<p>${t("approval.own")}</p>` : html`<p class="buttons">
+	<button type="button" class="danger"
+		onClick=${() => onDecide(approval, "approve")}>${
+		t("approval.approve")}</button>
+	<button type="button" onClick=${() => onDecide(approval, "reject")}>${
+		t("approval.reject")}</button></p>`}</section>`;
+}
+
+export function Approvals() {
+	const [approvals, setApprovals] = useState(null);
+	const [deciding, setDeciding] = useState(null);
+	const [said, setSaid] = useState("");
+	const [error, setError] = useState(null);
+
+	async function look() {
+		try {
+			const { body } = await ask("GET", PATH);
+
+			setApprovals(body.approvals);
+		} catch (e) {
+			setError(e);
+		}
+	}
+	useEffect(() => { look(); }, []);
+
+	return html`<${Page} title=${t("page.approvals")}>
+	<${Problem} error=${error} />
+	<${Status}>${said || (approvals && t("approval.waiting", {
+		n: approvals.length }))}<//>
+	${approvals?.map((approval) => html`<${Approval} key=${approval.id}
+		approval=${approval} onDecide=${(a, decision) =>
+			setDeciding({ approval: a, decision })} />`)}
+	${deciding && html`<${Decide} ...${deciding}
+		onClose=${() => setDeciding(null)}
+		onDone=${(approval, decision) => {
+			setDeciding(null);
+			setSaid(t("approval.done." + decision));
+			if (decision === "approve")
+				location.hash = "#/recall/" + approval.id;
+			else
+				look();
+		}} />`}<//>`;
+}

@@ -1,0 +1,66 @@
+/* Past recalls. */
+import { Field, Foreign, html, Page, Problem, Status, Table, useEffect,
+	 useState, When } from "./ui.js";
+import { ask } from "./api.js";
+import { t } from "./i18n.js";
+
+const columns = () => [
+	{ name: "created", label: t("created"), cell: (r) => html`<a
+		href=${"#/recall/" + r.id}><${When} at=${r.created} /></a>` },
+	{ name: "what", label: t("what"), cell: (r) => t(r.dry_run ? "dry_run" :
+		"cmd." + r.cmd) },
+	{ name: "message", label: t("message"), cell: (r) => html`<${Foreign}
+		text=${r.messageid || r.query?.join(" ")} most=${60} />` },
+	{ name: "actor", label: t("actor"),
+	  cell: (r) => html`<${Foreign} text=${r.actor} />` },
+	{ name: "reason", label: t("reason"),
+	  cell: (r) => html`<${Foreign} text=${r.reason} most=${60} />` },
+	{ name: "state", label: t("state"), cell: (r) => t("state." + r.state) },
+	{ name: "verdicts", label: t("verdicts"), cell: (r) =>
+		Object.entries(r.summary ?? {}).filter(([, n]) => n > 0)
+		.map(([s, n]) => t("verdict." + s) + ": " + n).join(", ") },
+];
+
+export function Recalls() {
+	const [filters, setFilters] = useState({ actor: "", reason: "",
+						 messageid: "" });
+	const [rows, setRows] = useState(null);
+	const [more, setMore] = useState(false);
+	const [error, setError] = useState(null);
+
+	async function look(before) {
+		const params = { limit: 50, ...(before ? { before } : {}) };
+
+		for (const [name, value] of Object.entries(filters)) {
+			if (value)
+				params[name] = value;
+		}
+		setError(null);
+		try {
+			const { body } = await ask("GET", "/v2/actions",
+						   { params });
+
+			setRows(before ? [...rows, ...body.actions] :
+				body.actions);
+			setMore(body.actions.length === params.limit);
+		} catch (e) {
+			setError(e);
+		}
+	}
+	useEffect(() => { look(); }, []);
+
+	return html`<${Page} title=${t("page.recalls")}>
+	<form class="columns" onSubmit=${(e) => { e.preventDefault(); look(); }}>
+	${["messageid", "actor", "reason"].map((name) => html`<${Field} key=${name}
+		id=${name} label=${name === "messageid" ? "Message-ID" : t(name)}
+		value=${filters[name]}
+		onInput=${(v) => setFilters({ ...filters, [name]: v })} />`)}
+	<p><button class="primary">${t("filter")}</button></p></form>
+	<${Problem} error=${error} />
+	<${Status}>${rows && t("recalls.shown", { n: rows.length })}<//>
+	${rows && html`<${Table} caption=${t("page.recalls")} rows=${rows}
+		columns=${columns()} rowKey=${(r) => r.id} />`}
+	${more && html`<p><button type="button"
+		onClick=${() => look(rows.at(-1).id)}>${t("more")}</button></p>`}
+	<//>`;
+}

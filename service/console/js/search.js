@@ -1,0 +1,95 @@
+/* Looking for messages: from what was typed to the words of the API, page by
+   page, and hits to groups. */
+import { act } from "./api.js";
+
+const PAGE = 500;
+/* more hits than anybody looks through: narrow the search instead */
+export const MOST_HITS = 5000;
+
+/* The search query of what was typed, as Dovecot's words; [] if nothing. */
+export function queryOf(conditions) {
+	const words = [];
+
+	for (const [name, word] of [["from", "FROM"], ["to", "TO"],
+				    ["subject", "SUBJECT"], ["text", "BODY"],
+				    ["since", "SENTSINCE"],
+				    ["before", "SENTBEFORE"]]) {
+		if (conditions[name])
+			words.push(word, conditions[name].trim());
+	}
+	if (conditions.header && conditions.headerValue)
+		words.push("HEADER", conditions.header.trim(),
+			   conditions.headerValue);
+	return words;
+}
+
+/* The addresses that were typed: one a line, or separated by commas, spaces. */
+export function addressesOf(text) {
+	return [...new Set(text.split(/[\s,;]+/).filter((a) => a !== ""))];
+}
+
+/* All hits, page by page; tells progress(hits) between pages.
+   Returns { hits, errors, more }. */
+export async function searchAll(request, progress, stopped) {
+	const hits = [], errors = [];
+	let cursor;
+
+	do {
+		const page = await act({ ...request, cmd: "search", limit: PAGE,
+			...(cursor === undefined ? {} : { cursor }) });
+
+		hits.push(...page.results);
+		errors.push(...page.errors);
+		progress(hits.length);
+		cursor = page.more ? page.next : undefined;
+	} while (cursor !== undefined && hits.length < MOST_HITS && !stopped());
+	return { hits, errors, more: cursor !== undefined };
+}
+
+/* Hits of the same sender and subject are one group. */
+export function groupsOf(hits) {
+	const groups = new Map();
+
+	for (const hit of hits) {
+		const key = JSON.stringify([hit.from, hit.subject]);
+
+		if (!groups.has(key))
+			groups.set(key, { key, from: hit.from,
+					  subject: hit.subject, hits: [] });
+		groups.get(key).hits.push(hit);
+	}
+	return [...groups.values()].sort((a, b) => b.hits.length - a.hits.length);
+}
+
+const distinct = (hits, field) => [...new Set(hits.map((hit) => hit[field]))];
+
+export const usersOf = (hits) => distinct(hits, "email");
+
+/* The address in a From field's value, for a FROM of a query. */
+function addressIn(from) {
+	return /<([^<>]*)>/.exec(from)?.[1] ?? from;
+}
+
+/* ["OR", a, "OR", b, c] */
+function anyOf(queries) {
+	return queries.length === 1 ? queries[0] :
+		["OR", ...queries[0], ...anyOf(queries.slice(1))];
+}
+
+/* What recalls the hits of these groups: by Message-ID where they share one,
+   else by the query that found them, limited to the groups. */
+export function requestOf(groups, all, query) {
+	const hits = groups.flatMap((group) => group.hits);
+	const ids = distinct(hits, "messageid");
+	const emails = usersOf(hits);
+
+	if (ids.length === 1 && ids[0])
+		return { messageid: "<" + ids[0] + ">", emails };
+	return {
+		emails,
+		query: groups.length === all.length ? query :
+			[...query, ...anyOf(groups.map((group) =>
+				["(", "FROM", addressIn(group.from),
+				 "SUBJECT", group.subject, ")"]))],
+	};
+}

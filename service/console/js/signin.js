@@ -1,0 +1,34 @@
+import { Field, html, Page, Problem, useState } from "./ui.js";
+import { signIn } from "./api.js";
+import { t } from "./i18n.js";
+
+export function SignIn() {
+	const [login, setLogin] = useState("");
+	const [password, setPassword] = useState("");
+	const [error, setError] = useState(null);
+	const [busy, setBusy] = useState(false);
+
+	async function submit(event) {
+		event.preventDefault();
+		setBusy(true);
+		setError(null);
+		try {
+			await signIn(login, password);
+		} catch (e) {
+			setError(e);
+			setBusy(false);
+		}
+	}
+
+	return html`<${Page} title=${t("page.signin")}>
+		<form onSubmit=${submit} class="narrow">
+		<${Field} id="login" label=${t("login")} value=${login}
+			onInput=${setLogin} required autocomplete="username"
+			autocapitalize="none" spellcheck=${false} />
+		<${Field} id="password" label=${t("password")} type="password"
+			value=${password} onInput=${setPassword} required
+			autocomplete="current-password" />
+		<${Problem} error=${error} />
+		<p><button class="primary" disabled=${busy}>${t("signin")}</button></p>
+		</form><//>`;
+}

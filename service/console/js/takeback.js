@@ -1,0 +1,44 @@
+/* A user takes back a message of the own. */
+import { Field, html, Page, Problem, useState } from "./ui.js";
+import { start } from "./api.js";
+import { addressesOf } from "./search.js";
+import { t } from "./i18n.js";
+
+export function TakeBack() {
+	const [messageid, setMessageid] = useState("");
+	const [emails, setEmails] = useState("");
+	const [reason, setReason] = useState("");
+	const [busy, setBusy] = useState(false);
+	const [error, setError] = useState(null);
+
+	async function submit(event) {
+		event.preventDefault();
+		setBusy(true);
+		setError(null);
+		try {
+			const { id } = await start({ cmd: "expunge",
+				messageid: messageid.trim(), reason,
+				emails: addressesOf(emails) });
+
+			location.hash = "#/recall/" + id;
+		} catch (e) {
+			setError(e);
+			setBusy(false);
+		}
+	}
+
+	return html`<${Page} title=${t("page.takeback")}>
+	<p>${t("takeback.hint")}</p>
+	<form onSubmit=${submit} class="narrow">
+	<${Field} id="messageid" label="Message-ID" value=${messageid}
+		onInput=${setMessageid} required spellcheck=${false}
+		placeholder="<1234@example.com>" hint=${t("takeback.id.hint")} />
+	<${Field} id="emails" type="textarea" label=${t("find.emails")}
+		hint=${t("find.emails.hint")} value=${emails}
+		onInput=${setEmails} required spellcheck=${false} />
+	<${Field} id="reason" label=${t("reason")} value=${reason}
+		onInput=${setReason} maxlength="255" />
+	<${Problem} error=${error} />
+	<p><button class="danger" disabled=${busy}>${t("takeback.do")}</button></p>
+	</form><//>`;
+}

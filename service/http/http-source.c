@@ -1,0 +1,101 @@
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http-source.h"
+
+static enum MHD_Result
+add_header(void *context, enum MHD_ValueKind kind, const char *name,
+	   const char *value)
+{
+	struct strlist *list = context;
+
+	(void)kind;
+	if (strcasecmp(name, list->items[0]) == 0 && value != NULL)
+		strlist_add(list, value);
+	return MHD_YES;
+}
+
+char *http_list_header(struct MHD_Connection *connection, const char *name)
+{
+	struct strlist list = { NULL, 0, 0 };
+	struct strbuf b = { NULL, 0, 0 };
+	size_t i;
+
+	strlist_add(&list, name);
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, add_header,
+				  &list);
+	for (i = 1; i < list.count; i++)
+		strbuf_addf(&b, "%s%s", i == 1 ? "" : ", ", list.items[i]);
+	strlist_free(&list);
+	return b.data;
+}
+
+bool http_source_is_proxy(const struct config *config, const char *address)
+{
+	struct strlist proxies = { NULL, 0, 0 };
+	bool found = false;
+	size_t i;
+
+	strlist_split(&proxies, config->http_trusted_proxies);
+	for (i = 0; i < proxies.count && !found; i++)
+		found = strcmp(proxies.items[i], address) == 0;
+	strlist_free(&proxies);
+	return found;
+}
+
+/* The last hop that is not one of our own proxies. Each proxy adds the address
+   it was asked from at the end. */
+static void forwarded_source(struct http_request *request)
+{
+	struct strlist hops = { NULL, 0, 0 };
+	struct in6_addr addr;
+	char *value;
+
+	value = http_list_header(request->connection, "X-Forwarded-For");
+	if (value != NULL)
+		strlist_split(&hops, value);
+	free(value);
+	while (hops.count > 0 &&
+	       http_source_is_proxy(request->config, request->source)) {
+		const char *hop = hops.items[hops.count - 1];
+
+		/* what the proxy says is not understood; what stands before it
+		   may be the client's invention */
+		if (inet_pton(AF_INET, hop, &addr) != 1 &&
+		    inet_pton(AF_INET6, hop, &addr) != 1)
+			break;
+		snprintf(request->source, sizeof(request->source), "%s", hop);
+		free(hops.items[--hops.count]);
+	}
+	strlist_free(&hops);
+}
+
+void http_source_print(const struct sockaddr *sa, char out[INET6_ADDRSTRLEN])
+{
+	const size_t size = INET6_ADDRSTRLEN;
+	const struct in6_addr *in6 = &((struct sockaddr_in6 *)sa)->sin6_addr;
+
+	if (sa->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((struct sockaddr_in *)sa)->sin_addr, out,
+			  size);
+	else if (IN6_IS_ADDR_V4MAPPED(in6))
+		inet_ntop(AF_INET, &in6->s6_addr[12], out, size);
+	else
+		inet_ntop(AF_INET6, in6, out, size);
+}
+
+void http_source_set(struct http_request *request)
+{
+	const union MHD_ConnectionInfo *info;
+
+	info = MHD_get_connection_info(request->connection,
+				       MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	if (info == NULL || info->client_addr == NULL)
+		return;
+	http_source_print(info->client_addr, request->source);
+	if (*request->config->http_trusted_proxies != '\0')
+		forwarded_source(request);
+}

@@ -1,0 +1,138 @@
+#include "journal.h"
+#include "journal-list.h"
+
+/* How many users have which verdict. Returns NULL if that can't be read. */
+static json_t *count_verdicts(sqlite3 *db, const char *id, json_int_t *done_r)
+{
+	sqlite3_stmt *stmt = journal_prepare(db, "SELECT status, COUNT(*) FROM "
+		"verdicts WHERE recall = ? AND status IS NOT NULL GROUP BY "
+		"status");
+	json_t *json = json_object();
+	int ret;
+
+	*done_r = 0;
+	if (stmt != NULL)
+		sqlite3_bind_text(stmt, 1, id, -1, SQLITE_TRANSIENT);
+	while ((ret = journal_step(stmt)) == SQLITE_ROW) {
+		*done_r += sqlite3_column_int64(stmt, 1);
+		json_object_set_new(json,
+			(const char *)sqlite3_column_text(stmt, 0),
+			json_integer(sqlite3_column_int64(stmt, 1)));
+	}
+	journal_release(stmt);
+	if (ret == SQLITE_DONE)
+		return json;
+	json_decref(json);
+	return NULL;
+}
+
+static const char *text(sqlite3_stmt *stmt, int i)
+{
+	return (const char *)sqlite3_column_text(stmt, i);
+}
+
+/* Of the columns that list() asks for. */
+static json_t *read_row(sqlite3 *db, sqlite3_stmt *stmt)
+{
+	json_int_t done, finished = sqlite3_column_int64(stmt, 2);
+	json_t *summary, *json;
+
+	summary = count_verdicts(db, text(stmt, 0), &done);
+	if (summary == NULL)
+		return NULL;
+	json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, "
+			 "s:b, s:b, s:b, s:o}",
+		"id", text(stmt, 0), "cmd", text(stmt, 6),
+		"messageid", text(stmt, 3), "actor", text(stmt, 4),
+		"state", finished == 0 ? "running" : "finished",
+		"created", (json_int_t)sqlite3_column_int64(stmt, 1),
+		"finished", finished,
+		"total", (json_int_t)sqlite3_column_int64(stmt, 5),
+		"done", done, "reason", text(stmt, 7),
+		"force", sqlite3_column_int(stmt, 8),
+		"notify", sqlite3_column_int(stmt, 9),
+		"dry_run", sqlite3_column_int(stmt, 10), "summary", summary);
+	if (text(stmt, 11) != NULL)
+		json_object_set_new(json, "query",
+				    json_loads(text(stmt, 11), 0, NULL));
+	if (text(stmt, 12) != NULL)
+		json_object_set_new(json, "recall",
+				    json_string(text(stmt, 12)));
+	return json;
+}
+
+static void bind_text(sqlite3_stmt *stmt, int i, const char *value)
+{
+	if (value != NULL)
+		sqlite3_bind_text(stmt, i, value, -1, SQLITE_TRANSIENT);
+}
+
+static void bind(sqlite3_stmt *stmt, const struct identity *identity,
+		 const struct journal_filter *filter)
+{
+	sqlite3_bind_int(stmt, 1, identity->role);
+	bind_text(stmt, 2, identity->tenant);
+	bind_text(stmt, 3, identity->login);
+	sqlite3_bind_int64(stmt, 4, filter->before);
+	sqlite3_bind_int64(stmt, 5, filter->limit);
+	bind_text(stmt, 6, filter->before_id);
+	bind_text(stmt, 7, filter->cmd);
+	bind_text(stmt, 8, filter->actor);
+	bind_text(stmt, 9, filter->messageid);
+	bind_text(stmt, 10, filter->reason);
+	bind_text(stmt, 11, filter->query);
+	sqlite3_bind_int(stmt, 12, filter->force);
+	sqlite3_bind_int(stmt, 13, filter->notify);
+	sqlite3_bind_int(stmt, 14, filter->dry_run);
+	bind_text(stmt, 15, filter->status);
+}
+
+static json_t *list(sqlite3 *db, const struct identity *identity,
+		    const struct journal_filter *filter)
+{
+	json_t *rows = json_array(), *row;
+	sqlite3_stmt *stmt;
+	int ret;
+
+	/* the same rule as journal_visible() */
+	stmt = journal_prepare(db, "SELECT id, created, finished, messageid, "
+		"actor, users, cmd, reason, force, notify, dry_run, query, "
+		"target FROM recalls WHERE (?1 = 3 OR (?1 = 1 AND "
+		"?2 <> '' AND role <> 3 AND tenant = ?2) OR (?1 = 2 AND "
+		"lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
+		/* many may be of the same second */
+		"AND (?6 IS NULL OR (created, rowid) < (SELECT created, rowid "
+		"FROM recalls WHERE id = ?6)) "
+		"AND (?7 IS NULL OR cmd = ?7) "
+		"AND (?8 IS NULL OR actor = ?8 COLLATE NOCASE) "
+		"AND (?9 IS NULL OR trim(messageid, '<> ') = trim(?9, '<> ')) "
+		"AND (?10 IS NULL OR instr(lower(reason), lower(?10)) > 0) "
+		"AND (?11 IS NULL OR instr(lower(query), lower(?11)) > 0) "
+		"AND (?12 < 0 OR force = ?12) AND (?13 < 0 OR notify = ?13) "
+		"AND (?14 < 0 OR dry_run = ?14) "
+		"AND (?15 IS NULL OR EXISTS (SELECT 1 FROM verdicts WHERE "
+		"recall = id AND status = ?15)) "
+		"ORDER BY created DESC, rowid DESC LIMIT ?5");
+	if (stmt != NULL)
+		bind(stmt, identity, filter);
+	while ((ret = journal_step(stmt)) == SQLITE_ROW) {
+		row = read_row(db, stmt);
+		if (row == NULL)
+			break;
+		json_array_append_new(rows, row);
+	}
+	journal_release(stmt);
+	if (ret == SQLITE_DONE)
+		return rows;
+	json_decref(rows);
+	return NULL;
+}
+
+json_t *journal_list(const struct identity *identity,
+		     const struct journal_filter *filter)
+{
+	json_t *rows = list(journal_lock(), identity, filter);
+
+	journal_unlock();
+	return rows;
+}

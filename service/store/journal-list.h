@@ -1,0 +1,29 @@
+#ifndef JOURNAL_LIST_H
+#define JOURNAL_LIST_H
+
+#include "recall.h"
+
+/* Which of the past recalls are asked for; what is NULL (or, of a flag, -1) does
+   not matter. Letters of ASCII are compared without regard to case. */
+struct journal_filter {
+	/* at most so many */
+	int64_t limit;
+	/* asked for before the time, if it is not 0; following the recall of
+	   the id, in the order of the list */
+	int64_t before;
+	const char *before_id;
+	/* exactly these; a Message-ID with or without its brackets */
+	const char *cmd, *actor, *messageid;
+	/* parts of them */
+	const char *reason, *query;
+	int force, notify, dry_run;
+	/* the verdict of one user at least */
+	const char *status;
+};
+
+/* Past recalls that the identity may see, newest first. The caller gets the
+   reference; NULL if the journal can't be read. */
+json_t *journal_list(const struct identity *identity,
+		     const struct journal_filter *filter);
+
+#endif

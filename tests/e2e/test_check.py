@@ -1,0 +1,168 @@
+"""recall check: what is wrong with a node's configuration."""
+
+import configparser
+import os
+import re
+import subprocess
+
+import pytest
+
+from conftest import DRIVERS, parse_tab
+from mailnode import SRCDIR
+from quarantine import LOCATIONS, NAMESPACE, PREFIX, http, make_node
+
+EX_CONFIG = 78
+USERS = ["ann@example.com"]
+CHECKS = ["mail_plugins", "settings", "quarantine", "purge", "notices",
+          "http_api"]
+
+
+def configured(**options):
+    """A node that is not started: it's only looked at."""
+    options.setdefault("mail_plugins", ["notify", "recall"])
+    node = make_node(DRIVERS[-1], USERS, **options)
+    node.imap_port, node.lmtp_port, node.http_port = 4711, 4712, 4713
+    node._install_modules()
+    node._write_users()
+    node.write_configuration()
+    return node
+
+
+def check(node, wrapper=()):
+    """Exit code, and check -> [(status, text)]."""
+    done = subprocess.run(
+        [*wrapper, *node.doveadm_command("-f", "tab", "recall", "check")],
+        capture_output=True, text=True)
+    found = {}
+    for row in parse_tab(done.stdout):
+        found.setdefault(row["check"], []).append((row["status"], row["text"]))
+    assert done.stderr == ""
+    return done.returncode, found
+
+
+@pytest.fixture
+def make(request):
+    def build(**options):
+        node = configured(**options)
+        request.addfinalizer(lambda: node.stop(remove=True))
+        return node
+    return build
+
+
+def worst(rows):
+    return max((status for status, _ in rows),
+               key=["ok", "warning", "error"].index)
+
+
+def test_good(make, tmp_path):
+    node = make()
+    code, found = check(node)
+    assert list(found) == CHECKS
+    assert {name: worst(rows) for name, rows in found.items()
+            if name != "purge"} == {name: "ok" for name in CHECKS
+                                    if name != "purge"}
+    # this machine has no such timer
+    assert (code, worst(found["purge"])) == (EX_CONFIG, "error")
+    assert "dovecot-recall-purge.timer" in found["purge"][0][1]
+    assert (SRCDIR / "systemd/dovecot-recall-purge.timer").exists()
+
+    # a directory that only this doveadm sees
+    (tmp_path / "recall").write_text("# recall purge -A\n"
+                                     "7 3 * * * root doveadm recall purge -A\n")
+    wrapper = ["unshare", "--mount", "sh", "-c",
+               'mount --bind "$0" /etc/cron.d && exec "$@"', tmp_path]
+    if not os.path.isdir("/etc/cron.d") or \
+            subprocess.run(wrapper + ["true"], capture_output=True).returncode:
+        pytest.skip("no name space of mounts may be made")
+    code, found = check(node, wrapper)
+    assert (code, found["purge"]) == (0, [("ok", "/etc/cron.d/recall")])
+    (tmp_path / "recall").write_text("#7 3 * * * root doveadm recall purge\n")
+    assert check(node, wrapper)[0] == EX_CONFIG
+
+
+@pytest.mark.parametrize("options, name, status, text", [
+    ({"extra": "protocol lmtp {\n  mail_plugins = notify\n}\n"},
+     "mail_plugins", "error", "lmtp: mail_plugins has no recall"),
+    ({"extra": "protocol imap {\n  mail_plugins = recall\n}\n"},
+     "mail_plugins", "error", "imap: mail_plugins has recall but not notify"),
+    ({"extra": "protocol lda {\n  mail_plugin_dir = /tmp\n}\n"},
+     "mail_plugins", "error", "lda: stat(/tmp/lib20_recall"),
+    ({"plugin": {"recall_quarantin_days": "7"}}, "settings", "error",
+     "recall_quarantin_days is no setting"),
+    ({"plugin": {"recall_notify_on": "expunged,red"}}, "settings", "error",
+     "red is none of: expunged read"),
+    ({"plugin": {"recall_notice_delivery": "pigeon"}}, "settings", "error",
+     "pigeon is none of: save submit"),
+    ({"plugin": {"recall_quarantine_days": "never"}}, "settings", "error",
+     "never is not a number"),
+    ({"plugin": {"recall_quarantine": "off"}}, "quarantine", "warning",
+     "can't be restored"),
+    ({"namespace": False}, "quarantine", "error", "no namespace has"),
+    ({"namespace": False, "extra": NAMESPACE.replace("hidden = yes", "")
+      .replace("list = no", "") % (PREFIX, LOCATIONS[DRIVERS[-1]])},
+     "quarantine", "error", "users see what was recalled"),
+    ({"namespace": False, "extra": NAMESPACE % (PREFIX, "")},
+     "quarantine", "error", "no location of its own"),
+    ({"quota": True}, "quarantine", "warning", "quota_rule has no"),
+    ({"plugin": {"recall_notice_dir": "/nonexistent"}}, "notices", "error",
+     "/nonexistent"),
+    ({"extra": "service doveadm {\n  inet_listener http {\n    port = 0\n"
+      "  }\n}\n"}, "http_api", "warning", "mail-recalld can't ask"),
+    ({"extra": "doveadm_password =\ndoveadm_api_key =\n"}, "http_api",
+     "error", "nobody can log in"),
+    ({"doveadm_requests": 1}, "http_api", "warning", "service_count = 1"),
+])
+def test_found(make, options, name, status, text):
+    code, found = check(make(**options))
+    assert any(row_status == status and text in row_text
+               for row_status, row_text in found[name]), found
+    others = set(CHECKS) - {name, "purge"}
+    assert {worst(found[other]) for other in others} == {"ok"}
+    if text == "can't be restored":
+        # nothing to purge, either; warnings alone are no failure
+        assert "purge" not in found and code == 0
+    else:
+        assert code == EX_CONFIG
+
+
+def test_template(make):
+    node = make()
+    (node.notice_dir / "fr-FR.txt").write_text("rien\n")
+    (node.notice_dir / "it-IT.txt").unlink()
+    (node.notice_dir / "it-IT.txt").symlink_to("/nonexistent")
+    rows = check(node)[1]["notices"]
+    assert {text.split(":")[0] for status, text in rows
+            if status == "error"} == {"fr-FR", "it-IT"}
+
+
+def test_example_is_known(make):
+    """No setting of the example is taken for a misspelt one."""
+    text = (SRCDIR / "conf.d/90-recall.conf").read_text()
+    plugin = {}
+    for name, value in re.findall(r"^  #(recall_\w+) =[ ]?(.*)$", text, re.M):
+        plugin.setdefault(name, value)
+    assert len(plugin) >= 8
+    plugin["recall_notice_dir"] = str(SRCDIR / "notices")
+    _, found = check(make(plugin=plugin))
+    assert found["settings"][0][0] == "ok", found
+
+
+def test_over_http():
+    with make_node(DRIVERS[-1], USERS,
+                   mail_plugins=["notify", "recall"]) as node:
+        result = http(node, "recallCheck")
+        assert result.code == 0
+        assert [row["check"] for row in result.rows] == CHECKS
+        assert node.errors() == []
+
+
+def test_units():
+    """The timer is of the unit that it starts, and they can be read."""
+    text = (SRCDIR / "systemd/dovecot-recall-purge.service.in").read_text()
+    service = configparser.ConfigParser(strict=False, interpolation=None)
+    service.read_string(text)
+    assert service["Service"]["ExecStart"] == "@DOVEADM@ recall purge -A"
+    timer = configparser.ConfigParser(strict=False)
+    timer.read(SRCDIR / "systemd/dovecot-recall-purge.timer")
+    assert timer["Timer"]["OnCalendar"] == "daily"
+    assert timer["Install"]["WantedBy"] == "timers.target"

@@ -1,0 +1,260 @@
+"""mail-recalld: settings that would give a secret away, or fail only later."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
+                        "support"))
+from servicenode import JWT_KEY, RecallNode, Service  # noqa: E402
+from test_service_failures import etcd  # noqa: E402,F401
+
+USER = "user@example.com"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+         "-keyout", directory / "key.pem", "-out", directory / "cert.pem",
+         "-days", "2", "-subj", "/CN=localhost", "-addext",
+         "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def node(certificate):
+    with RecallNode(users=[USER], extra="ssl = required\n"
+                    "ssl_cert = <%s/cert.pem\nssl_key = <%s/key.pem\n" %
+                    (certificate, certificate)) as node:
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture
+def service():
+    service = Service()
+    yield service
+    assert service.process is None
+
+
+def refused(service, *names, **settings):
+    service.set(**settings)
+    done = service.check_config()
+    assert done.returncode == 78, done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(names), done.stderr
+    for line, name in zip(lines, names):
+        assert name in line
+    assert JWT_KEY not in done.stderr
+
+
+def accepted(service, **settings):
+    service.set(**settings)
+    done = service.check_config()
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# what others can read
+
+def test_secrets_that_others_can_read(service):
+    secret = service.dir / "secret"
+    secret.write_text("x" * 40 + "\n")
+    for setting, inline in (("auth__jwt_key_file", "auth__jwt_key"),
+                            ("doveadm__login_file", "doveadm__login")):
+        for mode in 0o644, 0o604:
+            secret.chmod(mode)
+            refused(service, str(secret), **{setting: secret})
+        for mode in 0o640, 0o600, 0o400:
+            secret.chmod(mode)
+            accepted(service, **{setting: secret})
+        service.set(**{setting: None, inline: "y" * 40})
+
+
+def test_private_keys_that_others_can_read(service, certificate):
+    service.set(http__tls_cert_file=certificate / "cert.pem")
+    key = certificate / "key.pem"
+    accepted(service, http__tls_key_file=key)
+    key.chmod(0o644)
+    refused(service, str(key))
+    service.set(http__tls_cert_file=None, http__tls_key_file=None)
+    public = service.dir / "public.pem"
+    subprocess.run(["openssl", "rsa", "-in", key, "-pubout", "-out", public],
+                   check=True, capture_output=True)
+    refused(service, str(key), auth__jwt_algorithm="RS256",
+            auth__jwt_public_key_file=public, auth__jwt_private_key_file=key)
+    key.chmod(0o600)
+    accepted(service)
+
+
+def test_settings_with_secrets_that_others_can_read(service):
+    accepted(service)
+    service.conf.chmod(0o644)
+    refused(service, str(service.conf))
+    # the same secrets from elsewhere
+    service.set(auth__jwt_key=None, doveadm__login=None)
+    service.environment = {"MAIL_RECALLD_JWT_KEY": JWT_KEY,
+                           "MAIL_RECALLD_DOVEADM_LOGIN": "doveadm:secret"}
+    accepted(service)
+
+
+def test_password_of_etcd_that_others_can_read(service, etcd):  # noqa: F811
+    password = service.dir / "password"
+    password.write_text("secret")
+    refused(service, str(password), etcd__endpoints=etcd.client,
+            etcd__user="root", etcd__password_file=password)
+
+
+# what can be guessed, or is none
+
+def test_short_key(service):
+    refused(service, "auth.jwt_key", auth__jwt_key="k" * 31)
+    accepted(service, auth__jwt_key="k" * 32)
+
+
+@pytest.mark.parametrize("login", ["doveadm", "doveadm:", "admin",
+                                   "administrator", "admin:secret"])
+def test_login_that_is_a_bare_name(service, etcd, login):  # noqa: F811
+    refused(service, "doveadm.login: is neither doveadm:PASSWORD nor an API "
+            "key of 15 octets or more", doveadm__login=login)
+    etcd.put("services/doveadm/login", login)
+    refused(service, "doveadm.login", etcd__endpoints=etcd.client,
+            doveadm__login="doveadm:secret")
+
+
+# what others can hear
+
+@pytest.mark.parametrize("setting, allow, url", [
+    ("doveadm__url", "doveadm__allow_plaintext",
+     "%s://dovecot:2222/doveadm/v1"),
+    ("doveadm__url", "doveadm__allow_plaintext",
+     "http://127.0.0.1:2222/ %s://192.0.2.1:2222/"),
+    ("doveadm__url", "doveadm__allow_plaintext", "%s://[2001:db8::1]/"),
+    ("doveadm__url", "doveadm__allow_plaintext",
+     "%s://localhost.example.com/"),
+    ("nodes__one", "doveadm__allow_plaintext",
+     "%s://mail1.example.com/ example.com"),
+    ("auth__imap_url", "auth__imap_allow_plaintext", "%s://mail.example.com"),
+    ("auth__imap_url", "auth__imap_starttls", "%s://mail.example.com"),
+])
+def test_plaintext_to_another_host(service, setting, allow, url):
+    scheme = "imap" if "imap" in setting else "http"
+    refused(service, allow.replace("__", "."), **{setting: url % scheme})
+    accepted(service, **{allow: "yes"})
+    accepted(service, **{allow: "no", setting: url % (scheme + "s")})
+
+
+def test_plaintext_to_etcd_on_another_host(service):
+    # nothing is sent
+    refused(service, "etcd.allow_plaintext",
+            etcd__endpoints="http://etcd.invalid:2379", etcd__timeout=1)
+    refused(service, "etcd: ", etcd__allow_plaintext="yes")
+    refused(service, "etcd: ", etcd__allow_plaintext="no",
+            etcd__endpoints="https://etcd.invalid:2379")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "[::1]",
+                                  "localhost", "LocalHost"])
+def test_plaintext_on_this_host(service, host):
+    accepted(service, doveadm__url="http://%s:2222/doveadm/v1" % host,
+             auth__imap_url="imap://%s" % host)
+
+
+@pytest.mark.parametrize("url", ["https//x", "httpss://x",
+                                 "https://", "imaps://x", "//x", "x"])
+def test_url_that_is_none(service, url):
+    refused(service, "doveadm.url", doveadm__url=url)
+
+
+def login(service):
+    return service.curl("/v2/auth", "-d", "login=" + USER, "-d",
+                        "password=secret")
+
+
+def test_starttls(node, certificate):
+    with Service(node, auth__imap_starttls="yes",
+                 auth__imap_ca_file=certificate / "cert.pem") as service:
+        since = node.log_size()
+        assert login(service).status == 200
+        node.settle_log()
+        assert ", TLS," in node.log(since)
+        # an authority that does not know the server
+        service.set(auth__imap_ca_file=None)
+        assert service.reload() == "reloaded"
+        assert login(service).status == 502
+        # TLS comes from the setting alone
+        service.set(auth__imap_starttls="no")
+        assert service.reload() == "reloaded"
+        since = node.log_size()
+        assert login(service).status == 200
+        node.settle_log()
+        assert ", TLS," not in node.log(since)
+
+
+def test_starttls_that_the_server_does_not_have():
+    with RecallNode(users=[USER]) as node, \
+            Service(node, auth__imap_starttls="yes") as service:
+        since = node.log_size()
+        assert login(service).status == 502
+        node.settle_log()
+        assert "user=<" + USER not in node.log(since)
+        assert "auth attempts" not in node.log(since) or \
+            "no auth attempts" in node.log(since)
+
+
+# where is written to
+
+def test_files_that_cannot_be_written(service):
+    accepted(service)
+    # nothing was made by that: it would belong to who checks
+    assert service.log() == "" and service.audit() == []
+    assert not (service.dir / "service.log").exists()
+    assert not (service.dir / "audit.log").exists()
+    refused(service, "log.path", "audit.cef_file",
+            log__path="/nonexistent/log", audit__cef_file=service.dir)
+    refused(service, "audit.cef_file", log__path=None,
+            audit__cef_file="/proc/version/x")
+    accepted(service, audit__cef_enabled="no")
+    refused(service, "audit.syslog_socket", audit__cef_enabled="yes",
+            audit__cef_file=None, audit__syslog_socket="/nonexistent/log")
+    accepted(service, audit__required="no")
+
+
+def test_directory_of_the_audit_trail(node, etcd, tmp_path):  # noqa: F811
+    (tmp_path / "logs").mkdir()
+    etcd.put("psn/web/logger/cef_filename", "cef")
+    etcd.put("psn/web/logger/dir", str(tmp_path / "logs"))
+    with Service(node, etcd__endpoints=etcd.client) as service:
+        service.recall(service.token(), "<a@b>", [USER])
+        assert service.audit() == []
+        assert "|recall|" in (tmp_path / "logs/cef").read_text()
+        # an absolute name needs no directory
+        etcd.put("psn/web/logger/cef_filename", str(tmp_path / "cef"))
+        assert service.reload() == "reloaded"
+        service.recall(service.token(), "<a@b>", [USER])
+        assert "|recall|" in (tmp_path / "cef").read_text()
+        etcd.put("psn/web/logger/cef_filename", "cef")
+        etcd.put("psn/web/logger/dir", "no/such")
+        done = service.check_config()
+        assert done.returncode == 78
+        assert "/var/log/mail-recalld/no/such/cef" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user to be")
+def test_files_that_the_user_cannot_write(service):
+    accepted(service, log__path=None)
+    trail = service.dir / "audit.log"
+    trail.write_text("")
+    trail.chmod(0o444)
+    service.dir.chmod(0o755)
+    service.wrapper = ["setpriv", "--reuid=65534", "--regid=65534",
+                       "--clear-groups"]
+    service.conf.chmod(0o604)
+    service.set(auth__jwt_key=None, doveadm__login=None)
+    service.environment = {"MAIL_RECALLD_JWT_KEY": JWT_KEY,
+                           "MAIL_RECALLD_DOVEADM_LOGIN": "doveadm:secret"}
+    refused(service, "audit.cef_file: open(%s): Permission" % trail)

@@ -1,0 +1,181 @@
+"""mail-recalld: what the journal tells, and what is answered if it can't."""
+
+import contextlib
+import json
+import pathlib
+import sqlite3
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
+                        "support"))
+from mailnode import build_message  # noqa: E402
+from servicenode import RecallNode, Service  # noqa: E402
+from test_service import has, statuses  # noqa: E402
+
+A, B = "a@one.example", "b@two.example"
+
+
+@pytest.fixture(scope="module")
+def node():
+    with RecallNode(users={A: {"tenant_id": "one"},
+                           B: {"tenant_id": "two"}}) as node:
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture(scope="module")
+def made(node):
+    """A service with a list of recalls, by name."""
+    with Service(node) as service:
+        token = service.token()
+        node.lmtp_deliver([A], build_message("<1@list>"))
+        made = {}
+        for name, messageid, params in (
+                ("dry", "<1@list>", {"dry_run": 1, "reason": "a look"}),
+                ("done", "<1@list>", {"reason": "Oops, 100% wrong"}),
+                ("forced", "<2@list>", {"force": 1, "notify": 0}),
+                ("query", None, {"query": '["SUBJECT","Prize"]',
+                                 "dry_run": 1})):
+            made[name] = service.recall(token, messageid, [A, "no@x"],
+                                        **params).json()["id"]
+        made["restored"] = service.recall(token, cmd="restore",
+                                          id=made["done"]).json()["id"]
+        made["admin"] = service.recall(
+            service.token("adm@one.example", 1, "one"), "<3@list>",
+            [A, B]).json()["id"]
+        yield service, made
+
+
+def listed(service, **params):
+    args = ["-G"]
+    for name, value in params.items():
+        args += ["--data-urlencode", "%s=%s" % (name, value)]
+    answer = service.curl("/v2/actions", *args, token=service.token())
+    assert answer.status == 200, answer
+    return answer.json()["actions"]
+
+
+def test_list_says_what_was_asked(made):
+    service, ids = made
+    rows = {row["id"]: row for row in listed(service)}
+    assert set(rows) == set(ids.values())
+    row = rows[ids["dry"]]
+    assert (row["dry_run"], row["reason"]) == (True, "a look")
+    assert row["summary"] == {"would_expunge": 1, "no_user": 1}
+    row = rows[ids["done"]]
+    assert (row["dry_run"], row["force"], row["notify"]) == \
+        (False, False, True)
+    assert row["summary"] == {"expunged": 1, "no_user": 1}
+    assert (row["done"], row["total"]) == (2, 2)
+    row = rows[ids["forced"]]
+    assert (row["force"], row["notify"]) == (True, False)
+    assert rows[ids["query"]]["query"] == ["SUBJECT", "Prize"]
+    assert rows[ids["restored"]]["recall"] == ids["done"]
+    shown = service.curl("/v2/actions/" + ids["dry"],
+                         token=service.token()).json()
+    assert (shown["dry_run"], shown["force"], shown["notify"],
+            shown["reason"]) == (True, False, True, "a look")
+
+
+@pytest.mark.parametrize("params, names", [
+    ({"dry_run": 1}, ["dry", "query"]),
+    ({"dry_run": "false"}, ["admin", "done", "forced", "restored"]),
+    ({"force": 1}, ["forced"]),
+    ({"notify": 0}, ["forced", "restored"]),
+    ({"reason": "oops"}, ["done"]), ({"reason": "100%"}, ["done"]),
+    ({"reason": "%"}, ["done"]), ({"reason": "_"}, []),
+    ({"query": "prize"}, ["query"]), ({"query": '"SUBJECT"'}, ["query"]),
+    ({"verdict": "would_expunge"}, ["dry"]),
+    ({"verdict": "forbidden"}, ["admin"]),
+    ({"verdict": "error"}, []),
+    ({"cmd": "restore"}, ["restored"]),
+    ({"cmd": "expunge", "dry_run": 0}, ["admin", "done", "forced"]),
+    ({"messageid": "<2@list>"}, ["forced"]),
+    ({"messageid": "2@list"}, ["forced"]), ({"messageid": "@list"}, []),
+    ({"actor": "ADM@one.example"}, ["admin"]), ({"actor": "adm"}, []),
+])
+def test_filters(made, params, names):
+    service, ids = made
+    assert sorted(row["id"] for row in listed(service, **params)) == \
+        sorted(ids[name] for name in names)
+
+
+def test_filters_show_nothing_of_others(made):
+    service, ids = made
+    answer = service.curl("/v2/actions?dry_run=0", token=service.token(
+        "x@one.example", 1, "one"))
+    assert [row["id"] for row in answer.json()["actions"]] == [ids["admin"]]
+
+
+@pytest.mark.parametrize("query", [
+    "verdict=gone", "cmd=search", "dry_run=2", "force=", "notify=yes",
+    "status=error", "reason=a&reason=b"])
+def test_bad_filters(made, query):
+    answer = made[0].curl("/v2/actions?" + query, token=made[0].token())
+    assert answer.status == 400
+
+
+# a journal that can't be read
+
+
+@contextlib.contextmanager
+def without(service, table):
+    """As if the disk did not give it back."""
+    def run(statement):
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db", isolation_level=None)) as db:
+            db.execute("PRAGMA legacy_alter_table = ON")
+            db.execute(statement)
+
+    run("ALTER TABLE %s RENAME TO away" % table)
+    yield
+    run("ALTER TABLE away RENAME TO " + table)
+
+
+@pytest.mark.parametrize("table", ["recalls", "verdicts"])
+def test_what_cannot_be_read_is_not_absent(node, table):
+    with Service(node) as service:
+        token = service.token()
+        messageid = "<%s@unread>" % table
+        node.lmtp_deliver([A], build_message(messageid))
+        recall_id = service.recall(token, messageid, [A]).json()["id"]
+        with without(service, table):
+            for args in (("/v2/actions/" + recall_id,), ("/v2/actions",),
+                         ("/v2/actions/expunge", "-d", "cmd=restore", "-d",
+                          "id=" + recall_id, "-d", "emails=" + A)):
+                answer = service.curl(*args, token=token)
+                assert answer.status == 503, args
+                assert answer.json() == {
+                    "message": "The journal cannot be read or written"}
+                assert answer.headers["retry-after"]
+        assert not has(node, A, messageid)
+        answer = service.curl("/v2/actions/" + recall_id, token=token)
+        assert answer.json()["summary"] == {"expunged": 1}
+
+
+def test_repeated_request_whose_first_cannot_be_read(node):
+    """It must not be taken for a new one: 503, and nothing is done."""
+    with Service(node) as service:
+        token = service.token()
+        messageid = "<key@unread>"
+        args = messageid, [A], "-H", "Idempotency-Key: unread"
+        first = service.recall(token, *args).json()
+        node.lmtp_deliver([A], build_message(messageid))
+        with without(service, "verdicts"):
+            assert service.recall(token, *args).status == 503
+        assert has(node, A, messageid)
+        assert service.recall(token, *args).json()["id"] == first["id"]
+
+
+def test_journal_has_names(node):
+    with Service(node) as service:
+        service.recall(service.token(), "<a@b>", [A, "no@x"])
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db")) as db:
+            assert [row[0] for row in db.execute(
+                "SELECT status FROM verdicts ORDER BY pos")] == \
+                ["not_found", "no_user"]
+            assert db.execute("SELECT cmd FROM recalls").fetchall() == \
+                [("expunge",)]

@@ -1,0 +1,161 @@
+"""A headless Chromium, driven by the keyboard alone.
+
+Uses Debian's chromium, chromium-driver and python3-selenium.
+"""
+import json
+import shutil
+import tempfile
+import time
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from mailnode import PATIENCE
+
+FLAGS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage",
+         "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update",
+         "--disable-sync", "--window-size=1280,900")
+
+# what the page can't do to itself is told of here
+OBSERVE = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (e) =>
+    window.violations.push(e.violatedDirective + " " + e.blockedURI));
+"""
+
+
+class Browser:
+    def __init__(self, url, language="en-US", flags=()):
+        self.url = url
+        self.profile = tempfile.mkdtemp(prefix="recall-chromium-")
+        options = webdriver.ChromeOptions()
+        for flag in (*FLAGS, "--lang=" + language,
+                     "--user-data-dir=" + self.profile, *flags):
+            options.add_argument(flag)
+        options.add_experimental_option(
+            "prefs", {"intl.accept_languages": language})
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        options.binary_location = "/usr/bin/chromium"
+        service = webdriver.ChromeService("/usr/bin/chromedriver") \
+            if hasattr(webdriver, "ChromeService") else None
+        if service is None:
+            from selenium.webdriver.chrome.service import Service
+            service = Service("/usr/bin/chromedriver")
+        self.driver = webdriver.Chrome(service=service, options=options)
+        self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument",
+                                    {"source": OBSERVE})
+        self.console = []
+
+    def close(self):
+        self.driver.quit()
+        shutil.rmtree(self.profile, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        self.close()
+
+    def open(self, page=""):
+        self.driver.get(self.url + "/console/" + page)
+
+    def wait(self, condition, what):
+        """What the condition returns once that is true."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            value = condition()
+            if value:
+                return value
+            if time.monotonic() > deadline:
+                raise TimeoutError("%s: %s" % (what, self.text()))
+            time.sleep(0.05)
+
+    def text(self):
+        return self.driver.execute_script("return document.body.innerText")
+
+    def wait_text(self, text):
+        self.wait(lambda: text in self.text(), "no %r" % text)
+
+    def wait_heading(self, text):
+        # read at once: the page may be changing
+        self.wait(lambda: text in self.driver.execute_script(
+            "return [...document.querySelectorAll('h1')]"
+            ".map((h) => h.innerText)"), "no heading %r" % text)
+
+    def find(self, selector):
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    @property
+    def focused(self):
+        return self.driver.switch_to.active_element
+
+    def press(self, *keys):
+        for key in keys:
+            self.focused.send_keys(key)
+
+    def tab_to(self, is_it, what):
+        """Tabs through the page until the focus is on it, as a person does."""
+        for _ in range(200):
+            if is_it(self.focused):
+                return self.focused
+            self.press(Keys.TAB)
+        raise AssertionError("not reached by keyboard: %s: %s" % (
+            what, self.text()))
+
+    def fill(self, field, text):
+        """Types into the control with this id."""
+        element = self.tab_to(lambda e: e.get_attribute("id") == field, field)
+        element.send_keys(Keys.CONTROL, "a")
+        element.send_keys(Keys.DELETE)
+        element.send_keys(text)
+
+    def check(self, field):
+        self.tab_to(lambda e: e.get_attribute("id") == field, field)
+        self.press(Keys.SPACE)
+
+    def push(self, label):
+        """Goes to the button or link of this label, and presses it."""
+        element = self.tab_to(
+            lambda e: e.tag_name in ("button", "a", "summary") and
+            e.text.strip().split("\n")[0] == label, label)
+        self.press(Keys.SPACE if element.tag_name == "button" else Keys.ENTER)
+
+    def choose(self, field, text):
+        element = self.tab_to(lambda e: e.get_attribute("id") == field, field)
+        element.send_keys(text)
+
+    def sign_in(self, login, password):
+        self.fill("login", login)
+        self.fill("password", password)
+        self.press(Keys.ENTER)
+
+    def table(self, number=0):
+        """The table's rows as texts of their cells."""
+        return self.driver.execute_script(
+            "const table = document.querySelectorAll('table')[arguments[0]];"
+            "return table ? [...table.querySelectorAll('tbody tr')].map("
+            "(row) => [...row.children].map((cell) => cell.innerText)) : [];",
+            number)
+
+    def axe(self, source):
+        """What axe-core finds wrong on the page, as texts."""
+        # a script of ours would be stopped by the page's policy
+        self.driver.execute_cdp_cmd("Runtime.evaluate", {
+            "expression": source})
+        answer = self.driver.execute_async_script(
+            "const done = arguments[arguments.length - 1];"
+            "axe.run().then((r) => done(JSON.stringify(r.violations.map("
+            "(v) => [v.id, v.help, v.nodes.map((n) => n.html)]))));")
+        return json.loads(answer)
+
+    def complaints(self):
+        """What the browser's console says, and violations of the policy."""
+        self.console += [entry["message"] for entry in
+                         self.driver.get_log("browser")]
+        return self.console + self.driver.execute_script(
+            "return window.violations")
+
+    def screenshot(self, path):
+        self.driver.save_screenshot(str(path))

@@ -1,0 +1,520 @@
+#!/usr/bin/python3
+"""Recalls while IMAP clients work on the same messages, at random by a seed.
+
+An account is worked on in episodes. In each, clients (processes of their own,
+each with its IMAP connection) append, copy, move, flag and expunge messages
+with one Message-ID at full speed, while a recall, a dry run, a retry, a kill
+(-9) or a restore runs on it; recalls of other ids, which no client touches,
+run beside it. Then everything is looked at: each index record must have a
+message that can be opened, no message may be lost, no verdict be false.
+
+A message is known by its token, which copies of it share. What a client did
+is known from its own record: a message that no client has expunged is
+"stable" and must be in a mailbox or in the quarantine; an operation that was
+under way when the recall ended may bring back what it had read before.
+
+As a command: soak.py --driver sdbox --operations 100000 --seed 1
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import multiprocessing
+import random
+import re
+import subprocess
+import sys
+import time
+
+import mailnode
+from mailnode import LOCATIONS, build_message
+from quarantine import PREFIX, make_node
+
+MAILBOXES = ["INBOX", "Alpha", "Beta", "Work/Old"]
+CLIENTS = 4
+# A process that was killed may leave a lock behind that Dovecot overrides
+# after two minutes.
+mailnode.PATIENCE = 300
+# Accounts start empty and small, and some of them get large.
+EPISODES_A_USER = 25
+OPERATIONS = {"move": 8, "copy": 2, "flag": 2, "append": 1, "expunge": 1}
+# What a recall may say instead of a verdict, and a restore: the copies wait.
+CHANGED = re.compile("moved while it was recalled")
+RESTORE_AGAIN = re.compile("The copy .* can't be opened")
+
+Operation = collections.namedtuple("Operation", "name tokens start end")
+
+
+class Client:
+    """One IMAP connection. Runs in a process of its own."""
+
+    def __init__(self, node, pipe):
+        self.node = node
+        self.pipe = pipe
+        self.connection = None
+
+    def serve(self):
+        while True:
+            order = self.pipe.recv()
+            if order is None:
+                break
+            self.pipe.send(getattr(self, order[0])(*order[1:]))
+
+    def login(self, user):
+        if self.connection is not None:
+            self.connection.logout()
+        self.connection = self.node.imap(user)
+        for mailbox in MAILBOXES[1:]:
+            self.connection.create(mailbox)
+
+    def burst(self, message_id, seed, count, delay, names):
+        """Works on messages with the id. Returns what was done."""
+        chance = random.Random(seed)
+        done = []
+        time.sleep(delay)
+        for number in range(count):
+            name = chance.choices(names, [OPERATIONS[n] for n in names])[0]
+            token = "%s-%d-%d" % (message_id.strip("<>"), seed, number)
+            start = time.monotonic()
+            tokens = self.append(chance, message_id, token) \
+                if name == "append" else self.change(chance, message_id, name)
+            if tokens:
+                done.append(Operation(name, tokens, start, time.monotonic()))
+        return done
+
+    def append(self, chance, message_id, token):
+        self.connection.append(chance.choice(MAILBOXES), None, None,
+                               message_of(message_id, token))
+        return [token]
+
+    def change(self, chance, message_id, name):
+        """Finds some message, wherever it's now, and does that to it."""
+        for mailbox in chance.sample(MAILBOXES, len(MAILBOXES)):
+            self.connection.select(mailbox)
+            found = self.connection.uid("SEARCH", "HEADER", "Message-ID",
+                                        message_id)[1][0]
+            if not found:
+                continue
+            uid = chance.choice(found.split()).decode()
+            answer = self.connection.uid(
+                "FETCH", uid, "(BODY.PEEK[HEADER.FIELDS (X-Token)])")[1]
+            tokens = [part[1].split(b":")[1].strip().decode()
+                      for part in answer
+                      if isinstance(part, tuple) and b":" in part[1]]
+            if not tokens:
+                continue
+            self.change_uid(chance, name, uid, mailbox)
+            return tokens
+        return []
+
+    def change_uid(self, chance, name, uid, mailbox):
+        other = chance.choice([m for m in MAILBOXES if m != mailbox])
+        if name in ("move", "copy"):
+            self.connection.uid(name.upper(), uid, other)
+        elif name == "flag":
+            flag = chance.choice(["\\Flagged", "\\Draft", "keyword"])
+            self.connection.uid("STORE", uid, chance.choice("+-") + "FLAGS",
+                                "(%s)" % flag)
+        else:
+            self.connection.uid("STORE", uid, "+FLAGS.SILENT", "(\\Deleted)")
+            self.connection.uid("EXPUNGE", uid)
+
+
+def message_of(message_id, token):
+    return build_message(message_id, headers=[("X-Token", token)],
+                         body="Body of %s.\n" % token)
+
+
+def serve(node, pipe):
+    Client(node, pipe).serve()
+
+
+class Clients:
+    def __init__(self, node, count=CLIENTS):
+        self.pipes, self.processes = [], []
+        context = multiprocessing.get_context("fork")
+        for _ in range(count):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=serve, args=(node, theirs),
+                                      daemon=True)
+            process.start()
+            theirs.close()
+            self.pipes.append(ours)
+            self.processes.append(process)
+
+    def start(self, orders):
+        for pipe, order in zip(self.pipes, orders):
+            pipe.send(order)
+
+    def wait(self):
+        return [pipe.recv() for pipe in self.pipes]
+
+    def stop(self):
+        for pipe in self.pipes:
+            pipe.send(None)
+        for process in self.processes:
+            process.join()
+
+
+class Finding(Exception):
+    pass
+
+
+class Answer:
+    """A verdict row, and when it was asked for and given."""
+
+    def __init__(self, row, start, end):
+        self.row, self.start, self.end = row, start, end
+        self.status = row and row["status"]
+        self.copies = row and int(row["copies"])
+
+
+class Soak:
+    def __init__(self, node, quarantine, seed):
+        self.node = node
+        self.quarantine = quarantine
+        self.seed = seed
+        self.chance = random.Random(seed)
+        self.clients = Clients(node)
+        self.pool = concurrent.futures.ThreadPoolExecutor(4)
+        self.users = iter(sorted(node.users))
+        self.user = None
+        self.episodes = self.operations = self.raced = self.recalls = 0
+        self.verdicts = collections.Counter()
+        # token -> message id; those that no client has expunged
+        self.stable = {}
+
+    # what is asked of doveadm
+
+    def http(self, name, **parameters):
+        answer, = self.node.doveadm_http(
+            [[name, {"user": self.user, **parameters}, "tag"]])
+        if answer[0] == "error":
+            raise Finding("%s: %r" % (name, answer))
+        return answer[1]
+
+    def expunge(self, message_id, recall_id, delay=0, **parameters):
+        time.sleep(delay)
+        start = time.monotonic()
+        row, = self.http("recallExpunge", recallId=recall_id,
+                         messageId=message_id, **parameters)
+        return Answer(row, start, time.monotonic())
+
+    def restore(self, recall_id, delay=0):
+        time.sleep(delay)
+        start = time.monotonic()
+        row, = self.http("recallRestore", recallId=recall_id)
+        return Answer(row, start, time.monotonic())
+
+    def killed(self, message_id, recall_id, delay):
+        """A doveadm of its own, killed after a while."""
+        process = subprocess.Popen(
+            self.node.doveadm_command("recall", "expunge", "-u", self.user,
+                                      "--no-notify", "--recall-id", recall_id,
+                                      message_id),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(0.02 + delay * 4)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        process.wait()
+
+    def look(self):
+        """All that there is, opened: (in mailboxes, in the quarantine), each
+        token -> copies."""
+        found = []
+        for query in ["NOT", "mailbox", PREFIX + "*"], \
+                ["mailbox", PREFIX + "*"]:
+            if query[0] == "mailbox" and not self.quarantine:
+                found.append(collections.Counter())
+                continue
+            rows = self.http("fetch", field=["mailbox", "uid", "text"],
+                             query=query)
+            tokens = collections.Counter()
+            for row in rows:
+                text = row["text"]
+                token = re.search(r"(?m)^X-Token: (\S+)", text)
+                if token is None:
+                    if not text.strip():
+                        raise Finding("cannot be opened: %r" % row)
+                    continue
+                if "Body of %s." % token.group(1) not in text:
+                    raise Finding("not what it was: %r" % row)
+                tokens[token.group(1)] += 1
+            found.append(tokens)
+        return found
+
+    # an episode
+
+    def new_id(self, number):
+        return "<%d.%d.%d@soak.example.com>" % (self.seed, self.episodes,
+                                                number)
+
+    def new_recall_id(self):
+        return "%032x" % self.chance.getrandbits(128)
+
+    def put(self, message_id):
+        """Messages for the id; returns their tokens."""
+        tokens = []
+        together = self.chance.choice(MAILBOXES + [None] * 4)
+        for number in range(self.chance.choice([1, 1, 2, 3, 4])):
+            token = "%s-0-%d" % (message_id.strip("<>"), number)
+            self.connection.append(together or self.chance.choice(MAILBOXES),
+                                   None, None, message_of(message_id, token))
+            tokens.append(token)
+            self.stable[token] = message_id
+        return tokens
+
+    def next_user(self):
+        if self.user is not None:
+            self.finish_user()
+        self.user = next(self.users)
+        self.stable = {}
+        self.clients.start([("login", self.user)] * CLIENTS)
+        self.clients.wait()
+        self.connection = self.node.imap(self.user)
+
+    def finish_user(self):
+        self.check_lost(*self.look())
+        self.connection.logout()
+
+    def rest(self, number):
+        """A recall of an id that no client touches."""
+        message_id = self.new_id(number)
+        absent = self.chance.random() < 0.2
+        tokens = [] if absent else self.put(message_id)
+        return tokens, self.pool.submit(
+            self.expunge, message_id, self.new_recall_id(),
+            self.chance.random() * 0.02, noNotify=True)
+
+    def episode(self):
+        if self.episodes % EPISODES_A_USER == 0:
+            self.next_user()
+        self.episodes += 1
+        chance = self.chance
+        kind = chance.choices(["plain", "kill", "retry", "two", "restore",
+                               "dry"], [10, 2, 2, 1, 3, 2])[0]
+        if kind == "restore" and not self.quarantine:
+            kind = "plain"
+        message_id, recall_id = self.new_id(0), self.new_recall_id()
+        tokens = self.put(message_id)
+        if kind == "restore":
+            self.expunge(message_id, recall_id, noNotify=True)
+        resting = [self.rest(1), self.rest(2)]
+        names = list(OPERATIONS) if chance.random() < 0.3 else \
+            ["move", "copy", "flag"] if chance.random() < 0.3 else ["move"]
+        self.clients.start([
+            ("burst", message_id, chance.getrandbits(30),
+             chance.randint(0, 5), chance.random() * 0.01, names)
+            for _ in range(CLIENTS)])
+        try:
+            answers = getattr(self, "run_" + kind)(message_id, recall_id,
+                                                   chance.random() * 0.02)
+        finally:
+            done = sum(self.clients.wait(), [])
+            resting = [(tokens, future.result())
+                       for tokens, future in resting]
+        for operation in done:
+            if operation.name == "append":
+                self.stable[operation.tokens[0]] = message_id
+        for operation in done:
+            if operation.name == "expunge":
+                for token in operation.tokens:
+                    self.stable.pop(token, None)
+        self.operations += len(done) + len(answers) + 2
+        self.recalls += len(answers) + 2
+        self.raced += len(answers)
+        there, kept = self.look()
+        self.check_lost(there, kept)
+        for answer in answers:
+            if answer.row is not None:
+                self.check(kind, tokens, answer, done, there, kept)
+        for tokens, answer in resting:
+            self.check_resting(tokens, answer, there)
+        if kind == "restore" or chance.random() < 0.3:
+            self.check_restored(message_id, recall_id)
+
+    def run_plain(self, message_id, recall_id, delay):
+        return [self.expunge(message_id, recall_id, delay,
+                             noNotify=self.chance.random() < 0.7)]
+
+    def run_dry(self, message_id, recall_id, delay):
+        return [self.expunge(message_id, recall_id, delay, dryRun=True)]
+
+    def run_retry(self, message_id, recall_id, delay):
+        first = self.expunge(message_id, recall_id, delay, noNotify=True)
+        second = self.expunge(message_id, recall_id, noNotify=True)
+        return [first, second] if first.status != "expunged" else \
+            [second] if second.status == "expunged" else \
+            [first, second] if self.quarantine else [first]
+
+    def run_two(self, message_id, recall_id, delay):
+        futures = [self.pool.submit(self.expunge, message_id, an_id, delay,
+                                    noNotify=True)
+                   for an_id in (recall_id, self.new_recall_id())]
+        answers = [future.result() for future in futures]
+        # whoever came second may have found nothing
+        best = min(answers, key=lambda answer: answer.status != "expunged")
+        return [best]
+
+    def run_kill(self, message_id, recall_id, delay):
+        self.killed(message_id, recall_id, delay)
+        return [self.expunge(message_id, recall_id, noNotify=True)]
+
+    def run_restore(self, message_id, recall_id, delay):
+        return [self.restore(recall_id, delay)]
+
+    # what must be true
+
+    def fail(self, text, *details):
+        raise Finding("%s (seed %d, episode %d, user %s): %s" % (
+            text, self.seed, self.episodes, self.user,
+            " ".join(map(str, details))))
+
+    def check_lost(self, there, kept):
+        """What is stable is somewhere. Without a quarantine a recall may have
+        deleted it, then check() tells."""
+        if not self.quarantine:
+            return
+        lost = [token for token in self.stable
+                if token not in there and token not in kept]
+        if lost:
+            self.fail("lost", lost)
+
+    def check(self, kind, tokens, answer, done, there, kept):
+        status, row = answer.status, answer.row
+        self.verdicts[status] += 1
+        stable = {token for token in tokens if token in self.stable}
+        in_flight = {token for operation in done for token in operation.tokens
+                     if operation.name in ("move", "copy") and
+                     operation.start < answer.end < operation.end}
+        left = {token for token in stable if token in there} - in_flight
+        gone = kind == "kill" and not self.quarantine
+        details = (kind, row, "left", left, "done", done)
+        if status == "error":
+            if not (RESTORE_AGAIN if kind == "restore" else
+                    CHANGED).search(row["error"]):
+                self.fail("error", *details)
+        elif status == "expunged":
+            if answer.copies == 0:
+                self.fail("expunged nothing", *details)
+            if left:
+                self.fail("left behind", *details)
+        elif status == "already_recalled":
+            if kind not in ("kill", "retry") or left:
+                self.fail("not recalled", *details)
+        elif status == "not_found":
+            if stable and not gone:
+                self.fail("not not_found", *details)
+        elif status == "would_expunge":
+            if kind != "dry" or answer.copies == 0 or \
+               any(token not in there for token in stable):
+                self.fail("dry run", *details)
+        elif status != "restored" or kind != "restore":
+            self.fail("verdict", *details)
+        if row["notice"] != "none" and \
+           status not in ("expunged", "already_recalled"):
+            self.fail("notice", *details)
+
+    def check_resting(self, tokens, answer, there):
+        self.verdicts["rest " + answer.status] += 1
+        wanted = ("expunged", len(tokens)) if tokens else ("not_found", 0)
+        if (answer.status, answer.copies) != wanted or \
+           any(token in there for token in tokens):
+            self.fail("recall of what nobody touched", answer.row, tokens)
+
+    def check_restored(self, message_id, recall_id):
+        """Nobody is at work now: all that was taken comes back."""
+        if not self.quarantine:
+            return
+        before = self.look()[0]
+        answer = self.restore(recall_id)
+        self.verdicts["then " + answer.status] += 1
+        self.operations += 1
+        if answer.status not in ("restored", "not_found"):
+            self.fail("restore", answer.row)
+        there, kept = self.look()
+        self.check_lost(there, kept)
+        missing = [token for token, an_id in self.stable.items()
+                   if an_id == message_id and token not in there]
+        if missing and answer.status == "restored" and \
+           not any(token in kept for token in missing):
+            self.fail("not restored", answer.row, missing)
+        if sum(there.values()) - sum(before.values()) != answer.copies:
+            self.fail("restored another number", answer.row, before, there)
+
+    def report(self):
+        return "%d operations, %d recalls and restores (%d raced), " \
+            "%d episodes: %s" % (
+                self.operations, self.recalls, self.raced, self.episodes,
+                ", ".join("%s %d" % item
+                          for item in sorted(self.verdicts.items())))
+
+    def close(self):
+        self.clients.stop()
+        self.pool.shutdown()
+
+
+def soak(driver, operations, seed, quarantine, patient=False, report=None):
+    """Works until that many operations are done. Returns the findings: with
+    patient it goes on after one, with another account."""
+    findings = []
+    users = ["soak%05d@example.com" % i
+             for i in range(operations // 20 + 1000)]
+    options = {} if quarantine else {"namespace": False,
+                                     "plugin": {"recall_quarantine": ""}}
+    with make_node(driver, users, mail_plugins=["notify", "recall"],
+                   **options) as node:
+        work = Soak(node, quarantine, seed)
+        said = 0
+        try:
+            while work.operations < operations:
+                try:
+                    work.episode()
+                except Finding as finding:
+                    findings.append("%s\n%s" % (
+                        finding, "\n".join(node.errors()[-5:])))
+                    if not patient:
+                        break
+                    print(findings[-1], flush=True)
+                    work.user = None
+                    work.episodes += EPISODES_A_USER - \
+                        work.episodes % EPISODES_A_USER
+                if report and work.operations - said >= report:
+                    said = work.operations
+                    print(work.report(), flush=True)
+        finally:
+            work.close()
+        findings += node.panics()
+        print(work.report(), flush=True)
+    return findings
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--driver", default="sdbox",
+                        choices=sorted(LOCATIONS))
+    parser.add_argument("--operations", type=int, default=100000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--quarantine", default="both",
+                        choices=["on", "off", "both"])
+    parser.add_argument("--patient", action="store_true",
+                        help="go on after a finding")
+    args = parser.parse_args()
+    modes = {"on": [True], "off": [False], "both": [True, False]}
+    modes = modes[args.quarantine]
+    findings = []
+    for quarantine in modes:
+        print("%s, quarantine %s, seed %d" % (
+            args.driver, "on" if quarantine else "off", args.seed),
+              flush=True)
+        findings += soak(args.driver, args.operations // len(modes),
+                         args.seed, quarantine, args.patient, 5000)
+    for finding in findings:
+        print("FINDING: " + finding)
+    print("%d findings" % len(findings))
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

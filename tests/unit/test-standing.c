@@ -1,0 +1,260 @@
+#include "lib.h"
+#include "array.h"
+#include "buffer.h"
+#include "guid.h"
+#include "recall-index.h"
+#include "recall-standing.h"
+#include "recall-standing-set.h"
+#include "unlink-directory.h"
+#include "write-full.h"
+#include "run-tests.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ID_A "0123456789abcdef0123456789abcdef"
+#define ID_B "1123456789abcdef0123456789abcdef"
+#define ID_C "2123456789abcdef0123456789abcdef"
+
+static char parent_dir[] = "/tmp/test-standing-XXXXXX";
+static char *dir;
+
+static struct recall_standing_order order_of(const char *recall_id,
+					     const char *message_id)
+{
+	return (struct recall_standing_order){
+		.recall_id = recall_id,
+		.message_id = message_id,
+		.reason = "", .actor = "",
+		.created = 1000, .expires = time(NULL) + 3600,
+	};
+}
+
+static void clean(void)
+{
+	const char *error;
+
+	if (unlink_directory(dir, UNLINK_DIRECTORY_FLAG_RMDIR, &error) < 0)
+		CU_FAIL_FATAL("cannot clean up");
+}
+
+static void write_file(const char *name, const char *data, size_t size)
+{
+	const char *path = t_strconcat(dir, "/", name, NULL);
+	int fd = open(path, O_CREAT | O_TRUNC | O_WRONLY, 0644);
+
+	CU_ASSERT_FATAL(fd != -1 && write_full(fd, data, size) == 0);
+	i_close_fd(&fd);
+}
+
+static uint64_t hash_text(const char *text)
+{
+	struct recall_message_id id = { .len = strlen(text) };
+
+	memcpy(id.data, text, id.len);
+	return recall_index_hash(&id);
+}
+
+/* How many orders the set names for the id, -1 if the set is damaged. */
+static int found(struct recall_standing_set *set, uint64_t hash)
+{
+	buffer_t *ids = t_buffer_create(64);
+	const char *error;
+	int ret = recall_standing_set_refresh(set, &error);
+
+	if (ret > 0)
+		recall_standing_set_find(set, hash, time(NULL), ids);
+	return ret < 0 ? -1 : (int)(ids->used / GUID_128_SIZE);
+}
+
+static void test_round_trip(void)
+{
+	static const char *const query[] = { "FROM", "a\tb", "SUBJECT",
+					     "x y\n", NULL };
+	static const char *const senders[] = { "s@example.com", NULL };
+	static const char *const users[] = { "u1@example.com",
+					     "u2@example.com", NULL };
+	struct recall_standing_order back, order = order_of(ID_A, NULL);
+	const char *error;
+	pool_t pool = pool_alloconly_create("test", 1024);
+
+	order.query = query;
+	order.senders = senders;
+	order.users = users;
+	order.tenant = "t1";
+	order.reason = "because\\of\tthat";
+	order.actor = "admin";
+	order.force = order.notify = TRUE;
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 10, &error), 1);
+	CU_ASSERT_EQUAL_FATAL(recall_standing_read(dir, ID_A, pool, &back,
+						   &error), 1);
+	CU_ASSERT_PTR_NULL(back.message_id);
+	CU_ASSERT(str_array_length(back.query) == 4 &&
+		  strcmp(back.query[1], "a\tb") == 0 &&
+		  strcmp(back.query[3], "x y\n") == 0);
+	CU_ASSERT_STRING_EQUAL(back.senders[0], "s@example.com");
+	CU_ASSERT(recall_standing_is_for_user(&back, "u2@example.com"));
+	CU_ASSERT(!recall_standing_is_for_user(&back, "u3@example.com"));
+	CU_ASSERT_STRING_EQUAL(back.tenant, "t1");
+	CU_ASSERT_STRING_EQUAL(back.reason, "because\\of\tthat");
+	CU_ASSERT_STRING_EQUAL(back.actor, "admin");
+	CU_ASSERT(back.force && back.notify);
+	CU_ASSERT_EQUAL(back.created, 1000);
+	CU_ASSERT_EQUAL(back.expires, order.expires);
+	CU_ASSERT_EQUAL(recall_standing_read(dir, ID_B, pool, &back, &error),
+			0);
+	pool_unref(&pool);
+	clean();
+}
+
+static void test_set(void)
+{
+	struct recall_standing_set *set = recall_standing_set_init(dir);
+	struct recall_standing_order order = order_of(ID_A, "<a@b>");
+	static const char *const query[] = { "FROM", "x", NULL };
+	const char *error;
+
+	/* nothing there is no error */
+	CU_ASSERT_EQUAL(recall_standing_set_refresh(set, &error), 0);
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 10, &error), 1);
+	order = order_of(ID_B, "a@b");
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 10, &error), 1);
+	order = order_of(ID_C, NULL);
+	order.query = query;
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 10, &error), 1);
+
+	CU_ASSERT_EQUAL(found(set, hash_text("a@b")), 2);
+	CU_ASSERT_EQUAL(found(set, hash_text("a@c")), 0);
+	CU_ASSERT_EQUAL(found(set, RECALL_STANDING_HASH_QUERY), 1);
+
+	CU_ASSERT_EQUAL(recall_standing_end(dir, ID_A, &error), 1);
+	CU_ASSERT_EQUAL(recall_standing_end(dir, ID_A, &error), 0);
+	CU_ASSERT_EQUAL(found(set, hash_text("a@b")), 1);
+	CU_ASSERT_EQUAL(recall_standing_end(dir, ID_B, &error), 1);
+	CU_ASSERT_EQUAL(recall_standing_end(dir, ID_C, &error), 1);
+	CU_ASSERT_EQUAL(recall_standing_set_refresh(set, &error), 0);
+	recall_standing_set_deinit(&set);
+	clean();
+}
+
+static void test_limit_and_expiry(void)
+{
+	struct recall_standing_set *set = recall_standing_set_init(dir);
+	struct recall_standing_order order = order_of(ID_A, "<a@b>");
+	ARRAY_TYPE(recall_standing_order) orders;
+	pool_t pool = pool_alloconly_create("test", 1024);
+	const char *error;
+
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 1, &error), 1);
+	order = order_of(ID_B, "<c@d>");
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 1, &error), 0);
+	/* the same one again is not one more */
+	order = order_of(ID_A, "<a@b>");
+	order.expires = time(NULL) - 1;
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 1, &error), 1);
+	/* what has expired matches nothing, and takes no place */
+	CU_ASSERT_EQUAL(found(set, hash_text("a@b")), 0);
+	order = order_of(ID_B, "<c@d>");
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 1, &error), 1);
+	CU_ASSERT_EQUAL(recall_standing_expire(dir, time(NULL), &error), 1);
+	p_array_init(&orders, pool, 4);
+	CU_ASSERT_EQUAL(recall_standing_list(dir, pool, &orders, &error), 0);
+	CU_ASSERT_EQUAL(array_count(&orders), 1);
+	CU_ASSERT_EQUAL(found(set, hash_text("c@d")), 1);
+	pool_unref(&pool);
+	recall_standing_set_deinit(&set);
+	clean();
+}
+
+static void test_damaged_order(void)
+{
+	static const char *const damaged[] = {
+		"", "recall standing order 1\n",
+		/* no end */
+		"recall standing order 1\nrecall-id\t"ID_B"\nmessage-id\t<c@d>"
+		"\neveryone\tyes\ncreated\t1\nexpires\t99999999999\n",
+		/* no users: that must not mean everyone */
+		"recall standing order 1\nrecall-id\t"ID_B"\nmessage-id\t<c@d>"
+		"\ncreated\t1\nexpires\t99999999999\nend\n",
+		/* another one's */
+		"recall standing order 1\nrecall-id\t"ID_A"\nmessage-id\t<c@d>"
+		"\neveryone\tyes\ncreated\t1\nexpires\t99999999999\nend\n",
+		/* a limit that this version does not know */
+		"recall standing order 1\nrecall-id\t"ID_B"\nmessage-id\t<c@d>"
+		"\nonly\tx\neveryone\tyes\ncreated\t1\nexpires\t99999999999\n"
+		"end\n",
+		"recall standing order 2\nend\n",
+	};
+	struct recall_standing_order back, order = order_of(ID_A, "<a@b>");
+	ARRAY_TYPE(recall_standing_order) orders;
+	pool_t pool = pool_alloconly_create("test", 1024);
+	const char *error;
+	unsigned int i;
+
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 10, &error), 1);
+	for (i = 0; i < N_ELEMENTS(damaged); i++) {
+		write_file(ID_B".order", damaged[i], strlen(damaged[i]));
+		error = NULL;
+		CU_ASSERT_EQUAL(recall_standing_read(dir, ID_B, pool, &back,
+						     &error), -1);
+		CU_ASSERT_PTR_NOT_NULL(error);
+		p_array_init(&orders, pool, 4);
+		CU_ASSERT_EQUAL(recall_standing_list(dir, pool, &orders,
+						     &error), -1);
+		/* never at the others' cost */
+		CU_ASSERT_EQUAL(array_count(&orders), 1);
+	}
+	pool_unref(&pool);
+	clean();
+}
+
+static void test_damaged_set(void)
+{
+	struct recall_standing_set *set = recall_standing_set_init(dir);
+	struct recall_standing_order order = order_of(ID_A, "<a@b>");
+	const char *error;
+	char data[64] = "RCLSET1";
+
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 10, &error), 1);
+	CU_ASSERT_EQUAL(found(set, hash_text("a@b")), 1);
+
+	write_file("set", data, sizeof(data));
+	CU_ASSERT_EQUAL(recall_standing_set_refresh(set, &error), -1);
+	CU_ASSERT_PTR_NOT_NULL(error);
+	/* told of once */
+	CU_ASSERT_EQUAL(recall_standing_set_refresh(set, &error), -1);
+	CU_ASSERT_PTR_NULL(error);
+	write_file("set", "", 0);
+	CU_ASSERT_EQUAL(recall_standing_set_refresh(set, &error), -1);
+	CU_ASSERT_PTR_NOT_NULL(error);
+
+	/* made anew from the orders */
+	CU_ASSERT_EQUAL(recall_standing_expire(dir, 0, &error), 0);
+	CU_ASSERT_EQUAL(found(set, hash_text("a@b")), 1);
+	recall_standing_set_deinit(&set);
+	clean();
+}
+
+int main(void)
+{
+	CU_pSuite suite;
+	int ret;
+
+	lib_init();
+	if (mkdtemp(parent_dir) == NULL)
+		i_fatal("mkdtemp(%s) failed: %m", parent_dir);
+	dir = i_strconcat(parent_dir, "/orders", NULL);
+	suite = tests_begin("standing");
+	CU_add_test(suite, "round trip", test_round_trip);
+	CU_add_test(suite, "set", test_set);
+	CU_add_test(suite, "limit and expiry", test_limit_and_expiry);
+	CU_add_test(suite, "damaged order", test_damaged_order);
+	CU_add_test(suite, "damaged set", test_damaged_set);
+	ret = tests_run();
+	(void)rmdir(parent_dir);
+	i_free(dir);
+	lib_deinit();
+	return ret;
+}

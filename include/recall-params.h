@@ -98,6 +98,9 @@
    Dovecot's userdb or passdb answers with user=. Empty if no mailbox was looked
    at. */
 #define RECALL_COLUMN_MAILBOX_USER "mailbox-user"
+/* Copies that a restore found where they belong: not counted in
+   RECALL_COLUMN_COPIES. */
+#define RECALL_COLUMN_PRESENT "present"
 /* What went wrong, for `error` verdicts and notices that failed. */
 #define RECALL_COLUMN_ERROR "error"
 

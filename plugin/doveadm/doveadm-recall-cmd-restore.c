@@ -93,6 +93,7 @@ cmd_restore_run(void *context, struct mail_user *user, const char *username)
 	else
 		row.verdict = RECALL_VERDICT_NOT_FOUND;
 	row.copies = restored.copies;
+	row.present = restored.present;
 	row.mailboxes = restored.mailboxes;
 	row.mailbox_guids = restored.guids;
 	if (row.verdict != RECALL_VERDICT_NOT_FOUND && !request->dry_run)

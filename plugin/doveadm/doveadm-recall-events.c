@@ -115,11 +115,12 @@ void recall_event_restored(struct mail_user *user,
 	e = event_begin(user, request, "recall_restored");
 	e->add_str("verdict", verdict);
 	e->add_int("copies", row->copies);
+	e->add_int("present", row->present);
 	if (row->error != NULL)
 		e->add_str("error", row->error);
 	e_log(e->event(), event_log_level(),
-	      "recall %s: restore: %s, copies=%u, actor=%s%s%s",
-	      request->recall_id, verdict, row->copies, request->actor,
+	      "recall %s: restore: %s, copies=%u, present=%u, actor=%s%s%s",
+	      request->recall_id, verdict, row->copies, row->present, request->actor,
 	      row->error == NULL ? "" : ", error=",
 	      row->error == NULL ? "" : row->error);
 }

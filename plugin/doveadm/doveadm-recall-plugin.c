@@ -18,7 +18,10 @@ static struct doveadm_cmd_ver2 *recall_commands[] = {
 	&doveadm_cmd_recall_restore,
 	&doveadm_cmd_recall_list,
 	&doveadm_cmd_recall_purge,
+#if !RECALL_DOVECOT_24
+	/* it needs doveconf -S, and settings of 2.3 */
 	&doveadm_cmd_recall_check,
+#endif
 };
 
 /* A flag has a second spelling for doveadm's HTTP API, see

@@ -1,6 +1,6 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "buffer.h"
-#include "json-parser.h"
 #include "ostream.h"
 #include "str.h"
 #include "str-sanitize.h"

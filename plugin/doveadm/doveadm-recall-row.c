@@ -18,6 +18,7 @@ static const struct recall_print_column row_columns[] = {
 	{ .name = RECALL_COLUMN_RECALL_ID, .flags = RECALL_PRINT_WIDE },
 	{ .name = RECALL_COLUMN_SEARCHED, .flags = RECALL_PRINT_WIDE },
 	{ .name = RECALL_COLUMN_MAILBOX_USER, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_PRESENT, .flags = RECALL_PRINT_WIDE },
 	{ .name = RECALL_COLUMN_ERROR },
 };
 
@@ -84,6 +85,7 @@ static void row_print(const char *recall_id, const struct recall_row *row)
 	recall_print(recall_id);
 	recall_print(text_or_empty(row->searched));
 	recall_print(text_or_empty(row->mailbox_user));
+	recall_print(dec2str(row->present));
 	recall_print(text_or_empty(row->error));
 }
 

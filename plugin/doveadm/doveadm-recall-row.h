@@ -11,7 +11,7 @@ struct recall_row {
 	/* as asked for */
 	const char *username;
 	enum recall_verdict verdict;
-	unsigned int copies;
+	unsigned int copies, present;
 	enum recall_notice_status notice;
 	/* NULL if there is nothing to say */
 	const char *mailbox_user, *mailboxes, *mailbox_guids, *searched, *error;

@@ -15,6 +15,9 @@ static json_t *user_to_json(const struct recall_user *user)
 	json_object_set_new(json, "status",
 			    json_string(recall_verdict_name(user->verdict)));
 	json_object_set_new(json, "copies", json_integer(user->copies));
+	if (user->verdict == RECALL_VERDICT_RESTORED)
+		json_object_set_new(json, "present",
+				    json_integer(user->present));
 	if (user->notice != NULL)
 		json_object_set_new(json, "notice", json_string(user->notice));
 	if (user->mailboxes != NULL)

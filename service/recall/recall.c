@@ -157,7 +157,7 @@ static void set_text(char **text, const char *value)
 void recall_user_reset(struct recall_user *user)
 {
 	user->verdict = -1;
-	user->copies = 0;
+	user->copies = user->present = 0;
 	set_text(&user->notice, NULL);
 	set_text(&user->mailboxes, NULL);
 	set_text(&user->mailbox_user, NULL);
@@ -296,6 +296,7 @@ static void read_row(struct recall_user *user, const json_t *row)
 {
 	const char *status = column(row, RECALL_COLUMN_STATUS);
 	const char *copies = column(row, RECALL_COLUMN_COPIES);
+	const char *present = column(row, RECALL_COLUMN_PRESENT);
 	int verdict = status == NULL ? -1 : recall_verdict_parse(status);
 
 	if (verdict < 0) {
@@ -304,6 +305,7 @@ static void read_row(struct recall_user *user, const json_t *row)
 	}
 	user->verdict = verdict;
 	user->copies = copies == NULL ? 0 : strtoll(copies, NULL, 10);
+	user->present = present == NULL ? 0 : strtoll(present, NULL, 10);
 	set_text(&user->notice, column(row, RECALL_COLUMN_NOTICE));
 	set_text(&user->mailboxes, column(row, RECALL_COLUMN_MAILBOXES));
 	set_text(&user->mailbox_user, column(row, RECALL_COLUMN_MAILBOX_USER));

@@ -17,6 +17,8 @@ struct recall_user {
 	/* enum recall_verdict, or -1 if not known yet */
 	int verdict;
 	int64_t copies;
+	/* of a restore: copies that were there already */
+	int64_t present;
 	/* of a query: how many messages may be deleted, as counted before */
 	int64_t expected;
 	/* empty or NULL where there is nothing to say */

@@ -71,8 +71,8 @@ static bool reopen(sqlite3 *db, const struct recall *recall, bool *claimed_r)
 	*claimed_r = sqlite3_changes(db) > 0;
 	return !*claimed_r ||
 	       journal_exec(db, "UPDATE verdicts SET status = NULL, "
-			    "copies = 0, notice = NULL, mailboxes = NULL, "
-			    "mailbox_user = NULL, searched = NULL, "
+			    "copies = 0, present = 0, notice = NULL, "
+			    "mailboxes = NULL, mailbox_user = NULL, searched = NULL, "
 			    "error = NULL WHERE recall = ? AND status = ?",
 			    "ss", recall->id,
 			    recall_verdict_name(RECALL_VERDICT_ERROR));

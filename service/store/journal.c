@@ -78,6 +78,7 @@ static const char *const upgrades[] = {
 	" DEFAULT 0;"
 	"ALTER TABLE verdicts ADD COLUMN mailbox_user TEXT;"
 	"ALTER TABLE verdicts ADD COLUMN searched TEXT;",
+	"ALTER TABLE verdicts ADD COLUMN present INTEGER NOT NULL DEFAULT 0;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 
@@ -371,7 +372,7 @@ bool journal_save(const struct recall *recall, const size_t *users,
 	ret = journal_begin(db, false);
 	stmt = journal_prepare(db, "UPDATE verdicts SET status = ?, "
 		"copies = ?, notice = ?, mailboxes = ?, error = ?, "
-		"mailbox_user = ?, searched = ? WHERE recall = ? AND pos = ?");
+		"mailbox_user = ?, searched = ?, present = ? WHERE recall = ? AND pos = ?");
 	ret = ret && stmt != NULL;
 	for (i = 0; ret && i < count; i++) {
 		const struct recall_user *user = &recall->users[users[i]];
@@ -384,8 +385,9 @@ bool journal_save(const struct recall *recall, const size_t *users,
 		bind_text(stmt, 5, user->error);
 		bind_text(stmt, 6, user->mailbox_user);
 		bind_text(stmt, 7, user->searched);
-		bind_text(stmt, 8, recall->id);
-		sqlite3_bind_int64(stmt, 9, users[i]);
+		sqlite3_bind_int64(stmt, 8, user->present);
+		bind_text(stmt, 9, recall->id);
+		sqlite3_bind_int64(stmt, 10, users[i]);
 		ret = journal_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}
@@ -419,7 +421,7 @@ static bool load_users(sqlite3 *db, struct recall *recall)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT email, status, "
 		"copies, notice, mailboxes, error, expected, mailbox_user, "
-		"searched FROM verdicts WHERE recall = ? ORDER BY pos");
+		"searched, present FROM verdicts WHERE recall = ? ORDER BY pos");
 	struct recall_user *user;
 	int ret;
 
@@ -437,6 +439,7 @@ static bool load_users(sqlite3 *db, struct recall *recall)
 		user->expected = sqlite3_column_int64(stmt, 6);
 		user->mailbox_user = column_text(stmt, 7);
 		user->searched = column_text(stmt, 8);
+		user->present = sqlite3_column_int64(stmt, 9);
 	}
 	journal_release(stmt);
 	return ret == SQLITE_DONE;

@@ -15,6 +15,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import sys
 
 import pytest
@@ -27,7 +28,8 @@ from mailnode import MailNode, build_message  # noqa: E402
 DRIVERS = os.environ.get("RECALL_DRIVERS", "maildir,sdbox,mdbox").split(",")
 
 COLUMNS = ["username", "status", "copies", "notice", "mailboxes",
-           "mailbox-guids", "recall-id", "searched", "mailbox-user", "error"]
+           "mailbox-guids", "recall-id", "searched", "mailbox-user",
+           "present", "error"]
 
 EX_USAGE = 64
 EX_NOUSER = 67
@@ -214,6 +216,24 @@ def clean_log(request):
         node.settle_log()
     assert node.panics(since) == []
     assert node.errors(since, marker and marker.args[0]) == []
+
+
+def pytest_addoption(parser):
+    parser.addoption("--no-twins", action="store_true", help="of tests that "
+                     "run at the shell and over HTTP, do so over HTTP only: "
+                     "the same code, in a process that is already there")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Drops the shell's twins if that is wanted."""
+    if not config.getoption("no_twins"):
+        return
+    names = {item.nodeid for item in items}
+    twins = [item for item in items
+             if re.sub(r"\bshell\b(?=[^[]*\]$)", "http", item.nodeid)
+             in names - {item.nodeid}]
+    config.hook.pytest_deselected(items=twins)
+    items[:] = [item for item in items if item not in twins]
 
 
 def pytest_configure(config):

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from mailnode import MailNode, build_message
+from mailnode import DOVECOT_24, MailNode, build_message
 
 DRIVERS = os.environ.get("RECALL_DRIVERS", "maildir,sdbox,mdbox").split(",")
 # the same Dovecot and mail without the mail plugin
@@ -280,6 +280,8 @@ def test_foreign_maildir_delivery(box):
     assert not os.path.exists(new)
 
 
+@pytest.mark.skipif(DOVECOT_24, reason="doveadm 2.4 gets its configuration "
+                    "through a file, and can't even start")
 def test_unwritable_index_is_answered_nevertheless(box):
     """The answer is right even if nothing can be remembered: the command may
     not make any file longer, as on a full disk."""

@@ -389,8 +389,7 @@ def test_killed_while_waiting(node, fake):
         node.doveadm_command("-f", "tab", "recall", "expunge",
                              *("--users=" + user for user in users),
                              "<a@example.com>"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, **node._environment()})
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert fake.asked.wait(PATIENCE)
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=PATIENCE)

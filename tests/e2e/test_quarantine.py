@@ -507,7 +507,7 @@ def test_moved_while_waiting(node, user, message_id, recall_id):
             node.doveadm_command("-f", "tab", "recall", "expunge", "-u", user,
                                  "--recall-id", recall_id, "--no-notify",
                                  message_id), stdout=subprocess.PIPE,
-            text=True, env={**os.environ, **node._environment()})
+            text=True)
         lock.wait_for_waiter()
         node.doveadm("mailbox", "create", "-u", user, "Elsewhere")
         node.doveadm("move", "-u", user, "Elsewhere", "mailbox", "INBOX",

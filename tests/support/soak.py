@@ -257,12 +257,13 @@ class Soak:
         """Messages for the id; returns their tokens."""
         tokens = []
         together = self.chance.choice(MAILBOXES + [None] * 4)
-        for number in range(self.chance.choice([1, 1, 2, 3, 4])):
+        for number in range(self.chance.choice([1, 1, 2, 4, 8])):
             token = "%s-0-%d" % (message_id.strip("<>"), number)
             self.connection.append(together or self.chance.choice(MAILBOXES),
                                    None, None, message_of(message_id, token))
             tokens.append(token)
             self.stable[token] = message_id
+        self.operations += len(tokens)
         return tokens
 
     def next_user(self):
@@ -305,7 +306,7 @@ class Soak:
             ["move", "copy", "flag"] if chance.random() < 0.3 else ["move"]
         self.clients.start([
             ("burst", message_id, chance.getrandbits(30),
-             chance.randint(0, 5), chance.random() * 0.01, names)
+             chance.randint(0, 10), chance.random() * 0.01, names)
             for _ in range(CLIENTS)])
         try:
             answers = getattr(self, "run_" + kind)(message_id, recall_id,

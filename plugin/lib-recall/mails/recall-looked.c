@@ -169,6 +169,11 @@ void recall_looked_add(struct recall_looked *looked, struct mailbox *box,
 	}
 }
 
+void recall_looked_unsettle(struct recall_looked *looked)
+{
+	looked->settled = FALSE;
+}
+
 bool recall_looked_is_settled(const struct recall_looked *looked)
 {
 	return looked->settled;

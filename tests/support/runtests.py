@@ -1,0 +1,144 @@
+#!/usr/bin/python3
+"""Runs tests of a build for ./check.
+
+    runtests.py unit BUILD
+    runtests.py e2e BUILD [--files PATTERN] [PYTEST-OPTION ...]
+
+What passed is not shown, what failed is. The last line is
+"N passed, N failed", and so is the exit status: 0 if none failed and some
+passed.
+
+unit: `make check`. Counts CUnit's tests; a program that ended without CUnit's
+summary, or worse than that says, counts as one.
+
+e2e: pytest on tests/e2e/test_*.py, several files at a time: each has Dovecots
+of its own. Reports go to BUILD/e2e.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as tree
+
+SRCDIR = pathlib.Path(__file__).resolve().parent.parent.parent
+CORES = len(os.sched_getaffinity(0))
+# a file that takes longer hangs
+FILE_TIMEOUT = 900
+# pytest's exit status: no test of the file is wanted
+NO_TESTS = 5
+
+
+def unit(build):
+    for old in [*build.glob("**/*.trs"), *build.glob("**/test-suite.log")]:
+        old.unlink()
+    make = subprocess.run(["nice", "make", "-s", "-k", "-j%d" % CORES,
+                           "check"], cwd=build, capture_output=True, text=True,
+                          errors="replace", stdin=subprocess.DEVNULL)
+    (build / "unit-tests.log").write_text(make.stdout + make.stderr)
+    passed = failed = 0
+    results = sorted(build.glob("**/*.trs"))
+    for path in results:
+        result = re.search(r":test-result: (\S+)", path.read_text()).group(1)
+        log = path.with_suffix(".log").read_text(errors="replace")
+        counts = re.findall(r"^ *tests +\d+ +\d+ +(\d+) +(\d+)", log, re.M)
+        good = sum(int(count[0]) for count in counts)
+        bad = sum(int(count[1]) for count in counts)
+        if result in ("FAIL", "ERROR", "XPASS"):
+            bad = bad or 1
+            print("-- %s\n%s" % (path.stem, log[-6000:]))
+        elif result == "PASS" and not counts:
+            good = 1
+        passed += good
+        failed += bad
+    if failed == 0 and (make.returncode != 0 or not results):
+        failed = 1
+        print((make.stdout + make.stderr)[-6000:])
+    return passed, failed
+
+
+def run_file(path, build, options):
+    """Runs a file of tests; returns (passed, failed)."""
+    reports = build / "e2e"
+    junit = reports / (path.stem + ".xml")
+    log = reports / (path.stem + ".log")
+    with open(log, "wb") as output:
+        try:
+            status = subprocess.run(
+                ["nice", sys.executable, "-m", "pytest", "-q", "-rs", "-p",
+                 "no:cacheprovider", "--junitxml=%s" % junit, path, *options],
+                stdin=subprocess.DEVNULL, stdout=output,
+                stderr=subprocess.STDOUT, timeout=FILE_TIMEOUT).returncode
+        except subprocess.TimeoutExpired:
+            output.write(b"\nnot finished after %d s\n" % FILE_TIMEOUT)
+            status = 1
+    text = log.read_text(errors="replace")
+    lines = text.splitlines()
+    print("%s: %s" % (path.stem, lines[-1] if lines else "nothing"),
+          *[line for line in lines if line.startswith("SKIPPED")], sep="\n  ")
+    try:
+        suite, = tree.parse(junit).getroot()
+        bad = int(suite.get("failures")) + int(suite.get("errors"))
+        good = int(suite.get("tests")) - bad - int(suite.get("skipped"))
+    except (OSError, tree.ParseError):
+        good, bad = 0, 1
+    if status not in (0, NO_TESTS):
+        bad = bad or 1
+    if bad:
+        print(text, flush=True)
+    return max(good, 0), bad
+
+
+def scratch_directory():
+    """Where nodes live: in memory if programs may be run there, as many small
+    files that come and go are half of the work on a disk."""
+    shm = "/dev/shm"
+    try:
+        if not os.statvfs(shm).f_flag & os.ST_NOEXEC and \
+           os.statvfs(shm).f_bavail * os.statvfs(shm).f_frsize > 1 << 30:
+            return tempfile.TemporaryDirectory(prefix="recall-", dir=shm)
+    except OSError:
+        pass
+    return tempfile.TemporaryDirectory(prefix="recall-")
+
+
+def e2e(build, pattern, options):
+    reports = build / "e2e"
+    reports.mkdir(exist_ok=True)
+    for old in reports.iterdir():
+        old.unlink()
+    # the largest first: they last longest. One more than there are cores,
+    # since some wait for a time-out.
+    files = sorted((SRCDIR / "tests/e2e").glob(pattern),
+                   key=lambda path: -path.stat().st_size)
+    with scratch_directory() as scratch, \
+            concurrent.futures.ThreadPoolExecutor(CORES + 1) as pool:
+        # Dovecot's processes are other users'
+        os.chmod(scratch, 0o755)
+        os.environ.update(RECALL_BUILDDIR=str(build), TMPDIR=scratch,
+                          PYTHONDONTWRITEBYTECODE="1")
+        counts = list(pool.map(lambda path: run_file(path, build, options),
+                               files))
+    return sum(count[0] for count in counts), sum(count[1] for count in counts)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Runs tests of a build.")
+    parser.add_argument("kind", choices=["unit", "e2e"])
+    parser.add_argument("build", type=lambda path: pathlib.Path(path).resolve())
+    parser.add_argument("--files", default="test_*.py")
+    args, options = parser.parse_known_args()
+    if args.kind == "unit":
+        passed, failed = unit(args.build)
+    else:
+        passed, failed = e2e(args.build, args.files, options)
+    print("%d passed, %d failed" % (passed, failed))
+    return 0 if passed > 0 and failed == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

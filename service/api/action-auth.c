@@ -36,19 +36,20 @@ static const char *get_token(const struct http_request *request)
 	return token + strspn(token, " ");
 }
 
-bool action_is_known(const struct http_request *request)
+char *action_caller(const struct http_request *request)
 {
 	const char *token = get_token(request), *why;
 	struct identity identity;
-	bool known;
+	char *caller = NULL;
 
 	if (token == NULL)
-		return false;
-	known = token_verify(request->config, token, time(NULL), &identity,
-			     &why) == TOKEN_OK &&
-		!revocation_applies(&identity);
+		return NULL;
+	if (token_verify(request->config, token, time(NULL), &identity,
+			 &why) == TOKEN_OK &&
+	    !revocation_applies(&identity))
+		caller = x_asprintf("%s %s", identity.login, identity.tenant);
 	identity_clear(&identity);
-	return known;
+	return caller;
 }
 
 bool action_authenticate(struct http_request *request, bool allow_expired)

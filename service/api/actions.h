@@ -42,9 +42,9 @@ void action_ready(struct http_request *request);
    nobody does, or, unless it is allowed, if the token is expired. */
 bool action_authenticate(struct http_request *request, bool allow_expired);
 
-/* Whether there is a valid token, for what has to be known before the whole
-   request is there. Answers nothing. */
-bool action_is_known(const struct http_request *request);
+/* The name of who has a valid token, for what has to be known before the whole
+   request is there; the caller frees it. Answers nothing: NULL if nobody does. */
+char *action_caller(const struct http_request *request);
 
 /* Whether the caller may ask this: a super administrator may, an administrator
    who has a tenant if `admin`, a user if `user`. Answers 403 and returns false

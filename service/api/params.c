@@ -7,6 +7,7 @@
 #include "recall-limits.h"
 #include "recall-message-id.h"
 #include "actions.h"
+#include "http-json.h"
 #include "http-reply.h"
 #include "params.h"
 
@@ -100,12 +101,16 @@ static const char *add_array(const char *value, struct strlist *list)
 	json_t *array, *item;
 	size_t i;
 
-	array = json_loads(value, 0, NULL);
+	array = http_json_load(value, strlen(value), 0, &why);
 	if (array == NULL)
-		return "is not valid JSON";
+		return why;
 	json_array_foreach(array, i, item) {
 		if (!json_is_string(item)) {
 			why = "has something else than strings";
+			break;
+		}
+		if (json_string_length(item) > HTTP_VALUE_MAX) {
+			why = "has an item that is too long";
 			break;
 		}
 		strlist_add(list, json_string_value(item));
@@ -166,13 +171,17 @@ void param_values(const struct http_request *request, const char *name,
 		  struct strlist *list)
 {
 	const char *value;
+	char *start;
 	size_t i;
 
 	for (i = 0; i < request->params_count; i++) {
 		value = request->params[i].value;
-		if (strcmp(request->params[i].name, name) == 0 &&
-		    (*value != '[' || add_array(value, list) != NULL))
-			strlist_add(list, value);
+		if (strcmp(request->params[i].name, name) != 0 ||
+		    (*value == '[' && add_array(value, list) == NULL))
+			continue;
+		start = x_strndup(value, strnlen(value, HTTP_VALUE_MAX));
+		strlist_add(list, start);
+		free(start);
 	}
 }
 

@@ -138,10 +138,10 @@ static void type(struct strbuf *b, const char *name, const char *kind,
 }
 
 static void gauge(struct strbuf *b, const char *name, const char *help,
-		  unsigned int value)
+		  unsigned long long value)
 {
 	type(b, name, "gauge", help);
-	strbuf_addf(b, "mail_recalld_%s %u\n", name, value);
+	strbuf_addf(b, "mail_recalld_%s %llu\n", name, value);
 }
 
 static void counter(struct strbuf *b, const char *name, const char *help,
@@ -231,6 +231,8 @@ char *metrics_print(const struct metrics_gauges *gauges)
 	      gauges->connections);
 	gauge(&b, "queued", "Requests that wait for a worker.",
 	      gauges->queued);
+	gauge(&b, "body_bytes", "Octets of requests' bodies in memory.",
+	      gauges->body_octets);
 	gauge(&b, "logins_running", "Logins that Dovecot is asked about.",
 	      gauges->logins_running);
 	gauge(&b, "logins_queued", "Logins that wait for that.",

@@ -33,6 +33,8 @@ void metrics_audit(bool writable, uint64_t waiting);
 struct metrics_gauges {
 	/* open connections; requests that wait for a worker */
 	unsigned int connections, queued;
+	/* of requests' bodies */
+	uint64_t body_octets;
 	/* logins that Dovecot is asked about, or that wait for that */
 	unsigned int logins_running, logins_queued;
 	/* recalls in the background */

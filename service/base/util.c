@@ -39,12 +39,20 @@ char *x_strdup(const char *s)
 	return check_memory(strdup(s));
 }
 
+char *try_strndup(const char *s, size_t len)
+{
+	char *p = malloc(len + 1);
+
+	if (p != NULL) {
+		memcpy(p, s, len);
+		p[len] = '\0';
+	}
+	return p;
+}
+
 char *x_strndup(const char *s, size_t len)
 {
-	char *p = x_calloc(len + 1, 1);
-
-	memcpy(p, s, len);
-	return p;
+	return check_memory(try_strndup(s, len));
 }
 
 char *x_asprintf(const char *fmt, ...)
@@ -66,16 +74,28 @@ void free_secret(char *s)
 	free(s);
 }
 
-void strbuf_add(struct strbuf *b, const void *data, size_t len)
+bool strbuf_try_add(struct strbuf *b, const void *data, size_t len)
 {
 	if (b->len + len + 1 > b->size) {
-		b->size = (b->len + len + 1) * 2;
-		b->data = x_realloc(b->data, b->size);
+		size_t size = (b->len + len + 1) * 2;
+		char *p = realloc(b->data, size);
+
+		if (p == NULL)
+			return false;
+		b->data = p;
+		b->size = size;
 	}
 	if (len > 0)
 		memcpy(b->data + b->len, data, len);
 	b->len += len;
 	b->data[b->len] = '\0';
+	return true;
+}
+
+void strbuf_add(struct strbuf *b, const void *data, size_t len)
+{
+	if (!strbuf_try_add(b, data, len))
+		(void)check_memory(NULL);
 }
 
 void strbuf_addf(struct strbuf *b, const char *fmt, ...)

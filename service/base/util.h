@@ -12,6 +12,10 @@ char *x_strdup(const char *s);
 char *x_strndup(const char *s, size_t len);
 char *x_asprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same, but NULL if there is no memory: for what a client's request makes as
+   large as it likes. */
+char *try_strndup(const char *s, size_t len);
+
 /* Overwrites the string before it is freed. NULL is fine. */
 void free_secret(char *s);
 
@@ -24,6 +28,8 @@ struct strbuf {
 
 /* The data stays NUL-terminated. */
 void strbuf_add(struct strbuf *b, const void *data, size_t len);
+/* Returns false if there is no memory, and leaves it as it is. */
+bool strbuf_try_add(struct strbuf *b, const void *data, size_t len);
 void strbuf_addf(struct strbuf *b, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -296,6 +296,10 @@ static void check_http(struct config *config, struct strbuf *errors)
 	bool cert = *config->http_tls_cert_file != '\0';
 	bool key = *config->http_tls_key_file != '\0';
 
+	if (config->http_max_bodies < config->http_max_body ||
+	    config->http_max_bodies_per_caller < config->http_max_body)
+		strbuf_addf(errors, "http.max_body: is more than "
+			    "http.max_bodies or http.max_bodies_per_caller\n");
 	(void)check_ip("http.health_address", config->http_health_address,
 		       errors);
 	if (check_ip("http.address", config->http_address, errors) &&

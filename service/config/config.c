@@ -9,6 +9,7 @@
 #include <ini.h>
 
 #include "recall-config.h"
+#include "recall-limits.h"
 #include "recall-params.h"
 #include "config.h"
 #include "config-check.h"
@@ -49,6 +50,10 @@ static const struct setting settings[] = {
 	INT("http.request_timeout", http_request_timeout, "60", 1, 86400,
 	    NULL),
 	INT("http.max_body", http_max_body, "8388608", 1024, 1073741824, NULL),
+	INT("http.max_bodies", http_max_bodies, "67108864", 1024,
+	    1099511627776, NULL),
+	INT("http.max_bodies_per_caller", http_max_bodies_per_caller,
+	    "16777216", 1024, 1099511627776, NULL),
 	INT("http.max_header", http_max_header, "32768", 4096, 1048576, NULL),
 	INT("http.workers", http_workers, "16", 1, 256, NULL),
 	INT("http.queue", http_queue, "256", 1, 100000, NULL),
@@ -68,7 +73,7 @@ static const struct setting settings[] = {
 	INT("doveadm.connections", doveadm_connections, "8", 1, 1000, NULL),
 	INT("doveadm.connections_per_recall", doveadm_connections_per_recall,
 	    "4", 1, 1000, NULL),
-	INT("doveadm.batch", doveadm_batch, "500", 1, 10000, NULL),
+	INT("doveadm.batch", doveadm_batch, "500", 1, RECALL_BATCH_MAX, NULL),
 	INT("doveadm.retries", doveadm_retries, "2", 0, 20, NULL),
 
 	STR("auth.jwt_algorithm", auth_jwt_algorithm, "HS256", NULL),

@@ -19,6 +19,8 @@ struct config {
 	int64_t http_idle_timeout;
 	int64_t http_request_timeout;
 	int64_t http_max_body;
+	int64_t http_max_bodies;
+	int64_t http_max_bodies_per_caller;
 	int64_t http_max_header;
 	int64_t http_workers;
 	int64_t http_queue;

@@ -4,6 +4,7 @@
 #include "http-reply.h"
 
 #define RETRY_AFTER_JOURNAL 30
+#define RETRY_AFTER_MEMORY 5
 /* of a parameter's name in an answer */
 #define NAME_MAX_OCTETS 64
 
@@ -27,8 +28,11 @@ void http_reply_json(struct http_request *request, unsigned int status,
 	char *text = json_dumps(json, 0);
 
 	json_decref(json);
-	set_reply(request, status, "application/json",
-		  text != NULL ? text : x_strdup("{}"));
+	if (text == NULL) {
+		status = 503;
+		text = x_asprintf("{\"message\": \"%s\"}", HTTP_NO_MEMORY);
+	}
+	set_reply(request, status, "application/json", text);
 }
 
 void http_reply_message(struct http_request *request, unsigned int status,
@@ -62,8 +66,13 @@ void http_reply_params(struct http_request *request, json_t *what)
 void http_reply_param(struct http_request *request, const char *name,
 		      const char *what)
 {
-	json_t *json = json_object();
+	json_t *json;
 
+	if (what == HTTP_NO_MEMORY) {
+		http_reply_no_memory(request);
+		return;
+	}
+	json = json_object();
 	http_reply_add_param(json, name, what);
 	http_reply_params(request, json);
 }
@@ -97,6 +106,11 @@ void http_reply_later(struct http_request *request, unsigned int status,
 	http_reply_message(request, status, message);
 	http_reply_header(request, "Retry-After", value);
 	free(value);
+}
+
+void http_reply_no_memory(struct http_request *request)
+{
+	http_reply_later(request, 503, HTTP_NO_MEMORY, RETRY_AFTER_MEMORY);
 }
 
 void http_reply_journal(struct http_request *request)

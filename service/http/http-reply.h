@@ -13,7 +13,7 @@ void http_reply_json(struct http_request *request, unsigned int status,
 /* {"message": "<message>"} */
 void http_reply_message(struct http_request *request, unsigned int status,
 			const char *message);
-/* 400 {"message": {"<NAME>": "<NAME> <what>"}} */
+/* 400 {"message": {"<NAME>": "<NAME> <what>"}}, or 503 for HTTP_NO_MEMORY */
 void http_reply_param(struct http_request *request, const char *name,
 		      const char *what);
 /* The same for several at a time: what is an object that
@@ -31,6 +31,8 @@ void http_reply_unreachable(struct http_request *request, bool timeout,
 /* 429 or 503 with Retry-After. */
 void http_reply_later(struct http_request *request, unsigned int status,
 		      const char *message, int64_t seconds);
+/* 503: there is no memory for what the client sent. */
+void http_reply_no_memory(struct http_request *request);
 /* 503: nothing is done or told that the journal does not have. */
 void http_reply_journal(struct http_request *request);
 /* A text that is freed with the request. */

@@ -5,14 +5,15 @@
 #include <jansson.h>
 
 #include "recall-limits.h"
+#include "http-body.h"
 #include "http-form.h"
+#include "http-json.h"
 #include "http-reply.h"
 #include "http-request.h"
 
-/* Parameters beside the addresses. */
-#define PARAMS_EXTRA 64
 #define MULTIPART_BUFFER 8192
 
+const char http_no_memory[] = "There is no memory for the request now";
 static const char type_form[] = "application/x-www-form-urlencoded";
 static const char type_multipart[] = "multipart/form-data";
 static const char type_json[] = "application/json";
@@ -22,7 +23,7 @@ struct http_request *http_request_new(void)
 	return x_calloc(1, sizeof(struct http_request));
 }
 
-void http_request_free(struct http_request *request)
+static void free_params(struct http_request *request)
 {
 	size_t i;
 
@@ -32,6 +33,13 @@ void http_request_free(struct http_request *request)
 		free_secret(request->params[i].value);
 	}
 	free(request->params);
+	request->params = NULL;
+	request->params_count = 0;
+}
+
+void http_request_free(struct http_request *request)
+{
+	free_params(request);
 	strlist_free(&request->params_empty);
 	free(request->path);
 	free_secret(request->authorization);
@@ -40,7 +48,7 @@ void http_request_free(struct http_request *request)
 	free(request->idempotency_key);
 	free_secret(request->session_cookie);
 	free(request->why);
-	free_secret(request->body.data);
+	http_body_drop(request);
 	free_secret(request->reply);
 	strlist_free(&request->reply_headers);
 	identity_clear(&request->identity);
@@ -48,7 +56,7 @@ void http_request_free(struct http_request *request)
 	free(request);
 }
 
-void http_request_add_param(struct http_request *request, const char *name,
+bool http_request_add_param(struct http_request *request, const char *name,
 			    size_t name_len, const char *value,
 			    size_t value_len)
 {
@@ -60,13 +68,14 @@ void http_request_add_param(struct http_request *request, const char *name,
 					    sizeof(*param));
 	}
 	param = &request->params[request->params_count++];
-	param->name = x_strndup(name, name_len);
-	param->value = x_strndup(value, value_len);
+	param->name = try_strndup(name, name_len);
+	param->value = try_strndup(value, value_len);
+	return param->name != NULL && param->value != NULL;
 }
 
 static bool too_many(const struct http_request *request)
 {
-	return request->params_count >= RECALL_USERS_MAX + PARAMS_EXTRA;
+	return request->params_count >= RECALL_USERS_MAX + HTTP_PARAMS_EXTRA;
 }
 
 /* Decodes in place; a broken escape stays as it is. */
@@ -98,8 +107,10 @@ static const char *add_checked(struct http_request *request, const char *name,
 		return "A parameter is not valid UTF-8";
 	if (too_many(request))
 		return "There are too many parameters";
-	http_request_add_param(request, name, name_len, value, value_len);
-	return NULL;
+	if (value_len > HTTP_VALUE_MAX && *value != '[')
+		return "A parameter is too long";
+	return http_request_add_param(request, name, name_len, value,
+				      value_len) ? NULL : HTTP_NO_MEMORY;
 }
 
 static const char *parse_form(struct http_request *request)
@@ -181,7 +192,8 @@ multipart_piece(void *context, enum MHD_ValueKind kind, const char *key,
 		multipart_flush(m);
 		m->name = x_strdup(key);
 	}
-	strbuf_add(&m->value, data, size);
+	if (!strbuf_try_add(&m->value, data, size))
+		m->error = HTTP_NO_MEMORY;
 	return m->error == NULL ? MHD_YES : MHD_NO;
 }
 
@@ -223,15 +235,14 @@ static const char *add_json(struct http_request *request, const char *name,
 	case JSON_INTEGER:
 		number = x_asprintf("%lld",
 				    (long long)json_integer_value(value));
-		http_request_add_param(request, name, strlen(name), number,
-				       strlen(number));
+		error = add_checked(request, name, strlen(name), number,
+				    strlen(number));
 		free(number);
-		return NULL;
+		return error;
 	case JSON_TRUE:
 	case JSON_FALSE:
-		http_request_add_param(request, name, strlen(name),
-				       json_is_true(value) ? "1" : "0", 1);
-		return NULL;
+		return add_checked(request, name, strlen(name),
+				   json_is_true(value) ? "1" : "0", 1);
 	case JSON_NULL:
 		strlist_add(&request->params_empty, name);
 		return NULL;
@@ -240,8 +251,8 @@ static const char *add_json(struct http_request *request, const char *name,
 			break;
 		/* it is not the same as none */
 		if (json_array_size(value) == 0)
-			http_request_add_param(request, name, strlen(name),
-					       "[]", 2);
+			return add_checked(request, name, strlen(name), "[]",
+					   2);
 		json_array_foreach(value, i, item) {
 			if (!json_is_string(item))
 				return "An array has something else than "
@@ -262,8 +273,10 @@ static const char *parse_json(struct http_request *request)
 	const char *error = NULL, *name;
 	json_t *body, *value;
 
-	body = json_loadb(request->body.data, request->body.len,
-			  JSON_REJECT_DUPLICATES, NULL);
+	body = http_json_load(request->body.data, request->body.len,
+			      JSON_REJECT_DUPLICATES, &error);
+	if (body == NULL && error == HTTP_NO_MEMORY)
+		return error;
 	if (!json_is_object(body))
 		error = "The body is not a valid JSON object";
 	else json_object_foreach(body, name, value) {
@@ -287,7 +300,6 @@ bool http_request_parse(struct http_request *request)
 {
 	const char *error, *type = request->content_type;
 
-	strbuf_add(&request->body, "", 0);
 	if (request->body.len == 0)
 		return true;
 	if (type == NULL || is_type(type, type_form)) {
@@ -301,8 +313,14 @@ bool http_request_parse(struct http_request *request)
 				   "not supported");
 		return false;
 	}
-	if (error != NULL)
+	if (error == HTTP_NO_MEMORY) {
+		/* make room for the answer */
+		http_body_drop(request);
+		free_params(request);
+		http_reply_no_memory(request);
+	} else if (error != NULL) {
 		http_reply_message(request, 400, error);
+	}
 	return error == NULL;
 }
 

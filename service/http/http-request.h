@@ -9,6 +9,18 @@
 #include "util.h"
 
 struct http_request;
+struct http_caller;
+
+/* What there is no memory for is refused with 503, where it depends on what the
+   client sent; this is the reason. */
+#define HTTP_NO_MEMORY http_no_memory
+extern const char http_no_memory[];
+
+/* Parameters beside the addresses. */
+#define HTTP_PARAMS_EXTRA 64
+/* No value that is not a list is longer, nor is an item of one; what copies them
+   need not think of memory. */
+#define HTTP_VALUE_MAX 65536
 
 /* The cookie with the refresh token of a session of the console, and the header
    that only the console's own script can send: a form of another site's has no
@@ -85,7 +97,13 @@ struct http_request {
 	int64_t started;
 
 	struct strbuf body;
+	/* octets that came, kept or not, and that are counted as the caller's */
+	size_t received, body_reserved;
+	struct http_caller *caller;
+	/* nothing is kept of it: it is too large, or as this says */
 	bool too_large;
+	const char *body_refused;
+	unsigned int body_refused_status;
 	/* who sends a large body has, or has not, shown a valid token */
 	bool known, stranger;
 	struct http_param *params;
@@ -131,8 +149,8 @@ bool http_request_parse(struct http_request *request);
    is answered and *ok set to false. */
 const char *http_request_param(struct http_request *request, const char *name,
 			       bool *ok);
-/* Adds a parameter; used while parsing. */
-void http_request_add_param(struct http_request *request, const char *name,
+/* Adds a parameter; used while parsing. Returns false if there is no memory. */
+bool http_request_add_param(struct http_request *request, const char *name,
 			    size_t name_len, const char *value,
 			    size_t value_len);
 

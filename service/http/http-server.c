@@ -12,6 +12,7 @@
 
 #include "actions.h"
 #include "audit.h"
+#include "http-body.h"
 #include "http-clients.h"
 #include "http-form.h"
 #include "http-reply.h"
@@ -216,34 +217,36 @@ static enum MHD_Result
 add_body(struct http_request *request, const char *data, size_t size)
 {
 	size_t max = request->config->http_max_body;
+	char *caller;
 
-	/* a client that sends far too many: the connection is closed */
-	if (request->too_large || request->body.len + size > max) {
+	request->received += size;
+	if (request->received > max)
 		request->too_large = true;
-		request->body.len += size;
-		return request->body.len > max * 2 ? MHD_NO : MHD_YES;
+	if (!request->too_large && !request->known &&
+	    request->received > STRANGER_BODY_MAX) {
+		caller = action_caller(request);
+		request->known = caller != NULL;
+		request->stranger = request->too_large = !request->known;
+		if (request->known)
+			http_body_set_caller(request, caller);
+		free(caller);
 	}
-	if (!request->known && request->body.len + size > STRANGER_BODY_MAX) {
-		request->known = action_is_known(request);
-		request->stranger = !request->known;
-		if (request->stranger) {
-			request->too_large = true;
-			request->body.len += size;
-			return MHD_YES;
-		}
-	}
-	strbuf_add(&request->body, data, size);
-	return MHD_YES;
+	if (!request->too_large && !http_body_add(request, data, size))
+		request->too_large = true;
+	if (!request->too_large)
+		return MHD_YES;
+	http_body_drop(request);
+	/* a client that sends far too much: the connection is closed */
+	return request->received > max * 2 ? MHD_NO : MHD_YES;
 }
 
 /* The body was not kept. */
 static enum MHD_Result refuse_body(struct http_request *request)
 {
-	request->body.len = 0;
 	/* a login's is short, whoever it is */
 	if (!request->stranger || request->route->auth == HTTP_AUTH_NONE ||
 	    action_authenticate(request, false))
-		http_reply_message(request, 413, "The body is too large");
+		http_body_reply(request);
 	return reply_now(request);
 }
 
@@ -563,6 +566,7 @@ void http_server_gauges(struct metrics_gauges *gauges)
 {
 	gauges->connections = count_connections();
 	gauges->queued = worker_pool_queued(server.main.pool);
+	gauges->body_octets = http_body_total();
 	gauges->logins_queued = worker_pool_queued(server.logins);
 	gauges->logins_running = worker_pool_busy(server.logins) -
 		gauges->logins_queued;

@@ -16,7 +16,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 from mailnode import PATIENCE, build_message, free_port  # noqa: E402
-from servicenode import RecallNode, Service, curl  # noqa: E402
+from servicenode import RecallNode, Service, curl, program  # noqa: E402
 from test_service import has, statuses  # noqa: E402
 
 USER = "user@example.com"
@@ -331,6 +331,143 @@ def test_large_bodies_of_many_strangers(node):
             for sock in socks:
                 sock.close()
         assert resident(service, "VmHWM") - before < 50 * 1024
+
+
+def body_octets(service):
+    metrics = service.curl("/metrics").body.decode()
+    return int(re.search(r"^mail_recalld_body_bytes (\d+)$", metrics,
+                         re.M).group(1))
+
+
+MB = 1024 * 1024
+
+
+class Unfinished:
+    """A request whose last octet is missing."""
+
+    def __init__(self, service, token, size, headers=()):
+        self.sock = socket.create_connection(("127.0.0.1", service.port),
+                                             PATIENCE)
+        self.sock.sendall(request(token, b"messageid=" + b"x" * (size - 11),
+                                  headers, length=size))
+
+    def finish(self):
+        self.sock.sendall(b"x")
+        answer = self.sock.recv(65536).decode()
+        self.sock.close()
+        return int(answer.split()[1]), answer
+
+
+def test_bodies_of_all_callers_have_a_limit(node):
+    with Service(node, http__max_body=MB, http__max_bodies=2 * MB,
+                 http__max_bodies_per_caller=MB) as service:
+        tokens = [service.token("%d@example.com" % i) for i in range(3)]
+        kept = [Unfinished(service, token, MB) for token in tokens[:2]]
+        while body_octets(service) < 2 * MB - 2:
+            assert service.process.poll() is None
+        status, answer = Unfinished(service, tokens[2], MB).finish()
+        assert status == 503
+        assert "Retry-After: " in answer
+        # it kept nothing
+        assert body_octets(service) == 2 * MB - 2
+        # a short one has no place either; what has no body is answered
+        assert service.recall(tokens[2], "<a@b>", [USER]).status == 503
+        assert service.curl("/v2/actions", token=tokens[2]).status == 200
+        # an ID that is too long
+        for each in kept:
+            assert each.finish()[0] == 400
+        assert service.recall(tokens[2], "<a@b>", [USER]).status == 200
+        assert body_octets(service) == 0
+
+
+def test_bodies_of_one_caller_have_a_limit(node):
+    with Service(node, http__max_body=MB, http__max_bodies=9 * MB,
+                 http__max_bodies_per_caller=MB,
+                 http__trusted_proxies="127.0.0.1") as service:
+        one, other = service.token("1@example.com"), service.token(
+            "2@example.com")
+        kept = Unfinished(service, one, MB)
+        while body_octets(service) < MB - 1:
+            assert service.process.poll() is None
+        status, answer = Unfinished(service, one, MB).finish()
+        assert status == 429
+        assert "Retry-After: " in answer
+        # nobody else is meant
+        assert Unfinished(service, other, MB).finish()[0] == 400
+        assert kept.finish()[0] == 400
+        # who has no token is an address
+        source = "X-Forwarded-For: 192.0.2.%d"
+        kept = [Unfinished(service, "x", 65000, [source % 1])
+                for i in range(16)]
+        while body_octets(service) < 16 * 64999:
+            assert service.process.poll() is None
+        assert Unfinished(service, "x", 65000,
+                          [source % 1]).finish()[0] == 429
+        assert Unfinished(service, "x", 65000,
+                          [source % 2]).finish()[0] == 401
+        for each in kept:
+            assert each.finish()[0] == 401
+        assert body_octets(service) == 0
+
+
+def test_many_large_bodies(node):
+    """Of one caller, with a token, as the settings come."""
+    with Service(node) as service:
+        token, before = service.token(), resident(service)
+        requests = [Unfinished(service, token, 7 * MB) for i in range(40)]
+        found = [each.finish()[0] for each in requests]
+        assert sorted(set(found)) == [400, 429], found
+        assert found.count(400) == 2
+        assert resident(service, "VmHWM") - before < 100 * 1024
+
+
+@pytest.mark.parametrize("body, content_type", [
+    (b'{"emails":[' + b"[]," * 2000000 + b"[]]}", JSON),
+    (b'{"emails":' + b"[" * 1000 + b"1," * 2000000 + b"1" + b"]" * 1000 +
+     b"}", JSON),
+    (b"messageid=<a@b>&emails=[" + b"{}," * 2000000 + b"{}]", FORM),
+    (b"messageid=<a@b>&emails=[" + b"1," * 3000000 + b"1]", FORM),
+    (b"&".join([b"a"] * 3000000), FORM),
+], ids=["arrays", "deep", "objects", "numbers", "names"])
+def test_bodies_that_grow_when_they_are_parsed(node, body, content_type):
+    with Service(node) as service:
+        before = resident(service)
+        assert post(service, service.token(), body,
+                    content_type).status == 400
+        assert resident(service, "VmHWM") - before < 60 * 1024
+
+
+def is_sanitized():
+    return b"__asan_init" in pathlib.Path(program()).read_bytes() or \
+        b"__tsan_init" in pathlib.Path(program()).read_bytes()
+
+
+@pytest.mark.skipif(is_sanitized(), reason="it needs all address space")
+@pytest.mark.parametrize("content_type", [FORM, JSON, MULTIPART])
+def test_no_memory_for_a_request(node, content_type):
+    """It is refused; others are answered."""
+    size = 300 * MB
+    with Service(node, http__max_body=size, http__max_bodies=size,
+                 http__max_bodies_per_caller=size, http__workers=2,
+                 auth__logins=1, journal__workers=1) as service:
+        token = service.token()
+        assert service.recall(token, "<a@b>", [USER]).status == 200
+        now = int(re.search(r"VmSize:\s+(\d+) kB", pathlib.Path(
+            "/proc/%d/status" % service.process.pid).read_text()).group(1))
+        # enough for a body, and not for its parameters, too; and so on
+        for more in 20, 60:
+            resource.prlimit(service.process.pid, resource.RLIMIT_AS,
+                             (now * 1024 + more * MB, resource.RLIM_INFINITY))
+            for octets in 9 * MB, 35 * MB:
+                text = b"x" * octets
+                body = {FORM: b"reason=" + text,
+                        JSON: b'{"reason":"' + text + b'"}',
+                        MULTIPART: multipart(part(b"reason", text))}
+                answer = post(service, token, body[content_type],
+                              content_type)
+                assert answer.status in (400, 503), answer
+            assert answer.status == 503 or more > 20
+            assert service.recall(token, "<a@b>", [USER]).status == 200
 
 
 def resident(service, what="VmRSS"):

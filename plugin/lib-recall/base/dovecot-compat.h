@@ -13,8 +13,10 @@
 
 #if RECALL_DOVECOT_24
 
-/* version_string_verify_full() was in master-service.h */
+/* version_string_verify_full() was in master-service.h, json_append_escaped() in
+   json-parser.h */
 #  include "version.h"
+#  include "json-generator.h"
 
 /* auth takes an empty mask for one that matches nobody */
 #  define RECALL_ANY_USER_MASK "*"
@@ -29,6 +31,8 @@
 	STMT_START { (void)(info); } STMT_END
 
 #else
+
+#  include "json-parser.h"
 
 #  define RECALL_ANY_USER_MASK ""
 #  define recall_user_get_service_user(user) ((user)->_service_user)

@@ -76,8 +76,10 @@ static bool copies_find_mail(struct mail *mail, void *context)
 static void copies_find_in_box(struct recall_copies *copies,
 			       struct mailbox *box)
 {
-	static const struct recall_find_wanted wanted = {
+	bool found, gone = FALSE;
+	const struct recall_find_wanted wanted = {
 		.fields = MAIL_FETCH_FLAGS,
+		.gone = &gone,
 	};
 	struct recall_copies_box cbox = { .box = box };
 	struct copies_find_context ctx = {
@@ -86,7 +88,6 @@ static void copies_find_in_box(struct recall_copies *copies,
 	};
 	struct mailbox_metadata metadata;
 	unsigned int other_senders = copies->other_sender_count;
-	bool found;
 
 	p_array_init(&cbox.uids, copies->pool, 2);
 	if (recall_find_in_box(box, copies->criteria, &wanted,
@@ -96,6 +97,8 @@ static void copies_find_in_box(struct recall_copies *copies,
 	found = array_count(&cbox.uids) > 0;
 	recall_looked_add(copies->looked, box, found ||
 			  copies->other_sender_count > other_senders);
+	if (gone)
+		recall_looked_unsettle(copies->looked);
 	if (found && mailbox_get_metadata(box, MAILBOX_METADATA_GUID,
 					  &metadata) < 0) {
 		copies_failed(copies, box, "Reading the GUID of");
@@ -132,7 +135,8 @@ static void copies_look(struct recall_copies *copies)
 
 	copies_forget(copies);
 	recall_looked_begin(copies->looked);
-	iter = recall_boxes_iter_init(copies->user);
+	iter = recall_boxes_iter_init_for(copies->user, copies->criteria,
+					  copies->looked);
 	while ((box = recall_boxes_iter_next(iter)) != NULL) T_BEGIN {
 		if (copies_skip_box(copies, box))
 			mailbox_free(&box);

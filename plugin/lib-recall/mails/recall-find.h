@@ -25,6 +25,9 @@ struct recall_find_wanted {
 	enum mail_fetch_field fields;
 	/* NULL-terminated header names, or NULL */
 	const char *const *headers;
+	/* Set to TRUE if a message was gone before it could be judged; may be
+	   NULL. */
+	bool *gone;
 };
 
 /* Called for each message found, in the order of UIDs. Returns FALSE to end

@@ -132,7 +132,8 @@ listing_run(void *context, struct mail_user *user, const char *username)
 	}
 	listing->username = username;
 	listing->mailbox_user = user->username;
-	iter = recall_boxes_iter_init(user);
+	iter = recall_boxes_iter_init_for(user, &listing->request.order.criteria,
+					  NULL);
 	while (!listing_is_done(listing) &&
 	       (box = recall_boxes_iter_next(iter)) != NULL) {
 		T_BEGIN {

@@ -148,13 +148,11 @@ static void check_words(struct check_context *ctx, const char *name,
 static void check_settings(struct check_context *ctx)
 {
 	static const char *const notify_on[] = { "expunged", "read", NULL };
-	static const char *const delivery[] = {
-		RECALL_NOTICE_DELIVERY_SAVE, RECALL_NOTICE_DELIVERY_SUBMIT, NULL
-	};
 	const char *const *names =
 		recall_config_find(ctx->config, "plugin/recall");
-	const char *name, *days;
-	unsigned int n;
+	const char *name, *value, *error;
+	unsigned int days;
+	bool submit;
 
 	ctx->status = CHECK_OK;
 	for (; *names != NULL; names++) {
@@ -166,15 +164,14 @@ static void check_settings(struct check_context *ctx)
 	}
 	check_words(ctx, "recall_notify_on", RECALL_NOTIFY_ON_DEFAULT,
 		    notify_on);
-	check_words(ctx, "recall_notice_delivery", RECALL_NOTICE_DELIVERY_SAVE,
-		    delivery);
-	days = check_setting(ctx, "recall_quarantine_days",
-			     dec2str(RECALL_QUARANTINE_DAYS_DEFAULT));
-	if (str_to_uint(days, &n) < 0 || n > RECALL_QUARANTINE_DAYS_MAX) {
-		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR,
-			"recall_quarantine_days: %s is not a number of days",
-			days);
-	}
+	value = check_setting(ctx, "recall_notice_delivery",
+			      RECALL_NOTICE_DELIVERY_DEFAULT);
+	if (recall_settings_parse_delivery(value, &submit, &error) < 0)
+		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR, "%s", error);
+	value = check_setting(ctx, "recall_quarantine_days",
+			      RECALL_QUARANTINE_DAYS_DEFAULT);
+	if (recall_settings_parse_days(value, &days, &error) < 0)
+		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR, "%s", error);
 	if (ctx->status == CHECK_OK) {
 		check_print(ctx, CHECK_SETTINGS, CHECK_OK,
 			    "All names and values are known");

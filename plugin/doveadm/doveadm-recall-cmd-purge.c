@@ -7,6 +7,7 @@
 #include "failpoint.h"
 #include "doveadm-recall-params.h"
 #include "recall-params.h"
+#include "recall-settings.h"
 #include "doveadm-recall-events.h"
 #include "recall-verdict.h"
 #include "doveadm-recall-record-rows.h"
@@ -30,7 +31,9 @@ static int purge_begin(struct recall_record_command *_cmd,
 		container_of(_cmd, struct recall_purge_command, cmd);
 	unsigned int days;
 
-	if (recall_quarantine_get_days(user, &days, error_r) < 0)
+	if (recall_settings_parse_days(
+			recall_settings(user)->recall_quarantine_days,
+			&days, error_r) < 0)
 		return -1;
 	cmd->oldest = time(NULL) - (time_t)days * SECS_PER_DAY;
 	cmd->purged = FALSE;

@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
 #include "istream.h"
 #include "fd-util.h"
@@ -123,7 +124,7 @@ recall_config_find(const struct recall_config *config, const char *prefix)
 
 	t_array_init(&names, 16);
 	array_foreach(&config->settings, setting) {
-		if (strncmp(setting->name, prefix, strlen(prefix)) == 0)
+		if (str_begins_with(setting->name, prefix))
 			array_push_back(&names, &setting->name);
 	}
 	array_append_zero(&names);

@@ -134,7 +134,7 @@ listing_run(void *context, struct mail_user *user, const char *username)
 	listing->username = username;
 	listing->mailbox_user = user->username;
 	recall_request_get_criteria(&listing->request, &criteria);
-	iter = recall_boxes_iter_init(user);
+	iter = recall_boxes_iter_init_for(user, &criteria, NULL);
 	while (!listing_is_done(listing) &&
 	       (box = recall_boxes_iter_next(iter)) != NULL) {
 		T_BEGIN {

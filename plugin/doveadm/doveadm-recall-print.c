@@ -1,11 +1,6 @@
 #include "lib.h"
 #include "dovecot-compat.h"
 #include "buffer.h"
-#if RECALL_DOVECOT_24
-#  include "json-generator.h"
-#else
-#  include "json-parser.h"
-#endif
 #include "ostream.h"
 #include "str.h"
 #include "str-sanitize.h"

@@ -1,44 +1,72 @@
 #include "lib.h"
+#include "array.h"
 #include "mail-storage-private.h"
+#include "failpoint.h"
 #include "recall-index.h"
 #include "recall-mail-index.h"
 
 #define RECALL_MAILBOX_CONTEXT(obj) \
 	MODULE_CONTEXT_REQUIRE(obj, recall_mailbox_module)
+#define RECALL_TRANS_CONTEXT(obj) \
+	MODULE_CONTEXT(obj, recall_mailbox_module)
+
+/* What a transaction has saved. */
+struct recall_transaction {
+	union mailbox_transaction_module_context module_ctx;
+
+	/* one for each message, in the order of their UIDs */
+	ARRAY_TYPE(uint64_t) hashes;
+	/* the last UID that the caller has chosen, 0 if it chose none */
+	uint32_t last_uid;
+	/* they may come in another order */
+	bool unordered;
+	/* they are to be written down */
+	bool fenced;
+};
 
 static MODULE_CONTEXT_DEFINE_INIT(recall_mailbox_module,
 				  &mail_storage_module_register);
 
-/* The hash of a mail that is copied: from its own mailbox's index or from its
-   header. RECALL_INDEX_HASH_UNKNOWN if it can't be read. */
-static uint64_t recall_get_source_hash(struct mail *mail)
+static struct recall_transaction *
+recall_transaction_get(struct mailbox_transaction_context *t)
 {
-	uint64_t hash = recall_index_lookup(mail->transaction->view, mail->seq);
+	struct recall_transaction *rt = RECALL_TRANS_CONTEXT(t);
 
-	return hash != RECALL_INDEX_HASH_UNKNOWN ? hash :
-		recall_index_hash_mail(mail);
+	if (rt == NULL) {
+		rt = i_new(struct recall_transaction, 1);
+		i_array_init(&rt->hashes, 8);
+		MODULE_CONTEXT_SET(t, recall_mailbox_module, rt);
+	}
+	return rt;
 }
 
-/* Writes the record of the message that was just saved or copied. source is
-   the mail that it is a copy of, or NULL. */
-static void recall_saved(struct mail_save_context *ctx, struct mail *source)
+static void recall_transaction_free(struct recall_transaction *rt)
 {
-	uint64_t hash;
-
-	/* a storage that gives no sequence before it has synced, or a header
-	   that can't be read: catch-up does it */
-	if (ctx->dest_mail == NULL || ctx->dest_mail->seq == 0)
+	if (rt == NULL)
 		return;
-	T_BEGIN {
-		/* what is copied has mostly been parsed already; what was
-		   saved must be read back */
-		hash = source != NULL ? recall_get_source_hash(source) :
-			recall_index_hash_mail(ctx->dest_mail);
-		if (hash != RECALL_INDEX_HASH_UNKNOWN) {
-			recall_index_save(ctx->transaction,
-					  ctx->dest_mail->seq, hash);
-		}
+	array_free(&rt->hashes);
+	i_free(rt);
+}
+
+/* Notes the message that was just saved or copied. mail is what it can be read
+   from, or NULL. */
+static void
+recall_saved(struct mailbox_transaction_context *t, uint32_t uid,
+	     struct mail *mail)
+{
+	struct recall_transaction *rt = recall_transaction_get(t);
+	uint64_t hash = RECALL_INDEX_HASH_UNKNOWN;
+
+	if (uid != 0 && uid <= rt->last_uid)
+		rt->unordered = TRUE;
+	else if (uid == 0 && rt->last_uid != 0)
+		rt->unordered = TRUE;
+	rt->last_uid = uid;
+	/* a header that can't be read is left to catch-up */
+	if (mail != NULL) T_BEGIN {
+		hash = recall_index_hash_mail(mail);
 	} T_END;
+	array_push_back(&rt->hashes, &hash);
 }
 
 static int recall_save_finish(struct mail_save_context *ctx)
@@ -46,12 +74,17 @@ static int recall_save_finish(struct mail_save_context *ctx)
 	union mailbox_module_context *rbox =
 		RECALL_MAILBOX_CONTEXT(ctx->transaction->box);
 	bool copying = ctx->copying_via_save;
+	uint32_t uid = ctx->data.uid;
 
 	if (rbox->super.save_finish(ctx) < 0)
 		return -1;
 	/* recall_copy() knows the source */
-	if (!copying)
-		recall_saved(ctx, NULL);
+	if (!copying) {
+		/* some storages learn of what they saved only from the next
+		   sync */
+		recall_saved(ctx->transaction, uid, ctx->dest_mail != NULL &&
+			     ctx->dest_mail->seq != 0 ? ctx->dest_mail : NULL);
+	}
 	return 0;
 }
 
@@ -59,11 +92,57 @@ static int recall_copy(struct mail_save_context *ctx, struct mail *mail)
 {
 	union mailbox_module_context *rbox =
 		RECALL_MAILBOX_CONTEXT(ctx->transaction->box);
+	uint32_t uid = ctx->data.uid;
 
 	if (rbox->super.copy(ctx, mail) < 0)
 		return -1;
-	recall_saved(ctx, mail);
+	recall_saved(ctx->transaction, uid, mail);
 	return 0;
+}
+
+static int recall_transaction_save_commit_pre(struct mail_save_context *ctx)
+{
+	struct mailbox_transaction_context *t = ctx->transaction;
+	union mailbox_module_context *rbox = RECALL_MAILBOX_CONTEXT(t->box);
+	struct recall_transaction *rt = RECALL_TRANS_CONTEXT(t);
+
+	if (rbox->super.transaction_save_commit_pre(ctx) < 0)
+		return -1;
+	if (rt != NULL && !rt->unordered)
+		rt->fenced = recall_index_save_uids(t, &t->changes->saved_uids);
+	return 0;
+}
+
+static int
+recall_transaction_commit(struct mailbox_transaction_context *t,
+			  struct mail_transaction_commit_changes *changes_r)
+{
+	struct mailbox *box = t->box;
+	union mailbox_module_context *rbox = RECALL_MAILBOX_CONTEXT(box);
+	struct recall_transaction *rt = RECALL_TRANS_CONTEXT(t);
+	int ret;
+
+	ret = rbox->super.transaction_commit(t, changes_r);
+	if (ret == 0 && rt != NULL && rt->fenced) T_BEGIN {
+		RECALL_FAILPOINT("index-committed");
+		/* the caller may still want to see the last error */
+		mail_storage_last_error_push(box->storage);
+		recall_index_saved(box, changes_r->uid_validity,
+				   &changes_r->saved_uids, &rt->hashes);
+		mail_storage_last_error_pop(box->storage);
+	} T_END;
+	recall_transaction_free(rt);
+	return ret;
+}
+
+static void
+recall_transaction_rollback(struct mailbox_transaction_context *t)
+{
+	union mailbox_module_context *rbox = RECALL_MAILBOX_CONTEXT(t->box);
+	struct recall_transaction *rt = RECALL_TRANS_CONTEXT(t);
+
+	rbox->super.transaction_rollback(t);
+	recall_transaction_free(rt);
 }
 
 void recall_mail_index_mailbox_allocated(struct mailbox *box)
@@ -80,5 +159,8 @@ void recall_mail_index_mailbox_allocated(struct mailbox *box)
 
 	v->save_finish = recall_save_finish;
 	v->copy = recall_copy;
+	v->transaction_save_commit_pre = recall_transaction_save_commit_pre;
+	v->transaction_commit = recall_transaction_commit;
+	v->transaction_rollback = recall_transaction_rollback;
 	MODULE_CONTEXT_SET_SELF(box, recall_mailbox_module, rbox);
 }

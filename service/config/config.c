@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "recall-config.h"
+#include "recall-limits.h"
 #include "recall-params.h"
 #include "alloc.h"
 #include "config.h"
@@ -68,7 +69,7 @@ static const struct setting settings[] = {
 	INT("doveadm.connections", doveadm_connections, "8", 1, 1000, NULL),
 	INT("doveadm.connections_per_recall", doveadm_connections_per_recall,
 	    "4", 1, 1000, NULL),
-	INT("doveadm.batch", doveadm_batch, "500", 1, 10000, NULL),
+	INT("doveadm.batch", doveadm_batch, "500", 1, RECALL_BATCH_MAX, NULL),
 	INT("doveadm.retries", doveadm_retries, "2", 0, 20, NULL),
 
 	STR("auth.jwt_algorithm", auth_jwt_algorithm, "HS256", NULL),
@@ -141,7 +142,7 @@ static const struct setting settings[] = {
 	    1000000, NULL),
 
 	BOOL("console.enabled", console_enabled, "yes", NULL),
-	STR("console.dir", console_dir, CONSOLE_DIR, NULL),
+	STR("console.dir", console_dir, "", NULL),
 
 	STR("etcd.endpoints", etcd_endpoints, "", NULL),
 	STR("etcd.prefix", etcd_prefix, "", NULL),

@@ -1,5 +1,5 @@
 """Recalls are seen by Dovecot's own metrics and exporters, as set up by the
-examples in conf.d/90-recall.conf."""
+examples in conf.d/."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import re
 import pytest
 
 from conftest import run_http, run_shell
-from mailnode import SRCDIR, build_message
+from mailnode import EXAMPLE, build_message
 from quarantine import command, make_node
 
 USERS = {"a@example.com": {"tenant_id": "t1"},
@@ -17,9 +17,8 @@ RECALL_ID = "0123456789abcdef0123456789abcdef"
 
 def examples():
     """The commented out metric and event_exporter blocks, switched on."""
-    text = (SRCDIR / "conf.d/90-recall.conf").read_text()
     blocks = re.findall(r"(?m)^#(?:metric|event_exporter) \w+ \{\n(?:#.*\n)*?#\}$",
-                        text)
+                        EXAMPLE.read_text())
     assert len(blocks) == 5
     return re.sub("(?m)^#", "", "\n".join(blocks)) + "\n"
 

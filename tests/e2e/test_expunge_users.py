@@ -8,7 +8,7 @@ import pytest
 
 from conftest import (COLUMNS, DRIVERS, EX_NOUSER, EX_TEMPFAIL, EX_USAGE,
                       MASKED, parse_tab, run_http, run_shell)
-from mailnode import MailNode, build_message
+from mailnode import BATCH_MAX, MailNode, build_message
 
 
 def test_missing_user(node, users, message_id, recall):
@@ -332,6 +332,13 @@ def test_unclear_users(node, guarded, shell, args):
     result = shell(*args, "--force", "<a@example.com>")
     assert result.code == EX_USAGE
     assert result.rows == []
+
+
+def test_batch_as_large_as_may_be(node):
+    """What mail-recalld asks for at once, Dovecot's HTTP API takes."""
+    users = ["nobody%d@example.com" % i for i in range(BATCH_MAX)]
+    result = run_http(node, users=users, messageId="<a@example.com>")
+    assert result.statuses() == dict.fromkeys(users, "no_user")
 
 
 def test_usage(node, guarded, shell):

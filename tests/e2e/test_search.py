@@ -5,7 +5,7 @@ import re
 import pytest
 
 from conftest import EX_NOUSER, EX_TEMPFAIL, EX_USAGE, Result, parse_tab
-from mailnode import build_message, imap_quote
+from mailnode import DOVECOT_24, build_message, imap_quote
 
 COLUMNS = ["username", "mailbox", "mailbox-guid", "uid", "seen", "date",
            "size", "from", "subject", "message-id", "mailbox-user",
@@ -170,6 +170,11 @@ def test_query_by_mailbox_guid(node, user, search):
     ["NOT" for _ in range(5000)], ["MODSEQ"]],
     ids=lambda query: " ".join(query)[:20])
 def test_wrong_queries(search, user, query):
+    if DOVECOT_24 and isinstance(search, HttpSearch) and len(query) > 1025:
+        # its JSON parser takes no longer array: the command never sees it
+        with pytest.raises(AssertionError, match="400 .*Too many items"):
+            search(user, "query", *query)
+        return
     result = search(user, "query", *query)
     assert (result.rows, result.code) == ([], EX_USAGE)
 
@@ -309,11 +314,21 @@ def test_own_mailbox_without_rights(node, user, message_id, search):
     assert search(user, "query", "SUBJECT", "Test").row()["uid"] == "1"
 
 
-@pytest.mark.log_errors("has no value")
+def assert_null_is_refused(node, command, parameters, name):
+    result = http(node, command, {**parameters, name: None})
+    if DOVECOT_24:
+        # hands it to commands as a text, which they can't tell from others
+        text = http(node, command, {**parameters, name: "null"})
+        assert (result.rows, result.code) == (text.rows, text.code)
+    else:
+        assert result.code == EX_USAGE
+
+
+@pytest.mark.log_errors("recall search: ")
 @pytest.mark.parametrize("name", ["tenant", "messageId", "limit"])
 def test_null_is_no_value(node, user, name):
-    parameters = {"users": [user], "query": ["ALL"], name: None}
-    assert http(node, "recallSearch", parameters).code == EX_USAGE
+    assert_null_is_refused(node, "recallSearch",
+                           {"users": [user], "query": ["ALL"]}, name)
 
 
 # fetch
@@ -604,18 +619,21 @@ def test_elsewhere(node, campaign):
 
 # parameters of all commands
 
-@pytest.mark.log_errors("has no value")
-@pytest.mark.parametrize("command, parameters", [
-    ("recallExpunge", {"messageId": "<x@example.com>", "recallId": None}),
-    ("recallFetch", {"fields": None, "messageId": "<x@example.com>"}),
-    ("recallIndex", {"mailbox": None}),
-    ("recallList", {"tenant": None}),
-    ("recallPurge", {"recallId": None}),
-    ("recallRestore", {"recallId": None}),
-    ("recallShare", {"mailbox": None}),
-    ("recallShares", {"tenant": None}),
-    ("recallUnshare", {"mailbox": None}),
-], ids=lambda value: value if isinstance(value, str) else "")
-def test_null_in_any_command(node, user, command, parameters):
+@pytest.mark.log_errors("recall \\w+: ")
+@pytest.mark.parametrize("command, name", [
+    ("recallExpunge", "recallId"),
+    ("recallFetch", "fields"),
+    ("recallIndex", "mailbox"),
+    ("recallList", "tenant"),
+    ("recallPurge", "recallId"),
+    ("recallRestore", "recallId"),
+    ("recallShare", "mailbox"),
+    ("recallShares", "tenant"),
+    ("recallUnshare", "mailbox"),
+])
+def test_null_in_any_command(node, user, command, name):
     """doveadm-server has other requests to serve."""
-    assert http(node, command, {"user": user, **parameters}).code == EX_USAGE
+    parameters = {"user": user}
+    if command in ("recallExpunge", "recallFetch"):
+        parameters["messageId"] = "<x@example.com>"
+    assert_null_is_refused(node, command, parameters, name)

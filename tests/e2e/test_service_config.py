@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
+from mailnode import BATCH_MAX  # noqa: E402
 from servicenode import JWT_KEY, RecallNode, Service  # noqa: E402
 from test_service_failures import etcd  # noqa: E402,F401
 
@@ -124,6 +125,11 @@ def test_login_that_is_a_bare_name(service, etcd, login):  # noqa: F811
     etcd.put("services/doveadm/login", login)
     refused(service, "doveadm.login", etcd__endpoints=etcd.client,
             doveadm__login="doveadm:secret")
+
+
+def test_batch_that_dovecot_does_not_take(service):
+    refused(service, "doveadm.batch", doveadm__batch=BATCH_MAX + 1)
+    accepted(service, doveadm__batch=BATCH_MAX)
 
 
 # what others can hear

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A private Dovecot 2.3 in a directory of its own, for tests and demos.
+"""A private Dovecot in a directory of its own, for tests and demos.
 
 As a module:
 
@@ -44,6 +44,7 @@ import sys
 import tempfile
 import time
 
+import config24
 import namespace
 
 DOVECOT = os.environ.get("DOVECOT", "/usr/sbin/dovecot")
@@ -53,6 +54,13 @@ DOVECOT_MODULES = os.environ.get("DOVECOT_MODULES",
 SRCDIR = pathlib.Path(os.environ.get("RECALL_SRCDIR") or
                       pathlib.Path(__file__).resolve().parent.parent.parent)
 PASSWORD = "secret"
+# RECALL_BATCH_MAX of recall-limits.h
+BATCH_MAX = 1024
+DOVECOT_24 = subprocess.run([DOVECOT, "--version"], capture_output=True,
+                            text=True).stdout.startswith("2.4")
+# our example for this Dovecot
+EXAMPLE = SRCDIR / "conf.d" / ("90-recall-2.4.conf" if DOVECOT_24 else
+                               "90-recall.conf")
 LOCATIONS = {
     "maildir": "maildir:{home}/Maildir",
     "sdbox": "sdbox:{home}/sdbox",
@@ -377,6 +385,9 @@ class MailNode:
             "vsz_limit": "0" if self.sanitizers else "512M",
             "environment": environment,
         }
+        if DOVECOT_24:
+            return config24.configuration(self, mode, plugins, imap_plugins,
+                                          plugin)
         text = CONFIGURATION % mode
         if self.acl:
             text += SHARED_NAMESPACE % mode
@@ -388,8 +399,11 @@ class MailNode:
     def _write_users(self):
         lines = []
         for name, entry in sorted(self.users.items()):
+            fields = entry["fields"]
+            if DOVECOT_24:
+                fields = config24.user_fields(fields)
             fields = " ".join("userdb_%s=%s" % pair
-                              for pair in entry["fields"].items())
+                              for pair in fields.items())
             lines.append("%s:{PLAIN}%s::::%s::%s\n" %
                          (name, entry["password"], self.home(name), fields))
         path = self.dir / "users"

@@ -1,12 +1,19 @@
 #include "lib.h"
 #include "array.h"
+#include "buffer.h"
 #include "ioloop.h"
+#include "str.h"
 #include "mail-storage-private.h"
-#include "recall-index-ext.h"
+#include "recall-index.h"
+#include "recall-index-fence.h"
+#include "recall-index-file.h"
+#include "recall-index-stamp.h"
 #include "run-tests.h"
 
 #include <CUnit/Basic.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A mail index of its own, without any mail. */
@@ -99,193 +106,277 @@ static void index_close(void)
 	i_unlink(t_strconcat(test_dir, "/test.index.log", NULL));
 }
 
-static void set_records(uint32_t ext_id, const uint64_t *hashes,
-			unsigned int count)
-{
-	struct mail_index_transaction *trans = trans_begin();
-	unsigned int i;
-
-	recall_index_ext_set_header(trans, ext_id, 0);
-	for (i = 0; i < count; i++) {
-		if (hashes[i] != RECALL_INDEX_HASH_UNKNOWN)
-			mail_index_update_ext(trans, i + 1, ext_id, &hashes[i],
-					      NULL);
-	}
-	trans_commit(trans);
-}
-
-/* The UIDs found, as text; "?" if a message has no record. */
-static const char *scan(uint32_t ext_id, uint64_t hash)
-{
-	struct mail_index_view *view = mail_index_view_open(test_index);
-	ARRAY_TYPE(seq_range) uids;
-	struct seq_range_iter iter;
-	const char *text = "";
-	unsigned int n = 0;
-	uint32_t uid;
-
-	t_array_init(&uids, 8);
-	if (!recall_index_ext_scan(view, ext_id, hash, &uids))
-		text = "?";
-	seq_range_array_iter_init(&iter, &uids);
-	while (seq_range_array_iter_nth(&iter, n++, &uid))
-		text = t_strdup_printf("%s %u", text, uid);
-	mail_index_view_close(&view);
-	return text;
-}
-
-static enum recall_index_ext_state get_state(uint32_t ext_id)
-{
-	struct mail_index_view *view = mail_index_view_open(test_index);
-	enum recall_index_ext_state state =
-		recall_index_ext_get_state(view, ext_id);
-
-	mail_index_view_close(&view);
-	return state;
-}
-
-static void test_scan(void)
-{
-	const uint64_t hashes[] = { 10, 11, RECALL_INDEX_HASH_NONE, 10, 12 };
-	const uint64_t many[] = { RECALL_INDEX_HASH_MANY };
-	struct mail_index_view *view;
-	uint32_t ext_id;
-
-	index_open(0);
-	ext_id = recall_index_ext_register(test_index);
-	CU_ASSERT_STRING_EQUAL(scan(ext_id, 10), "");
-	index_close();
-
-	index_open(N_ELEMENTS(hashes));
-	ext_id = recall_index_ext_register(test_index);
-	CU_ASSERT_EQUAL(get_state(ext_id), RECALL_INDEX_EXT_MISSING);
-	CU_ASSERT_STRING_EQUAL(scan(ext_id, 10), "?");
-
-	set_records(ext_id, hashes, 4);
-	CU_ASSERT_EQUAL(get_state(ext_id), RECALL_INDEX_EXT_USABLE);
-	CU_ASSERT_STRING_EQUAL(scan(ext_id, 10), "? 1 7");
-	set_records(ext_id, hashes, 5);
-	CU_ASSERT_STRING_EQUAL(scan(ext_id, 10), " 1 7");
-	CU_ASSERT_STRING_EQUAL(scan(ext_id, 12), " 9");
-	CU_ASSERT_STRING_EQUAL(scan(ext_id, 13), "");
-	/* a message that several ids find */
-	set_records(ext_id, many, 1);
-	CU_ASSERT_STRING_EQUAL(scan(ext_id, 12), " 1 9");
-
-	view = mail_index_view_open(test_index);
-	CU_ASSERT_EQUAL(recall_index_lookup(view, 2), 11);
-	CU_ASSERT_EQUAL(recall_index_lookup(view, 3), RECALL_INDEX_HASH_NONE);
-	mail_index_view_close(&view);
-	index_close();
-}
-
-static void test_record_size(void)
+/* The records that came before there was one index a user. */
+static void test_drop_old(void)
 {
 	const uint64_t hash = 10;
-	unsigned int before;
-
-	index_open(1);
-	before = test_index->map->hdr.record_size;
-	set_records(recall_index_ext_register(test_index), &hash, 1);
-	CU_ASSERT_EQUAL(test_index->map->hdr.record_size, (before + 3) / 4 * 4 +
-			sizeof(hash));
-	index_close();
-}
-
-/* Another program's (or version's) extension of our name. */
-static void write_foreign(const void *hdr, size_t hdr_size,
-			  unsigned int record_size)
-{
-	unsigned char record[16];
 	struct mail_index_transaction *trans;
-	uint32_t ext_id;
+	uint32_t ext_id, seq;
 
-	memset(record, 0xee, sizeof(record));
-	ext_id = mail_index_ext_register(test_index, RECALL_INDEX_EXT_NAME,
-					 hdr_size, record_size, 4);
+	index_open(2);
+	CU_ASSERT_EQUAL(recall_index_fence_drop_old(test_index), 0);
+	ext_id = mail_index_ext_register(test_index, "recall-msgid", 8,
+					 sizeof(hash), sizeof(uint32_t));
 	trans = trans_begin();
-	mail_index_update_header_ext(trans, ext_id, 0, hdr, hdr_size);
-	mail_index_update_ext(trans, 1, ext_id, record, NULL);
+	for (seq = 1; seq <= 2; seq++)
+		mail_index_update_ext(trans, seq, ext_id, &hash, NULL);
 	trans_commit(trans);
-	/* forgets what was registered, as another process would not know */
-	mail_index_close(test_index);
-	mail_index_free(&test_index);
-	test_index = mail_index_alloc(NULL, test_dir, "test.index");
-	CU_ASSERT_EQUAL_FATAL(mail_index_open(test_index, 0), 1);
-}
-
-static void check_foreign(void)
-{
-	const uint64_t hashes[] = { 10, 11 };
-	struct mail_index_view *view;
-	uint32_t ext_id = recall_index_ext_register(test_index);
-
-	CU_ASSERT_EQUAL(get_state(ext_id), RECALL_INDEX_EXT_FOREIGN);
-	CU_ASSERT_STRING_EQUAL(scan(ext_id, 0xeeeeeeeeeeeeeeeeULL), "?");
-	view = mail_index_view_open(test_index);
-	CU_ASSERT_EQUAL(recall_index_lookup(view, 1),
-			RECALL_INDEX_HASH_UNKNOWN);
-	CU_ASSERT_EQUAL(recall_index_ext_reset(view, ext_id), 0);
-	mail_index_view_close(&view);
-
-	set_records(ext_id, hashes, 1);
-	CU_ASSERT_EQUAL(get_state(ext_id), RECALL_INDEX_EXT_USABLE);
-	CU_ASSERT_STRING_EQUAL(scan(ext_id, 10), "? 1");
-	set_records(ext_id, hashes, 2);
-	CU_ASSERT_STRING_EQUAL(scan(ext_id, 11), " 3");
-	CU_ASSERT_STRING_EQUAL(scan(ext_id, 0xeeeeeeeeeeeeeeeeULL), "");
+	CU_ASSERT_EQUAL(recall_index_fence_drop_old(test_index), 1);
+	CU_ASSERT_EQUAL(recall_index_fence_drop_old(test_index), 0);
+	CU_ASSERT_EQUAL(test_index->map->hdr.messages_count, 2);
 	index_close();
 }
 
-static void test_foreign_version(void)
+static uint32_t get_fence(void)
 {
-	const struct recall_index_header hdr = {
-		.version = RECALL_INDEX_VERSION + 1,
-	};
+	struct mail_index_view *view = mail_index_view_open(test_index);
+	uint32_t uid = recall_index_fence_get(view);
 
-	index_open(2);
-	write_foreign(&hdr, sizeof(hdr), 8);
-	check_foreign();
-}
-
-static void test_foreign_sizes(void)
-{
-	const struct recall_index_header hdr = {
-		.version = RECALL_INDEX_VERSION,
-	};
-	const unsigned char large[32] = { RECALL_INDEX_VERSION };
-
-	index_open(2);
-	write_foreign(&hdr, sizeof(hdr), 4);
-	check_foreign();
-
-	index_open(2);
-	write_foreign(&hdr, sizeof(hdr), 16);
-	check_foreign();
-
-	/* a header too short to have a version */
-	index_open(2);
-	write_foreign(&hdr, 1, 8);
-	check_foreign();
-
-	/* one that has grown is not ours either, until its version says so */
-	index_open(2);
-	write_foreign(large, sizeof(large), 12);
-	check_foreign();
-}
-
-static void test_reset_of_nothing(void)
-{
-	struct mail_index_view *view;
-	uint32_t ext_id;
-
-	index_open(2);
-	ext_id = recall_index_ext_register(test_index);
-	view = mail_index_view_open(test_index);
-	CU_ASSERT_EQUAL(recall_index_ext_reset(view, ext_id), 0);
 	mail_index_view_close(&view);
-	CU_ASSERT_EQUAL(get_state(ext_id), RECALL_INDEX_EXT_MISSING);
+	return uid;
+}
+
+static void test_fence(void)
+{
+	index_open(2);
+	CU_ASSERT_EQUAL(get_fence(), 1);
+	CU_ASSERT_EQUAL(recall_index_fence_move(test_index, 7), 0);
+	CU_ASSERT_EQUAL_FATAL(mail_index_refresh(test_index), 0);
+	CU_ASSERT_EQUAL(get_fence(), 7);
 	index_close();
+}
+
+static const guid_128_t guid1 = { 1 }, guid2 = { 2 };
+
+static const char *file_path(void)
+{
+	return t_strconcat(test_dir, "/"RECALL_INDEX_FILE_NAME, NULL);
+}
+
+/* With it, the index need not ask a mailbox list for permissions. */
+static void file_create(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+
+	CU_ASSERT_NOT_EQUAL_FATAL(fd, -1);
+	i_close_fd(&fd);
+}
+
+static void file_compact(recall_index_keep_t *keep, void *context)
+{
+	const char *error;
+
+	file_create(t_strconcat(file_path(), ".tmp", NULL));
+	CU_ASSERT_EQUAL_FATAL(recall_index_file_compact(NULL, file_path(), keep,
+							context, &error), 0);
+}
+
+static void file_append(const guid_128_t guid, uint32_t uid, uint64_t hash)
+{
+	const struct recall_index_rec rec = { .hash = hash, .uid = uid };
+	buffer_t *blocks = t_buffer_create(128);
+	const char *error;
+
+	recall_index_block_mails(blocks, guid, 1, &rec, 1);
+	file_create(t_strconcat(file_path(), ".tmp", NULL));
+	CU_ASSERT_EQUAL_FATAL(recall_index_file_append(NULL, file_path(), blocks,
+						       &error), 0);
+}
+
+static void file_stamp(const guid_128_t guid, uint64_t name, uint64_t stamp)
+{
+	buffer_t *blocks = t_buffer_create(128);
+	const char *error;
+
+	recall_index_block_stamp(blocks, guid, 1, name, stamp);
+	CU_ASSERT_EQUAL_FATAL(recall_index_file_append(NULL, file_path(), blocks,
+						       &error), 0);
+}
+
+/* All there is, as text: "name/stamp uid=hash ... " for guid1 and guid2 */
+static const char *file_get(void)
+{
+	const guid_128_t *guids[] = { &guid1, &guid2 };
+	struct recall_index_box_iter iter;
+	struct recall_index_file *file;
+	struct recall_index_box *box;
+	struct recall_index_rec rec;
+	string_t *text = t_str_new(128);
+	const char *error;
+	unsigned int i;
+
+	CU_ASSERT_EQUAL_FATAL(recall_index_file_read(file_path(), &file,
+						     &error), 0);
+	for (i = 0; i < N_ELEMENTS(guids); i++) {
+		box = recall_index_file_find(file, *guids[i], 1);
+		if (box == NULL)
+			continue;
+		str_printfa(text, "%d/%d", (int)box->name, (int)box->stamp);
+		recall_index_box_iter_init(&iter, file, box);
+		while (recall_index_box_iter_next(&iter, &rec)) {
+			str_printfa(text, " %u=%d", rec.uid, (int)rec.hash);
+		}
+		str_append_c(text, ';');
+	}
+	CU_ASSERT_PTR_NULL(recall_index_file_find(file, guid1, 2));
+	recall_index_file_free(&file);
+	return str_c(text);
+}
+
+static void file_begin(void)
+{
+	i_unlink_if_exists(file_path());
+	file_create(file_path());
+}
+
+static void file_end(void)
+{
+	i_unlink_if_exists(file_path());
+	i_unlink_if_exists(t_strconcat(file_path(), ".tmp", NULL));
+}
+
+static bool keep_odd(const struct recall_index_box *box ATTR_UNUSED,
+		     uint32_t uid, void *context ATTR_UNUSED)
+{
+	return uid % 2 == 1;
+}
+
+static void test_file(void)
+{
+	file_begin();
+	CU_ASSERT_STRING_EQUAL(file_get(), "");
+	file_append(guid1, 3, 30);
+	file_append(guid2, 1, 10);
+	file_append(guid1, 5, 50);
+	file_append(guid1, 4, 40);
+	CU_ASSERT_STRING_EQUAL(file_get(), "0/0 3=30 4=40 5=50;0/0 1=10;");
+	file_stamp(guid2, 7, 8);
+	/* the later one counts */
+	file_append(guid1, 4, 41);
+	CU_ASSERT_STRING_EQUAL(file_get(), "0/0 3=30 4=41 5=50;7/8 1=10;");
+	file_compact(NULL, NULL);
+	CU_ASSERT_STRING_EQUAL(file_get(), "0/0 3=30 4=41 5=50;7/8 1=10;");
+	file_append(guid1, 1, 11);
+	file_append(guid1, 5, 51);
+	file_append(guid1, 9, 90);
+	file_stamp(guid1, 5, 6);
+	CU_ASSERT_STRING_EQUAL(file_get(),
+			       "5/6 1=11 3=30 4=41 5=51 9=90;7/8 1=10;");
+	file_compact(keep_odd, NULL);
+	CU_ASSERT_STRING_EQUAL(file_get(),
+			       "5/6 1=11 3=30 5=51 9=90;7/8 1=10;");
+	file_end();
+}
+
+static size_t file_size(void)
+{
+	struct stat st;
+
+	CU_ASSERT_EQUAL_FATAL(stat(file_path(), &st), 0);
+	return st.st_size;
+}
+
+/* Saving alone keeps the tail short. */
+static void test_file_grows(void)
+{
+	const unsigned int count = 20000;
+	unsigned int i, total = 0;
+	const char *text, *p;
+
+	file_begin();
+	for (i = 1; i <= count; i++) T_BEGIN {
+		file_append(i % 2 == 0 ? guid1 : guid2, i, i);
+	} T_END;
+	CU_ASSERT(file_size() < 20 * count);
+	text = file_get();
+	for (p = text; *p != '\0'; p++)
+		total += *p == '=' ? 1 : 0;
+	CU_ASSERT_EQUAL(total, count);
+	file_end();
+}
+
+static void file_patch(size_t pos, unsigned char xor)
+{
+	unsigned char octet;
+	int fd = open(file_path(), O_RDWR);
+
+	CU_ASSERT_EQUAL_FATAL(pread(fd, &octet, 1, pos), 1);
+	octet ^= xor;
+	CU_ASSERT_EQUAL_FATAL(pwrite(fd, &octet, 1, pos), 1);
+	i_close_fd(&fd);
+}
+
+/* How many blocks are whole if what is at pos is not. */
+static size_t state_at(const size_t *sizes, size_t pos)
+{
+	size_t i = 0;
+
+	while (pos >= sizes[i + 1])
+		i++;
+	return i;
+}
+
+/* Whatever is broken of the tail, what comes before it is believed and nothing
+   else; the next to append puts it right. */
+static void test_file_broken(void)
+{
+	const char *const states[] = {
+		"0/0 1=10;", "0/0 1=10 2=20;", "0/0 1=10 2=20 3=30;",
+		"7/8 1=10 2=20 3=30;"
+	};
+	size_t sizes[4], i, pos;
+
+	file_begin();
+	file_append(guid1, 1, 10);
+	file_compact(NULL, NULL);
+	sizes[0] = file_size();
+	file_append(guid1, 2, 20);
+	sizes[1] = file_size();
+	file_append(guid1, 3, 30);
+	sizes[2] = file_size();
+	file_stamp(guid1, 7, 8);
+	sizes[3] = file_size();
+
+	for (pos = sizes[0]; pos < sizes[3]; pos++) T_BEGIN {
+		i = state_at(sizes, pos);
+		file_patch(pos, 0x21);
+		CU_ASSERT_STRING_EQUAL(file_get(), states[i]);
+		file_patch(pos, 0x21);
+	} T_END;
+	CU_ASSERT_STRING_EQUAL(file_get(), states[3]);
+	for (pos = sizes[3]; pos-- > sizes[0]; ) T_BEGIN {
+		i = state_at(sizes, pos);
+		CU_ASSERT_EQUAL_FATAL(truncate(file_path(), pos), 0);
+		CU_ASSERT_STRING_EQUAL(file_get(), states[i]);
+	} T_END;
+	/* the header and the table, too */
+	for (pos = 0; pos < sizes[0] - 12; pos++) T_BEGIN {
+		file_patch(pos, 0x21);
+		CU_ASSERT_STRING_EQUAL(file_get(), "");
+		file_patch(pos, 0x21);
+	} T_END;
+
+	file_append(guid1, 2, 21);
+	CU_ASSERT_EQUAL_FATAL(truncate(file_path(), file_size() - 1), 0);
+	file_append(guid1, 3, 31);
+	CU_ASSERT_STRING_EQUAL(file_get(), "0/0 1=10 3=31;");
+	file_patch(sizes[0] + 40, 0x21);
+	file_append(guid1, 4, 41);
+	CU_ASSERT_STRING_EQUAL(file_get(), "0/0 1=10 4=41;");
+	file_patch(1, 0x21);
+	file_append(guid1, 5, 51);
+	CU_ASSERT_STRING_EQUAL(file_get(), "0/0 5=51;");
+	file_end();
+}
+
+static void test_stamp_name(void)
+{
+	CU_ASSERT_NOT_EQUAL(recall_index_stamp_name("INBOX"),
+			    recall_index_stamp_name("INBOY"));
+	CU_ASSERT_NOT_EQUAL(recall_index_stamp_name("ab"),
+			    recall_index_stamp_name("ba"));
+	CU_ASSERT_EQUAL(recall_index_stamp_name("ab"),
+			recall_index_stamp_name("ab"));
 }
 
 int main(void)
@@ -301,11 +392,12 @@ int main(void)
 	suite = tests_begin("index");
 	CU_add_test(suite, "hashes", test_hash);
 	CU_add_test(suite, "hashes of headers", test_hash_header);
-	CU_add_test(suite, "scan", test_scan);
-	CU_add_test(suite, "record size", test_record_size);
-	CU_add_test(suite, "another version", test_foreign_version);
-	CU_add_test(suite, "other sizes", test_foreign_sizes);
-	CU_add_test(suite, "reset of nothing", test_reset_of_nothing);
+	CU_add_test(suite, "old records", test_drop_old);
+	CU_add_test(suite, "fence", test_fence);
+	CU_add_test(suite, "file", test_file);
+	CU_add_test(suite, "a file that grows", test_file_grows);
+	CU_add_test(suite, "a broken file", test_file_broken);
+	CU_add_test(suite, "names", test_stamp_name);
 	ret = tests_run();
 	(void)rmdir(test_dir);
 	lib_deinit();

@@ -30,10 +30,13 @@ settings_fill(struct recall_settings *set, setting_lookup_t *lookup,
 		DEF(recall_notify_on, RECALL_NOTIFY_ON_DEFAULT, FALSE),
 		DEF(recall_notice_from, "", FALSE),
 		DEF(recall_notice_name, RECALL_NOTICE_NAME_DEFAULT, TRUE),
-		DEF(recall_notice_delivery, RECALL_NOTICE_DELIVERY_SAVE, TRUE),
+		DEF(recall_notice_delivery, RECALL_NOTICE_DELIVERY_DEFAULT,
+		    TRUE),
 		DEF(recall_notice_dir, RECALL_NOTICE_DIR, TRUE),
 		DEF(recall_notice_lang, RECALL_NOTICE_LANG_DEFAULT, TRUE),
 		DEF(recall_quarantine, RECALL_QUARANTINE_DEFAULT, FALSE),
+		DEF(recall_quarantine_days, RECALL_QUARANTINE_DAYS_DEFAULT,
+		    FALSE),
 #undef DEF
 	};
 	const char *value;
@@ -48,13 +51,6 @@ settings_fill(struct recall_settings *set, setting_lookup_t *lookup,
 			value = strings[i].def;
 		*strings[i].dest = value;
 	}
-	ret = lookup(context, "recall_quarantine_days", &value, error_r);
-	if (ret < 0)
-		return -1;
-	if (ret == 0)
-		set->recall_quarantine_days = RECALL_QUARANTINE_DAYS_DEFAULT;
-	else if (str_to_uint(value, &set->recall_quarantine_days) < 0)
-		set->recall_quarantine_days = UINT_MAX;
 	return 0;
 }
 

@@ -16,16 +16,14 @@ struct mailbox;
 /* Defaults of the settings. */
 #define RECALL_NOTIFY_ON_DEFAULT "expunged read"
 #define RECALL_NOTICE_NAME_DEFAULT "Mail System"
+#define RECALL_NOTICE_DELIVERY_DEFAULT "save"
 #define RECALL_QUARANTINE_DEFAULT "off"
-#define RECALL_QUARANTINE_DAYS_DEFAULT 30
-/* Over ten years is a typo rather than a wish. */
-#define RECALL_QUARANTINE_DAYS_MAX 3660
+#define RECALL_QUARANTINE_DAYS_DEFAULT "30"
 
-/* Values of recall_notice_delivery. */
-#define RECALL_NOTICE_DELIVERY_SAVE "save"
-#define RECALL_NOTICE_DELIVERY_SUBMIT "submit"
-
-/* Ours, with the defaults filled in: see conf.d/ for what each one means. */
+/* Ours, with the defaults filled in: see conf.d/ for what each one means. They
+   are texts whose values are judged where they are used: the userdb may override
+   any of them, and one that can't be must neither stop the user's mail nor what
+   has no use for it. (What stands in 2.4's configuration is checked there.) */
 struct recall_settings {
 	pool_t pool;
 
@@ -39,9 +37,14 @@ struct recall_settings {
 
 	/* see recall_quarantine_get_prefix() */
 	const char *recall_quarantine;
-	/* over RECALL_QUARANTINE_DAYS_MAX if it's not a number of days */
-	unsigned int recall_quarantine_days;
+	const char *recall_quarantine_days;
 };
+
+/* What values mean. Return -1 if they can't be. */
+int recall_settings_parse_delivery(const char *value, bool *submit_r,
+				   const char **error_r);
+int recall_settings_parse_days(const char *value, unsigned int *days_r,
+			       const char **error_r);
 
 /* How mail is sent. */
 struct recall_submit_settings {
@@ -63,8 +66,7 @@ extern const struct setting_parser_info recall_setting_parser_info;
 struct mail_storage_service_ctx *
 recall_settings_init_service(enum mail_storage_service_flags flags);
 
-/* Reads the user's settings, which fails if the userdb overrides one with a value
-   that can't be. To be called where that can be told; who calls
+/* Reads the user's settings, which fails if variables in them can't be expanded. To be called where that can be told; who calls
    recall_settings() later on won't fail. */
 int recall_settings_init_user(struct mail_user *user, const char **error_r);
 /* What it does that differs between series. */

@@ -1,22 +1,31 @@
 #include "lib.h"
 #include "array.h"
+#include "buffer.h"
 #include "mail-cache.h"
 #include "mail-storage-private.h"
 #include "mail-index-view-private.h"
-#include "mailbox-list-index.h"
-#include "recall-settings.h"
-#include "recall-index-ext.h"
+#include "failpoint.h"
+#include "recall-index-fence.h"
+#include "recall-index-file.h"
+#include "recall-index-stamp.h"
+#include "recall-index.h"
 
 /* Messages after which catch-up writes down what it found: what it costs to
    start over when it is stopped. */
 #define CATCH_UP_BATCH 16384
-/* Records that catch-up must have added before it is worth it to write
-   dovecot.index anew. */
-#define COMPACT_MIN 256
 
 struct recall_index_pass {
 	struct mailbox *box;
-	uint32_t ext_id;
+	/* NULL if there is no index */
+	const char *path;
+	struct recall_index_file *file;
+	/* the mailbox in it, NULL if it is new */
+	struct recall_index_box *rbox;
+	guid_128_t guid;
+	uint32_t uid_validity, next_uid, fence;
+	/* what the directories looked like before the mailbox was synced */
+	uint64_t dirs;
+
 	/* hash looked for, RECALL_INDEX_HASH_UNKNOWN if none */
 	uint64_t wanted;
 	ARRAY_TYPE(seq_range) *uids;
@@ -24,11 +33,10 @@ struct recall_index_pass {
 	bool verify;
 	struct recall_index_stats stats;
 
-	struct mailbox_transaction_context *trans;
-	struct mail *mail;
-	unsigned int batched;
-	/* the old records mean nothing */
-	bool rebuild:1;
+	/* messages to read, and what their records say */
+	ARRAY(struct recall_index_rec) unread;
+	/* records to write */
+	ARRAY(struct recall_index_rec) recs;
 	bool failed:1;
 	bool write_failed:1;
 };
@@ -61,181 +69,161 @@ uint64_t recall_index_hash_mail(struct mail *mail)
 	return recall_index_hash_headers(values);
 }
 
-static void recall_index_pass_begin(struct recall_index_pass *pass)
-{
-	pass->trans = mailbox_transaction_begin(pass->box, 0, "recall index");
-	pass->mail = mail_alloc(pass->trans, 0, NULL);
-	pass->batched = 0;
-}
-
-static void recall_index_pass_write_failed(struct recall_index_pass *pass)
+static void pass_write_failed(struct recall_index_pass *pass, const char *error)
 {
 	if (pass->write_failed)
 		return;
 	pass->write_failed = TRUE;
 	e_warning(pass->box->event, "recall: Can't write Message-ID index: %s",
-		  mailbox_get_last_internal_error(pass->box, NULL));
+		  error);
 }
 
-static void recall_index_pass_commit(struct recall_index_pass *pass)
+static void pass_append(struct recall_index_pass *pass, const buffer_t *blocks)
 {
-	mail_free(&pass->mail);
-	if (mailbox_transaction_commit(&pass->trans) < 0)
-		recall_index_pass_write_failed(pass);
+	const char *error;
+
+	if (recall_index_file_append(pass->box->list, pass->path, blocks,
+				     &error) < 0)
+		pass_write_failed(pass, error);
+}
+
+/* Writes the records down. The messages below next_uid have all been judged, so
+   the fence can move there. */
+static void pass_flush(struct recall_index_pass *pass, uint32_t next_uid)
+{
+	buffer_t *blocks;
+
+	if (pass->path == NULL || pass->write_failed)
+		return;
+	if (array_count(&pass->recs) > 0) {
+		blocks = buffer_create_dynamic(default_pool, 1024);
+		recall_index_block_mails(blocks, pass->guid,
+					 pass->uid_validity,
+					 array_front(&pass->recs),
+					 array_count(&pass->recs));
+		pass_append(pass, blocks);
+		buffer_free(&blocks);
+		array_clear(&pass->recs);
+		RECALL_FAILPOINT("index-unfenced");
+	}
+	/* in this order: a record beyond the fence is read again, one within it
+	   that is another message's is believed */
+	if (!pass->write_failed && !pass->failed && pass->fence < next_uid) {
+		if (recall_index_fence_move(pass->box->index, next_uid) < 0) {
+			mail_index_reset_error(pass->box->index);
+			pass_write_failed(pass, "Can't write to dovecot.index");
+		}
+		pass->fence = next_uid;
+	}
+}
+
+static bool pass_matches(struct recall_index_pass *pass, uint64_t hash)
+{
+	return pass->wanted != RECALL_INDEX_HASH_UNKNOWN &&
+		(hash == pass->wanted || hash == RECALL_INDEX_HASH_MANY);
+}
+
+/* Judges a message by its record or leaves it to be read. */
+static void
+pass_record(struct recall_index_pass *pass, uint32_t uid, uint64_t hash)
+{
+	struct recall_index_rec rec = { .hash = hash, .uid = uid };
+
+	if (hash == RECALL_INDEX_HASH_UNKNOWN || pass->verify) {
+		array_push_back(&pass->unread, &rec);
+		return;
+	}
+	pass->stats.messages++;
+	pass->stats.indexed++;
+	if (pass_matches(pass, hash))
+		seq_range_array_add(pass->uids, uid);
+}
+
+/* Goes through the mailbox's messages and their records. */
+static void pass_view(struct recall_index_pass *pass)
+{
+	const struct mail_index_map *map = pass->box->view->map;
+	const struct mail_index_record *mrec = map->rec_map->records;
+	struct recall_index_box_iter iter;
+	struct recall_index_rec rec = { .uid = 0 };
+	uint32_t i;
+	bool more = TRUE;
+
+	pass->next_uid = map->hdr.next_uid;
+	recall_index_box_iter_init(&iter, pass->file, pass->rbox);
+	for (i = 0; i < map->hdr.messages_count; i++) {
+		while (more && rec.uid < mrec->uid)
+			more = recall_index_box_iter_next(&iter, &rec);
+		pass_record(pass, mrec->uid, more && rec.uid == mrec->uid &&
+			    rec.uid < pass->fence ? rec.hash :
+			    RECALL_INDEX_HASH_UNKNOWN);
+		mrec = CONST_PTR_OFFSET(mrec, map->hdr.record_size);
+	}
 }
 
 static void
-recall_index_pass_set(struct recall_index_pass *pass, uint32_t seq,
-		      uint64_t hash)
+pass_mail(struct recall_index_pass *pass, struct mail *mail,
+	  const struct recall_index_rec *old)
 {
-	struct mail_index_transaction *itrans = pass->trans->itrans;
+	struct recall_index_rec rec = { .uid = old->uid };
 
-	if (pass->write_failed)
+	if (!mail_set_uid(mail, old->uid))
 		return;
-	if (pass->batched++ == 0) {
-		/* the version must be there before records are trusted */
-		recall_index_ext_set_header(itrans, pass->ext_id, 0);
-	}
-	mail_index_update_ext(itrans, seq, pass->ext_id, &hash, NULL);
-	if (pass->batched == CATCH_UP_BATCH) {
-		recall_index_pass_commit(pass);
-		recall_index_pass_begin(pass);
-	}
-}
-
-static void recall_index_pass_mail(struct recall_index_pass *pass, uint32_t seq)
-{
-	uint64_t old = RECALL_INDEX_HASH_UNKNOWN, hash;
-	uint32_t uid;
-
-	mail_index_lookup_uid(pass->box->view, seq, &uid);
-	if (!pass->rebuild)
-		old = recall_index_lookup(pass->box->view, seq);
-	hash = old;
-	if (old == RECALL_INDEX_HASH_UNKNOWN || pass->verify) {
-		mail_set_seq(pass->mail, seq);
-		hash = recall_index_hash_mail(pass->mail);
-		if (hash == RECALL_INDEX_HASH_UNKNOWN) {
-			if (mailbox_get_last_mail_error(pass->box) !=
-			    MAIL_ERROR_EXPUNGED)
-				pass->failed = TRUE;
-			return;
+	rec.hash = recall_index_hash_mail(mail);
+	if (rec.hash == RECALL_INDEX_HASH_UNKNOWN) {
+		if (mailbox_get_last_mail_error(pass->box) !=
+		    MAIL_ERROR_EXPUNGED && !pass->failed) {
+			/* what follows must not hide why */
+			pass->failed = TRUE;
+			mail_storage_last_error_push(pass->box->storage);
 		}
+		return;
 	}
 	pass->stats.messages++;
-	if (old == RECALL_INDEX_HASH_UNKNOWN)
+	if (old->hash == RECALL_INDEX_HASH_UNKNOWN)
 		pass->stats.added++;
 	else {
 		pass->stats.indexed++;
-		if (old != hash)
+		if (old->hash != rec.hash)
 			pass->stats.wrong++;
 	}
-	if (pass->wanted != RECALL_INDEX_HASH_UNKNOWN &&
-	    (hash == pass->wanted || hash == RECALL_INDEX_HASH_MANY))
-		seq_range_array_add(pass->uids, uid);
-	if (old != hash)
-		recall_index_pass_set(pass, seq, hash);
+	if (pass_matches(pass, rec.hash))
+		seq_range_array_add(pass->uids, rec.uid);
+	if (old->hash != rec.hash)
+		array_push_back(&pass->recs, &rec);
 }
 
-/* Has dovecot.index written anew. Otherwise everyone who opens the mailbox goes
-   through the records in the log, until that is long enough for Dovecot. */
-static void recall_index_compact(struct mailbox *box)
+/* Reads the headers of messages whose records are not known or not believed. */
+static void pass_read(struct recall_index_pass *pass)
 {
-	if (box->index->need_recreate == NULL)
-		box->index->need_recreate = i_strdup("Message-IDs indexed");
-	if (mailbox_sync(box, 0) < 0) {
-		e_warning(box->event, "recall: Can't write the index anew: %s",
-			  mailbox_get_last_internal_error(box, NULL));
-	}
-}
+	struct mailbox_transaction_context *trans;
+	const struct recall_index_rec *old;
+	struct mail *mail;
 
-static void recall_index_pass_finish(struct recall_index_pass *pass)
-{
-	const struct mail_index_header *hdr =
-		mail_index_get_header(pass->box->view);
-	struct recall_index_info info;
-
-	recall_index_get_info(pass->box, &info);
-	if (!pass->failed && !pass->write_failed && hdr->next_uid > 1 &&
-	    (!info.usable || info.hdr.highest_uid != hdr->next_uid - 1)) {
-		recall_index_ext_set_header(pass->trans->itrans, pass->ext_id,
-					    hdr->next_uid - 1);
-	}
-	recall_index_pass_commit(pass);
-	if (pass->stats.added >= COMPACT_MIN && !pass->write_failed)
-		recall_index_compact(pass->box);
-}
-
-/* Goes through all messages of box->view. The errors of reads are in the
-   storage; that something could not be written was logged. */
-static int recall_index_pass_run(struct recall_index_pass *pass)
-{
-	struct mailbox *box = pass->box;
-	uint32_t seq, count;
-
-	pass->ext_id = recall_index_ext_register(box->index);
-	pass->rebuild = recall_index_ext_get_state(box->view, pass->ext_id) !=
-		RECALL_INDEX_EXT_USABLE;
-	if (pass->rebuild &&
-	    recall_index_ext_reset(box->view, pass->ext_id) < 0) {
-		mailbox_set_index_error(box);
-		recall_index_pass_write_failed(pass);
-	}
-	recall_index_pass_begin(pass);
-	count = mail_index_view_get_messages_count(box->view);
-	for (seq = 1; seq <= count; seq++) T_BEGIN {
-		recall_index_pass_mail(pass, seq);
+	trans = mailbox_transaction_begin(pass->box, 0, "recall index");
+	mail = mail_alloc(trans, 0, NULL);
+	array_foreach(&pass->unread, old) T_BEGIN {
+		if (array_count(&pass->recs) == CATCH_UP_BATCH)
+			pass_flush(pass, old->uid);
+		pass_mail(pass, mail, old);
 	} T_END;
-	if (pass->failed) {
-		/* committing must not hide why */
-		mail_storage_last_error_push(box->storage);
-		recall_index_pass_finish(pass);
-		mail_storage_last_error_pop(box->storage);
-		return -1;
-	}
-	recall_index_pass_finish(pass);
-	return 0;
+	mail_free(&mail);
+	mailbox_transaction_rollback(&trans);
 }
 
-/* TRUE if the mailbox list index may be out of date without knowing. */
-static bool recall_index_list_is_dirty(struct mailbox *box)
+static bool box_is_dbox(struct mailbox *box)
 {
-	if (box->storage->set->mailbox_list_index_very_dirty_syncs)
-		return TRUE;
-	return strcmp(box->storage->name, "maildir") == 0 &&
-		recall_settings_maildir_is_very_dirty(box);
-}
-
-/* TRUE if Dovecot's mailbox list index is sure that there is nothing. Asking
-   for the mailbox's status would open and sync it if the list index does not
-   know. */
-static bool recall_index_is_empty(struct mailbox *box)
-{
-	struct mailbox_status status;
-	struct mail_index_view *view;
-	const char *reason;
-	uint32_t seq;
-	bool empty;
-
-	if (box->opened || recall_index_list_is_dirty(box))
-		return FALSE;
-	if (mailbox_list_index_view_open(box, TRUE, &view, &seq) <= 0)
-		return FALSE;
-	empty = mailbox_list_index_status(box->list, view, seq, STATUS_MESSAGES,
-					  &status, NULL, NULL, &reason) &&
-		status.messages == 0;
-	mail_index_view_close(&view);
-	return empty;
+	return strcmp(box->storage->name, "sdbox") == 0 ||
+		strcmp(box->storage->name, "mdbox") == 0;
 }
 
 /* TRUE if there may be mail that the mailbox's index does not know of. With
    dbox the index is the mailbox. */
-static bool recall_index_needs_sync(struct mailbox *box)
+static bool box_needs_sync(struct mailbox *box)
 {
 	const struct mail_index_header *hdr;
 
-	if (strcmp(box->storage->name, "sdbox") != 0 &&
-	    strcmp(box->storage->name, "mdbox") != 0)
+	if (!box_is_dbox(box))
 		return TRUE;
 	hdr = &box->index->map->hdr;
 	return hdr->uid_validity == 0 ||
@@ -243,11 +231,132 @@ static bool recall_index_needs_sync(struct mailbox *box)
 			       MAIL_INDEX_HDR_FLAG_CORRUPTED)) != 0;
 }
 
-static int recall_index_open(struct mailbox *box)
+static int box_refresh(struct mailbox *box)
 {
+	if (mail_index_refresh(box->index) == 0)
+		return 0;
+	mailbox_set_index_error(box);
+	return -1;
+}
+
+/* Has box->index know of all mail that there is. */
+static int pass_open(struct recall_index_pass *pass)
+{
+	struct mailbox *box = pass->box;
+	struct mailbox_metadata metadata;
+	unsigned int i;
+	uint64_t dirs;
+
 	if (mailbox_open(box) < 0)
 		return -1;
-	return mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ);
+	/* syncing may change the directories itself */
+	for (i = 0; i < 2; i++) {
+		pass->dirs = recall_index_stamp_dirs(box->list, box->name);
+		if ((pass->verify || box_needs_sync(box)) &&
+		    mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
+			return -1;
+		dirs = recall_index_stamp_dirs(box->list, box->name);
+		if (dirs == pass->dirs)
+			break;
+		pass->dirs = 0;
+	}
+	/* an index that this process had open already is as old as its last
+	   use, and a view keeps its map when the index gets a newer one */
+	if (box_refresh(box) < 0 ||
+	    (box->view->map != box->index->map &&
+	     mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0) ||
+	    mailbox_get_metadata(box, MAILBOX_METADATA_GUID, &metadata) < 0)
+		return -1;
+	guid_128_copy(pass->guid, metadata.guid);
+	pass->uid_validity = box->view->map->hdr.uid_validity;
+	return 0;
+}
+
+static void pass_load(struct recall_index_pass *pass)
+{
+	struct mailbox *box = pass->box;
+	const char *error;
+
+	pass->path = recall_index_file_get_path(box->list);
+	if (mail_index_is_in_memory(box->index))
+		pass->path = NULL;
+	if (pass->path == NULL)
+		return;
+	if (recall_index_file_read(pass->path, &pass->file, &error) < 0) {
+		e_warning(box->event,
+			  "recall: Can't read the Message-ID index: %s", error);
+	}
+	pass->rbox = recall_index_file_find(pass->file, pass->guid,
+					    pass->uid_validity);
+}
+
+/* All messages have records: says so, if the mailbox still is as it was. */
+static void pass_stamp(struct recall_index_pass *pass)
+{
+	struct mailbox *box = pass->box;
+	const uint64_t name = recall_index_stamp_name(box->name);
+	const struct mail_index_header *hdr;
+	uint64_t stamp;
+	time_t changed;
+	buffer_t *blocks;
+
+	if (pass->path == NULL || pass->failed || pass->write_failed ||
+	    pass->dirs == 0 ||
+	    pass->dirs != recall_index_stamp_dirs(box->list, box->name))
+		return;
+	/* in this order: it is known what all up to the stamp has brought */
+	stamp = recall_index_stamp_get(box->list, box->name, pass->dirs,
+				       &changed);
+	if (stamp == 0 || (pass->rbox != NULL && pass->rbox->stamp == stamp &&
+			   pass->rbox->name == name))
+		return;
+	if (mail_index_refresh(box->index) < 0) {
+		mail_index_reset_error(box->index);
+		return;
+	}
+	hdr = &box->index->map->hdr;
+	if (hdr->next_uid != pass->next_uid ||
+	    hdr->uid_validity != pass->uid_validity)
+		return;
+	blocks = t_buffer_create(128);
+	recall_index_block_stamp(blocks, pass->guid, pass->uid_validity, name,
+				 stamp);
+	pass_append(pass, blocks);
+}
+
+static void pass_deinit(struct recall_index_pass *pass)
+{
+	recall_index_file_free(&pass->file);
+	array_free(&pass->unread);
+	array_free(&pass->recs);
+}
+
+/* Judges all messages. The errors of reads are in the storage; that something
+   could not be written was logged. */
+static int pass_run(struct recall_index_pass *pass)
+{
+	struct mailbox *box = pass->box;
+
+	i_array_init(&pass->unread, 16);
+	i_array_init(&pass->recs, 16);
+	if (pass_open(pass) < 0) {
+		pass_deinit(pass);
+		return -1;
+	}
+	pass_load(pass);
+	pass->fence = recall_index_fence_get(box->view);
+	pass_view(pass);
+	if (array_count(&pass->unread) > 0) {
+		pass_read(pass);
+		pass_flush(pass, pass->next_uid);
+	}
+	pass_stamp(pass);
+	pass_deinit(pass);
+	if (pass->failed) {
+		mail_storage_last_error_pop(box->storage);
+		return -1;
+	}
+	return 0;
 }
 
 int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
@@ -259,36 +368,62 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 		.uids = uids_r,
 		.verify = verify,
 	};
-	uint32_t ext_id;
+	struct recall_index_lookup *lookup;
+	bool may_have = TRUE;
+	time_t changed;
+	int ret;
 
-	if (verify) {
-		return recall_index_open(box) < 0 ? -1 :
-			recall_index_pass_run(&pass);
+	if (!verify && !box->opened) {
+		lookup = recall_index_lookup_init(box->list, id);
+		may_have = recall_index_lookup_may_have(lookup, box->name,
+							&changed);
+		recall_index_lookup_deinit(&lookup);
 	}
-	if (recall_index_is_empty(box))
+	if (!may_have)
 		return 0;
-	if (mailbox_open(box) < 0)
-		return -1;
-	if (recall_index_needs_sync(box)) {
-		if (mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
-			return -1;
+	T_BEGIN {
+		ret = pass_run(&pass);
+	} T_END;
+	return ret;
+}
+
+static bool keep_record(const struct recall_index_box *rbox, uint32_t uid,
+			void *context)
+{
+	struct recall_index_pass *pass = context;
+	uint32_t seq;
+
+	/* what was saved meanwhile is not in the view */
+	return rbox->uid_validity != pass->uid_validity ||
+		!guid_128_equals(rbox->guid, pass->guid) ||
+		uid >= pass->next_uid ||
+		mail_index_lookup_seq(pass->box->view, uid, &seq);
+}
+
+/* Drops records that nobody needs: old ones, and those of messages that have
+   gone. */
+static void pass_clean(struct recall_index_pass *pass)
+{
+	struct mailbox *box = pass->box;
+	const char *error;
+	int ret;
+
+	if (pass->path == NULL)
+		return;
+	ret = recall_index_fence_drop_old(box->index);
+	if (ret > 0) {
+		if (box->index->need_recreate == NULL)
+			box->index->need_recreate =
+				i_strdup("Message-IDs moved");
+		ret = mailbox_sync(box, 0);
 	}
-	/* an index that this process had open already is as old as its last
-	   use */
-	if (mail_index_refresh(box->index) < 0) {
-		mailbox_set_index_error(box);
-		return -1;
+	if (ret < 0) {
+		mail_index_reset_error(box->index);
+		pass_write_failed(pass, "Can't drop old records");
 	}
-	/* a view keeps its map when the index gets a newer one */
-	if (box->view->map != box->index->map &&
-	    mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
-		return -1;
-	ext_id = recall_index_ext_register(box->index);
-	if (recall_index_ext_scan(box->view, ext_id, pass.wanted, uids_r))
-		return 0;
-	if (mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
-		return -1;
-	return recall_index_pass_run(&pass);
+	if (recall_index_file_compact(box->list, pass->path, keep_record, pass,
+				      &error) < 0)
+		pass_write_failed(pass, error);
 }
 
 int recall_index_update(struct mailbox *box, bool verify,
@@ -300,9 +435,14 @@ int recall_index_update(struct mailbox *box, bool verify,
 	};
 	int ret;
 
-	if (recall_index_open(box) < 0)
+	if (mailbox_open(box) < 0 ||
+	    mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
 		return -1;
-	ret = recall_index_pass_run(&pass);
+	T_BEGIN {
+		ret = pass_run(&pass);
+		if (ret == 0 && !pass.write_failed)
+			pass_clean(&pass);
+	} T_END;
 	stats->messages += pass.stats.messages;
 	stats->indexed += pass.stats.indexed;
 	stats->added += pass.stats.added;
@@ -310,31 +450,53 @@ int recall_index_update(struct mailbox *box, bool verify,
 	return pass.write_failed ? -1 : ret;
 }
 
+static int
+dump_mail(struct mail *mail, uint64_t hash, recall_index_callback_t *callback,
+	  void *context)
+{
+	const char *const *values;
+
+	if (recall_mail_get_headers(mail, &values) < 0) {
+		return mailbox_get_last_mail_error(mail->box) ==
+			MAIL_ERROR_EXPUNGED ? 0 : -1;
+	}
+	callback(mail->uid, hash, values, context);
+	return 0;
+}
+
 int recall_index_dump(struct mailbox *box, recall_index_callback_t *callback,
 		      void *context)
 {
+	struct recall_index_pass pass = { .box = box };
 	struct mailbox_transaction_context *trans;
+	struct recall_index_box_iter iter;
+	struct recall_index_rec rec = { .uid = 0 };
 	struct mail *mail;
-	const char *const *values;
 	uint32_t seq, count;
+	bool more = TRUE;
 	int ret = 0;
 
-	if (recall_index_open(box) < 0)
+	if (pass_open(&pass) < 0 ||
+	    mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
 		return -1;
+	pass_load(&pass);
+	pass.fence = recall_index_fence_get(box->view);
+	recall_index_box_iter_init(&iter, pass.file, pass.rbox);
 	trans = mailbox_transaction_begin(box, 0, "recall index dump");
 	mail = mail_alloc(trans, 0, NULL);
 	count = mail_index_view_get_messages_count(box->view);
 	for (seq = 1; seq <= count; seq++) T_BEGIN {
 		mail_set_seq(mail, seq);
-		if (recall_mail_get_headers(mail, &values) >= 0) {
-			callback(mail->uid, recall_index_lookup(box->view, seq),
-				 values, context);
-		} else if (mailbox_get_last_mail_error(box) !=
-			   MAIL_ERROR_EXPUNGED) {
+		while (more && rec.uid < mail->uid)
+			more = recall_index_box_iter_next(&iter, &rec);
+		if (dump_mail(mail, more && rec.uid == mail->uid &&
+			      rec.uid < pass.fence ? rec.hash :
+			      RECALL_INDEX_HASH_UNKNOWN, callback,
+			      context) < 0)
 			ret = -1;
-		}
 	} T_END;
 	mail_free(&mail);
 	mailbox_transaction_rollback(&trans);
+	recall_index_file_free(&pass.file);
 	return ret;
 }

@@ -5,11 +5,19 @@
 #include "mailbox-list-iter.h"
 #include "recall-settings.h"
 #include "recall-quarantine-settings.h"
+#include "recall-find.h"
+#include "recall-index.h"
+#include "recall-looked.h"
 #include "recall-boxes.h"
 
 struct recall_boxes_iter {
 	struct mail_namespace *ns;
 	struct mailbox_list_iterate_context *iter;
+	/* NULL if all mailboxes are wanted */
+	const struct recall_message_id *message_id;
+	struct recall_looked *looked;
+	/* of the namespace */
+	struct recall_index_lookup *lookup;
 	char *error;
 };
 
@@ -19,6 +27,19 @@ struct recall_boxes_iter *recall_boxes_iter_init(struct mail_user *user)
 
 	iter = i_new(struct recall_boxes_iter, 1);
 	iter->ns = user->namespaces;
+	return iter;
+}
+
+struct recall_boxes_iter *
+recall_boxes_iter_init_for(struct mail_user *user,
+			   const struct recall_criteria *criteria,
+			   struct recall_looked *looked)
+{
+	struct recall_boxes_iter *iter = recall_boxes_iter_init(user);
+
+	if (!criteria->verify_headers)
+		iter->message_id = criteria->message_id;
+	iter->looked = looked;
 	return iter;
 }
 
@@ -46,6 +67,7 @@ static void boxes_iter_end_ns(struct recall_boxes_iter *iter)
 		iter->error = i_strdup(mailbox_list_get_last_internal_error(
 			iter->ns->list, NULL));
 	}
+	recall_index_lookup_deinit(&iter->lookup);
 	iter->ns = iter->ns->next;
 }
 
@@ -64,6 +86,10 @@ boxes_iter_next_info(struct recall_boxes_iter *iter)
 		if (iter->iter == NULL) {
 			iter->iter = mailbox_list_iter_init(iter->ns->list,
 				"*", ns_get_flags(iter->ns));
+			if (iter->message_id != NULL) {
+				iter->lookup = recall_index_lookup_init(
+					iter->ns->list, iter->message_id);
+			}
 		}
 		info = mailbox_list_iter_next(iter->iter);
 		if (info != NULL)
@@ -73,6 +99,25 @@ boxes_iter_next_info(struct recall_boxes_iter *iter)
 	return NULL;
 }
 
+static bool boxes_iter_may_have(struct recall_boxes_iter *iter,
+				const struct mailbox_info *info)
+{
+	time_t changed;
+	bool ret;
+
+	if (iter->lookup == NULL)
+		return TRUE;
+	T_BEGIN {
+		ret = recall_index_lookup_may_have(iter->lookup,
+			mailbox_list_get_storage_name(info->ns->list,
+						      info->vname), &changed);
+	} T_END;
+	/* mail that is being moved needs a closer look */
+	return ret || (iter->looked != NULL &&
+		       !recall_looked_pass_over(iter->looked, info->vname,
+						changed));
+}
+
 struct mailbox *recall_boxes_iter_next(struct recall_boxes_iter *iter)
 {
 	const struct mailbox_info *info;
@@ -80,7 +125,8 @@ struct mailbox *recall_boxes_iter_next(struct recall_boxes_iter *iter)
 
 	while ((info = boxes_iter_next_info(iter)) != NULL) {
 		if ((info->flags & (MAILBOX_NOSELECT |
-				    MAILBOX_NONEXISTENT)) != 0)
+				    MAILBOX_NONEXISTENT)) != 0 ||
+		    !boxes_iter_may_have(iter, info))
 			continue;
 		box = mailbox_alloc(info->ns->list, info->vname,
 				    MAILBOX_FLAG_IGNORE_ACLS);

@@ -3,11 +3,20 @@
 
 struct mail_user;
 struct mailbox;
+struct recall_criteria;
+struct recall_looked;
 
 /* Goes through the mailboxes that a recall looks at: all in the user's own
    private namespaces, whatever their ACLs say. Shared, public and virtual
    mailboxes never come. */
 struct recall_boxes_iter *recall_boxes_iter_init(struct mail_user *user);
+/* The same without mailboxes that are certain to have nothing that the criteria
+   match: they are not even allocated. looked, if not NULL, is told of them. All
+   must live as long as the iterator. */
+struct recall_boxes_iter *
+recall_boxes_iter_init_for(struct mail_user *user,
+			   const struct recall_criteria *criteria,
+			   struct recall_looked *looked);
 /* The next mailbox, not opened yet, or NULL. The caller frees it. */
 struct mailbox *recall_boxes_iter_next(struct recall_boxes_iter *iter);
 /* Returns -1 if some mailboxes could not be listed; error_r then says why, on

@@ -135,7 +135,8 @@ static void copies_look(struct recall_copies *copies)
 
 	copies_forget(copies);
 	recall_looked_begin(copies->looked);
-	iter = recall_boxes_iter_init(copies->user);
+	iter = recall_boxes_iter_init_for(copies->user, copies->criteria,
+					  copies->looked);
 	while ((box = recall_boxes_iter_next(iter)) != NULL) T_BEGIN {
 		if (copies_skip_box(copies, box))
 			mailbox_free(&box);

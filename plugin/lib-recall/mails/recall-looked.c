@@ -110,6 +110,23 @@ bool recall_looked_skip(struct recall_looked *looked, struct mailbox *box)
 	return FALSE;
 }
 
+bool recall_looked_pass_over(struct recall_looked *looked, const char *vname,
+			     time_t changed)
+{
+	const struct looked_box *old;
+	struct looked_box lbox;
+
+	if (changed >= looked->since)
+		return FALSE;
+	old = looked_find_before(looked, vname);
+	if (old != NULL && old->found)
+		return FALSE;
+	i_zero(&lbox);
+	lbox.vname = old != NULL ? old->vname : p_strdup(looked->pool, vname);
+	looked_add(looked, old != NULL ? old : &lbox);
+	return TRUE;
+}
+
 /* Whether all messages that have come since the look before are there. */
 static bool looked_all_stayed(const struct looked_box *old,
 			      struct mail_index_view *view)

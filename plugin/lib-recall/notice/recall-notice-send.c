@@ -140,19 +140,16 @@ int recall_notice_send(struct mail_user *user,
 		       const struct recall_notice *notice,
 		       const char **error_r)
 {
-	const char *delivery = recall_settings(user)->recall_notice_delivery;
 	struct recall_notice_envelope env;
 	string_t *message = t_str_new(4096);
+	bool submitting;
 
 	get_envelope(user, &env);
-	if (render(user, notice, &env, message, error_r) < 0)
+	if (recall_settings_parse_delivery(
+			recall_settings(user)->recall_notice_delivery,
+			&submitting, error_r) < 0 ||
+	    render(user, notice, &env, message, error_r) < 0)
 		return -1;
-	if (strcmp(delivery, RECALL_NOTICE_DELIVERY_SAVE) == 0)
-		return save_to_inbox(user, message, error_r);
-	if (strcmp(delivery, RECALL_NOTICE_DELIVERY_SUBMIT) == 0)
-		return submit(user, &env, message, error_r);
-	*error_r = t_strdup_printf(
-		"recall_notice_delivery is neither %s nor %s: %s",
-		RECALL_NOTICE_DELIVERY_SAVE, RECALL_NOTICE_DELIVERY_SUBMIT, delivery);
-	return -1;
+	return submitting ? submit(user, &env, message, error_r) :
+		save_to_inbox(user, message, error_r);
 }

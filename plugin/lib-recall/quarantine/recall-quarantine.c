@@ -8,7 +8,6 @@
 #include "mail-storage-private.h"
 #include "mailbox-list-iter.h"
 #include "recall-limits.h"
-#include "recall-settings.h"
 #include "recall-quarantine-mails.h"
 #include "recall-quarantine-settings.h"
 #include "recall-quarantine.h"
@@ -98,17 +97,6 @@ void recall_quarantine_deinit(struct recall_quarantine *q)
 {
 	if (q->lock != NULL)
 		file_lock_free(&q->lock);
-}
-
-int recall_quarantine_get_days(struct mail_user *user, unsigned int *days_r,
-			       const char **error_r)
-{
-	*days_r = recall_settings(user)->recall_quarantine_days;
-	if (*days_r <= RECALL_QUARANTINE_DAYS_MAX)
-		return 0;
-	*error_r = t_strdup_printf("recall_quarantine_days: "
-		"Not a number of days up to %u", RECALL_QUARANTINE_DAYS_MAX);
-	return -1;
 }
 
 /* What the name says; FALSE if it's none of ours. */

@@ -54,11 +54,6 @@ int recall_quarantine_lock(struct recall_quarantine *q, const char **error_r);
 /* Also harmless if nothing was found. */
 void recall_quarantine_deinit(struct recall_quarantine *q);
 
-/* Days that recalled mail is kept. Returns -1 if the setting is not a
-   number. */
-int recall_quarantine_get_days(struct mail_user *user, unsigned int *days_r,
-			       const char **error_r);
-
 /* Lists mailboxes of one recall, or of all if recall_id is NULL. */
 int recall_quarantine_list(struct recall_quarantine *q, pool_t pool,
 			   const char *recall_id,

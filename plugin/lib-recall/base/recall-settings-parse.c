@@ -1,0 +1,29 @@
+#include "lib.h"
+#include "recall-settings.h"
+
+#define NOTICE_DELIVERY_SUBMIT "submit"
+
+/* Over ten years is a typo rather than a wish. */
+#define QUARANTINE_DAYS_MAX 3660
+
+int recall_settings_parse_delivery(const char *value, bool *submit_r,
+				   const char **error_r)
+{
+	*submit_r = strcmp(value, NOTICE_DELIVERY_SUBMIT) == 0;
+	if (*submit_r || strcmp(value, RECALL_NOTICE_DELIVERY_DEFAULT) == 0)
+		return 0;
+	*error_r = t_strdup_printf("recall_notice_delivery is neither "
+		RECALL_NOTICE_DELIVERY_DEFAULT" nor "NOTICE_DELIVERY_SUBMIT
+		": %s", value);
+	return -1;
+}
+
+int recall_settings_parse_days(const char *value, unsigned int *days_r,
+			       const char **error_r)
+{
+	if (str_to_uint(value, days_r) == 0 && *days_r <= QUARANTINE_DAYS_MAX)
+		return 0;
+	*error_r = t_strdup_printf("recall_quarantine_days: "
+				   "Not a number of days: %s", value);
+	return -1;
+}

@@ -1,0 +1,296 @@
+#include "lib.h"
+#include "array.h"
+#include "buffer.h"
+#include "crc32.h"
+#include "read-full.h"
+#include "mailbox-list.h"
+#include "recall-index-format.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const char *recall_index_file_get_path(struct mailbox_list *list)
+{
+	const char *dir;
+
+	if (!mailbox_list_get_root_path(list, MAILBOX_LIST_PATH_TYPE_LIST_INDEX,
+					&dir))
+		return NULL;
+	return t_strconcat(dir, "/"RECALL_INDEX_FILE_NAME, NULL);
+}
+
+uint32_t recall_index_header_crc(const struct recall_index_header *hdr,
+				 const void *table)
+{
+	struct recall_index_header copy = *hdr;
+
+	copy.crc = 0;
+	return crc32_data_more(crc32_data(&copy, sizeof(copy)), table,
+			       hdr->boxes * sizeof(struct recall_index_table));
+}
+
+bool recall_index_header_check(const struct recall_index_header *hdr,
+			       uint64_t size)
+{
+	return hdr->magic == RECALL_INDEX_MAGIC &&
+		hdr->version == RECALL_INDEX_VERSION &&
+		hdr->base_size <= size &&
+		hdr->base_size == sizeof(*hdr) + hdr->boxes *
+		(uint64_t)sizeof(struct recall_index_table) + hdr->records *
+		(uint64_t)RECALL_INDEX_REC_SIZE;
+}
+
+size_t recall_index_block_check(const unsigned char *data, size_t size)
+{
+	struct recall_index_block block;
+	size_t len;
+	uint32_t last;
+
+	if (size < RECALL_INDEX_BLOCK_MIN)
+		return 0;
+	memcpy(&block, data, sizeof(block));
+	if (block.size < RECALL_INDEX_BLOCK_MIN || block.size > size)
+		return 0;
+	len = block.size - sizeof(last);
+	memcpy(&last, data + len, sizeof(last));
+	if (last != block.size)
+		return 0;
+	return crc32_data(data + offsetof(struct recall_index_block, type),
+			  len - offsetof(struct recall_index_block, type)) ==
+		block.crc ? block.size : 0;
+}
+
+static bool file_get_base(struct recall_index_file *file)
+{
+	const struct recall_index_header *hdr = (const void *)file->data;
+	const struct recall_index_table *table;
+	struct recall_index_box *box;
+	uint32_t i;
+
+	if (file->size < sizeof(*hdr) ||
+	    !recall_index_header_check(hdr, file->size))
+		return FALSE;
+	table = CONST_PTR_OFFSET(file->data, sizeof(*hdr));
+	if (recall_index_header_crc(hdr, table) != hdr->crc)
+		return FALSE;
+	for (i = 0; i < hdr->boxes; i++) {
+		if (table[i].first > hdr->records ||
+		    table[i].count > hdr->records - table[i].first)
+			return FALSE;
+		box = array_append_space(&file->boxes);
+		guid_128_copy(box->guid, table[i].guid);
+		box->uid_validity = table[i].uid_validity;
+		box->name = table[i].name;
+		box->stamp = table[i].stamp;
+		box->first = table[i].first;
+		box->count = table[i].count;
+	}
+	file->count = hdr->records;
+	file->hashes = CONST_PTR_OFFSET(table, hdr->boxes * sizeof(*table));
+	file->uids = CONST_PTR_OFFSET(file->hashes,
+				      hdr->records * sizeof(*file->hashes));
+	file->end = file->tail = hdr->base_size;
+	return TRUE;
+}
+
+struct recall_index_box *
+recall_index_file_find(struct recall_index_file *file, const guid_128_t guid,
+		       uint32_t uid_validity)
+{
+	struct recall_index_box *box;
+
+	array_foreach_modifiable(&file->boxes, box) {
+		if (box->uid_validity == uid_validity &&
+		    guid_128_equals(box->guid, guid))
+			return box;
+	}
+	return NULL;
+}
+
+static void
+file_add_mails(struct recall_index_file *file, struct recall_index_box *box,
+	       const unsigned char *data, size_t size)
+{
+	struct recall_index_rec rec;
+
+	if (!array_is_created(&box->tail))
+		p_array_init(&box->tail, file->pool, 8);
+	for (; size >= RECALL_INDEX_REC_SIZE; size -= RECALL_INDEX_REC_SIZE) {
+		i_zero(&rec);
+		memcpy(&rec.hash, data, sizeof(rec.hash));
+		memcpy(&rec.uid, data + sizeof(rec.hash), sizeof(rec.uid));
+		array_push_back(&box->tail, &rec);
+		data += RECALL_INDEX_REC_SIZE;
+	}
+}
+
+static void
+file_add_block(struct recall_index_file *file, const unsigned char *data)
+{
+	struct recall_index_block block;
+	struct recall_index_box *box;
+	size_t size;
+
+	memcpy(&block, data, sizeof(block));
+	data += sizeof(block);
+	size = block.size - RECALL_INDEX_BLOCK_MIN;
+	box = recall_index_file_find(file, block.guid, block.uid_validity);
+	if (box == NULL) {
+		box = array_append_space(&file->boxes);
+		guid_128_copy(box->guid, block.guid);
+		box->uid_validity = block.uid_validity;
+	}
+	switch (block.type) {
+	case RECALL_INDEX_BLOCK_MAILS:
+		file_add_mails(file, box, data, size);
+		break;
+	case RECALL_INDEX_BLOCK_STAMP:
+		if (size < sizeof(box->name) + sizeof(box->stamp))
+			break;
+		memcpy(&box->name, data, sizeof(box->name));
+		memcpy(&box->stamp, data + sizeof(box->name),
+		       sizeof(box->stamp));
+		break;
+	}
+}
+
+static void file_parse(struct recall_index_file *file)
+{
+	size_t size;
+
+	if (!file_get_base(file)) {
+		array_clear(&file->boxes);
+		file->count = 0;
+		return;
+	}
+	while ((size = recall_index_block_check(file->data + file->end,
+					file->size - file->end)) > 0) {
+		file_add_block(file, file->data + file->end);
+		file->end += size;
+	}
+}
+
+static int
+file_read_fd(struct recall_index_file *file, int fd, const char *path,
+	     const char **error_r)
+{
+	struct stat st;
+	int ret;
+
+	if (fstat(fd, &st) < 0) {
+		*error_r = t_strdup_printf("fstat(%s) failed: %m", path);
+		return -1;
+	}
+	if (st.st_size == 0)
+		return 0;
+	file->ino = st.st_ino;
+	file->data = i_malloc(st.st_size);
+	ret = pread_full(fd, file->data, st.st_size, 0);
+	if (ret < 0) {
+		*error_r = t_strdup_printf("read(%s) failed: %m", path);
+		return -1;
+	}
+	/* cut off meanwhile: what is left is zeros */
+	file->size = st.st_size;
+	file_parse(file);
+	return 0;
+}
+
+int recall_index_file_read(const char *path, struct recall_index_file **file_r,
+			   const char **error_r)
+{
+	struct recall_index_file *file;
+	pool_t pool;
+	int fd, ret;
+
+	pool = pool_alloconly_create("recall index", 4096);
+	file = p_new(pool, struct recall_index_file, 1);
+	file->pool = pool;
+	p_array_init(&file->boxes, pool, 32);
+	*file_r = file;
+
+	fd = open(path, O_RDONLY);
+	if (fd == -1) {
+		if (errno == ENOENT || errno == ENOTDIR)
+			return 0;
+		*error_r = t_strdup_printf("open(%s) failed: %m", path);
+		return -1;
+	}
+	ret = file_read_fd(file, fd, path, error_r);
+	i_close_fd(&fd);
+	return ret;
+}
+
+void recall_index_file_free(struct recall_index_file **_file)
+{
+	struct recall_index_file *file = *_file;
+	pool_t pool;
+
+	*_file = NULL;
+	if (file == NULL)
+		return;
+	i_free(file->data);
+	pool = file->pool;
+	pool_unref(&pool);
+}
+
+/* Of equal UIDs the last record counts. */
+static void tail_sort(struct recall_index_box_iter *iter)
+{
+	const struct recall_index_rec *recs;
+	struct recall_index_rec *sorted;
+	unsigned int i, j, count;
+
+	recs = array_get(&iter->box->tail, &count);
+	t_array_init(&iter->tail, count);
+	/* they mostly come in order */
+	for (i = 0; i < count; i++) {
+		sorted = array_get_modifiable(&iter->tail, &j);
+		while (j > 0 && sorted[j - 1].uid > recs[i].uid)
+			j--;
+		if (j > 0 && sorted[j - 1].uid == recs[i].uid)
+			sorted[j - 1] = recs[i];
+		else
+			array_insert(&iter->tail, j, &recs[i], 1);
+	}
+}
+
+void recall_index_box_iter_init(struct recall_index_box_iter *iter,
+				const struct recall_index_file *file,
+				const struct recall_index_box *box)
+{
+	i_zero(iter);
+	iter->file = file;
+	iter->box = box;
+	if (box != NULL && array_is_created(&box->tail))
+		tail_sort(iter);
+}
+
+bool recall_index_box_iter_next(struct recall_index_box_iter *iter,
+				struct recall_index_rec *rec_r)
+{
+	const struct recall_index_box *box = iter->box;
+	const struct recall_index_rec *tail = NULL;
+	uint32_t idx;
+
+	if (array_is_created(&iter->tail) &&
+	    iter->tail_idx < array_count(&iter->tail))
+		tail = array_idx(&iter->tail, iter->tail_idx);
+	if (box != NULL && iter->base_idx < box->count) {
+		idx = box->first + iter->base_idx;
+		if (tail == NULL || iter->file->uids[idx] < tail->uid) {
+			rec_r->uid = iter->file->uids[idx];
+			rec_r->hash = iter->file->hashes[idx];
+			iter->base_idx++;
+			return TRUE;
+		}
+		if (iter->file->uids[idx] == tail->uid)
+			iter->base_idx++;
+	}
+	if (tail == NULL)
+		return FALSE;
+	*rec_r = *tail;
+	iter->tail_idx++;
+	return TRUE;
+}

@@ -1,0 +1,62 @@
+#ifndef RECALL_INDEX_FORMAT_H
+#define RECALL_INDEX_FORMAT_H
+
+#include "recall-index-file.h"
+
+/* How the index lies in its file: see recall-index-file.h. */
+
+#define RECALL_INDEX_MAGIC 0x78646952U
+/* Increased whenever the meaning of anything in it changes. */
+#define RECALL_INDEX_VERSION 3
+
+struct recall_index_header {
+	uint32_t magic, version;
+	/* of the header, with 0 in here, and the table */
+	uint32_t crc;
+	uint32_t boxes;
+	uint32_t records;
+	uint32_t reserved;
+	/* where the tail begins */
+	uint64_t base_size;
+};
+
+struct recall_index_table {
+	guid_128_t guid;
+	uint32_t uid_validity;
+	uint32_t first, count;
+	uint32_t reserved;
+	uint64_t name, stamp;
+};
+
+enum recall_index_block_type {
+	/* records of hash (8 octets) and UID (4) */
+	RECALL_INDEX_BLOCK_MAILS = 1,
+	/* name and stamp (8 octets each) */
+	RECALL_INDEX_BLOCK_STAMP = 2
+};
+
+struct recall_index_block {
+	/* All of the block. Repeated in its last four octets, so that the last
+	   block of the file can be found from its end. */
+	uint32_t size;
+	/* of all that follows, up to the size at the end */
+	uint32_t crc;
+	uint32_t type;
+	uint32_t uid_validity;
+	guid_128_t guid;
+};
+
+#define RECALL_INDEX_REC_SIZE (sizeof(uint64_t) + sizeof(uint32_t))
+#define RECALL_INDEX_BLOCK_MIN \
+	(sizeof(struct recall_index_block) + sizeof(uint32_t))
+
+/* Returns the size of the block at data, or 0 if there is no whole one. */
+size_t recall_index_block_check(const unsigned char *data, size_t size);
+/* Returns FALSE if it's not the header of an index that we know; size is that
+   of the file. */
+bool recall_index_header_check(const struct recall_index_header *hdr,
+			       uint64_t size);
+uint32_t recall_index_header_crc(const struct recall_index_header *hdr,
+				 const void *table);
+
+#endif

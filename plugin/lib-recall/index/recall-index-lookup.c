@@ -1,0 +1,111 @@
+#include "lib.h"
+#include "array.h"
+#include "mailbox-list-private.h"
+#include "recall-index-file.h"
+#include "recall-index-stamp.h"
+#include "recall-index.h"
+
+struct recall_index_lookup {
+	struct mailbox_list *list;
+	struct recall_index_file *file;
+};
+
+static bool hash_matches(uint64_t hash, uint64_t wanted)
+{
+	return hash == wanted || hash == RECALL_INDEX_HASH_MANY;
+}
+
+/* Whose record it is. */
+static void mark_base(struct recall_index_file *file, uint32_t idx)
+{
+	struct recall_index_box *box;
+
+	array_foreach_modifiable(&file->boxes, box) {
+		if (idx >= box->first && idx - box->first < box->count)
+			box->candidate = TRUE;
+	}
+}
+
+static void mark_tail(struct recall_index_box *box, uint64_t wanted)
+{
+	const struct recall_index_rec *rec;
+
+	if (!array_is_created(&box->tail))
+		return;
+	array_foreach(&box->tail, rec) {
+		if (hash_matches(rec->hash, wanted))
+			box->candidate = TRUE;
+	}
+}
+
+static void mark_candidates(struct recall_index_file *file, uint64_t wanted)
+{
+	struct recall_index_box *box;
+	uint32_t i;
+
+	/* this loop is what a recall costs in a large index */
+	for (i = 0; i < file->count; i++) {
+		if (hash_matches(file->hashes[i], wanted))
+			mark_base(file, i);
+	}
+	array_foreach_modifiable(&file->boxes, box)
+		mark_tail(box, wanted);
+}
+
+struct recall_index_lookup *
+recall_index_lookup_init(struct mailbox_list *list,
+			 const struct recall_message_id *id)
+{
+	struct recall_index_lookup *lookup;
+	const char *path, *error;
+
+	lookup = i_new(struct recall_index_lookup, 1);
+	lookup->list = list;
+	path = recall_index_file_get_path(list);
+	if (path == NULL)
+		return lookup;
+	if (recall_index_file_read(path, &lookup->file, &error) < 0) {
+		/* all mailboxes are opened then */
+		e_warning(list->ns->user->event,
+			  "recall: Can't read the Message-ID index: %s", error);
+	}
+	mark_candidates(lookup->file, recall_index_hash(id));
+	return lookup;
+}
+
+bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
+				  const char *name, time_t *changed_r)
+{
+	const struct recall_index_box *box;
+	uint64_t name_hash, stamp = 0;
+
+	if (lookup->file == NULL)
+		return TRUE;
+	name_hash = recall_index_stamp_name(name);
+	array_foreach(&lookup->file->boxes, box) {
+		/* there was another one of this name? */
+		if (box->name != name_hash || box->stamp == 0)
+			continue;
+		if (stamp == 0) {
+			stamp = recall_index_stamp_get(lookup->list, name,
+				recall_index_stamp_dirs(lookup->list, name),
+				changed_r);
+		}
+		if (stamp == 0)
+			return TRUE;
+		if (stamp == box->stamp)
+			return box->candidate;
+	}
+	return TRUE;
+}
+
+void recall_index_lookup_deinit(struct recall_index_lookup **_lookup)
+{
+	struct recall_index_lookup *lookup = *_lookup;
+
+	*_lookup = NULL;
+	if (lookup == NULL)
+		return;
+	recall_index_file_free(&lookup->file);
+	i_free(lookup);
+}

@@ -1,0 +1,31 @@
+#ifndef RECALL_INDEX_STAMP_H
+#define RECALL_INDEX_STAMP_H
+
+struct mailbox;
+struct mailbox_list;
+
+/* What a mailbox's files look like from outside: a number that changes with
+   whatever changes the mailbox, for the price of a stat() and without the
+   mailbox being opened. It is Dovecot's own test for its mailbox list index
+   (index_storage_list_index_has_changed(), maildir_list_index_has_changed()),
+   but exact: inode and nanoseconds count, so that a log that was rotated or put
+   back from a backup is another one, and INBOX and users without mailbox list
+   index have it as well.
+
+   With dbox the log of dovecot.index is the mailbox: whatever comes, goes or
+   changes is appended to it. To a Maildir others may add, too, which changes the
+   time of new/ or cur/. A change within the same tick of the clock does not, so a
+   directory that was changed just now has no stamp. */
+
+/* The directories alone: 1 with dbox, which needs none of them, 0 if they can't
+   be known. */
+uint64_t recall_index_stamp_dirs(struct mailbox_list *list, const char *name);
+/* Directories and log; 0 if the mailbox has none: its storage is another one, or
+   has no index in files. dirs is what recall_index_stamp_dirs() said. changed_r
+   is the log's time. */
+uint64_t recall_index_stamp_get(struct mailbox_list *list, const char *name,
+				uint64_t dirs, time_t *changed_r);
+/* The name in the list's storage, as a number. */
+uint64_t recall_index_stamp_name(const char *name);
+
+#endif

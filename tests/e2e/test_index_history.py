@@ -1,0 +1,350 @@
+"""Whatever happens to the Message-ID index or to the mailboxes beneath it, no
+message is missed."""
+
+import os
+import random
+import shutil
+import subprocess
+import threading
+import time
+
+import pytest
+
+from mailnode import MailNode, build_message
+from test_index import DRIVERS, WITHOUT_PLUGIN, Box, foreign_delivery
+from test_quarantine_crash import failpoint_builddir
+
+POINTS = ["index-committed", "index-locked", "index-torn", "index-appended"]
+COMPACT_POINTS = ["index-compacted", "index-carried", "index-renamed"]
+
+
+@pytest.fixture(scope="module", params=DRIVERS)
+def past_node(request):
+    users = ["past%d@example.com" % i for i in range(60)]
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RECALL_BUILDDIR", str(failpoint_builddir()))
+    try:
+        with MailNode(driver=request.param, users=users,
+                      mail_plugins=["notify", "recall"],
+                      # doveadm drops what it's not told to keep
+                      extra="import_environment = $import_environment "
+                            "RECALL_FAILPOINT\n") as node:
+            node.unused = users
+            yield node
+            assert node.panics() == []
+    finally:
+        patch.undo()
+
+
+class PastBox(Box):
+    def killed(self, point, *args, **kwargs):
+        done = subprocess.run(
+            self.node.doveadm_command(*args), capture_output=True, text=True,
+            env=dict(os.environ, RECALL_FAILPOINT=point), timeout=60,
+            **kwargs)
+        assert done.returncode == -9, done
+
+    def settle(self):
+        """Directories that have changed just now are not believed."""
+        if self.node.driver == "maildir":
+            time.sleep(2.1)
+
+    def look(self):
+        """All is known then, so that nothing need be opened."""
+        self.settle()
+        for _ in range(2):
+            assert self.dry_run("<nothing@example.com>") == 0
+
+    def home(self):
+        return self.node.home(self.user)
+
+    def backup(self):
+        self.copy = str(self.home()) + ".backup"
+        shutil.rmtree(self.copy, ignore_errors=True)
+        subprocess.run(["cp", "-a", self.home(), self.copy], check=True)
+
+    def restore(self, in_place=False):
+        """Puts the backup back, by moving it there or by writing over what is
+        there."""
+        if not in_place:
+            shutil.rmtree(self.home())
+            os.rename(self.copy, self.home())
+            return
+        for path in sorted(self.home().rglob("*")):
+            other = self.copy / path.relative_to(self.home())
+            if path.is_file() and not other.exists():
+                path.unlink()
+        subprocess.run(["cp", "-a", str(self.copy) + "/.", self.home()],
+                       check=True)
+
+    def assert_complete(self, present, absent=()):
+        """The index as it is, then the index as it ought to be."""
+        for message_id in present:
+            assert self.dry_run(message_id) == 1, message_id
+        for message_id in absent:
+            assert self.dry_run(message_id) == 0, message_id
+        for row in self.verify():
+            assert (row["wrong"], row["added"], row["error"]) == \
+                ("0", "0", ""), row
+
+
+@pytest.fixture
+def box(past_node):
+    return PastBox(past_node, past_node.unused.pop(0))
+
+
+def test_index_lost(box):
+    ids = [box.new_id() for _ in range(3)]
+    for message_id in ids:
+        box.save(message_id, "Folder")
+    box.look()
+    box.index_file().unlink()
+    box.assert_complete(ids[:1])
+    box.index_file().write_bytes(b"")
+    box.assert_complete(ids[:2])
+    box.index_file().write_bytes(os.urandom(5000))
+    box.assert_complete(ids)
+
+
+def test_old_index(box):
+    """The index alone comes from a backup."""
+    ids = [box.new_id() for _ in range(5)]
+    for message_id in ids[:2]:
+        box.save(message_id)
+    box.look()
+    old = box.index_file().read_bytes()
+    for message_id in ids[2:4]:
+        box.save(message_id, plugin=message_id == ids[2])
+    box.look()
+    box.save(ids[4])
+    box.index_file().write_bytes(old)
+    box.assert_complete(ids)
+
+
+@pytest.mark.parametrize("looked", [False, True],
+                         ids=["unseen", "looked"])
+@pytest.mark.parametrize("in_place", [False, True], ids=["moved", "in-place"])
+@pytest.mark.parametrize("keep_index", [False, True],
+                         ids=["with-index", "without-index"])
+@pytest.mark.parametrize("plugin", ["none", "both", "last"])
+def test_old_mailbox(box, looked, in_place, keep_index, plugin):
+    """A mailbox from a backup gives its UIDs out a second time."""
+    ids = [box.new_id() for _ in range(7)]
+    for message_id in ids[:3]:
+        box.save(message_id)
+    box.look()
+    box.backup()
+    for message_id in ids[3:5]:
+        box.save(message_id)
+    if looked:
+        box.look()
+    index = box.index_file().read_bytes()
+    box.restore(in_place)
+    if keep_index:
+        box.index_file().write_bytes(index)
+    box.save(ids[5], plugin=plugin == "both")
+    box.save(ids[6], plugin=plugin != "none")
+    box.assert_complete(ids[:3] + ids[5:], ids[3:5])
+
+
+def test_new_uidvalidity(box):
+    ids = [box.new_id() for _ in range(4)]
+    for message_id in ids[:2]:
+        box.save(message_id)
+    box.look()
+    box.doveadm("mailbox update", "--uid-validity", "99", "INBOX")
+    box.save(ids[2], plugin=False)
+    box.save(ids[3])
+    box.assert_complete(ids)
+
+
+def test_rebuilt_mailbox(box):
+    ids = [box.new_id() for _ in range(4)]
+    for message_id in ids[:3]:
+        box.save(message_id)
+    box.look()
+    box.doveadm("expunge", "mailbox", "INBOX", "2")
+    box.doveadm("force-resync", "INBOX")
+    box.save(ids[3], plugin=False)
+    box.assert_complete([ids[0], ids[2], ids[3]], [ids[1]])
+
+
+def test_renamed_into_each_other(box):
+    """Names say nothing of what is in a mailbox."""
+    ids = [box.new_id() for _ in range(3)]
+    box.save(ids[0], "One")
+    box.save(ids[1], "Two")
+    box.look()
+    for old, new in ("One", "Three"), ("Two", "One"), ("Three", "Two"):
+        box.doveadm("mailbox rename", old, new)
+    box.assert_complete(ids[:2], ids[2:])
+    box.look()
+    box.doveadm("mailbox delete", "One")
+    box.save(ids[2], "One", plugin=False)
+    box.assert_complete([ids[0], ids[2]], [ids[1]])
+
+
+def test_maildir_changed_by_others(box):
+    if box.node.driver != "maildir":
+        pytest.skip("nobody but Dovecot writes into dbox")
+    ids = [box.new_id() for _ in range(3)]
+    box.save(ids[0], "Folder")
+    box.look()
+    foreign_delivery(box, ids[1], "Folder")
+    assert box.dry_run(ids[1]) == 1
+    box.look()
+    path = foreign_delivery(box, ids[2], "Folder")
+    os.rename(path, path.replace("/new/", "/cur/") + ":2,F")
+    box.assert_complete(ids)
+
+
+def test_moved_by_the_user(box):
+    message_id = box.new_id()
+    box.save(message_id)
+    box.look()
+    connection = box.node.imap(box.user)
+    connection.create("There")
+    connection.select("INBOX")
+    assert connection._simple_command("MOVE", "1", "There")[0] == "OK"
+    connection.logout()
+    row, = box.table("recall expunge", "--dry-run", message_id)
+    assert (row["copies"], row["mailboxes"]) == ("1", "There")
+    box.assert_complete([message_id])
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_while_saving(box, point):
+    ids = [box.new_id() for _ in range(4)]
+    box.save(ids[0])
+    box.look()
+    for message_id in ids[1:3]:
+        box.killed(point, "save", "-u", box.user,
+                   input=build_message(message_id).decode())
+    assert box.dry_run(ids[1]) == 1
+    box.save(ids[3])
+    box.assert_complete(ids)
+
+
+@pytest.mark.parametrize("point", ["index-torn", "index-unfenced",
+                                   "index-appended:2"])
+def test_killed_while_catching_up(box, point):
+    ids = [box.new_id() for _ in range(3)]
+    for message_id in ids:
+        box.save(message_id, plugin=False)
+    box.settle()
+    box.killed(point, "recall", "expunge", "--dry-run", "-u", box.user,
+               ids[0])
+    box.assert_complete(ids)
+
+
+@pytest.mark.parametrize("point", COMPACT_POINTS)
+def test_killed_while_compacting(box, point):
+    ids = [box.new_id() for _ in range(4)]
+    for message_id in ids[:2]:
+        box.save(message_id)
+    box.look()
+    box.save(ids[2])
+    box.killed(point, "recall", "index", "-u", box.user)
+    box.save(ids[3])
+    box.assert_complete(ids)
+    box.table("recall index")
+    assert not box.index_file().with_suffix(".index.tmp").exists()
+    box.assert_complete(ids)
+
+
+def test_many_at_once(box):
+    """Deliveries, appends, copies, saves without the plugin, recalls and
+    compactions."""
+    rng = random.Random(17)
+    box.save(box.new_id())
+    boxes = ["INBOX", "A", "B"]
+    for mailbox in boxes[1:]:
+        box.doveadm("mailbox create", mailbox)
+    errors, saved = [], []
+
+    def deliver(worker):
+        for i in range(25):
+            message_id = "<%d.%d.deliver@example.com>" % (worker, i)
+            box.node.lmtp_deliver(box.user, build_message(message_id))
+            saved.append(message_id)
+
+    def append(worker):
+        for i in range(25):
+            message_id = "<%d.%d.append@example.com>" % (worker, i)
+            box.node.append(box.user, rng.choice(boxes),
+                            build_message(message_id))
+            saved.append(message_id)
+
+    def without(worker):
+        for i in range(8):
+            message_id = "<%d.%d.without@example.com>" % (worker, i)
+            box.node.doveadm(*WITHOUT_PLUGIN, "save", "-u", box.user, "-m",
+                             rng.choice(boxes),
+                             input=build_message(message_id).decode())
+            saved.append(message_id)
+
+    def look(worker):
+        for _ in range(12):
+            wanted = list(saved)
+            if wanted:
+                message_id = rng.choice(wanted)
+                assert box.dry_run(message_id) == 1, message_id
+            box.doveadm("recall index")
+
+    def work(function, worker):
+        try:
+            function(worker)
+        except Exception as error:
+            errors.append(error)
+    threads = [threading.Thread(target=work, args=(function, worker))
+               for worker, function in enumerate(
+                   [deliver, deliver, append, append, without, look, look])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    answer = box.node.doveadm_http([["recallExpunge", {
+        "user": box.user, "messageId": message_id, "dryRun": "true"}, "t"]
+        for message_id in saved])
+    assert [rows[0]["copies"] for _, rows, _ in answer] == ["1"] * len(saved)
+    for row in box.verify():
+        assert (row["wrong"], row["error"]) == ("0", "")
+
+
+# where Dovecot has no mailbox list index, or none at all
+
+OPTIONS = {
+    "no-list-index": "mailbox_list_index = no\n",
+    "inbox-in-list-index": "mailbox_list_index_include_inbox = yes\n",
+    "memory": "mail_location = maildir:~/Maildir:INDEX=MEMORY\n",
+    "index-elsewhere": "mail_location = %(driver)s:~/mail:INDEX=~/index\n",
+    "layout-index": "mail_location = %(driver)s:~/mail:LAYOUT=index\n",
+    "dirty": "maildir_very_dirty_syncs = yes\n"
+             "mailbox_list_index_very_dirty_syncs = yes\n",
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_other_indexes(driver, option):
+    if (option == "memory" and driver != "maildir") or \
+            (option == "index-elsewhere" and driver == "mdbox"):
+        pytest.skip("Dovecot has no such dbox")
+    with MailNode(driver=driver, users=["u@example.com"],
+                  mail_plugins=["notify", "recall"],
+                  extra=OPTIONS[option] % {"driver": driver}) as node:
+        box = PastBox(node, "u@example.com")
+        ids = [box.new_id() for _ in range(4)]
+        box.save(ids[0])
+        box.save(ids[1], "Folder", plugin=False)
+        assert [box.dry_run(message_id) for message_id in ids[:3]] == \
+            [1, 1, 0]
+        box.look()
+        box.save(ids[2], "Folder", plugin=False)
+        box.save(ids[3], plugin=False)
+        assert [box.dry_run(message_id) for message_id in ids] == [1] * 4
+        files = list(node.home(box.user).rglob("dovecot.recall.index"))
+        assert len(files) == (0 if option == "memory" else 1)
+        assert box.expunge(ids[3]) == ("expunged", 1)
+        assert node.panics() == []

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "actions.h"
+#include "alloc.h"
 #include "console.h"
+#include "file.h"
 #include "http-reply.h"
 
 #define CONSOLE "/console/"

@@ -29,6 +29,11 @@
 #  define RECALL_HTTP_USER_TYPE CMD_PARAM_STR
 #  define recall_acl_list_ignores_acls(alist) \
 	((alist)->rights.backend->set->acl_ignore)
+#  if DOVECOT_PREREQ(2, 4, 2)
+#    define recall_acl_dict_rebuild(dict) acl_lookup_dict_rebuild(dict, FALSE)
+#  else
+#    define recall_acl_dict_rebuild(dict) acl_lookup_dict_rebuild(dict)
+#  endif
 /* doveadm finds all settings that there are */
 #  define recall_doveadm_setting_roots_add(info) \
 	STMT_START { (void)(info); } STMT_END
@@ -45,6 +50,7 @@
 /* has none: settings come without it */
 #  define recall_cmd_get_event(cctx) NULL
 #  define recall_acl_list_ignores_acls(alist) ((alist)->ignore_acls)
+#  define recall_acl_dict_rebuild(dict) acl_lookup_dict_rebuild(dict)
 #  define recall_doveadm_setting_roots_add(info) doveadm_setting_roots_add(info)
 #  define str_begins_with(haystack, needle) str_begins(haystack, needle)
 

@@ -686,6 +686,9 @@ def test_journal_of_an_older_version(node, service, user):
             for statement in DOWNGRADE.split(";"):
                 db.execute(statement)
         db.close()
+        # which did not say how it had looked
+        for row in recall["results"]:
+            del row["searched"]
         old.start()
         shown = old.curl("/v2/actions/" + recall["id"], token=root(old)).json()
         assert (shown["cmd"], shown["results"]) == \

@@ -178,17 +178,17 @@ static void reply_tokens(struct http_request *request, const char *family)
 	const struct identity *who = &request->identity;
 	char refresh[REFRESH_TOKEN_LEN + 1], jti[TOKEN_ID_LEN + 1];
 	int64_t now = time(NULL), revoked = revocation_until(who);
+	/* one of this second is not told from those before */
+	int64_t issued = revoked >= now ? revoked + 1 : now;
 	char *access;
 
-	/* one of this second is not told from those before */
-	access = token_issue(config, who, revoked >= now ? revoked + 1 : now,
-			     jti);
+	access = token_issue(config, who, issued, jti);
 	if (access == NULL) {
 		http_reply_message(request, 501, "Tokens are issued elsewhere");
 		return;
 	}
-	if (!refresh_token_add(who, family, jti, revoked >= now ? revoked + 1 :
-			       now, now + config->auth_refresh_token_exp_time,
+	if (!refresh_token_add(who, family, jti, issued,
+			       now + config->auth_refresh_token_exp_time,
 			       refresh)) {
 		http_reply_journal(request);
 	} else if (request->from_console) {

@@ -9,11 +9,13 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
-from mailnode import BATCH_MAX  # noqa: E402
+from mailnode import BATCH_MAX, DOVECOT_24  # noqa: E402
 from servicenode import JWT_KEY, RecallNode, Service  # noqa: E402
 from test_service_failures import etcd  # noqa: E402,F401
 
 USER = "user@example.com"
+# 2.4 refuses settings that contradict each other
+TLS_ONLY = "auth_allow_cleartext = no\n" if DOVECOT_24 else ""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def node(certificate):
-    with RecallNode(users=[USER], extra="ssl = required\n"
+    with RecallNode(users=[USER], extra="ssl = required\n" + TLS_ONLY +
                     "ssl_cert = <%s/cert.pem\nssl_key = <%s/key.pem\n" %
                     (certificate, certificate)) as node:
         yield node

@@ -1,5 +1,6 @@
 """mail-recalld: what fails around it, and what it survives."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -70,9 +71,13 @@ def children(pid):
 
 
 def doveadm_children(node):
-    return [pid for pid in children(node.pid)
-            if b"doveadm" in pathlib.Path("/proc/%d/cmdline" % pid)
-            .read_bytes()]
+    found = []
+    for pid in children(node.pid):
+        with contextlib.suppress(OSError):  # it may end at any time
+            if b"doveadm" in pathlib.Path("/proc/%d/cmdline" % pid) \
+                    .read_bytes():
+                found.append(pid)
+    return found
 
 
 class Frozen:

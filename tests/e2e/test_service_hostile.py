@@ -418,7 +418,9 @@ def test_many_large_bodies(node):
         found = [each.finish()[0] for each in requests]
         assert sorted(set(found)) == [400, 429], found
         assert found.count(400) == 2
-        assert resident(service, "VmHWM") - before < 100 * 1024
+        # sanitizers keep what was freed
+        assert is_sanitized() or \
+            resident(service, "VmHWM") - before < 100 * 1024
 
 
 @pytest.mark.parametrize("body, content_type", [

@@ -29,7 +29,9 @@ ROOMS = {
                           "plugin/lib-recall/standing"),
     "plugin/recall": ("plugin/lib-recall",),
     "plugin/settings": ("plugin/lib-recall/base",),
-    "plugin/doveadm/proxy": ("plugin/lib-recall/base",),
+    # rows are printed by commands, and by the proxy for them
+    "plugin/doveadm/rows": ("plugin/lib-recall/base",),
+    "plugin/doveadm/proxy": ("plugin/doveadm/rows",),
     "plugin/doveadm": ("plugin/lib-recall", "plugin/doveadm/proxy"),
     "plugin/doveadm-acl": ("plugin/doveadm",),
 

@@ -4,6 +4,7 @@
 #include "crc32.h"
 #include "read-full.h"
 #include "mailbox-list.h"
+#include "recall-index-file.h"
 #include "recall-index-format.h"
 
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 #ifndef RECALL_INDEX_FORMAT_H
 #define RECALL_INDEX_FORMAT_H
 
-#include "recall-index-file.h"
+#include "guid.h"
 
 /* How the index lies in its file: see recall-index-file.h. */
 

@@ -7,6 +7,7 @@
 #include "write-full.h"
 #include "mailbox-list.h"
 #include "failpoint.h"
+#include "recall-index-file.h"
 #include "recall-index-format.h"
 
 #include <stdio.h>

@@ -82,6 +82,7 @@ request_get_criteria(const struct doveadm_cmd_context *cctx,
 		return -1;
 	}
 	if (words != NULL) {
+		request->query_words = words;
 		request->query = t_strarray_join(words, " ");
 		return recall_query_parse(words, &request->search_args,
 					  error_r);

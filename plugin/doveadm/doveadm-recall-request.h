@@ -16,7 +16,8 @@ struct recall_request {
 	struct recall_message_id message_id;
 	/* NULL if there is no query */
 	struct mail_search_args *search_args;
-	/* its words, with spaces in between */
+	/* its words, and with spaces in between */
+	const char *const *query_words;
 	const char *query;
 	/* NULL-terminated; NULL if any sender will do */
 	const char *const *senders;

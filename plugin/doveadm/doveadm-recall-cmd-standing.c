@@ -52,8 +52,8 @@ static int standing_command_init(const struct doveadm_cmd_context *cctx,
 	i_zero(cmd_r);
 	if (recall_request_parse_id(cctx, &request) < 0)
 		return -1;
-	if (request.may_be_retry)
-		cmd_r->recall_id = request.recall_id;
+	if (request.order.may_be_retry)
+		cmd_r->recall_id = request.order.recall_id;
 	cmd_r->pool = pool_alloconly_create("recall standing", 4096);
 	if (recall_standing_get_settings(cctx, NULL, cmd_r->pool,
 					 &cmd_r->set) < 0) {

@@ -70,8 +70,8 @@ int recall_standing_get_expires(const struct doveadm_cmd_context *cctx,
 			error);
 		return -1;
 	}
-	if (secs > 0 && request->search_args != NULL &&
-	    !recall_query_is_of_headers(request->search_args)) {
+	if (secs > 0 && request->query_words != NULL &&
+	    !recall_query_is_of_headers(request->order.criteria.search_args)) {
 		/* the setting is for what can stand */
 		if (!given)
 			return 0;
@@ -85,31 +85,41 @@ int recall_standing_get_expires(const struct doveadm_cmd_context *cctx,
 	return secs > 0 && !request->dry_run ? 1 : 0;
 }
 
+/* As the recall was asked for: what is no address needs its brackets. */
+static const char *get_message_id(const struct recall_request *request)
+{
+	const char *text = request->order.message_id;
+	struct recall_message_id id;
+
+	if (text == NULL ||
+	    (recall_message_id_parse(text, strlen(text), &id) ==
+	     RECALL_MESSAGE_ID_OK && strcmp(id.data, text) == 0))
+		return text;
+	return t_strconcat("<", text, ">", NULL);
+}
+
 int recall_standing_begin(const struct doveadm_cmd_context *cctx,
 			  const struct recall_standing_settings *set,
 			  const struct recall_request *request,
 			  const char *const *users, time_t expires)
 {
-	struct recall_standing_order order = {
-		.recall_id = request->recall_id,
+	const struct recall_standing_order order = {
+		.recall_id = request->order.recall_id,
+		.message_id = get_message_id(request),
 		.query = request->query_words,
-		.senders = request->senders,
+		.senders = request->order.criteria.senders,
 		.users = users,
-		.tenant = request->tenant,
-		.reason = request->reason,
-		.actor = request->actor,
-		.force = request->force,
-		.notify = request->notify,
+		.tenant = request->order.tenant,
+		.reason = request->order.reason,
+		.actor = request->order.actor,
+		.force = request->order.force,
+		.notify = request->order.notify,
 		.created = time(NULL),
 		.expires = expires,
 	};
 	const char *error;
 	int ret;
 
-	if (request->search_args == NULL) {
-		order.message_id = t_strndup(request->message_id.data,
-					     request->message_id.len);
-	}
 	ret = recall_standing_add(set->dir, &order, set->max, &error);
 	if (ret == 0) {
 		/* a code of its own: over HTTP it's all that gets through */

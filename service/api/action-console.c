@@ -93,7 +93,8 @@ static bool add_files(const char *dir, const char *sub, char **error_r)
 
 bool console_load(const struct config *config, char **error_r)
 {
-	const char *dir = config->console_dir;
+	const char *dir = *config->console_dir != '\0' ?
+		config->console_dir : CONSOLE_DIR;
 
 	if (!config->console_enabled)
 		return true;

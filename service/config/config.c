@@ -146,7 +146,7 @@ static const struct setting settings[] = {
 	    1000000, NULL),
 
 	BOOL("console.enabled", console_enabled, "yes", NULL),
-	STR("console.dir", console_dir, CONSOLE_DIR, NULL),
+	STR("console.dir", console_dir, "", NULL),
 
 	STR("etcd.endpoints", etcd_endpoints, "", NULL),
 	STR("etcd.prefix", etcd_prefix, "", NULL),

@@ -5,7 +5,8 @@ build_packages="autoconf automake libtool pkg-config gcc libc6-dev make
 	libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libssl-dev
 	libsqlite3-dev libinih-dev curl python3"
 test_packages="ca-certificates libcunit1-dev python3-pytest cppcheck etcd-server etcd-client
-	dovecot-fts-xapian groff man-db openssl procps strace"
+	dovecot-fts-xapian groff man-db openssl procps strace
+	chromium chromium-driver python3-selenium"
 
 # Installs those of the packages that are missing. No daemon is started.
 install_packages() {

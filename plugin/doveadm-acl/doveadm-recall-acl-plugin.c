@@ -2,7 +2,6 @@
 #include "array.h"
 #include "doveadm.h"
 #include "doveadm-cmd.h"
-#include "doveadm-recall-params.h"
 #include "doveadm-recall-acl-plugin.h"
 
 /* A module of its own, since it needs the acl plugin's symbols: doveadm passes
@@ -24,7 +23,7 @@ void doveadm_recall_acl_plugin_preinit(void)
 
 	for (i = 0; i < N_ELEMENTS(recall_acl_commands); i++) {
 		if (doveadm_cmd_find_ver2(recall_acl_commands[i]->name) == NULL)
-			recall_cmd_register(recall_acl_commands[i]);
+			doveadm_cmd_register_ver2(recall_acl_commands[i]);
 	}
 }
 

@@ -27,9 +27,6 @@
 #  define recall_ns_get_mail_set(ns) mailbox_list_get_mail_set((ns)->list)
 #  define recall_auth_info_set_service(info, name) ((info)->protocol = (name))
 #  define recall_cmd_get_event(cctx) ((cctx)->set_event)
-/* doveadm's HTTP server takes any parameter "user" for a string, to log it, and
-   panics if it isn't */
-#  define RECALL_HTTP_USER_TYPE CMD_PARAM_STR
 #  define recall_acl_list_ignores_acls(alist) \
 	((alist)->rights.backend->set->acl_ignore)
 /* doveadm finds all settings that there are */
@@ -47,7 +44,6 @@
 #  define recall_user_get_service_user(user) ((user)->_service_user)
 #  define recall_ns_get_mail_set(ns) ((ns)->mail_set)
 #  define recall_auth_info_set_service(info, name) ((info)->service = (name))
-#  define RECALL_HTTP_USER_TYPE CMD_PARAM_ARRAY
 /* has none: settings come without it */
 #  define recall_cmd_get_event(cctx) NULL
 #  define recall_acl_list_ignores_acls(alist) ((alist)->ignore_acls)

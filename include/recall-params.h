@@ -77,6 +77,10 @@
 #define RECALL_PARAM_STAND "stand"
 /* The number of messages that a dry run said it would delete. */
 #define RECALL_PARAM_YES_COUNT "yes-count"
+/* The same for each of the users, in the order in which RECALL_PARAM_USER or
+   RECALL_PARAM_USERS names them: an array of numbers, as texts. A user with more
+   messages than that is refused, the others are not. */
+#define RECALL_PARAM_EXPECTED "expected"
 
 /* Sharing: whom the owner's mailbox is shared with ("user=NAME"), and the
    rights. */

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config-load.h"
 #include "config.h"
 
 static char path[] = "/tmp/fuzz-config-XXXXXX";

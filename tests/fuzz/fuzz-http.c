@@ -8,16 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "audit-log.h"
 #include "auth-token.h"
+#include "config-load.h"
 #include "config.h"
 #include "doveadm-client.h"
 #include "http-server.h"
 #include "jobs.h"
-#include "journal.h"
+#include "journal-db.h"
 #include "revocation.h"
+#include "routes.h"
 
 static char dir[] = "/tmp/fuzz-http-XXXXXX";
 static char token[4096];
@@ -93,7 +97,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	    !revocations_load())
 		abort();
 	doveadm_client_start(config);
-	if (!jobs_start(config) || !http_server_start(config, &error)) {
+	if (!jobs_start(config) ||
+	    !http_server_start(config, &routes_api, &error)) {
 		fputs(error != NULL ? error : "no jobs", stderr);
 		abort();
 	}
@@ -128,7 +133,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sockaddr_in addr = {
 		.sin_family = AF_INET, .sin_port = htons(port),
 	};
-	const struct timeval patience = { .tv_sec = 5 };
+	/* half of a request is no request yet: it is not waited for */
+	const struct timeval patience = { .tv_usec = 30000 };
 	const struct linger linger = { .l_onoff = 1 };
 	char *text = malloc(size + 1), *body, length[32], block[4096];
 	size_t len = size;

@@ -362,6 +362,7 @@ def test_known_mailboxes_are_not_opened(box):
     assert {names[path] for path in opened_mailboxes(box)} == {"Full"}
     time.sleep(2.1)
     opened_mailboxes(box)
+    time.sleep(2.1)
     assert opened_mailboxes(box) == set()
     box.node.set_flags(box.user, "Other", ["\\Flagged"])
     assert {names[path] for path in opened_mailboxes(box)} == {"Other"}

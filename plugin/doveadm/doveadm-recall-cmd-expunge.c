@@ -5,10 +5,9 @@
 #include "recall-params.h"
 #include "doveadm-recall-params.h"
 #include "recall-copies.h"
-#include "doveadm-recall-events.h"
+#include "recall-execute.h"
 #include "recall-expunge.h"
 #include "recall-count.h"
-#include "doveadm-recall-notify.h"
 #include "doveadm-recall-print.h"
 #include "recall-query.h"
 #include "doveadm-recall-report.h"
@@ -34,40 +33,12 @@ struct recall_expunge_context {
 	bool done;
 };
 
-/* The order points into the request. */
-static void
-expunge_get_order(const struct recall_expunge_context *ctx,
-		  struct recall_order *order_r)
-{
-	const struct recall_request *request = &ctx->request;
-
-	i_zero(order_r);
-	order_r->recall_id = request->recall_id;
-	recall_request_get_criteria(request, &order_r->criteria);
-	if (request->message_id.len > 0) {
-		order_r->message_id = t_strndup(request->message_id.data,
-						request->message_id.len);
-	}
-	order_r->query = request->query;
-	order_r->actor = request->actor;
-	order_r->reason = request->reason;
-	order_r->count = ctx->count;
-	order_r->force = request->force;
-	order_r->dry_run = request->dry_run;
-	order_r->may_be_retry = request->may_be_retry;
-}
-
 static void expunge_count(struct recall_expunge_context *ctx,
 			  struct mail_user *user, const char *username)
 {
-	struct recall_order order;
 	struct recall_copies copies;
 
-	if (!recall_request_tenant_matches(&ctx->request, user))
-		return;
-	expunge_get_order(ctx, &order);
-	recall_copies_find(user, &order.criteria, &copies);
-	if (recall_expunge_decide(&order, &copies) ==
+	if (recall_look(user, &ctx->request.order, &copies) ==
 	    RECALL_VERDICT_WOULD_EXPUNGE)
 		recall_count_add(ctx->count, username, copies.count);
 	recall_copies_free(&copies);
@@ -85,44 +56,43 @@ static void
 cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 {
 	struct recall_expunge_context *ctx = context;
+	struct recall_order order = ctx->request.order;
 	struct recall_row row = {
 		.username = username,
 		.mailbox_user = user->username,
 	};
-	struct recall_order order;
-	struct recall_outcome outcome;
 	struct recall_copies copies;
+	unsigned int max_copies;
 
 	ctx->own_users++;
 	if (ctx->counting) {
 		expunge_count(ctx, user, username);
 		return;
 	}
-	if (!recall_request_tenant_matches(&ctx->request, user)) {
-		row.verdict = RECALL_VERDICT_FORBIDDEN;
-		recall_event_refused(user, &ctx->request, &row);
-		recall_row_print(ctx->request.recall_id, &row);
-		return;
+	if (ctx->count != NULL) {
+		max_copies = recall_count_get(ctx->count, username);
+		order.max_copies = &max_copies;
 	}
-	row.searched = recall_request_get_searched(&ctx->request);
-	expunge_get_order(ctx, &order);
-	recall_expunge(user, &order, username, &copies, &outcome);
-	row.verdict = outcome.verdict;
-	row.copies = outcome.copies;
-	row.mailboxes = outcome.mailboxes;
-	row.mailbox_guids = outcome.mailbox_guids;
-	row.error = outcome.error;
-	if (row.verdict == RECALL_VERDICT_WOULD_EXPUNGE)
-		ctx->dry_run_total += row.copies;
-	else if (row.verdict == RECALL_VERDICT_EXPUNGED ||
-		 row.verdict == RECALL_VERDICT_ERROR)
+	if (ctx->request.dry_run)
+		recall_probe(user, &order, &copies, &row.outcome);
+	else
+		recall_execute(user, &order, &copies, &row.outcome);
+	switch (row.outcome.verdict) {
+	case RECALL_VERDICT_WOULD_EXPUNGE:
+		ctx->dry_run_total += row.outcome.copies;
+		break;
+	case RECALL_VERDICT_EXPUNGED:
+	case RECALL_VERDICT_ERROR:
 		ctx->done = TRUE;
-	recall_notify_user(user, &ctx->request, &copies, &row);
+		break;
+	default:
+		break;
+	}
+	if (row.outcome.verdict != RECALL_VERDICT_FORBIDDEN)
+		row.searched = recall_request_get_searched(&ctx->request);
 	recall_reporter_set_message(ctx->request.reporter, NULL,
 				    copies.subject, copies.from, copies.date);
-	if (!ctx->request.dry_run)
-		recall_event_finished(user, &ctx->request, &copies, &row);
-	recall_row_print(ctx->request.recall_id, &row);
+	recall_row_print(order.recall_id, &row);
 	recall_copies_free(&copies);
 }
 
@@ -134,23 +104,9 @@ cmd_expunge_repeat(void *context, const char *username,
 
 	ctx->own_users++;
 	if (!ctx->counting) {
-		recall_row_repeat(ctx->request.recall_id, username,
+		recall_row_repeat(ctx->request.order.recall_id, username,
 				  mailbox_user);
 	}
-}
-
-/* The row of a user whose mail was not looked at. */
-static void
-expunge_print_unseen(struct recall_expunge_context *ctx, const char *username,
-		     enum recall_verdict verdict, const char *error)
-{
-	const struct recall_row row = {
-		.username = username,
-		.verdict = verdict,
-		.error = error,
-	};
-
-	recall_row_print(ctx->request.recall_id, &row);
 }
 
 static void
@@ -160,8 +116,8 @@ cmd_expunge_no_user(void *context, const char *username, const char *error)
 
 	ctx->own_users++;
 	if (!ctx->counting)
-		expunge_print_unseen(ctx, username, RECALL_VERDICT_NO_USER,
-				     error);
+		recall_row_print_unseen(ctx->request.order.recall_id, username,
+					RECALL_VERDICT_NO_USER, error);
 }
 
 static void
@@ -171,8 +127,8 @@ cmd_expunge_failed(void *context, const char *username, const char *error)
 
 	ctx->own_users++;
 	if (!ctx->counting)
-		expunge_print_unseen(ctx, username, RECALL_VERDICT_ERROR,
-				     error);
+		recall_row_print_unseen(ctx->request.order.recall_id, username,
+					RECALL_VERDICT_ERROR, error);
 }
 
 /* What the other node did is not known, not even if it was only to count. */
@@ -182,7 +138,8 @@ cmd_expunge_lost(void *context, const char *username, const char *error)
 	struct recall_expunge_context *ctx = context;
 
 	ctx->lost_users = TRUE;
-	expunge_print_unseen(ctx, username, RECALL_VERDICT_ERROR, error);
+	recall_row_print_unseen(ctx->request.order.recall_id, username,
+				RECALL_VERDICT_ERROR, error);
 }
 
 /* All nodes work on one recall. */
@@ -190,9 +147,9 @@ static const char *cmd_expunge_proxy_arg(void *context)
 {
 	struct recall_expunge_context *ctx = context;
 
-	return ctx->request.may_be_retry ? NULL :
+	return ctx->request.order.may_be_retry ? NULL :
 		t_strconcat("--"RECALL_PARAM_RECALL_ID"=",
-			    ctx->request.recall_id, NULL);
+			    ctx->request.order.recall_id, NULL);
 }
 
 static void
@@ -264,11 +221,11 @@ expunge_check_query(const struct doveadm_cmd_context *cctx,
 		ctx->count = recall_count_init(number);
 		ctx->counting = TRUE;
 	}
-	if (request->search_args == NULL) {
+	if (request->order.criteria.search_args == NULL) {
 		if (ret == 0)
 			return 0;
 		error = "--"RECALL_PARAM_YES_COUNT" goes with a search query";
-	} else if (!recall_query_is_selective(request->search_args)) {
+	} else if (!recall_query_is_selective(request->order.criteria.search_args)) {
 		error = "The search query matches everything";
 	} else if (ret == 0 && !request->dry_run) {
 		error = "A search query needs --"RECALL_PARAM_YES_COUNT
@@ -297,7 +254,7 @@ expunge_finish(const struct doveadm_cmd_context *cctx,
 		i_info("%u messages would be deleted", ctx->dry_run_total);
 	} else if (recall_print_is_short() &&
 		   (ctx->done || ctx->proxied_users > 0)) {
-		i_info("Recall id: %s", ctx->request.recall_id);
+		i_info("Recall id: %s", ctx->request.order.recall_id);
 	}
 }
 

@@ -17,15 +17,15 @@ struct recall_list_command {
 static bool list_wants(const struct recall_list_command *cmd,
 		       const struct recall_quarantine_record *record)
 {
-	const struct recall_request *request = &cmd->cmd.request;
+	const struct recall_order *order = &cmd->cmd.request.order;
 	const char *actor = record->actor, *reason = record->reason;
 
 	return record->recalled >= cmd->since &&
-		(*request->actor == '\0' ||
-		 (actor != NULL && strcasecmp(actor, request->actor) == 0)) &&
-		(*request->reason == '\0' ||
+		(*order->actor == '\0' ||
+		 (actor != NULL && strcasecmp(actor, order->actor) == 0)) &&
+		(*order->reason == '\0' ||
 		 (reason != NULL && strstr(t_str_lcase(reason),
-				t_str_lcase(request->reason)) != NULL));
+				t_str_lcase(order->reason)) != NULL));
 }
 
 static void

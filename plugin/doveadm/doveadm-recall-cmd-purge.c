@@ -8,7 +8,7 @@
 #include "doveadm-recall-params.h"
 #include "recall-params.h"
 #include "recall-settings.h"
-#include "doveadm-recall-events.h"
+#include "recall-events.h"
 #include "recall-verdict.h"
 #include "doveadm-recall-record-rows.h"
 #include "doveadm-recall-plugin.h"
@@ -85,7 +85,8 @@ purge_record(struct recall_record_command *_cmd, struct recall_quarantine *q,
 		if (!cmd->dry_run &&
 		    purge_boxes(q, boxes, &row.error) == 0) {
 			cmd->purged = TRUE;
-			recall_event_purged(q->user, recall_id);
+			recall_event_purged(q->user, recall_id,
+					    cmd->cmd.request.order.quiet);
 		}
 	}
 	if (row.error != NULL)

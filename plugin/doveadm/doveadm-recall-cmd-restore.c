@@ -3,8 +3,9 @@
 #include "mail-user.h"
 #include "doveadm.h"
 #include "recall-params.h"
+#include "recall-tenant.h"
 #include "doveadm-recall-params.h"
-#include "doveadm-recall-events.h"
+#include "recall-events.h"
 #include "doveadm-recall-print.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-request.h"
@@ -24,7 +25,7 @@ restore_report_message(struct recall_quarantine *q,
 	const char *error;
 
 	if (request->reporter == NULL ||
-	    recall_quarantine_record_read(q, pool, request->recall_id,
+	    recall_quarantine_record_read(q, pool, request->order.recall_id,
 					  &record, &error) <= 0)
 		return;
 	recall_reporter_set_message(request->reporter, record.message_id,
@@ -42,7 +43,7 @@ restore_user(struct mail_user *user, const struct recall_request *request,
 	i_zero(restored_r);
 	ret = recall_quarantine_init(user, &q, error_r);
 	if (ret > 0 && request->dry_run) {
-		ret = recall_quarantine_preview(&q, pool, request->recall_id,
+		ret = recall_quarantine_preview(&q, pool, request->order.recall_id,
 						restored_r, error_r);
 		recall_quarantine_deinit(&q);
 		return ret;
@@ -50,7 +51,7 @@ restore_user(struct mail_user *user, const struct recall_request *request,
 	if (ret > 0)
 		ret = recall_quarantine_lock(&q, error_r) < 0 ? -1 : 1;
 	if (ret > 0) {
-		ret = recall_quarantine_restore(&q, pool, request->recall_id,
+		ret = recall_quarantine_restore(&q, pool, request->order.recall_id,
 						restored_r, error_r);
 		if (restored_r->found)
 			restore_report_message(&q, request, pool);
@@ -71,34 +72,36 @@ static void
 cmd_restore_run(void *context, struct mail_user *user, const char *username)
 {
 	const struct recall_request *request = context;
+	const struct recall_order *order = &request->order;
 	struct recall_quarantine_restored restored;
 	struct recall_row row = {
 		.username = username,
 		.mailbox_user = user->username,
 	};
+	struct recall_outcome *outcome = &row.outcome;
 	pool_t pool;
 
-	if (!recall_request_tenant_matches(request, user)) {
-		row.verdict = RECALL_VERDICT_FORBIDDEN;
-		recall_event_refused(user, request, &row);
-		recall_row_print(request->recall_id, &row);
+	if (!recall_tenant_matches(order->tenant, user)) {
+		outcome->verdict = RECALL_VERDICT_FORBIDDEN;
+		recall_event_refused(user, order);
+		recall_row_print(order->recall_id, &row);
 		return;
 	}
 	pool = pool_alloconly_create("recall restore", 1024);
-	if (restore_user(user, request, pool, &restored, &row.error) < 0)
-		row.verdict = RECALL_VERDICT_ERROR;
+	if (restore_user(user, request, pool, &restored, &outcome->error) < 0)
+		outcome->verdict = RECALL_VERDICT_ERROR;
 	else if (restored.found)
-		row.verdict = request->dry_run ?
+		outcome->verdict = request->dry_run ?
 			RECALL_VERDICT_WOULD_RESTORE : RECALL_VERDICT_RESTORED;
 	else
-		row.verdict = RECALL_VERDICT_NOT_FOUND;
-	row.copies = restored.copies;
-	row.present = restored.present;
-	row.mailboxes = restored.mailboxes;
-	row.mailbox_guids = restored.guids;
-	if (row.verdict != RECALL_VERDICT_NOT_FOUND && !request->dry_run)
-		recall_event_restored(user, request, &row);
-	recall_row_print(request->recall_id, &row);
+		outcome->verdict = RECALL_VERDICT_NOT_FOUND;
+	outcome->copies = restored.copies;
+	outcome->present = restored.present;
+	outcome->mailboxes = restored.mailboxes;
+	outcome->mailbox_guids = restored.guids;
+	if (outcome->verdict != RECALL_VERDICT_NOT_FOUND && !request->dry_run)
+		recall_event_restored(user, order, outcome);
+	recall_row_print(order->recall_id, &row);
 	pool_unref(&pool);
 }
 
@@ -108,33 +111,25 @@ cmd_restore_repeat(void *context, const char *username,
 {
 	const struct recall_request *request = context;
 
-	recall_row_repeat(request->recall_id, username, mailbox_user);
+	recall_row_repeat(request->order.recall_id, username, mailbox_user);
 }
 
 static void
 cmd_restore_no_user(void *context, const char *username, const char *error)
 {
 	const struct recall_request *request = context;
-	const struct recall_row row = {
-		.username = username,
-		.verdict = RECALL_VERDICT_NO_USER,
-		.error = error,
-	};
 
-	recall_row_print(request->recall_id, &row);
+	recall_row_print_unseen(request->order.recall_id, username,
+				RECALL_VERDICT_NO_USER, error);
 }
 
 static void
 cmd_restore_failed(void *context, const char *username, const char *error)
 {
 	const struct recall_request *request = context;
-	const struct recall_row row = {
-		.username = username,
-		.verdict = RECALL_VERDICT_ERROR,
-		.error = error,
-	};
 
-	recall_row_print(request->recall_id, &row);
+	recall_row_print_unseen(request->order.recall_id, username,
+				RECALL_VERDICT_ERROR, error);
 }
 
 static void cmd_restore_proxied(void *context, const char *username)
@@ -164,7 +159,7 @@ static void cmd_recall_restore(struct doveadm_cmd_context *cctx)
 				  RECALL_PARAM_DRY_RUN_HTTP,
 				  &request.dry_run) < 0)
 		return;
-	if (!request.may_be_retry) {
+	if (!request.order.may_be_retry) {
 		recall_cmd_error(cctx, EX_USAGE, "The recall id is missing");
 		return;
 	}

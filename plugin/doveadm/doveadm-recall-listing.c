@@ -11,6 +11,7 @@
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-print.h"
 #include "recall-params.h"
+#include "recall-tenant.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-listing.h"
 
@@ -99,13 +100,12 @@ static bool listing_print_mail(struct mail *mail, void *context)
 }
 
 static void
-listing_run_box(struct recall_listing *listing,
-		const struct recall_criteria *criteria, struct mailbox *box)
+listing_run_box(struct recall_listing *listing, struct mailbox *box)
 {
 	unsigned int other_senders = 0;
 
-	if (recall_find_in_box(box, criteria, &listing->wanted,
-			       listing_print_mail, listing,
+	if (recall_find_in_box(box, &listing->request.order.criteria,
+			       &listing->wanted, listing_print_mail, listing,
 			       &other_senders) < 0) {
 		listing_print_error(listing, listing->username,
 			mailbox_get_vname(box),
@@ -118,13 +118,12 @@ static void
 listing_run(void *context, struct mail_user *user, const char *username)
 {
 	struct recall_listing *listing = context;
-	struct recall_criteria criteria;
 	struct recall_boxes_iter *iter;
 	struct mailbox *box;
 	const char *error;
 
 	listing->own_users++;
-	if (!recall_request_tenant_matches(&listing->request, user)) {
+	if (!recall_tenant_matches(listing->request.order.tenant, user)) {
 		if (listing->named_users) {
 			listing_print_error(listing, username, "",
 				"The user belongs to another tenant");
@@ -133,12 +132,12 @@ listing_run(void *context, struct mail_user *user, const char *username)
 	}
 	listing->username = username;
 	listing->mailbox_user = user->username;
-	recall_request_get_criteria(&listing->request, &criteria);
-	iter = recall_boxes_iter_init_for(user, &criteria, NULL);
+	iter = recall_boxes_iter_init_for(user, &listing->request.order.criteria,
+					  NULL);
 	while (!listing_is_done(listing) &&
 	       (box = recall_boxes_iter_next(iter)) != NULL) {
 		T_BEGIN {
-			listing_run_box(listing, &criteria, box);
+			listing_run_box(listing, box);
 		} T_END;
 		mailbox_free(&box);
 	}

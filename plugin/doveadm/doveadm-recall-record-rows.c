@@ -7,6 +7,7 @@
 #include "doveadm-print.h"
 #include "recall-params.h"
 #include "recall-names.h"
+#include "recall-tenant.h"
 #include "recall-verdict.h"
 #include "doveadm-recall-print.h"
 #include "doveadm-recall-record-rows.h"
@@ -194,7 +195,7 @@ record_command_run(void *context, struct mail_user *user, const char *username)
 	struct recall_record_command *cmd = context;
 	const char *error;
 
-	if (!recall_request_tenant_matches(&cmd->request, user)) {
+	if (!recall_tenant_matches(cmd->request.order.tenant, user)) {
 		record_row_print_verdict(username, RECALL_VERDICT_FORBIDDEN,
 					 NULL);
 	} else if (record_command_user(cmd, user, username, &error) < 0) {
@@ -228,8 +229,8 @@ void recall_record_command_run(struct doveadm_cmd_context *cctx,
 {
 	if (recall_request_parse_id(cctx, &cmd->request) < 0)
 		return;
-	if (cmd->request.may_be_retry)
-		cmd->recall_id = cmd->request.recall_id;
+	if (cmd->request.order.may_be_retry)
+		cmd->recall_id = cmd->request.order.recall_id;
 	record_rows_init();
 	if (recall_users_run(cctx, &record_callbacks, cmd) == 0 &&
 	    record_row_errors &&

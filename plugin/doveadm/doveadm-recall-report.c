@@ -10,7 +10,6 @@
 #include "recall-notice-template.h"
 #include "recall-report-render.h"
 #include "doveadm-recall-request.h"
-#include "doveadm-recall-row.h"
 #include "doveadm-recall-report.h"
 
 #include <time.h>
@@ -33,7 +32,6 @@ recall_reporter_init(const struct doveadm_cmd_context *cctx,
 {
 	struct recall_reporter *reporter;
 	struct recall_report *report;
-	const char *const *words;
 	pool_t pool;
 
 	if (request->report_to == NULL || request->dry_run)
@@ -46,16 +44,11 @@ recall_reporter_init(const struct doveadm_cmd_context *cctx,
 	reporter->error = "The settings were not read";
 	report = &reporter->report;
 	report->command = cctx->cmd->name;
-	report->recall_id = request->recall_id;
-	report->actor = request->actor;
-	report->reason = request->reason;
-	if (request->message_id.len > 0) {
-		report->message_id = p_strndup(pool, request->message_id.data,
-					       request->message_id.len);
-	} else if (doveadm_cmd_param_array(cctx, RECALL_PARAM_QUERY, &words)) {
-		report->query = p_strdup(pool,
-					 t_strarray_join(words, " "));
-	}
+	report->recall_id = request->order.recall_id;
+	report->actor = request->order.actor;
+	report->reason = request->order.reason;
+	report->message_id = request->order.message_id;
+	report->query = request->order.query;
 	p_array_init(&report->rows, pool, 16);
 	return reporter;
 }
@@ -107,20 +100,21 @@ add_row(struct recall_reporter *reporter, const char *username)
 }
 
 void recall_reporter_add(struct recall_reporter *reporter,
-			 const struct recall_row *row, bool repeated)
+			 const char *username,
+			 const struct recall_outcome *outcome, bool repeated)
 {
-	struct recall_report_row *report_row;
+	struct recall_report_row *row;
 
 	if (reporter == NULL)
 		return;
-	reporter->report.counts[row->verdict]++;
-	if (!repeated && (row->verdict == RECALL_VERDICT_EXPUNGED ||
-			  row->verdict == RECALL_VERDICT_RESTORED))
-		reporter->report.copies += row->copies;
-	report_row = add_row(reporter, row->username);
-	if (report_row != NULL) {
-		report_row->verdict = row->verdict;
-		report_row->copies = row->copies;
+	reporter->report.counts[outcome->verdict]++;
+	if (!repeated && (outcome->verdict == RECALL_VERDICT_EXPUNGED ||
+			  outcome->verdict == RECALL_VERDICT_RESTORED))
+		reporter->report.copies += outcome->copies;
+	row = add_row(reporter, username);
+	if (row != NULL) {
+		row->verdict = outcome->verdict;
+		row->copies = outcome->copies;
 	}
 }
 

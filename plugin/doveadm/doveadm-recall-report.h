@@ -3,8 +3,8 @@
 
 struct doveadm_cmd_context;
 struct mail_storage_service_ctx;
+struct recall_outcome;
 struct recall_request;
-struct recall_row;
 
 /* Collects what became of a command for all its users, and sends it by mail to
    the address of RECALL_PARAM_REPORT_TO. All functions do nothing if the
@@ -24,7 +24,8 @@ void recall_reporter_read_settings(struct recall_reporter *reporter,
 
 /* A user was answered for: here, or by another node. */
 void recall_reporter_add(struct recall_reporter *reporter,
-			 const struct recall_row *row, bool repeated);
+			 const char *username,
+			 const struct recall_outcome *outcome, bool repeated);
 void recall_reporter_add_proxied(struct recall_reporter *reporter,
 				 const char *username);
 

@@ -10,7 +10,6 @@
 #include "doveadm-recall-print.h"
 #include "recall-limits.h"
 #include "recall-params.h"
-#include "recall-tenant.h"
 #include "recall-utf8.h"
 #include "recall-query.h"
 #include "doveadm-recall-request.h"
@@ -82,9 +81,9 @@ request_get_criteria(const struct doveadm_cmd_context *cctx,
 		return -1;
 	}
 	if (words != NULL) {
-		request->query = t_strarray_join(words, " ");
-		return recall_query_parse(words, &request->search_args,
-					  error_r);
+		request->order.query = t_strarray_join(words, " ");
+		return recall_query_parse(words,
+			&request->order.criteria.search_args, error_r);
 	}
 	if (value == NULL) {
 		*error_r = "The Message-ID is missing";
@@ -97,14 +96,16 @@ request_get_criteria(const struct doveadm_cmd_context *cctx,
 			recall_message_id_strerror(id_error));
 		return -1;
 	}
+	request->order.criteria.message_id = &request->message_id;
+	request->order.message_id = request->message_id.data;
 	return 0;
 }
 
 /* A query is Dovecot's to answer. */
-static int request_check_verify(const struct recall_request *request,
+static int request_check_verify(const struct recall_criteria *criteria,
 				const char **error_r)
 {
-	if (request->search_args == NULL || !request->verify_headers)
+	if (criteria->search_args == NULL || !criteria->verify_headers)
 		return 0;
 	*error_r = "--"RECALL_PARAM_VERIFY_HEADERS" goes with a Message-ID";
 	return -1;
@@ -116,16 +117,16 @@ request_get_senders(const struct doveadm_cmd_context *cctx,
 {
 	const char *const *sender;
 
-	if (!doveadm_cmd_param_array(cctx, RECALL_PARAM_SENDER,
-				     &request->senders))
+	if (!doveadm_cmd_param_array(cctx, RECALL_PARAM_SENDER, &sender))
 		return 0;
 	/* an empty list must not mean everyone */
-	if (request->senders[0] == NULL) {
+	if (*sender == NULL) {
 		*error_r = t_strdup_printf("%s is empty",
 			recall_cmd_param_title(cctx, RECALL_PARAM_SENDER));
 		return -1;
 	}
-	for (sender = request->senders; *sender != NULL; sender++) {
+	request->order.criteria.senders = sender;
+	for (; *sender != NULL; sender++) {
 		if (!address_is_valid(*sender)) {
 			*error_r = t_strdup_printf("%s is not a mail address",
 				recall_cmd_param_title(cctx,
@@ -143,19 +144,19 @@ request_get_recall_id(const struct doveadm_cmd_context *cctx,
 	guid_128_t guid;
 
 	if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_RECALL_ID,
-				   &request->recall_id)) {
+				   &request->order.recall_id)) {
 		guid_128_generate(guid);
-		request->recall_id = guid_128_to_string(guid);
+		request->order.recall_id = guid_128_to_string(guid);
 		return 0;
 	}
-	if (strlen(request->recall_id) != RECALL_ID_LEN ||
-	    strspn(request->recall_id, "0123456789abcdef") != RECALL_ID_LEN) {
+	if (strlen(request->order.recall_id) != RECALL_ID_LEN ||
+	    strspn(request->order.recall_id, "0123456789abcdef") != RECALL_ID_LEN) {
 		*error_r = t_strdup_printf(
 			"%s is not 32 lower case hexadecimal digits",
 			recall_cmd_param_title(cctx, RECALL_PARAM_RECALL_ID));
 		return -1;
 	}
-	request->may_be_retry = TRUE;
+	request->order.may_be_retry = TRUE;
 	return 0;
 }
 
@@ -164,9 +165,9 @@ request_get_tenant(const struct doveadm_cmd_context *cctx,
 		   struct recall_request *request, const char **error_r)
 {
 	if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_TENANT,
-				   &request->tenant))
+				   &request->order.tenant))
 		return 0;
-	if (*request->tenant == '\0') {
+	if (*request->order.tenant == '\0') {
 		*error_r = "--"RECALL_PARAM_TENANT" is empty";
 		return -1;
 	}
@@ -198,12 +199,14 @@ request_get_common(const struct doveadm_cmd_context *cctx,
 {
 	if (request_get_tenant(cctx, request, error_r) < 0 ||
 	    request_get_text(cctx, RECALL_PARAM_REASON, RECALL_REASON_MAX,
-			     &request->reason, error_r) < 0 ||
+			     &request->order.reason, error_r) < 0 ||
 	    request_get_text(cctx, RECALL_PARAM_ACTOR, RECALL_ADDRESS_MAX,
-			     &request->actor, error_r) < 0 ||
+			     &request->order.actor, error_r) < 0 ||
 	    request_get_report_to(cctx, request, error_r) < 0 ||
 	    request_get_recall_id(cctx, request, error_r) < 0)
 		return -1;
+	/* at the shell the rows are on the terminal already */
+	request->order.quiet = !doveadm_server && !doveadm_verbose;
 	return 0;
 }
 
@@ -230,16 +233,16 @@ int recall_request_parse(const struct doveadm_cmd_context *cctx,
 				  RECALL_PARAM_NO_NOTIFY_HTTP, &no_notify) < 0 ||
 	    recall_cmd_param_flag(cctx, RECALL_PARAM_VERIFY_HEADERS,
 				  RECALL_PARAM_VERIFY_HEADERS_HTTP,
-				  &request_r->verify_headers) < 0)
+				  &request_r->order.criteria.verify_headers) < 0)
 		return -1;
 	if (request_get_criteria(cctx, request_r, &error) < 0 ||
-	    request_check_verify(request_r, &error) < 0 ||
+	    request_check_verify(&request_r->order.criteria, &error) < 0 ||
 	    request_get_senders(cctx, request_r, &error) < 0 ||
 	    request_get_common(cctx, request_r, &error) < 0)
 		return request_refuse(cctx, request_r, error);
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_FORCE,
-				     &request_r->force);
-	request_r->notify = !no_notify;
+				     &request_r->order.force);
+	request_r->order.notify = !no_notify;
 	return 0;
 }
 
@@ -258,30 +261,17 @@ int recall_request_parse_id(const struct doveadm_cmd_context *cctx,
 
 void recall_request_deinit(struct recall_request *request)
 {
-	if (request->search_args != NULL)
-		mail_search_args_unref(&request->search_args);
-}
+	struct recall_criteria *criteria = &request->order.criteria;
 
-void recall_request_get_criteria(const struct recall_request *request,
-				 struct recall_criteria *criteria_r)
-{
-	i_zero(criteria_r);
-	if (request->search_args == NULL)
-		criteria_r->message_id = &request->message_id;
-	criteria_r->verify_headers = request->verify_headers;
-	criteria_r->search_args = request->search_args;
-	criteria_r->senders = request->senders;
+	if (criteria->search_args != NULL)
+		mail_search_args_unref(&criteria->search_args);
 }
 
 const char *recall_request_get_searched(const struct recall_request *request)
 {
-	if (request->search_args != NULL)
-		return "query";
-	return request->verify_headers ? "headers" : "index";
-}
+	const struct recall_criteria *criteria = &request->order.criteria;
 
-bool recall_request_tenant_matches(const struct recall_request *request,
-				   struct mail_user *user)
-{
-	return recall_tenant_matches(request->tenant, user);
+	if (criteria->search_args != NULL)
+		return "query";
+	return criteria->verify_headers ? "headers" : "index";
 }

@@ -2,39 +2,23 @@
 #define RECALL_REQUEST_H
 
 #include "recall-message-id.h"
-#include "recall-find.h"
+#include "recall-order.h"
 #include "doveadm-recall-params.h"
 
 struct doveadm_cmd_context;
-struct mail_search_args;
 struct recall_reporter;
-struct mail_user;
 
 /* What all commands that look for a message are asked. */
 struct recall_request {
-	/* empty (len = 0) if there is a query instead */
+	/* Points into the request. The recall id was made anew if none was
+	   given. */
+	struct recall_order order;
 	struct recall_message_id message_id;
-	/* NULL if there is no query */
-	struct mail_search_args *search_args;
-	/* its words, with spaces in between */
-	const char *query;
-	/* NULL-terminated; NULL if any sender will do */
-	const char *const *senders;
-	/* NULL if any tenant will do */
-	const char *tenant;
-	/* for the audit trail; "" if not given */
-	const char *reason, *actor;
-	/* RECALL_ID_LEN hexadecimal digits, made anew if not given */
-	const char *recall_id;
 	/* a mail address, NULL if nobody wants a report */
 	const char *report_to;
 	/* NULL if there is no report to make: the command's own */
 	struct recall_reporter *reporter;
-	bool force, notify, dry_run;
-	/* trust no index */
-	bool verify_headers;
-	/* the caller gave the recall id, so this may be a retry */
-	bool may_be_retry;
+	bool dry_run;
 };
 
 /* By what the request has mail looked for: RECALL_COLUMN_SEARCHED. */
@@ -78,13 +62,5 @@ int recall_request_parse_id(const struct doveadm_cmd_context *cctx,
 
 /* Frees what recall_request_parse() has allocated. */
 void recall_request_deinit(struct recall_request *request);
-
-/* The criteria; they point into the request. */
-void recall_request_get_criteria(const struct recall_request *request,
-				 struct recall_criteria *criteria_r);
-
-/* Whether the user belongs to the tenant asked for, if any was. */
-bool recall_request_tenant_matches(const struct recall_request *request,
-				   struct mail_user *user);
 
 #endif

@@ -55,45 +55,61 @@ static const char *text_or_empty(const char *text)
 static void row_keep(const struct recall_row *row)
 {
 	struct recall_row *copy;
+	struct recall_outcome *outcome;
 
 	if (rows_pool == NULL || row->mailbox_user == NULL)
 		return;
 	copy = p_new(rows_pool, struct recall_row, 1);
 	*copy = *row;
 	copy->mailbox_user = p_strdup(rows_pool, row->mailbox_user);
-	copy->mailboxes = p_strdup(rows_pool, row->mailboxes);
-	copy->mailbox_guids = p_strdup(rows_pool, row->mailbox_guids);
 	copy->searched = p_strdup(rows_pool, row->searched);
-	copy->error = p_strdup(rows_pool, row->error);
+	outcome = &copy->outcome;
+	outcome->mailboxes = p_strdup(rows_pool, outcome->mailboxes);
+	outcome->mailbox_guids = p_strdup(rows_pool, outcome->mailbox_guids);
+	outcome->error = p_strdup(rows_pool, outcome->error);
 	hash_table_update(rows, copy->mailbox_user, copy);
 }
 
 static void row_print(const char *recall_id, const struct recall_row *row)
 {
+	const struct recall_outcome *outcome = &row->outcome;
+
 	row_users++;
-	if (row_hits && (row->verdict == RECALL_VERDICT_NOT_FOUND ||
-			 row->verdict == RECALL_VERDICT_FORBIDDEN))
+	if (row_hits && (outcome->verdict == RECALL_VERDICT_NOT_FOUND ||
+			 outcome->verdict == RECALL_VERDICT_FORBIDDEN))
 		return;
-	if (row->verdict == RECALL_VERDICT_ERROR)
+	if (outcome->verdict == RECALL_VERDICT_ERROR)
 		row_errors = TRUE;
 	recall_print(row->username);
-	recall_print(recall_verdict_name(row->verdict));
-	recall_print(dec2str(row->copies));
-	recall_print(recall_notice_status_name(row->notice));
-	recall_print(text_or_empty(row->mailboxes));
-	recall_print(text_or_empty(row->mailbox_guids));
+	recall_print(recall_verdict_name(outcome->verdict));
+	recall_print(dec2str(outcome->copies));
+	recall_print(recall_notice_status_name(outcome->notice));
+	recall_print(text_or_empty(outcome->mailboxes));
+	recall_print(text_or_empty(outcome->mailbox_guids));
 	recall_print(recall_id);
 	recall_print(text_or_empty(row->searched));
 	recall_print(text_or_empty(row->mailbox_user));
-	recall_print(dec2str(row->present));
-	recall_print(text_or_empty(row->error));
+	recall_print(dec2str(outcome->present));
+	recall_print(text_or_empty(outcome->error));
 }
 
 void recall_row_print(const char *recall_id, const struct recall_row *row)
 {
-	recall_reporter_add(row_reporter, row, FALSE);
+	recall_reporter_add(row_reporter, row->username, &row->outcome,
+			    FALSE);
 	row_print(recall_id, row);
 	row_keep(row);
+}
+
+void recall_row_print_unseen(const char *recall_id, const char *username,
+			     enum recall_verdict verdict, const char *error)
+{
+	const struct recall_row row = {
+		.username = username,
+		.outcome = { .verdict = verdict, .error = error },
+	};
+
+	recall_row_print(recall_id, &row);
 }
 
 void recall_row_repeat(const char *recall_id, const char *username,
@@ -105,7 +121,7 @@ void recall_row_repeat(const char *recall_id, const char *username,
 	i_assert(kept != NULL);
 	row = *kept;
 	row.username = username;
-	recall_reporter_add(row_reporter, &row, TRUE);
+	recall_reporter_add(row_reporter, row.username, &row.outcome, TRUE);
 	row_print(recall_id, &row);
 }
 

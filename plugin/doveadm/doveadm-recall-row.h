@@ -1,7 +1,7 @@
 #ifndef RECALL_ROW_H
 #define RECALL_ROW_H
 
-#include "recall-verdict.h"
+#include "recall-order.h"
 
 struct doveadm_cmd_context;
 struct recall_reporter;
@@ -10,11 +10,9 @@ struct recall_reporter;
 struct recall_row {
 	/* as asked for */
 	const char *username;
-	enum recall_verdict verdict;
-	unsigned int copies, present;
-	enum recall_notice_status notice;
-	/* NULL if there is nothing to say */
-	const char *mailbox_user, *mailboxes, *mailbox_guids, *searched, *error;
+	/* NULL if no mailbox was looked at */
+	const char *mailbox_user, *searched;
+	struct recall_outcome outcome;
 };
 
 /* Whether rows of users who don't have the message are left out. */
@@ -25,6 +23,9 @@ DOVEADM_CMD_PARAM('\0', RECALL_PARAM_HITS, CMD_PARAM_BOOL, 0)
    (NULL if not). */
 void recall_row_init(const struct doveadm_cmd_context *cctx,
 		     struct recall_reporter *reporter);
+/* Prints the row of a user whose mail was not looked at. */
+void recall_row_print_unseen(const char *recall_id, const char *username,
+			     enum recall_verdict verdict, const char *error);
 /* Prints the row and remembers for recall_row_finish() if it is an error. */
 void recall_row_print(const char *recall_id, const struct recall_row *row);
 /* Prints the row of mailbox_user's mailbox again, for another name of it. */

@@ -2,10 +2,12 @@
 #include "array.h"
 #include "mail-user.h"
 #include "recall-copies.h"
-#include "recall-count.h"
+#include "recall-events.h"
 #include "recall-lazy-expunge.h"
 #include "recall-limits.h"
+#include "recall-order.h"
 #include "recall-settings.h"
+#include "recall-tenant.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-record.h"
 #include "recall-expunge.h"
@@ -13,16 +15,16 @@
 struct expunge_context {
 	struct mail_user *user;
 	const struct recall_order *order;
-	const char *username;
 	struct recall_copies *copies;
 	struct recall_quarantine q;
 	/* an earlier try has left a record */
 	bool recorded;
 };
 
-enum recall_verdict
-recall_expunge_decide(const struct recall_order *order,
-		      const struct recall_copies *copies)
+/* What is due to the user after a look. */
+static enum recall_verdict
+expunge_decide(const struct recall_order *order,
+	       const struct recall_copies *copies)
 {
 	/* a mailbox that can't be searched may hold a copy that was read; if
 	   that does not matter then at least the rest can go */
@@ -87,15 +89,34 @@ expunge_check_record(struct expunge_context *ctx, enum recall_verdict *verdict,
 	return 0;
 }
 
+/* Mail may have come in since somebody counted. */
 static int
-expunge_check_count(struct expunge_context *ctx, const char **error_r)
+expunge_check_count(const struct expunge_context *ctx, const char **error_r)
+{
+	const unsigned int *max_copies = ctx->order->max_copies;
+	unsigned int copies = ctx->copies->expunged + ctx->copies->count;
+
+	if (max_copies == NULL || copies <= *max_copies)
+		return 0;
+	*error_r = t_strdup_printf("%u messages match, but only %u did when "
+				   "they were counted: nothing was deleted",
+				   copies, *max_copies);
+	return -1;
+}
+
+static int
+expunge_quarantine(struct expunge_context *ctx, const char **error_r)
 {
 	const struct recall_order *order = ctx->order;
+	const struct recall_quarantine_record record = {
+		.recall_id = order->recall_id,
+		.actor = order->actor,
+		.reason = order->reason,
+		.message_id = order->message_id,
+		.query = order->query,
+	};
 
-	return order->count == NULL ||
-		recall_count_allows(order->count, ctx->username,
-				    ctx->copies->expunged + ctx->copies->count,
-				    error_r) ? 0 : -1;
+	return recall_quarantine_add(&ctx->q, &record, ctx->copies, error_r);
 }
 
 /* Without a quarantine, what lazy_expunge makes of it stays. */
@@ -120,7 +141,7 @@ static int expunge_pass(struct expunge_context *ctx, const char **error_r)
 	if (expunge_check_count(ctx, error_r) < 0)
 		return -1;
 	if (ctx->q.ns != NULL &&
-	    (recall_quarantine_add(&ctx->q, ctx->order, copies, error_r) < 0 ||
+	    (expunge_quarantine(ctx, error_r) < 0 ||
 	     recall_lazy_expunge_begin(ctx->user, copies, &lazy, error_r) < 0))
 		return -1;
 	if (ctx->q.ns == NULL)
@@ -171,13 +192,13 @@ expunge_copies(struct expunge_context *ctx, enum recall_verdict *verdict,
 	   have read the message since, or deleted it, or moved it to where it
 	   was not yet or not any more looked for */
 	recall_copies_refresh(copies);
-	while ((*verdict = recall_expunge_decide(ctx->order, copies)) ==
+	while ((*verdict = expunge_decide(ctx->order, copies)) ==
 	       RECALL_VERDICT_WOULD_EXPUNGE && pass++ < RECALL_PASSES_MAX) {
 		if (expunge_pass(ctx, error_r) < 0)
 			return -1;
 		if (copies->error != NULL)
 			break;
-		recall_copies_find_again(copies);
+		recall_copies_find(copies);
 	}
 	*verdict = expunge_finish(copies, *verdict);
 	return 0;
@@ -185,12 +206,13 @@ expunge_copies(struct expunge_context *ctx, enum recall_verdict *verdict,
 
 static int
 expunge_found(struct expunge_context *ctx, enum recall_verdict *verdict,
-	      const char **error_r)
+	      bool change, const char **error_r)
 {
-	bool change = *verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
-		!ctx->order->dry_run;
 	int ret;
 
+	change = change && *verdict == RECALL_VERDICT_WOULD_EXPUNGE;
+	if (change && expunge_check_count(ctx, error_r) < 0)
+		return -1;
 	/* a quarantine that is not where it should be is always an error: with
 	   wrong settings it's not even sure that all was searched */
 	ret = recall_quarantine_init(ctx->user, &ctx->q, error_r);
@@ -209,35 +231,69 @@ expunge_found(struct expunge_context *ctx, enum recall_verdict *verdict,
 	return ret < 0 ? -1 : 0;
 }
 
+enum recall_verdict
+recall_look(struct mail_user *user, const struct recall_order *order,
+	    struct recall_copies *copies_r)
+{
+	recall_copies_init(user, &order->criteria, copies_r);
+	if (!recall_tenant_matches(order->tenant, user))
+		return RECALL_VERDICT_FORBIDDEN;
+	recall_copies_find(copies_r);
+	return expunge_decide(order, copies_r);
+}
+
+static void
+expunge_run(struct expunge_context *ctx, bool change,
+	    struct recall_outcome *outcome_r)
+{
+	struct recall_copies *copies = ctx->copies;
+	enum recall_verdict verdict;
+	const char *error;
+
+	i_zero(outcome_r);
+	verdict = recall_look(ctx->user, ctx->order, copies);
+	if (verdict == RECALL_VERDICT_FORBIDDEN) {
+		outcome_r->verdict = verdict;
+		recall_event_refused(ctx->user, ctx->order);
+		return;
+	}
+	if (expunge_found(ctx, &verdict, change, &error) < 0) {
+		verdict = RECALL_VERDICT_ERROR;
+		if (copies->error == NULL)
+			copies->error = p_strdup(copies->pool, error);
+	}
+	outcome_r->verdict = verdict;
+	outcome_r->error = copies->error;
+	if (verdict == RECALL_VERDICT_ALREADY_RECALLED)
+		return;
+	outcome_r->copies = copies->expunged > 0 ?
+		copies->expunged : copies->count;
+	outcome_r->mailboxes = recall_copies_get_mailboxes(copies);
+	outcome_r->mailbox_guids = recall_copies_get_guids(copies);
+}
+
+void recall_probe(struct mail_user *user, const struct recall_order *order,
+		  struct recall_copies *copies_r,
+		  struct recall_outcome *outcome_r)
+{
+	struct expunge_context ctx = {
+		.user = user,
+		.order = order,
+		.copies = copies_r,
+	};
+
+	expunge_run(&ctx, FALSE, outcome_r);
+}
+
 void recall_expunge(struct mail_user *user, const struct recall_order *order,
-		    const char *username, struct recall_copies *copies_r,
+		    struct recall_copies *copies_r,
 		    struct recall_outcome *outcome_r)
 {
 	struct expunge_context ctx = {
 		.user = user,
 		.order = order,
-		.username = username,
 		.copies = copies_r,
 	};
-	enum recall_verdict verdict;
-	const char *error;
 
-	i_zero(outcome_r);
-	recall_copies_find(user, &order->criteria, copies_r);
-	verdict = recall_expunge_decide(order, copies_r);
-	if ((verdict == RECALL_VERDICT_WOULD_EXPUNGE &&
-	     expunge_check_count(&ctx, &error) < 0) ||
-	    expunge_found(&ctx, &verdict, &error) < 0) {
-		verdict = RECALL_VERDICT_ERROR;
-		if (copies_r->error == NULL)
-			copies_r->error = p_strdup(copies_r->pool, error);
-	}
-	outcome_r->verdict = verdict;
-	outcome_r->error = copies_r->error;
-	if (verdict == RECALL_VERDICT_ALREADY_RECALLED)
-		return;
-	outcome_r->copies = copies_r->expunged > 0 ?
-		copies_r->expunged : copies_r->count;
-	outcome_r->mailboxes = recall_copies_get_mailboxes(copies_r);
-	outcome_r->mailbox_guids = recall_copies_get_guids(copies_r);
+	expunge_run(&ctx, TRUE, outcome_r);
 }

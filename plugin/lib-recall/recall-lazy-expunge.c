@@ -6,7 +6,7 @@
 #include "recall-settings.h"
 #include "recall-boxes.h"
 #include "recall-copies.h"
-#include "recall-quarantine-mails.h"
+#include "recall-mails.h"
 #include "recall-lazy-expunge.h"
 
 struct lazy_box {
@@ -23,19 +23,6 @@ struct recall_lazy_expunge {
 	/* of the messages that are expunged, one for each copy */
 	ARRAY_TYPE(const_string) guids;
 };
-
-bool recall_lazy_expunge_is_in(const ARRAY_TYPE(const_string) *places,
-			       struct mailbox *box)
-{
-	const char *place;
-
-	array_foreach_elem(places, place) {
-		if (strcmp(mailbox_get_namespace(box)->prefix, place) == 0 ||
-		    strcmp(mailbox_get_vname(box), place) == 0)
-			return TRUE;
-	}
-	return FALSE;
-}
 
 static const char *lazy_error(struct mailbox *box)
 {
@@ -58,7 +45,8 @@ lazy_foreach_box(struct recall_lazy_expunge *lazy,
 
 	iter = recall_boxes_iter_init(lazy->user);
 	while ((box = recall_boxes_iter_next(iter)) != NULL) {
-		if (recall_lazy_expunge_is_in(&lazy->places, box) && func(lazy, box, error_r) < 0)
+		if (recall_boxes_have(&lazy->places, box) &&
+		    func(lazy, box, error_r) < 0)
 			ret = -1;
 		mailbox_free(&box);
 	}

@@ -2,18 +2,12 @@
 #define RECALL_LAZY_EXPUNGE_H
 
 struct mail_user;
-struct mailbox;
 struct recall_copies;
 struct recall_lazy_expunge;
 
 /* Where the lazy_expunge plugin is loaded, what a recall expunges is copied to
    a place that the user can fetch it from. With a quarantine that copy has to
    go, too. */
-
-/* Whether the mailbox is one of the places (recall_settings_get_lazy_expunge())
-   that the plugin puts mail into. */
-bool recall_lazy_expunge_is_in(const ARRAY_TYPE(const_string) *places,
-			       struct mailbox *box);
 
 /* Takes down which messages are about to be expunged and what is there
    already. lazy_r is NULL if the plugin is not in use; it lives on the data

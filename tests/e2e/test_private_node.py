@@ -75,8 +75,11 @@ def node(tmp_path, installed):
 def test_installed(node, installed, marker):
     node.lmtp_deliver(USER, build_message("<a@example.com>"))
     node.append(USER, "INBOX", build_message("<b@example.com>"))
-    shell = node.doveadm("-f", "tab", "recall", "expunge", "-u", USER,
-                         "<a@example.com>")
+    # as ./quickstart runs it
+    shell = subprocess.run(
+        [sys.executable, mailnode.__file__, "doveadm", node.dir, "-f", "tab",
+         "recall", "expunge", "-u", USER, "<a@example.com>"],
+        check=True, stdout=subprocess.PIPE, text=True)
     http = node.doveadm_http([["recallExpunge", {
         "users": [USER], "messageId": "<b@example.com>"}, "tag"]])
     assert "\texpunged\t" in shell.stdout

@@ -915,7 +915,7 @@ service auth {
 
 def usage(node):
     users = sorted(node.users)
-    doveadm = shlex.join(node.doveadm_command())
+    doveadm = "%s doveadm %s" % (os.path.abspath(__file__), node.dir)
     return """\
 Dovecot (pid {node.pid}) runs in {node.dir}
   IMAP     127.0.0.1:{node.imap_port}, password {password} for {users}
@@ -973,6 +973,9 @@ def main():
     read = commands.add_parser("read", help="read a user's INBOX by IMAP")
     read.add_argument("--dir", required=True)
     read.add_argument("--user", required=True)
+    doveadm = commands.add_parser("doveadm", help="run doveadm on it")
+    doveadm.add_argument("dir")
+    doveadm.add_argument("arguments", nargs=argparse.REMAINDER)
     info = commands.add_parser("info", help="how to use one that runs")
     info.add_argument("--dir", required=True)
     args = parser.parse_args()
@@ -981,6 +984,9 @@ def main():
         node = MailNode.load(args.dir)
         node.stop(remove=args.remove)
         return 0
+    if args.command == "doveadm":
+        command = MailNode.load(args.dir).doveadm_command(*args.arguments)
+        os.execvp(command[0], command)
     if args.command == "info":
         print(usage(MailNode.load(args.dir)), end="")
         return 0

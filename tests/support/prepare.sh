@@ -1,11 +1,15 @@
-# Sourced by ./check and ./quickstart: what both need of a fresh Debian 12.
+# Sourced by ./check and ./quickstart: what both need of a fresh Debian 12
+# or 13.
 
 build_packages="autoconf automake libtool pkg-config gcc libc6-dev make
 	dovecot-core dovecot-dev dovecot-imapd dovecot-lmtpd
 	libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libssl-dev
-	libsqlite3-dev libinih-dev curl python3"
+	libsqlite3-dev libinih-dev curl mount python3"
 test_packages="ca-certificates libcunit1-dev python3-pytest cppcheck etcd-server etcd-client
-	dovecot-fts-xapian groff man-db openssl procps strace"
+	groff man-db openssl procps strace"
+# Debian 13 has none
+! grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release ||
+	test_packages="$test_packages dovecot-fts-xapian"
 
 # Installs those of the packages that are missing. No daemon is started.
 install_packages() {

@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "array.h"
 #include "mail-user.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
@@ -155,4 +156,17 @@ int recall_boxes_iter_deinit(struct recall_boxes_iter **_iter,
 	i_free(iter->error);
 	i_free(iter);
 	return ret;
+}
+
+bool recall_boxes_have(const ARRAY_TYPE(const_string) *places,
+		       struct mailbox *box)
+{
+	const char *place;
+
+	array_foreach_elem(places, place) {
+		if (strcmp(mailbox_get_namespace(box)->prefix, place) == 0 ||
+		    strcmp(mailbox_get_vname(box), place) == 0)
+			return TRUE;
+	}
+	return FALSE;
 }

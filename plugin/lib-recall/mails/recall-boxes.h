@@ -24,4 +24,9 @@ struct mailbox *recall_boxes_iter_next(struct recall_boxes_iter *iter);
 int recall_boxes_iter_deinit(struct recall_boxes_iter **iter,
 			     const char **error_r);
 
+/* Whether the mailbox is one of the places: names of mailboxes, and prefixes of
+   namespaces. */
+bool recall_boxes_have(const ARRAY_TYPE(const_string) *places,
+		       struct mailbox *box);
+
 #endif

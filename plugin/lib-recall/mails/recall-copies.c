@@ -5,7 +5,6 @@
 #include "recall-boxes.h"
 #include "failpoint.h"
 #include "recall-find.h"
-#include "recall-lazy-expunge.h"
 #include "recall-limits.h"
 #include "recall-looked.h"
 #include "recall-match.h"
@@ -123,7 +122,7 @@ static void copies_forget(struct recall_copies *copies)
 
 static bool copies_skip_box(struct recall_copies *copies, struct mailbox *box)
 {
-	return recall_lazy_expunge_is_in(&copies->lazy_places, box) ||
+	return recall_boxes_have(&copies->lazy_places, box) ||
 		recall_looked_skip(copies->looked, box);
 }
 
@@ -148,7 +147,7 @@ static void copies_look(struct recall_copies *copies)
 		copies->error = p_strdup(copies->pool, error);
 }
 
-void recall_copies_find(struct mail_user *user,
+void recall_copies_init(struct mail_user *user,
 			const struct recall_criteria *criteria,
 			struct recall_copies *copies_r)
 {
@@ -160,10 +159,9 @@ void recall_copies_find(struct mail_user *user,
 	p_array_init(&copies_r->boxes, copies_r->pool, 4);
 	p_array_init(&copies_r->lazy_places, copies_r->pool, 1);
 	p_array_init(&copies_r->expunged_boxes, copies_r->pool, 4);
-	recall_copies_find_again(copies_r);
 }
 
-void recall_copies_find_again(struct recall_copies *copies)
+void recall_copies_find(struct recall_copies *copies)
 {
 	unsigned int looks;
 
@@ -238,7 +236,7 @@ void recall_copies_refresh(struct recall_copies *copies)
 			copies->read = TRUE;
 	}
 	if (copies->count < found)
-		recall_copies_find_again(copies);
+		recall_copies_find(copies);
 }
 
 static void copies_expunge_mail(struct mail *mail, void *context)

@@ -61,17 +61,18 @@ struct recall_copies {
 	struct recall_looked *looked;
 };
 
-/* Looks through the user's own private namespaces, whatever their ACLs. Shared,
-   public and virtual mailboxes are never touched. Failures are told in
-   copies_r->error; what was found nevertheless is right. If nothing is found
-   while mailboxes change, more looks are taken, up to RECALL_LOOKS_MAX: that
-   nothing is there is known only if no message was moved past the look. The
-   criteria must live as long as copies_r. */
-void recall_copies_find(struct mail_user *user,
+/* Begins with a search that has found nothing yet. The criteria must live as long
+   as copies_r. */
+void recall_copies_init(struct mail_user *user,
 			const struct recall_criteria *criteria,
 			struct recall_copies *copies_r);
-/* Looks once more, for what has come or was moved since the last look. */
-void recall_copies_find_again(struct recall_copies *copies);
+/* Looks through the user's own private namespaces, whatever their ACLs, or
+   once more, for what has come or was moved since. Shared, public and virtual
+   mailboxes are never touched. Failures are told in copies->error; what was
+   found nevertheless is right. If nothing is found while mailboxes change, more
+   looks are taken, up to RECALL_LOOKS_MAX: that nothing is there is known only
+   if no message was moved past the look. */
+void recall_copies_find(struct recall_copies *copies);
 
 /* Looks once more at the copies found, just before they are deleted:
    copies->read tells what the user did meanwhile. If any is gone then

@@ -59,17 +59,9 @@ bool recall_count_is_expected(const struct recall_count *count,
 	return FALSE;
 }
 
-bool recall_count_allows(const struct recall_count *count,
-			 const char *username, unsigned int messages,
-			 const char **error_r)
+unsigned int recall_count_get(const struct recall_count *count,
+			      const char *username)
 {
-	unsigned int counted = POINTER_CAST_TO(
-		hash_table_lookup(count->users, username), unsigned int);
-
-	if (messages <= counted)
-		return TRUE;
-	*error_r = t_strdup_printf("%u messages match, but only %u did when "
-				   "they were counted: nothing was deleted",
-				   messages, counted);
-	return FALSE;
+	return POINTER_CAST_TO(hash_table_lookup(count->users, username),
+			       unsigned int);
 }

@@ -15,10 +15,8 @@ unsigned int recall_count_get_total(const struct recall_count *count);
 /* Whether that is what was expected. */
 bool recall_count_is_expected(const struct recall_count *count,
 			      const char **error_r);
-/* Second pass: whether no more are to be deleted from the user than were
-   counted. */
-bool recall_count_allows(const struct recall_count *count,
-			 const char *username, unsigned int messages,
-			 const char **error_r);
+/* Second pass: no more than that are to be deleted from the user. */
+unsigned int recall_count_get(const struct recall_count *count,
+			      const char *username);
 
 #endif

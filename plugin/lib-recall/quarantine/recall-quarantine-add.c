@@ -3,16 +3,15 @@
 #include "mail-storage.h"
 #include "failpoint.h"
 #include "recall-copies.h"
-#include "recall-expunge.h"
 #include "recall-quarantine.h"
-#include "recall-quarantine-mails.h"
+#include "recall-mails.h"
 #include "recall-quarantine-record.h"
 
 #include <time.h>
 
 static int
 quarantine_record(struct recall_quarantine *q,
-		  const struct recall_order *order,
+		  const struct recall_quarantine_record *recall,
 		  const struct recall_copies *copies, const char **error_r)
 {
 	struct recall_quarantine_record record;
@@ -22,7 +21,7 @@ quarantine_record(struct recall_quarantine *q,
 	int ret;
 
 	ret = recall_quarantine_record_read(q, pool_datastack_create(),
-					    order->recall_id, &record,
+					    recall->recall_id, &record,
 					    error_r);
 	if (ret < 0)
 		return -1;
@@ -34,13 +33,8 @@ quarantine_record(struct recall_quarantine *q,
 	if (complete)
 		return 0;
 
-	i_zero(&record);
-	record.recall_id = order->recall_id;
+	record = *recall;
 	record.recalled = time(NULL);
-	record.actor = order->actor;
-	record.reason = order->reason;
-	record.message_id = order->message_id;
-	record.query = order->query;
 	record.subject = copies->subject;
 	record.from = copies->from;
 	record.date = copies->date;
@@ -83,7 +77,7 @@ quarantine_add_box(struct recall_quarantine *q, const char *recall_id,
 }
 
 int recall_quarantine_add(struct recall_quarantine *q,
-			  const struct recall_order *order,
+			  const struct recall_quarantine_record *recall,
 			  struct recall_copies *copies,
 			  const char **error_r)
 {
@@ -93,11 +87,11 @@ int recall_quarantine_add(struct recall_quarantine *q,
 	i_assert(q->lock != NULL);
 
 	RECALL_FAILPOINT("quarantine-begin");
-	if (quarantine_record(q, order, copies, error_r) < 0)
+	if (quarantine_record(q, recall, copies, error_r) < 0)
 		return -1;
 	RECALL_FAILPOINT("quarantine-recorded");
 	array_foreach_modifiable(&copies->boxes, cbox) {
-		ret = quarantine_add_box(q, order->recall_id, cbox, error_r);
+		ret = quarantine_add_box(q, recall->recall_id, cbox, error_r);
 		if (ret < 0)
 			return -1;
 		RECALL_FAILPOINT("quarantine-copied");

@@ -8,7 +8,7 @@
 #include "str-sanitize.h"
 #include "mail-storage-private.h"
 #include "recall-quarantine.h"
-#include "recall-quarantine-mails.h"
+#include "recall-mails.h"
 #include "recall-quarantine-record.h"
 
 #include <time.h>

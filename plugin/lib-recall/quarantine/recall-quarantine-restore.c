@@ -7,7 +7,7 @@
 #include "failpoint.h"
 #include "recall-names.h"
 #include "recall-quarantine.h"
-#include "recall-quarantine-mails.h"
+#include "recall-mails.h"
 #include "recall-quarantine-record.h"
 #include "recall-quarantine-settings.h"
 

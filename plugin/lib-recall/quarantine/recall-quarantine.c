@@ -8,7 +8,7 @@
 #include "mail-storage-private.h"
 #include "mailbox-list-iter.h"
 #include "recall-limits.h"
-#include "recall-quarantine-mails.h"
+#include "recall-mails.h"
 #include "recall-quarantine-settings.h"
 #include "recall-quarantine.h"
 

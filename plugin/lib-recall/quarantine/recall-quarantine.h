@@ -8,7 +8,7 @@ struct mail_namespace;
 struct mailbox;
 struct file_lock;
 struct recall_copies;
-struct recall_order;
+struct recall_quarantine_record;
 
 /* Where recalled mail is kept for a while: a private namespace of its own that
    the setting recall_quarantine names by its prefix. The mailbox
@@ -79,11 +79,12 @@ int recall_quarantine_box_delete(struct recall_quarantine *q,
 				 const struct recall_quarantine_box *qbox,
 				 const char **error_r);
 
-/* Records the recall and puts the copies into the quarantine. Copies that an
-   earlier try has put there are not doubled, and those that are gone meanwhile
-   are dropped from copies. Nothing may be expunged unless this returns 0. */
+/* Records the recall, with what the copies tell of themselves, and puts them into
+   the quarantine. Copies that an earlier try has put there are not doubled, and
+   those that are gone meanwhile are dropped from copies. Nothing may be expunged
+   unless this returns 0. */
 int recall_quarantine_add(struct recall_quarantine *q,
-			  const struct recall_order *order,
+			  const struct recall_quarantine_record *recall,
 			  struct recall_copies *copies,
 			  const char **error_r);
 

@@ -1,5 +1,5 @@
-#ifndef RECALL_QUARANTINE_MAILS_H
-#define RECALL_QUARANTINE_MAILS_H
+#ifndef RECALL_MAILS_H
+#define RECALL_MAILS_H
 
 #include "seq-range-array.h"
 

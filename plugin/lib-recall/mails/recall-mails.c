@@ -4,7 +4,7 @@
 #include "recall-index.h"
 #include "recall-copies.h"
 #include "recall-limits.h"
-#include "recall-quarantine-mails.h"
+#include "recall-mails.h"
 
 static void mails_set_error(struct mailbox *box, const char *what,
 			    const char **error_r)

@@ -1,0 +1,35 @@
+# Dovecot with dovecot-recall, and mail-recalld, on Debian 13:
+#
+#	docker build -t dovecot-recall .			Dovecot with the plugin
+#	docker build -t mail-recalld --target service .		the service
+#
+# Into an image of your own that has Debian 13's Dovecot (the modules go with
+# the version they were built against):
+#
+#	COPY --from=dovecot-recall /packages/dovecot-recall_*.deb /tmp/
+#	RUN apt-get update && apt-get install -y /tmp/dovecot-recall_*.deb
+#
+# and then add `notify recall` to mail_plugins: see
+# /usr/share/doc/dovecot-recall/examples. ./check --packages trixie does what
+# the first stage and the installation do.
+
+FROM debian:trixie-slim AS build
+COPY . /src
+RUN /src/packaging/build-packages /packages
+
+FROM debian:trixie-slim AS service
+COPY --from=build /packages/mail-recalld_*.deb /packages/
+RUN apt-get update && \
+    apt-get install -y --no-install-recommends /packages/mail-recalld_*.deb && \
+    rm -rf /var/lib/apt/lists/*
+# mount the settings at /etc/mail-recalld, and the journal's directory
+USER mail-recalld
+ENTRYPOINT ["/usr/sbin/mail-recalld", "-c", "/etc/mail-recalld/mail-recall.conf"]
+
+FROM debian:trixie-slim
+COPY --from=build /packages/dovecot-recall_*.deb /packages/
+RUN apt-get update && \
+    apt-get install -y --no-install-recommends dovecot-imapd dovecot-lmtpd \
+        /packages/dovecot-recall_*.deb && \
+    rm -rf /var/lib/apt/lists/*
+ENTRYPOINT ["/usr/sbin/dovecot", "-F"]

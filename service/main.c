@@ -15,18 +15,25 @@
 #include <curl/curl.h>
 
 #include "recall-config.h"
-#include "audit.h"
+#include "alloc.h"
 #include "audit-log.h"
+#include "audit.h"
+#include "clock.h"
+#include "config-check.h"
+#include "config-load.h"
 #include "config.h"
 #include "console.h"
-#include "config-check.h"
 #include "doveadm-client.h"
 #include "http-clients.h"
 #include "http-server.h"
 #include "jobs.h"
+#include "journal-db.h"
 #include "journal.h"
 #include "log.h"
+#include "recall-run.h"
 #include "revocation.h"
+#include "routes.h"
+#include "strbuf.h"
 
 #ifndef CONFIG_PATH
 #define CONFIG_PATH "/etc/mail-recalld/mail-recall.conf"
@@ -192,7 +199,7 @@ static int run(struct config *config, const char *path)
 	if (!jobs_resume())
 		log_error("recalls that have not finished wait for the next "
 			  "start");
-	if (http_server_start(config, &error)) {
+	if (http_server_start(config, &routes_api, &error)) {
 		notify_manager("READY=1");
 		wait_for_signals(path, &signals);
 		notify_manager("STOPPING=1");

@@ -2,6 +2,7 @@
 #include "array.h"
 #include "doveadm.h"
 #include "doveadm-cmd.h"
+#include "doveadm-recall-params.h"
 #include "doveadm-recall-acl-plugin.h"
 
 /* A module of its own, since it needs the acl plugin's symbols: doveadm passes
@@ -23,7 +24,7 @@ void doveadm_recall_acl_plugin_preinit(void)
 
 	for (i = 0; i < N_ELEMENTS(recall_acl_commands); i++) {
 		if (doveadm_cmd_find_ver2(recall_acl_commands[i]->name) == NULL)
-			doveadm_cmd_register_ver2(recall_acl_commands[i]);
+			recall_cmd_register(recall_acl_commands[i]);
 	}
 }
 

@@ -182,8 +182,7 @@ share_parse(const struct doveadm_cmd_context *cctx, bool adding,
 	i_zero(cmd_r);
 	/* nothing to be done for many users in one go */
 	if (cctx->conn_type != DOVEADM_CONNECTION_TYPE_TCP) {
-		if (!doveadm_cmd_param_array(cctx, RECALL_PARAM_USER,
-					     &owners) || owners[0] == NULL)
+		if (!recall_cmd_param_user(cctx, &owners) || owners[0] == NULL)
 			return "The owner is missing (-u)";
 		if (owners[1] != NULL)
 			return "There is more than one owner (-u)";

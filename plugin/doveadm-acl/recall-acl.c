@@ -87,7 +87,7 @@ int recall_acl_publish(struct mail_user *user)
 {
 	struct acl_user *auser = ACL_USER_CONTEXT_REQUIRE(user);
 
-	return acl_lookup_dict_rebuild(auser->acl_lookup_dict);
+	return recall_acl_dict_rebuild(auser->acl_lookup_dict);
 }
 
 static void rights_append(string_t *text, const char *prefix,

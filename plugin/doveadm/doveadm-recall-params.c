@@ -1,5 +1,8 @@
 #include "lib.h"
+#include "dovecot-compat.h"
+#include "array.h"
 #include "doveadm.h"
+#include "recall-params.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-print.h"
 
@@ -70,4 +73,48 @@ int recall_cmd_param_flag(const struct doveadm_cmd_context *cctx,
 		return -1;
 	}
 	return 0;
+}
+
+void recall_cmd_register(struct doveadm_cmd_ver2 *cmd)
+{
+	const struct doveadm_cmd_param *param;
+	struct doveadm_cmd_param *params;
+	unsigned int n = 0;
+
+	for (param = cmd->parameters; param->name != NULL; param++)
+		n++;
+	/* for as long as the process lives, as the command itself */
+	params = i_new(struct doveadm_cmd_param, n + 1);
+	n = 0;
+	for (param = cmd->parameters; param->name != NULL; param++) {
+		/* A flag has a second spelling for the HTTP API, see
+		   RECALL_CMD_FLAG_PARAM(). At the shell it would only be in
+		   the way of what is abbreviated: --dry. */
+		if (!doveadm_server &&
+		    (param->flags & CMD_PARAM_FLAG_DO_NOT_EXPOSE) != 0)
+			continue;
+		params[n] = *param;
+		if (doveadm_server &&
+		    strcmp(param->name, RECALL_PARAM_USER) == 0)
+			params[n].type = RECALL_HTTP_USER_TYPE;
+		n++;
+	}
+	cmd->parameters = params;
+	doveadm_cmd_register_ver2(cmd);
+}
+
+bool recall_cmd_param_user(const struct doveadm_cmd_context *cctx,
+			   const char *const **users_r)
+{
+	const char *user, **users;
+
+	if (!doveadm_server || RECALL_HTTP_USER_TYPE == CMD_PARAM_ARRAY)
+		return doveadm_cmd_param_array(cctx, RECALL_PARAM_USER,
+					       users_r);
+	if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_USER, &user))
+		return FALSE;
+	users = t_new(const char *, 2);
+	users[0] = user;
+	*users_r = users;
+	return TRUE;
 }

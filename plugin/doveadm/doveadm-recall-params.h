@@ -35,4 +35,15 @@ int recall_cmd_param_flag(const struct doveadm_cmd_context *cctx,
 			  const char *name, const char *http_name,
 			  bool *value_r);
 
+struct doveadm_cmd_ver2;
+
+/* doveadm_cmd_register_ver2() with the parameters that go with who asks: the
+   shell, or doveadm's HTTP API. */
+void recall_cmd_register(struct doveadm_cmd_ver2 *cmd);
+
+/* Whether the parameter RECALL_PARAM_USER is given, and which users it names,
+   NULL-terminated. */
+bool recall_cmd_param_user(const struct doveadm_cmd_context *cctx,
+			   const char *const **users_r);
+
 #endif

@@ -6,6 +6,7 @@
 #include "doveadm-cmd.h"
 #include "doveadm-settings.h"
 #include "doveadm-util.h"
+#include "doveadm-recall-params.h"
 #include "doveadm-recall-plugin.h"
 
 const char *doveadm_recall_plugin_version = DOVECOT_ABI_VERSION;
@@ -24,27 +25,6 @@ static struct doveadm_cmd_ver2 *recall_commands[] = {
 #endif
 };
 
-/* A flag has a second spelling for doveadm's HTTP API, see
-   RECALL_CMD_FLAG_PARAM(). At the shell it would only be in the way of what is
-   abbreviated: --dry. */
-static void recall_command_drop_hidden(struct doveadm_cmd_ver2 *cmd)
-{
-	const struct doveadm_cmd_param *param;
-	struct doveadm_cmd_param *params;
-	unsigned int n = 0;
-
-	for (param = cmd->parameters; param->name != NULL; param++)
-		n++;
-	/* for as long as the process lives, as the command itself */
-	params = i_new(struct doveadm_cmd_param, n + 1);
-	n = 0;
-	for (param = cmd->parameters; param->name != NULL; param++) {
-		if ((param->flags & CMD_PARAM_FLAG_DO_NOT_EXPOSE) == 0)
-			params[n++] = *param;
-	}
-	cmd->parameters = params;
-}
-
 /* Called as soon as the module has been loaded, which is before the command is
    looked up even where the module is not in doveadm's own module directory but
    comes in through mail_plugins (protocol doveadm). */
@@ -57,11 +37,8 @@ void doveadm_recall_plugin_preinit(void)
 	   comes in through mail_plugins. */
 	recall_doveadm_setting_roots_add(&smtp_submit_setting_parser_info);
 	for (i = 0; i < N_ELEMENTS(recall_commands); i++) {
-		if (doveadm_cmd_find_ver2(recall_commands[i]->name) != NULL)
-			continue;
-		if (!doveadm_server)
-			recall_command_drop_hidden(recall_commands[i]);
-		doveadm_cmd_register_ver2(recall_commands[i]);
+		if (doveadm_cmd_find_ver2(recall_commands[i]->name) == NULL)
+			recall_cmd_register(recall_commands[i]);
 	}
 }
 

@@ -16,6 +16,7 @@
 #include "recall-settings.h"
 #include "recall-proxy.h"
 #include "doveadm-recall-print.h"
+#include "doveadm-recall-params.h"
 #include "doveadm-recall-users.h"
 
 #include <unistd.h>
@@ -234,7 +235,7 @@ static int recall_users_get(struct recall_users_context *ctx)
 	}
 
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_ALL_USERS, &all);
-	have_user = doveadm_cmd_param_array(cctx, RECALL_PARAM_USER, &users);
+	have_user = recall_cmd_param_user(cctx, &users);
 	have_users = doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS,
 					     have_user ? &unused : &users);
 	have_file = doveadm_cmd_param_istream(cctx, RECALL_PARAM_USER_FILE,
@@ -476,7 +477,7 @@ bool recall_users_are_named(const struct doveadm_cmd_context *cctx)
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_ALL_USERS, &all);
 	if (all || cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP)
 		return FALSE;
-	if (!doveadm_cmd_param_array(cctx, RECALL_PARAM_USER, &users))
+	if (!recall_cmd_param_user(cctx, &users))
 		return TRUE;
 	while (*users != NULL && recall_user_is_mask(*users))
 		users++;

@@ -4,9 +4,14 @@
 #include <time.h>
 
 #include "actions.h"
+#include "address.h"
+#include "alloc.h"
 #include "audit.h"
 #include "bruteforce.h"
+#include "encode.h"
+#include "http-parse.h"
 #include "http-reply.h"
+#include "identity.h"
 #include "imap-login.h"
 #include "metrics.h"
 #include "refresh-token.h"
@@ -201,7 +206,7 @@ static void reply_tokens(struct http_request *request, const char *family)
 
 static void reply_denied(struct http_request *request)
 {
-	metrics_login(LOGIN_DENIED);
+	metrics_add(METRIC_LOGIN_DENIED, 1);
 	http_reply_message(request, 401, "LOGIN FAILED");
 	http_reply_header(request, "WWW-Authenticate", "Bearer");
 }
@@ -210,7 +215,7 @@ static void reply_denied(struct http_request *request)
 static void login_failed(struct http_request *request, const char *login)
 {
 	bruteforce_undo(request->source, login);
-	metrics_login(LOGIN_FAILED);
+	metrics_add(METRIC_LOGIN_FAILED, 1);
 }
 
 /* Only after the password was right: who may not log in here learns no more
@@ -230,7 +235,7 @@ static void login_accepted(struct http_request *request, const char *login)
 				       NULL);
 	} else {
 		bruteforce_accepted(request->source, login);
-		metrics_login(LOGIN_ACCEPTED);
+		metrics_add(METRIC_LOGIN_ACCEPTED, 1);
 		audit_done(request, "login", "Login", true,
 			   (const struct audit_field[]) { { AUDIT_END, NULL } });
 		reply_tokens(request, NULL);
@@ -273,7 +278,7 @@ static void login_with_password(struct http_request *request,
 
 	penalty = bruteforce_attempt(request->config, request->source, login);
 	if (penalty > 0) {
-		metrics_login(LOGIN_BLOCKED);
+		metrics_add(METRIC_LOGIN_BLOCKED, 1);
 		http_reply_later(request, 429, "TOO MANY ATTEMPTS", penalty);
 		return;
 	}

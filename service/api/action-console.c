@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "actions.h"
+#include "alloc.h"
 #include "console.h"
+#include "file.h"
 #include "http-reply.h"
 
 #define CONSOLE "/console/"
@@ -93,7 +95,8 @@ static bool add_files(const char *dir, const char *sub, char **error_r)
 
 bool console_load(const struct config *config, char **error_r)
 {
-	const char *dir = config->console_dir;
+	const char *dir = *config->console_dir != '\0' ?
+		config->console_dir : CONSOLE_DIR;
 
 	if (!config->console_enabled)
 		return true;

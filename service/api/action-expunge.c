@@ -4,11 +4,16 @@
 
 #include "recall-verdict.h"
 #include "actions.h"
+#include "alloc.h"
 #include "audit.h"
+#include "http-parse.h"
 #include "http-reply.h"
+#include "identity.h"
 #include "metrics.h"
 #include "params.h"
 #include "recall-action.h"
+#include "recall-run.h"
+#include "strlist.h"
 #include "userdb.h"
 
 #define COUNT_MAX 1000000000

@@ -4,11 +4,14 @@
 
 #include "recall-params.h"
 #include "actions.h"
+#include "alloc.h"
 #include "audit-log.h"
+#include "clock.h"
 #include "doveadm-client.h"
 #include "http-reply.h"
 #include "http-server.h"
 #include "jobs.h"
+#include "journal-db.h"
 #include "journal.h"
 #include "metrics.h"
 

@@ -3,7 +3,9 @@
 #include <strings.h>
 
 #include "actions.h"
+#include "alloc.h"
 #include "audit.h"
+#include "http-parse.h"
 #include "http-reply.h"
 #include "journal.h"
 #include "params.h"

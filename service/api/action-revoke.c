@@ -5,7 +5,10 @@
 
 #include "recall-limits.h"
 #include "actions.h"
+#include "address.h"
+#include "alloc.h"
 #include "audit.h"
+#include "http-parse.h"
 #include "http-reply.h"
 #include "params.h"
 #include "revocation.h"

@@ -6,12 +6,16 @@
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "actions.h"
+#include "alloc.h"
 #include "audit.h"
+#include "http-parse.h"
 #include "http-reply.h"
 #include "listing.h"
 #include "metrics.h"
 #include "params.h"
 #include "recall-action.h"
+#include "strbuf.h"
+#include "strlist.h"
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX 1000
@@ -339,8 +343,8 @@ static void run(struct http_request *request, bool fetch)
 		if (request->status == 200 || request->status >= 500)
 			audit(request, &search);
 		if (request->status == 200)
-			metrics_messages(fetch,
-				json_array_size(search.listing.rows));
+			metrics_add(fetch ? METRIC_MESSAGES_FETCHED :
+				    METRIC_MESSAGES_SEARCHED, json_array_size(search.listing.rows));
 	}
 	search_free(&search);
 }

@@ -5,11 +5,16 @@
 
 #include "recall-params.h"
 #include "actions.h"
+#include "address.h"
+#include "alloc.h"
 #include "audit.h"
 #include "doveadm-client.h"
+#include "http-parse.h"
 #include "http-reply.h"
 #include "metrics.h"
 #include "params.h"
+#include "strlist.h"
+#include "text.h"
 
 #define MAILBOX_MAX 1024
 #define RIGHTS_MAX 64
@@ -302,7 +307,7 @@ static void reply_change(struct http_request *request, bool adding,
 		"rights", split_rights(row),
 		"subscribed_as", *name == '\0' ? json_null() :
 			json_string(name)));
-	metrics_share(adding);
+	metrics_add(adding ? METRIC_SHARED : METRIC_UNSHARED, 1);
 }
 
 static void change(struct http_request *request, bool adding,

@@ -3,10 +3,12 @@
 
 #include "recall-verdict.h"
 #include "actions.h"
+#include "http-parse.h"
 #include "http-reply.h"
-#include "journal.h"
 #include "journal-list.h"
+#include "journal.h"
 #include "params.h"
+#include "recall-json.h"
 
 #define LIST_DEFAULT 50
 #define LIST_MAX 1000

@@ -51,7 +51,4 @@ char *action_caller(const struct http_request *request);
    if not. Whose mail that reaches is for the plugin to say. */
 bool action_check_role(struct http_request *request, bool admin, bool user);
 
-/* Checks an address of a mailbox. Returns why it is none, or NULL. */
-const char *address_check(const char *address);
-
 #endif

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "audit-limit.h"
-#include "bruteforce.h"
-#include "util.h"
+#include "clock.h"
+#include "network.h"
 
 /* Addresses remembered at a time; who has more of them is not stopped by
    counting addresses. */
@@ -64,7 +64,7 @@ bool audit_limit_allow(const struct config *config, const char *address,
 
 	if (config->audit_refused_per_second == 0)
 		return true;
-	bruteforce_network(address, network);
+	network_print(address, network);
 	pthread_mutex_lock(&lock);
 	e = find(network);
 	if (e->second != second || strcmp(e->network, network) != 0) {

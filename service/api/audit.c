@@ -2,159 +2,24 @@
 #include <string.h>
 #include <strings.h>
 
-#include "recall-verdict.h"
-#include "audit.h"
+#include "alloc.h"
 #include "audit-limit.h"
 #include "audit-log.h"
+#include "audit.h"
 #include "http-reply.h"
 #include "log.h"
 #include "metrics.h"
 #include "params.h"
+#include "recall-audit.h"
+#include "strbuf.h"
+#include "strlist.h"
 
 #define RETRY_AFTER_AUDIT 30
-
-static void write_line(const struct config *config, struct strbuf *line)
-{
-	audit_log_write(config, line->data);
-}
-
-static void add_outcome(struct strbuf *line, bool success)
-{
-	audit_cef_add(line, AUDIT_OUTCOME, success ? "success" : "failure");
-}
-
-/* Whether the item still fits; else what is left is counted. */
-static bool add_item(struct strbuf *b, const char *item, size_t left)
-{
-	/* "," and ",+10000" */
-	if (b->len + strlen(item) + 8 > AUDIT_LIST_MAX) {
-		strbuf_addf(b, "%s+%zu", b->len == 0 ? "" : ",", left);
-		return false;
-	}
-	strbuf_addf(b, "%s%s", b->len == 0 ? "" : ",", item);
-	return true;
-}
-
-char *audit_list(const struct strlist *list)
-{
-	struct strbuf b = { NULL, 0, 0 };
-	size_t i;
-
-	strbuf_add(&b, "", 0);
-	for (i = 0; i < list->count; i++) {
-		if (!add_item(&b, list->items[i], list->count - i))
-			break;
-	}
-	return b.data;
-}
-
-/* recalls */
-
-/* Of an alias also whose mailbox it is. */
-static char *user_text(const struct recall_user *user)
-{
-	const char *verdict = user->verdict < 0 ? "-" :
-		recall_verdict_name(user->verdict);
-
-	if (user->mailbox_user == NULL ||
-	    strcasecmp(user->mailbox_user, user->email) == 0)
-		return x_asprintf("%s:%s", user->email, verdict);
-	return x_asprintf("%s(%s):%s", user->email, user->mailbox_user,
-			  verdict);
-}
-
-static char *list_users(const struct recall *recall)
-{
-	struct strbuf b = { NULL, 0, 0 };
-	char *item;
-	bool fits = true;
-	size_t i;
-
-	strbuf_add(&b, "", 0);
-	for (i = 0; i < recall->count && fits; i++) {
-		item = user_text(&recall->users[i]);
-		fits = add_item(&b, item, recall->count - i);
-		free(item);
-	}
-	return b.data;
-}
-
-static char *list_verdicts(const struct recall *recall)
-{
-	struct strbuf b = { NULL, 0, 0 };
-	size_t i, n;
-
-	for (i = 0; i < RECALL_VERDICT_COUNT; i++) {
-		n = recall_count(recall, i);
-		if (n > 0)
-			strbuf_addf(&b, "%s%s:%zu", b.len == 0 ? "" : ",",
-				    recall_verdict_name(i), n);
-	}
-	return b.data;
-}
-
-static void begin_recall(struct strbuf *line, const struct config *config,
-			 const struct recall *recall, bool refused)
-{
-	enum audit_severity severity = refused ? AUDIT_REFUSED : AUDIT_DONE;
-
-	/* rules that wait for recalls must not take it for one */
-	if (recall->dry_run)
-		audit_cef_begin(line, config, "recall-dry-run",
-				"Message recall, dry run", severity);
-	else if (recall->kind == RECALL_RESTORE)
-		audit_cef_begin(line, config, "restore", "Message restore",
-				severity);
-	else
-		audit_cef_begin(line, config, "recall", "Message recall",
-				severity);
-}
-
-void audit_recall(const struct config *config, const struct recall *recall)
-{
-	struct strbuf line = { NULL, 0, 0 };
-	size_t errors = recall_count(recall, RECALL_VERDICT_ERROR), refused;
-	char *users, *verdicts;
-
-	/* mail of another tenant, or that somebody else sent */
-	refused = recall_count(recall, RECALL_VERDICT_FORBIDDEN) +
-		recall_count(recall, RECALL_VERDICT_NOT_SENDER);
-	log_info("recall %s%s: %s from %s: %zu users, %zu expunged, %zu errors",
-		 recall->id, recall->dry_run ? " (dry run)" : "",
-		 recall->actor.login, recall->source, recall->count,
-		 recall_count(recall, RECALL_VERDICT_EXPUNGED), errors);
-	if (!config->audit_cef_enabled)
-		return;
-	users = list_users(recall);
-	verdicts = list_verdicts(recall);
-	begin_recall(&line, config, recall, refused > 0);
-	audit_cef_add(&line, AUDIT_SOURCE, recall->source);
-	audit_cef_add(&line, AUDIT_LOGIN, recall->actor.login);
-	audit_cef_add(&line, AUDIT_TENANT, recall->actor.tenant);
-	add_outcome(&line, errors + refused == 0);
-	audit_cef_add(&line, AUDIT_ID, recall->id);
-	if (recall->query == NULL)
-		audit_cef_add(&line, AUDIT_MESSAGEID, recall->messageid);
-	audit_cef_add(&line, AUDIT_QUERY, recall->query);
-	audit_cef_add(&line, AUDIT_USERS, users);
-	audit_cef_add(&line, AUDIT_VERDICTS, verdicts);
-	audit_cef_add(&line, AUDIT_RECALL, recall->target);
-	if (recall->kind == RECALL_EXPUNGE) {
-		audit_cef_add_number(&line, AUDIT_FORCE, recall->force);
-		audit_cef_add_number(&line, AUDIT_NOTIFY, recall->notify);
-		audit_cef_add_number(&line, AUDIT_DRY_RUN, recall->dry_run);
-	}
-	audit_cef_add(&line, AUDIT_IDEMPOTENCY_KEY, recall->key);
-	audit_cef_add(&line, AUDIT_REASON, recall->reason);
-	write_line(config, &line);
-	free(users);
-	free(verdicts);
-}
 
 void audit_recalled(struct http_request *request, const struct recall *recall)
 {
 	request->audited = true;
-	audit_recall(request->config, recall);
+	recall_audit(request->config, recall);
 }
 
 /* other events */
@@ -181,10 +46,10 @@ void audit_done(struct http_request *request, const char *event,
 			strcmp(event, "login") == 0 ? AUDIT_LOGGED_IN :
 			AUDIT_DONE);
 	add_who(&line, request);
-	add_outcome(&line, success);
+	audit_cef_add_outcome(&line, success);
 	for (; fields->key != AUDIT_END; fields++)
 		audit_cef_add(&line, fields->key, fields->value);
-	write_line(request->config, &line);
+	audit_log_write(request->config, line.data);
 }
 
 /* refusals */
@@ -274,15 +139,15 @@ static void report_left_out(const struct config *config, const char *address,
 
 	log_warning("%llu more requests from %s refused",
 		    (unsigned long long)lines, address);
-	metrics_audit_left_out(lines);
+	metrics_add(METRIC_AUDIT_LEFT_OUT, lines);
 	if (!config->audit_cef_enabled)
 		return;
 	audit_cef_begin(&line, config, "left-out", "Requests refused, lines "
 			"left out", AUDIT_REFUSED);
 	audit_cef_add(&line, AUDIT_SOURCE, address);
-	add_outcome(&line, false);
+	audit_cef_add_outcome(&line, false);
 	audit_cef_add_number(&line, AUDIT_COUNT, lines);
-	write_line(config, &line);
+	audit_log_write(config, line.data);
 }
 
 void audit_refused(struct http_request *request)
@@ -308,11 +173,11 @@ void audit_refused(struct http_request *request)
 			AUDIT_REFUSED);
 	free(event);
 	add_who(&line, request);
-	add_outcome(&line, false);
+	audit_cef_add_outcome(&line, false);
 	audit_cef_add_number(&line, AUDIT_STATUS, request->status);
 	add_targets(&line, request);
 	audit_cef_add(&line, AUDIT_MESSAGE, why);
-	write_line(config, &line);
+	audit_log_write(config, line.data);
 }
 
 /* the trail itself */

@@ -8,9 +8,7 @@
 /* One line in the Common Event Format for the security team's log collector
    (see audit-log.h), for everything that is done, tried or refused. */
 
-/* A recall, its undoing or a dry run came to its end. */
-void audit_recall(const struct config *config, const struct recall *recall);
-/* The same for a request that has waited for it. */
+/* The line of a recall (see recall-audit.h) that a request has waited for. */
 void audit_recalled(struct http_request *request, const struct recall *recall);
 
 /* What an event has to say beside who did it. */
@@ -40,9 +38,5 @@ void audit_close(const struct config *config);
 /* Whether there will be a line about what the request does. Answers 503 and
    returns false if not and audit.required is set. */
 bool audit_check(struct http_request *request);
-
-/* The list, separated by commas, as far as it goes into a line; the rest is
-   counted. The caller frees it. */
-char *audit_list(const struct strlist *list);
 
 #endif

@@ -7,9 +7,14 @@
 #include "recall-limits.h"
 #include "recall-message-id.h"
 #include "actions.h"
+#include "address.h"
+#include "alloc.h"
 #include "http-json.h"
+#include "http-limits.h"
 #include "http-reply.h"
 #include "params.h"
+#include "strbuf.h"
+#include "text.h"
 
 /* Unknown parameters that one answer names. */
 #define UNKNOWN_MAX 10

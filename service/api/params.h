@@ -1,7 +1,8 @@
 #ifndef PARAMS_H
 #define PARAMS_H
 
-#include "http-request.h"
+#include "http-parse.h"
+#include "strlist.h"
 
 /* Readers of parameters that several actions have. Those that return false
    have answered the request with what is wrong. */

@@ -4,14 +4,17 @@
 #include <strings.h>
 
 #include "recall-verdict.h"
+#include "alloc.h"
 #include "audit.h"
 #include "http-reply.h"
 #include "jobs.h"
-#include "journal.h"
 #include "journal-key.h"
+#include "journal.h"
 #include "log.h"
 #include "params.h"
 #include "recall-action.h"
+#include "recall-json.h"
+#include "strlist.h"
 
 #define KEY_MAX 255
 #define RETRY_AFTER_STOP 5

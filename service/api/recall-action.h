@@ -2,7 +2,7 @@
 #define RECALL_ACTION_H
 
 #include "http-request.h"
-#include "recall.h"
+#include "recall-run.h"
 
 /* What requests for a recall and for its undoing have in common. Functions
    that return false have answered the request. */

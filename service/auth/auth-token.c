@@ -9,23 +9,16 @@
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
 
-#include "auth-token.h"
 #include "recall-limits.h"
 #include "recall-tenant-name.h"
-#include "util.h"
+#include "alloc.h"
+#include "auth-token.h"
+#include "encode.h"
+#include "text.h"
 
 #define HMAC_SIZE 32
 /* claims are short; deep JSON is an attack */
 #define JWT_JSON_FLAGS (JSON_REJECT_DUPLICATES)
-
-void identity_clear(struct identity *identity)
-{
-	free(identity->login);
-	free(identity->tenant);
-	free(identity->lang);
-	free(identity->jti);
-	memset(identity, 0, sizeof(*identity));
-}
 
 static bool is_rs256(const struct config *config)
 {

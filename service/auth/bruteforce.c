@@ -1,4 +1,3 @@
-#include <arpa/inet.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,7 +5,11 @@
 
 #include <openssl/sha.h>
 
+#include "alloc.h"
 #include "bruteforce.h"
+#include "clock.h"
+#include "network.h"
+#include "text.h"
 
 /* Remembered at a time of each kind. An attacker who has more addresses is not
    stopped by counting them anyway. */
@@ -29,19 +32,6 @@ struct table {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* known: accounts that have logged in from an address */
 static struct table addresses, accounts, known;
-
-void bruteforce_network(const char *address, char out[INET6_ADDRSTRLEN])
-{
-	struct in6_addr in6;
-
-	if (inet_pton(AF_INET6, address, &in6) == 1 &&
-	    !IN6_IS_ADDR_V4MAPPED(&in6)) {
-		memset(&in6.s6_addr[8], 0, 8);
-		inet_ntop(AF_INET6, &in6, out, INET6_ADDRSTRLEN);
-	} else {
-		snprintf(out, INET6_ADDRSTRLEN, "%s", address);
-	}
-}
 
 /* The name's entry; a new one takes the place of the oldest. */
 static struct entry *find(struct table *table, const char *name, bool add)
@@ -76,7 +66,7 @@ struct names {
 static void names_init(struct names *names, const char *address,
 		       const char *login)
 {
-	bruteforce_network(address, names->network);
+	network_print(address, names->network);
 	names->login = x_strdup(login);
 	/* as Dovecot's auth process looks users up */
 	ascii_lower(names->login);

@@ -1,13 +1,7 @@
 #ifndef BRUTEFORCE_H
 #define BRUTEFORCE_H
 
-#include <netinet/in.h>
-
 #include "config.h"
-
-/* What is counted for an address: whoever has one of IPv6 usually has its whole
-   /64. */
-void bruteforce_network(const char *address, char out[INET6_ADDRSTRLEN]);
 
 /* Counts an attempt to log in, for the address and for the account, before its
    outcome is known, so that many at once do not get past the limits. Returns 0

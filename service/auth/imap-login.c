@@ -5,9 +5,10 @@
 #include <curl/curl.h>
 #include <openssl/crypto.h>
 
+#include "alloc.h"
+#include "encode.h"
 #include "imap-login.h"
 #include "log.h"
-#include "util.h"
 
 /* What the server said to a command. */
 struct reply {

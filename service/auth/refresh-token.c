@@ -4,6 +4,9 @@
 
 #include <openssl/evp.h>
 
+#include "alloc.h"
+#include "encode.h"
+#include "journal-db.h"
 #include "journal.h"
 #include "log.h"
 #include "refresh-token.h"

@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 #include "auth-token.h"
-#include "util.h"
 
 /* Refresh tokens. Each is good once and is replaced when used; all that came
    from one login are a family. One that is used again was stolen, from or by

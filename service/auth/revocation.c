@@ -3,10 +3,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "alloc.h"
+#include "journal-db.h"
 #include "journal.h"
 #include "refresh-token.h"
 #include "revocation.h"
-#include "util.h"
 
 /* No token of ours, and no refresh token, lives longer. */
 #define KEEP (366 * 86400)

@@ -4,8 +4,10 @@
 
 #include "recall-params.h"
 #include "recall-tenant-name.h"
-#include "actions.h"
+#include "address.h"
+#include "alloc.h"
 #include "log.h"
+#include "strlist.h"
 #include "userdb.h"
 
 /* No role is one, too: such a user may not log in here. */

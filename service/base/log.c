@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "alloc.h"
 #include "log.h"
-#include "util.h"
 #include "visible.h"
 
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;

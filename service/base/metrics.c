@@ -2,9 +2,8 @@
 #include <string.h>
 
 #include "recall-verdict.h"
-#include "doveadm-client.h"
 #include "metrics.h"
-#include "util.h"
+#include "strbuf.h"
 
 #define SERIES_MAX 128
 
@@ -23,24 +22,44 @@ static struct series {
 static unsigned int series_count;
 static uint64_t latency_buckets[BUCKETS], latency_count, latency_sum_ms;
 static uint64_t verdicts[RECALL_VERDICT_COUNT];
-static uint64_t calls[DOVEADM_TIMEOUT + 1], retries;
-static uint64_t logins[LOGIN_FAILED + 1];
-/* search, fetch; unshared, shared */
-static uint64_t messages[2], shares[2];
-static uint64_t audit_failures, audit_lost, audit_left_out;
+static uint64_t counters[METRICS_COUNTERS];
 static uint64_t audit_writable = 1, audit_waiting;
 
-static const char *const call_names[] = {
-	[DOVEADM_OK] = "ok",
-	[DOVEADM_FAILED] = "failed",
-	[DOVEADM_UNREACHABLE] = "unreachable",
-	[DOVEADM_TIMEOUT] = "timeout",
-};
-static const char *const login_names[] = {
-	[LOGIN_ACCEPTED] = "accepted",
-	[LOGIN_DENIED] = "denied",
-	[LOGIN_BLOCKED] = "blocked",
-	[LOGIN_FAILED] = "failed",
+/* Those of one name stand together. */
+static const struct {
+	const char *name, *label, *help;
+} counter_texts[] = {
+	[METRIC_CALL_OK] = { "doveadm_calls_total", "result=\"ok\"",
+		"Commands sent to doveadm, by what came back." },
+	[METRIC_CALL_FAILED] = { "doveadm_calls_total", "result=\"failed\"",
+		NULL },
+	[METRIC_CALL_UNREACHABLE] = { "doveadm_calls_total",
+		"result=\"unreachable\"", NULL },
+	[METRIC_CALL_TIMEOUT] = { "doveadm_calls_total",
+		"result=\"timeout\"", NULL },
+	[METRIC_CALL_RETRIES] = { "doveadm_retries_total", NULL,
+		"Commands sent to doveadm once more." },
+	[METRIC_LOGIN_ACCEPTED] = { "logins_total", "result=\"accepted\"",
+		"Logins, by what came of them." },
+	[METRIC_LOGIN_DENIED] = { "logins_total", "result=\"denied\"", NULL },
+	[METRIC_LOGIN_BLOCKED] = { "logins_total", "result=\"blocked\"",
+		NULL },
+	[METRIC_LOGIN_FAILED] = { "logins_total", "result=\"failed\"", NULL },
+	[METRIC_MESSAGES_SEARCHED] = { "messages_total", "cmd=\"search\"",
+		"Messages that searches told of and that fetches showed." },
+	[METRIC_MESSAGES_FETCHED] = { "messages_total", "cmd=\"fetch\"",
+		NULL },
+	[METRIC_SHARED] = { "shares_total", "status=\"shared\"",
+		"Mailboxes shared, and not shared any more." },
+	[METRIC_UNSHARED] = { "shares_total", "status=\"unshared\"", NULL },
+	[METRIC_AUDIT_FAILURES] = { "audit_failures_total", NULL,
+		"Failures to write the audit trail." },
+	[METRIC_AUDIT_LOST] = { "audit_lost_total", NULL,
+		"Lines of the audit trail that were given up; the log has "
+		"them." },
+	[METRIC_AUDIT_LEFT_OUT] = { "audit_left_out_total", NULL,
+		"Lines of refused requests left out, since their address had "
+		"too many." },
 };
 
 void metrics_request(const char *route, unsigned int status, int64_t ms)
@@ -69,11 +88,6 @@ void metrics_request(const char *route, unsigned int status, int64_t ms)
 	pthread_mutex_unlock(&lock);
 }
 
-static void count(uint64_t *counter)
-{
-	__atomic_add_fetch(counter, 1, __ATOMIC_RELAXED);
-}
-
 static unsigned long long get(const uint64_t *counter)
 {
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
@@ -81,47 +95,12 @@ static unsigned long long get(const uint64_t *counter)
 
 void metrics_verdict(int verdict)
 {
-	count(&verdicts[verdict]);
+	__atomic_add_fetch(&verdicts[verdict], 1, __ATOMIC_RELAXED);
 }
 
-void metrics_doveadm_call(int result)
+void metrics_add(enum metrics_counter counter, uint64_t count)
 {
-	count(&calls[result]);
-}
-
-void metrics_doveadm_retry(void)
-{
-	count(&retries);
-}
-
-void metrics_login(enum metrics_login what)
-{
-	count(&logins[what]);
-}
-
-void metrics_messages(bool fetched, uint64_t n)
-{
-	__atomic_add_fetch(&messages[fetched], n, __ATOMIC_RELAXED);
-}
-
-void metrics_share(bool shared)
-{
-	count(&shares[shared]);
-}
-
-void metrics_audit_failed(void)
-{
-	count(&audit_failures);
-}
-
-void metrics_audit_lost(void)
-{
-	count(&audit_lost);
-}
-
-void metrics_audit_left_out(uint64_t lines)
-{
-	__atomic_add_fetch(&audit_left_out, lines, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&counters[counter], count, __ATOMIC_RELAXED);
 }
 
 void metrics_audit(bool writable, uint64_t waiting)
@@ -144,25 +123,21 @@ static void gauge(struct strbuf *b, const char *name, const char *help,
 	strbuf_addf(b, "mail_recalld_%s %llu\n", name, value);
 }
 
-static void counter(struct strbuf *b, const char *name, const char *help,
-		    const uint64_t *value)
+static void print_counters(struct strbuf *b)
 {
-	type(b, name, "counter", help);
-	strbuf_addf(b, "mail_recalld_%s %llu\n", name, get(value));
-}
+	unsigned int i;
 
-static void print_audit(struct strbuf *b)
-{
-	counter(b, "audit_failures_total", "Failures to write the audit trail.",
-		&audit_failures);
-	counter(b, "audit_lost_total", "Lines of the audit trail that were "
-		"given up; the log has them.", &audit_lost);
-	counter(b, "audit_left_out_total", "Lines of refused requests left "
-		"out, since their address had too many.", &audit_left_out);
-	gauge(b, "audit_writable", "Whether the audit trail can be written.",
-	      get(&audit_writable));
-	gauge(b, "audit_waiting", "Lines that wait until the audit trail can "
-	      "be written.", get(&audit_waiting));
+	for (i = 0; i < METRICS_COUNTERS; i++) {
+		const char *label = counter_texts[i].label;
+
+		if (counter_texts[i].help != NULL)
+			type(b, counter_texts[i].name, "counter",
+			     counter_texts[i].help);
+		strbuf_addf(b, "mail_recalld_%s%s%s%s %llu\n",
+			    counter_texts[i].name, label == NULL ? "" : "{",
+			    label == NULL ? "" : label,
+			    label == NULL ? "" : "}", get(&counters[i]));
+	}
 }
 
 static void print_requests(struct strbuf *b)
@@ -203,30 +178,11 @@ char *metrics_print(const struct metrics_gauges *gauges)
 		strbuf_addf(&b, "mail_recalld_verdicts_total{status=\"%s\"} "
 			    "%llu\n", recall_verdict_name(i),
 			    get(&verdicts[i]));
-	type(&b, "doveadm_calls_total", "counter",
-	     "Commands sent to doveadm, by what came back.");
-	for (i = 0; i <= DOVEADM_TIMEOUT; i++)
-		strbuf_addf(&b, "mail_recalld_doveadm_calls_total"
-			    "{result=\"%s\"} %llu\n", call_names[i],
-			    get(&calls[i]));
-	counter(&b, "doveadm_retries_total",
-		"Commands sent to doveadm once more.", &retries);
-	type(&b, "logins_total", "counter", "Logins, by what came of them.");
-	for (i = 0; i <= LOGIN_FAILED; i++)
-		strbuf_addf(&b, "mail_recalld_logins_total{result=\"%s\"} "
-			    "%llu\n", login_names[i],
-			    get(&logins[i]));
-	type(&b, "messages_total", "counter",
-	     "Messages that searches told of and that fetches showed.");
-	strbuf_addf(&b, "mail_recalld_messages_total{cmd=\"search\"} %llu\n"
-		    "mail_recalld_messages_total{cmd=\"fetch\"} %llu\n",
-		    get(&messages[0]), get(&messages[1]));
-	type(&b, "shares_total", "counter",
-	     "Mailboxes shared, and not shared any more.");
-	strbuf_addf(&b, "mail_recalld_shares_total{status=\"shared\"} %llu\n"
-		    "mail_recalld_shares_total{status=\"unshared\"} %llu\n",
-		    get(&shares[1]), get(&shares[0]));
-	print_audit(&b);
+	print_counters(&b);
+	gauge(&b, "audit_writable", "Whether the audit trail can be written.",
+	      get(&audit_writable));
+	gauge(&b, "audit_waiting", "Lines that wait until the audit trail can "
+	      "be written.", get(&audit_waiting));
 	gauge(&b, "connections", "Open HTTP connections.",
 	      gauges->connections);
 	gauge(&b, "queued", "Requests that wait for a worker.",

@@ -11,22 +11,34 @@
 void metrics_request(const char *route, unsigned int status, int64_t ms);
 /* A user got the verdict (enum recall_verdict). */
 void metrics_verdict(int verdict);
-/* A call to doveadm ended (enum doveadm_result). */
-void metrics_doveadm_call(int result);
-void metrics_doveadm_retry(void);
-enum metrics_login { LOGIN_ACCEPTED, LOGIN_DENIED, LOGIN_BLOCKED, LOGIN_FAILED };
-void metrics_login(enum metrics_login what);
-/* So many messages were told of (or, if fetched, shown). */
-void metrics_messages(bool fetched, uint64_t messages);
-/* A mailbox was shared, or not any more. */
-void metrics_share(bool shared);
 
-/* The audit trail could not be written; a line of it was given up; so many lines
-   were left out because of audit.refused_per_second. */
-void metrics_audit_failed(void);
-void metrics_audit_lost(void);
-void metrics_audit_left_out(uint64_t lines);
-/* Whether it can be written, and how many lines wait until it can. */
+enum metrics_counter {
+	/* calls to doveadm, in the order of enum doveadm_result */
+	METRIC_CALL_OK,
+	METRIC_CALL_FAILED,
+	METRIC_CALL_UNREACHABLE,
+	METRIC_CALL_TIMEOUT,
+	/* those that were sent once more */
+	METRIC_CALL_RETRIES,
+	METRIC_LOGIN_ACCEPTED,
+	METRIC_LOGIN_DENIED,
+	METRIC_LOGIN_BLOCKED,
+	METRIC_LOGIN_FAILED,
+	/* messages that were told of, and shown */
+	METRIC_MESSAGES_SEARCHED,
+	METRIC_MESSAGES_FETCHED,
+	METRIC_SHARED,
+	METRIC_UNSHARED,
+	/* The audit trail could not be written; lines of it that were given up,
+	   and that were left out because of audit.refused_per_second. */
+	METRIC_AUDIT_FAILURES,
+	METRIC_AUDIT_LOST,
+	METRIC_AUDIT_LEFT_OUT,
+	METRICS_COUNTERS
+};
+void metrics_add(enum metrics_counter counter, uint64_t count);
+
+/* Whether the audit trail can be written, and how many lines wait until it can. */
 void metrics_audit(bool writable, uint64_t waiting);
 
 /* What others know, as of now. */

@@ -1,7 +1,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "util.h"
+#include "alloc.h"
 #include "worker.h"
 
 struct task {

@@ -12,7 +12,11 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "alloc.h"
 #include "config-check.h"
+#include "file.h"
+#include "strbuf.h"
+#include "strlist.h"
 
 /* RFC 7518, 3.2: an HS256 key has at least as many bits as the hash. */
 #define HS256_KEY_MIN 32

@@ -2,6 +2,7 @@
 #define CONFIG_CHECK_H
 
 #include "config.h"
+#include "strbuf.h"
 
 /* Takes the secrets out of the files that settings name. */
 void config_read_secrets(struct config *config, struct strbuf *errors);
@@ -16,8 +17,5 @@ void config_check(struct config *config, struct strbuf *errors);
 /* Whether the files that are written to can be, without making any: who checks
    may be another user than the service is. */
 void config_check_files(const struct config *config, struct strbuf *errors);
-
-/* Where a relative path of audit.dir begins. */
-#define CONFIG_LOG_DIR "/var/log/mail-recalld"
 
 #endif

@@ -4,7 +4,13 @@
 #include <curl/curl.h>
 #include <jansson.h>
 
+#include "alloc.h"
 #include "config-etcd.h"
+#include "encode.h"
+#include "file.h"
+#include "strbuf.h"
+#include "strlist.h"
+#include "text.h"
 
 /* Settings are short. */
 #define ANSWER_MAX (1024 * 1024)

@@ -6,14 +6,11 @@
 #include <string.h>
 #include <strings.h>
 
-#include <ini.h>
-
 #include "recall-config.h"
 #include "recall-limits.h"
 #include "recall-params.h"
+#include "alloc.h"
 #include "config.h"
-#include "config-check.h"
-#include "config-etcd.h"
 
 enum setting_type { SET_STR, SET_INT, SET_BOOL };
 
@@ -35,7 +32,6 @@ struct setting {
 	{ key, SET_BOOL, offsetof(struct config, field), def, 0, 1, etcd }
 
 #define YEAR (366 * 86400)
-#define LINE_MAX_OCTETS 65536
 
 static const struct setting settings[] = {
 	STR("http.address", http_address, "127.0.0.1", NULL),
@@ -146,7 +142,7 @@ static const struct setting settings[] = {
 	    1000000, NULL),
 
 	BOOL("console.enabled", console_enabled, "yes", NULL),
-	STR("console.dir", console_dir, CONSOLE_DIR, NULL),
+	STR("console.dir", console_dir, "", NULL),
 
 	STR("etcd.endpoints", etcd_endpoints, "", NULL),
 	STR("etcd.prefix", etcd_prefix, "", NULL),
@@ -157,14 +153,6 @@ static const struct setting settings[] = {
 	INT("etcd.timeout", etcd_timeout, "5", 1, 3600, NULL),
 };
 #define SETTINGS_COUNT (sizeof(settings) / sizeof(settings[0]))
-
-static const struct {
-	const char *variable, *key;
-} environment[] = {
-	{ "MAIL_RECALLD_DOVEADM_LOGIN", "doveadm.login" },
-	{ "MAIL_RECALLD_JWT_KEY", "auth.jwt_key" },
-	{ "MAIL_RECALLD_JWT_OLD_KEY", "auth.jwt_old_key" },
-};
 
 static pthread_mutex_t current_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct config *current;
@@ -267,55 +255,7 @@ void config_print_defaults(void)
 		printf("%s = %s\n", settings[i].key, settings[i].def);
 }
 
-struct read_context {
-	struct config *config;
-	struct strbuf *errors;
-};
-
-/* name = URL ... domain ... */
-static void add_node(struct config *config, const char *value)
-{
-	struct strlist words = { NULL, 0, 0 };
-	struct strbuf urls = { NULL, 0, 0 };
-	size_t i;
-
-	strlist_split(&words, value);
-	strbuf_add(&urls, "", 0);
-	for (i = 0; i < words.count; i++) {
-		if (strstr(words.items[i], "://") != NULL)
-			strbuf_addf(&urls, "%s ", words.items[i]);
-	}
-	for (i = 0; i < words.count; i++) {
-		if (strstr(words.items[i], "://") != NULL)
-			continue;
-		strlist_add(&config->nodes, words.items[i]);
-		strlist_add(&config->nodes, urls.data);
-	}
-	free(urls.data);
-	strlist_free(&words);
-}
-
-/* inih calls back for every line that has a value */
-static int read_line(void *user, const char *section, const char *name,
-		     const char *value)
-{
-	struct read_context *ctx = user;
-	char *error = NULL, *key;
-
-	if (strcmp(section, "nodes") == 0) {
-		add_node(ctx->config, value);
-		return 1;
-	}
-	key = x_asprintf("%s.%s", section, name);
-	if (!config_set(ctx->config, key, value, &error)) {
-		strbuf_addf(ctx->errors, "%s\n", error);
-		free(error);
-	}
-	free(key);
-	return 1;
-}
-
-static struct config *config_alloc(void)
+struct config *config_new(void)
 {
 	struct config *config = x_calloc(1, sizeof(*config));
 	char *error = NULL;
@@ -324,58 +264,6 @@ static struct config *config_alloc(void)
 	for (i = 0; i < SETTINGS_COUNT; i++)
 		(void)set_value(config, &settings[i], settings[i].def, &error);
 	config->refcount = 1;
-	return config;
-}
-
-struct config *config_load(const char *path, char **error_r)
-{
-	struct config *config = config_alloc();
-	struct strbuf errors = { NULL, 0, 0 };
-	struct read_context ctx = { config, &errors };
-	char *error = NULL;
-	size_t i;
-	int ret;
-
-	ini_use_stack = false;
-	ini_allow_realloc = true;
-	ini_max_line = LINE_MAX_OCTETS;
-	ini_allow_multiline = false;
-	/* a password or key may hold any character */
-	ini_allow_inline_comments = false;
-	ret = ini_parse(path, read_line, &ctx);
-	if (ret == -1)
-		strbuf_addf(&errors, "open(%s): %s\n", path, strerror(errno));
-	else if (ret != 0)
-		strbuf_addf(&errors, "%s: line %d is neither a [section] nor "
-			    "name = value (or is too long)\n", path, ret);
-	if ((*config->doveadm_login != '\0' ||
-	     *config->auth_jwt_key != '\0' ||
-	     *config->auth_jwt_old_key != '\0') &&
-	    file_is_open_to_others(path))
-		strbuf_addf(&errors, "%s: has secrets, and others can read it "
-			    "(chmod o-r, or keep them elsewhere)\n", path);
-	for (i = 0; i < sizeof(environment) / sizeof(environment[0]); i++) {
-		const char *value = getenv(environment[i].variable);
-
-		if (value != NULL)
-			(void)config_set(config, environment[i].key, value,
-					 &error);
-	}
-	/* what the file names belongs to the file: etcd wins over it, too */
-	config_read_secrets(config, &errors);
-	config_check_etcd(config, &errors);
-	if (errors.len == 0 && !config_etcd_overlay(config, &error)) {
-		strbuf_addf(&errors, "%s\n", error);
-		free(error);
-	}
-	if (errors.len == 0)
-		config_check(config, &errors);
-	if (errors.len > 0) {
-		config_unref(config);
-		*error_r = errors.data;
-		return NULL;
-	}
-	free(errors.data);
 	return config;
 }
 

@@ -4,7 +4,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "util.h"
+#include "strlist.h"
+
+/* Where a relative path of audit.dir begins. */
+#define CONFIG_LOG_DIR "/var/log/mail-recalld"
 
 /* Everything that can be set, read once and never changed: a reload makes
    another one. Strings are never NULL. */
@@ -118,11 +121,8 @@ struct config {
 	int refcount;
 };
 
-/* Reads and checks the file, the environment's secrets and, if
-   etcd.endpoints is set, etcd's keys. Returns NULL with all that is wrong in
-   error_r, a line each; the caller frees it. */
-struct config *config_load(const char *path, char **error_r);
-
+/* The defaults. */
+struct config *config_new(void);
 struct config *config_ref(struct config *config);
 void config_unref(struct config *config);
 

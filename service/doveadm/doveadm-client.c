@@ -5,10 +5,14 @@
 
 #include <curl/curl.h>
 
+#include "alloc.h"
+#include "clock.h"
 #include "doveadm-client.h"
+#include "encode.h"
 #include "log.h"
 #include "metrics.h"
-#include "util.h"
+#include "strbuf.h"
+#include "strlist.h"
 
 /* 10,000 rows of a kilobyte and some */
 #define ANSWER_MAX (64 * 1024 * 1024)
@@ -296,7 +300,7 @@ static void finish(CURL *curl, CURLcode code)
 	}
 	log_info("doveadm: %s: %s, trying again", name_of(t->call),
 		 t->call->error);
-	metrics_doveadm_retry();
+	metrics_add(METRIC_CALL_RETRIES, 1);
 	t->not_before = now_ms() + RETRY_DELAY_MS * t->tries;
 	queue_add(t);
 }
@@ -356,7 +360,7 @@ struct doveadm_call *doveadm_calls_wait(struct doveadm_calls *calls)
 	calls->ended = t->next;
 	call = t->call;
 	transfer_free(t);
-	metrics_doveadm_call(call->result);
+	metrics_add(METRIC_CALL_OK + call->result, 1);
 	if (call->result != DOVEADM_OK)
 		log_warning("doveadm: %s: %s", name_of(call), call->error);
 	return call;

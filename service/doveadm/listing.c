@@ -5,8 +5,11 @@
 #include <sysexits.h>
 
 #include "recall-params.h"
+#include "alloc.h"
+#include "clock.h"
 #include "doveadm-client.h"
 #include "listing.h"
+#include "strlist.h"
 
 /* A page is given out as it is when the next users would take it longer. */
 #define PAGE_MS 60000

@@ -4,7 +4,7 @@
 #include <jansson.h>
 
 #include "config.h"
-#include "util.h"
+#include "strlist.h"
 
 /* Asks doveadm for messages and gives them out a page at a time. */
 

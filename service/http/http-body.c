@@ -4,25 +4,24 @@
 
 #include <openssl/crypto.h>
 
+#include "alloc.h"
 #include "http-body.h"
-#include "http-reply.h"
+#include "http-limits.h"
 
-#define RETRY_AFTER_BODIES 5
-
-struct http_caller {
-	struct http_caller *next;
+struct http_body_caller {
+	struct http_body_caller *next;
 	char *name;
 	uint64_t octets;
 	unsigned int requests;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct http_caller *callers;
+static struct http_body_caller *callers;
 static uint64_t total;
 
-static struct http_caller *find(const char *name)
+static struct http_body_caller *find(const char *name)
 {
-	struct http_caller *caller;
+	struct http_body_caller *caller;
 
 	for (caller = callers; caller != NULL; caller = caller->next) {
 		if (strcmp(caller->name, name) == 0)
@@ -35,14 +34,14 @@ static struct http_caller *find(const char *name)
 	return caller;
 }
 
-static void leave(struct http_request *request)
+static void leave(struct http_body *body)
 {
-	struct http_caller *caller = request->caller, **p;
+	struct http_body_caller *caller = body->caller, **p;
 
 	if (caller == NULL)
 		return;
-	request->caller = NULL;
-	caller->octets -= request->body_reserved;
+	body->caller = NULL;
+	caller->octets -= body->reserved;
 	if (--caller->requests > 0)
 		return;
 	for (p = &callers; *p != caller; p = &(*p)->next) ;
@@ -51,45 +50,45 @@ static void leave(struct http_request *request)
 	free(caller);
 }
 
-static void join(struct http_request *request, const char *name)
+static void join(struct http_body *body, const char *name)
 {
-	request->caller = find(name);
-	request->caller->requests++;
-	request->caller->octets += request->body_reserved;
+	body->caller = find(name);
+	body->caller->requests++;
+	body->caller->octets += body->reserved;
 }
 
-void http_body_set_caller(struct http_request *request, const char *caller)
+void http_body_set_caller(struct http_body *body, const char *caller)
 {
 	pthread_mutex_lock(&lock);
-	leave(request);
-	join(request, caller);
+	leave(body);
+	join(body, caller);
 	pthread_mutex_unlock(&lock);
 }
 
-static void refuse(struct http_request *request, unsigned int status,
+static void refuse(struct http_body *body, unsigned int status,
 		   const char *why)
 {
-	request->body_refused = why;
-	request->body_refused_status = status;
+	body->refused = why;
+	body->refused_status = status;
 }
 
-static bool reserve(struct http_request *request, size_t size)
+static bool reserve(struct http_body *body, const struct config *config,
+		    const char *source, size_t size)
 {
-	const struct config *config = request->config;
 	bool ret = false;
 
 	pthread_mutex_lock(&lock);
-	if (request->caller == NULL)
-		join(request, request->source);
-	if (request->caller->octets + size >
+	if (body->caller == NULL)
+		join(body, source);
+	if (body->caller->octets + size >
 	    (uint64_t)config->http_max_bodies_per_caller) {
-		refuse(request, 429, "Too many of your requests are on their "
+		refuse(body, 429, "Too many of your requests are on their "
 		       "way");
 	} else if (total + size > (uint64_t)config->http_max_bodies) {
-		refuse(request, 503, "Too many requests are on their way");
+		refuse(body, 503, "Too many requests are on their way");
 	} else {
-		request->body_reserved += size;
-		request->caller->octets += size;
+		body->reserved += size;
+		body->caller->octets += size;
 		total += size;
 		ret = true;
 	}
@@ -97,38 +96,30 @@ static bool reserve(struct http_request *request, size_t size)
 	return ret;
 }
 
-bool http_body_add(struct http_request *request, const char *data, size_t size)
+bool http_body_add(struct http_body *body, const struct config *config,
+		   const char *source, const char *data, size_t size)
 {
-	if (reserve(request, size)) {
-		if (strbuf_try_add(&request->body, data, size))
+	if (reserve(body, config, source, size)) {
+		if (strbuf_try_add(&body->text, data, size))
 			return true;
-		refuse(request, 503, HTTP_NO_MEMORY);
+		refuse(body, 503, HTTP_NO_MEMORY);
 	}
-	http_body_drop(request);
+	http_body_drop(body);
 	return false;
 }
 
-void http_body_drop(struct http_request *request)
+void http_body_drop(struct http_body *body)
 {
 	pthread_mutex_lock(&lock);
-	leave(request);
-	total -= request->body_reserved;
-	request->body_reserved = 0;
+	leave(body);
+	total -= body->reserved;
+	body->reserved = 0;
 	pthread_mutex_unlock(&lock);
 	/* there may be a password in it */
-	if (request->body.data != NULL)
-		OPENSSL_cleanse(request->body.data, request->body.len);
-	free(request->body.data);
-	memset(&request->body, 0, sizeof(request->body));
-}
-
-void http_body_reply(struct http_request *request)
-{
-	if (request->body_refused == NULL)
-		http_reply_message(request, 413, "The body is too large");
-	else
-		http_reply_later(request, request->body_refused_status,
-				 request->body_refused, RETRY_AFTER_BODIES);
+	if (body->text.data != NULL)
+		OPENSSL_cleanse(body->text.data, body->text.len);
+	free(body->text.data);
+	memset(&body->text, 0, sizeof(body->text));
 }
 
 uint64_t http_body_total(void)

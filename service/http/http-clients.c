@@ -3,11 +3,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "bruteforce.h"
+#include "alloc.h"
+#include "clock.h"
 #include "http-clients.h"
 #include "http-source.h"
 #include "log.h"
-#include "util.h"
+#include "network.h"
 
 struct client {
 	struct client *prev, *next;
@@ -37,7 +38,7 @@ static void print_network(const struct sockaddr *sa,
 	char address[INET6_ADDRSTRLEN];
 
 	http_source_print(sa, address);
-	bruteforce_network(address, network);
+	network_print(address, network);
 }
 
 enum MHD_Result http_clients_accept(void *context, const struct sockaddr *sa,

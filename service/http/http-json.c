@@ -1,8 +1,9 @@
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "recall-limits.h"
 #include "http-json.h"
-#include "http-request.h"
+#include "http-limits.h"
 
 /* Twice what all addresses and the other parameters need. */
 #define VALUES_MAX ((RECALL_USERS_MAX + HTTP_PARAMS_EXTRA) * 2)

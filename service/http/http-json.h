@@ -3,8 +3,6 @@
 
 #include <jansson.h>
 
-#include "util.h"
-
 /* Parses what a client sent. A few octets make a value of a hundred, so there
    are no more values than a request has a use for. Returns NULL with the reason
    in error_r if it is not valid: "is not valid JSON", "has too many values", or

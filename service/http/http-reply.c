@@ -1,7 +1,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "http-reply.h"
+#include "strlist.h"
+#include "text.h"
 
 #define RETRY_AFTER_JOURNAL 30
 #define RETRY_AFTER_MEMORY 5

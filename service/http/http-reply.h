@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "http-limits.h"
 #include "http-request.h"
 
 /* Answers the request. The last answer counts. */

@@ -4,23 +4,12 @@
 #include <netinet/in.h>
 #include <microhttpd.h>
 
-#include "auth-token.h"
 #include "config.h"
-#include "util.h"
+#include "http-body.h"
+#include "identity.h"
+#include "strlist.h"
 
 struct http_request;
-struct http_caller;
-
-/* What there is no memory for is refused with 503, where it depends on what the
-   client sent; this is the reason. */
-#define HTTP_NO_MEMORY http_no_memory
-extern const char http_no_memory[];
-
-/* Parameters beside the addresses. */
-#define HTTP_PARAMS_EXTRA 64
-/* No value that is not a list is longer, nor is an item of one; what copies them
-   need not think of memory. */
-#define HTTP_VALUE_MAX 65536
 
 /* The cookie with the refresh token of a session of the console, and the header
    that only the console's own script can send: a form of another site's has no
@@ -96,14 +85,11 @@ struct http_request {
 	char source[INET6_ADDRSTRLEN];
 	int64_t started;
 
-	struct strbuf body;
-	/* octets that came, kept or not, and that are counted as the caller's */
-	size_t received, body_reserved;
-	struct http_caller *caller;
-	/* nothing is kept of it: it is too large, or as this says */
+	struct http_body body;
+	/* octets that came, kept or not */
+	size_t received;
+	/* nothing is kept of it: it is too large, or as body.refused says */
 	bool too_large;
-	const char *body_refused;
-	unsigned int body_refused_status;
 	/* who sends a large body has, or has not, shown a valid token */
 	bool known, stranger;
 	struct http_param *params;
@@ -141,14 +127,8 @@ struct http_request {
 struct http_request *http_request_new(void);
 void http_request_free(struct http_request *request);
 
-/* Takes the parameters out of the body. Answers the request itself and returns
-   false if it cannot. */
-bool http_request_parse(struct http_request *request);
-
-/* The parameter's value or NULL. If it was given more than once, the request
-   is answered and *ok set to false. */
-const char *http_request_param(struct http_request *request, const char *name,
-			       bool *ok);
+/* Frees all parameters; there are none then. */
+void http_request_free_params(struct http_request *request);
 /* Adds a parameter; used while parsing. Returns false if there is no memory. */
 bool http_request_add_param(struct http_request *request, const char *name,
 			    size_t name_len, const char *value,

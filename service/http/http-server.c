@@ -10,14 +10,14 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "actions.h"
-#include "audit.h"
+#include "alloc.h"
+#include "clock.h"
 #include "http-body.h"
 #include "http-clients.h"
 #include "http-form.h"
+#include "http-parse.h"
 #include "http-reply.h"
 #include "http-request.h"
-#include "http-routes.h"
 #include "http-server.h"
 #include "http-source.h"
 #include "log.h"
@@ -29,6 +29,7 @@
 /* how long answers may take to leave when the server stops */
 #define FLUSH_MS 5000
 #define RETRY_AFTER_FULL 5
+#define RETRY_AFTER_BODIES 5
 /* who takes an answer more slowly than that is not waited for */
 #define OCTETS_PER_MS_MIN 16
 /* what is kept of a body before it is known who sends it */
@@ -53,6 +54,7 @@ static struct {
 	struct listener main, health;
 	/* logins wait for as long as Dovecot makes those who guess wait */
 	struct worker_pool *logins;
+	const struct http_api *api;
 	unsigned int active;
 	bool stopping;
 } server = { .health.health = true };
@@ -60,7 +62,7 @@ static struct {
 /* What is done for every request before its answer leaves. */
 static void conclude(struct http_request *request)
 {
-	audit_refused(request);
+	server.api->conclude(request);
 	metrics_request(request->route != NULL ? request->route->path : "",
 			request->status, now_ms() - request->started);
 	log_debug("%s %s from %s: %u", request->route != NULL ?
@@ -127,7 +129,7 @@ static void work(void *context)
 	struct http_request *request = context;
 
 	if (http_request_parse(request))
-		http_route_run(request);
+		server.api->run(request);
 	if (request->login != NULL) {
 		if (worker_pool_add(server.logins, work_login, request))
 			return;
@@ -190,7 +192,7 @@ begin_request(struct http_request *request, const char *method,
 		http_reply_header(request, "Connection", "close");
 		return reply_now(request);
 	}
-	request->route = http_route_find(method, request->path, &allow);
+	request->route = server.api->find(method, request->path, &allow);
 	if (listener->health && request->route != NULL &&
 	    !request->route->health)
 		request->route = NULL;
@@ -224,20 +226,32 @@ add_body(struct http_request *request, const char *data, size_t size)
 		request->too_large = true;
 	if (!request->too_large && !request->known &&
 	    request->received > STRANGER_BODY_MAX) {
-		caller = action_caller(request);
+		caller = server.api->caller(request);
 		request->known = caller != NULL;
 		request->stranger = request->too_large = !request->known;
 		if (request->known)
-			http_body_set_caller(request, caller);
+			http_body_set_caller(&request->body, caller);
 		free(caller);
 	}
-	if (!request->too_large && !http_body_add(request, data, size))
+	if (!request->too_large && !http_body_add(&request->body, request->config,
+						   request->source, data, size))
 		request->too_large = true;
 	if (!request->too_large)
 		return MHD_YES;
-	http_body_drop(request);
+	http_body_drop(&request->body);
 	/* a client that sends far too much: the connection is closed */
 	return request->received > max * 2 ? MHD_NO : MHD_YES;
+}
+
+static void reply_refused_body(struct http_request *request)
+{
+	const struct http_body *body = &request->body;
+
+	if (body->refused == NULL)
+		http_reply_message(request, 413, "The body is too large");
+	else
+		http_reply_later(request, body->refused_status, body->refused,
+				 RETRY_AFTER_BODIES);
 }
 
 /* The body was not kept. */
@@ -245,8 +259,8 @@ static enum MHD_Result refuse_body(struct http_request *request)
 {
 	/* a login's is short, whoever it is */
 	if (!request->stranger || request->route->auth == HTTP_AUTH_NONE ||
-	    action_authenticate(request, false))
-		http_body_reply(request);
+	    server.api->authenticate(request))
+		reply_refused_body(request);
 	return reply_now(request);
 }
 
@@ -256,7 +270,7 @@ static enum MHD_Result dispatch(struct http_request *request,
 	if (request->too_large)
 		return refuse_body(request);
 	if (request->route->inlined) {
-		http_route_run(request);
+		server.api->run(request);
 		return reply_now(request);
 	}
 	http_clients_working(request->connection);
@@ -513,8 +527,10 @@ static void stop_listener(struct listener *listener)
 	listener->daemon = NULL;
 }
 
-bool http_server_start(const struct config *config, char **error_r)
+bool http_server_start(const struct config *config, const struct http_api *api,
+		       char **error_r)
 {
+	server.api = api;
 	server.main.pool = worker_pool_start(config->http_workers,
 					     config->http_queue);
 	server.health.pool = worker_pool_start(HEALTH_WORKERS,

@@ -5,6 +5,8 @@
 #include <strings.h>
 
 #include "http-source.h"
+#include "strbuf.h"
+#include "strlist.h"
 
 static enum MHD_Result
 add_header(void *context, enum MHD_ValueKind kind, const char *name,

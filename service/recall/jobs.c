@@ -1,10 +1,12 @@
 #include <time.h>
 
-#include "audit.h"
 #include "audit-log.h"
 #include "jobs.h"
 #include "journal.h"
 #include "log.h"
+#include "recall-audit.h"
+#include "recall-run.h"
+#include "strlist.h"
 #include "worker.h"
 
 /* what waits is in the journal, so only memory limits it */
@@ -40,7 +42,7 @@ static void run_job(void *context)
 	if (recall_run(recall, config) == RECALL_INTERRUPTED)
 		log_info("recall %s: goes on at the next start", recall->id);
 	else
-		audit_recall(config, recall);
+		recall_audit(config, recall);
 	recall_free(recall);
 	config_unref(config);
 }

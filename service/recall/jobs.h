@@ -1,6 +1,7 @@
 #ifndef JOBS_H
 #define JOBS_H
 
+#include "config.h"
 #include "recall.h"
 
 /* Recalls that run in the background. */

@@ -1,7 +1,7 @@
 #include <strings.h>
 
 #include "recall-verdict.h"
-#include "recall.h"
+#include "recall-json.h"
 
 static json_t *user_to_json(const struct recall_user *user)
 {

@@ -12,9 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "alloc.h"
 #include "audit-log.h"
 #include "log.h"
 #include "metrics.h"
+#include "strlist.h"
 
 /* Lines that may wait. The oldest ones are given up, to the log. */
 #define WAITING_MAX 10000
@@ -221,7 +223,7 @@ static void give_up(size_t count)
 
 	for (i = 0; i < count; i++) {
 		log_error("audit: not written: %s", waiting.items[i]);
-		metrics_audit_lost();
+		metrics_add(METRIC_AUDIT_LOST, 1);
 	}
 	forget(count);
 }
@@ -236,7 +238,7 @@ static bool flush(const struct config *config, bool room)
 		write_syslog(config, &ok);
 
 	if (!ok) {
-		metrics_audit_failed();
+		metrics_add(METRIC_AUDIT_FAILURES, 1);
 		if (!failing)
 			log_error("audit: %s can't be written: %s", where,
 				  strerror(errno));

@@ -1,9 +1,9 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "recall-verdict.h"
-#include "journal.h"
+#include "journal-db.h"
 #include "journal-key.h"
+#include "journal.h"
 
 enum journal_result
 journal_load_key(const struct identity *actor, const char *key,
@@ -30,37 +30,6 @@ journal_load_key(const struct identity *actor, const char *key,
 	if (*id != '\0')
 		return journal_load(id, recall_r);
 	return ret == SQLITE_DONE ? JOURNAL_ABSENT : JOURNAL_FAILED;
-}
-
-static bool same_text(const char *s1, const char *s2)
-{
-	return s1 == NULL || s2 == NULL ? s1 == s2 : strcmp(s1, s2) == 0;
-}
-
-bool recall_is_same(const struct recall *old, const struct recall *recall)
-{
-	int64_t expected = 0;
-	size_t i;
-
-	if (old->kind != recall->kind || old->force != recall->force ||
-	    old->notify != recall->notify ||
-	    old->dry_run != recall->dry_run ||
-	    old->verify_headers != recall->verify_headers ||
-	    old->actor.role != recall->actor.role ||
-	    old->count != recall->count ||
-	    !same_text(old->target, recall->target) ||
-	    !same_text(old->query, recall->query) ||
-	    !same_text(old->reason, recall->reason) ||
-	    /* a restore has it of what it undoes */
-	    (old->kind == RECALL_EXPUNGE &&
-	     !same_text(old->messageid, recall->messageid)))
-		return false;
-	for (i = 0; i < old->count; i++) {
-		if (strcmp(old->users[i].key, recall->users[i].key) != 0)
-			return false;
-		expected += old->users[i].expected;
-	}
-	return expected == recall->yes_count;
 }
 
 static bool reopen(sqlite3 *db, const struct recall *recall, bool *claimed_r)

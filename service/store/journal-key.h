@@ -12,9 +12,6 @@ enum journal_result
 journal_load_key(const struct identity *actor, const char *key,
 		 struct recall **recall_r);
 
-/* Whether both ask for the same. The first one comes from the journal. */
-bool recall_is_same(const struct recall *old, const struct recall *recall);
-
 /* Forgets, in the journal, that the recall has finished, and the verdicts that
    are errors. *claimed_r is whether that was done: the caller is to run the
    recall then, and nobody else is. If not, somebody else has just done it;

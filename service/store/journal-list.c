@@ -1,4 +1,4 @@
-#include "journal.h"
+#include "journal-db.h"
 #include "journal-list.h"
 
 /* How many users have which verdict. Returns NULL if that can't be read. */
@@ -61,30 +61,24 @@ static json_t *read_row(sqlite3 *db, sqlite3_stmt *stmt)
 	return json;
 }
 
-static void bind_text(sqlite3_stmt *stmt, int i, const char *value)
-{
-	if (value != NULL)
-		sqlite3_bind_text(stmt, i, value, -1, SQLITE_TRANSIENT);
-}
-
 static void bind(sqlite3_stmt *stmt, const struct identity *identity,
 		 const struct journal_filter *filter)
 {
 	sqlite3_bind_int(stmt, 1, identity->role);
-	bind_text(stmt, 2, identity->tenant);
-	bind_text(stmt, 3, identity->login);
+	journal_bind_text(stmt, 2, identity->tenant);
+	journal_bind_text(stmt, 3, identity->login);
 	sqlite3_bind_int64(stmt, 4, filter->before);
 	sqlite3_bind_int64(stmt, 5, filter->limit);
-	bind_text(stmt, 6, filter->before_id);
-	bind_text(stmt, 7, filter->cmd);
-	bind_text(stmt, 8, filter->actor);
-	bind_text(stmt, 9, filter->messageid);
-	bind_text(stmt, 10, filter->reason);
-	bind_text(stmt, 11, filter->query);
+	journal_bind_text(stmt, 6, filter->before_id);
+	journal_bind_text(stmt, 7, filter->cmd);
+	journal_bind_text(stmt, 8, filter->actor);
+	journal_bind_text(stmt, 9, filter->messageid);
+	journal_bind_text(stmt, 10, filter->reason);
+	journal_bind_text(stmt, 11, filter->query);
 	sqlite3_bind_int(stmt, 12, filter->force);
 	sqlite3_bind_int(stmt, 13, filter->notify);
 	sqlite3_bind_int(stmt, 14, filter->dry_run);
-	bind_text(stmt, 15, filter->status);
+	journal_bind_text(stmt, 15, filter->status);
 }
 
 static json_t *list(sqlite3 *db, const struct identity *identity,

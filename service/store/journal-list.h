@@ -1,6 +1,8 @@
 #ifndef JOURNAL_LIST_H
 #define JOURNAL_LIST_H
 
+#include <jansson.h>
+
 #include "recall.h"
 
 /* Which of the past recalls are asked for; what is NULL (or, of a flag, -1) does

@@ -231,7 +231,9 @@ def test_format_table(node, two, message_id, default):
     else:
         text = formatted(node, "table", *args)
     lines = text.splitlines()
-    assert lines[0].split() == COLUMNS
+    # at a terminal without the ids
+    assert lines[0].split() == (COLUMNS if not default else [
+        "username", "status", "copies", "notice", "mailboxes", "error"])
     assert lines[1].split()[:4] == [two[0], "expunged", "1", "none"]
     assert lines[2].split()[:4] == [two[1], "no_user", "0", "none"]
     assert len(lines) == 3
@@ -283,8 +285,8 @@ def test_one_process_serves_many_requests(node, users, message_id):
 
 # what it refuses
 
-BAD_IDS = ["", " ", "<>", " <> ", "<", "<a b@example.com>", "<a@b> <c@d>",
-           "<a@b>,<c@d>", "<a@b><c@d>", "<a\x01b@example.com>",
+BAD_IDS = ["", " ", "<>", " <> ", "<", "a.b.c", "unseen",
+           "<a\x01b@example.com>",
            "<a@example.com>\n", "<a\r\n b@example.com>", "<a\tb@example.com>",
            "<a\x7f@example.com>", "<%s@example.com>" % ("x" * 1000)]
 

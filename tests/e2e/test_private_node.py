@@ -119,7 +119,8 @@ def test_mapped(node):
         for pid in pathlib.Path(children).read_text().split():
             found.update(mapped(pid))
     given = {}
-    for module in node.modules.glob("**/lib*recall*_plugin.so"):
+    for module in node.modules.glob("**/lib*recall*.so"):
         status = module.stat()
         given[module.name] = (status.st_dev, status.st_ino)
-    assert found == given and len(given) == 3
+    # 2.4 has one for its config process
+    assert found == given and len(given) == (4 if mailnode.DOVECOT_24 else 3)

@@ -97,7 +97,8 @@ def test_row(node, user, message_id, search):
         "username": user, "mailbox": "Work/Ёлка", "mailbox-guid": guid,
         "uid": "1", "seen": "yes", "size": str(len(message)),
         "from": '"A. Sender" <a@example.net>', "subject": "Привет",
-        "message-id": message_id.strip("<>"), "error": ""}
+        "message-id": message_id.strip("<>"), "mailbox-user": user,
+        "error": ""}
     assert result.code == 0
 
 

@@ -181,8 +181,9 @@ def test_search_tells_of_those_it_cannot_look_at(node, service, user):
     body = answer.json()
     assert body["success"] is False
     assert [row["email"] for row in body["results"]] == [user]
-    assert body["errors"] == [{"email": "nobody@example.com",
-                               "error": "User doesn't exist"}]
+    error, = body["errors"]
+    assert error["email"] == "nobody@example.com"
+    assert error["error"].startswith("User doesn't exist")
     check_described(ACTIONS, "post", answer)
 
 
@@ -628,6 +629,10 @@ DROP INDEX refresh_access;
 ALTER TABLE refresh_tokens DROP COLUMN tenant;
 ALTER TABLE refresh_tokens DROP COLUMN jti;
 ALTER TABLE refresh_tokens DROP COLUMN created;
+ALTER TABLE recalls DROP COLUMN verify_headers;
+ALTER TABLE verdicts DROP COLUMN mailbox_user;
+ALTER TABLE verdicts DROP COLUMN searched;
+ALTER TABLE verdicts DROP COLUMN present;
 PRAGMA user_version = 0"""
 
 
@@ -681,6 +686,9 @@ def test_journal_of_an_older_version(node, service, user):
             for statement in DOWNGRADE.split(";"):
                 db.execute(statement)
         db.close()
+        # which did not say how it had looked
+        for row in recall["results"]:
+            del row["searched"]
         old.start()
         shown = old.curl("/v2/actions/" + recall["id"], token=root(old)).json()
         assert (shown["cmd"], shown["results"]) == \

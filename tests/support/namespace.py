@@ -26,7 +26,9 @@ def with_directory(source, target):
 def of_process(pid):
     """What a command of root's is preceded by to see what that process sees.
     Quicker than another namespace."""
-    return ["nsenter", "--mount=/proc/%d/ns/mnt" % pid]
+    # entering drops a chroot, and leaves the directory outside
+    return ["nsenter", "--mount=/proc/%d/ns/mnt" % pid,
+            "--root=/proc/%d/root" % pid, "--wdns=" + os.getcwd()]
 
 
 @functools.lru_cache(maxsize=None)

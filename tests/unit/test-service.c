@@ -5,18 +5,24 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "recall-verdict.h"
 #include "actions.h"
+#include "address.h"
+#include "alloc.h"
 #include "auth-token.h"
 #include "bruteforce.h"
 #include "config.h"
+#include "config-load.h"
 #include "doveadm-client.h"
-#include "http-routes.h"
+#include "encode.h"
+#include "identity.h"
+#include "journal-db.h"
 #include "journal.h"
-#include "revocation.h"
 #include "listing.h"
-#include "recall-verdict.h"
 #include "recall.h"
-#include "util.h"
+#include "revocation.h"
+#include "routes.h"
+#include "text.h"
 
 #define KEY "a-key-for-tests-that-has-more-than-32-octets"
 #define NOW 1000000
@@ -324,33 +330,33 @@ static void test_routes(void)
 	const struct http_route *route;
 	const char *allow;
 
-	route = http_route_find("POST", "/v2/actions/expunge", &allow);
+	route = route_find("POST", "/v2/actions/expunge", &allow);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(route);
 	CU_ASSERT_PTR_EQUAL(route->handler, action_expunge);
-	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/actions/expunge",
+	CU_ASSERT_PTR_NULL(route_find("GET", "/v2/actions/expunge",
 					   &allow));
 	CU_ASSERT_STRING_EQUAL(allow, "POST");
-	route = http_route_find("GET", "/v2/actions/0", &allow);
+	route = route_find("GET", "/v2/actions/0", &allow);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(route);
 	CU_ASSERT_PTR_EQUAL(route->handler, action_status);
-	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/actions/", &allow));
+	CU_ASSERT_PTR_NULL(route_find("GET", "/v2/actions/", &allow));
 	CU_ASSERT_PTR_NULL(allow);
-	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/actions/0/1", &allow));
-	route = http_route_find("PUT", "/v2/mailboxes/a@b/shares", &allow);
+	CU_ASSERT_PTR_NULL(route_find("GET", "/v2/actions/0/1", &allow));
+	route = route_find("PUT", "/v2/mailboxes/a@b/shares", &allow);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(route);
 	CU_ASSERT_PTR_EQUAL(route->handler, action_share);
-	CU_ASSERT_PTR_NULL(http_route_find("POST", "/v2/mailboxes/a/shares",
+	CU_ASSERT_PTR_NULL(route_find("POST", "/v2/mailboxes/a/shares",
 					   &allow));
 	CU_ASSERT_STRING_EQUAL(allow, "GET, HEAD, PUT, DELETE");
-	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/mailboxes//shares",
+	CU_ASSERT_PTR_NULL(route_find("GET", "/v2/mailboxes//shares",
 					   &allow));
 	CU_ASSERT_PTR_NULL(allow);
-	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/mailboxes/a/b/shares",
+	CU_ASSERT_PTR_NULL(route_find("GET", "/v2/mailboxes/a/b/shares",
 					   &allow));
-	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/mailboxes/a/shares/",
+	CU_ASSERT_PTR_NULL(route_find("GET", "/v2/mailboxes/a/shares/",
 					   &allow));
-	CU_ASSERT_PTR_NULL(http_route_find("GET", "/v2/mailboxes/a", &allow));
-	CU_ASSERT_PTR_NULL(http_route_find("BREW", "/metrics", &allow));
+	CU_ASSERT_PTR_NULL(route_find("GET", "/v2/mailboxes/a", &allow));
+	CU_ASSERT_PTR_NULL(route_find("BREW", "/metrics", &allow));
 	CU_ASSERT_STRING_EQUAL(allow, "GET, HEAD");
 }
 

@@ -24,8 +24,16 @@
 #  define recall_ns_get_mail_set(ns) mailbox_list_get_mail_set((ns)->list)
 #  define recall_auth_info_set_service(info, name) ((info)->protocol = (name))
 #  define recall_cmd_get_event(cctx) ((cctx)->set_event)
+/* doveadm's HTTP server takes any parameter "user" for a string, to log it, and
+   panics if it isn't */
+#  define RECALL_HTTP_USER_TYPE CMD_PARAM_STR
 #  define recall_acl_list_ignores_acls(alist) \
 	((alist)->rights.backend->set->acl_ignore)
+#  if DOVECOT_PREREQ(2, 4, 2)
+#    define recall_acl_dict_rebuild(dict) acl_lookup_dict_rebuild(dict, FALSE)
+#  else
+#    define recall_acl_dict_rebuild(dict) acl_lookup_dict_rebuild(dict)
+#  endif
 /* doveadm finds all settings that there are */
 #  define recall_doveadm_setting_roots_add(info) \
 	STMT_START { (void)(info); } STMT_END
@@ -38,9 +46,11 @@
 #  define recall_user_get_service_user(user) ((user)->_service_user)
 #  define recall_ns_get_mail_set(ns) ((ns)->mail_set)
 #  define recall_auth_info_set_service(info, name) ((info)->service = (name))
+#  define RECALL_HTTP_USER_TYPE CMD_PARAM_ARRAY
 /* has none: settings come without it */
 #  define recall_cmd_get_event(cctx) NULL
 #  define recall_acl_list_ignores_acls(alist) ((alist)->ignore_acls)
+#  define recall_acl_dict_rebuild(dict) acl_lookup_dict_rebuild(dict)
 #  define recall_doveadm_setting_roots_add(info) doveadm_setting_roots_add(info)
 #  define str_begins_with(haystack, needle) str_begins(haystack, needle)
 

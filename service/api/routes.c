@@ -1,9 +1,11 @@
 #include <string.h>
 
 #include "actions.h"
+#include "audit.h"
+#include "http-parse.h"
 #include "http-reply.h"
-#include "http-routes.h"
 #include "params.h"
+#include "routes.h"
 
 #define PARAMS(...) (const char *const []){ __VA_ARGS__, NULL }
 #define NO_PARAMS (const char *const []){ NULL }
@@ -118,7 +120,7 @@ static bool matches(const struct http_route *route, const char *path)
 }
 
 const struct http_route *
-http_route_find(const char *method, const char *path, const char **allow_r)
+route_find(const char *method, const char *path, const char **allow_r)
 {
 	const struct http_route *route;
 	size_t i;
@@ -139,8 +141,10 @@ http_route_find(const char *method, const char *path, const char **allow_r)
 	return NULL;
 }
 
-const struct http_route *
-http_route_command(const struct http_route *route, const char *cmd)
+/* The route of the same path for another value of the parameter "cmd", or
+   NULL. */
+static const struct http_route *
+route_command(const struct http_route *route, const char *cmd)
 {
 	size_t i;
 
@@ -162,7 +166,7 @@ static bool take_command(struct http_request *request)
 
 	if (!ok || cmd == NULL)
 		return ok;
-	route = http_route_command(request->route, cmd);
+	route = route_command(request->route, cmd);
 	if (route == NULL) {
 		http_reply_param(request, "cmd", "is not a known command");
 		return false;
@@ -171,7 +175,10 @@ static bool take_command(struct http_request *request)
 	return true;
 }
 
-void http_route_run(struct http_request *request)
+/* Finds out who asks, looks at what is asked for, and calls the handler. Neither a
+   handler without a caller who is known, nor a parameter that is not known, gets
+   by. */
+static void run(struct http_request *request)
 {
 	const struct http_route *route = request->route;
 
@@ -185,3 +192,16 @@ void http_route_run(struct http_request *request)
 		return;
 	request->route->handler(request);
 }
+
+static bool authenticate(struct http_request *request)
+{
+	return action_authenticate(request, false);
+}
+
+const struct http_api routes_api = {
+	.find = route_find,
+	.run = run,
+	.caller = action_caller,
+	.authenticate = authenticate,
+	.conclude = audit_refused,
+};

@@ -2,7 +2,8 @@
 #define AUDIT_CEF_H
 
 #include "config.h"
-#include "util.h"
+#include "strbuf.h"
+#include "strlist.h"
 
 /* Lines in the Common Event Format. A key means the same in every event;
    docs/service.md has the table. */
@@ -52,9 +53,17 @@ void audit_cef_begin(struct strbuf *line, const struct config *config,
 void audit_cef_add(struct strbuf *line, enum audit_key key, const char *value);
 void audit_cef_add_number(struct strbuf *line, enum audit_key key,
 			  int64_t value);
+void audit_cef_add_outcome(struct strbuf *line, bool success);
 
 #define AUDIT_VALUE_MAX 998
 /* Lists of ours that are as long as CEF allows, e.g. of users. */
 #define AUDIT_LIST_MAX 4000
+
+/* Adds an item to a list, separated by a comma. If it does not fit any more, says
+   how many are left, of which this is the first, and returns false. */
+bool audit_list_add(struct strbuf *b, const char *item, size_t left);
+/* The list, separated by commas, as far as it goes into a line; the rest is
+   counted. The caller frees it. */
+char *audit_list(const struct strlist *list);
 
 #endif

@@ -1,12 +1,12 @@
 #ifndef RECALL_H
 #define RECALL_H
 
-#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "recall-limits.h"
-#include "auth-token.h"
-#include "config.h"
-#include "util.h"
+#include "identity.h"
+#include "strlist.h"
 
 /* One user of a recall. */
 struct recall_user {
@@ -76,16 +76,6 @@ struct recall {
 	size_t count;
 };
 
-/* What became of the whole. */
-enum recall_outcome {
-	RECALL_DONE,
-	/* The process is about to stop: the rest is in the journal. */
-	RECALL_INTERRUPTED,
-	/* No doveadm answered for anyone. */
-	RECALL_UNREACHABLE,
-	RECALL_TIMEOUT
-};
-
 struct recall *recall_new(void);
 void recall_free(struct recall *recall);
 /* Adds the user unless it is there already; see recall_dedup(). */
@@ -96,20 +86,16 @@ void recall_dedup(struct recall *recall);
 /* As if the user had never been asked about. */
 void recall_user_reset(struct recall_user *user);
 
+/* Replaces a text, which is NULL if there is nothing to say. */
+void recall_set_text(char **text, const char *value);
+
 /* The name of a kind, e.g. "restore". */
 const char *recall_kind_name(enum recall_kind kind);
 
-/* Asks doveadm about all users who have no verdict yet, journals the verdicts
-   as they come, and returns when everyone has one. */
-enum recall_outcome recall_run(struct recall *recall, struct config *config);
-/* From now on recalls begin no new batch. */
-void recall_interrupt_all(void);
-/* Whether that was called. */
-bool recall_interrupted(void);
-
-/* The whole as the API answers it; the caller gets the reference. */
-json_t *recall_to_json(const struct recall *recall);
 /* How many users have the verdict (-1: none yet). */
 size_t recall_count(const struct recall *recall, int verdict);
+
+/* Whether both ask for the same. The first one comes from the journal. */
+bool recall_is_same(const struct recall *old, const struct recall *recall);
 
 #endif

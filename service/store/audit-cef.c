@@ -100,3 +100,32 @@ void audit_cef_add_number(struct strbuf *line, enum audit_key key,
 	add_key(line, key);
 	strbuf_addf(line, "%lld", (long long)value);
 }
+
+void audit_cef_add_outcome(struct strbuf *line, bool success)
+{
+	audit_cef_add(line, AUDIT_OUTCOME, success ? "success" : "failure");
+}
+
+bool audit_list_add(struct strbuf *b, const char *item, size_t left)
+{
+	/* "," and ",+10000" */
+	if (b->len + strlen(item) + 8 > AUDIT_LIST_MAX) {
+		strbuf_addf(b, "%s+%zu", b->len == 0 ? "" : ",", left);
+		return false;
+	}
+	strbuf_addf(b, "%s%s", b->len == 0 ? "" : ",", item);
+	return true;
+}
+
+char *audit_list(const struct strlist *list)
+{
+	struct strbuf b = { NULL, 0, 0 };
+	size_t i;
+
+	strbuf_add(&b, "", 0);
+	for (i = 0; i < list->count; i++) {
+		if (!audit_list_add(&b, list->items[i], list->count - i))
+			break;
+	}
+	return b.data;
+}

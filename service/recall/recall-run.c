@@ -7,11 +7,12 @@
 #include "recall-message-id.h"
 #include "recall-params.h"
 #include "recall-verdict.h"
+#include "alloc.h"
 #include "doveadm-client.h"
 #include "journal.h"
 #include "log.h"
 #include "metrics.h"
-#include "recall.h"
+#include "recall-run.h"
 
 static bool interrupted;
 
@@ -34,146 +35,10 @@ struct recall_run {
 	bool unsaved;
 };
 
-struct recall *recall_new(void)
-{
-	struct recall *recall = x_calloc(1, sizeof(*recall));
-
-	random_hex(RECALL_ID_LEN / 2, recall->id);
-	recall->notify = true;
-	recall->created = time(NULL);
-	recall->messageid = x_strdup("");
-	recall->reason = x_strdup("");
-	return recall;
-}
-
-void recall_free(struct recall *recall)
-{
-	size_t i;
-
-	if (recall == NULL)
-		return;
-	for (i = 0; i < recall->count; i++) {
-		free(recall->users[i].email);
-		free(recall->users[i].key);
-		free(recall->users[i].notice);
-		free(recall->users[i].mailboxes);
-		free(recall->users[i].mailbox_user);
-		free(recall->users[i].searched);
-		free(recall->users[i].error);
-	}
-	free(recall->users);
-	free(recall->target);
-	free(recall->messageid);
-	free(recall->query);
-	free(recall->reason);
-	free(recall->source);
-	free(recall->key);
-	identity_clear(&recall->actor);
-	strlist_free(&recall->senders);
-	free(recall);
-}
-
-void recall_add_user(struct recall *recall, const char *email)
-{
-	struct recall_user *user;
-
-	/* doubled whenever the count is a power of two */
-	if ((recall->count & (recall->count - 1)) == 0) {
-		recall->users = x_realloc(recall->users,
-					  (recall->count * 2 + 1) *
-					  sizeof(*user));
-	}
-	user = &recall->users[recall->count++];
-	memset(user, 0, sizeof(*user));
-	user->email = x_strdup(email);
-	user->key = x_strdup(email);
-	ascii_lower(user->key);
-	user->verdict = -1;
-}
-
-static int cmp_users(const void *p1, const void *p2)
-{
-	const struct recall_user *const *u1 = p1, *const *u2 = p2;
-	int ret = strcmp((*u1)->key, (*u2)->key);
-
-	if (ret != 0)
-		return ret;
-	return *u1 < *u2 ? -1 : 1;
-}
-
-static struct recall_user **sort_users(struct recall *recall)
-{
-	struct recall_user **sorted;
-	size_t i;
-
-	sorted = x_calloc(recall->count, sizeof(*sorted));
-	for (i = 0; i < recall->count; i++)
-		sorted[i] = &recall->users[i];
-	qsort(sorted, recall->count, sizeof(*sorted), cmp_users);
-	return sorted;
-}
-
-void recall_dedup(struct recall *recall)
-{
-	struct recall_user **sorted = sort_users(recall);
-	const char *key = NULL;
-	size_t i, n;
-
-	/* of equal ones the first stays */
-	for (i = 0; i < recall->count; i++) {
-		if (key != NULL && strcmp(sorted[i]->key, key) == 0) {
-			free(sorted[i]->email);
-			free(sorted[i]->key);
-			sorted[i]->email = NULL;
-		} else {
-			key = sorted[i]->key;
-		}
-	}
-	free(sorted);
-	for (i = n = 0; i < recall->count; i++) {
-		if (recall->users[i].email != NULL)
-			recall->users[n++] = recall->users[i];
-	}
-	recall->count = n;
-}
-
-size_t recall_count(const struct recall *recall, int verdict)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < recall->count; i++) {
-		if (recall->users[i].verdict == verdict)
-			n++;
-	}
-	return n;
-}
-
-static void set_text(char **text, const char *value)
-{
-	free(*text);
-	*text = value == NULL || *value == '\0' ? NULL : x_strdup(value);
-}
-
-void recall_user_reset(struct recall_user *user)
-{
-	user->verdict = -1;
-	user->copies = user->present = 0;
-	set_text(&user->notice, NULL);
-	set_text(&user->mailboxes, NULL);
-	set_text(&user->mailbox_user, NULL);
-	set_text(&user->searched, NULL);
-	set_text(&user->error, NULL);
-}
-
 static void set_error(struct recall_user *user, const char *error)
 {
 	user->verdict = RECALL_VERDICT_ERROR;
-	set_text(&user->error, error);
-}
-
-const char *recall_kind_name(enum recall_kind kind)
-{
-	return kind == RECALL_RESTORE ? "restore" : "expunge";
+	recall_set_text(&user->error, error);
 }
 
 /* Whether each user's messages were counted. */
@@ -306,11 +171,11 @@ static void read_row(struct recall_user *user, const json_t *row)
 	user->verdict = verdict;
 	user->copies = copies == NULL ? 0 : strtoll(copies, NULL, 10);
 	user->present = present == NULL ? 0 : strtoll(present, NULL, 10);
-	set_text(&user->notice, column(row, RECALL_COLUMN_NOTICE));
-	set_text(&user->mailboxes, column(row, RECALL_COLUMN_MAILBOXES));
-	set_text(&user->mailbox_user, column(row, RECALL_COLUMN_MAILBOX_USER));
-	set_text(&user->searched, column(row, RECALL_COLUMN_SEARCHED));
-	set_text(&user->error, column(row, RECALL_COLUMN_ERROR));
+	recall_set_text(&user->notice, column(row, RECALL_COLUMN_NOTICE));
+	recall_set_text(&user->mailboxes, column(row, RECALL_COLUMN_MAILBOXES));
+	recall_set_text(&user->mailbox_user, column(row, RECALL_COLUMN_MAILBOX_USER));
+	recall_set_text(&user->searched, column(row, RECALL_COLUMN_SEARCHED));
+	recall_set_text(&user->error, column(row, RECALL_COLUMN_ERROR));
 }
 
 static int cmp_rows(const void *p1, const void *p2)

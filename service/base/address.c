@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "recall-limits.h"
-#include "actions.h"
+#include "address.h"
 
 const char *address_check(const char *address)
 {

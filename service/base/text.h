@@ -1,0 +1,20 @@
+#ifndef TEXT_H
+#define TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* ASCII only: Dovecot's auth process does no more to a user name. */
+void ascii_lower(char *s);
+
+/* Whether it is UTF-8 without NUL. */
+bool utf8_valid(const char *s, size_t len);
+
+/* How many octets of a valid text make whole characters and are no more than
+   max. */
+size_t utf8_cut(const char *s, size_t max);
+
+/* Whether there is a control character of ASCII in it. */
+bool has_control(const char *s);
+
+#endif

@@ -1,0 +1,3 @@
+#include "http-limits.h"
+
+const char http_no_memory[] = "There is no memory for the request now";

@@ -1,0 +1,111 @@
+#include <stdlib.h>
+#include <strings.h>
+
+#include "recall-verdict.h"
+#include "alloc.h"
+#include "audit-cef.h"
+#include "audit-log.h"
+#include "log.h"
+#include "recall-audit.h"
+#include "strbuf.h"
+
+/* Of an alias also whose mailbox it is. */
+static char *user_text(const struct recall_user *user)
+{
+	const char *verdict = user->verdict < 0 ? "-" :
+		recall_verdict_name(user->verdict);
+
+	if (user->mailbox_user == NULL ||
+	    strcasecmp(user->mailbox_user, user->email) == 0)
+		return x_asprintf("%s:%s", user->email, verdict);
+	return x_asprintf("%s(%s):%s", user->email, user->mailbox_user,
+			  verdict);
+}
+
+static char *list_users(const struct recall *recall)
+{
+	struct strbuf b = { NULL, 0, 0 };
+	char *item;
+	bool fits = true;
+	size_t i;
+
+	strbuf_add(&b, "", 0);
+	for (i = 0; i < recall->count && fits; i++) {
+		item = user_text(&recall->users[i]);
+		fits = audit_list_add(&b, item, recall->count - i);
+		free(item);
+	}
+	return b.data;
+}
+
+static char *list_verdicts(const struct recall *recall)
+{
+	struct strbuf b = { NULL, 0, 0 };
+	size_t i, n;
+
+	for (i = 0; i < RECALL_VERDICT_COUNT; i++) {
+		n = recall_count(recall, i);
+		if (n > 0)
+			strbuf_addf(&b, "%s%s:%zu", b.len == 0 ? "" : ",",
+				    recall_verdict_name(i), n);
+	}
+	return b.data;
+}
+
+static void begin_recall(struct strbuf *line, const struct config *config,
+			 const struct recall *recall, bool refused)
+{
+	enum audit_severity severity = refused ? AUDIT_REFUSED : AUDIT_DONE;
+
+	/* rules that wait for recalls must not take it for one */
+	if (recall->dry_run)
+		audit_cef_begin(line, config, "recall-dry-run",
+				"Message recall, dry run", severity);
+	else if (recall->kind == RECALL_RESTORE)
+		audit_cef_begin(line, config, "restore", "Message restore",
+				severity);
+	else
+		audit_cef_begin(line, config, "recall", "Message recall",
+				severity);
+}
+
+void recall_audit(const struct config *config, const struct recall *recall)
+{
+	struct strbuf line = { NULL, 0, 0 };
+	size_t errors = recall_count(recall, RECALL_VERDICT_ERROR), refused;
+	char *users, *verdicts;
+
+	/* mail of another tenant, or that somebody else sent */
+	refused = recall_count(recall, RECALL_VERDICT_FORBIDDEN) +
+		recall_count(recall, RECALL_VERDICT_NOT_SENDER);
+	log_info("recall %s%s: %s from %s: %zu users, %zu expunged, %zu errors",
+		 recall->id, recall->dry_run ? " (dry run)" : "",
+		 recall->actor.login, recall->source, recall->count,
+		 recall_count(recall, RECALL_VERDICT_EXPUNGED), errors);
+	if (!config->audit_cef_enabled)
+		return;
+	users = list_users(recall);
+	verdicts = list_verdicts(recall);
+	begin_recall(&line, config, recall, refused > 0);
+	audit_cef_add(&line, AUDIT_SOURCE, recall->source);
+	audit_cef_add(&line, AUDIT_LOGIN, recall->actor.login);
+	audit_cef_add(&line, AUDIT_TENANT, recall->actor.tenant);
+	audit_cef_add_outcome(&line, errors + refused == 0);
+	audit_cef_add(&line, AUDIT_ID, recall->id);
+	if (recall->query == NULL)
+		audit_cef_add(&line, AUDIT_MESSAGEID, recall->messageid);
+	audit_cef_add(&line, AUDIT_QUERY, recall->query);
+	audit_cef_add(&line, AUDIT_USERS, users);
+	audit_cef_add(&line, AUDIT_VERDICTS, verdicts);
+	audit_cef_add(&line, AUDIT_RECALL, recall->target);
+	if (recall->kind == RECALL_EXPUNGE) {
+		audit_cef_add_number(&line, AUDIT_FORCE, recall->force);
+		audit_cef_add_number(&line, AUDIT_NOTIFY, recall->notify);
+		audit_cef_add_number(&line, AUDIT_DRY_RUN, recall->dry_run);
+	}
+	audit_cef_add(&line, AUDIT_IDEMPOTENCY_KEY, recall->key);
+	audit_cef_add(&line, AUDIT_REASON, recall->reason);
+	audit_log_write(config, line.data);
+	free(users);
+	free(verdicts);
+}

@@ -1,0 +1,11 @@
+#ifndef RECALL_AUDIT_H
+#define RECALL_AUDIT_H
+
+#include "config.h"
+#include "recall.h"
+
+/* Tells the audit trail that a recall, its undoing or a dry run came to its
+   end. */
+void recall_audit(const struct config *config, const struct recall *recall);
+
+#endif

@@ -1,0 +1,11 @@
+#ifndef RECALL_JSON_H
+#define RECALL_JSON_H
+
+#include <jansson.h>
+
+#include "recall.h"
+
+/* The whole as the API answers it; the caller gets the reference. */
+json_t *recall_to_json(const struct recall *recall);
+
+#endif

@@ -1,0 +1,306 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "recall-tenant-name.h"
+#include "alloc.h"
+#include "journal-db.h"
+#include "log.h"
+
+#define BUSY_TIMEOUT_MS 5000
+
+static const char schema[] =
+	"CREATE TABLE IF NOT EXISTS recalls ("
+	" id TEXT PRIMARY KEY, created INTEGER NOT NULL,"
+	" finished INTEGER NOT NULL DEFAULT 0, messageid TEXT NOT NULL,"
+	" force INTEGER NOT NULL, notify INTEGER NOT NULL,"
+	" dry_run INTEGER NOT NULL, reason TEXT NOT NULL,"
+	" actor TEXT NOT NULL, tenant TEXT NOT NULL, role INTEGER NOT NULL,"
+	" source TEXT NOT NULL, senders TEXT NOT NULL,"
+	" users INTEGER NOT NULL);"
+	"CREATE INDEX IF NOT EXISTS recalls_created ON recalls(created);"
+	"CREATE INDEX IF NOT EXISTS recalls_open ON recalls(created)"
+	" WHERE finished = 0;"
+	"CREATE TABLE IF NOT EXISTS verdicts ("
+	" recall TEXT NOT NULL REFERENCES recalls(id) ON DELETE CASCADE,"
+	" pos INTEGER NOT NULL, email TEXT NOT NULL,"
+	" verdict INTEGER NOT NULL DEFAULT -1, copies INTEGER NOT NULL"
+	" DEFAULT 0, notice TEXT, mailboxes TEXT, error TEXT,"
+	" PRIMARY KEY (recall, pos)) WITHOUT ROWID;"
+	"CREATE TABLE IF NOT EXISTS refresh_tokens ("
+	" hash TEXT PRIMARY KEY, family TEXT NOT NULL, login TEXT NOT NULL,"
+	" expires INTEGER NOT NULL, used INTEGER NOT NULL DEFAULT 0)"
+	" WITHOUT ROWID;"
+	"CREATE INDEX IF NOT EXISTS refresh_families"
+	" ON refresh_tokens(family);"
+	/* what versions before wrote of who had no tenant */
+	"UPDATE OR IGNORE recalls SET tenant = '" RECALL_TENANT_DEFAULT "'"
+	" WHERE tenant = '';";
+
+/* What came later, by the version of the file. */
+static const char *const upgrades[] = {
+	"ALTER TABLE recalls ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE recalls ADD COLUMN target TEXT;"
+	"ALTER TABLE recalls ADD COLUMN query TEXT;"
+	"ALTER TABLE verdicts ADD COLUMN expected INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE recalls ADD COLUMN key TEXT;"
+	"CREATE UNIQUE INDEX recalls_key ON recalls"
+	"(key, actor COLLATE NOCASE, tenant) WHERE key IS NOT NULL;",
+	"CREATE TABLE revocations ("
+	" kind TEXT NOT NULL, subject TEXT NOT NULL, tenant TEXT NOT NULL,"
+	" before INTEGER NOT NULL, made INTEGER NOT NULL,"
+	" PRIMARY KEY (kind, subject, tenant)) WITHOUT ROWID;"
+	"ALTER TABLE refresh_tokens ADD COLUMN tenant TEXT;"
+	"ALTER TABLE refresh_tokens ADD COLUMN jti TEXT;"
+	"ALTER TABLE refresh_tokens ADD COLUMN created INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"CREATE INDEX refresh_access ON refresh_tokens(jti);",
+	/* names in the place of numbers that are nobody else's business, as
+	   they were then */
+	"ALTER TABLE recalls ADD COLUMN cmd TEXT NOT NULL DEFAULT 'expunge';"
+	"UPDATE recalls SET cmd = 'restore' WHERE kind = 1;"
+	"ALTER TABLE recalls DROP COLUMN kind;"
+	"ALTER TABLE verdicts ADD COLUMN status TEXT;"
+	"UPDATE verdicts SET status = CASE verdict WHEN 0 THEN 'expunged'"
+	" WHEN 1 THEN 'read' WHEN 2 THEN 'not_found' WHEN 3 THEN 'not_sender'"
+	" WHEN 4 THEN 'no_user' WHEN 5 THEN 'forbidden' WHEN 6 THEN 'error'"
+	" WHEN 7 THEN 'would_expunge' WHEN 8 THEN 'already_recalled'"
+	" WHEN 9 THEN 'restored' END;"
+	"ALTER TABLE verdicts DROP COLUMN verdict;",
+	"ALTER TABLE recalls ADD COLUMN verify_headers INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"ALTER TABLE verdicts ADD COLUMN mailbox_user TEXT;"
+	"ALTER TABLE verdicts ADD COLUMN searched TEXT;",
+	"ALTER TABLE verdicts ADD COLUMN present INTEGER NOT NULL DEFAULT 0;",
+};
+#define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
+
+static pthread_mutex_t journal_mutex = PTHREAD_MUTEX_INITIALIZER;
+static sqlite3 *journal_db;
+/* the transaction that was begun is on the disk when it has ended */
+static bool journal_promised;
+static int journal_lock_fd = -1;
+
+sqlite3 *journal_lock(void)
+{
+	pthread_mutex_lock(&journal_mutex);
+	return journal_db;
+}
+
+void journal_unlock(void)
+{
+	pthread_mutex_unlock(&journal_mutex);
+}
+
+/* Pragmas, which partly act as they are compiled. */
+static bool run(sqlite3 *db, const char *sql)
+{
+	if (sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK)
+		return true;
+	log_error("journal: %s", sqlite3_errmsg(db));
+	return false;
+}
+
+/* Compiling takes longer than most statements run: the connection keeps them
+   all, and they are few. */
+sqlite3_stmt *journal_prepare(sqlite3 *db, const char *sql)
+{
+	sqlite3_stmt *stmt = NULL;
+
+	while ((stmt = sqlite3_next_stmt(db, stmt)) != NULL) {
+		if (strcmp(sqlite3_sql(stmt), sql) == 0)
+			return stmt;
+	}
+	if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt,
+			       NULL) != SQLITE_OK)
+		log_error("journal: %s", sqlite3_errmsg(db));
+	return stmt;
+}
+
+void journal_release(sqlite3_stmt *stmt)
+{
+	if (stmt == NULL)
+		return;
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+}
+
+void journal_bind_text(sqlite3_stmt *stmt, int i, const char *text)
+{
+	if (stmt == NULL)
+		return;
+	if (text == NULL)
+		sqlite3_bind_null(stmt, i);
+	else
+		sqlite3_bind_text(stmt, i, text, -1, SQLITE_TRANSIENT);
+}
+
+static void bind_all(sqlite3_stmt *stmt, const char *types, va_list args)
+{
+	int i;
+
+	for (i = 0; types[i] != '\0'; i++) {
+		if (types[i] == 's')
+			journal_bind_text(stmt, i + 1, va_arg(args, const char *));
+		else
+			sqlite3_bind_int64(stmt, i + 1, va_arg(args, int64_t));
+	}
+}
+
+int journal_step(sqlite3_stmt *stmt)
+{
+	int ret = stmt == NULL ? SQLITE_ERROR : sqlite3_step(stmt);
+
+	if (stmt != NULL && ret != SQLITE_ROW && ret != SQLITE_DONE)
+		log_error("journal: %s", sqlite3_errmsg(sqlite3_db_handle(stmt)));
+	return ret;
+}
+
+bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...)
+{
+	sqlite3_stmt *stmt = journal_prepare(db, sql);
+	va_list args;
+	int ret;
+
+	if (stmt == NULL)
+		return false;
+	va_start(args, types);
+	bind_all(stmt, types, args);
+	va_end(args);
+	ret = journal_step(stmt);
+	journal_release(stmt);
+	return ret == SQLITE_DONE || ret == SQLITE_ROW;
+}
+
+static int get_version(sqlite3 *db)
+{
+	sqlite3_stmt *stmt = journal_prepare(db, "PRAGMA user_version");
+	int version = VERSION;
+
+	if (sqlite3_step(stmt) == SQLITE_ROW)
+		version = sqlite3_column_int(stmt, 0);
+	journal_release(stmt);
+	return version;
+}
+
+/* Makes the tables, or brings them up to date, whole or not at all. */
+static int make_tables(sqlite3 *db)
+{
+	char sql[48];
+	int version, ret;
+
+	ret = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	if (ret == SQLITE_OK)
+		ret = sqlite3_exec(db, schema, NULL, NULL, NULL);
+	for (version = get_version(db); ret == SQLITE_OK && version < VERSION;
+	     version++) {
+		ret = sqlite3_exec(db, upgrades[version], NULL, NULL, NULL);
+		snprintf(sql, sizeof(sql), "PRAGMA user_version = %d",
+			 version + 1);
+		if (ret == SQLITE_OK)
+			ret = sqlite3_exec(db, sql, NULL, NULL, NULL);
+	}
+	return ret != SQLITE_OK ? ret :
+		sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+}
+
+/* Another process would take the recalls of this one for those that a crash
+   left behind. The lock ends with the process. */
+static bool lock_file(const char *path, char **error_r)
+{
+	char *name = x_asprintf("%s.lock", path);
+
+	journal_lock_fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (journal_lock_fd < 0)
+		*error_r = x_asprintf("journal: open(%s): %s", name,
+				      strerror(errno));
+	else if (flock(journal_lock_fd, LOCK_EX | LOCK_NB) < 0)
+		*error_r = errno == EWOULDBLOCK ?
+			x_asprintf("journal %s: another mail-recalld uses it",
+				   path) :
+			x_asprintf("journal: flock(%s): %s", name,
+				   strerror(errno));
+	free(name);
+	return *error_r == NULL;
+}
+
+bool journal_open(const char *path, char **error_r)
+{
+	mode_t mask;
+	int ret;
+
+	*error_r = NULL;
+	if (!lock_file(path, error_r)) {
+		journal_close();
+		return false;
+	}
+	mask = umask(0077);
+	ret = sqlite3_open_v2(path, &journal_db, SQLITE_OPEN_READWRITE |
+			      SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	if (ret == SQLITE_OK) {
+		sqlite3_busy_timeout(journal_db, BUSY_TIMEOUT_MS);
+		ret = sqlite3_exec(journal_db, "PRAGMA journal_mode = WAL;"
+				   "PRAGMA synchronous = NORMAL;"
+				   "PRAGMA foreign_keys = ON", NULL, NULL,
+				   NULL);
+	}
+	if (ret == SQLITE_OK)
+		ret = make_tables(journal_db);
+	umask(mask);
+	if (ret == SQLITE_OK)
+		return true;
+	*error_r = x_asprintf("journal %s: %s", path,
+			      sqlite3_errmsg(journal_db));
+	journal_close();
+	return false;
+}
+
+void journal_close(void)
+{
+	sqlite3_stmt *stmt;
+
+	while (journal_db != NULL &&
+	       (stmt = sqlite3_next_stmt(journal_db, NULL)) != NULL)
+		sqlite3_finalize(stmt);
+	sqlite3_close(journal_db);
+	journal_db = NULL;
+	if (journal_lock_fd >= 0)
+		close(journal_lock_fd);
+	journal_lock_fd = -1;
+}
+
+bool journal_ready(void)
+{
+	sqlite3 *db = journal_lock();
+	bool ret = journal_exec(db, "BEGIN IMMEDIATE", "") &&
+		   journal_exec(db, "ROLLBACK", "");
+
+	journal_unlock();
+	return ret;
+}
+
+bool journal_begin(sqlite3 *db, bool promised)
+{
+	journal_promised = promised;
+	return (!promised || run(db, "PRAGMA synchronous = FULL")) &&
+	       journal_exec(db, "BEGIN IMMEDIATE", "");
+}
+
+bool journal_end(sqlite3 *db, bool ok)
+{
+	bool ret = ok && journal_exec(db, "COMMIT", "");
+
+	if (!ret && !sqlite3_get_autocommit(db))
+		(void)journal_exec(db, "ROLLBACK", "");
+	if (journal_promised)
+		(void)run(db, "PRAGMA synchronous = NORMAL");
+	journal_promised = false;
+	return ret;
+}

@@ -1,0 +1,175 @@
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "alloc.h"
+#include "encode.h"
+#include "recall.h"
+#include "text.h"
+
+struct recall *recall_new(void)
+{
+	struct recall *recall = x_calloc(1, sizeof(*recall));
+
+	random_hex(RECALL_ID_LEN / 2, recall->id);
+	recall->notify = true;
+	recall->created = time(NULL);
+	recall->messageid = x_strdup("");
+	recall->reason = x_strdup("");
+	return recall;
+}
+
+void recall_free(struct recall *recall)
+{
+	size_t i;
+
+	if (recall == NULL)
+		return;
+	for (i = 0; i < recall->count; i++) {
+		free(recall->users[i].email);
+		free(recall->users[i].key);
+		free(recall->users[i].notice);
+		free(recall->users[i].mailboxes);
+		free(recall->users[i].mailbox_user);
+		free(recall->users[i].searched);
+		free(recall->users[i].error);
+	}
+	free(recall->users);
+	free(recall->target);
+	free(recall->messageid);
+	free(recall->query);
+	free(recall->reason);
+	free(recall->source);
+	free(recall->key);
+	identity_clear(&recall->actor);
+	strlist_free(&recall->senders);
+	free(recall);
+}
+
+void recall_add_user(struct recall *recall, const char *email)
+{
+	struct recall_user *user;
+
+	/* doubled whenever the count is a power of two */
+	if ((recall->count & (recall->count - 1)) == 0) {
+		recall->users = x_realloc(recall->users,
+					  (recall->count * 2 + 1) *
+					  sizeof(*user));
+	}
+	user = &recall->users[recall->count++];
+	memset(user, 0, sizeof(*user));
+	user->email = x_strdup(email);
+	user->key = x_strdup(email);
+	ascii_lower(user->key);
+	user->verdict = -1;
+}
+
+static int cmp_users(const void *p1, const void *p2)
+{
+	const struct recall_user *const *u1 = p1, *const *u2 = p2;
+	int ret = strcmp((*u1)->key, (*u2)->key);
+
+	if (ret != 0)
+		return ret;
+	return *u1 < *u2 ? -1 : 1;
+}
+
+static struct recall_user **sort_users(struct recall *recall)
+{
+	struct recall_user **sorted;
+	size_t i;
+
+	sorted = x_calloc(recall->count, sizeof(*sorted));
+	for (i = 0; i < recall->count; i++)
+		sorted[i] = &recall->users[i];
+	qsort(sorted, recall->count, sizeof(*sorted), cmp_users);
+	return sorted;
+}
+
+void recall_dedup(struct recall *recall)
+{
+	struct recall_user **sorted = sort_users(recall);
+	const char *key = NULL;
+	size_t i, n;
+
+	/* of equal ones the first stays */
+	for (i = 0; i < recall->count; i++) {
+		if (key != NULL && strcmp(sorted[i]->key, key) == 0) {
+			free(sorted[i]->email);
+			free(sorted[i]->key);
+			sorted[i]->email = NULL;
+		} else {
+			key = sorted[i]->key;
+		}
+	}
+	free(sorted);
+	for (i = n = 0; i < recall->count; i++) {
+		if (recall->users[i].email != NULL)
+			recall->users[n++] = recall->users[i];
+	}
+	recall->count = n;
+}
+
+size_t recall_count(const struct recall *recall, int verdict)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < recall->count; i++) {
+		if (recall->users[i].verdict == verdict)
+			n++;
+	}
+	return n;
+}
+
+void recall_set_text(char **text, const char *value)
+{
+	free(*text);
+	*text = value == NULL || *value == '\0' ? NULL : x_strdup(value);
+}
+
+void recall_user_reset(struct recall_user *user)
+{
+	user->verdict = -1;
+	user->copies = user->present = 0;
+	recall_set_text(&user->notice, NULL);
+	recall_set_text(&user->mailboxes, NULL);
+	recall_set_text(&user->mailbox_user, NULL);
+	recall_set_text(&user->searched, NULL);
+	recall_set_text(&user->error, NULL);
+}
+
+const char *recall_kind_name(enum recall_kind kind)
+{
+	return kind == RECALL_RESTORE ? "restore" : "expunge";
+}
+
+static bool same_text(const char *s1, const char *s2)
+{
+	return s1 == NULL || s2 == NULL ? s1 == s2 : strcmp(s1, s2) == 0;
+}
+
+bool recall_is_same(const struct recall *old, const struct recall *recall)
+{
+	int64_t expected = 0;
+	size_t i;
+
+	if (old->kind != recall->kind || old->force != recall->force ||
+	    old->notify != recall->notify ||
+	    old->dry_run != recall->dry_run ||
+	    old->verify_headers != recall->verify_headers ||
+	    old->actor.role != recall->actor.role ||
+	    old->count != recall->count ||
+	    !same_text(old->target, recall->target) ||
+	    !same_text(old->query, recall->query) ||
+	    !same_text(old->reason, recall->reason) ||
+	    /* a restore has it of what it undoes */
+	    (old->kind == RECALL_EXPUNGE &&
+	     !same_text(old->messageid, recall->messageid)))
+		return false;
+	for (i = 0; i < old->count; i++) {
+		if (strcmp(old->users[i].key, recall->users[i].key) != 0)
+			return false;
+		expected += old->users[i].expected;
+	}
+	return expected == recall->yes_count;
+}

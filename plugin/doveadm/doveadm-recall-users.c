@@ -64,11 +64,12 @@ recall_users_proxy_args(const struct recall_users_context *ctx)
 		RECALL_PARAM_USERS, RECALL_PARAM_USER_FILE, NULL
 	};
 	const struct doveadm_cmd_context *cctx = ctx->cctx;
-	const bool single_user = array_is_empty(&ctx->masks) &&
-		array_count(&ctx->names) == 1;
+	const unsigned int user_count = !array_is_empty(&ctx->masks) ? 0 :
+		array_count(&ctx->names);
 	pool_t pool = ctx->pool;
 	ARRAY_TYPE(const_string) args, positional;
 	const char *arg, *value;
+	bool introduced = TRUE;
 	int i;
 
 	p_array_init(&args, pool, 16);
@@ -76,24 +77,24 @@ recall_users_proxy_args(const struct recall_users_context *ctx)
 	for (i = 0; i < cctx->argc; i++) {
 		const struct doveadm_cmd_param *param = &cctx->argv[i];
 
-		if (!param->value_set ||
-		    str_array_find(user_params, param->name))
+		const bool is_positional =
+			(param->flags & CMD_PARAM_FLAG_POSITIONAL) != 0;
+
+		if (!param->value_set) {
+			if (is_positional)
+				introduced = FALSE;
 			continue;
-		/* who asked for the report gets one, of all users */
-		if (strcmp(param->name, RECALL_PARAM_REPORT_TO) == 0)
-			continue;
-		/* what several users have together is nobody's count */
-		if (!single_user &&
-		    strcmp(param->name, RECALL_PARAM_YES_COUNT) == 0)
-			continue;
-		if (strcmp(param->name, RECALL_PARAM_QUERY) == 0 &&
-		    !doveadm_cmd_param_str(cctx, RECALL_PARAM_MESSAGE_ID,
-					   &value)) {
-			/* over HTTP a query needs no introduction */
-			value = RECALL_PARAM_QUERY;
-			array_push_back(&positional, &value);
 		}
-		if ((param->flags & CMD_PARAM_FLAG_POSITIONAL) != 0) {
+		if (str_array_find(user_params, param->name) ||
+		    (ctx->callbacks->proxy_param != NULL &&
+		     !ctx->callbacks->proxy_param(ctx->context, param->name,
+						  user_count)))
+			continue;
+		if (is_positional) {
+			/* over HTTP a query needs no introduction */
+			if (!introduced)
+				array_push_back(&positional, &param->name);
+			introduced = TRUE;
 			if (param->type == CMD_PARAM_ARRAY)
 				array_append_array(&positional,
 						   &param->value.v_array);
@@ -130,10 +131,6 @@ recall_users_proxy_args(const struct recall_users_context *ctx)
 			i_unreached();
 		}
 	}
-	arg = ctx->callbacks->proxy_arg == NULL ? NULL :
-		ctx->callbacks->proxy_arg(ctx->context);
-	if (arg != NULL)
-		array_push_back(&args, &arg);
 	arg = "--";
 	array_push_back(&args, &arg);
 	array_append_array(&args, &positional);
@@ -265,6 +262,16 @@ static int recall_users_get(struct recall_users_context *ctx)
 	}
 	recall_users_drop_duplicates(ctx);
 	return 0;
+}
+
+static void
+recall_users_add_proxy_args(void *context, const char *username,
+			    ARRAY_TYPE(const_string) *args)
+{
+	struct recall_users_context *ctx = context;
+
+	if (ctx->callbacks->proxy_args != NULL)
+		ctx->callbacks->proxy_args(ctx->context, username, args);
 }
 
 /* The other node prints the rows. */
@@ -469,6 +476,28 @@ static void recall_users_run_all(struct recall_users_context *ctx)
 	}
 }
 
+const char *const *
+recall_users_get_names(const struct doveadm_cmd_context *cctx)
+{
+	const char *const *users, *const *user;
+	const char **name;
+
+	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP) {
+		name = t_new(const char *, 2);
+		name[0] = cctx->username;
+		return name;
+	}
+	if (doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS, &users))
+		return users;
+	if (!doveadm_cmd_param_array(cctx, RECALL_PARAM_USER, &users))
+		return NULL;
+	for (user = users; *user != NULL; user++) {
+		if (recall_user_is_mask(*user))
+			return NULL;
+	}
+	return users;
+}
+
 bool recall_users_are_named(const struct doveadm_cmd_context *cctx)
 {
 	const char *const *users;
@@ -512,6 +541,7 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 {
 	struct recall_users_context ctx;
 	const struct recall_proxy_callbacks proxy_callbacks = {
+		.add_args = recall_users_add_proxy_args,
 		.done = recall_users_proxied,
 		.lost = recall_users_lost,
 		.killed = recall_users_killed,

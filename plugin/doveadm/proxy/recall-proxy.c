@@ -513,7 +513,8 @@ const char *recall_proxy_get_line(struct recall_proxy *proxy,
 				  const struct recall_proxy_request *request)
 {
 	string_t *line = t_str_new(256);
-	const char *const *arg;
+	ARRAY_TYPE(const_string) args;
+	const char *const *argp, *arg;
 
 	/* <flags> <username> <command> [<args>] */
 	if (doveadm_debug)
@@ -524,9 +525,14 @@ const char *recall_proxy_get_line(struct recall_proxy *proxy,
 	str_append_tabescaped(line, request->remote_username);
 	str_append_c(line, '\t');
 	str_append_tabescaped(line, proxy->cctx->cmd->name);
-	for (arg = proxy->args; *arg != NULL; arg++) {
+	/* options first: what is not one comes after a "--" */
+	t_array_init(&args, 32);
+	proxy->callbacks->add_args(proxy->context, request->username, &args);
+	for (argp = proxy->args; *argp != NULL; argp++)
+		array_push_back(&args, argp);
+	array_foreach_elem(&args, arg) {
 		str_append_c(line, '\t');
-		str_append_tabescaped(line, *arg);
+		str_append_tabescaped(line, arg);
 	}
 	str_append_c(line, '\n');
 	return str_c(line);

@@ -22,6 +22,10 @@ struct recall_boxes_iter {
 	ARRAY_TYPE(const_string) names;
 	unsigned int name_idx;
 	struct recall_index_lookup *lookup;
+	/* INBOX has been among them */
+	bool inbox_done;
+	/* what comes now was not listed */
+	bool unlisted;
 	char *error;
 };
 
@@ -104,10 +108,10 @@ static void boxes_iter_end_ns(struct recall_boxes_iter *iter, bool all)
 	recall_index_lookup_deinit(&iter->lookup);
 	array_free(&iter->names);
 	iter->ns = iter->ns->next;
+	iter->inbox_done = iter->unlisted = FALSE;
 }
 
-/* The next name in the storage of the namespace's list, or NULL. */
-static const char *boxes_iter_next_in_ns(struct recall_boxes_iter *iter)
+static const char *boxes_iter_next_listed(struct recall_boxes_iter *iter)
 {
 	const struct mailbox_info *info;
 	const char *name;
@@ -133,6 +137,27 @@ static const char *boxes_iter_next_in_ns(struct recall_boxes_iter *iter)
 	return NULL;
 }
 
+/* The next name in the storage of the namespace's list, or NULL.
+
+   Dovecot lists the INBOX of a namespace that is not the user's INBOX as any
+   other directory, so it leaves out one that has a path of its own: in a Maildir
+   of 2.4 the root itself, and wherever mail_inbox_path (INBOX= in 2.3) leads. */
+static const char *boxes_iter_next_in_ns(struct recall_boxes_iter *iter)
+{
+	const char *name = boxes_iter_next_listed(iter);
+
+	if (name != NULL) {
+		if (strcmp(name, "INBOX") == 0)
+			iter->inbox_done = TRUE;
+		return name;
+	}
+	if (iter->inbox_done || iter->ns->prefix_len == 0 ||
+	    (iter->ns->flags & NAMESPACE_FLAG_INBOX_USER) != 0)
+		return NULL;
+	iter->inbox_done = iter->unlisted = TRUE;
+	return "INBOX";
+}
+
 static bool
 boxes_iter_may_have(struct recall_boxes_iter *iter, const char *name)
 {
@@ -147,6 +172,17 @@ boxes_iter_may_have(struct recall_boxes_iter *iter, const char *name)
 			mailbox_list_get_vname(iter->ns->list, name), changed);
 }
 
+/* What was not listed may not be there. Opening it tells of errors. */
+static bool
+boxes_iter_exists(struct recall_boxes_iter *iter, struct mailbox *box)
+{
+	enum mailbox_existence existence;
+
+	return !iter->unlisted ||
+		mailbox_exists(box, FALSE, &existence) < 0 ||
+		existence == MAILBOX_EXISTENCE_SELECT;
+}
+
 static struct mailbox *
 boxes_iter_alloc(struct recall_boxes_iter *iter, const char *name)
 {
@@ -155,8 +191,8 @@ boxes_iter_alloc(struct recall_boxes_iter *iter, const char *name)
 	box = mailbox_alloc(iter->ns->list,
 			    mailbox_list_get_vname(iter->ns->list, name),
 			    MAILBOX_FLAG_IGNORE_ACLS);
-	/* the mails in it are other mailboxes' */
-	if (box->virtual_vfuncs != NULL)
+	/* the mails in a virtual one are other mailboxes' */
+	if (box->virtual_vfuncs != NULL || !boxes_iter_exists(iter, box))
 		mailbox_free(&box);
 	return box;
 }

@@ -60,12 +60,14 @@ restore_user(struct mail_user *user, const struct recall_request *request,
 	return ret;
 }
 
-static void
-cmd_restore_begin(void *context, struct mail_storage_service_ctx *service)
+static int
+cmd_restore_begin(void *context, struct mail_storage_service_ctx *service,
+		  const char *const *users ATTR_UNUSED)
 {
 	const struct recall_request *request = context;
 
 	recall_reporter_read_settings(request->reporter, service);
+	return 0;
 }
 
 static void

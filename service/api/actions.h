@@ -19,6 +19,10 @@ void action_unshare(struct http_request *request);
 void action_status(struct http_request *request);
 /* GET /v2/actions */
 void action_list(struct http_request *request);
+/* GET /v2/approvals: recalls that wait for a second person;
+   POST /v2/approvals/<id>: who decides */
+void action_approvals(struct http_request *request);
+void action_decide(struct http_request *request);
 /* POST /v2/auth: with a password or a refresh token */
 void action_login(struct http_request *request);
 /* DELETE /v2/auth: the refresh token and all that came of it end */

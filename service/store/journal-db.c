@@ -79,6 +79,13 @@ static const char *const upgrades[] = {
 	"ALTER TABLE verdicts ADD COLUMN mailbox_user TEXT;"
 	"ALTER TABLE verdicts ADD COLUMN searched TEXT;",
 	"ALTER TABLE verdicts ADD COLUMN present INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE recalls ADD COLUMN approval TEXT;"
+	"ALTER TABLE recalls ADD COLUMN approver TEXT;"
+	"ALTER TABLE recalls ADD COLUMN decision TEXT;"
+	"ALTER TABLE recalls ADD COLUMN decided INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX recalls_pending ON recalls(created)"
+	" WHERE approval = 'pending';"
+	"CREATE INDEX recalls_actor ON recalls(actor COLLATE NOCASE, created);",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 

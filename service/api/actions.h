@@ -29,6 +29,9 @@ void action_login(struct http_request *request);
 void action_logout(struct http_request *request);
 /* POST /v2/auth/revocations: access tokens end before they expire */
 void action_revoke(struct http_request *request);
+/* GET /v2/auth/sessions and DELETE /v2/auth/sessions/<id>: the own ones */
+void action_sessions(struct http_request *request);
+void action_end_session(struct http_request *request);
 /* GET /console, /console/... */
 void action_console_slash(struct http_request *request);
 void action_console(struct http_request *request);

@@ -86,6 +86,10 @@ static const char *const upgrades[] = {
 	"CREATE INDEX recalls_pending ON recalls(created)"
 	" WHERE approval = 'pending';"
 	"CREATE INDEX recalls_actor ON recalls(actor COLLATE NOCASE, created);",
+	"ALTER TABLE refresh_tokens ADD COLUMN address TEXT;"
+	"ALTER TABLE refresh_tokens ADD COLUMN access_expires INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"CREATE INDEX refresh_logins ON refresh_tokens(login COLLATE NOCASE);",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 

@@ -353,6 +353,30 @@ def test_session_outlives_the_page(desk):
     desk.wait_heading("Sign in")
 
 
+def test_own_sessions(desk, service):
+    with Browser(service.url) as other:
+        other.open()
+        other.wait_heading("Sign in")
+        other.sign_in(SECURITY, "secret")
+        other.wait_heading("Find and recall")
+        desk.push("My sessions")
+        desk.wait_heading("My sessions")
+        desk.wait(lambda: len(desk.table()) >= 2, "no two sessions")
+        accessible(desk)
+        before = len(desk.table())
+        assert all(row[1] == "127.0.0.1" for row in desk.table())
+        assert [row[4] for row in desk.table()].count("Sign out") == 1
+        # the newest one is the other browser's
+        desk.push("End")
+        desk.wait_text("The session has ended.")
+        desk.wait(lambda: len(desk.table()) == before - 1, "still there")
+        other.push("My sessions")
+        other.wait_heading("Sign in")
+        other.driver.get_log("browser")
+    desk.push("Sign out")
+    desk.wait_heading("Sign in")
+
+
 def test_sign_out_revokes(service, node):
     answer = service.curl("/console/session", "-H", "X-Recall-Console: 1",
                           "-d", "login=" + SECURITY, "-d", "password=secret")

@@ -155,8 +155,6 @@ void action_approvals(struct http_request *request)
 {
 	struct strlist ids = { NULL, 0, 0 };
 
-	if (!action_check_role(request, true, false) || !audit_check(request))
-		return;
 	if (journal_pending(&request->identity, &ids))
 		list_approvals(request, &ids);
 	else
@@ -301,20 +299,21 @@ static bool decide(struct http_request *request, struct recall *recall,
 
 void action_decide(struct http_request *request)
 {
-	const char *id = http_request_path_id(request), *reason;
+	char *id = http_request_path_part(request);
 	struct recall *recall = NULL;
-	bool approve;
+	const char *reason;
+	bool approve, failed;
 
-	if (!action_check_role(request, true, false) ||
-	    !get_decision(request, &approve, &reason) || !audit_check(request))
-		return;
-	if (strlen(id) == RECALL_ID_LEN &&
-	    journal_load(id, &recall) == JOURNAL_FAILED) {
+	failed = strlen(id) == RECALL_ID_LEN &&
+		journal_load(id, &recall) == JOURNAL_FAILED;
+	free(id);
+	if (failed) {
 		http_reply_journal(request);
 		return;
 	}
 	/* a request may be taken back by who made it */
-	if (!check_pending(request, recall) ||
+	if (!get_decision(request, &approve, &reason) ||
+	    !check_pending(request, recall) ||
 	    (approve && !check_other(request, recall->actor.login)) ||
 	    !decide(request, recall, approve, reason))
 		recall_free(recall);

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <time.h>
 
 #include "actions.h"
@@ -18,7 +19,7 @@ void action_sessions(struct http_request *request)
 
 void action_end_session(struct http_request *request)
 {
-	const char *id = http_request_path_id(request);
+	char *id = http_request_path_part(request);
 
 	switch (session_end(&request->identity, id, time(NULL))) {
 	case SESSION_ENDED:
@@ -36,4 +37,5 @@ void action_end_session(struct http_request *request)
 		http_reply_journal(request);
 		break;
 	}
+	free(id);
 }

@@ -19,7 +19,7 @@
 #define AUTH .path = "/v2/auth", .allow = "POST, DELETE"
 #define REVOCATIONS .path = "/v2/auth/revocations", .allow = "POST"
 #define SESSIONS .path = "/v2/auth/sessions", .allow = "GET, HEAD"
-#define OWN_SESSION .path = "/v2/auth/sessions/{session}", .allow = "DELETE"
+#define OWN_SESSION .path = "/v2/auth/sessions/{id}", .allow = "DELETE"
 #define SESSION .path = "/console/session", .allow = "POST, DELETE"
 #define PAGE(name) .path = name, .allow = "GET, HEAD"
 

@@ -18,7 +18,7 @@
 #define RECALL_REASON_MAX 1024
 /* Most words of a search query. */
 #define RECALL_QUERY_WORDS_MAX 1000
-/* Octets of a recall id: 32 hexadecimal digits. */
+/* Octets of a recall id: see recall-id.h. */
 #define RECALL_ID_LEN 32
 /* Rounds of finding and deleting for one user whose mail moves meanwhile, and
    looks taken to be sure that there is none. */

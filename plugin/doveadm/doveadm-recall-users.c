@@ -13,6 +13,7 @@
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-settings.h"
+#include "recall-utf8.h"
 #include "recall-proxy.h"
 #include "doveadm-recall-rows.h"
 #include "doveadm-recall-params.h"
@@ -138,24 +139,27 @@ recall_users_proxy_args(const struct recall_users_context *ctx)
 	return array_front(&args);
 }
 
+static bool recall_user_is_mask(const char *user)
+{
+	return strpbrk(user, "*?") != NULL;
+}
+
 const char *recall_username_get_error(const char *username)
 {
-	const char *p;
+	size_t len = strlen(username);
 
-	if (*username == '\0')
+	if (len == 0)
 		return "The user name is empty";
-	if (strlen(username) > RECALL_ADDRESS_MAX)
+	if (len > RECALL_ADDRESS_MAX)
 		return "The user name is too long";
 	if (!uni_utf8_str_is_valid(username))
 		return "The user name is not valid UTF-8";
-	for (p = username; *p != '\0'; p++) {
-		if (*p == '*' || *p == '?')
-			return "A mask is not a user name here";
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			return "The user name has a control character";
-	}
+	if (recall_user_is_mask(username))
+		return "A mask is not a user name here";
+	if (recall_has_controls(username))
+		return "The user name has a control character";
 	/* within it, auth_username_chars decides */
-	if (*username == ' ' || p[-1] == ' ')
+	if (*username == ' ' || username[len - 1] == ' ')
 		return "The user name begins or ends with white space";
 	return NULL;
 }
@@ -208,11 +212,6 @@ static void recall_users_drop_duplicates(struct recall_users_context *ctx)
 	}
 	hash_table_destroy(&seen);
 	ctx->names = names;
-}
-
-static bool recall_user_is_mask(const char *user)
-{
-	return strpbrk(user, "*?") != NULL;
 }
 
 static int recall_users_get(struct recall_users_context *ctx)

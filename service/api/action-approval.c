@@ -3,6 +3,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "recall-id.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "actions.h"
@@ -304,7 +305,7 @@ void action_decide(struct http_request *request)
 	const char *reason;
 	bool approve, failed;
 
-	failed = strlen(id) == RECALL_ID_LEN &&
+	failed = recall_id_is_valid(id) &&
 		journal_load(id, &recall) == JOURNAL_FAILED;
 	free(id);
 	if (failed) {

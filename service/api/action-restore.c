@@ -9,12 +9,7 @@
 #include "journal.h"
 #include "params.h"
 #include "recall-action.h"
-
-static bool is_recall_id(const char *id)
-{
-	return strlen(id) == RECALL_ID_LEN &&
-	       strspn(id, "0123456789abcdef") == RECALL_ID_LEN;
-}
+#include "recall-id.h"
 
 /* A user may undo what he or she did, an administrator what was done in the
    tenant's name. */
@@ -124,7 +119,7 @@ void action_restore(struct http_request *request)
 		http_reply_missing(request, "id");
 		return;
 	}
-	if (!is_recall_id(id)) {
+	if (!recall_id_is_valid(id)) {
 		http_reply_param(request, "id", "is not the id of a recall");
 		return;
 	}

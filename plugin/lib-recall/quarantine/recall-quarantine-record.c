@@ -8,7 +8,9 @@
 #include "str-sanitize.h"
 #include "mail-storage-private.h"
 #include "recall-quarantine.h"
+#include "recall-mail-iter.h"
 #include "recall-mails.h"
+#include "recall-save.h"
 #include "recall-quarantine-record.h"
 
 #include <time.h>
@@ -160,13 +162,11 @@ int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
 				  struct recall_quarantine_record *record_r,
 				  const char **error_r)
 {
+	struct recall_mail_iter iter;
 	struct mailbox *box;
-	struct mailbox_transaction_context *trans;
 	struct mail *mail;
 	ARRAY_TYPE(seq_range) uids;
-	struct seq_range_iter iter;
-	unsigned int n = 0, found = 0;
-	uint32_t uid;
+	bool found = FALSE;
 	int ret;
 
 	i_zero(record_r);
@@ -182,25 +182,20 @@ int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
 		mailbox_free(&box);
 		return -1;
 	}
-	trans = mailbox_transaction_begin(box, 0, __func__);
-	mail = mail_alloc(trans, MAIL_FETCH_STREAM_BODY, NULL);
-	seq_range_array_iter_init(&iter, &uids);
-	while (ret >= 0 && seq_range_array_iter_nth(&iter, n++, &uid)) {
-		if (!mail_set_uid(mail, uid))
-			continue;
+	recall_mail_iter_init(&iter, box, &uids, MAIL_FETCH_STREAM_BODY, NULL);
+	while (ret >= 0 && (mail = recall_mail_iter_next(&iter)) != NULL) {
 		ret = record_parse_mail(record_r, pool, mail);
 		if (ret > 0)
-			found++;
+			found = TRUE;
 	}
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Reading mailbox %s failed: %s",
 			mailbox_get_vname(box),
 			mailbox_get_last_internal_error(box, NULL));
 	}
-	mail_free(&mail);
-	mailbox_transaction_rollback(&trans);
+	recall_mail_iter_rollback(&iter);
 	mailbox_free(&box);
-	return ret < 0 ? -1 : (found > 0 ? 1 : 0);
+	return ret < 0 ? -1 : (found ? 1 : 0);
 }
 
 static void
@@ -249,42 +244,11 @@ record_render(const struct recall_quarantine_record *record, string_t *str)
 	}
 }
 
-static int record_save(struct mailbox *box, struct istream *input)
-{
-	struct mailbox_transaction_context *trans;
-	struct mail_save_context *save_ctx;
-	ssize_t ret;
-
-	trans = mailbox_transaction_begin(box,
-		MAILBOX_TRANSACTION_FLAG_EXTERNAL, "recall record");
-	save_ctx = mailbox_save_alloc(trans);
-	mailbox_save_set_flags(save_ctx, MAIL_SEEN, NULL);
-	mailbox_save_set_received_date(save_ctx, time(NULL), 0);
-	if (mailbox_save_begin(&save_ctx, input) < 0) {
-		mailbox_transaction_rollback(&trans);
-		return -1;
-	}
-	do {
-		if (mailbox_save_continue(save_ctx) < 0) {
-			mailbox_save_cancel(&save_ctx);
-			mailbox_transaction_rollback(&trans);
-			return -1;
-		}
-	} while ((ret = i_stream_read(input)) > 0);
-	i_assert(ret == -1);
-	if (mailbox_save_finish(&save_ctx) < 0) {
-		mailbox_transaction_rollback(&trans);
-		return -1;
-	}
-	return mailbox_transaction_commit(&trans);
-}
-
 int recall_quarantine_record_write(struct recall_quarantine *q,
 				   const struct recall_quarantine_record *record,
 				   const char **error_r)
 {
 	struct mailbox *box;
-	struct istream *input;
 	string_t *str = t_str_new(1024);
 	int ret;
 
@@ -292,14 +256,12 @@ int recall_quarantine_record_write(struct recall_quarantine *q,
 				       error_r) < 0)
 		return -1;
 	record_render(record, str);
-	input = i_stream_create_from_data(str_data(str), str_len(str));
-	ret = record_save(box, input);
+	ret = recall_save(box, MAIL_SEEN, str, "recall record");
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Saving to mailbox %s failed: %s",
 			mailbox_get_vname(box),
 			mailbox_get_last_internal_error(box, NULL));
 	}
-	i_stream_unref(&input);
 	mailbox_free(&box);
 	return ret;
 }

@@ -11,8 +11,8 @@
 #define RECALL_ADDRESS_MAX 254
 /* Most mailboxes' users that one HTTP request may name. */
 #define RECALL_USERS_MAX 10000
-/* Most users that one command may name: Dovecot 2.4's JSON parser takes no longer
-   array. */
+/* Most users that one command may name: Dovecot 2.4's JSON parser takes no
+   longer array. */
 #define RECALL_BATCH_MAX 1024
 /* Most octets of the free text that says why a recall was made. */
 #define RECALL_REASON_MAX 1024

@@ -1,8 +1,9 @@
 #ifndef RECALL_CONFIG_H
 #define RECALL_CONFIG_H
 
-/* Dovecot's configuration as one of its services sees it, asked of doveconf: what
-   this process has read is its own alone. Names are those of doveconf -S. */
+/* Dovecot's configuration as one of its services sees it, asked of doveconf:
+   what this process has read is its own alone. Names are those of doveconf
+   -S. */
 
 struct recall_config;
 

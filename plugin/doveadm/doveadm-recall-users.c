@@ -543,10 +543,10 @@ static const char *const *recall_users_asked(struct recall_users_context *ctx)
 	return array_front(&users);
 }
 
-/* Reads the settings in the way that the lookup of a user will. Otherwise it's the
-   listing of users that reads them, into memory that it frees at once. Lookups
-   that find other settings in their cache by then, as after those of a report,
-   look into that memory for what doveadm -o overrides. */
+/* Reads the settings in the way that the lookup of a user will. Otherwise it's
+   the listing of users that reads them, into memory that it frees at once.
+   Lookups that find other settings in their cache by then, as after those of a
+   report, look into that memory for what doveadm -o overrides. */
 static void recall_users_read_settings(struct recall_users_context *ctx)
 {
 	const struct mail_storage_service_input input = {

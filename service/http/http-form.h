@@ -14,8 +14,8 @@
    and what they enclose is a valid Message-ID without another "<", then the
    value is that, from "<" to ">", octet for octet: neither "+" nor "%41" means
    anything else, and "&" is one of its characters. In any other case the pair
-   ends at the next "&" and is decoded. A request that is encoded as it should be
-   has no "<", so it never means another id than the one that was encoded.
+   ends at the next "&" and is decoded. A request that is encoded as it should
+   be has no "<", so it never means another id than the one that was encoded.
 
    Where no brackets tell, a value is doubtful that has "@", "<" or ">" as they
    are, which most encoders do not leave, and a "+", which may or may not mean a
@@ -28,8 +28,8 @@ int http_unescape(const char *s, size_t len);
 /* The end of the pair that begins at p. *bare_r says whether its value is to be
    taken as it stands. */
 char *http_form_pair_end(char *p, char *end, bool *bare_r);
-/* Whether it is a Message-ID that may be meant otherwise. To be asked before the
-   pair is decoded. */
+/* Whether it is a Message-ID that may be meant otherwise. To be asked before
+   the pair is decoded. */
 bool http_form_is_doubtful(const char *p, const char *stop);
 
 #endif

@@ -123,9 +123,9 @@ struct http_request {
 	/* the audit trail has a line about it */
 	bool audited;
 
-	/* what goes on with the request, set by a handler that has not answered:
-	   it runs in the pool of logins, or, with too_busy, at once, to say
-	   that there is no place in that pool */
+	/* what goes on with the request, set by a handler that has not
+	   answered: it runs in the pool of logins, or, with too_busy, at once,
+	   to say that there is no place in that pool */
 	void (*login)(struct http_request *request);
 	bool too_busy;
 

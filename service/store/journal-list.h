@@ -5,8 +5,8 @@
 
 #include "recall.h"
 
-/* Which of the past recalls are asked for; what is NULL (or, of a flag, -1) does
-   not matter. Letters of ASCII are compared without regard to case. */
+/* Which of the past recalls are asked for; what is NULL (or, of a flag, -1)
+   does not matter. Letters of ASCII are compared without regard to case. */
 struct journal_filter {
 	/* at most so many */
 	int64_t limit;

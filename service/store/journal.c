@@ -38,8 +38,9 @@ bool journal_add(const struct recall *recall, bool promised)
 	strbuf_add(&senders, "", 0);
 	for (i = 0; i < recall->senders.count; i++)
 		strbuf_addf(&senders, "%s ", recall->senders.items[i]);
-	/* what was promised has to survive a power cut, too; whoever still waits
-	   for an answer asks again, and so does the service for a lost verdict */
+	/* what was promised has to survive a power cut, too; whoever still
+	   waits for an answer asks again, and so does the service for a lost
+	   verdict */
 	ret = journal_begin(db, promised);
 	if (ret)
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "

@@ -28,8 +28,8 @@ struct recall_proxy_callbacks {
 	/* The command prints one row a user: a node that fails after that has
 	   not left out anything. */
 	bool one_row;
-	/* Users are asked for by name, so each name of one user is answered for,
-	   with the same row. Otherwise the first one will do. */
+	/* Users are asked for by name, so each name of one user is answered
+	   for, with the same row. Otherwise the first one will do. */
 	bool named;
 };
 

@@ -72,12 +72,12 @@ struct recall_index_lookup *
 recall_index_lookup_init(struct mailbox_list *list,
 			 const struct recall_message_id *id);
 /* Whether it is worth while to open the mailbox: FALSE if it is certain that it
-   does not have the id; changed_r is the time then when its dovecot.index.log was
-   last written to. name is the mailbox's in the list's storage. */
+   does not have the id; changed_r is the time then when its dovecot.index.log
+   was last written to. name is the mailbox's in the list's storage. */
 bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
 				  const char *name, time_t *changed_r);
-/* The names of all mailboxes that can be opened, in the list's storage. They live
-   as long as the lookup. Returns FALSE if they have to be asked for. */
+/* The names of all mailboxes that can be opened, in the list's storage. They
+   live as long as the lookup. Returns FALSE if they have to be asked for. */
 bool recall_index_lookup_get_names(struct recall_index_lookup *lookup,
 				   ARRAY_TYPE(const_string) *names_r);
 /* Tells the names that there are, and that these are all. */
@@ -95,8 +95,8 @@ void recall_index_lookup_deinit(struct recall_index_lookup **lookup);
    wrong are put right.
 
    The mailbox needs to be neither open nor synced: it is opened if it may have
-   the message. If it is open then, all messages of box->view were judged, and no
-   others; if it is not, it has none that may have the id.
+   the message. If it is open then, all messages of box->view were judged, and
+   no others; if it is not, it has none that may have the id.
 
    UIDs are added to uids_r, which the caller has created. Returns 0 if all
    messages could be judged. Returns -1 on errors, which are in the mailbox's
@@ -117,8 +117,8 @@ int recall_index_dump(struct mailbox *box, recall_index_callback_t *callback,
 		      void *context);
 
 /* To be called with the UIDs given out when a transaction that saves messages
-   is being committed: moves the fence. Returns FALSE if that can't be done: then
-   the messages get no records, catch-up will do it. */
+   is being committed: moves the fence. Returns FALSE if that can't be done:
+   then the messages get no records, catch-up will do it. */
 bool recall_index_save_uids(struct mailbox_transaction_context *t,
 			    const ARRAY_TYPE(seq_range) *uids);
 /* Adds the records of saved messages: hashes has one for each UID, in their

@@ -41,8 +41,8 @@ int recall_quarantine_record_write(struct recall_quarantine *q,
 				   const struct recall_quarantine_record *record,
 				   const char **error_r);
 
-/* Whether the record is of a recall of this message, or of what this query finds;
-   the other one is NULL. */
+/* Whether the record is of a recall of this message, or of what this query
+   finds; the other one is NULL. */
 bool recall_quarantine_record_is_of(
 	const struct recall_quarantine_record *record, const char *message_id,
 	const char *query);

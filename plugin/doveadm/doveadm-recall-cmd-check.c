@@ -72,7 +72,7 @@ static const char *check_setting(const struct check_context *ctx,
 				 const char *name, const char *def)
 {
 	const char *value = recall_config_get(ctx->config,
-					      t_strconcat("plugin/", name, NULL));
+		t_strconcat("plugin/", name, NULL));
 
 	return *value == '\0' ? def : value;
 }
@@ -196,7 +196,8 @@ check_find_namespace(struct check_context *ctx, const char *prefix)
 		recall_config_get(ctx->config, "namespace"), " ");
 
 	for (; *names != NULL; names++) {
-		const char *key = t_strdup_printf("namespace/%s/prefix", *names);
+		const char *key = t_strdup_printf("namespace/%s/prefix",
+						  *names);
 
 		if (strcmp(recall_config_get(ctx->config, key), prefix) == 0)
 			return *names;

@@ -142,7 +142,8 @@ static void login_accepted(struct http_request *request, const char *login)
 		bruteforce_accepted(request->source, login);
 		metrics_add(METRIC_LOGIN_ACCEPTED, 1);
 		audit_done(request, "login", "Login", true,
-			   (const struct audit_field[]) { { AUDIT_END, NULL } });
+			   (const struct audit_field[]) {
+				   { AUDIT_END, NULL } });
 		reply_tokens(request, NULL);
 	}
 }
@@ -235,7 +236,8 @@ static void refresh(struct http_request *request, const char *login,
 	free(family);
 	if (request->status == 200)
 		audit_done(request, "refresh", "Tokens renewed", true,
-			   (const struct audit_field[]) { { AUDIT_END, NULL } });
+			   (const struct audit_field[]) {
+				   { AUDIT_END, NULL } });
 }
 
 void action_login(struct http_request *request)

@@ -79,8 +79,8 @@ static void remember(const struct revocation *revocation)
 /* Returns whether all could be read. */
 static bool load(sqlite3 *db)
 {
-	sqlite3_stmt *stmt = journal_prepare(db, "SELECT kind, subject, tenant, "
-					     "before FROM revocations");
+	sqlite3_stmt *stmt = journal_prepare(db,
+		"SELECT kind, subject, tenant, before FROM revocations");
 	struct revocation r;
 	const char *kind;
 	size_t i;
@@ -133,7 +133,8 @@ bool revocation_add(const struct revocation *revocation, int64_t now)
 	if (ret)
 		ret = journal_end(db, journal_exec(db,
 			"INSERT INTO revocations (kind, subject, tenant, "
-			"before, made) VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE "
+			"before, made) VALUES (?,?,?,?,?) "
+			"ON CONFLICT DO UPDATE "
 			"SET before = max(before, excluded.before), "
 			"made = excluded.made", "sssii",
 			kind_names[revocation->kind], revocation->subject,
@@ -147,7 +148,8 @@ bool revocation_add(const struct revocation *revocation, int64_t now)
 
 static int64_t until(const struct identity *identity, const char *tenant)
 {
-	const struct entry *login = *find(REVOKE_LOGIN, identity->login, tenant);
+	const struct entry *login = *find(REVOKE_LOGIN, identity->login,
+					  tenant);
 	const struct entry *all = *find(REVOKE_ALL, "", tenant);
 	int64_t before = login == NULL ? -1 : login->before;
 

@@ -21,8 +21,8 @@
    are, which most encoders do not leave, and a "+", which may or may not mean a
    space, and no "%": it is refused. */
 
-/* The octet that the escape at the beginning of the text means ("%41" an "A"), or
-   -1 if there is none. */
+/* The octet that the escape at the beginning of the text means ("%41" an "A"),
+   or -1 if there is none. */
 int http_unescape(const char *s, size_t len);
 
 /* The end of the pair that begins at p. *bare_r says whether its value is to be

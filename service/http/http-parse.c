@@ -155,7 +155,8 @@ static const char *parse_multipart(struct http_request *request)
 				       multipart_piece, &m);
 	if (pp == NULL)
 		return "The body is not valid multipart/form-data";
-	ret = MHD_post_process(pp, request->body.text.data, request->body.text.len);
+	ret = MHD_post_process(pp, request->body.text.data,
+			       request->body.text.len);
 	if (MHD_destroy_post_processor(pp) != MHD_YES)
 		ret = MHD_NO;
 	multipart_flush(&m);

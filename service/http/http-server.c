@@ -233,8 +233,9 @@ add_body(struct http_request *request, const char *data, size_t size)
 			http_body_set_caller(&request->body, caller);
 		free(caller);
 	}
-	if (!request->too_large && !http_body_add(&request->body, request->config,
-						   request->source, data, size))
+	if (!request->too_large &&
+	    !http_body_add(&request->body, request->config, request->source,
+			   data, size))
 		request->too_large = true;
 	if (!request->too_large)
 		return MHD_YES;
@@ -450,8 +451,9 @@ static bool start_listener(struct listener *listener, int fd,
 			   unsigned int connections, unsigned int idle_timeout,
 			   struct MHD_OptionItem *more, char **error_r)
 {
-	unsigned int flags = MHD_USE_EPOLL_INTERNALLY | MHD_ALLOW_SUSPEND_RESUME |
-			     MHD_USE_ITC | MHD_USE_ERROR_LOG;
+	unsigned int flags = MHD_USE_EPOLL_INTERNALLY |
+			     MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
+			     MHD_USE_ERROR_LOG;
 	struct MHD_Daemon *daemon;
 
 	if (more[0].option == MHD_OPTION_HTTPS_MEM_CERT)

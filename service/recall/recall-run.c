@@ -190,7 +190,8 @@ static void read_row(struct recall_user *user, const json_t *row)
 	user->present = present == NULL ? 0 : strtoll(present, NULL, 10);
 	recall_set_text(&user->notice, column(row, RECALL_COLUMN_NOTICE));
 	recall_set_text(&user->mailboxes, column(row, RECALL_COLUMN_MAILBOXES));
-	recall_set_text(&user->mailbox_user, column(row, RECALL_COLUMN_MAILBOX_USER));
+	recall_set_text(&user->mailbox_user,
+			column(row, RECALL_COLUMN_MAILBOX_USER));
 	recall_set_text(&user->searched, column(row, RECALL_COLUMN_SEARCHED));
 	recall_set_text(&user->error, column(row, RECALL_COLUMN_ERROR));
 }

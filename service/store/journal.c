@@ -77,7 +77,8 @@ bool journal_save(const struct recall *recall, const size_t *users,
 	ret = journal_begin(db, false);
 	stmt = journal_prepare(db, "UPDATE verdicts SET status = ?, "
 		"copies = ?, notice = ?, mailboxes = ?, error = ?, "
-		"mailbox_user = ?, searched = ?, present = ? WHERE recall = ? AND pos = ?");
+		"mailbox_user = ?, searched = ?, present = ? "
+		"WHERE recall = ? AND pos = ?");
 	ret = ret && stmt != NULL;
 	for (i = 0; ret && i < count; i++) {
 		const struct recall_user *user = &recall->users[users[i]];
@@ -126,7 +127,8 @@ static bool load_users(sqlite3 *db, struct recall *recall)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT email, status, "
 		"copies, notice, mailboxes, error, expected, mailbox_user, "
-		"searched, present FROM verdicts WHERE recall = ? ORDER BY pos");
+		"searched, present FROM verdicts WHERE recall = ? "
+		"ORDER BY pos");
 	struct recall_user *user;
 	int ret;
 
@@ -185,9 +187,10 @@ static enum journal_result
 load(sqlite3 *db, const char *id, struct recall **recall_r)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT created, finished, "
-		"messageid, force, notify, dry_run, reason, actor, tenant, role,"
-		" source, senders, cmd, target, query, key, verify_headers,"
-		" approval, approver, decision, decided FROM recalls WHERE id = ?");
+		"messageid, force, notify, dry_run, reason, actor, tenant, "
+		"role, source, senders, cmd, target, query, key, "
+		"verify_headers, approval, approver, decision, decided "
+		"FROM recalls WHERE id = ?");
 	struct recall *recall;
 	int ret;
 

@@ -373,8 +373,10 @@ conn_print_part(struct recall_proxy_conn *conn, const unsigned char *data,
 		conn_print_column(conn, conn_is_alias(conn) ?
 				  conn->request->username : str_c(str));
 	} else {
-		if (str_len(str) > 0)
-			recall_rows_add_stream(rows, str_data(str), str_len(str));
+		if (str_len(str) > 0) {
+			recall_rows_add_stream(rows, str_data(str),
+					       str_len(str));
+		}
 		if (last)
 			recall_rows_add_stream(rows, "", 0);
 	}

@@ -39,7 +39,8 @@ struct recall_proxy_callbacks {
    long as the proxy. */
 struct recall_proxy *
 recall_proxy_init(const struct doveadm_cmd_context *cctx,
-		  struct recall_rows *rows, struct mail_storage_service_ctx *service,
+		  struct recall_rows *rows,
+		  struct mail_storage_service_ctx *service,
 		  const char *socket_path, const char *const *args,
 		  const struct recall_proxy_callbacks *callbacks,
 		  void *context);

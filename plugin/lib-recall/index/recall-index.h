@@ -10,18 +10,18 @@ struct mailbox_list;
 struct mailbox_transaction_context;
 
 /* The Message-ID index of a user: a 64-bit hash for each message, beside the
-   mailbox list index (recall-index-file.h). Two Message-IDs may share a hash, and
-   records may be of messages that have gone: a record is a hint, and the header
-   decides. That a message has no record is no proof either. What is believed,
-   and why nothing is missed:
+   mailbox list index (recall-index-file.h). Two Message-IDs may share a hash,
+   and records may be of messages that have gone: a record is a hint, and the
+   header decides. That a message has no record is no proof either. What is
+   believed, and why nothing is missed:
 
    - A mailbox is not opened if the index has a stamp of it and its files look
      like that still (recall-index-stamp.h). The stamp was written after records
      for all messages were, in the same file, and is valid only if they are.
    - A mailbox that has changed is opened. Each of its messages needs a record,
      or its header is read. That covers what came without our mail plugin or was
-     not written down by it (a crash, a full disk), and an index that was lost or
-     is an old one. It does not need those who save to tell how far they are.
+     not written down by it (a crash, a full disk), and an index that was lost
+     or is an old one. It does not need those who save to tell how far they are.
    - A record counts only below the mailbox's fence (recall-index-fence.h), so
      the record of one message is not taken for that of another one with the
      same UID, where a mailbox was put back from a backup and got new mail.

@@ -19,8 +19,8 @@ static void copies_failed(struct recall_copies *copies, struct mailbox *box,
 {
 	if (copies->error != NULL)
 		return;
-	copies->error = p_strdup_printf(copies->pool, "%s mailbox %s failed: %s",
-		what, mailbox_get_vname(box),
+	copies->error = p_strdup_printf(copies->pool,
+		"%s mailbox %s failed: %s", what, mailbox_get_vname(box),
 		mailbox_get_last_internal_error(box, NULL));
 }
 

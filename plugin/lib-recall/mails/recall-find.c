@@ -84,9 +84,11 @@ static int find_by_id(struct recall_find_context *ctx)
 	recall_mail_iter_init(&iter, ctx->box, &uids, ctx->wanted->fields,
 			      headers);
 	mailbox_header_lookup_unref(&headers);
-	while (ret > 0 && (mail = recall_mail_iter_next(&iter)) != NULL) T_BEGIN {
-		ret = find_check_mail(ctx, mail);
-	} T_END;
+	while (ret > 0 && (mail = recall_mail_iter_next(&iter)) != NULL) {
+		T_BEGIN {
+			ret = find_check_mail(ctx, mail);
+		} T_END;
+	}
 	if (recall_mail_iter_commit(&iter) < 0)
 		ret = -1;
 	return ret < 0 || find_ret < 0 ? -1 : 0;

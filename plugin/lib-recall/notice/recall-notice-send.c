@@ -52,10 +52,10 @@ render(struct mail_user *user, const struct recall_notice *notice,
        const struct recall_notice_envelope *env, string_t *dest,
        const char **error_r)
 {
+	const char *dir = recall_settings(user)->recall_notice_dir;
 	const struct recall_notice_template *tmpl;
 
-	if (recall_notice_template_load(pool_datastack_create(),
-					recall_settings(user)->recall_notice_dir,
+	if (recall_notice_template_load(pool_datastack_create(), dir,
 					get_lang(user), &tmpl, error_r) < 0)
 		return -1;
 	return recall_notice_render(notice, tmpl, env, dest, error_r);

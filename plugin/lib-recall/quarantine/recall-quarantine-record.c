@@ -244,9 +244,10 @@ record_render(const struct recall_quarantine_record *record, string_t *str)
 	}
 }
 
-int recall_quarantine_record_write(struct recall_quarantine *q,
-				   const struct recall_quarantine_record *record,
-				   const char **error_r)
+int
+recall_quarantine_record_write(struct recall_quarantine *q,
+			       const struct recall_quarantine_record *record,
+			       const char **error_r)
 {
 	struct mailbox *box;
 	string_t *str = t_str_new(1024);

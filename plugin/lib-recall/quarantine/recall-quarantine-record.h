@@ -37,9 +37,10 @@ int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
 				  struct recall_quarantine_record *record_r,
 				  const char **error_r);
 /* Adds a record. */
-int recall_quarantine_record_write(struct recall_quarantine *q,
-				   const struct recall_quarantine_record *record,
-				   const char **error_r);
+int
+recall_quarantine_record_write(struct recall_quarantine *q,
+			       const struct recall_quarantine_record *record,
+			       const char **error_r);
 
 /* Whether the record is of a recall of this message, or of what this query
    finds; the other one is NULL. */

@@ -247,7 +247,8 @@ int recall_quarantine_box_delete(struct recall_quarantine *q,
 		ret = 0;
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Deleting mailbox %s failed: %s",
-			qbox->vname, mailbox_get_last_internal_error(box, NULL));
+			qbox->vname,
+			mailbox_get_last_internal_error(box, NULL));
 	}
 	mailbox_free(&box);
 	return ret;

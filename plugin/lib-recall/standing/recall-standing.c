@@ -403,7 +403,8 @@ static int standing_count_others(const char *dir, const char *recall_id,
 
 static const char *order_get_query(const struct recall_standing_order *order)
 {
-	return order->query == NULL ? NULL : t_strarray_join(order->query, "\t");
+	return order->query == NULL ? NULL :
+		t_strarray_join(order->query, "\t");
 }
 
 /* A recall comes in several parts if it has many users: the order is for all of

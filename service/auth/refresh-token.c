@@ -67,7 +67,8 @@ find(sqlite3 *db, const char *token, const char *login, struct found *found_r)
 		sqlite3_bind_text(stmt, 1, hash, -1, SQLITE_STATIC);
 	ret = journal_step(stmt);
 	if (ret == SQLITE_ROW &&
-	    strcasecmp((const char *)sqlite3_column_text(stmt, 3), login) == 0) {
+	    strcasecmp((const char *)sqlite3_column_text(stmt, 3),
+		       login) == 0) {
 		found_r->family = x_strdup((const char *)
 					   sqlite3_column_text(stmt, 0));
 		found_r->expires = sqlite3_column_int64(stmt, 1);

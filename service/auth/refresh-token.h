@@ -21,8 +21,8 @@ enum refresh_result {
 };
 
 /* Makes one for the identity, 64 hexadecimal digits, that goes with the access
-   token jti. family is of an earlier one, or NULL for a new login. Returns false
-   if it could not be kept. */
+   token jti. family is of an earlier one, or NULL for a new login. Returns
+   false if it could not be kept. */
 bool refresh_token_add(const struct identity *identity, const char *family,
 		       const char *jti, int64_t now, int64_t expires,
 		       char token_r[REFRESH_TOKEN_LEN + 1]);

@@ -72,7 +72,7 @@ static void bind(sqlite3_stmt *stmt, const struct identity *identity,
 	journal_bind_text(stmt, 6, filter->before_id);
 	journal_bind_text(stmt, 7, filter->cmd);
 	journal_bind_text(stmt, 8, filter->actor);
-	journal_bind_text(stmt, 9, filter->messageid);
+	journal_bind_text(stmt, 9, filter->message_id);
 	journal_bind_text(stmt, 10, filter->reason);
 	journal_bind_text(stmt, 11, filter->query);
 	sqlite3_bind_int(stmt, 12, filter->force);

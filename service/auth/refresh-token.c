@@ -41,7 +41,8 @@ bool refresh_token_add(const struct identity *identity,
 	ret = journal_exec(journal_lock(), "INSERT INTO refresh_tokens (hash, "
 			   "family, login, expires, tenant, jti, created, "
 			   "access_expires, address) "
-			   "VALUES (?,?,?,?,?,?,?,?,?)", "sssissiis", hash, family, identity->login,
+			   "VALUES (?,?,?,?,?,?,?,?,?)",
+			   "sssissiis", hash, family, identity->login,
 			   token->expires, identity->tenant, token->jti,
 			   token->created, token->access_expires,
 			   token->address);

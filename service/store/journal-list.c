@@ -96,8 +96,8 @@ static json_t *list(sqlite3 *db, const struct identity *identity,
 	stmt = journal_prepare(db, "SELECT id, created, finished, messageid, "
 		"actor, users, cmd, reason, force, notify, dry_run, query, "
 		"target, approval, approver FROM recalls WHERE (?1 = 3 OR "
-		"(?1 = 1 AND ?2 <> '' AND role <> 3 AND tenant = ?2) OR (?1 = 2 AND "
-		"lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
+		"(?1 = 1 AND ?2 <> '' AND role <> 3 AND tenant = ?2) OR "
+		"(?1 = 2 AND lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
 		/* many may be of the same second */
 		"AND (?6 IS NULL OR (created, rowid) < (SELECT created, rowid "
 		"FROM recalls WHERE id = ?6)) "

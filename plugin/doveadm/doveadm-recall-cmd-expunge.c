@@ -12,7 +12,9 @@
 #include "recall-query.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-request.h"
+#include "doveadm-recall-jobs.h"
 #include "doveadm-recall-row.h"
+#include "doveadm-recall-row-read.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-plugin.h"
 
@@ -42,6 +44,23 @@ static void expunge_count(struct recall_expunge_context *ctx,
 	    RECALL_VERDICT_WOULD_EXPUNGE)
 		recall_count_add(ctx->count, username, copies.count);
 	recall_copies_free(&copies);
+}
+
+static void
+expunge_account(struct recall_expunge_context *ctx,
+		const struct recall_row *row)
+{
+	switch (row->outcome.verdict) {
+	case RECALL_VERDICT_WOULD_EXPUNGE:
+		ctx->dry_run_total += row->outcome.copies;
+		break;
+	case RECALL_VERDICT_EXPUNGED:
+	case RECALL_VERDICT_ERROR:
+		ctx->done = TRUE;
+		break;
+	default:
+		break;
+	}
 }
 
 static void
@@ -77,17 +96,7 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 		recall_probe(user, &order, &copies, &row.outcome);
 	else
 		recall_execute(user, &order, &copies, &row.outcome);
-	switch (row.outcome.verdict) {
-	case RECALL_VERDICT_WOULD_EXPUNGE:
-		ctx->dry_run_total += row.outcome.copies;
-		break;
-	case RECALL_VERDICT_EXPUNGED:
-	case RECALL_VERDICT_ERROR:
-		ctx->done = TRUE;
-		break;
-	default:
-		break;
-	}
+	expunge_account(ctx, &row);
 	if (row.outcome.verdict != RECALL_VERDICT_FORBIDDEN)
 		row.searched = recall_request_get_searched(&ctx->request);
 	recall_reporter_set_message(ctx->request.reporter, NULL,
@@ -162,6 +171,36 @@ cmd_expunge_proxied(void *context, const char *username)
 	recall_reporter_add_proxied(ctx->request.reporter, username);
 }
 
+/* Who counts has to know all, and so has who writes a report. */
+static bool cmd_expunge_may_spread(void *context)
+{
+	const struct recall_expunge_context *ctx = context;
+
+	return ctx->count == NULL && ctx->request.reporter == NULL;
+}
+
+/* Another process has recalled it. */
+static void cmd_expunge_row(void *context, const char *username,
+			    const char *const *columns)
+{
+	struct recall_expunge_context *ctx = context;
+	struct recall_row row;
+
+	(void)recall_row_read(username, columns, &row);
+	ctx->own_users++;
+	expunge_account(ctx, &row);
+	recall_row_print(ctx->request.order.recall_id, &row);
+}
+
+static void
+cmd_expunge_passed(void *context, const char *username ATTR_UNUSED)
+{
+	struct recall_expunge_context *ctx = context;
+
+	ctx->own_users++;
+	recall_row_add_proxied();
+}
+
 /* All users have been counted: may the recall go on? */
 static bool cmd_expunge_again(void *context)
 {
@@ -201,6 +240,10 @@ static const struct recall_users_callbacks expunge_callbacks = {
 	.proxied = cmd_expunge_proxied,
 	.lost = cmd_expunge_lost,
 	.one_row = TRUE,
+	.may_spread = cmd_expunge_may_spread,
+	.row = cmd_expunge_row,
+	.passed = cmd_expunge_passed,
+	.is_better = recall_row_is_better,
 	.again = cmd_expunge_again,
 };
 
@@ -287,7 +330,8 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge = {
 		"[--sender <address> ...] [--tenant <tenant>] "
 		"[--reason <text>] [--actor <name>] [--recall-id <id>] "
 		"[--report-to <address>] "
-		"[--yes-count <n>] [--hits] "RECALL_CMD_CRITERIA_USAGE,
+		"[--yes-count <n>] [--hits] "RECALL_CMD_SWEEP_USAGE" "
+		RECALL_CMD_CRITERIA_USAGE,
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
 RECALL_CMD_REQUEST_PARAMS
@@ -297,6 +341,7 @@ RECALL_CMD_FLAG_PARAM('n', RECALL_PARAM_DRY_RUN, RECALL_PARAM_DRY_RUN_HTTP)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_YES_COUNT, CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_REPORT_TO, CMD_PARAM_STR, 0)
 RECALL_CMD_HITS_PARAM
+RECALL_CMD_SWEEP_PARAMS
 RECALL_CMD_CRITERIA_PARAMS
 DOVEADM_CMD_PARAMS_END
 };

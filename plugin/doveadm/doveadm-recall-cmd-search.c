@@ -6,6 +6,7 @@
 #include "recall-params.h"
 #include "recall-match.h"
 #include "recall-message-id.h"
+#include "doveadm-recall-jobs.h"
 #include "doveadm-recall-listing.h"
 #include "doveadm-recall-print.h"
 #include "doveadm-recall-users.h"
@@ -127,6 +128,7 @@ static void cmd_recall_search(struct doveadm_cmd_context *cctx)
 				MAIL_FETCH_VIRTUAL_SIZE,
 			.headers = wanted_headers,
 		},
+		.may_spread = TRUE,
 		.print = search_print,
 		.print_empty = search_print_empty,
 	};
@@ -143,9 +145,10 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_search = {
 	.name = RECALL_CMD_SEARCH,
 	.cmd = cmd_recall_search,
 	.usage = RECALL_CMD_USERS_USAGE" "RECALL_CMD_LISTING_USAGE" "
-		RECALL_CMD_CRITERIA_USAGE,
+		RECALL_CMD_SWEEP_USAGE" "RECALL_CMD_CRITERIA_USAGE,
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
+RECALL_CMD_SWEEP_PARAMS
 RECALL_CMD_LISTING_PARAMS
 RECALL_CMD_CRITERIA_PARAMS
 DOVEADM_CMD_PARAMS_END

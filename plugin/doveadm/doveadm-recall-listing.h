@@ -19,6 +19,8 @@ struct recall_listing {
 	/* Prints the same columns empty, but for the user's and the mailbox's
 	   name ("" if no mailbox is concerned). */
 	void (*print_empty)(struct recall_listing *listing, const char *vname);
+	/* Processes may share the users, if it's all messages of them. */
+	bool may_spread;
 
 	/* for the command to read: of the current message */
 	const char *username;

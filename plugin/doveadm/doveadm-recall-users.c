@@ -16,9 +16,11 @@
 #include "recall-settings.h"
 #include "recall-proxy.h"
 #include "doveadm-recall-print.h"
+#include "doveadm-recall-jobs.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-users.h"
 
+#include <time.h>
 #include <unistd.h>
 
 /* A line of a user file that is longer than any address is not a user. */
@@ -29,6 +31,9 @@ struct recall_users_context {
 	struct doveadm_cmd_context *cctx;
 	struct mail_storage_service_ctx *service;
 	struct recall_proxy *proxy;
+	struct recall_sweep sweep;
+	/* NULL if this process does it all */
+	struct recall_jobs *jobs;
 	const struct recall_users_callbacks *callbacks;
 	void *context;
 
@@ -36,8 +41,12 @@ struct recall_users_context {
 	/* users come from the userdb's iteration: all, or who matches one */
 	ARRAY_TYPE(const_string) masks;
 	/* Users whose mailbox has been looked at in this pass */
-	HASH_TABLE(const char *, void *) done;
+	HASH_TABLE(const char *, char *) done;
 	pool_t done_pool;
+	/* What jobs have answered: user of a mailbox => the row's columns */
+	HASH_TABLE(const char *, const char *const *) rows;
+	/* the users are those asked for by name */
+	bool naming;
 };
 
 static int killed_signo;
@@ -61,7 +70,8 @@ recall_users_proxy_args(const struct recall_users_context *ctx)
 {
 	static const char *const user_params[] = {
 		RECALL_PARAM_ALL_USERS, "socket-path", RECALL_PARAM_USER,
-		RECALL_PARAM_USERS, RECALL_PARAM_USER_FILE, NULL
+		RECALL_PARAM_USERS, RECALL_PARAM_USER_FILE, RECALL_PARAM_JOBS,
+		RECALL_PARAM_MAX_RATE, RECALL_PARAM_PRIORITY, NULL
 	};
 	const struct doveadm_cmd_context *cctx = ctx->cctx;
 	const bool single_user = array_is_empty(&ctx->masks) &&
@@ -228,9 +238,16 @@ static int recall_users_get(struct recall_users_context *ctx)
 
 	p_array_init(&ctx->names, ctx->pool, 16);
 	p_array_init(&ctx->masks, ctx->pool, 1);
-	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP) {
-		/* another doveadm asks for one user at a time */
+	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP &&
+	    !doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS, &users)) {
+		/* another node's doveadm asks for one user at a time */
 		array_push_back(&ctx->names, &cctx->username);
+		return 0;
+	}
+	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP) {
+		/* a doveadm that shares its users out; see recall_jobs */
+		for (; *users != NULL; users++)
+			array_push_back(&ctx->names, users);
 		return 0;
 	}
 
@@ -316,53 +333,62 @@ recall_users_run_mailbox(struct recall_users_context *ctx,
 {
 	const char *mailbox_user = p_strdup(ctx->done_pool, user->username);
 
-	hash_table_update(ctx->done, mailbox_user, POINTER_CAST(1));
+	hash_table_update(ctx->done, mailbox_user,
+			  p_strdup(ctx->done_pool, username));
 	ctx->callbacks->run(ctx->context, user, username);
 }
 
-/* named: the user is one asked for by name. */
 static void
-recall_users_run_one(struct recall_users_context *ctx, const char *username,
-		     bool named)
+recall_users_get_input(const struct recall_users_context *ctx,
+		       const char *username,
+		       struct mail_storage_service_input *input_r)
 {
-	struct mail_storage_service_input input;
+	i_zero(input_r);
+	input_r->service = "doveadm";
+	input_r->username = username;
+	input_r->local_ip = ctx->cctx->local_ip;
+	input_r->local_port = ctx->cctx->local_port;
+	input_r->remote_ip = ctx->cctx->remote_ip;
+	input_r->remote_port = ctx->cctx->remote_port;
+}
+
+/* Waits until it is the next user's turn, or somebody has had enough. */
+static void recall_users_pace(void *context)
+{
+	struct recall_users_context *ctx = context;
+	struct timespec ts;
+	uint64_t usecs;
+
+	if (ctx->sweep.pace.rate == 0)
+		return;
+	if (clock_gettime(CLOCK_MONOTONIC, &ts) < 0)
+		i_fatal("clock_gettime() failed: %m");
+	usecs = recall_pace_take(&ctx->sweep.pace,
+		(uint64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+	ts.tv_sec = usecs / 1000000;
+	ts.tv_nsec = usecs % 1000000 * 1000;
+	while (killed_signo == 0 && nanosleep(&ts, &ts) < 0 && errno == EINTR) ;
+}
+
+/* The user is to be dealt with by this process. */
+static void
+recall_users_run_here(struct recall_users_context *ctx,
+		      const struct mail_storage_service_input *input,
+		      bool named)
+{
 	struct mail_storage_service_user *service_user;
 	struct mail_user *user;
-	const char *error, *mailbox_user;
+	const char *error, *mailbox_user, *username = input->username;
 	int ret;
 
+	recall_users_pace(ctx);
 	recall_proxy_settle(ctx->proxy);
-	error = recall_username_get_error(username);
-	if (error != NULL) {
-		ctx->callbacks->no_user(ctx->context, username, error);
-		return;
-	}
-	if (recall_users_killed(&error)) {
-		ctx->callbacks->failed(ctx->context, username, error);
-		return;
-	}
-
-	i_zero(&input);
-	input.service = "doveadm";
-	input.username = username;
-	input.local_ip = ctx->cctx->local_ip;
-	input.local_port = ctx->cctx->local_port;
-	input.remote_ip = ctx->cctx->remote_ip;
-	input.remote_port = ctx->cctx->remote_port;
-	ctx->cctx->username = username;
-
-	ret = recall_proxy_user(ctx->proxy, &input, &error);
-	if (ret > 0)
-		return;
-	recall_proxy_settle(ctx->proxy);
+	ret = mail_storage_service_lookup(ctx->service, input, &service_user,
+					  &error);
 	if (ret == 0) {
-		ret = mail_storage_service_lookup(ctx->service, &input,
-						  &service_user, &error);
-		if (ret == 0) {
-			ctx->callbacks->no_user(ctx->context, username,
-						RECALL_ERROR_NO_USER);
-			return;
-		}
+		ctx->callbacks->no_user(ctx->context, username,
+					RECALL_ERROR_NO_USER);
+		return;
 	}
 	if (ret < 0) {
 		ctx->callbacks->failed(ctx->context, username, t_strdup_printf(
@@ -387,6 +413,171 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username,
 		mail_user_deinit(&user);
 	}
 	mail_storage_service_user_unref(&service_user);
+}
+
+/* named: the user is one asked for by name. */
+static void
+recall_users_run_one(struct recall_users_context *ctx, const char *username,
+		     bool named)
+{
+	struct mail_storage_service_input input;
+	const char *error;
+	int ret;
+
+	recall_proxy_settle(ctx->proxy);
+	error = recall_username_get_error(username);
+	if (error != NULL) {
+		if (ctx->jobs != NULL)
+			recall_jobs_add(ctx->jobs, username);
+		else
+			ctx->callbacks->no_user(ctx->context, username, error);
+		return;
+	}
+	if (recall_users_killed(&error)) {
+		ctx->callbacks->failed(ctx->context, username, error);
+		return;
+	}
+
+	recall_users_get_input(ctx, username, &input);
+	ctx->cctx->username = username;
+	ret = recall_proxy_user(ctx->proxy, &input, &error);
+	if (ret == 0 && ctx->jobs != NULL) {
+		recall_jobs_add(ctx->jobs, username);
+	} else if (ret == 0) {
+		recall_users_run_here(ctx, &input, named);
+	} else if (ret < 0) {
+		recall_proxy_settle(ctx->proxy);
+		ctx->callbacks->failed(ctx->context, username, t_strdup_printf(
+			"User lookup failed: %s", error));
+	}
+}
+
+/* There are no other processes for the user. */
+static void recall_users_job_run(void *context, const char *username)
+{
+	struct recall_users_context *ctx = context;
+	struct mail_storage_service_input input;
+	const char *error = recall_username_get_error(username);
+
+	if (error != NULL) {
+		ctx->callbacks->no_user(ctx->context, username, error);
+	} else if (recall_users_killed(&error)) {
+		ctx->callbacks->failed(ctx->context, username, error);
+	} else {
+		recall_users_get_input(ctx, username, &input);
+		ctx->cctx->username = username;
+		recall_users_run_here(ctx, &input,
+				      ctx->naming);
+	}
+}
+
+/* Whose mailbox a row is of, or NULL if it does not tell. */
+static const char *recall_users_row_mailbox(const char *const *columns)
+{
+	unsigned int idx = recall_print_find(RECALL_COLUMN_MAILBOX_USER);
+
+	return idx == recall_print_get_count() || *columns[idx] == '\0' ?
+		NULL : columns[idx];
+}
+
+/* Processes don't know what the others have looked at: of the rows of one
+   mailbox the one that tells what was done counts for all of its names. */
+static void
+recall_users_job_preview(void *context, const char *const *columns)
+{
+	struct recall_users_context *ctx = context;
+	const char *mailbox_user = recall_users_row_mailbox(columns);
+	const char *const *other;
+
+	if (mailbox_user == NULL || ctx->callbacks->is_better == NULL)
+		return;
+	other = hash_table_lookup(ctx->rows, mailbox_user);
+	if (other == NULL || ctx->callbacks->is_better(other, columns))
+		hash_table_update(ctx->rows, mailbox_user, columns);
+}
+
+/* Returns the columns to be printed for this name, or NULL if the mailbox has
+   been answered for by another one, and that will do. */
+static const char *const *
+recall_users_job_choose(struct recall_users_context *ctx, const char *username,
+			const char *const *columns)
+{
+	const char *mailbox_user = recall_users_row_mailbox(columns);
+	const char *name;
+	const char *const *best;
+
+	if (mailbox_user == NULL)
+		return columns;
+	if (ctx->naming) {
+		best = hash_table_lookup(ctx->rows, mailbox_user);
+		return best == NULL ? columns : best;
+	}
+	name = hash_table_lookup(ctx->done, mailbox_user);
+	if (name == NULL) {
+		mailbox_user = p_strdup(ctx->done_pool, mailbox_user);
+		hash_table_insert(ctx->done, mailbox_user,
+				  p_strdup(ctx->done_pool, username));
+	}
+	return name == NULL || strcmp(name, username) == 0 ? columns : NULL;
+}
+
+static void
+recall_users_job_row(void *context, const char *username,
+		     const char *const *columns)
+{
+	struct recall_users_context *ctx = context;
+	unsigned int i, count = recall_print_get_count();
+
+	columns = recall_users_job_choose(ctx, username, columns);
+	if (columns == NULL)
+		return;
+	recall_proxy_settle(ctx->proxy);
+	if (ctx->callbacks->row != NULL) {
+		ctx->callbacks->row(ctx->context, username, columns);
+		return;
+	}
+	for (i = 0; i < count; i++) {
+		recall_print(i == recall_print_get_username_idx() ? username :
+			     columns[i]);
+	}
+}
+
+static void recall_users_job_passed(void *context, const char *username)
+{
+	struct recall_users_context *ctx = context;
+
+	if (ctx->callbacks->passed != NULL)
+		ctx->callbacks->passed(ctx->context, username);
+}
+
+static void
+recall_users_job_lost(void *context, const char *username, const char *error)
+{
+	struct recall_users_context *ctx = context;
+
+	recall_proxy_settle(ctx->proxy);
+	recall_users_lost(ctx, username, error);
+}
+
+static void
+recall_users_init_jobs(struct recall_users_context *ctx, bool hits)
+{
+	const struct recall_jobs_callbacks callbacks = {
+		.row = recall_users_job_row,
+		.passed = recall_users_job_passed,
+		.lost = recall_users_job_lost,
+		.run = recall_users_job_run,
+		.pace = recall_users_pace,
+		.killed = recall_users_killed,
+		.preview = recall_users_job_preview,
+		.all_have_rows = ctx->callbacks->one_row && !hits,
+	};
+
+	if (ctx->callbacks->may_spread == NULL ||
+	    !ctx->callbacks->may_spread(ctx->context))
+		return;
+	ctx->jobs = recall_jobs_init(ctx->cctx, ctx->service, ctx->proxy,
+				     &ctx->sweep, &callbacks, ctx);
 }
 
 /* Whether somebody was answered for already: by name, or for another mask. */
@@ -452,6 +643,15 @@ recall_users_iterate(struct recall_users_context *ctx, unsigned int mask_idx)
 	return TRUE;
 }
 
+static void recall_users_flush_jobs(struct recall_users_context *ctx)
+{
+	if (ctx->jobs == NULL)
+		return;
+	recall_jobs_flush(ctx->jobs);
+	recall_jobs_begin(ctx->jobs, FALSE, FALSE);
+	hash_table_clear(ctx->rows, FALSE);
+}
+
 static void recall_users_run_all(struct recall_users_context *ctx)
 {
 	const char *username;
@@ -459,14 +659,22 @@ static void recall_users_run_all(struct recall_users_context *ctx)
 
 	hash_table_clear(ctx->done, FALSE);
 	p_clear(ctx->done_pool);
+	ctx->naming = recall_users_are_named(ctx->cctx);
+	if (ctx->jobs != NULL) {
+		recall_jobs_begin(ctx->jobs, ctx->naming,
+				  ctx->callbacks->is_better != NULL);
+	}
 	array_foreach_elem(&ctx->names, username) T_BEGIN {
 		if (!recall_users_done(ctx))
-			recall_users_run_one(ctx, username, TRUE);
+			recall_users_run_one(ctx, username, ctx->naming);
 	} T_END;
+	recall_users_flush_jobs(ctx);
+	ctx->naming = FALSE;
 	for (i = 0; i < array_count(&ctx->masks); i++) {
 		if (recall_users_done(ctx) || !recall_users_iterate(ctx, i))
 			break;
 	}
+	recall_users_flush_jobs(ctx);
 }
 
 bool recall_users_are_named(const struct doveadm_cmd_context *cctx)
@@ -475,8 +683,12 @@ bool recall_users_are_named(const struct doveadm_cmd_context *cctx)
 	bool all = FALSE;
 
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_ALL_USERS, &all);
-	if (all || cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP)
+	if (all)
 		return FALSE;
+	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP) {
+		return doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS,
+					       &users);
+	}
 	if (!recall_cmd_param_user(cctx, &users))
 		return TRUE;
 	while (*users != NULL && recall_user_is_mask(*users))
@@ -521,10 +733,15 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 	enum mail_storage_service_flags flags =
 		MAIL_STORAGE_SERVICE_FLAG_USERDB_LOOKUP |
 		MAIL_STORAGE_SERVICE_FLAG_TEMP_PRIV_DROP;
+	struct recall_priority priority;
 	const char *socket_path = NULL;
+	bool hits = FALSE;
 	int ret, exit_code;
 
 	i_zero(&ctx);
+	if (recall_sweep_parse(cctx, &ctx.sweep) < 0)
+		return -1;
+	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_HITS, &hits);
 	ctx.pool = pool_alloconly_create("recall users", 1024);
 	ctx.cctx = cctx;
 	ctx.callbacks = callbacks;
@@ -536,6 +753,9 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 	(void)doveadm_cmd_param_str(cctx, "socket-path", &socket_path);
 	ret = recall_users_get(&ctx);
 	if (ret == 0) {
+		i_zero(&priority);
+		if (ctx.sweep.low_priority)
+			recall_priority_lower(&priority, doveadm_server);
 		killed_signo = 0;
 		lib_signals_set_handler(SIGINT, 0, sig_die, NULL);
 		lib_signals_set_handler(SIGTERM, 0, sig_die, NULL);
@@ -551,18 +771,24 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 					      &proxy_callbacks, &ctx);
 		if (callbacks->begin != NULL)
 			callbacks->begin(context, ctx.service);
+		hash_table_create(&ctx.rows, ctx.pool, 0, str_hash, strcmp);
+		recall_users_init_jobs(&ctx, hits);
 		do {
 			recall_users_run_all(&ctx);
 			recall_proxy_flush(ctx.proxy);
 		} while (killed_signo == 0 && callbacks->again != NULL &&
 			 callbacks->again(context));
+		if (ctx.jobs != NULL)
+			recall_jobs_deinit(&ctx.jobs);
 		exit_code = recall_proxy_deinit(&ctx.proxy);
 		if (exit_code != 0)
 			doveadm_exit_code = exit_code;
 		hash_table_destroy(&ctx.done);
+		hash_table_destroy(&ctx.rows);
 		pool_unref(&ctx.done_pool);
 		i_set_failure_prefix("doveadm: ");
 		recall_users_regain_root();
+		recall_priority_restore(&priority);
 		lib_signals_unset_handler(SIGINT, sig_die, NULL);
 		lib_signals_unset_handler(SIGTERM, sig_die, NULL);
 	}

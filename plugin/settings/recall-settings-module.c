@@ -37,7 +37,7 @@ bool recall_settings_check(void *_set, pool_t pool ATTR_UNUSED,
 			   const char **error_r)
 {
 	struct recall_settings *set = _set;
-	unsigned int days;
+	unsigned int days, jobs;
 	bool submit;
 
 	if (set->recall_notify_on != set_value_unknown &&
@@ -46,6 +46,10 @@ bool recall_settings_check(void *_set, pool_t pool ATTR_UNUSED,
 	if (set->recall_notice_delivery != set_value_unknown &&
 	    recall_settings_parse_delivery(set->recall_notice_delivery,
 					   &submit, error_r) < 0)
+		return FALSE;
+	if (set->recall_jobs_max != set_value_unknown &&
+	    recall_settings_parse_jobs(set->recall_jobs_max, &jobs,
+				       error_r) < 0)
 		return FALSE;
 	return set->recall_quarantine_days == set_value_unknown ||
 		recall_settings_parse_days(set->recall_quarantine_days,

@@ -15,6 +15,7 @@
 #include "doveadm-util.h"
 #include "doveadm-recall-print.h"
 #include "recall-utf8.h"
+#include "recall-proxy-batch.h"
 #include "recall-proxy-conn.h"
 #include "recall-proxy-tls.h"
 
@@ -72,6 +73,8 @@ static void conn_print_log(struct recall_proxy_conn *conn)
 	while ((line = i_stream_read_next_line(conn->log_input)) != NULL) {
 		if (*line == '\0' ||
 		    !doveadm_log_type_from_char(*line, &ctx.type))
+			continue;
+		if (ctx.type == LOG_TYPE_INFO && conn->server->quiet)
 			continue;
 		i_log_type(&ctx, "remote(%s): %s", conn->server->name,
 			   line + 1);
@@ -180,10 +183,31 @@ static void conn_print_column(struct recall_proxy_conn *conn, const char *value)
 	struct recall_proxy_request *request = conn->request;
 	char *copy;
 
+	if (request->batch != NULL) {
+		value = p_strdup(request->batch->pool, value);
+		array_push_back(&request->batch->columns, &value);
+		return;
+	}
 	recall_print(value);
 	if (array_is_created(&request->columns)) {
 		copy = i_strdup(value);
 		array_push_back(&request->columns, &copy);
+	}
+}
+
+/* A part of a column; the last one is empty. */
+static void conn_print_stream(struct recall_proxy_conn *conn,
+			      const void *data, size_t size)
+{
+	struct recall_proxy_batch *batch = conn->request->batch;
+
+	if (batch == NULL) {
+		recall_print_stream(data, size);
+	} else if (size > 0) {
+		str_append_data(batch->part, data, size);
+	} else {
+		conn_print_column(conn, str_c(batch->part));
+		str_truncate(batch->part, 0);
 	}
 }
 
@@ -192,7 +216,8 @@ static bool conn_end_row(struct recall_proxy_conn *conn, const char *error)
 {
 	unsigned int columns = recall_print_get_count();
 
-	if (!conn->in_field && conn->column == 0)
+	if (conn->request->batch != NULL ||
+	    (!conn->in_field && conn->column == 0))
 		return FALSE;
 	if (conn->in_field) {
 		recall_print_stream("", 0);
@@ -239,11 +264,18 @@ void recall_proxy_conn_deinit(struct recall_proxy_conn **_conn,
 	i_free(conn);
 	if (request != NULL)
 		recall_proxy_lost(server, request, torn, text);
+	else
+		io_loop_stop(current_ioloop);
 }
 
 bool recall_proxy_conn_is_idle(const struct recall_proxy_conn *conn)
 {
 	return conn->request == NULL;
+}
+
+bool recall_proxy_conn_is_ready(const struct recall_proxy_conn *conn)
+{
+	return conn->ready;
 }
 
 static void conn_send_request(struct recall_proxy_conn *conn)
@@ -285,6 +317,8 @@ static void conn_ready(struct recall_proxy_conn *conn)
 	conn->ready = TRUE;
 	if (conn->request != NULL)
 		conn_send_request(conn);
+	else
+		io_loop_stop(current_ioloop);
 }
 
 static int
@@ -354,7 +388,8 @@ conn_input_handshake(struct recall_proxy_conn *conn, const char **error_r)
    there. */
 static bool conn_is_alias(const struct recall_proxy_conn *conn)
 {
-	return conn->column == recall_print_get_username_idx() &&
+	return conn->request->batch == NULL &&
+		conn->column == recall_print_get_username_idx() &&
 		strcmp(conn->request->username,
 		       conn->request->remote_username) != 0;
 }
@@ -371,9 +406,9 @@ conn_print_part(struct recall_proxy_conn *conn, const unsigned char *data,
 				  conn->request->username : str_c(str));
 	} else {
 		if (str_len(str) > 0)
-			recall_print_stream(str_data(str), str_len(str));
+			conn_print_stream(conn, str_data(str), str_len(str));
 		if (last)
-			recall_print_stream("", 0);
+			conn_print_stream(conn, "", 0);
 	}
 	conn->in_field = !last;
 	if (last && ++conn->column == recall_print_get_count()) {
@@ -415,7 +450,8 @@ static int conn_input_rows(struct recall_proxy_conn *conn, const char **error_r)
 		if (ret <= 0)
 			return ret;
 	}
-	if (!recall_proxy_begin_print(conn->server->proxy, conn)) {
+	if (conn->request->batch == NULL &&
+	    !recall_proxy_begin_print(conn->server->proxy, conn)) {
 		io_remove(&conn->io);
 		return 0;
 	}

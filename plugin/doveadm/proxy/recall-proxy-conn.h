@@ -9,10 +9,13 @@ struct istream;
 struct ostream;
 struct ssl_iostream_context;
 struct recall_proxy;
+struct recall_proxy_batch;
 struct recall_proxy_conn;
 
 /* A user's command. */
 struct recall_proxy_request {
+	/* NULL if it's not one of several users at once */
+	struct recall_proxy_batch *batch;
 	/* as asked for, and as the node knows the user */
 	char *username, *remote_username;
 	/* rows that have been printed */
@@ -40,6 +43,10 @@ struct recall_proxy_server {
 	struct ssl_iostream_context *ssl_ctx;
 	/* Why it is no use to connect once more. */
 	char *error;
+	/* What it tells of, our rows tell, too. */
+	bool quiet;
+	/* connections at a time */
+	unsigned int max_conns;
 
 	ARRAY_TYPE(recall_proxy_conn) conns;
 	ARRAY_TYPE(recall_proxy_request) queue;
@@ -53,6 +60,8 @@ int recall_proxy_conn_init(struct recall_proxy_server *server,
 void recall_proxy_conn_deinit(struct recall_proxy_conn **conn,
 			      const char *error);
 bool recall_proxy_conn_is_idle(const struct recall_proxy_conn *conn);
+/* Whether the server has said that it takes commands. */
+bool recall_proxy_conn_is_ready(const struct recall_proxy_conn *conn);
 /* The connection must be idle. */
 void recall_proxy_conn_send(struct recall_proxy_conn *conn,
 			    struct recall_proxy_request *request);

@@ -11,6 +11,8 @@
 #include "doveadm.h"
 #include "doveadm-settings.h"
 #include "doveadm-recall-print.h"
+#include "recall-params.h"
+#include "recall-proxy-batch.h"
 #include "recall-proxy-conn.h"
 #include "recall-proxy-tls.h"
 #include "recall-proxy.h"
@@ -38,6 +40,8 @@ struct recall_proxy {
 	struct recall_proxy_conn *printer;
 	/* one_row: "<server> <user over there>" => what was asked there */
 	HASH_TABLE(char *, struct recall_proxy_request *) requests;
+	/* the doveadm-server that takes batches */
+	struct recall_proxy_server *local;
 	/* users to be told of as soon as a row may be printed */
 	ARRAY(struct proxy_lost_user) lost;
 	int exit_code;
@@ -168,6 +172,7 @@ proxy_get_server(struct recall_proxy *proxy, const char *name)
 	p = strrchr(server->name, ':');
 	server->hostname = p == NULL ? server->name :
 		p_strdup_until(proxy->pool, server->name, p);
+	server->max_conns = I_MAX(doveadm_settings->doveadm_worker_count, 1);
 	i_array_init(&server->conns, 2);
 	i_array_init(&server->queue, PROXY_QUEUE_MAX + 1);
 	array_push_back(&proxy->servers, &server);
@@ -194,6 +199,14 @@ static void
 proxy_request_finish(struct recall_proxy *proxy,
 		     struct recall_proxy_request *request, const char *error)
 {
+	struct recall_proxy_batch *batch = request->batch;
+
+	if (batch != NULL) {
+		batch->error = p_strdup(batch->pool, error);
+		batch->finished = TRUE;
+		proxy_request_free(request);
+		return;
+	}
 	if (!proxy->callbacks->one_row) {
 		proxy_request_free(request);
 		return;
@@ -243,6 +256,15 @@ proxy_add_lost(struct recall_proxy *proxy, const char *username,
 	user->error = i_strdup(error);
 }
 
+static void
+proxy_request_lose(struct recall_proxy *proxy,
+		   struct recall_proxy_request *request, const char *error)
+{
+	if (request->batch == NULL)
+		proxy_add_lost(proxy, request->username, error);
+	proxy_request_finish(proxy, request, error);
+}
+
 static struct recall_proxy_request *
 server_dequeue(struct recall_proxy_server *server)
 {
@@ -256,8 +278,6 @@ server_dequeue(struct recall_proxy_server *server)
 /* Gives those who wait to connections, as far as there are any. */
 static void server_feed(struct recall_proxy_server *server)
 {
-	const unsigned int max_conns =
-		I_MAX(doveadm_settings->doveadm_worker_count, 1);
 	struct recall_proxy_request *request;
 	struct recall_proxy_conn *conn, *idle;
 	const char *error;
@@ -269,7 +289,8 @@ static void server_feed(struct recall_proxy_server *server)
 				idle = conn;
 		}
 		if (idle == NULL && server->error == NULL) {
-			if (array_count(&server->conns) >= max_conns)
+			if (array_count(&server->conns) >=
+			    server->max_conns)
 				return;
 			if (recall_proxy_conn_init(server, &idle, &error) < 0 &&
 			    server->error == NULL) {
@@ -285,9 +306,7 @@ static void server_feed(struct recall_proxy_server *server)
 			recall_proxy_conn_send(idle, request);
 			continue;
 		}
-		proxy_add_lost(server->proxy, request->username,
-			       server->error);
-		proxy_request_finish(server->proxy, request, server->error);
+		proxy_request_lose(server->proxy, request, server->error);
 	}
 }
 
@@ -320,8 +339,7 @@ static bool proxy_wait(struct recall_proxy *proxy)
 	array_foreach_elem(&proxy->servers, server) {
 		while (array_count(&server->queue) > 0) {
 			request = server_dequeue(server);
-			proxy_add_lost(proxy, request->username, error);
-			proxy_request_finish(proxy, request, error);
+			proxy_request_lose(proxy, request, error);
 		}
 		while (array_count(&server->conns) > 0) {
 			conn = array_idx_elem(&server->conns, 0);
@@ -438,6 +456,49 @@ void recall_proxy_settle(struct recall_proxy *proxy)
 	proxy_tell_lost(proxy);
 }
 
+bool recall_proxy_connect_local(struct recall_proxy *proxy, unsigned int jobs)
+{
+	struct recall_proxy_server *server = proxy_get_server(proxy,
+		doveadm_settings->doveadm_socket_path);
+	struct recall_proxy_conn *conn;
+	const char *error;
+
+	server->max_conns = jobs;
+	server->quiet = !doveadm_verbose;
+	if (recall_proxy_conn_init(server, &conn, &error) < 0)
+		return FALSE;
+	while (array_count(&server->conns) > 0 &&
+	       !recall_proxy_conn_is_ready(array_idx_elem(&server->conns, 0)) &&
+	       proxy_wait(proxy)) ;
+	if (array_count(&server->conns) == 0)
+		return FALSE;
+	proxy->local = server;
+	return TRUE;
+}
+
+void recall_proxy_send_batch(struct recall_proxy *proxy,
+			     struct recall_proxy_batch *batch)
+{
+	struct recall_proxy_request *request;
+
+	request = i_new(struct recall_proxy_request, 1);
+	request->batch = batch;
+	request->username = i_strdup(batch->users[0]);
+	request->remote_username = i_strdup(batch->users[0]);
+	array_push_back(&proxy->local->queue, &request);
+	server_feed(proxy->local);
+}
+
+bool recall_proxy_wait(struct recall_proxy *proxy)
+{
+	return proxy_wait(proxy);
+}
+
+bool recall_proxy_is_hungry(struct recall_proxy *proxy)
+{
+	return array_count(&proxy->local->queue) <= proxy->local->max_conns;
+}
+
 static bool proxy_is_busy(struct recall_proxy *proxy)
 {
 	struct recall_proxy_server *server;
@@ -509,6 +570,21 @@ void recall_proxy_end_print(struct recall_proxy *proxy,
 	}
 }
 
+static void
+proxy_add_batch_args(string_t *line, const struct recall_proxy_batch *batch)
+{
+	const char *const *arg, *const *user;
+
+	for (arg = batch->args; *arg != NULL; arg++) {
+		str_append_c(line, '\t');
+		str_append_tabescaped(line, *arg);
+	}
+	for (user = batch->users; *user != NULL; user++) {
+		str_append(line, "\t--"RECALL_PARAM_USERS"=");
+		str_append_tabescaped(line, *user);
+	}
+}
+
 const char *recall_proxy_get_line(struct recall_proxy *proxy,
 				  const struct recall_proxy_request *request)
 {
@@ -524,6 +600,8 @@ const char *recall_proxy_get_line(struct recall_proxy *proxy,
 	str_append_tabescaped(line, request->remote_username);
 	str_append_c(line, '\t');
 	str_append_tabescaped(line, proxy->cctx->cmd->name);
+	if (request->batch != NULL)
+		proxy_add_batch_args(line, request->batch);
 	for (arg = proxy->args; *arg != NULL; arg++) {
 		str_append_c(line, '\t');
 		str_append_tabescaped(line, *arg);
@@ -545,7 +623,17 @@ void recall_proxy_answered(struct recall_proxy_server *server,
 	struct recall_proxy *proxy = server->proxy;
 	const char *error = NULL;
 
-	if (exit_code != 0 && exit_code != EX_USAGE && request->rows == 0) {
+	if (request->batch != NULL) {
+		/* rows tell of what went wrong, unless there are none at all */
+		if (exit_code == EX_USAGE || (exit_code != 0 &&
+		    array_is_empty(&request->batch->columns))) {
+			error = t_strdup_printf(
+				"%s failed the command: %s",
+				server->name, reason);
+		}
+		if (exit_code != 0)
+			proxy_add_exit_code(proxy, exit_code);
+	} else if (exit_code != 0 && exit_code != EX_USAGE && request->rows == 0) {
 		error = t_strdup_printf("Node %s failed the command: %s",
 					server->name, reason);
 		proxy_add_lost(proxy, request->username, error);
@@ -568,6 +656,13 @@ void recall_proxy_lost(struct recall_proxy_server *server,
 {
 	struct recall_proxy *proxy = server->proxy;
 
+	if (request->batch != NULL) {
+		i_error("%s", error);
+		proxy_request_finish(proxy, request, error);
+		server_feed(server);
+		io_loop_stop(current_ioloop);
+		return;
+	}
 	if (!torn && (request->rows == 0 || !proxy->callbacks->one_row)) {
 		proxy_add_lost(proxy, request->username, error);
 	} else {

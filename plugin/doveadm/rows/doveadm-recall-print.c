@@ -17,6 +17,16 @@ static struct {
 	bool is_short;
 } print;
 
+unsigned int recall_print_find(const char *name)
+{
+	unsigned int idx = 0;
+
+	while (idx < print.count &&
+	       strcmp(print.columns[idx].name, name) != 0)
+		idx++;
+	return idx;
+}
+
 void recall_print_init(const char *format,
 		       const struct recall_print_column *columns,
 		       unsigned int count)
@@ -24,10 +34,7 @@ void recall_print_init(const char *format,
 	i_zero(&print);
 	print.columns = columns;
 	print.count = count;
-	while (print.username_idx < count &&
-	       strcmp(columns[print.username_idx].name,
-		      RECALL_COLUMN_USERNAME) != 0)
-		print.username_idx++;
+	print.username_idx = recall_print_find(RECALL_COLUMN_USERNAME);
 	/* -f and servers have chosen already */
 	print.is_short = !doveadm_print_is_initialized() && !doveadm_verbose;
 	doveadm_print_init(format);

@@ -37,6 +37,8 @@ bool recall_print_is_short(void);
    (their number if none has). */
 unsigned int recall_print_get_count(void);
 unsigned int recall_print_get_username_idx(void);
+/* The place of the column of this name, or their number. */
+unsigned int recall_print_find(const char *name);
 /* No more rows will come. */
 void recall_print_finish(void);
 

@@ -37,6 +37,7 @@ settings_fill(struct recall_settings *set, setting_lookup_t *lookup,
 		DEF(recall_quarantine, RECALL_QUARANTINE_DEFAULT, FALSE),
 		DEF(recall_quarantine_days, RECALL_QUARANTINE_DAYS_DEFAULT,
 		    FALSE),
+		DEF(recall_jobs_max, RECALL_JOBS_MAX_DEFAULT, TRUE),
 #undef DEF
 	};
 	const char *value;

@@ -24,6 +24,7 @@ static const struct setting_define recall_setting_defines[] = {
 	DEF(STR, recall_notice_lang),
 	DEF(STR, recall_quarantine),
 	DEF(STR, recall_quarantine_days),
+	DEF(STR, recall_jobs_max),
 
 	SETTING_DEFINE_LIST_END
 };
@@ -37,6 +38,7 @@ static const struct recall_settings recall_default_settings = {
 	.recall_notice_lang = RECALL_NOTICE_LANG_DEFAULT,
 	.recall_quarantine = RECALL_QUARANTINE_DEFAULT,
 	.recall_quarantine_days = RECALL_QUARANTINE_DAYS_DEFAULT,
+	.recall_jobs_max = RECALL_JOBS_MAX_DEFAULT,
 };
 
 const struct setting_parser_info recall_setting_parser_info = {

@@ -19,6 +19,7 @@ struct mailbox;
 #define RECALL_NOTICE_DELIVERY_DEFAULT "save"
 #define RECALL_QUARANTINE_DEFAULT "off"
 #define RECALL_QUARANTINE_DAYS_DEFAULT "30"
+#define RECALL_JOBS_MAX_DEFAULT "0"
 
 /* Ours, with the defaults filled in: see conf.d/ for what each one means. They
    are texts whose values are judged where they are used: the userdb may override
@@ -38,12 +39,18 @@ struct recall_settings {
 	/* see recall_quarantine_get_prefix() */
 	const char *recall_quarantine;
 	const char *recall_quarantine_days;
+
+	/* see recall_settings_parse_jobs() */
+	const char *recall_jobs_max;
 };
 
 /* What values mean. Return -1 if they can't be. */
 int recall_settings_parse_delivery(const char *value, bool *submit_r,
 				   const char **error_r);
 int recall_settings_parse_days(const char *value, unsigned int *days_r,
+			       const char **error_r);
+/* 0: there is no limit. */
+int recall_settings_parse_jobs(const char *value, unsigned int *jobs_r,
 			       const char **error_r);
 
 /* How mail is sent. */

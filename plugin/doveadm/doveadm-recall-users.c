@@ -4,6 +4,7 @@
 #include "hash.h"
 #include "istream.h"
 #include "lib-signals.h"
+#include "ostream-private.h"
 #include "str.h"
 #include "unichar.h"
 #include "wildcard-match.h"
@@ -20,6 +21,7 @@
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-users.h"
 
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,18 +52,39 @@ struct recall_users_context {
 };
 
 static int killed_signo;
+/* the connection of the doveadm that asks; NULL if it's none */
+static struct ostream *recall_users_client;
 
 static void sig_die(const siginfo_t *si, void *context ATTR_UNUSED)
 {
 	killed_signo = si->si_signo;
 }
 
+/* Another doveadm asked, and is gone: nobody wants the rest. */
+static bool recall_users_client_is_gone(void)
+{
+	struct ostream *output = recall_users_client;
+	int fd = -1;
+	char c;
+
+	/* the channel that rows go into has none of its own */
+	while (output != NULL && (fd = o_stream_get_fd(output)) == -1)
+		output = output->real_stream->parent;
+	return fd != -1 && recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 static bool recall_users_killed(const char **error_r)
 {
-	if (killed_signo == 0)
-		return FALSE;
-	*error_r = t_strdup_printf("Killed with signal %d", killed_signo);
-	return TRUE;
+	if (killed_signo != 0) {
+		*error_r = t_strdup_printf("Killed with signal %d",
+					   killed_signo);
+		return TRUE;
+	}
+	if (recall_users_client_is_gone()) {
+		*error_r = "Whoever asked is gone";
+		return TRUE;
+	}
+	return FALSE;
 }
 
 /* The command line to run on another node: all but the users. */
@@ -757,6 +780,9 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		if (ctx.sweep.low_priority)
 			recall_priority_lower(&priority, doveadm_server);
 		killed_signo = 0;
+		recall_users_client =
+			cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP ?
+			doveadm_print_ostream : NULL;
 		lib_signals_set_handler(SIGINT, 0, sig_die, NULL);
 		lib_signals_set_handler(SIGTERM, 0, sig_die, NULL);
 

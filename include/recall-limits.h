@@ -24,6 +24,8 @@
    looks taken to be sure that there is none. */
 #define RECALL_PASSES_MAX 3
 #define RECALL_LOOKS_MAX 6
+/* The longest time that a recall stands: 30 days. */
+#define RECALL_STAND_MAX_SECS (30 * 24 * 60 * 60)
 /* How often the copying of a mailbox is begun anew because a message in it is
    gone. */
 #define RECALL_COPY_TRIES_MAX 10

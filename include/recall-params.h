@@ -14,6 +14,10 @@
 #define RECALL_CMD_PURGE "recall purge"
 #define RECALL_CMD_INDEX "recall index"
 #define RECALL_CMD_CHECK "recall check"
+#define RECALL_CMD_STANDING_LIST "recall standing list"
+#define RECALL_CMD_STANDING_LATE "recall standing late"
+#define RECALL_CMD_STANDING_END "recall standing end"
+#define RECALL_CMD_STANDING_RUN "recall standing run"
 #define RECALL_CMD_SHARE "recall share"
 #define RECALL_CMD_UNSHARE "recall unshare"
 #define RECALL_CMD_SHARES "recall shares"
@@ -76,8 +80,14 @@
 /* The mail address that gets a summary of all users' verdicts (recall expunge,
    recall restore). */
 #define RECALL_PARAM_REPORT_TO "report-to"
+/* How long the recall takes what arrives later, too: "1h", "2 days"; "off". */
+#define RECALL_PARAM_STAND "stand"
 /* The number of messages that a dry run said it would delete. */
 #define RECALL_PARAM_YES_COUNT "yes-count"
+/* The same for each of the users, in the order in which RECALL_PARAM_USER or
+   RECALL_PARAM_USERS names them: an array of numbers, as texts. A user with more
+   messages than that is refused, the others are not. */
+#define RECALL_PARAM_EXPECTED "expected"
 
 /* Sharing: whom the owner's mailbox is shared with ("user=NAME"), and the
    rights. */
@@ -110,6 +120,21 @@
 #define RECALL_COLUMN_PRESENT "present"
 /* What went wrong, for `error` verdicts and notices that failed. */
 #define RECALL_COLUMN_ERROR "error"
+
+/* Columns of rows about standing orders, message-id and recall-id among them.
+   Times are as in RECALL_COLUMN_DATE, lists comma-separated. */
+#define RECALL_COLUMN_QUERY "query"
+#define RECALL_COLUMN_CREATED "created"
+#define RECALL_COLUMN_EXPIRES "expires"
+/* Copies that came late and were recalled. */
+#define RECALL_COLUMN_LATE "late"
+/* "*" for everyone */
+#define RECALL_COLUMN_USERS "users"
+#define RECALL_COLUMN_SENDERS "senders"
+#define RECALL_COLUMN_TENANT "tenant"
+#define RECALL_COLUMN_FORCE "force"
+#define RECALL_COLUMN_ACTOR "actor"
+#define RECALL_COLUMN_REASON "reason"
 
 /* Columns of recall check: what was looked at, `ok`, `warning` or `error` in
    status, and a text. */

@@ -1,6 +1,6 @@
 dnl RECALL_DOVECOT: finds Dovecot through its dovecot-config.
 dnl Sets LIBDOVECOT_CFLAGS, dovecot_moduledir (where modules are installed),
-dnl dovecot_pkglibexecdir and dovecot_modules_installed (where Dovecot's own
+dnl dovecot_statedir (where Dovecot keeps its state), dovecot_pkglibexecdir and dovecot_modules_installed (where Dovecot's own
 dnl modules are).
 AC_DEFUN([RECALL_DOVECOT], [
 	AC_MSG_CHECKING([for dovecot-config])
@@ -23,6 +23,7 @@ AC_DEFUN([RECALL_DOVECOT], [
 	dovecot_modules_installed=`recall_dovecot_var dovecot_moduledir`
 	dovecot_pkglibdir=`recall_dovecot_var dovecot_pkglibdir`
 	dovecot_pkglibexecdir=`recall_dovecot_var dovecot_pkglibexecdir`
+	dovecot_statedir=`recall_dovecot_var dovecot_statedir`
 	LIBDOVECOT_LIBS=`recall_dovecot_var LIBDOVECOT`
 	AS_IF([test -n "$with_moduledir"],
 		[dovecot_moduledir=$with_moduledir],
@@ -30,6 +31,7 @@ AC_DEFUN([RECALL_DOVECOT], [
 	AC_SUBST([LIBDOVECOT_CFLAGS])
 	AC_SUBST([LIBDOVECOT_LIBS])
 	AC_SUBST([dovecot_moduledir])
+	AC_SUBST([dovecot_statedir])
 	AC_SUBST([dovecot_modules_installed])
 	AC_SUBST([dovecot_pkglibdir])
 	AC_SUBST([dovecot_pkglibexecdir])

@@ -131,11 +131,37 @@ shares_get_box_entries(struct mail_namespace *ns, const char *vname,
 }
 
 static int
+shares_get_ns_entries(struct mail_namespace *ns, pool_t pool,
+		      ARRAY_TYPE(recall_shares_entry) *entries)
+{
+	const char *inbox = mailbox_list_get_vname(ns->list, "INBOX");
+	struct mailbox_list_iterate_context *iter;
+	const struct mailbox_info *info;
+	bool have_inbox = FALSE;
+	int ret = 0;
+
+	/* what the user may see is of no matter */
+	iter = mailbox_list_iter_init(ns->list, "*",
+		MAILBOX_LIST_ITER_RAW_LIST | MAILBOX_LIST_ITER_RETURN_NO_FLAGS);
+	while ((info = mailbox_list_iter_next(iter)) != NULL) T_BEGIN {
+		if (strcmp(info->vname, inbox) == 0)
+			have_inbox = TRUE;
+		if (shares_get_box_entries(ns, info->vname, pool, entries) < 0)
+			ret = -1;
+	} T_END;
+	if (mailbox_list_iter_deinit(&iter) < 0)
+		ret = -1;
+	/* not every format lists it: see recall-boxes.c */
+	if (!have_inbox && ns->prefix_len > 0 &&
+	    shares_get_box_entries(ns, inbox, pool, entries) < 0)
+		ret = -1;
+	return ret;
+}
+
+static int
 shares_get_entries(struct mail_user *user, pool_t pool,
 		   ARRAY_TYPE(recall_shares_entry) *entries)
 {
-	struct mailbox_list_iterate_context *iter;
-	const struct mailbox_info *info;
 	struct mail_namespace *ns;
 	int ret = 0;
 
@@ -143,16 +169,7 @@ shares_get_entries(struct mail_user *user, pool_t pool,
 		if (!recall_share_ns_is_own(ns) ||
 		    recall_acl_get_obstacle(ns) != NULL)
 			continue;
-		/* what the user may see is of no matter */
-		iter = mailbox_list_iter_init(ns->list, "*",
-			MAILBOX_LIST_ITER_RAW_LIST |
-			MAILBOX_LIST_ITER_RETURN_NO_FLAGS);
-		while ((info = mailbox_list_iter_next(iter)) != NULL) T_BEGIN {
-			if (shares_get_box_entries(ns, info->vname, pool,
-						   entries) < 0)
-				ret = -1;
-		} T_END;
-		if (mailbox_list_iter_deinit(&iter) < 0)
+		if (shares_get_ns_entries(ns, pool, entries) < 0)
 			ret = -1;
 	}
 	return ret;

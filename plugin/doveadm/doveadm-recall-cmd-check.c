@@ -48,7 +48,8 @@ struct check_context {
 static const char *const known_settings[] = {
 	"recall_notify_on", "recall_notice_from", "recall_notice_name",
 	"recall_notice_delivery", "recall_notice_dir", "recall_notice_lang",
-	"recall_quarantine", "recall_quarantine_days", NULL
+	"recall_quarantine", "recall_quarantine_days", "recall_stand",
+	"recall_standing_dir", "recall_standing_max", NULL
 };
 
 static void ATTR_FORMAT(4, 5)
@@ -151,7 +152,7 @@ static void check_settings(struct check_context *ctx)
 	const char *const *names =
 		recall_config_find(ctx->config, "plugin/recall");
 	const char *name, *value, *error;
-	unsigned int days;
+	unsigned int number;
 	bool submit;
 
 	ctx->status = CHECK_OK;
@@ -170,7 +171,16 @@ static void check_settings(struct check_context *ctx)
 		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR, "%s", error);
 	value = check_setting(ctx, "recall_quarantine_days",
 			      RECALL_QUARANTINE_DAYS_DEFAULT);
-	if (recall_settings_parse_days(value, &days, &error) < 0)
+	if (recall_settings_parse_days(value, &number, &error) < 0)
+		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR, "%s", error);
+	value = check_setting(ctx, "recall_stand", RECALL_STAND_DEFAULT);
+	if (recall_settings_parse_stand(value, &number, &error) < 0) {
+		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR,
+			    "recall_stand: %s", error);
+	}
+	value = check_setting(ctx, "recall_standing_max",
+			      RECALL_STANDING_MAX_DEFAULT);
+	if (recall_settings_parse_standing_max(value, &number, &error) < 0)
 		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR, "%s", error);
 	if (ctx->status == CHECK_OK) {
 		check_print(ctx, CHECK_SETTINGS, CHECK_OK,

@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "array.h"
 #include "mail-user.h"
 #include "doveadm.h"
 #include "doveadm-mail.h"
@@ -23,6 +24,8 @@ struct recall_expunge_context {
 	struct recall_request request;
 	/* how many may be deleted, NULL if nobody said */
 	struct recall_count *count;
+	/* whoever asks has counted, user by user */
+	bool expected;
 	/* the pass that only counts is under way */
 	bool counting;
 	/* copies that a dry run found */
@@ -151,14 +154,37 @@ cmd_expunge_lost(void *context, const char *username, const char *error)
 				RECALL_VERDICT_ERROR, error);
 }
 
-/* All nodes work on one recall. */
-static const char *cmd_expunge_proxy_arg(void *context)
+static bool cmd_expunge_proxy_param(void *context ATTR_UNUSED,
+				    const char *name, unsigned int user_count)
+{
+	/* who asked for the report gets one, of all users */
+	if (strcmp(name, RECALL_PARAM_REPORT_TO) == 0)
+		return FALSE;
+	/* what several users have together is nobody's count */
+	if (strcmp(name, RECALL_PARAM_YES_COUNT) == 0)
+		return user_count == 1;
+	/* see below */
+	return strcmp(name, RECALL_PARAM_EXPECTED) != 0;
+}
+
+static void
+cmd_expunge_proxy_args(void *context, const char *username,
+		       ARRAY_TYPE(const_string) *args)
 {
 	struct recall_expunge_context *ctx = context;
+	const char *arg;
 
-	return ctx->request.order.may_be_retry ? NULL :
-		t_strconcat("--"RECALL_PARAM_RECALL_ID"=",
-			    ctx->request.order.recall_id, NULL);
+	/* all nodes work on one recall */
+	if (!ctx->request.order.may_be_retry) {
+		arg = t_strconcat("--"RECALL_PARAM_RECALL_ID"=",
+				  ctx->request.order.recall_id, NULL);
+		array_push_back(args, &arg);
+	}
+	if (ctx->expected) {
+		arg = t_strdup_printf("--"RECALL_PARAM_EXPECTED"=%u",
+			recall_count_get(ctx->count, username));
+		array_push_back(args, &arg);
+	}
 }
 
 static void
@@ -236,7 +262,8 @@ static const struct recall_users_callbacks expunge_callbacks = {
 	.repeat = cmd_expunge_repeat,
 	.no_user = cmd_expunge_no_user,
 	.failed = cmd_expunge_failed,
-	.proxy_arg = cmd_expunge_proxy_arg,
+	.proxy_param = cmd_expunge_proxy_param,
+	.proxy_args = cmd_expunge_proxy_args,
 	.proxied = cmd_expunge_proxied,
 	.lost = cmd_expunge_lost,
 	.one_row = TRUE,
@@ -247,6 +274,36 @@ static const struct recall_users_callbacks expunge_callbacks = {
 	.again = cmd_expunge_again,
 };
 
+/* Returns 1 if the caller says how many messages each user may lose, 0 if not,
+   -1 if that can't be accepted. */
+static int
+expunge_get_expected(const struct doveadm_cmd_context *cctx,
+		     struct recall_expunge_context *ctx)
+{
+	const char *const *users = recall_users_get_names(cctx);
+	const unsigned int *numbers;
+	unsigned int i, count = users == NULL ? 0 : str_array_length(users);
+	int ret;
+
+	if (users == NULL &&
+	    doveadm_cmd_param_array(cctx, RECALL_PARAM_EXPECTED, &users)) {
+		recall_cmd_error(cctx, EX_USAGE, "--"RECALL_PARAM_EXPECTED
+			" goes with users who are named by -u or --users");
+		return -1;
+	}
+	ret = recall_cmd_param_numbers(cctx, RECALL_PARAM_EXPECTED, count,
+				       &numbers);
+	if (ret <= 0)
+		return ret;
+	if (!ctx->request.dry_run) {
+		ctx->expected = TRUE;
+		ctx->count = recall_count_init(0);
+		for (i = 0; i < count; i++)
+			recall_count_add(ctx->count, users[i], numbers[i]);
+	}
+	return 1;
+}
+
 /* A slip in a query must not empty mailboxes. */
 static int
 expunge_check_query(const struct doveadm_cmd_context *cctx,
@@ -255,22 +312,32 @@ expunge_check_query(const struct doveadm_cmd_context *cctx,
 	const struct recall_request *request = &ctx->request;
 	unsigned int number;
 	const char *error;
-	int ret;
+	int yes_count, expected;
 
-	ret = recall_cmd_param_number(cctx, RECALL_PARAM_YES_COUNT, &number);
-	if (ret < 0)
+	yes_count = recall_cmd_param_number(cctx, RECALL_PARAM_YES_COUNT,
+					    &number);
+	if (yes_count < 0)
 		return -1;
-	if (ret > 0 && !request->dry_run) {
+	expected = expunge_get_expected(cctx, ctx);
+	if (expected < 0)
+		return -1;
+	if (yes_count > 0 && expected == 0 && !request->dry_run) {
 		ctx->count = recall_count_init(number);
 		ctx->counting = TRUE;
 	}
-	if (request->order.criteria.search_args == NULL) {
-		if (ret == 0)
+	if (yes_count > 0 && expected > 0) {
+		error = "There is both --"RECALL_PARAM_YES_COUNT" and --"
+			RECALL_PARAM_EXPECTED;
+	} else if (request->order.criteria.search_args == NULL) {
+		if (yes_count == 0 && expected == 0)
 			return 0;
-		error = "--"RECALL_PARAM_YES_COUNT" goes with a search query";
-	} else if (!recall_query_is_selective(request->order.criteria.search_args)) {
+		error = expected > 0 ?
+			"--"RECALL_PARAM_EXPECTED" goes with a search query" :
+			"--"RECALL_PARAM_YES_COUNT" goes with a search query";
+	} else if (!recall_query_is_selective(
+			request->order.criteria.search_args)) {
 		error = "The search query matches everything";
-	} else if (ret == 0 && !request->dry_run) {
+	} else if (yes_count == 0 && expected == 0 && !request->dry_run) {
 		error = "A search query needs --"RECALL_PARAM_YES_COUNT
 			" with the number that --"RECALL_PARAM_DRY_RUN
 			" counts";
@@ -330,8 +397,8 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge = {
 		"[--sender <address> ...] [--tenant <tenant>] "
 		"[--reason <text>] [--actor <name>] [--recall-id <id>] "
 		"[--report-to <address>] "
-		"[--yes-count <n>] [--hits] "RECALL_CMD_SWEEP_USAGE" "
-		RECALL_CMD_CRITERIA_USAGE,
+		"[--yes-count <n>|--expected <n> ...] [--hits] "
+		RECALL_CMD_SWEEP_USAGE" "RECALL_CMD_CRITERIA_USAGE,
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
 RECALL_CMD_REQUEST_PARAMS
@@ -339,6 +406,7 @@ DOVEADM_CMD_PARAM('f', RECALL_PARAM_FORCE, CMD_PARAM_BOOL, 0)
 RECALL_CMD_FLAG_PARAM('N', RECALL_PARAM_NO_NOTIFY, RECALL_PARAM_NO_NOTIFY_HTTP)
 RECALL_CMD_FLAG_PARAM('n', RECALL_PARAM_DRY_RUN, RECALL_PARAM_DRY_RUN_HTTP)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_YES_COUNT, CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_EXPECTED, CMD_PARAM_ARRAY, 0)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_REPORT_TO, CMD_PARAM_STR, 0)
 RECALL_CMD_HITS_PARAM
 RECALL_CMD_SWEEP_PARAMS

@@ -163,12 +163,21 @@ static void cmd_restore_passed(void *context ATTR_UNUSED,
 	recall_row_add_proxied();
 }
 
+static bool
+cmd_restore_proxy_param(void *context ATTR_UNUSED, const char *name,
+			unsigned int user_count ATTR_UNUSED)
+{
+	/* who asked for the report gets one, of all users */
+	return strcmp(name, RECALL_PARAM_REPORT_TO) != 0;
+}
+
 static const struct recall_users_callbacks restore_callbacks = {
 	.begin = cmd_restore_begin,
 	.run = cmd_restore_run,
 	.repeat = cmd_restore_repeat,
 	.no_user = cmd_restore_no_user,
 	.failed = cmd_restore_failed,
+	.proxy_param = cmd_restore_proxy_param,
 	.proxied = cmd_restore_proxied,
 	.one_row = TRUE,
 	.may_spread = cmd_restore_may_spread,

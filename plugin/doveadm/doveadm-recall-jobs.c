@@ -133,9 +133,12 @@ recall_jobs_init(const struct doveadm_cmd_context *cctx,
 	struct recall_jobs *jobs;
 	unsigned int count;
 
-	/* A server's processes must not wait for each other: they are as many
-	   as whoever asks has it asked for at a time. */
-	if (cctx->conn_type != DOVEADM_CONNECTION_TYPE_CLI)
+	/* A server's processes should not wait for each other: they are as
+	   many as whoever asks has it asked for at a time, unless told
+	   otherwise. */
+	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP ||
+	    (cctx->conn_type == DOVEADM_CONNECTION_TYPE_HTTP &&
+	     sweep->jobs == 0))
 		return NULL;
 	count = jobs_get_count(cctx, service, sweep);
 	if (count < 2)

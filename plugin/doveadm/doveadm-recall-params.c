@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "str-sanitize.h"
 #include "dovecot-compat.h"
 #include "array.h"
 #include "doveadm.h"
@@ -52,6 +53,35 @@ int recall_cmd_param_number(const struct doveadm_cmd_context *cctx,
 				 recall_cmd_param_title(cctx, name));
 		return -1;
 	}
+	return 1;
+}
+
+int recall_cmd_param_numbers(const struct doveadm_cmd_context *cctx,
+			     const char *name, unsigned int count,
+			     const unsigned int **values_r)
+{
+	const char *const *texts;
+	unsigned int i, *values;
+
+	if (!doveadm_cmd_param_array(cctx, name, &texts))
+		return 0;
+	values = t_new(unsigned int, count + 1);
+	for (i = 0; i < count && texts[i] != NULL; i++) {
+		if (str_to_uint(texts[i], &values[i]) < 0) {
+			recall_cmd_error(cctx, EX_USAGE,
+				"%s: %s is not a number from 0 on",
+				recall_cmd_param_title(cctx, name),
+				str_sanitize(texts[i], 80));
+			return -1;
+		}
+	}
+	if (i < count || texts[i] != NULL) {
+		recall_cmd_error(cctx, EX_USAGE,
+			"%s is not a list of %u numbers: one a user",
+			recall_cmd_param_title(cctx, name), count);
+		return -1;
+	}
+	*values_r = values;
 	return 1;
 }
 

@@ -21,6 +21,12 @@ recall_cmd_param_title(const struct doveadm_cmd_context *cctx,
 int recall_cmd_param_number(const struct doveadm_cmd_context *cctx,
 			    const char *name, unsigned int *value_r);
 
+/* A list of so many numbers from 0 on, of the data stack. Returns 1, or 0 if it
+   was not given. The parameter is a CMD_PARAM_ARRAY. */
+int recall_cmd_param_numbers(const struct doveadm_cmd_context *cctx,
+			     const char *name, unsigned int count,
+			     const unsigned int **values_r);
+
 /* A flag that must not be misread. doveadm's HTTP API takes whatever is not the
    JSON value true for false: 1 and "yes", too. So there the flag is a text, a
    parameter that only has the camelCase spelling and comes first. */

@@ -19,6 +19,9 @@ static struct doveadm_cmd_ver2 *recall_commands[] = {
 	&doveadm_cmd_recall_restore,
 	&doveadm_cmd_recall_list,
 	&doveadm_cmd_recall_purge,
+	&doveadm_cmd_recall_standing_list,
+	&doveadm_cmd_recall_standing_late,
+	&doveadm_cmd_recall_standing_end,
 #if !RECALL_DOVECOT_24
 	/* it needs doveconf -S, and settings of 2.3 */
 	&doveadm_cmd_recall_check,

@@ -11,8 +11,6 @@
    at has a row with a status of enum recall_verdict and no recall id. */
 
 #define RECALL_COLUMN_DATE "date"
-#define RECALL_COLUMN_ACTOR "actor"
-#define RECALL_COLUMN_REASON "reason"
 
 struct recall_record_command {
 	/* Asks for less than all recalls. NULL if not. */

@@ -81,6 +81,7 @@ request_get_criteria(const struct doveadm_cmd_context *cctx,
 		return -1;
 	}
 	if (words != NULL) {
+		request->query_words = words;
 		request->order.query = t_strarray_join(words, " ");
 		return recall_query_parse(words,
 			&request->order.criteria.search_args, error_r);

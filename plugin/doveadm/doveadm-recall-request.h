@@ -14,6 +14,8 @@ struct recall_request {
 	   given. */
 	struct recall_order order;
 	struct recall_message_id message_id;
+	/* the words of a query, or NULL */
+	const char *const *query_words;
 	/* a mail address, NULL if nobody wants a report */
 	const char *report_to;
 	/* NULL if there is no report to make: the command's own */

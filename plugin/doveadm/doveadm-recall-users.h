@@ -27,9 +27,15 @@ struct recall_users_callbacks {
 	/* The user can't be opened now. */
 	void (*failed)(void *context, const char *username,
 		       const char *error);
-	/* One more argument that the command needs on another node, or NULL.
-	   May be NULL. */
-	const char *(*proxy_arg)(void *context);
+	/* Whether the command's parameter is one for the node that answers for
+	   the user, too; user_count is how many are asked for by name if nobody
+	   else is, 0 otherwise. NULL if all are. */
+	bool (*proxy_param)(void *context, const char *name,
+			    unsigned int user_count);
+	/* Adds arguments, of the data stack, that the command needs there
+	   besides. May be NULL. */
+	void (*proxy_args)(void *context, const char *username,
+			   ARRAY_TYPE(const_string) *args);
 	/* Another node has answered for the user. May be NULL. */
 	void (*proxied)(void *context, const char *username);
 	/* Another node was asked, but it can't be reached, or it failed before
@@ -79,6 +85,11 @@ DOVEADM_CMD_PARAM('F', RECALL_PARAM_USER_FILE, CMD_PARAM_ISTREAM, 0)
 
 /* NULL if the name is one user's and may be looked up, why not otherwise. */
 const char *recall_username_get_error(const char *username);
+
+/* The users that -u or --users name, NULL-terminated; NULL if that is not how
+   users are asked for, or if there are masks among them. */
+const char *const *
+recall_users_get_names(const struct doveadm_cmd_context *cctx);
 
 /* Whether the command names users: it asks for more than everyone or masks. */
 bool recall_users_are_named(const struct doveadm_cmd_context *cctx);

@@ -85,6 +85,31 @@ void recall_event_finished(struct mail_user *user,
 	      outcome->error == NULL ? "" : outcome->error);
 }
 
+void recall_event_late(struct mail_user *user,
+		       const struct recall_order *order,
+		       const struct recall_copies *copies,
+		       const struct recall_outcome *outcome)
+{
+	const char *verdict = recall_verdict_name(outcome->verdict);
+	const char *mailboxes =
+		outcome->mailboxes == NULL ? "" : outcome->mailboxes;
+	struct event_passthrough *e;
+
+	e = event_begin(user, order, "recall_late");
+	e->add_str("message_id", order_get_message_id(order));
+	e->add_str("verdict", verdict);
+	e->add_int("copies", copies->expunged);
+	e->add_str("mailboxes", mailboxes);
+	if (outcome->error != NULL)
+		e->add_str("error", outcome->error);
+	e_log(e->event(), outcome->verdict == RECALL_VERDICT_ERROR ?
+	      LOG_TYPE_ERROR : LOG_TYPE_INFO,
+	      "recall %s: came late: %s, copies=%u, mailboxes=%s%s%s",
+	      order->recall_id, verdict, copies->expunged, mailboxes,
+	      outcome->error == NULL ? "" : ", error=",
+	      outcome->error == NULL ? "" : outcome->error);
+}
+
 void recall_event_refused(struct mail_user *user,
 			  const struct recall_order *order)
 {

@@ -19,6 +19,11 @@ void recall_event_finished(struct mail_user *user,
    recall_refused. */
 void recall_event_refused(struct mail_user *user,
 			  const struct recall_order *order);
+/* A standing order was carried out: recall_late. */
+void recall_event_late(struct mail_user *user,
+		       const struct recall_order *order,
+		       const struct recall_copies *copies,
+		       const struct recall_outcome *outcome);
 /* It was undone: recall_restored. */
 void recall_event_restored(struct mail_user *user,
 			   const struct recall_order *order,

@@ -37,7 +37,7 @@ bool recall_settings_check(void *_set, pool_t pool ATTR_UNUSED,
 			   const char **error_r)
 {
 	struct recall_settings *set = _set;
-	unsigned int days, jobs;
+	unsigned int number;
 	bool submit;
 
 	if (set->recall_notify_on != set_value_unknown &&
@@ -48,10 +48,18 @@ bool recall_settings_check(void *_set, pool_t pool ATTR_UNUSED,
 					   &submit, error_r) < 0)
 		return FALSE;
 	if (set->recall_jobs_max != set_value_unknown &&
-	    recall_settings_parse_jobs(set->recall_jobs_max, &jobs,
-				       error_r) < 0)
+	    recall_settings_parse_jobs(set->recall_jobs_max,
+				       &number, error_r) < 0)
+		return FALSE;
+	if (set->recall_stand != set_value_unknown &&
+	    recall_settings_parse_stand(set->recall_stand, &number,
+					error_r) < 0)
+		return FALSE;
+	if (set->recall_standing_max != set_value_unknown &&
+	    recall_settings_parse_standing_max(set->recall_standing_max,
+					       &number, error_r) < 0)
 		return FALSE;
 	return set->recall_quarantine_days == set_value_unknown ||
 		recall_settings_parse_days(set->recall_quarantine_days,
-					   &days, error_r) == 0;
+					   &number, error_r) == 0;
 }

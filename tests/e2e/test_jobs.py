@@ -12,7 +12,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
-from conftest import EX_TEMPFAIL, EX_USAGE, parse_tab, run_shell  # noqa: E402
+from conftest import EX_TEMPFAIL, EX_USAGE, parse_tab, run_http, \
+    run_shell  # noqa: E402
 from mailnode import PATIENCE, build_message  # noqa: E402
 from servicenode import RecallNode  # noqa: E402
 
@@ -211,6 +212,84 @@ def wait_for(condition):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return condition()
+
+
+def test_over_http(node, message_id):
+    deliver(node, message_id, USERS[3:5])
+    rows = [run_http(node, users=USERS[::-1], messageId=message_id,
+                     dryRun="true", **jobs).rows
+            for jobs in ({}, {"jobs": "3"})]
+    for row in rows[0] + rows[1]:
+        del row["recall-id"]
+    assert rows[0] == rows[1]
+    assert columns(rows[1], "username") == [(user,) for user in USERS[::-1]]
+
+
+def test_fewer_processes_than_jobs(message_id):
+    """Two serve at most: the third connection is one that nobody takes."""
+    with RecallNode(users=USERS, doveadm_requests=1, extra="""
+service doveadm {
+  process_limit = 2
+}
+""") as node:
+        deliver(node, message_id, USERS[::2])
+        done = recall(node, *named(USERS), "--", message_id, jobs=6)
+        assert columns(done.rows, "username", "status") == [
+            (user, "not_found" if number % 2 else "expunged")
+            for number, user in enumerate(USERS)]
+        node.settle_log()
+        assert node.panics() == []
+
+
+class Listed:
+    """What a process is like while it works on a user whose mailbox is held."""
+
+    def __init__(self, pid):
+        self.nice = os.getpriority(os.PRIO_PROCESS, pid)
+        self.ionice = subprocess.run(["ionice", "-p", str(pid)], text=True,
+                                     capture_output=True).stdout.strip()
+
+
+@pytest.mark.parametrize("args,lowered", [
+    ([], True), (["--priority=normal"], False), (["--jobs=1"], True),
+    (["--priority=low", "-u", "user*"], True), (["-u", "user*"], False)])
+def test_priority(node, message_id, args, lowered):
+    """A sweep of everyone gives way."""
+    deliver(node, message_id, [USERS[12]])
+    with Held(node, USERS[12]) as held:
+        process = launch(node, *(args if "-u" in args else ["-A"] + args),
+                         "--", message_id)
+        worker = Listed(wait_for(held.waiting))
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert (worker.nice, worker.ionice) == (
+        (10, "best-effort: prio 7") if lowered else
+        (os.getpriority(os.PRIO_PROCESS, 0), worker.ionice))
+    assert lowered or "prio 7" not in worker.ionice
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_max_rate(node, message_id, jobs):
+    """No more than that: each user but the first waits for a turn."""
+    begun = time.monotonic()
+    done = recall(node, *named(USERS[:12]), "--max-rate=20", "--",
+                  message_id, jobs=jobs)
+    assert len(done.rows) == 12
+    # never less, however slow the machine is
+    assert time.monotonic() - begun >= 11 / 20
+
+
+def test_jobs_max(message_id):
+    """The administrator's limit; what is none lets nothing be spread."""
+    for limit, spread in (("1", False), ("2", True), ("many", False)):
+        with RecallNode(users=USERS[:4], plugin={"recall_jobs_max": limit}) \
+                as node:
+            done = node.doveadm("-D", "-f", "tab", "recall", "expunge",
+                                "--jobs=2", "--no-notify", *named(USERS[:4]),
+                                "--", message_id)
+            assert ("doveadm-server)" in done.stderr) == spread
+            assert ("Not a number of processes: many" in done.stderr) == \
+                (limit == "many")
 
 
 def test_without_a_server(node, message_id, tmp_path):

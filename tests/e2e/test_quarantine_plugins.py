@@ -12,8 +12,7 @@ import pytest
 import mailnode
 import quarantine
 from conftest import DRIVERS
-from mailnode import (DOVECOT_24, DOVECOT_MODULES, PATIENCE,
-                      build_message)
+from mailnode import DOVECOT_MODULES, PATIENCE, build_message
 from quarantine import (PREFIX, append, command, fetch, make_node,
                         quarantined)
 from test_quarantine import DATE, recall
@@ -115,15 +114,6 @@ LAZY_LOCATIONS = {
 }
 
 
-@pytest.fixture
-def lazy_driver(request, driver):
-    """The format; of 2.4 one is known not to work."""
-    if DOVECOT_24 and driver == "maildir":
-        request.applymarker(pytest.mark.xfail(strict=True, reason=(
-            "Dovecot 2.4: INBOX of a further Maildir is not looked through")))
-    return driver
-
-
 def lazy_node(driver, **options):
     plugin = {"lazy_expunge": ".EXPUNGED/"}
     plugin.update(options.pop("plugin", {}))
@@ -132,10 +122,10 @@ def lazy_node(driver, **options):
                      plugin=plugin, **options)
 
 
-def test_lazy_expunge(lazy_driver, message_id, recall_id):
+def test_lazy_expunge(driver, message_id, recall_id):
     """What is recalled can't be had back from where expunged mail goes, but
     other mail can; a restore puts it back once."""
-    with lazy_node(lazy_driver) as node:
+    with lazy_node(driver) as node:
         append(node, USER, "INBOX", build_message(message_id), ["\\Flagged"],
                DATE)
         node.append(USER, "INBOX", build_message("<other@example.com>"))
@@ -155,10 +145,10 @@ def test_lazy_expunge(lazy_driver, message_id, recall_id):
         assert node.panics() == [] and node.errors() == []
 
 
-def test_lazy_expunge_by_query(lazy_driver, message_id, recall_id):
+def test_lazy_expunge_by_query(driver, message_id, recall_id):
     """Also if the query does not look there; mail of the same kind that the
     user has deleted stays, as it is not in the quarantine."""
-    with lazy_node(lazy_driver) as node:
+    with lazy_node(driver) as node:
         node.append(USER, "INBOX", build_message("<old@example.com>"))
         node.doveadm("expunge", "-u", USER, "mailbox", "INBOX", "all")
         node.append(USER, "INBOX", build_message(message_id))
@@ -177,9 +167,9 @@ def test_lazy_expunge_by_query(lazy_driver, message_id, recall_id):
         assert node.panics() == [] and node.errors() == []
 
 
-def test_lazy_expunge_deleted_before(lazy_driver, message_id, recall_id):
+def test_lazy_expunge_deleted_before(driver, message_id, recall_id):
     """What the user has deleted is recalled from there, too."""
-    with lazy_node(lazy_driver) as node:
+    with lazy_node(driver) as node:
         node.append(USER, "INBOX", build_message(message_id))
         node.doveadm("expunge", "-u", USER, "mailbox", "INBOX", "all")
         assert len(fetch(node, USER, ".EXPUNGED/INBOX")) == 1

@@ -590,7 +590,77 @@ def test_users_of_a_file_are_counted_and_recalled(node, campaign):
         ["expunged"] * 2
 
 
+# each user's own number
+
+def test_expected_of_each_user(node, campaign):
+    """One request, no counting pass, and who has more keeps all."""
+    one, other = campaign.users
+    campaign.users.append("nobody@example.com")
+    result = campaign(*PHISH, expected=["1", "5", "0"])
+    assert result.statuses() == {
+        one: "error", other: "expunged", "nobody@example.com": "no_user"}
+    assert result.row(one)["error"] == ("2 messages match, but only 1 did when "
+                                        "they were counted: nothing was "
+                                        "deleted")
+    assert result.row(other)["copies"] == "2"
+    del campaign.users[2]
+    assert left(node, campaign) == [2, 1, 1, 0]
+
+
+def test_expected_at_the_shell(node, campaign, shell):
+    args = [arg for user in campaign.users
+            for arg in ("-u", user, "--expected=2")]
+    assert set(shell(*args, "--dry-run", "query", *PHISH).statuses()
+               .values()) == {"would_expunge"}
+    assert left(node, campaign) == [2, 1, 2, 1]
+    assert set(shell(*args, "query", *PHISH).statuses().values()) == \
+        {"expunged"}
+
+
+def test_first_number_of_a_user_counts(node, campaign):
+    user = campaign.users[0]
+    campaign.users = [user, user]
+    for numbers, status in ((["0", "9"], "error"), (["2", "0"], "expunged")):
+        result = campaign(*PHISH, expected=numbers)
+        assert [row["status"] for row in result.rows] == [status]
+
+
+@pytest.mark.log_errors("recall expunge: --expected")
+@pytest.mark.parametrize("expected", [
+    [], ["2"], ["2", "2", "2"], ["2", "x"], ["2", ""], ["2", "-1"],
+    ["2", "4294967296"]], ids=str)
+def test_expected_is_a_number_a_user(node, campaign, expected):
+    assert campaign(*PHISH, expected=expected).code == EX_USAGE
+    assert left(node, campaign) == [2, 1, 2, 1]
+
+
+@pytest.mark.log_errors("recall expunge: .*--expected")
+def test_where_expected_has_no_place(node, campaign, shell):
+    user = campaign.users[0]
+    for args in (["-A", "--expected=2", "query", *PHISH],
+                 ["-u", "*", "--expected=2", "query", *PHISH],
+                 ["-u", user, "--expected=2", "<1@example.com>"],
+                 ["-u", user, "--expected=2", "query", "ALL"],
+                 ["-u", user, "--expected=2", "--yes-count=2", "query",
+                  *PHISH]):
+        assert shell(*args).code == EX_USAGE, args
+    assert left(node, campaign) == [2, 1, 2, 1]
+
+
 # through another doveadm, as Dovecot does for users of other nodes
+
+def test_expected_elsewhere(node, campaign):
+    """Each node is told its user's number."""
+    one, other = campaign.users
+    done = node.doveadm("-f", "tab", "recall", "expunge", "-S",
+                        node.dir / "run" / "doveadm-server", "--no-notify",
+                        "-u", one, "-u", other, "--expected=1",
+                        "--expected=2", "query", *PHISH, check=False)
+    assert {row["username"]: row["status"]
+            for row in parse_tab(done.stdout)} == \
+        {one: "error", other: "expunged"}
+    assert left(node, campaign) == [2, 1, 1, 0]
+
 
 @pytest.mark.log_errors("recall expunge: ")
 def test_elsewhere(node, campaign):

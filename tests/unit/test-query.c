@@ -26,6 +26,7 @@ static void test_count(void)
 static void test_count_get(void)
 {
 	struct recall_count *count = recall_count_init(2);
+	const char *error = NULL;
 
 	recall_count_add(count, "a@example.com", 2);
 	recall_count_add(count, "b@example.com", 0);
@@ -33,6 +34,10 @@ static void test_count_get(void)
 	CU_ASSERT_EQUAL(recall_count_get(count, "b@example.com"), 0);
 	/* nor may a user turn up */
 	CU_ASSERT_EQUAL(recall_count_get(count, "c@example.com"), 0);
+	/* named twice */
+	recall_count_add(count, "b@example.com", 7);
+	CU_ASSERT_EQUAL(recall_count_get(count, "b@example.com"), 0);
+	CU_ASSERT(recall_count_is_expected(count, &error));
 	recall_count_deinit(&count);
 }
 

@@ -4,6 +4,7 @@
 #include "guid.h"
 #include "recall-index.h"
 #include "recall-standing.h"
+#include "recall-standing-late.h"
 #include "recall-standing-set.h"
 #include "unlink-directory.h"
 #include "write-full.h"
@@ -168,6 +169,99 @@ static void test_limit_and_expiry(void)
 	clean();
 }
 
+static void test_users(void)
+{
+	static const char *const one[] = { "u1@example.com", NULL };
+	static const char *const two[] = { "u2@example.com", "u1@example.com",
+					   "*@t.example", NULL };
+	struct recall_standing_order back, order = order_of(ID_A, "<a@b>");
+	pool_t pool = pool_alloconly_create("test", 1024);
+	const char *error;
+
+	/* a recall in parts */
+	order.users = one;
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 10, &error), 1);
+	order.users = two;
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 10, &error), 1);
+	CU_ASSERT_EQUAL_FATAL(recall_standing_read(dir, ID_A, pool, &back,
+						   &error), 1);
+	CU_ASSERT_EQUAL(str_array_length(back.users), 3);
+	CU_ASSERT(recall_standing_is_for_user(&back, "u1@example.com"));
+	CU_ASSERT(recall_standing_is_for_user(&back, "x@t.example"));
+	CU_ASSERT(!recall_standing_is_for_user(&back, "u3@example.com"));
+	/* of another message: as it was */
+	order = order_of(ID_A, "<other@b>");
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 10, &error), -1);
+	CU_ASSERT_EQUAL(recall_standing_read(dir, ID_A, pool, &back, &error),
+			1);
+	CU_ASSERT_STRING_EQUAL(back.message_id, "<a@b>");
+	/* everyone stays everyone */
+	order = order_of(ID_A, "<a@b>");
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 10, &error), 1);
+	order.users = one;
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 10, &error), 1);
+	CU_ASSERT_EQUAL(recall_standing_read(dir, ID_A, pool, &back, &error),
+			1);
+	CU_ASSERT_PTR_NULL(back.users);
+	pool_unref(&pool);
+	clean();
+}
+
+static void test_late(void)
+{
+	const struct recall_standing_late late = {
+		.recall_id = ID_A, .username = "u\t1", .time = 1000,
+		.copies = 2, .mailboxes = "INBOX,a\tb",
+	};
+	ARRAY_TYPE(recall_standing_late) lates;
+	const struct recall_standing_late *back;
+	struct recall_standing_order order = order_of(ID_A, "<a@b>");
+	pool_t pool = pool_alloconly_create("test", 1024);
+	const char *error;
+
+	p_array_init(&lates, pool, 4);
+	/* without orders there is no place for it */
+	CU_ASSERT_EQUAL(recall_standing_late_read(dir, NULL, pool, &lates,
+						  &error), 0);
+	CU_ASSERT_EQUAL(recall_standing_late_add(dir, &late, &error), -1);
+	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 10, &error), 1);
+	CU_ASSERT_EQUAL(recall_standing_late_add(dir, &late, &error), 0);
+	CU_ASSERT_EQUAL(recall_standing_late_add(dir, &late, &error), 0);
+	/* a line cut short, and one of somebody else */
+	write_file(t_strdup_printf("late/"ID_B".%s", dec2str(geteuid())),
+		   "12\tu1", 5);
+	write_file(t_strdup_printf("late/"ID_A".%s", dec2str(geteuid() + 1)),
+		   "1\tu1\t1\tINBOX\n", 14);
+	CU_ASSERT_EQUAL(recall_standing_late_read(dir, NULL, pool, &lates,
+						  &error), -1);
+	CU_ASSERT_EQUAL_FATAL(array_count(&lates), 2);
+	back = array_idx(&lates, 1);
+	CU_ASSERT_STRING_EQUAL(back->recall_id, ID_A);
+	CU_ASSERT_STRING_EQUAL(back->username, "u\t1");
+	CU_ASSERT_EQUAL(back->time, 1000);
+	CU_ASSERT_EQUAL(back->copies, 2);
+	CU_ASSERT_STRING_EQUAL(back->mailboxes, "INBOX,a\tb");
+
+	/* kept for as long as the order stands, and a while longer */
+	recall_standing_late_expire(dir, time(NULL) + 365 * 86400);
+	array_clear(&lates);
+	CU_ASSERT_EQUAL(recall_standing_late_read(dir, ID_A, pool, &lates,
+						  &error), -1);
+	CU_ASSERT_EQUAL(array_count(&lates), 2);
+	CU_ASSERT_EQUAL(recall_standing_end(dir, ID_A, &error), 1);
+	recall_standing_late_expire(dir, time(NULL));
+	CU_ASSERT_EQUAL(recall_standing_late_read(dir, ID_A, pool, &lates,
+						  &error), -1);
+	CU_ASSERT_EQUAL(array_count(&lates), 4);
+	recall_standing_late_expire(dir, time(NULL) + 365 * 86400);
+	array_clear(&lates);
+	CU_ASSERT_EQUAL(recall_standing_late_read(dir, NULL, pool, &lates,
+						  &error), 0);
+	CU_ASSERT(array_is_empty(&lates));
+	pool_unref(&pool);
+	clean();
+}
+
 static void test_damaged_order(void)
 {
 	static const char *const damaged[] = {
@@ -250,6 +344,8 @@ int main(void)
 	CU_add_test(suite, "round trip", test_round_trip);
 	CU_add_test(suite, "set", test_set);
 	CU_add_test(suite, "limit and expiry", test_limit_and_expiry);
+	CU_add_test(suite, "users", test_users);
+	CU_add_test(suite, "late", test_late);
 	CU_add_test(suite, "damaged order", test_damaged_order);
 	CU_add_test(suite, "damaged set", test_damaged_set);
 	ret = tests_run();

@@ -237,12 +237,10 @@ void recall_proxy_conn_deinit(struct recall_proxy_conn **_conn,
 	struct recall_proxy_request *request = conn->request;
 	const char *text;
 	unsigned int i;
-	bool torn = FALSE;
+	bool ready = conn->ready, torn = FALSE;
 
 	*_conn = NULL;
 	text = t_strdup_printf("Node %s failed: %s", server->name, error);
-	if (!conn->ready && server->error == NULL)
-		server->error = i_strdup(text);
 	if (request != NULL)
 		torn = conn_end_row(conn, text);
 	for (i = 0; i < array_count(&server->conns); i++) {
@@ -262,6 +260,10 @@ void recall_proxy_conn_deinit(struct recall_proxy_conn **_conn,
 	i_close_fd(&conn->fd);
 	recall_proxy_end_print(server->proxy, conn);
 	i_free(conn);
+	if (!ready && recall_proxy_postpone(server, request))
+		return;
+	if (!ready && server->error == NULL)
+		server->error = i_strdup(text);
 	if (request != NULL)
 		recall_proxy_lost(server, request, torn, text);
 	else
@@ -295,6 +297,17 @@ void recall_proxy_conn_send(struct recall_proxy_conn *conn,
 	conn->request = request;
 	if (conn->ready)
 		conn_send_request(conn);
+}
+
+void recall_proxy_conn_move(struct recall_proxy_conn *from,
+			    struct recall_proxy_conn *to)
+{
+	struct recall_proxy_request *request = from->request;
+
+	i_assert(!from->ready);
+
+	from->request = NULL;
+	recall_proxy_conn_send(to, request);
 }
 
 static void conn_ready(struct recall_proxy_conn *conn)

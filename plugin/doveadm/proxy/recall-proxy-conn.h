@@ -65,6 +65,9 @@ bool recall_proxy_conn_is_ready(const struct recall_proxy_conn *conn);
 /* The connection must be idle. */
 void recall_proxy_conn_send(struct recall_proxy_conn *conn,
 			    struct recall_proxy_request *request);
+/* Hands the request on that it has not sent yet; the other one must be idle. */
+void recall_proxy_conn_move(struct recall_proxy_conn *from,
+			    struct recall_proxy_conn *to);
 /* Goes on to print, if it had to wait for another one to finish. */
 void recall_proxy_conn_resume(struct recall_proxy_conn *conn);
 
@@ -82,6 +85,10 @@ const char *recall_proxy_get_line(struct recall_proxy *proxy,
 void recall_proxy_answered(struct recall_proxy_server *server,
 			   struct recall_proxy_request *request,
 			   int exit_code, const char *reason);
+/* It failed before it was ready, with this request or none. Returns TRUE if
+   others will do: then the request is theirs. */
+bool recall_proxy_postpone(struct recall_proxy_server *server,
+			   struct recall_proxy_request *request);
 /* It was not. torn: the error is in the row that had been begun. */
 void recall_proxy_lost(struct recall_proxy_server *server,
 		       struct recall_proxy_request *request, bool torn,

@@ -275,19 +275,44 @@ server_dequeue(struct recall_proxy_server *server)
 	return request;
 }
 
+static struct recall_proxy_conn *
+server_find_idle(struct recall_proxy_server *server)
+{
+	struct recall_proxy_conn *conn, *idle = NULL;
+
+	array_foreach_elem(&server->conns, conn) {
+		if (recall_proxy_conn_is_idle(conn) &&
+		    (idle == NULL || recall_proxy_conn_is_ready(conn)))
+			idle = conn;
+	}
+	return idle;
+}
+
+/* Nobody takes a connection beyond the number of the server's processes: those
+   that are taken have time for its request. */
+static void server_rebalance(struct recall_proxy_server *server)
+{
+	struct recall_proxy_conn *conn, *idle;
+
+	array_foreach_elem(&server->conns, conn) {
+		idle = server_find_idle(server);
+		if (idle == NULL || !recall_proxy_conn_is_ready(idle))
+			break;
+		if (!recall_proxy_conn_is_ready(conn) &&
+		    !recall_proxy_conn_is_idle(conn))
+			recall_proxy_conn_move(conn, idle);
+	}
+}
+
 /* Gives those who wait to connections, as far as there are any. */
 static void server_feed(struct recall_proxy_server *server)
 {
 	struct recall_proxy_request *request;
-	struct recall_proxy_conn *conn, *idle;
+	struct recall_proxy_conn *idle;
 	const char *error;
 
 	while (array_count(&server->queue) > 0) {
-		idle = NULL;
-		array_foreach_elem(&server->conns, conn) {
-			if (recall_proxy_conn_is_idle(conn))
-				idle = conn;
-		}
+		idle = server_find_idle(server);
 		if (idle == NULL && server->error == NULL) {
 			if (array_count(&server->conns) >=
 			    server->max_conns)
@@ -308,6 +333,7 @@ static void server_feed(struct recall_proxy_server *server)
 		}
 		proxy_request_lose(server->proxy, request, server->error);
 	}
+	server_rebalance(server);
 }
 
 static void proxy_check_killed(struct recall_proxy *proxy)
@@ -571,17 +597,18 @@ void recall_proxy_end_print(struct recall_proxy *proxy,
 }
 
 static void
-proxy_add_batch_args(string_t *line, const struct recall_proxy_batch *batch)
+proxy_add_batch_args(ARRAY_TYPE(const_string) *args,
+		     const struct recall_proxy_batch *batch)
 {
 	const char *const *arg, *const *user;
 
-	for (arg = batch->args; *arg != NULL; arg++) {
-		str_append_c(line, '\t');
-		str_append_tabescaped(line, *arg);
-	}
+	for (arg = batch->args; *arg != NULL; arg++)
+		array_push_back(args, arg);
 	for (user = batch->users; *user != NULL; user++) {
-		str_append(line, "\t--"RECALL_PARAM_USERS"=");
-		str_append_tabescaped(line, *user);
+		const char *option =
+			t_strconcat("--"RECALL_PARAM_USERS"=", *user, NULL);
+
+		array_push_back(args, &option);
 	}
 }
 
@@ -589,7 +616,8 @@ const char *recall_proxy_get_line(struct recall_proxy *proxy,
 				  const struct recall_proxy_request *request)
 {
 	string_t *line = t_str_new(256);
-	const char *const *arg;
+	ARRAY_TYPE(const_string) args;
+	const char *const *argp, *arg;
 
 	/* <flags> <username> <command> [<args>] */
 	if (doveadm_debug)
@@ -600,11 +628,16 @@ const char *recall_proxy_get_line(struct recall_proxy *proxy,
 	str_append_tabescaped(line, request->remote_username);
 	str_append_c(line, '\t');
 	str_append_tabescaped(line, proxy->cctx->cmd->name);
+	/* options first: what is not one comes after a "--" */
+	t_array_init(&args, 32);
 	if (request->batch != NULL)
-		proxy_add_batch_args(line, request->batch);
-	for (arg = proxy->args; *arg != NULL; arg++) {
+		proxy_add_batch_args(&args, request->batch);
+	proxy->callbacks->add_args(proxy->context, request->username, &args);
+	for (argp = proxy->args; *argp != NULL; argp++)
+		array_push_back(&args, argp);
+	array_foreach_elem(&args, arg) {
 		str_append_c(line, '\t');
-		str_append_tabescaped(line, *arg);
+		str_append_tabescaped(line, arg);
 	}
 	str_append_c(line, '\n');
 	return str_c(line);
@@ -648,6 +681,20 @@ void recall_proxy_answered(struct recall_proxy_server *server,
 	proxy_request_finish(proxy, request, error);
 	server_feed(server);
 	io_loop_stop(current_ioloop);
+}
+
+bool recall_proxy_postpone(struct recall_proxy_server *server,
+			   struct recall_proxy_request *request)
+{
+	if (server != server->proxy->local || array_is_empty(&server->conns))
+		return FALSE;
+	/* the server has no more processes than these */
+	server->max_conns = array_count(&server->conns);
+	if (request != NULL)
+		array_push_front(&server->queue, &request);
+	server_feed(server);
+	io_loop_stop(current_ioloop);
+	return TRUE;
 }
 
 void recall_proxy_lost(struct recall_proxy_server *server,

@@ -13,6 +13,10 @@ struct recall_proxy;
    there is no trace. */
 
 struct recall_proxy_callbacks {
+	/* Adds arguments that this user's command has besides, of the data
+	   stack. */
+	void (*add_args)(void *context, const char *username,
+			 ARRAY_TYPE(const_string) *args);
 	/* The node has answered, and the user's rows have been printed. */
 	void (*done)(void *context, const char *username);
 	/* The node can't be reached, or failed before it had answered: whether
@@ -30,7 +34,7 @@ struct recall_proxy_callbacks {
 
 /* socket_path is that of the doveadm-server to ask even if no user is
    proxied, NULL if there is none. args: the command's arguments but for the
-   users, NULL-terminated; they must live as long as the proxy. */
+   users and what callbacks->add_args() adds, NULL-terminated; they must live as long as the proxy. */
 struct recall_proxy *
 recall_proxy_init(const struct doveadm_cmd_context *cctx,
 		  struct mail_storage_service_ctx *service,

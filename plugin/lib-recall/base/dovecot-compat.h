@@ -15,9 +15,12 @@
 
 /* version_string_verify_full() was in master-service.h, json_append_escaped() in
    json-parser.h */
+#  include "str-parse.h"
 #  include "version.h"
 #  include "json-generator.h"
 
+#  define recall_parse_interval(str, secs_r, error_r) \
+	str_parse_get_interval(str, secs_r, error_r)
 /* auth takes an empty mask for one that matches nobody */
 #  define RECALL_ANY_USER_MASK "*"
 #  define recall_user_get_service_user(user) ((user)->service_user)
@@ -41,7 +44,10 @@
 #else
 
 #  include "json-parser.h"
+#  include "settings-parser.h"
 
+#  define recall_parse_interval(str, secs_r, error_r) \
+	settings_get_time(str, secs_r, error_r)
 #  define RECALL_ANY_USER_MASK ""
 #  define recall_user_get_service_user(user) ((user)->_service_user)
 #  define recall_ns_get_mail_set(ns) ((ns)->mail_set)

@@ -38,6 +38,9 @@ settings_fill(struct recall_settings *set, setting_lookup_t *lookup,
 		DEF(recall_quarantine_days, RECALL_QUARANTINE_DAYS_DEFAULT,
 		    FALSE),
 		DEF(recall_jobs_max, RECALL_JOBS_MAX_DEFAULT, TRUE),
+		DEF(recall_stand, RECALL_STAND_DEFAULT, TRUE),
+		DEF(recall_standing_dir, RECALL_STANDING_DIR, TRUE),
+		DEF(recall_standing_max, RECALL_STANDING_MAX_DEFAULT, TRUE),
 #undef DEF
 	};
 	const char *value;

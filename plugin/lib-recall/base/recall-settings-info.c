@@ -25,6 +25,9 @@ static const struct setting_define recall_setting_defines[] = {
 	DEF(STR, recall_quarantine),
 	DEF(STR, recall_quarantine_days),
 	DEF(STR, recall_jobs_max),
+	DEF(STR, recall_stand),
+	DEF(STR, recall_standing_dir),
+	DEF(STR, recall_standing_max),
 
 	SETTING_DEFINE_LIST_END
 };
@@ -39,6 +42,9 @@ static const struct recall_settings recall_default_settings = {
 	.recall_quarantine = RECALL_QUARANTINE_DEFAULT,
 	.recall_quarantine_days = RECALL_QUARANTINE_DAYS_DEFAULT,
 	.recall_jobs_max = RECALL_JOBS_MAX_DEFAULT,
+	.recall_stand = RECALL_STAND_DEFAULT,
+	.recall_standing_dir = RECALL_STANDING_DIR,
+	.recall_standing_max = RECALL_STANDING_MAX_DEFAULT,
 };
 
 const struct setting_parser_info recall_setting_parser_info = {

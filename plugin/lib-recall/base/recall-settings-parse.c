@@ -1,4 +1,6 @@
 #include "lib.h"
+#include "dovecot-compat.h"
+#include "recall-limits.h"
 #include "recall-settings.h"
 
 #define NOTICE_DELIVERY_SUBMIT "submit"
@@ -35,5 +37,37 @@ int recall_settings_parse_jobs(const char *value, unsigned int *jobs_r,
 		return 0;
 	*error_r = t_strdup_printf("recall_jobs_max: "
 				   "Not a number of processes: %s", value);
+	return -1;
+}
+
+int recall_settings_parse_stand(const char *value, unsigned int *secs_r,
+				const char **error_r)
+{
+	const char *error;
+
+	*secs_r = 0;
+	if (strcmp(value, RECALL_STAND_DEFAULT) == 0)
+		return 0;
+	if (recall_parse_interval(value, secs_r, &error) < 0 || *secs_r == 0) {
+		*error_r = t_strdup_printf("Not a time that a recall can "
+			"stand, as 1h or 2 days: %s", value);
+		return -1;
+	}
+	if (*secs_r > RECALL_STAND_MAX_SECS) {
+		*error_r = t_strdup_printf("No recall stands for more than "
+			"%u days: %s", RECALL_STAND_MAX_SECS / (24 * 60 * 60),
+			value);
+		return -1;
+	}
+	return 0;
+}
+
+int recall_settings_parse_standing_max(const char *value, unsigned int *max_r,
+				       const char **error_r)
+{
+	if (str_to_uint(value, max_r) == 0)
+		return 0;
+	*error_r = t_strdup_printf("recall_standing_max: Not a number: %s",
+				   value);
 	return -1;
 }

@@ -20,6 +20,8 @@ struct mailbox;
 #define RECALL_QUARANTINE_DEFAULT "off"
 #define RECALL_QUARANTINE_DAYS_DEFAULT "30"
 #define RECALL_JOBS_MAX_DEFAULT "0"
+#define RECALL_STAND_DEFAULT "off"
+#define RECALL_STANDING_MAX_DEFAULT "1000"
 
 /* Ours, with the defaults filled in: see conf.d/ for what each one means. They
    are texts whose values are judged where they are used: the userdb may override
@@ -42,6 +44,10 @@ struct recall_settings {
 
 	/* see recall_settings_parse_jobs() */
 	const char *recall_jobs_max;
+	/* see recall-standing.h */
+	const char *recall_stand;
+	const char *recall_standing_dir;
+	const char *recall_standing_max;
 };
 
 /* What values mean. Return -1 if they can't be. */
@@ -52,6 +58,11 @@ int recall_settings_parse_days(const char *value, unsigned int *days_r,
 /* 0: there is no limit. */
 int recall_settings_parse_jobs(const char *value, unsigned int *jobs_r,
 			       const char **error_r);
+/* How long a recall stands; 0 if it does not. */
+int recall_settings_parse_stand(const char *value, unsigned int *secs_r,
+				const char **error_r);
+int recall_settings_parse_standing_max(const char *value, unsigned int *max_r,
+				       const char **error_r);
 
 /* How mail is sent. */
 struct recall_submit_settings {

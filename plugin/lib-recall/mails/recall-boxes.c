@@ -19,6 +19,8 @@ struct recall_boxes_iter {
 	struct recall_looked *looked;
 	/* of the namespace */
 	struct recall_index_lookup *lookup;
+	struct mailbox_info inbox;
+	bool inbox_done;
 	char *error;
 };
 
@@ -62,6 +64,12 @@ static enum mailbox_list_iter_flags ns_get_flags(struct mail_namespace *ns)
 	return flags;
 }
 
+static bool ns_has_as_inbox(struct mail_namespace *ns, const char *vname)
+{
+	return strncmp(vname, ns->prefix, ns->prefix_len) == 0 &&
+		strcmp(vname + ns->prefix_len, "INBOX") == 0;
+}
+
 static void boxes_iter_end_ns(struct recall_boxes_iter *iter)
 {
 	if (mailbox_list_iter_deinit(&iter->iter) < 0 && iter->error == NULL) {
@@ -70,6 +78,22 @@ static void boxes_iter_end_ns(struct recall_boxes_iter *iter)
 	}
 	recall_index_lookup_deinit(&iter->lookup);
 	iter->ns = iter->ns->next;
+	iter->inbox_done = FALSE;
+}
+
+/* Dovecot lists the INBOX of a namespace that is not the user's INBOX as any
+   other directory, so it leaves out one that has a path of its own: in a Maildir
+   of 2.4 the root itself, and wherever mail_inbox_path (INBOX= in 2.3) leads. */
+static const struct mailbox_info *
+boxes_iter_get_inbox(struct recall_boxes_iter *iter)
+{
+	if (iter->inbox_done || iter->ns->prefix_len == 0 ||
+	    (iter->ns->flags & NAMESPACE_FLAG_INBOX_USER) != 0)
+		return NULL;
+	iter->inbox_done = TRUE;
+	iter->inbox.ns = iter->ns;
+	iter->inbox.vname = mailbox_list_get_vname(iter->ns->list, "INBOX");
+	return &iter->inbox;
 }
 
 /* A namespace at a time: where all are listed at once, those that clients are
@@ -93,6 +117,11 @@ boxes_iter_next_info(struct recall_boxes_iter *iter)
 			}
 		}
 		info = mailbox_list_iter_next(iter->iter);
+		if (info == NULL) {
+			info = boxes_iter_get_inbox(iter);
+		} else if (ns_has_as_inbox(iter->ns, info->vname)) {
+			iter->inbox_done = TRUE;
+		}
 		if (info != NULL)
 			return info;
 		boxes_iter_end_ns(iter);
@@ -119,6 +148,18 @@ static bool boxes_iter_may_have(struct recall_boxes_iter *iter,
 						changed));
 }
 
+/* What was not listed may not be there. Opening it tells of errors. */
+static bool boxes_iter_exists(struct recall_boxes_iter *iter,
+			      const struct mailbox_info *info,
+			      struct mailbox *box)
+{
+	enum mailbox_existence existence;
+
+	return info != &iter->inbox ||
+		mailbox_exists(box, FALSE, &existence) < 0 ||
+		existence == MAILBOX_EXISTENCE_SELECT;
+}
+
 struct mailbox *recall_boxes_iter_next(struct recall_boxes_iter *iter)
 {
 	const struct mailbox_info *info;
@@ -131,9 +172,10 @@ struct mailbox *recall_boxes_iter_next(struct recall_boxes_iter *iter)
 			continue;
 		box = mailbox_alloc(info->ns->list, info->vname,
 				    MAILBOX_FLAG_IGNORE_ACLS);
-		if (box->virtual_vfuncs == NULL)
+		/* the mails in a virtual one are other mailboxes' */
+		if (box->virtual_vfuncs == NULL &&
+		    boxes_iter_exists(iter, info, box))
 			return box;
-		/* the mails in it are other mailboxes' */
 		mailbox_free(&box);
 	}
 	return NULL;

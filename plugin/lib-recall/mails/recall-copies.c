@@ -122,7 +122,8 @@ static void copies_forget(struct recall_copies *copies)
 
 static bool copies_skip_box(struct recall_copies *copies, struct mailbox *box)
 {
-	return recall_boxes_have(&copies->lazy_places, box) ||
+	return (copies->criteria->skip_outgoing && box_is_outgoing(box)) ||
+		recall_boxes_have(&copies->lazy_places, box) ||
 		recall_looked_skip(copies->looked, box);
 }
 

@@ -5,7 +5,7 @@
 struct recall_count {
 	pool_t pool;
 	unsigned int expected, total;
-	/* users who have any */
+	/* username => number + 1 */
 	HASH_TABLE(char *, void *) users;
 };
 
@@ -36,16 +36,11 @@ void recall_count_deinit(struct recall_count **_count)
 void recall_count_add(struct recall_count *count, const char *username,
 		      unsigned int messages)
 {
+	if (hash_table_lookup(count->users, username) != NULL)
+		return;
 	count->total += messages;
-	if (messages > 0) {
-		hash_table_update(count->users, p_strdup(count->pool, username),
-				  POINTER_CAST(messages));
-	}
-}
-
-unsigned int recall_count_get_total(const struct recall_count *count)
-{
-	return count->total;
+	hash_table_insert(count->users, p_strdup(count->pool, username),
+			  POINTER_CAST((size_t)messages + 1));
 }
 
 bool recall_count_is_expected(const struct recall_count *count,
@@ -62,6 +57,7 @@ bool recall_count_is_expected(const struct recall_count *count,
 unsigned int recall_count_get(const struct recall_count *count,
 			      const char *username)
 {
-	return POINTER_CAST_TO(hash_table_lookup(count->users, username),
-			       unsigned int);
+	void *value = hash_table_lookup(count->users, username);
+
+	return value == NULL ? 0 : POINTER_CAST_TO(value, size_t) - 1;
 }

@@ -17,6 +17,8 @@ struct recall_criteria {
 	struct mail_search_args *search_args;
 	/* Only messages from one of these addresses, or NULL. */
 	const char *const *senders;
+	/* Leave out mailboxes of the user's own sent mail and drafts. */
+	bool skip_outgoing;
 };
 
 /* What the callback reads of the messages found: a hint for Dovecot to fetch it

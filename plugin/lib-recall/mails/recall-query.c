@@ -135,3 +135,28 @@ bool recall_query_is_selective(struct mail_search_args *args)
 	mail_search_args_simplify(args);
 	return args_are_selective(args->args);
 }
+
+static bool args_are_of_headers(const struct mail_search_arg *args)
+{
+	for (; args != NULL; args = args->next) {
+		switch (args->type) {
+		case SEARCH_OR:
+		case SEARCH_SUB:
+			if (!args_are_of_headers(args->value.subargs))
+				return FALSE;
+			break;
+		case SEARCH_HEADER:
+		case SEARCH_HEADER_ADDRESS:
+		case SEARCH_HEADER_COMPRESS_LWSP:
+			break;
+		default:
+			return FALSE;
+		}
+	}
+	return TRUE;
+}
+
+bool recall_query_is_of_headers(const struct mail_search_args *args)
+{
+	return args_are_of_headers(args->args);
+}

@@ -290,7 +290,7 @@ int recall_notice_message_append(string_t *dest,
 	if (msg->refers_to != NULL)
 		append_references(dest, msg->refers_to);
 	str_append(dest, "Auto-Submitted: auto-generated\r\n");
-	str_printfa(dest, "X-Dovecot-Recall-Id: %s\r\n", msg->recall_id);
+	str_printfa(dest, RECALL_NOTICE_HEADER": %s\r\n", msg->recall_id);
 	str_append(dest, "MIME-Version: 1.0\r\n"
 		   "Content-Type: text/plain; charset=utf-8\r\n");
 	str_printfa(dest, "Content-Language: %s\r\n", msg->lang);

@@ -3,6 +3,9 @@
 
 struct mail_user;
 
+/* Has the recall id in each notice. */
+#define RECALL_NOTICE_HEADER "X-Dovecot-Recall-Id"
+
 enum recall_notice_kind {
 	/* The message was removed from the user's mailbox. */
 	RECALL_NOTICE_KIND_EXPUNGED,

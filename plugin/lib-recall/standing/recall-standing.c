@@ -7,10 +7,12 @@
 #include "str.h"
 #include "strescape.h"
 #include "strnum.h"
+#include "wildcard-match.h"
 #include "write-full.h"
 #include "failpoint.h"
 #include "recall-index.h"
 #include "recall-message-id.h"
+#include "recall-standing-late.h"
 #include "recall-standing-set.h"
 #include "recall-standing.h"
 
@@ -400,27 +402,83 @@ static int standing_count_others(const char *dir, const char *recall_id,
 	return count;
 }
 
+static const char *order_get_query(const struct recall_standing_order *order)
+{
+	return order->query == NULL ? NULL : t_strarray_join(order->query, "\t");
+}
+
+/* A recall comes in several parts if it has many users: the order is for all of
+   them. */
+static int standing_merge(const struct recall_standing_order *old,
+			  struct recall_standing_order *order,
+			  const char **error_r)
+{
+	ARRAY_TYPE(const_string) users;
+	const char *const *user;
+
+	if (null_strcmp(old->message_id, order->message_id) != 0 ||
+	    null_strcmp(order_get_query(old), order_get_query(order)) != 0) {
+		*error_r = "The recall id is that of another recall";
+		return -1;
+	}
+	if (old->users == NULL)
+		order->users = NULL;
+	if (order->users == NULL)
+		return 0;
+	t_array_init(&users, 16);
+	array_append(&users, old->users, str_array_length(old->users));
+	for (user = order->users; *user != NULL; user++) {
+		if (!str_array_find(old->users, *user))
+			array_push_back(&users, user);
+	}
+	array_append_zero(&users);
+	order->users = array_front(&users);
+	return 0;
+}
+
+static int
+standing_add_locked(const char *dir, struct recall_standing_order *order,
+		    const struct recall_standing_order *old, unsigned int max,
+		    const char **error_r)
+{
+	int count, ret;
+
+	count = standing_count_others(dir, order->recall_id, time(NULL),
+				      error_r);
+	if (count < 0)
+		return -1;
+	if ((unsigned int)count >= max)
+		return 0;
+	if ((old != NULL && standing_merge(old, order, error_r) < 0) ||
+	    recall_standing_late_init(dir, error_r) < 0 ||
+	    standing_write_order(dir, order, error_r) < 0)
+		return -1;
+	RECALL_FAILPOINT("standing-added");
+	ret = standing_write_set(dir, error_r) < 0 ? -1 : 1;
+	/* what no message is compared with must not seem to stand */
+	if (ret < 0 && old == NULL)
+		i_unlink(order_path(dir, order->recall_id));
+	return ret;
+}
+
 int recall_standing_add(const char *dir,
-			const struct recall_standing_order *order,
+			const struct recall_standing_order *_order,
 			unsigned int max, const char **error_r)
 {
+	struct recall_standing_order old, order = *_order;
 	struct file_lock *lock;
-	int count, ret = -1;
+	pool_t pool;
+	int ret;
 
 	if (standing_lock(dir, &lock, error_r) < 0)
 		return -1;
-	count = standing_count_others(dir, order->recall_id, time(NULL),
-				      error_r);
-	if (count >= 0 && (unsigned int)count >= max) {
-		ret = 0;
-	} else if (count >= 0 &&
-		   standing_write_order(dir, order, error_r) == 0) {
-		RECALL_FAILPOINT("standing-added");
-		ret = standing_write_set(dir, error_r) < 0 ? -1 : 1;
-		/* what no message is compared with must not seem to stand */
-		if (ret < 0)
-			i_unlink(order_path(dir, order->recall_id));
+	pool = pool_alloconly_create("standing order", 4096);
+	ret = recall_standing_read(dir, order.recall_id, pool, &old, error_r);
+	if (ret >= 0) {
+		ret = standing_add_locked(dir, &order, ret > 0 ? &old : NULL,
+					  max, error_r);
 	}
+	pool_unref(&pool);
 	file_lock_free(&lock);
 	return ret;
 }
@@ -474,6 +532,7 @@ int recall_standing_expire(const char *dir, time_t now, const char **error_r)
 			continue;
 		count++;
 	}
+	recall_standing_late_expire(dir, now);
 	/* also mends a set that is missing or damaged */
 	if (standing_write_set(dir, error_r) < 0)
 		ret = -1;
@@ -485,6 +544,15 @@ int recall_standing_expire(const char *dir, time_t now, const char **error_r)
 bool recall_standing_is_for_user(const struct recall_standing_order *order,
 				 const char *username)
 {
-	return order->users == NULL ||
-		str_array_find(order->users, username);
+	const char *const *user = order->users;
+
+	if (user == NULL)
+		return TRUE;
+	for (; *user != NULL; user++) {
+		if (strcmp(*user, username) == 0 ||
+		    (strpbrk(*user, "*?") != NULL &&
+		     wildcard_match_icase(username, *user)))
+			return TRUE;
+	}
+	return FALSE;
 }

@@ -23,7 +23,8 @@ struct recall_standing_order {
 	const char *const *query;
 	/* Only messages from these addresses, or NULL. */
 	const char *const *senders;
-	/* Only these users, or NULL for everyone. */
+	/* Only these users, masks (* and ?) among them, or NULL for
+	   everyone. */
 	const char *const *users;
 	/* Only users of this tenant, or NULL. */
 	const char *tenant;
@@ -34,9 +35,9 @@ struct recall_standing_order {
 };
 ARRAY_DEFINE_TYPE(recall_standing_order, struct recall_standing_order);
 
-/* Adds the order, or replaces the one with its recall id. Returns 1 if it
-   stands, 0 if there are max others already and nothing has changed, -1 on
-   errors: then it does not stand. */
+/* Adds the order, or replaces the one with its recall id, whose users stay in.
+   Returns 1 if it stands, 0 if there are max others already and nothing has
+   changed, -1 on errors: then nothing has changed either. */
 int recall_standing_add(const char *dir,
 			const struct recall_standing_order *order,
 			unsigned int max, const char **error_r);
@@ -45,7 +46,7 @@ int recall_standing_add(const char *dir,
 int recall_standing_end(const char *dir, const char *recall_id,
 			const char **error_r);
 
-/* Ends orders that have expired, and writes a set that is missing or damaged
+/* Ends orders that have expired, forgets what took place long ago, and writes a set that is missing or damaged
    anew. Returns the number of orders ended, or -1 on errors. */
 int recall_standing_expire(const char *dir, time_t now, const char **error_r);
 

@@ -1,0 +1,138 @@
+#include "lib.h"
+#include "dovecot-compat.h"
+#include "array.h"
+#include "mail-search.h"
+#include "doveadm.h"
+#include "doveadm-recall-params.h"
+#include "doveadm-recall-print.h"
+#include "doveadm-recall-request.h"
+#include "doveadm-recall-standing.h"
+#include "recall-params.h"
+#include "recall-query.h"
+#include "recall-settings.h"
+#include "recall-standing.h"
+
+#include <time.h>
+
+static int
+standing_read(const struct doveadm_cmd_context *cctx ATTR_UNUSED,
+	      struct mail_storage_service_ctx *service, pool_t pool,
+	      struct recall_standing_settings *set_r, const char **error_r)
+{
+	struct recall_service_settings set;
+
+	if (recall_settings_get_service(service, recall_cmd_get_event(cctx),
+					pool, &set, error_r) < 0)
+		return -1;
+	set_r->dir = p_strdup(pool, set.recall->recall_standing_dir);
+	return recall_settings_parse_standing_max(
+			set.recall->recall_standing_max, &set_r->max,
+			error_r) < 0 ||
+		recall_settings_parse_stand(set.recall->recall_stand,
+					    &set_r->secs, error_r) < 0 ? -1 : 0;
+}
+
+int recall_standing_get_settings(const struct doveadm_cmd_context *cctx,
+				 struct mail_storage_service_ctx *_service,
+				 pool_t pool,
+				 struct recall_standing_settings *set_r)
+{
+	struct mail_storage_service_ctx *service = _service;
+	const char *error;
+	int ret;
+
+	if (service == NULL) {
+		service = recall_settings_init_service(
+			cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI ?
+			MAIL_STORAGE_SERVICE_FLAG_NO_LOG_INIT : 0);
+	}
+	ret = standing_read(cctx, service, pool, set_r, &error);
+	if (ret < 0)
+		recall_cmd_error(cctx, EX_CONFIG, "%s", error);
+	if (_service == NULL)
+		mail_storage_service_deinit(&service);
+	return ret;
+}
+
+int recall_standing_get_expires(const struct doveadm_cmd_context *cctx,
+				const struct recall_standing_settings *set,
+				const struct recall_request *request,
+				time_t *expires_r)
+{
+	unsigned int secs = set->secs;
+	const char *value, *error = NULL;
+	bool given = doveadm_cmd_param_str(cctx, RECALL_PARAM_STAND, &value);
+
+	if (given &&
+	    recall_settings_parse_stand(value, &secs, &error) < 0) {
+		recall_cmd_error(cctx, EX_USAGE, "%s: %s",
+			recall_cmd_param_title(cctx, RECALL_PARAM_STAND),
+			error);
+		return -1;
+	}
+	if (secs > 0 && request->query_words != NULL &&
+	    !recall_query_is_of_headers(request->order.criteria.search_args)) {
+		/* the setting is for what can stand */
+		if (!given)
+			return 0;
+		recall_cmd_error(cctx, EX_USAGE,
+			"What arrives can't be judged by this search query: a "
+			"recall that stands takes FROM, TO, CC, BCC, SUBJECT "
+			"and HEADER, with AND, OR and NOT");
+		return -1;
+	}
+	*expires_r = time(NULL) + secs;
+	return secs > 0 && !request->dry_run ? 1 : 0;
+}
+
+/* As the recall was asked for: what is no address needs its brackets. */
+static const char *get_message_id(const struct recall_request *request)
+{
+	const char *text = request->order.message_id;
+	struct recall_message_id id;
+
+	if (text == NULL ||
+	    (recall_message_id_parse(text, strlen(text), &id) ==
+	     RECALL_MESSAGE_ID_OK && strcmp(id.data, text) == 0))
+		return text;
+	return t_strconcat("<", text, ">", NULL);
+}
+
+int recall_standing_begin(const struct doveadm_cmd_context *cctx,
+			  const struct recall_standing_settings *set,
+			  const struct recall_request *request,
+			  const char *const *users, time_t expires)
+{
+	const struct recall_standing_order order = {
+		.recall_id = request->order.recall_id,
+		.message_id = get_message_id(request),
+		.query = request->query_words,
+		.senders = request->order.criteria.senders,
+		.users = users,
+		.tenant = request->order.tenant,
+		.reason = request->order.reason,
+		.actor = request->order.actor,
+		.force = request->order.force,
+		.notify = request->order.notify,
+		.created = time(NULL),
+		.expires = expires,
+	};
+	const char *error;
+	int ret;
+
+	ret = recall_standing_add(set->dir, &order, set->max, &error);
+	if (ret == 0) {
+		/* a code of its own: over HTTP it's all that gets through */
+		recall_cmd_error(cctx, EX_CANTCREAT,
+			"There are %u standing orders already: nothing was "
+			"done. End some, or raise recall_standing_max",
+			set->max);
+		return -1;
+	}
+	if (ret < 0) {
+		recall_cmd_error(cctx, EX_CANTCREAT,
+			"The recall can't stand: nothing was done: %s", error);
+		return -1;
+	}
+	return 0;
+}

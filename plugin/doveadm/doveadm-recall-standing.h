@@ -1,0 +1,43 @@
+#ifndef DOVEADM_RECALL_STANDING_H
+#define DOVEADM_RECALL_STANDING_H
+
+struct doveadm_cmd_context;
+struct mail_storage_service_ctx;
+struct recall_request;
+struct recall_standing_order;
+
+/* What commands do about standing orders: see recall-standing.h. They log why
+   something fails and set doveadm_exit_code. */
+
+#define RECALL_CMD_STAND_PARAM \
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_STAND, CMD_PARAM_STR, 0)
+
+struct recall_standing_settings {
+	const char *dir;
+	unsigned int max;
+	/* how long a recall stands that does not say; 0 if it does not */
+	unsigned int secs;
+};
+
+/* Reads the settings, those of a service that is there already, or NULL. They
+   live as long as the pool, which must not be the data stack. */
+int recall_standing_get_settings(const struct doveadm_cmd_context *cctx,
+				 struct mail_storage_service_ctx *service,
+				 pool_t pool,
+				 struct recall_standing_settings *set_r);
+
+/* Reads whether, and how long, the recall is to stand. Returns 1 if it is, and
+   until when, 0 if not, -1 if what was asked for can't be. */
+int recall_standing_get_expires(const struct doveadm_cmd_context *cctx,
+				const struct recall_standing_settings *set,
+				const struct recall_request *request,
+				time_t *expires_r);
+
+/* Makes the recall stand for these users (NULL: everyone). Returns -1 if it does
+   not. */
+int recall_standing_begin(const struct doveadm_cmd_context *cctx,
+			  const struct recall_standing_settings *set,
+			  const struct recall_request *request,
+			  const char *const *users, time_t expires);
+
+#endif

@@ -1,0 +1,133 @@
+#include "lib.h"
+#include "array.h"
+#include "mail-search.h"
+#include "mail-user.h"
+#include "recall-copies.h"
+#include "recall-events.h"
+#include "recall-expunge.h"
+#include "recall-message-id.h"
+#include "recall-notice.h"
+#include "recall-notify.h"
+#include "recall-order.h"
+#include "recall-query.h"
+#include "recall-settings.h"
+#include "recall-standing.h"
+#include "recall-standing-late.h"
+#include "recall-tenant.h"
+#include "recall-late.h"
+
+#include <time.h>
+
+bool recall_late_is_for(struct mail_user *user,
+			const struct recall_standing_order *standing)
+{
+	return recall_standing_is_for_user(standing, user->username) &&
+		recall_tenant_matches(standing->tenant, user);
+}
+
+struct late_order {
+	struct recall_order order;
+	struct recall_message_id id;
+};
+
+static int late_order_init(const struct recall_standing_order *standing,
+			   struct late_order *late_r, const char **error_r)
+{
+	struct recall_order *order = &late_r->order;
+	const char *text = standing->message_id;
+
+	i_zero(late_r);
+	order->recall_id = standing->recall_id;
+	order->actor = standing->actor;
+	order->reason = standing->reason;
+	order->tenant = standing->tenant;
+	order->force = standing->force;
+	order->notify = standing->notify;
+	order->may_be_retry = TRUE;
+	order->criteria.senders = standing->senders;
+	order->criteria.skip_outgoing = !standing->force;
+	if (standing->query != NULL) {
+		order->query = t_strarray_join(standing->query, " ");
+		return recall_query_parse(recall_late_query(standing),
+					  &order->criteria.search_args,
+					  error_r);
+	}
+	if (recall_message_id_parse(text, strlen(text), &late_r->id) !=
+	    RECALL_MESSAGE_ID_OK) {
+		*error_r = "The Message-ID is none";
+		return -1;
+	}
+	order->criteria.message_id = &late_r->id;
+	order->message_id = late_r->id.data;
+	return 0;
+}
+
+const char *const *
+recall_late_query(const struct recall_standing_order *standing)
+{
+	const char *const *word;
+	ARRAY_TYPE(const_string) words;
+	unsigned int i;
+	/* a notice quotes the subject of what was recalled */
+	const char *const around[] = {
+		"(", ")", "NOT", "HEADER", RECALL_NOTICE_HEADER,
+		standing->recall_id,
+	};
+
+	t_array_init(&words, 16);
+	array_push_back(&words, &around[0]);
+	for (word = standing->query; *word != NULL; word++)
+		array_push_back(&words, word);
+	for (i = 1; i < N_ELEMENTS(around); i++)
+		array_push_back(&words, &around[i]);
+	array_append_zero(&words);
+	return array_front(&words);
+}
+
+static void late_note(struct mail_user *user, const struct recall_order *order,
+		      const struct recall_copies *copies,
+		      const struct recall_outcome *outcome)
+{
+	const struct recall_standing_late late = {
+		.recall_id = order->recall_id,
+		.username = user->username,
+		.time = time(NULL),
+		.copies = copies->expunged,
+		.mailboxes = outcome->mailboxes,
+	};
+	const char *error;
+
+	if (recall_standing_late_add(recall_settings(user)->recall_standing_dir,
+				     &late, &error) < 0)
+		e_error(user->event, "recall %s: %s", order->recall_id, error);
+}
+
+void recall_late(struct mail_user *user,
+		 const struct recall_standing_order *standing,
+		 struct recall_copies *copies_r,
+		 struct recall_outcome *outcome_r)
+{
+	struct late_order late;
+	const char *error;
+
+	if (late_order_init(standing, &late, &error) < 0) {
+		recall_copies_init(user, &late.order.criteria, copies_r);
+		i_zero(outcome_r);
+		outcome_r->verdict = RECALL_VERDICT_ERROR;
+		outcome_r->error = error;
+	} else {
+		recall_expunge(user, &late.order, copies_r, outcome_r);
+	}
+	/* a copy kept, or none at all, is no news to anyone: the recall itself has
+	   told */
+	if (copies_r->expunged > 0) {
+		recall_notify(user, &late.order, copies_r, outcome_r);
+		recall_event_finished(user, &late.order, copies_r, outcome_r);
+		late_note(user, &late.order, copies_r, outcome_r);
+	}
+	if (copies_r->expunged > 0 ||
+	    outcome_r->verdict == RECALL_VERDICT_ERROR)
+		recall_event_late(user, &late.order, copies_r, outcome_r);
+	if (late.order.criteria.search_args != NULL)
+		mail_search_args_unref(&late.order.criteria.search_args);
+}

@@ -1,0 +1,26 @@
+#ifndef RECALL_LATE_H
+#define RECALL_LATE_H
+
+struct mail_user;
+struct recall_copies;
+struct recall_outcome;
+struct recall_standing_order;
+
+/* Whether the standing order (recall-standing.h) is for the user. */
+bool recall_late_is_for(struct mail_user *user,
+			const struct recall_standing_order *standing);
+/* The words of the query that judges messages by a standing order. */
+const char *const *
+recall_late_query(const struct recall_standing_order *standing);
+
+/* Carries out a standing order for one user to whom a copy
+   may have come late. What was restored to the user stays, as does the user's own
+   outgoing mail unless the order is forced. The audit trail and the node's orders
+   are told if copies were deleted or could not be. copies_r and outcome_r are as
+   those of recall_execute(). */
+void recall_late(struct mail_user *user,
+		 const struct recall_standing_order *standing,
+		 struct recall_copies *copies_r,
+		 struct recall_outcome *outcome_r);
+
+#endif

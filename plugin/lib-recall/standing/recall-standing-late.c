@@ -1,0 +1,190 @@
+#include "lib.h"
+#include "array.h"
+#include "istream.h"
+#include "str.h"
+#include "strescape.h"
+#include "strnum.h"
+#include "recall-limits.h"
+#include "recall-standing-late.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LATE_LINE_MAX 8192
+#define LATE_KEEP_SECS (7 * 24 * 60 * 60)
+
+static const char *late_dir(const char *dir)
+{
+	return t_strconcat(dir, "/late", NULL);
+}
+
+int recall_standing_late_init(const char *dir, const char **error_r)
+{
+	const char *path = late_dir(dir);
+
+	/* as /tmp, but nobody looks at others' */
+	if ((mkdir(path, 01733) < 0 && errno != EEXIST) ||
+	    chmod(path, 01733) < 0) {
+		*error_r = t_strdup_printf("mkdir(%s) failed: %m", path);
+		return -1;
+	}
+	return 0;
+}
+
+int recall_standing_late_add(const char *dir,
+			     const struct recall_standing_late *late,
+			     const char **error_r)
+{
+	const char *path = t_strdup_printf("%s/%s.%s", late_dir(dir),
+					   late->recall_id, dec2str(geteuid()));
+	string_t *str = t_str_new(256);
+	ssize_t ret;
+	int fd;
+
+	str_printfa(str, "%lld\t", (long long)late->time);
+	str_append_tabescaped(str, late->username);
+	str_printfa(str, "\t%u\t", late->copies);
+	if (str_len(str) + strlen(late->mailboxes) < LATE_LINE_MAX / 2)
+		str_append_tabescaped(str, late->mailboxes);
+	str_append_c(str, '\n');
+	fd = open(path, O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC | O_NOFOLLOW,
+		  0600);
+	if (fd == -1) {
+		*error_r = t_strdup_printf("open(%s) failed: %m", path);
+		return -1;
+	}
+	/* others append at the same time */
+	ret = write(fd, str_data(str), str_len(str));
+	if (ret < 0)
+		*error_r = t_strdup_printf("write(%s) failed: %m", path);
+	else if ((size_t)ret != str_len(str))
+		*error_r = t_strdup_printf("write(%s) was cut short", path);
+	i_close_fd(&fd);
+	return ret >= 0 && (size_t)ret == str_len(str) ? 0 : -1;
+}
+
+/* The recall id and the owner in the file's name. */
+static bool
+late_parse_name(const char *name, const char **recall_id_r, uid_t *uid_r)
+{
+	if (strspn(name, "0123456789abcdef") != RECALL_ID_LEN ||
+	    name[RECALL_ID_LEN] != '.' ||
+	    str_to_uid(name + RECALL_ID_LEN + 1, uid_r) < 0)
+		return FALSE;
+	*recall_id_r = t_strndup(name, RECALL_ID_LEN);
+	return TRUE;
+}
+
+static bool late_parse_line(pool_t pool, const char *line,
+			    struct recall_standing_late *late_r)
+{
+	const char *const *values = t_strsplit_tabescaped(line);
+
+	if (str_array_length(values) != 4 ||
+	    str_to_time(values[0], &late_r->time) < 0 ||
+	    str_to_uint(values[2], &late_r->copies) < 0)
+		return FALSE;
+	late_r->username = p_strdup(pool, values[1]);
+	late_r->mailboxes = p_strdup(pool, values[3]);
+	return TRUE;
+}
+
+static int
+late_read_file(const char *path, const char *recall_id, uid_t uid, pool_t pool,
+	       ARRAY_TYPE(recall_standing_late) *lates, const char **error_r)
+{
+	struct recall_standing_late late = {
+		.recall_id = p_strdup(pool, recall_id),
+	};
+	struct istream *input;
+	const char *line;
+	struct stat st;
+	int fd, ret = 0;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd == -1 && errno == ENOENT)
+		return 0;
+	if (fd == -1 || fstat(fd, &st) < 0) {
+		*error_r = t_strdup_printf("open(%s) failed: %m", path);
+		i_close_fd(&fd);
+		return -1;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_uid != uid) {
+		*error_r = t_strdup_printf("%s is not its owner's", path);
+		i_close_fd(&fd);
+		return -1;
+	}
+	input = i_stream_create_fd_autoclose(&fd, LATE_LINE_MAX);
+	while ((line = i_stream_read_next_line(input)) != NULL) T_BEGIN {
+		if (late_parse_line(pool, line, &late))
+			array_push_back(lates, &late);
+	} T_END;
+	if (input->stream_errno != 0) {
+		*error_r = t_strdup_printf("read(%s) failed: %s", path,
+					   i_stream_get_error(input));
+		ret = -1;
+	}
+	i_stream_unref(&input);
+	return ret;
+}
+
+int recall_standing_late_read(const char *dir, const char *recall_id,
+			      pool_t pool,
+			      ARRAY_TYPE(recall_standing_late) *lates,
+			      const char **error_r)
+{
+	const char *path = late_dir(dir), *id, *error;
+	struct dirent *d;
+	uid_t uid;
+	DIR *dirp;
+	int ret = 0;
+
+	dirp = opendir(path);
+	if (dirp == NULL) {
+		if (errno == ENOENT)
+			return 0;
+		*error_r = t_strdup_printf("opendir(%s) failed: %m", path);
+		return -1;
+	}
+	while ((d = readdir(dirp)) != NULL) {
+		if (!late_parse_name(d->d_name, &id, &uid) ||
+		    (recall_id != NULL && strcmp(id, recall_id) != 0))
+			continue;
+		if (late_read_file(t_strconcat(path, "/", d->d_name, NULL),
+				   id, uid, pool, lates, &error) < 0) {
+			*error_r = error;
+			ret = -1;
+		}
+	}
+	if (closedir(dirp) < 0)
+		i_error("closedir(%s) failed: %m", path);
+	return ret;
+}
+
+void recall_standing_late_expire(const char *dir, time_t now)
+{
+	const char *path = late_dir(dir), *id, *file;
+	struct dirent *d;
+	struct stat st;
+	uid_t uid;
+	DIR *dirp;
+
+	dirp = opendir(path);
+	if (dirp == NULL)
+		return;
+	while ((d = readdir(dirp)) != NULL) {
+		if (!late_parse_name(d->d_name, &id, &uid) ||
+		    stat(t_strconcat(dir, "/", id, ".order", NULL), &st) == 0)
+			continue;
+		file = t_strconcat(path, "/", d->d_name, NULL);
+		if (lstat(file, &st) == 0 &&
+		    st.st_mtime < now - LATE_KEEP_SECS)
+			i_unlink_if_exists(file);
+	}
+	if (closedir(dirp) < 0)
+		i_error("closedir(%s) failed: %m", path);
+}

@@ -23,6 +23,7 @@
 #include "config-load.h"
 #include "config.h"
 #include "console.h"
+#include "dispatch.h"
 #include "doveadm-client.h"
 #include "http-clients.h"
 #include "http-server.h"
@@ -32,7 +33,6 @@
 #include "log.h"
 #include "recall-run.h"
 #include "revocation.h"
-#include "routes.h"
 #include "strbuf.h"
 
 #ifndef CONFIG_PATH
@@ -199,7 +199,7 @@ static int run(struct config *config, const char *path)
 	if (!jobs_resume())
 		log_error("recalls that have not finished wait for the next "
 			  "start");
-	if (http_server_start(config, &routes_api, &error)) {
+	if (http_server_start(config, &dispatch_api, &error)) {
 		notify_manager("READY=1");
 		wait_for_signals(path, &signals);
 		notify_manager("STOPPING=1");

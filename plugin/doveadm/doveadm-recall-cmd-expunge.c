@@ -9,7 +9,7 @@
 #include "recall-execute.h"
 #include "recall-expunge.h"
 #include "recall-count.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "recall-query.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-request.h"
@@ -20,8 +20,8 @@
 #include "doveadm-recall-plugin.h"
 
 struct recall_expunge_context {
-	const struct doveadm_cmd_context *cctx;
 	struct recall_request request;
+	struct recall_verdict_rows *vrows;
 	/* how many may be deleted, NULL if nobody said */
 	struct recall_count *count;
 	/* whoever asks has counted, user by user */
@@ -104,7 +104,7 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 		row.searched = recall_request_get_searched(&ctx->request);
 	recall_reporter_set_message(ctx->request.reporter, NULL,
 				    copies.subject, copies.from, copies.date);
-	recall_row_print(order.recall_id, &row);
+	recall_row_print(ctx->vrows, &row);
 	recall_copies_free(&copies);
 }
 
@@ -115,32 +115,19 @@ cmd_expunge_repeat(void *context, const char *username,
 	struct recall_expunge_context *ctx = context;
 
 	ctx->own_users++;
-	if (!ctx->counting) {
-		recall_row_repeat(ctx->request.order.recall_id, username,
-				  mailbox_user);
-	}
+	if (!ctx->counting)
+		recall_row_repeat(ctx->vrows, username, mailbox_user);
 }
 
 static void
-cmd_expunge_no_user(void *context, const char *username, const char *error)
+cmd_expunge_unseen(void *context, const char *username,
+		   enum recall_verdict verdict, const char *error)
 {
 	struct recall_expunge_context *ctx = context;
 
 	ctx->own_users++;
 	if (!ctx->counting)
-		recall_row_print_unseen(ctx->request.order.recall_id, username,
-					RECALL_VERDICT_NO_USER, error);
-}
-
-static void
-cmd_expunge_failed(void *context, const char *username, const char *error)
-{
-	struct recall_expunge_context *ctx = context;
-
-	ctx->own_users++;
-	if (!ctx->counting)
-		recall_row_print_unseen(ctx->request.order.recall_id, username,
-					RECALL_VERDICT_ERROR, error);
+		recall_row_print_unseen(ctx->vrows, username, verdict, error);
 }
 
 /* What the other node did is not known, not even if it was only to count. */
@@ -150,8 +137,8 @@ cmd_expunge_lost(void *context, const char *username, const char *error)
 	struct recall_expunge_context *ctx = context;
 
 	ctx->lost_users = TRUE;
-	recall_row_print_unseen(ctx->request.order.recall_id, username,
-				RECALL_VERDICT_ERROR, error);
+	recall_row_print_unseen(ctx->vrows, username, RECALL_VERDICT_ERROR,
+				error);
 }
 
 static bool cmd_expunge_proxy_param(void *context ATTR_UNUSED,
@@ -193,8 +180,7 @@ cmd_expunge_proxied(void *context, const char *username)
 	struct recall_expunge_context *ctx = context;
 
 	ctx->proxied_users++;
-	recall_row_add_proxied();
-	recall_reporter_add_proxied(ctx->request.reporter, username);
+	recall_row_add_proxied(ctx->vrows, username);
 }
 
 /* Who counts has to know all, and so has who writes a report. */
@@ -212,19 +198,28 @@ static void cmd_expunge_row(void *context, const char *username,
 	struct recall_expunge_context *ctx = context;
 	struct recall_row row;
 
-	(void)recall_row_read(username, columns, &row);
+	recall_row_read(ctx->vrows, username, columns, &row);
 	ctx->own_users++;
 	expunge_account(ctx, &row);
-	recall_row_print(ctx->request.order.recall_id, &row);
+	recall_row_print(ctx->vrows, &row);
 }
 
 static void
-cmd_expunge_passed(void *context, const char *username ATTR_UNUSED)
+cmd_expunge_passed(void *context, const char *username)
 {
 	struct recall_expunge_context *ctx = context;
 
 	ctx->own_users++;
-	recall_row_add_proxied();
+	recall_row_add_proxied(ctx->vrows, username);
+}
+
+static bool
+cmd_expunge_is_better(void *context, const char *const *columns,
+		      const char *const *other)
+{
+	struct recall_expunge_context *ctx = context;
+
+	return recall_row_is_better(ctx->vrows, columns, other);
 }
 
 /* All users have been counted: may the recall go on? */
@@ -250,7 +245,8 @@ static bool cmd_expunge_again(void *context)
 	} else if (recall_count_is_expected(ctx->count, &error)) {
 		return TRUE;
 	}
-	recall_cmd_error(ctx->cctx, EX_USAGE, "%s", error);
+	recall_rows_error(recall_row_get_rows(ctx->vrows), EX_USAGE, "%s",
+			  error);
 	/* nothing was done, so there is nothing to tell */
 	recall_reporter_deinit(&ctx->request.reporter);
 	return FALSE;
@@ -260,8 +256,7 @@ static const struct recall_users_callbacks expunge_callbacks = {
 	.begin = cmd_expunge_begin,
 	.run = cmd_expunge_run,
 	.repeat = cmd_expunge_repeat,
-	.no_user = cmd_expunge_no_user,
-	.failed = cmd_expunge_failed,
+	.unseen = cmd_expunge_unseen,
 	.proxy_param = cmd_expunge_proxy_param,
 	.proxy_args = cmd_expunge_proxy_args,
 	.proxied = cmd_expunge_proxied,
@@ -270,7 +265,7 @@ static const struct recall_users_callbacks expunge_callbacks = {
 	.may_spread = cmd_expunge_may_spread,
 	.row = cmd_expunge_row,
 	.passed = cmd_expunge_passed,
-	.is_better = recall_row_is_better,
+	.is_better = cmd_expunge_is_better,
 	.again = cmd_expunge_again,
 };
 
@@ -352,17 +347,19 @@ static void
 expunge_finish(const struct doveadm_cmd_context *cctx,
 	       const struct recall_expunge_context *ctx)
 {
+	const struct recall_rows *rows = recall_row_get_rows(ctx->vrows);
+
 	if (ctx->counting) {
-		recall_cmd_error(cctx, EX_TEMPFAIL,
+		recall_rows_error(rows, EX_TEMPFAIL,
 			"Stopped while counting: nothing was done");
 		return;
 	}
-	recall_row_finish(cctx);
+	recall_row_finish(ctx->vrows);
 	recall_reporter_send(ctx->request.reporter);
 	if (ctx->request.dry_run && ctx->proxied_users == 0 &&
 	    cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI) {
 		i_info("%u messages would be deleted", ctx->dry_run_total);
-	} else if (recall_print_is_short() &&
+	} else if (recall_rows_is_short(rows) &&
 		   (ctx->done || ctx->proxied_users > 0)) {
 		i_info("Recall id: %s", ctx->request.order.recall_id);
 	}
@@ -373,16 +370,17 @@ static void cmd_recall_expunge(struct doveadm_cmd_context *cctx)
 	struct recall_expunge_context ctx;
 
 	i_zero(&ctx);
-	ctx.cctx = cctx;
 	if (recall_request_parse(cctx, &ctx.request) < 0)
 		return;
 	if (expunge_check_query(cctx, &ctx) == 0) {
 		ctx.request.reporter =
 			recall_reporter_init(cctx, &ctx.request);
-		recall_row_init(cctx, ctx.request.reporter);
-		if (recall_users_run(cctx, &expunge_callbacks, &ctx) == 0)
+		ctx.vrows = recall_row_init(cctx, ctx.request.order.recall_id,
+					    ctx.request.reporter);
+		if (recall_users_run(cctx, recall_row_get_rows(ctx.vrows),
+				     &expunge_callbacks, &ctx) == 0)
 			expunge_finish(cctx, &ctx);
-		recall_row_deinit();
+		recall_row_deinit(&ctx.vrows);
 	}
 	recall_reporter_deinit(&ctx.request.reporter);
 	recall_count_deinit(&ctx.count);

@@ -8,7 +8,7 @@
 #include "recall-settings.h"
 #include "recall-proxy-batch.h"
 #include "doveadm-recall-params.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "doveadm-recall-jobs.h"
 
 #include <unistd.h>
@@ -25,6 +25,7 @@
 
 struct recall_jobs {
 	const struct doveadm_cmd_context *cctx;
+	struct recall_rows *rows;
 	struct recall_proxy *proxy;
 	struct recall_jobs_callbacks callbacks;
 	void *context;
@@ -126,6 +127,7 @@ jobs_get_count(const struct doveadm_cmd_context *cctx,
 
 struct recall_jobs *
 recall_jobs_init(const struct doveadm_cmd_context *cctx,
+		 struct recall_rows *rows,
 		 struct mail_storage_service_ctx *service,
 		 struct recall_proxy *proxy, const struct recall_sweep *sweep,
 		 const struct recall_jobs_callbacks *callbacks, void *context)
@@ -145,6 +147,7 @@ recall_jobs_init(const struct doveadm_cmd_context *cctx,
 		return NULL;
 	jobs = i_new(struct recall_jobs, 1);
 	jobs->cctx = cctx;
+	jobs->rows = rows;
 	jobs->proxy = proxy;
 	jobs->callbacks = *callbacks;
 	jobs->context = context;
@@ -235,7 +238,7 @@ static void jobs_send(struct recall_jobs *jobs, unsigned int size)
 			jobs->count * JOBS_WINDOW) &&
 		       recall_proxy_wait(jobs->proxy))
 			jobs_tell(jobs);
-		batch = recall_proxy_batch_init(users + i,
+		batch = recall_proxy_batch_init(jobs->rows, users + i,
 			I_MIN(size, count - i),
 			jobs->named ? &jobs->args[1] : jobs->args);
 		array_push_back(&jobs->batches, &batch);

@@ -11,6 +11,7 @@ struct doveadm_cmd_context;
 struct mail_storage_service_ctx;
 struct recall_proxy;
 struct recall_jobs;
+struct recall_rows;
 
 /* How the command goes through many users. */
 struct recall_sweep {
@@ -57,6 +58,7 @@ struct recall_jobs_callbacks {
 /* Returns NULL if the command is not one to be spread. */
 struct recall_jobs *
 recall_jobs_init(const struct doveadm_cmd_context *cctx,
+		 struct recall_rows *rows,
 		 struct mail_storage_service_ctx *service,
 		 struct recall_proxy *proxy, const struct recall_sweep *sweep,
 		 const struct recall_jobs_callbacks *callbacks,

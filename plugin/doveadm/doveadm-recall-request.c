@@ -7,7 +7,7 @@
 #include "mail-search.h"
 #include "doveadm.h"
 #include "doveadm-recall-params.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-utf8.h"

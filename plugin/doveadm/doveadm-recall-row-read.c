@@ -1,17 +1,18 @@
 #include "lib.h"
 #include "recall-params.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "doveadm-recall-row.h"
 #include "doveadm-recall-row-read.h"
 
-static const char *row_column(const char *const *columns, const char *name)
+static const char *
+row_column(struct recall_verdict_rows *vrows, const char *const *columns,
+	   const char *name)
 {
-	return columns[recall_print_find(name)];
+	return columns[recall_rows_find(recall_row_get_rows(vrows), name)];
 }
 
-static enum recall_notice_status row_notice(const char *const *columns)
+static enum recall_notice_status row_notice(const char *name)
 {
-	const char *name = row_column(columns, RECALL_COLUMN_NOTICE);
 	unsigned int i;
 
 	for (i = 0; i < RECALL_NOTICE_COUNT; i++) {
@@ -21,47 +22,36 @@ static enum recall_notice_status row_notice(const char *const *columns)
 	return RECALL_NOTICE_NONE;
 }
 
-int recall_row_read(const char *username, const char *const *columns,
-		    struct recall_row *row_r)
+void recall_row_read(struct recall_verdict_rows *vrows, const char *username,
+		     const char *const *columns, struct recall_row *row_r)
 {
+#define COLUMN(name) row_column(vrows, columns, RECALL_COLUMN_##name)
 	struct recall_outcome *outcome = &row_r->outcome;
-	int verdict = recall_verdict_parse(
-		row_column(columns, RECALL_COLUMN_STATUS));
+	int verdict = recall_verdict_parse(COLUMN(STATUS));
 
 	i_zero(row_r);
 	row_r->username = username;
-	if (verdict < 0 ||
-	    str_to_uint(row_column(columns, RECALL_COLUMN_COPIES),
-			&outcome->copies) < 0 ||
-	    str_to_uint(row_column(columns, RECALL_COLUMN_PRESENT),
-			&outcome->present) < 0) {
+	if (verdict < 0 || str_to_uint(COLUMN(COPIES), &outcome->copies) < 0 ||
+	    str_to_uint(COLUMN(PRESENT), &outcome->present) < 0) {
 		outcome->verdict = RECALL_VERDICT_ERROR;
 		outcome->error = "The process's answer has no verdict";
-		return -1;
+		return;
 	}
 	outcome->verdict = verdict;
-	outcome->notice = row_notice(columns);
-	row_r->mailbox_user = row_column(columns, RECALL_COLUMN_MAILBOX_USER);
-	outcome->mailboxes = row_column(columns, RECALL_COLUMN_MAILBOXES);
-	outcome->mailbox_guids =
-		row_column(columns, RECALL_COLUMN_MAILBOX_GUIDS);
-	row_r->searched = row_column(columns, RECALL_COLUMN_SEARCHED);
-	outcome->error = row_column(columns, RECALL_COLUMN_ERROR);
-	return 0;
+	outcome->notice = row_notice(COLUMN(NOTICE));
+	outcome->mailboxes = COLUMN(MAILBOXES);
+	outcome->mailbox_guids = COLUMN(MAILBOX_GUIDS);
+	outcome->error = COLUMN(ERROR);
+	row_r->searched = COLUMN(SEARCHED);
+	if (*COLUMN(MAILBOX_USER) != '\0')
+		row_r->mailbox_user = COLUMN(MAILBOX_USER);
+#undef COLUMN
 }
 
-void recall_row_print_columns(const char *recall_id, const char *username,
-			      const char *const *columns)
+static bool
+row_did_nothing(struct recall_verdict_rows *vrows, const char *const *columns)
 {
-	struct recall_row row;
-
-	(void)recall_row_read(username, columns, &row);
-	recall_row_print(recall_id, &row);
-}
-
-static bool row_did_nothing(const char *const *columns)
-{
-	switch (recall_verdict_parse(row_column(columns,
+	switch (recall_verdict_parse(row_column(vrows, columns,
 						RECALL_COLUMN_STATUS))) {
 	case RECALL_VERDICT_NOT_FOUND:
 	case RECALL_VERDICT_ALREADY_RECALLED:
@@ -71,7 +61,9 @@ static bool row_did_nothing(const char *const *columns)
 	}
 }
 
-bool recall_row_is_better(const char *const *columns, const char *const *other)
+bool recall_row_is_better(struct recall_verdict_rows *vrows,
+			  const char *const *columns, const char *const *other)
 {
-	return row_did_nothing(columns) && !row_did_nothing(other);
+	return row_did_nothing(vrows, columns) &&
+		!row_did_nothing(vrows, other);
 }

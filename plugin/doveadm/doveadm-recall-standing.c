@@ -4,7 +4,7 @@
 #include "mail-search.h"
 #include "doveadm.h"
 #include "doveadm-recall-params.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "doveadm-recall-request.h"
 #include "doveadm-recall-standing.h"
 #include "recall-params.h"

@@ -10,7 +10,7 @@
 #include "recall-params.h"
 #include "doveadm-recall-jobs.h"
 #include "doveadm-recall-params.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-users-private.h"
 
@@ -141,13 +141,13 @@ static int recall_users_read_file(struct recall_users_context *ctx,
 		array_push_back(&ctx->names, &line);
 	}
 	if (input->stream_errno != 0) {
-		recall_cmd_error(ctx->cctx, EX_NOINPUT, "read(%s) failed: %s",
+		recall_rows_error(ctx->rows, EX_NOINPUT, "read(%s) failed: %s",
 				 i_stream_get_name(input),
 				 i_stream_get_error(input));
 		return -1;
 	}
 	if (!input->eof) {
-		recall_cmd_error(ctx->cctx, EX_DATAERR,
+		recall_rows_error(ctx->rows, EX_DATAERR,
 				 "read(%s) failed: A line is too long",
 				 i_stream_get_name(input));
 		return -1;
@@ -209,7 +209,7 @@ int recall_users_get(struct recall_users_context *ctx)
 					      &input);
 	if ((all ? 1 : 0) + (have_user ? 1 : 0) + (have_users ? 1 : 0) +
 	    (have_file ? 1 : 0) != 1) {
-		recall_cmd_error(cctx, EX_USAGE,
+		recall_rows_error(ctx->rows, EX_USAGE,
 				 "Say for which users in exactly one way: "
 				 "-u, --users, -F or -A");
 		return -1;

@@ -6,7 +6,7 @@
 #include "recall-params.h"
 #include "recall-proxy.h"
 #include "doveadm-recall-jobs.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-users-private.h"
 
@@ -18,9 +18,10 @@ static void recall_users_job_run(void *context, const char *username)
 	const char *error = recall_username_get_error(username);
 
 	if (error != NULL) {
-		ctx->callbacks->no_user(ctx->context, username, error);
+		ctx->callbacks->unseen(ctx->context, username,
+				       RECALL_VERDICT_NO_USER, error);
 	} else if (recall_users_killed(&error)) {
-		ctx->callbacks->failed(ctx->context, username, error);
+		recall_users_failed(ctx, username, error);
 	} else {
 		recall_users_get_input(ctx, username, &input);
 		ctx->cctx->username = username;
@@ -29,11 +30,14 @@ static void recall_users_job_run(void *context, const char *username)
 }
 
 /* Whose mailbox a row is of, or NULL if it does not tell. */
-static const char *recall_users_row_mailbox(const char *const *columns)
+static const char *
+recall_users_row_mailbox(const struct recall_users_context *ctx,
+			 const char *const *columns)
 {
-	unsigned int idx = recall_print_find(RECALL_COLUMN_MAILBOX_USER);
+	unsigned int idx = recall_rows_find(ctx->rows,
+					    RECALL_COLUMN_MAILBOX_USER);
 
-	return idx == recall_print_get_count() || *columns[idx] == '\0' ?
+	return idx == recall_rows_get_count(ctx->rows) || *columns[idx] == '\0' ?
 		NULL : columns[idx];
 }
 
@@ -43,14 +47,14 @@ static void
 recall_users_job_preview(void *context, const char *const *columns)
 {
 	struct recall_users_context *ctx = context;
-	const char *mailbox_user = recall_users_row_mailbox(columns);
+	const char *mailbox_user = recall_users_row_mailbox(ctx, columns);
 	const char *const *other;
 
 	if (mailbox_user == NULL || ctx->callbacks->is_better == NULL)
 		return;
-	other = hash_table_lookup(ctx->rows, mailbox_user);
-	if (other == NULL || ctx->callbacks->is_better(other, columns))
-		hash_table_update(ctx->rows, mailbox_user, columns);
+	other = hash_table_lookup(ctx->answers, mailbox_user);
+	if (other == NULL || ctx->callbacks->is_better(ctx->context, other, columns))
+		hash_table_update(ctx->answers, mailbox_user, columns);
 }
 
 /* Returns the columns to be printed for this name, or NULL if the mailbox has
@@ -59,14 +63,14 @@ static const char *const *
 recall_users_job_choose(struct recall_users_context *ctx, const char *username,
 			const char *const *columns)
 {
-	const char *mailbox_user = recall_users_row_mailbox(columns);
+	const char *mailbox_user = recall_users_row_mailbox(ctx, columns);
 	const char *name;
 	const char *const *best;
 
 	if (mailbox_user == NULL)
 		return columns;
 	if (ctx->naming) {
-		best = hash_table_lookup(ctx->rows, mailbox_user);
+		best = hash_table_lookup(ctx->answers, mailbox_user);
 		return best == NULL ? columns : best;
 	}
 	name = hash_table_lookup(ctx->done, mailbox_user);
@@ -83,7 +87,9 @@ recall_users_job_row(void *context, const char *username,
 		     const char *const *columns)
 {
 	struct recall_users_context *ctx = context;
-	unsigned int i, count = recall_print_get_count();
+	const unsigned int name_idx =
+		recall_rows_find(ctx->rows, RECALL_COLUMN_USERNAME);
+	unsigned int i, count = recall_rows_get_count(ctx->rows);
 
 	columns = recall_users_job_choose(ctx, username, columns);
 	if (columns == NULL)
@@ -94,8 +100,8 @@ recall_users_job_row(void *context, const char *username,
 		return;
 	}
 	for (i = 0; i < count; i++) {
-		recall_print(i == recall_print_get_username_idx() ? username :
-			     columns[i]);
+		recall_rows_add(ctx->rows, i == name_idx ? username :
+				columns[i]);
 	}
 }
 
@@ -132,7 +138,7 @@ void recall_users_jobs_init(struct recall_users_context *ctx, bool hits)
 	if (ctx->callbacks->may_spread == NULL ||
 	    !ctx->callbacks->may_spread(ctx->context))
 		return;
-	ctx->jobs = recall_jobs_init(ctx->cctx, ctx->service, ctx->proxy,
+	ctx->jobs = recall_jobs_init(ctx->cctx, ctx->rows, ctx->service, ctx->proxy,
 				     &ctx->sweep, &callbacks, ctx);
 }
 
@@ -142,5 +148,5 @@ void recall_users_jobs_flush(struct recall_users_context *ctx)
 		return;
 	recall_jobs_flush(ctx->jobs);
 	recall_jobs_begin(ctx->jobs, FALSE, FALSE);
-	hash_table_clear(ctx->rows, FALSE);
+	hash_table_clear(ctx->answers, FALSE);
 }

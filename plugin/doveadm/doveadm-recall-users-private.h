@@ -13,6 +13,7 @@ struct recall_users_context {
 	struct doveadm_cmd_context *cctx;
 	struct mail_storage_service_ctx *service;
 	struct recall_proxy *proxy;
+	struct recall_rows *rows;
 	struct recall_sweep sweep;
 	/* NULL if this process does it all */
 	struct recall_jobs *jobs;
@@ -26,7 +27,7 @@ struct recall_users_context {
 	HASH_TABLE(const char *, char *) done;
 	pool_t done_pool;
 	/* What jobs have answered: user of a mailbox => the row's columns */
-	HASH_TABLE(const char *, const char *const *) rows;
+	HASH_TABLE(const char *, const char *const *) answers;
 	/* the users are those asked for by name */
 	bool naming;
 };
@@ -44,6 +45,8 @@ recall_users_proxy_args(const struct recall_users_context *ctx);
 bool recall_users_killed(const char **error_r);
 /* Waits until it is the next user's turn, or somebody has had enough. */
 void recall_users_pace(void *context);
+void recall_users_failed(struct recall_users_context *ctx, const char *username,
+			 const char *error);
 void recall_users_lost(void *context, const char *username, const char *error);
 void recall_users_get_input(const struct recall_users_context *ctx,
 			    const char *username,

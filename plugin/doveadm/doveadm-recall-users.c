@@ -13,7 +13,7 @@
 #include "recall-params.h"
 #include "recall-settings.h"
 #include "recall-proxy.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-users-private.h"
@@ -77,6 +77,13 @@ static void recall_users_proxied(void *context, const char *username)
 		ctx->callbacks->proxied(ctx->context, username);
 }
 
+void recall_users_failed(struct recall_users_context *ctx, const char *username,
+			 const char *error)
+{
+	ctx->callbacks->unseen(ctx->context, username, RECALL_VERDICT_ERROR,
+			       error);
+}
+
 void recall_users_lost(void *context, const char *username, const char *error)
 {
 	struct recall_users_context *ctx = context;
@@ -84,7 +91,7 @@ void recall_users_lost(void *context, const char *username, const char *error)
 	if (ctx->callbacks->lost != NULL)
 		ctx->callbacks->lost(ctx->context, username, error);
 	else
-		ctx->callbacks->failed(ctx->context, username, error);
+		recall_users_failed(ctx, username, error);
 }
 
 static bool recall_users_done(struct recall_users_context *ctx)
@@ -165,12 +172,13 @@ void recall_users_run_here(struct recall_users_context *ctx,
 	ret = mail_storage_service_lookup(ctx->service, input, &service_user,
 					  &error);
 	if (ret == 0) {
-		ctx->callbacks->no_user(ctx->context, username,
-					RECALL_ERROR_NO_USER);
+		ctx->callbacks->unseen(ctx->context, username,
+				       RECALL_VERDICT_NO_USER,
+				       RECALL_ERROR_NO_USER);
 		return;
 	}
 	if (ret < 0) {
-		ctx->callbacks->failed(ctx->context, username, t_strdup_printf(
+		recall_users_failed(ctx, username, t_strdup_printf(
 			"User lookup failed: %s", error));
 		return;
 	}
@@ -182,11 +190,11 @@ void recall_users_run_here(struct recall_users_context *ctx,
 		/* answered */
 	} else if (mail_storage_service_next(ctx->service, service_user, &user,
 					     &error) < 0) {
-		ctx->callbacks->failed(ctx->context, username, t_strdup_printf(
+		recall_users_failed(ctx, username, t_strdup_printf(
 			"User initialization failed: %s", error));
 	} else {
 		if (recall_settings_init_user(user, &error) < 0)
-			ctx->callbacks->failed(ctx->context, username, error);
+			recall_users_failed(ctx, username, error);
 		else
 			recall_users_run_mailbox(ctx, user, username);
 		mail_user_deinit(&user);
@@ -209,11 +217,12 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username,
 		if (ctx->jobs != NULL)
 			recall_jobs_add(ctx->jobs, username);
 		else
-			ctx->callbacks->no_user(ctx->context, username, error);
+			ctx->callbacks->unseen(ctx->context, username,
+				       RECALL_VERDICT_NO_USER, error);
 		return;
 	}
 	if (recall_users_killed(&error)) {
-		ctx->callbacks->failed(ctx->context, username, error);
+		recall_users_failed(ctx, username, error);
 		return;
 	}
 
@@ -226,7 +235,7 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username,
 		recall_users_run_here(ctx, &input, named);
 	} else if (ret < 0) {
 		recall_proxy_settle(ctx->proxy);
-		ctx->callbacks->failed(ctx->context, username, t_strdup_printf(
+		recall_users_failed(ctx, username, t_strdup_printf(
 			"User lookup failed: %s", error));
 	}
 }
@@ -277,18 +286,18 @@ recall_users_iterate(struct recall_users_context *ctx, unsigned int mask_idx)
 		} T_END;
 	}
 	if (killed_signo != 0) {
-		recall_cmd_error(ctx->cctx, EX_TEMPFAIL,
+		recall_rows_error(ctx->rows, EX_TEMPFAIL,
 			"Killed with signal %d: not all users were reached",
 			killed_signo);
 		return FALSE;
 	}
 	if (ret < 0) {
-		recall_cmd_error(ctx->cctx, EX_TEMPFAIL,
+		recall_rows_error(ctx->rows, EX_TEMPFAIL,
 			"Listing users failed: not all users were reached");
 		return FALSE;
 	}
 	if (!found && !all) {
-		recall_cmd_error(ctx->cctx, EX_NOUSER, "No user matches %s",
+		recall_rows_error(ctx->rows, EX_NOUSER, "No user matches %s",
 				 mask);
 	}
 	return TRUE;
@@ -342,6 +351,7 @@ static void recall_users_regain_root(void)
 }
 
 int recall_users_run(struct doveadm_cmd_context *cctx,
+		     struct recall_rows *rows,
 		     const struct recall_users_callbacks *callbacks,
 		     void *context)
 {
@@ -360,14 +370,13 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 	struct recall_priority priority;
 	const char *socket_path = NULL;
 	bool hits = FALSE;
-	int ret, exit_code;
+	int ret;
 
 	i_zero(&ctx);
-	if (recall_sweep_parse(cctx, &ctx.sweep) < 0)
-		return -1;
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_HITS, &hits);
 	ctx.pool = pool_alloconly_create("recall users", 1024);
 	ctx.cctx = cctx;
+	ctx.rows = rows;
 	ctx.callbacks = callbacks;
 	ctx.context = context;
 	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI)
@@ -375,7 +384,9 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 	if (doveadm_debug)
 		flags |= MAIL_STORAGE_SERVICE_FLAG_DEBUG;
 	(void)doveadm_cmd_param_str(cctx, "socket-path", &socket_path);
-	ret = recall_users_get(&ctx);
+	ret = recall_sweep_parse(cctx, &ctx.sweep);
+	if (ret == 0)
+		ret = recall_users_get(&ctx);
 	if (ret == 0) {
 		i_zero(&priority);
 		if (ctx.sweep.low_priority)
@@ -393,12 +404,13 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		ctx.done_pool = pool_alloconly_create("recall users done",
 						      1024);
 		hash_table_create(&ctx.done, ctx.pool, 0, str_hash, strcmp);
-		ctx.proxy = recall_proxy_init(cctx, ctx.service, socket_path,
+		ctx.proxy = recall_proxy_init(cctx, rows, ctx.service,
+					      socket_path,
 					      recall_users_proxy_args(&ctx),
 					      &proxy_callbacks, &ctx);
 		if (callbacks->begin != NULL)
 			callbacks->begin(context, ctx.service);
-		hash_table_create(&ctx.rows, ctx.pool, 0, str_hash, strcmp);
+		hash_table_create(&ctx.answers, ctx.pool, 0, str_hash, strcmp);
 		recall_users_jobs_init(&ctx, hits);
 		do {
 			recall_users_run_all(&ctx);
@@ -407,11 +419,9 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 			 callbacks->again(context));
 		if (ctx.jobs != NULL)
 			recall_jobs_deinit(&ctx.jobs);
-		exit_code = recall_proxy_deinit(&ctx.proxy);
-		if (exit_code != 0)
-			doveadm_exit_code = exit_code;
+		recall_proxy_deinit(&ctx.proxy);
 		hash_table_destroy(&ctx.done);
-		hash_table_destroy(&ctx.rows);
+		hash_table_destroy(&ctx.answers);
 		pool_unref(&ctx.done_pool);
 		i_set_failure_prefix("doveadm: ");
 		recall_users_regain_root();
@@ -419,8 +429,7 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		lib_signals_unset_handler(SIGINT, sig_die, NULL);
 		lib_signals_unset_handler(SIGTERM, sig_die, NULL);
 	}
-	recall_print_finish();
-	doveadm_print_flush();
+	recall_rows_finish(rows);
 	/* this unloads mail plugins: last */
 	if (ctx.service != NULL)
 		mail_storage_service_deinit(&ctx.service);

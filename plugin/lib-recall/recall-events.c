@@ -74,6 +74,7 @@ void recall_event_finished(struct mail_user *user,
 	e->add_str("read", copies->read ? "yes" : "no");
 	e->add_str("forced", order->force ? "yes" : "no");
 	e->add_str("notice", recall_notice_status_name(outcome->notice));
+	e->add_timeval("looked_at", &copies->looked_at);
 	if (outcome->error != NULL)
 		e->add_str("error", outcome->error);
 	e_log(e->event(), event_log_type(order->quiet),

@@ -1,12 +1,12 @@
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "actions.h"
 #include "address.h"
 #include "alloc.h"
 #include "audit.h"
+#include "bearer.h"
 #include "bruteforce.h"
 #include "encode.h"
 #include "http-parse.h"
@@ -22,102 +22,8 @@
 #define SESSION_PATH "/console/session"
 #define RETRY_AFTER_LOGINS 5
 
-static void reply_unauthorized(struct http_request *request,
-			       const char *message, const char *challenge)
-{
-	http_reply_message(request, 401, message);
-	http_reply_header(request, "WWW-Authenticate", challenge);
-}
-
-/* Returns the Bearer token, or NULL if there is none. */
-static const char *get_token(const struct http_request *request)
-{
-	static const char scheme[] = "Bearer ";
-	const char *token = request->authorization;
-
-	if (token == NULL || strncasecmp(token, scheme, strlen(scheme)) != 0)
-		return NULL;
-	token += strlen(scheme);
-	return token + strspn(token, " ");
-}
-
-char *action_caller(const struct http_request *request)
-{
-	const char *token = get_token(request), *why;
-	struct identity identity;
-	char *caller = NULL;
-
-	if (token == NULL)
-		return NULL;
-	if (token_verify(request->config, token, time(NULL), &identity,
-			 &why) == TOKEN_OK &&
-	    !revocation_applies(&identity))
-		caller = x_asprintf("%s %s", identity.login, identity.tenant);
-	identity_clear(&identity);
-	return caller;
-}
-
-bool action_authenticate(struct http_request *request, bool allow_expired)
-{
-	const char *token = get_token(request), *why;
-	enum token_result result;
-
-	if (token == NULL) {
-		reply_unauthorized(request, "TOKEN REQUIRED", "Bearer");
-		return false;
-	}
-	result = token_verify(request->config, token, time(NULL),
-			      &request->identity, &why);
-	if (result != TOKEN_INVALID &&
-	    revocation_applies(&request->identity)) {
-		reply_unauthorized(request, "TOKEN REVOKED",
-				   "Bearer error=\"invalid_token\", "
-				   "error_description=\"revoked\"");
-		return false;
-	}
-	switch (result) {
-	case TOKEN_OK:
-		return true;
-	case TOKEN_EXPIRED:
-		if (allow_expired)
-			return true;
-		reply_unauthorized(request, "TOKEN EXPIRED",
-				   "Bearer error=\"invalid_token\", "
-				   "error_description=\"expired\"");
-		return false;
-	case TOKEN_INVALID:
-		break;
-	}
-	request->why = x_asprintf("TOKEN INVALID: the token %s", why);
-	reply_unauthorized(request, "TOKEN INVALID",
-			   "Bearer error=\"invalid_token\"");
-	return false;
-}
-
-bool action_check_role(struct http_request *request, bool admin, bool user)
-{
-	const struct identity *who = &request->identity;
-	bool allowed = false;
-
-	switch (who->role) {
-	case ROLE_SUPER:
-		allowed = true;
-		break;
-	case ROLE_ADMIN:
-		allowed = admin;
-		break;
-	case ROLE_USER:
-		allowed = user;
-		break;
-	case ROLE_NONE:
-		break;
-	}
-	if (!allowed)
-		http_reply_forbidden(request);
-	return allowed;
-}
-
-/* "<refresh token>.<login in base64url>": a refresh token is the login's. */
+/* The refresh token of a session is in a cookie, where no script sees it:
+   "<refresh token>.<login in base64url>", since it is the login's. */
 static void set_session_cookie(struct http_request *request,
 			       const char *refresh, int64_t max_age)
 {
@@ -156,22 +62,6 @@ static char *get_session_cookie(const struct http_request *request,
 	return x_strndup(cookie, dot - cookie);
 }
 
-/* The refresh token is not in the body, where a script could see it. */
-static void reply_session(struct http_request *request, const char *access,
-			  const char *refresh)
-{
-	const struct config *config = request->config;
-	const struct identity *who = &request->identity;
-
-	http_reply_json(request, 200, json_pack(
-		"{s:s, s:I, s:s, s:s, s:s, s:i}", "access_token", access,
-		"expire", (json_int_t)config->auth_access_token_exp_time,
-		"login", who->login, "lang", who->lang == NULL ? "" : who->lang,
-		"tenant-id", who->tenant, "role", (int)who->role));
-	set_session_cookie(request, refresh,
-			   config->auth_refresh_token_exp_time);
-}
-
 static void reply_tokens(struct http_request *request, const char *family)
 {
 	const struct config *config = request->config;
@@ -181,6 +71,7 @@ static void reply_tokens(struct http_request *request, const char *family)
 	/* one of this second is not told from those before */
 	int64_t issued = revoked >= now ? revoked + 1 : now;
 	char *access;
+	json_t *json;
 
 	access = token_issue(config, who, issued, jti);
 	if (access == NULL) {
@@ -190,18 +81,26 @@ static void reply_tokens(struct http_request *request, const char *family)
 	if (!refresh_token_add(who, family, jti, issued,
 			       now + config->auth_refresh_token_exp_time,
 			       refresh)) {
+		free_secret(access);
 		http_reply_journal(request);
-	} else if (request->from_console) {
-		reply_session(request, access, refresh);
-	} else {
-		http_reply_json(request, 200, json_pack(
-			"{s:s, s:s, s:I, s:s, s:i}",
-			"access_token", access, "refresh_token", refresh,
-			"expire", (json_int_t)
-				config->auth_access_token_exp_time,
-			"tenant-id", who->tenant, "role", (int)who->role));
+		return;
 	}
+	json = json_pack("{s:s, s:I, s:s, s:i}", "access_token", access,
+			 "expire",
+			 (json_int_t)config->auth_access_token_exp_time,
+			 "tenant-id", who->tenant, "role", (int)who->role);
 	free_secret(access);
+	if (request->route->auth == HTTP_AUTH_CONSOLE) {
+		json_object_set_new(json, "login", json_string(who->login));
+		json_object_set_new(json, "lang", json_string(
+			who->lang == NULL ? "" : who->lang));
+		set_session_cookie(request, refresh,
+				   config->auth_refresh_token_exp_time);
+	} else {
+		json_object_set_new(json, "refresh_token",
+				    json_string(refresh));
+	}
+	http_reply_json(request, 200, json);
 }
 
 static void reply_denied(struct http_request *request)
@@ -297,8 +196,7 @@ static void reply_no_refresh(struct http_request *request,
 	if (result == REFRESH_FAILED)
 		http_reply_journal(request);
 	else
-		reply_unauthorized(request, "TOKEN INVALID",
-				   "Bearer error=\"invalid_token\"");
+		bearer_reply_invalid(request);
 }
 
 /* Role and tenant are looked up anew: they may have changed, and the user may
@@ -345,9 +243,7 @@ void action_login(struct http_request *request)
 	if (!ok)
 		return;
 	if (token != NULL) {
-		request->audit = "refresh";
-		if (action_authenticate(request, true))
-			refresh(request, request->identity.login, token);
+		refresh(request, request->identity.login, token);
 	} else if (login == NULL || *login == '\0') {
 		http_reply_missing(request, "login");
 	} else if (password == NULL || *password == '\0') {
@@ -401,23 +297,11 @@ void action_logout(struct http_request *request)
 	http_reply_json(request, 200, json_pack("{s:b}", "success", 1));
 }
 
-/* Another site's page can't make the browser send this header, and the cookie is
-   SameSite=Strict besides. */
-static bool is_own_script(struct http_request *request)
-{
-	if (request->from_console && request->config->console_enabled)
-		return true;
-	http_reply_forbidden(request);
-	return false;
-}
-
 /* With a password, or with the cookie alone. */
 void action_console_login(struct http_request *request)
 {
 	char *token, *login;
 
-	if (!is_own_script(request))
-		return;
 	if (request->params_count > 0) {
 		action_login(request);
 		return;
@@ -441,8 +325,6 @@ void action_console_logout(struct http_request *request)
 	enum refresh_result result;
 	char *token, *login;
 
-	if (!is_own_script(request))
-		return;
 	token = get_session_cookie(request, &login);
 	if (token != NULL) {
 		result = refresh_token_revoke(token, login);

@@ -15,14 +15,16 @@
 
 void action_status(struct http_request *request)
 {
-	const char *id;
+	char *id = http_request_path_part(request);
 	struct recall *recall = NULL;
+	enum journal_result found = JOURNAL_ABSENT;
 	json_t *json;
 	size_t open;
 
-	id = http_request_path_id(request);
-	if (strlen(id) == RECALL_ID_LEN &&
-	    journal_load(id, &recall) == JOURNAL_FAILED) {
+	if (strlen(id) == RECALL_ID_LEN)
+		found = journal_load(id, &recall);
+	free(id);
+	if (found == JOURNAL_FAILED) {
 		http_reply_journal(request);
 		return;
 	}

@@ -3,8 +3,9 @@
 
 #include "http-request.h"
 
-/* What the routes do; each answers the request. Who asks is known by then, and
-   there are no parameters but those of the route. */
+/* What the routes do; each answers the request. Who asks is known by then and may
+   ask it, there are no parameters but those of the route, and the audit trail can
+   be written if the route needs it. */
 
 /* POST /v2/actions/expunge with cmd=expunge, restore, search, fetch */
 void action_expunge(struct http_request *request);
@@ -37,18 +38,5 @@ void action_openapi(struct http_request *request);
 void action_metrics(struct http_request *request);
 void action_live(struct http_request *request);
 void action_ready(struct http_request *request);
-
-/* Finds out by the Bearer token who asks. Answers 401 and returns false if
-   nobody does, or, unless it is allowed, if the token is expired. */
-bool action_authenticate(struct http_request *request, bool allow_expired);
-
-/* The name of who has a valid token, for what has to be known before the whole
-   request is there; the caller frees it. Answers nothing: NULL if nobody does. */
-char *action_caller(const struct http_request *request);
-
-/* Whether the caller may ask this: a super administrator may, an administrator
-   who has a tenant if `admin`, a user if `user`. Answers 403 and returns false
-   if not. Whose mail that reaches is for the plugin to say. */
-bool action_check_role(struct http_request *request, bool admin, bool user);
 
 #endif

@@ -54,13 +54,14 @@ void audit_done(struct http_request *request, const char *event,
 
 /* refusals */
 
-/* Parameters that say what a request is about. */
+/* Parameters, and parts of paths, that say what a request is about. */
 static const struct {
 	const char *name;
 	enum audit_key key;
 } targets[] = {
 	{ "messageid", AUDIT_MESSAGEID },
 	{ "emails", AUDIT_USERS },
+	{ "owner", AUDIT_USERS },
 	{ "id", AUDIT_RECALL },
 	{ "force", AUDIT_FORCE },
 	{ "notify", AUDIT_NOTIFY },
@@ -74,61 +75,68 @@ static const struct {
 	{ "reason", AUDIT_REASON },
 };
 
-static void add_target(struct strbuf *line, const struct http_request *request,
-		       const char *name, enum audit_key key)
+static void add_values(struct strbuf *line, const struct strlist *values,
+		       enum audit_key key)
 {
-	struct strlist values = { NULL, 0, 0 };
 	bool flag;
 	char *text;
 
-	param_values(request, name, &values);
 	/* a number's key has nothing else */
 	if (key == AUDIT_FORCE || key == AUDIT_NOTIFY || key == AUDIT_DRY_RUN) {
-		if (values.count == 1 &&
-		    param_parse_flag(values.items[0], &flag))
+		if (values->count == 1 &&
+		    param_parse_flag(values->items[0], &flag))
 			audit_cef_add_number(line, key, flag);
-	} else if (values.count == 1) {
-		audit_cef_add(line, key, values.items[0]);
-	} else if (values.count > 1) {
-		text = audit_list(&values);
+	} else if (values->count == 1) {
+		audit_cef_add(line, key, values->items[0]);
+	} else if (values->count > 1) {
+		text = audit_list(values);
 		audit_cef_add(line, key, text);
 		free(text);
 	}
-	strlist_free(&values);
+}
+
+/* The values of a parameter, or the part of the path that has its name. */
+static void get_values(const struct http_request *request, const char *name,
+		       struct strlist *values)
+{
+	const char *braces = strchr(request->route->path, '{');
+	size_t len = strlen(name);
+	char *part;
+
+	param_values(request, name, values);
+	if (braces == NULL || strncmp(braces + 1, name, len) != 0 ||
+	    braces[1 + len] != '}')
+		return;
+	part = http_request_path_part(request);
+	strlist_add(values, part);
+	free(part);
 }
 
 static void add_targets(struct strbuf *line,
 			const struct http_request *request)
 {
-	struct strlist query = { NULL, 0, 0 };
+	struct strlist values = { NULL, 0, 0 };
 	enum audit_key last = AUDIT_END;
 	size_t i, before;
 	char *text;
 
 	for (i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
 		before = line->len;
-		if (targets[i].key != last)
-			add_target(line, request, targets[i].name,
-				   targets[i].key);
+		if (targets[i].key != last) {
+			get_values(request, targets[i].name, &values);
+			add_values(line, &values, targets[i].key);
+			strlist_free(&values);
+		}
 		if (line->len > before)
 			last = targets[i].key;
 	}
-	param_values(request, "query", &query);
-	if (query.count > 0) {
-		text = param_query_text(&query);
+	param_values(request, "query", &values);
+	if (values.count > 0) {
+		text = param_query_text(&values);
 		audit_cef_add(line, AUDIT_QUERY, text);
 		free(text);
 	}
-	strlist_free(&query);
-	if (strchr(request->route->path, '{') != NULL) {
-		text = http_request_path_part(request);
-		audit_cef_add(line, AUDIT_USERS, text);
-		free(text);
-	} else if (request->route->path[strlen(request->route->path) - 1] ==
-		   '/') {
-		audit_cef_add(line, AUDIT_RECALL,
-			      http_request_path_id(request));
-	}
+	strlist_free(&values);
 	audit_cef_add(line, AUDIT_IDEMPOTENCY_KEY, request->idempotency_key);
 }
 

@@ -1,14 +1,14 @@
 #ifndef ROUTES_H
 #define ROUTES_H
 
-#include "http-server.h"
+#include <stddef.h>
 
-/* The route of the method and path, or NULL: then allow_r is what the path
-   allows, or NULL if there is no such path. */
-const struct http_route *
-route_find(const char *method, const char *path, const char **allow_r);
+#include "http-request.h"
 
-/* What the server asks for each request. */
-extern const struct http_api routes_api;
+/* The one list of what can be asked for: with which parameters, and who may
+   ask. What is not let in by its columns never reaches a handler.
+   docs/openapi.json has the same; a test compares them. */
+extern const struct http_route api_routes[];
+extern const size_t api_routes_count;
 
 #endif

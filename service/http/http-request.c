@@ -59,11 +59,6 @@ bool http_request_add_param(struct http_request *request, const char *name,
 	return param->name != NULL && param->value != NULL;
 }
 
-const char *http_request_path_id(const struct http_request *request)
-{
-	return request->path + strlen(request->route->path);
-}
-
 char *http_request_path_part(const struct http_request *request)
 {
 	const char *part = request->path + strcspn(request->route->path, "{");

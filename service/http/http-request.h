@@ -17,15 +17,23 @@ struct http_request;
 #define SESSION_COOKIE "recall_session"
 #define CONSOLE_HEADER "X-Recall-Console"
 
-/* Who may ask. What a role may do is for the handler to say: it depends on
-   what is asked for. */
+/* How it is known who asks. */
 enum http_auth {
+	/* Anybody may. */
 	HTTP_AUTH_NONE = 0,
-	/* whoever has a valid token */
+	/* a valid token */
 	HTTP_AUTH_TOKEN,
 	/* one that has expired will do, too */
-	HTTP_AUTH_OLD_TOKEN
+	HTTP_AUTH_OLD_TOKEN,
+	/* Anybody may, but with a refresh token goes such a token. */
+	HTTP_AUTH_LOGIN,
+	/* the console's own script, while there is a console */
+	HTTP_AUTH_CONSOLE
 };
+
+/* Whether a caller of some role may ask this: it may depend on what is asked
+   for. Whose mail that reaches is for the plugin to say. */
+typedef bool http_may_func(const struct http_request *request);
 
 /* Where parameters are taken from. */
 enum http_params_from {
@@ -39,15 +47,22 @@ enum http_params_from {
 
 struct http_route {
 	const char *method;
-	/* one that ends with "/" is followed by an id; "{...}" stands for a
-	   part of the path */
+	/* "{...}" stands for a part of the path, a "*" at the end for all that
+	   is below */
 	const char *path;
 	/* the value of the parameter "cmd", where several routes share a
 	   path; the first one is the default */
 	const char *cmd;
 	/* all methods of the path */
 	const char *allow;
+	/* Looked at, as are the roles and needs_audit, before the handler is
+	   called. */
 	enum http_auth auth;
+	/* with a token: what an administrator of a tenant and a user may ask,
+	   NULL for nothing; a super administrator may ask everything */
+	http_may_func *admin, *user;
+	/* Nothing is done that the audit trail could not tell of. */
+	bool needs_audit;
 	void (*handler)(struct http_request *request);
 	enum http_params_from params_from;
 	/* names of all the parameters that it has, besides "cmd"; end with
@@ -134,8 +149,6 @@ bool http_request_add_param(struct http_request *request, const char *name,
 			    size_t name_len, const char *value,
 			    size_t value_len);
 
-/* The id at the end of the path. */
-const char *http_request_path_id(const struct http_request *request);
 /* The part of the path in the place of the braces; the caller frees it. */
 char *http_request_path_part(const struct http_request *request);
 

@@ -257,9 +257,7 @@ static void reply_refused_body(struct http_request *request)
 /* The body was not kept. */
 static enum MHD_Result refuse_body(struct http_request *request)
 {
-	/* a login's is short, whoever it is */
-	if (!request->stranger || request->route->auth == HTTP_AUTH_NONE ||
-	    server.api->authenticate(request))
+	if (!request->stranger || server.api->authenticate(request))
 		reply_refused_body(request);
 	return reply_now(request);
 }

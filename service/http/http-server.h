@@ -17,7 +17,8 @@ struct http_api {
 	   before the whole request is there; the caller frees it. NULL if
 	   nobody does. Answers nothing. */
 	char *(*caller)(const struct http_request *request);
-	/* Finds out who asks. Answers 401 and returns false if nobody does. */
+	/* Finds out by the headers who asks. Answers and returns false if
+	   nobody does who may. */
 	bool (*authenticate)(struct http_request *request);
 	/* Called with every request whose answer is about to leave. */
 	void (*conclude)(struct http_request *request);

@@ -1,13 +1,13 @@
 """Recalls are seen by Dovecot's own metrics and exporters, as set up by the
 examples in conf.d/."""
 
-import json
-import re
+import time
 
 import pytest
 
 from conftest import run_http, run_shell
-from mailnode import EXAMPLE, build_message
+from exported import examples, exported, seconds
+from mailnode import build_message
 from quarantine import command, make_node
 
 USERS = {"a@example.com": {"tenant_id": "t1"},
@@ -15,25 +15,11 @@ USERS = {"a@example.com": {"tenant_id": "t1"},
 RECALL_ID = "0123456789abcdef0123456789abcdef"
 
 
-def examples():
-    """The commented out metric and event_exporter blocks, switched on."""
-    blocks = re.findall(r"(?m)^#(?:metric|event_exporter) \w+ \{\n(?:#.*\n)*?#\}$",
-                        EXAMPLE.read_text())
-    assert len(blocks) == 5
-    return re.sub("(?m)^#", "", "\n".join(blocks)) + "\n"
-
-
 @pytest.fixture
 def node():
     with make_node("sdbox", USERS, extra=examples()) as node:
         yield node
         assert node.panics() == []
-
-
-def exported(node, count):
-    """The lines of the exporter, once there are that many."""
-    return [json.loads(line.split("Info: ", 1)[1]) for line in
-            node.wait_log(r" stats(\(.*?\))?(<.*?>)?: Info: \{", count=count)]
 
 
 def metrics(node):
@@ -59,6 +45,7 @@ def test_recall(node, how):
     node.append("a@example.com", "INBOX", build_message("<m@example.com>"))
     node.append("a@example.com", "Work", build_message("<o@example.com>"))
     node.append("a@example.com", "Work", build_message("<m@example.com>"))
+    before = time.time()
     row = recall(node, how, "a@example.com").row()
     assert row["status"] == "expunged"
     events = exported(node, 3)
@@ -78,6 +65,7 @@ def test_recall(node, how):
     assert events[2]["fields"].items() >= {
         **common, "verdict": "expunged", "copies": 2, "read": "no",
         "forced": "no", "notice": "sent"}.items()
+    assert before < seconds(events[2]["fields"]["looked_at"]) < time.time()
     counts = metrics(node)
     assert counts["recall_message_expunged"] == 2
     assert counts["recall_finished"] == 1

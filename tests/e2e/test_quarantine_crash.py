@@ -6,6 +6,8 @@ import collections
 import itertools
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 
 import pytest
@@ -139,6 +141,48 @@ def test_recall(node, user, message_id, recall_id, point):
     assert (row["status"], row["copies"]) == ("restored", str(COUNT))
     assert state(node, user) == before
     assert quarantined(node, user) == {}
+
+
+def leave_locks(node, user, recall_id, lock):
+    """What a process that was killed with such a lock leaves: the files, which
+    name no process."""
+    home = pathlib.Path(node.home(user))
+    if lock == "index":
+        # it was about to write the first log
+        logs = [path for path in home.rglob("dovecot.index.log")
+                if re.search(recall_id + "[./][0-9a-f]{32}/", str(path))]
+        for path in logs:
+            for index in path.parent.glob("dovecot.index*"):
+                index.unlink()
+        paths = [path.parent / "dovecot.index.log.newlock" for path in logs]
+    elif lock == "list":
+        paths = [path.parent / (path.name + ".newlock") for path in
+                 home.rglob("*.log") if re.search(
+                     r"recalled(/dovecot\.list)?\.index\.log$", str(path))]
+    else:
+        paths = [path.parent / "dovecot-uidlist.lock" for path in
+                 home.rglob("dovecot-uidlist") if recall_id in str(path)]
+    for path in paths:
+        path.touch()
+        shutil.chown(path, home.owner(), home.group())
+    return paths
+
+
+@pytest.mark.parametrize("lock", ["index", "list", "uidlist"])
+def test_locks_left_behind(node, user, message_id, recall_id, lock):
+    """Nobody waits until Dovecot finds out, with the quarantine locked."""
+    if lock == "uidlist" and node.driver != "maildir":
+        pytest.skip("Maildir only")
+    args = ["expunge", "-u", user, "--force", "--no-notify", "--recall-id",
+            recall_id, message_id]
+    killed(node, "quarantine-box", *args)
+    paths = leave_locks(node, user, recall_id, lock)
+    assert paths != []
+    done = node.doveadm("-f", "tab", "recall", *args)
+    for path in paths:
+        assert "Deleted %s, whose owner is gone" % path in done.stderr
+        assert not path.exists()
+    check_recalled(node, user)
 
 
 @pytest.mark.parametrize("point", ["quarantine-copied:2", "expunged:2"])

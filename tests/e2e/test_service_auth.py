@@ -246,6 +246,15 @@ def test_login(service):
     assert login(service, ROOT).json()["role"] == 3
 
 
+def test_login_that_says_it_is_the_console(service):
+    """The route decides where the refresh token goes, no header does."""
+    answer = service.curl("/v2/auth", "-H", "X-Recall-Console: 1", "-d",
+                          "login=" + ADMIN, "-d", "password=secret")
+    assert answer.status == 200
+    assert "refresh_token" in answer.json()
+    assert "set-cookie" not in answer.headers
+
+
 def test_login_denied(service):
     for user, password in ((ADMIN, "wrong"), ("nobody@example.com", "x"),
                            (ADMIN + "*" + ROOT, "secret"), ("*", "secret"),

@@ -10,8 +10,10 @@ message that can be opened, no message may be lost, no verdict be false.
 
 A message is known by its token, which copies of it share. What a client did
 is known from its own record: a message that no client has expunged is
-"stable" and must be in a mailbox or in the quarantine; an operation that was
-under way when the recall ended may bring back what it had read before.
+"stable" and must be in a mailbox or in the quarantine. A verdict is of the
+moment at which the recall began to look for the last time, which its event
+tells: an operation that was under way then may bring back what it had read
+before.
 
 As a command: soak.py --driver sdbox --operations 100000 --seed 1
 """
@@ -27,6 +29,7 @@ import sys
 import time
 
 import mailnode
+from exported import examples, exported, seconds
 from mailnode import LOCATIONS, build_message
 from quarantine import PREFIX, make_node
 
@@ -75,11 +78,11 @@ class Client:
         for number in range(count):
             name = chance.choices(names, [OPERATIONS[n] for n in names])[0]
             token = "%s-%d-%d" % (message_id.strip("<>"), seed, number)
-            start = time.monotonic()
+            start = time.time()
             tokens = self.append(chance, message_id, token) \
                 if name == "append" else self.change(chance, message_id, name)
             if tokens:
-                done.append(Operation(name, tokens, start, time.monotonic()))
+                done.append(Operation(name, tokens, start, time.time()))
         return done
 
     def append(self, chance, message_id, token):
@@ -161,12 +164,12 @@ class Finding(Exception):
 
 
 class Answer:
-    """A verdict row, and when it was asked for and given."""
+    """A verdict row, and the moment that it is of; None for a dry run and for
+    a restore."""
 
-    def __init__(self, row, start, end):
-        self.row, self.start, self.end = row, start, end
-        self.status = row and row["status"]
-        self.copies = row and int(row["copies"])
+    def __init__(self, row, looked_at=None):
+        self.row, self.looked_at = row, looked_at
+        self.status, self.copies = row["status"], int(row["copies"])
 
 
 class Soak:
@@ -195,16 +198,27 @@ class Soak:
 
     def expunge(self, message_id, recall_id, delay=0, **parameters):
         time.sleep(delay)
-        start = time.monotonic()
+        since, start = self.node.log_size(), time.time()
         row, = self.http("recallExpunge", recallId=recall_id,
                          messageId=message_id, **parameters)
-        return Answer(row, start, time.monotonic())
+        if "dryRun" in parameters:
+            return Answer(row)
+        return Answer(row, self.looked_at(recall_id, since, start))
+
+    def looked_at(self, recall_id, since, start):
+        """From the recall's event: not one that was killed before."""
+        count, pattern = 1, '"recall_finished".*' + recall_id
+        while True:
+            event = exported(self.node, count, pattern, since)[-1]
+            looked_at = seconds(event["fields"]["looked_at"])
+            if looked_at >= start:
+                return looked_at
+            count += 1
 
     def restore(self, recall_id, delay=0):
         time.sleep(delay)
-        start = time.monotonic()
         row, = self.http("recallRestore", recallId=recall_id)
-        return Answer(row, start, time.monotonic())
+        return Answer(row)
 
     def killed(self, message_id, recall_id, delay):
         """A doveadm of its own, killed after a while."""
@@ -328,8 +342,9 @@ class Soak:
         there, kept = self.look()
         self.check_lost(there, kept)
         for answer in answers:
-            if answer.row is not None:
-                self.check(kind, tokens, answer, done, there, kept)
+            taken = any(other.copies > 0 for other in answers
+                        if other is not answer)
+            self.check(kind, tokens, answer, taken, done, there)
         for tokens, answer in resting:
             self.check_resting(tokens, answer, there)
         if kind == "restore" or chance.random() < 0.3:
@@ -344,19 +359,13 @@ class Soak:
 
     def run_retry(self, message_id, recall_id, delay):
         first = self.expunge(message_id, recall_id, delay, noNotify=True)
-        second = self.expunge(message_id, recall_id, noNotify=True)
-        return [first, second] if first.status != "expunged" else \
-            [second] if second.status == "expunged" else \
-            [first, second] if self.quarantine else [first]
+        return [first, self.expunge(message_id, recall_id, noNotify=True)]
 
     def run_two(self, message_id, recall_id, delay):
         futures = [self.pool.submit(self.expunge, message_id, an_id, delay,
                                     noNotify=True)
                    for an_id in (recall_id, self.new_recall_id())]
-        answers = [future.result() for future in futures]
-        # whoever came second may have found nothing
-        best = min(answers, key=lambda answer: answer.status != "expunged")
-        return [best]
+        return [future.result() for future in futures]
 
     def run_kill(self, message_id, recall_id, delay):
         self.killed(message_id, recall_id, delay)
@@ -382,16 +391,20 @@ class Soak:
         if lost:
             self.fail("lost", lost)
 
-    def check(self, kind, tokens, answer, done, there, kept):
+    def check(self, kind, tokens, answer, taken, done, there):
+        """taken: another recall of the episode took copies."""
         status, row = answer.status, answer.row
         self.verdicts[status] += 1
         stable = {token for token in tokens if token in self.stable}
         in_flight = {token for operation in done for token in operation.tokens
                      if operation.name in ("move", "copy") and
-                     operation.start < answer.end < operation.end}
+                     answer.looked_at is not None and
+                     operation.start < answer.looked_at < operation.end}
         left = {token for token in stable if token in there} - in_flight
-        gone = kind == "kill" and not self.quarantine
-        details = (kind, row, "left", left, "done", done)
+        # without a quarantine nobody knows what the same recall took before
+        gone = taken if kind == "two" else \
+            not self.quarantine and (taken or kind == "kill")
+        details = (kind, row, answer.looked_at, "left", left, "done", done)
         if status == "error":
             if not (RESTORE_AGAIN if kind == "restore" else
                     CHANGED).search(row["error"]):
@@ -465,7 +478,7 @@ def soak(driver, operations, seed, quarantine, patient=False, report=None):
     options = {} if quarantine else {"namespace": False,
                                      "plugin": {"recall_quarantine": ""}}
     with make_node(driver, users, mail_plugins=["notify", "recall"],
-                   **options) as node:
+                   extra=examples(), **options) as node:
         work = Soak(node, quarantine, seed)
         said = 0
         try:

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "recall-verdict.h"
-#include "actions.h"
 #include "address.h"
 #include "alloc.h"
 #include "auth-token.h"
@@ -21,7 +20,6 @@
 #include "listing.h"
 #include "recall.h"
 #include "revocation.h"
-#include "routes.h"
 #include "text.h"
 
 #define KEY "a-key-for-tests-that-has-more-than-32-octets"
@@ -325,41 +323,6 @@ static void test_camel_case(void)
 	}
 }
 
-static void test_routes(void)
-{
-	const struct http_route *route;
-	const char *allow;
-
-	route = route_find("POST", "/v2/actions/expunge", &allow);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(route);
-	CU_ASSERT_PTR_EQUAL(route->handler, action_expunge);
-	CU_ASSERT_PTR_NULL(route_find("GET", "/v2/actions/expunge",
-					   &allow));
-	CU_ASSERT_STRING_EQUAL(allow, "POST");
-	route = route_find("GET", "/v2/actions/0", &allow);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(route);
-	CU_ASSERT_PTR_EQUAL(route->handler, action_status);
-	CU_ASSERT_PTR_NULL(route_find("GET", "/v2/actions/", &allow));
-	CU_ASSERT_PTR_NULL(allow);
-	CU_ASSERT_PTR_NULL(route_find("GET", "/v2/actions/0/1", &allow));
-	route = route_find("PUT", "/v2/mailboxes/a@b/shares", &allow);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(route);
-	CU_ASSERT_PTR_EQUAL(route->handler, action_share);
-	CU_ASSERT_PTR_NULL(route_find("POST", "/v2/mailboxes/a/shares",
-					   &allow));
-	CU_ASSERT_STRING_EQUAL(allow, "GET, HEAD, PUT, DELETE");
-	CU_ASSERT_PTR_NULL(route_find("GET", "/v2/mailboxes//shares",
-					   &allow));
-	CU_ASSERT_PTR_NULL(allow);
-	CU_ASSERT_PTR_NULL(route_find("GET", "/v2/mailboxes/a/b/shares",
-					   &allow));
-	CU_ASSERT_PTR_NULL(route_find("GET", "/v2/mailboxes/a/shares/",
-					   &allow));
-	CU_ASSERT_PTR_NULL(route_find("GET", "/v2/mailboxes/a", &allow));
-	CU_ASSERT_PTR_NULL(route_find("BREW", "/metrics", &allow));
-	CU_ASSERT_STRING_EQUAL(allow, "GET, HEAD");
-}
-
 static void test_cursor(void)
 {
 	static const char *const wrong[] = {
@@ -505,7 +468,6 @@ int main(void)
 		{ "brute force of an account", test_bruteforce_of_an_account },
 		{ "users once", test_users_once },
 		{ "camel case", test_camel_case },
-		{ "routes", test_routes },
 		{ "cursors", test_cursor },
 		{ "revocation", test_revocation },
 		{ "journal", test_journal },

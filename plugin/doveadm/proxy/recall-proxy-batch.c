@@ -1,12 +1,13 @@
 #include "lib.h"
 #include "array.h"
 #include "str.h"
-#include "doveadm-recall-print.h"
+#include "recall-params.h"
+#include "doveadm-recall-rows.h"
 #include "recall-proxy-batch.h"
 
 struct recall_proxy_batch *
-recall_proxy_batch_init(const char *const *users, unsigned int count,
-			const char *const *args)
+recall_proxy_batch_init(struct recall_rows *rows, const char *const *users,
+			unsigned int count, const char *const *args)
 {
 	pool_t pool = pool_alloconly_create("recall proxy batch", 4096);
 	struct recall_proxy_batch *batch =
@@ -17,6 +18,7 @@ recall_proxy_batch_init(const char *const *users, unsigned int count,
 	for (i = 0; i < count; i++)
 		copy[i] = p_strdup(pool, users[i]);
 	batch->pool = pool;
+	batch->rows = rows;
 	batch->users = copy;
 	batch->users_count = count;
 	batch->args = args;
@@ -38,8 +40,9 @@ void recall_proxy_batch_tell(const struct recall_proxy_batch *batch,
 			     const struct recall_proxy_batch_callbacks *callbacks,
 			     void *context)
 {
-	const unsigned int width = recall_print_get_count();
-	const unsigned int name_idx = recall_print_get_username_idx();
+	const unsigned int width = recall_rows_get_count(batch->rows);
+	const unsigned int name_idx =
+		recall_rows_find(batch->rows, RECALL_COLUMN_USERNAME);
 	const char *const *columns, *user;
 	unsigned int i, count, row = 0;
 	bool found;
@@ -73,7 +76,7 @@ void recall_proxy_batch_foreach(const struct recall_proxy_batch *batch,
 						 const char *const *columns),
 				void *context)
 {
-	const unsigned int width = recall_print_get_count();
+	const unsigned int width = recall_rows_get_count(batch->rows);
 	const char *const *columns;
 	unsigned int i, count;
 

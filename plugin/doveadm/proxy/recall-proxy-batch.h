@@ -7,9 +7,11 @@
 
 struct recall_proxy;
 struct recall_proxy_request;
+struct recall_rows;
 
 struct recall_proxy_batch {
 	pool_t pool;
+	struct recall_rows *rows;
 	/* NULL-terminated */
 	const char *const *users;
 	/* more arguments, NULL-terminated; they must live as long */
@@ -25,8 +27,8 @@ struct recall_proxy_batch {
 };
 
 struct recall_proxy_batch *
-recall_proxy_batch_init(const char *const *users, unsigned int count,
-			const char *const *args);
+recall_proxy_batch_init(struct recall_rows *rows, const char *const *users,
+			unsigned int count, const char *const *args);
 void recall_proxy_batch_deinit(struct recall_proxy_batch **batch);
 
 /* Tells of the batch in the order of its users: `row` of each row, and of users

@@ -13,7 +13,8 @@
 #include "doveadm.h"
 #include "doveadm-settings.h"
 #include "doveadm-util.h"
-#include "doveadm-recall-print.h"
+#include "recall-params.h"
+#include "doveadm-recall-rows.h"
 #include "recall-utf8.h"
 #include "recall-proxy-batch.h"
 #include "recall-proxy-conn.h"
@@ -188,7 +189,7 @@ static void conn_print_column(struct recall_proxy_conn *conn, const char *value)
 		array_push_back(&request->batch->columns, &value);
 		return;
 	}
-	recall_print(value);
+	recall_rows_add(conn->server->rows, value);
 	if (array_is_created(&request->columns)) {
 		copy = i_strdup(value);
 		array_push_back(&request->columns, &copy);
@@ -202,7 +203,7 @@ static void conn_print_stream(struct recall_proxy_conn *conn,
 	struct recall_proxy_batch *batch = conn->request->batch;
 
 	if (batch == NULL) {
-		recall_print_stream(data, size);
+		recall_rows_add_stream(conn->server->rows, data, size);
 	} else if (size > 0) {
 		str_append_data(batch->part, data, size);
 	} else {
@@ -214,13 +215,13 @@ static void conn_print_stream(struct recall_proxy_conn *conn,
 /* Completes the row that has been begun, if there is one. */
 static bool conn_end_row(struct recall_proxy_conn *conn, const char *error)
 {
-	unsigned int columns = recall_print_get_count();
+	unsigned int columns = recall_rows_get_count(conn->server->rows);
 
 	if (conn->request->batch != NULL ||
 	    (!conn->in_field && conn->column == 0))
 		return FALSE;
 	if (conn->in_field) {
-		recall_print_stream("", 0);
+		recall_rows_add_stream(conn->server->rows, "", 0);
 		conn->column++;
 	}
 	for (; conn->column < columns; conn->column++)
@@ -402,7 +403,8 @@ conn_input_handshake(struct recall_proxy_conn *conn, const char **error_r)
 static bool conn_is_alias(const struct recall_proxy_conn *conn)
 {
 	return conn->request->batch == NULL &&
-		conn->column == recall_print_get_username_idx() &&
+		conn->column == recall_rows_find(conn->server->rows,
+						RECALL_COLUMN_USERNAME) &&
 		strcmp(conn->request->username,
 		       conn->request->remote_username) != 0;
 }
@@ -411,6 +413,7 @@ static void
 conn_print_part(struct recall_proxy_conn *conn, const unsigned char *data,
 		size_t size, bool last)
 {
+	struct recall_rows *rows = conn->server->rows;
 	string_t *str = t_str_new(size + 1);
 
 	str_append_tabunescaped(str, data, size);
@@ -424,7 +427,7 @@ conn_print_part(struct recall_proxy_conn *conn, const unsigned char *data,
 			conn_print_stream(conn, "", 0);
 	}
 	conn->in_field = !last;
-	if (last && ++conn->column == recall_print_get_count()) {
+	if (last && ++conn->column == recall_rows_get_count(rows)) {
 		conn->column = 0;
 		conn->request->rows++;
 	}
@@ -433,9 +436,9 @@ conn_print_part(struct recall_proxy_conn *conn, const unsigned char *data,
 /* Whether to begin with a row: not with one that may never be completed, if
    it can be helped. Returns 0 if it has not come yet, -1 if it never will. */
 static int
-conn_row_is_there(const unsigned char *data, size_t size, const char **error_r)
+conn_row_is_there(const unsigned char *data, size_t size, unsigned int columns,
+		  const char **error_r)
 {
-	unsigned int columns = recall_print_get_count();
 	size_t i;
 
 	for (i = 0; i < size && columns > 0; i++) {
@@ -459,7 +462,8 @@ static int conn_input_rows(struct recall_proxy_conn *conn, const char **error_r)
 
 	data = i_stream_get_data(conn->input, &size);
 	if (conn->column == 0 && !conn->in_field) {
-		ret = conn_row_is_there(data, size, error_r);
+		ret = conn_row_is_there(data, size,
+			recall_rows_get_count(conn->server->rows), error_r);
 		if (ret <= 0)
 			return ret;
 	}

@@ -11,6 +11,7 @@ struct ssl_iostream_context;
 struct recall_proxy;
 struct recall_proxy_batch;
 struct recall_proxy_conn;
+struct recall_rows;
 
 /* A user's command. */
 struct recall_proxy_request {
@@ -31,6 +32,7 @@ ARRAY_DEFINE_TYPE(recall_proxy_conn, struct recall_proxy_conn *);
 
 struct recall_proxy_server {
 	struct recall_proxy *proxy;
+	struct recall_rows *rows;
 	/* the command's */
 	struct event *event;
 	/* host:port or a socket's path, and the host alone */

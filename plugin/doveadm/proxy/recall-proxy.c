@@ -10,8 +10,8 @@
 #include "mail-storage-service.h"
 #include "doveadm.h"
 #include "doveadm-settings.h"
-#include "doveadm-recall-print.h"
 #include "recall-params.h"
+#include "doveadm-recall-rows.h"
 #include "recall-proxy-batch.h"
 #include "recall-proxy-conn.h"
 #include "recall-proxy-tls.h"
@@ -29,6 +29,7 @@ struct proxy_lost_user {
 struct recall_proxy {
 	pool_t pool;
 	const struct doveadm_cmd_context *cctx;
+	struct recall_rows *rows;
 	struct mail_storage_service_ctx *service;
 	const char *socket_path;
 	const char *const *args;
@@ -44,7 +45,6 @@ struct recall_proxy {
 	struct recall_proxy_server *local;
 	/* users to be told of as soon as a row may be printed */
 	ARRAY(struct proxy_lost_user) lost;
-	int exit_code;
 };
 
 /* Where a user's mail is. */
@@ -56,6 +56,7 @@ struct proxy_route {
 
 struct recall_proxy *
 recall_proxy_init(const struct doveadm_cmd_context *cctx,
+		  struct recall_rows *rows,
 		  struct mail_storage_service_ctx *service,
 		  const char *socket_path, const char *const *args,
 		  const struct recall_proxy_callbacks *callbacks, void *context)
@@ -66,6 +67,7 @@ recall_proxy_init(const struct doveadm_cmd_context *cctx,
 	proxy = p_new(pool, struct recall_proxy, 1);
 	proxy->pool = pool;
 	proxy->cctx = cctx;
+	proxy->rows = rows;
 	proxy->service = service;
 	proxy->socket_path = socket_path;
 	proxy->args = args;
@@ -167,6 +169,7 @@ proxy_get_server(struct recall_proxy *proxy, const char *name)
 	}
 	server = p_new(proxy->pool, struct recall_proxy_server, 1);
 	server->proxy = proxy;
+	server->rows = proxy->rows;
 	server->event = recall_cmd_get_event(proxy->cctx);
 	server->name = p_strdup(proxy->pool, name);
 	p = strrchr(server->name, ':');
@@ -381,7 +384,10 @@ static void
 proxy_repeat(struct recall_proxy *proxy, struct recall_proxy_request *request,
 	     const char *username)
 {
-	const unsigned int count = recall_print_get_count();
+	struct recall_rows *rows = proxy->rows;
+	const unsigned int count = recall_rows_get_count(rows);
+	const unsigned int username_idx =
+		recall_rows_find(rows, RECALL_COLUMN_USERNAME);
 	const char *error;
 	unsigned int i;
 
@@ -402,8 +408,8 @@ proxy_repeat(struct recall_proxy *proxy, struct recall_proxy_request *request,
 	}
 	/* none if the row was one to be left out */
 	for (i = 0; i < array_count(&request->columns); i++) {
-		recall_print(i == recall_print_get_username_idx() ? username :
-			     array_idx_elem(&request->columns, i));
+		recall_rows_add(rows, i == username_idx ? username :
+				array_idx_elem(&request->columns, i));
 	}
 	proxy->callbacks->done(proxy->context, username);
 }
@@ -548,12 +554,11 @@ void recall_proxy_flush(struct recall_proxy *proxy)
 	proxy_forget_requests(proxy);
 }
 
-int recall_proxy_deinit(struct recall_proxy **_proxy)
+void recall_proxy_deinit(struct recall_proxy **_proxy)
 {
 	struct recall_proxy *proxy = *_proxy;
 	struct recall_proxy_server *server;
 	struct recall_proxy_conn *conn;
-	int exit_code = proxy->exit_code;
 
 	*_proxy = NULL;
 	recall_proxy_flush(proxy);
@@ -570,7 +575,6 @@ int recall_proxy_deinit(struct recall_proxy **_proxy)
 	array_free(&proxy->lost);
 	hash_table_destroy(&proxy->requests);
 	pool_unref(&proxy->pool);
-	return exit_code;
 }
 
 bool recall_proxy_begin_print(struct recall_proxy *proxy,
@@ -643,12 +647,6 @@ const char *recall_proxy_get_line(struct recall_proxy *proxy,
 	return str_c(line);
 }
 
-static void proxy_add_exit_code(struct recall_proxy *proxy, int exit_code)
-{
-	if (proxy->exit_code == 0 || exit_code == EX_TEMPFAIL)
-		proxy->exit_code = exit_code;
-}
-
 void recall_proxy_answered(struct recall_proxy_server *server,
 			   struct recall_proxy_request *request, int exit_code,
 			   const char *reason)
@@ -664,18 +662,20 @@ void recall_proxy_answered(struct recall_proxy_server *server,
 				"%s failed the command: %s",
 				server->name, reason);
 		}
-		if (exit_code != 0)
-			proxy_add_exit_code(proxy, exit_code);
+		if (exit_code == EX_USAGE)
+			doveadm_exit_code = exit_code;
+		else if (exit_code != 0)
+			recall_rows_set_exit_code(proxy->rows, exit_code);
 	} else if (exit_code != 0 && exit_code != EX_USAGE && request->rows == 0) {
 		error = t_strdup_printf("Node %s failed the command: %s",
 					server->name, reason);
 		proxy_add_lost(proxy, request->username, error);
 	} else {
-		/* over HTTP the rows tell, as those of a failed command would
-		   not arrive; a node that refuses the command has no rows */
-		if (exit_code == EX_USAGE || (exit_code != 0 &&
-		    proxy->cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP))
-			proxy_add_exit_code(proxy, exit_code);
+		/* a node that refuses the command has no rows to tell */
+		if (exit_code == EX_USAGE)
+			doveadm_exit_code = exit_code;
+		else if (exit_code != 0)
+			recall_rows_set_exit_code(proxy->rows, exit_code);
 		proxy->callbacks->done(proxy->context, request->username);
 	}
 	proxy_request_finish(proxy, request, error);
@@ -714,8 +714,7 @@ void recall_proxy_lost(struct recall_proxy_server *server,
 		proxy_add_lost(proxy, request->username, error);
 	} else {
 		i_error("%s: %s", request->username, error);
-		if (proxy->cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP)
-			proxy_add_exit_code(proxy, EX_TEMPFAIL);
+		recall_rows_set_exit_code(proxy->rows, EX_TEMPFAIL);
 		proxy->callbacks->done(proxy->context, request->username);
 	}
 	/* a torn row has been completed: it's as good as any */

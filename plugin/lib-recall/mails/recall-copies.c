@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "array.h"
 #include "str.h"
+#include "time-util.h"
 #include "mail-storage.h"
 #include "recall-boxes.h"
 #include "failpoint.h"
@@ -134,6 +135,7 @@ static void copies_look(struct recall_copies *copies)
 	const char *error;
 
 	copies_forget(copies);
+	i_gettimeofday(&copies->looked_at);
 	recall_looked_begin(copies->looked);
 	iter = recall_boxes_iter_init_for(copies->user, copies->criteria,
 					  copies->looked);

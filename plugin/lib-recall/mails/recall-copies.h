@@ -38,6 +38,9 @@ struct recall_copies {
 	unsigned int other_sender_count;
 	/* A copy outside \Sent and \Drafts was read, answered or forwarded. */
 	bool read;
+	/* When the last look began. What it says of all mailboxes together was so
+	   at that moment: see recall-looked.h */
+	struct timeval looked_at;
 
 	/* What recall_copies_expunge() has deleted, in all. */
 	ARRAY(struct recall_copies_expunged) expunged_boxes;

@@ -6,7 +6,10 @@
 #include "mail-user.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
+#include "maildir-uidlist.h"
+#include "mailbox-list-index.h"
 #include "mailbox-list-iter.h"
+#include "recall-dotlock.h"
 #include "recall-limits.h"
 #include "recall-mails.h"
 #include "recall-quarantine-settings.h"
@@ -59,6 +62,33 @@ quarantine_get_lock_dir(struct mailbox_list *list, const char **dir_r)
 				       MAILBOX_LIST_PATH_TYPE_DIR);
 }
 
+/* Whoever was killed while it had the quarantine locked may have left others of
+   Dovecot's locks behind, for which we would wait with all who wait for us. */
+static void quarantine_delete_stale_locks(struct mailbox *box)
+{
+	const char *path;
+
+	if (mailbox_get_path_to(box, MAILBOX_LIST_PATH_TYPE_INDEX, &path) > 0) {
+		recall_dotlock_delete_stale(t_strconcat(path,
+			"/"MAIL_INDEX_PREFIX".log.newlock", NULL));
+	}
+	if (mailbox_get_path_to(box, MAILBOX_LIST_PATH_TYPE_CONTROL,
+				&path) > 0) {
+		recall_dotlock_delete_stale(t_strconcat(path,
+			"/"MAILDIR_UIDLIST_NAME".lock", NULL));
+	}
+}
+
+static void quarantine_delete_stale_list_lock(struct mailbox_list *list)
+{
+	struct mailbox_list_index *ilist = INDEX_LIST_CONTEXT(list);
+
+	if (ilist != NULL) {
+		recall_dotlock_delete_stale(t_strconcat(ilist->path,
+			".log.newlock", NULL));
+	}
+}
+
 int recall_quarantine_lock(struct recall_quarantine *q, const char **error_r)
 {
 	struct mailbox_list *list = q->ns->list;
@@ -90,6 +120,7 @@ int recall_quarantine_lock(struct recall_quarantine *q, const char **error_r)
 					   error);
 		return -1;
 	}
+	quarantine_delete_stale_list_lock(list);
 	return 0;
 }
 
@@ -180,6 +211,7 @@ int recall_quarantine_box_open(struct recall_quarantine *q,
 	enum mail_error error;
 
 	box = mailbox_alloc(q->ns->list, vname, QUARANTINE_BOX_FLAGS);
+	quarantine_delete_stale_locks(box);
 	if (mailbox_open(box) == 0) {
 		*box_r = box;
 		return 1;
@@ -210,6 +242,7 @@ int recall_quarantine_box_delete(struct recall_quarantine *q,
 	int ret;
 
 	box = mailbox_alloc(q->ns->list, qbox->vname, QUARANTINE_BOX_FLAGS);
+	quarantine_delete_stale_locks(box);
 	ret = mailbox_delete(box);
 	if (ret < 0 && mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND)
 		ret = 0;

@@ -1,0 +1,25 @@
+#ifndef ROLES_H
+#define ROLES_H
+
+#include "http-request.h"
+
+/* What the columns of the route table say of an administrator of a tenant and
+   of a user. Parameters are known by name only: a value that is not valid
+   counts as the one that may not be asked, and that one is required but not
+   there is for the handler to say. */
+
+/* All that the route is for. */
+http_may_func may_anything;
+/* Mail that one has sent oneself, by its Message-ID, as far as the settings
+   let users do that. */
+http_may_func may_recall_own;
+/* Users who are named. */
+http_may_func may_search_named;
+/* Nobody's mail but one's own. */
+http_may_func may_search_own;
+/* One's own mailboxes, which are those of the path. */
+http_may_func may_share_own;
+/* One's own tokens. */
+http_may_func may_revoke_own;
+
+#endif

@@ -1,0 +1,165 @@
+/* Requests as libmicrohttpd hands them on: the daemon's own listener, in this
+   process. "@TOKEN@" in the input stands for a valid access token, and
+   "@LENGTH@" for the octets of what follows the head. */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "audit-log.h"
+#include "auth-token.h"
+#include "config-load.h"
+#include "config.h"
+#include "doveadm-client.h"
+#include "http-server.h"
+#include "jobs.h"
+#include "journal-db.h"
+#include "revocation.h"
+#include "routes.h"
+
+static char dir[] = "/tmp/fuzz-http-XXXXXX";
+static char token[4096];
+static in_port_t port;
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* A port that nobody has; the listener has no way to tell which it took. */
+static in_port_t free_port(void)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET };
+	socklen_t len = sizeof(addr);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd == -1 || bind(fd, (struct sockaddr *)&addr, len) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
+		abort();
+	close(fd);
+	return ntohs(addr.sin_port);
+}
+
+static struct config *make_config(void)
+{
+	char path[64], *error = NULL;
+	struct config *config;
+	FILE *f;
+
+	port = free_port();
+	snprintf(path, sizeof(path), "%s/conf", dir);
+	f = fopen(path, "w");
+	if (f == NULL)
+		abort();
+	chmod(path, 0600);
+	/* nothing answers at port 9: what gets so far is a 502 */
+	fprintf(f, "[http]\nport = %u\nhealth_port = %u\nworkers = 2\n"
+		"max_body = 65536\n"
+		"[doveadm]\nurl = http://127.0.0.1:9/doveadm/v1\n"
+		"login = doveadm:0123456789abcdef\nretries = 0\n"
+		"[auth]\njwt_key = 0123456789abcdef0123456789abcdef\n"
+		"imap_url = imap://127.0.0.1:9\nlogins = 2\n"
+		"[bruteforce]\nenabled = no\n"
+		"[journal]\npath = %s/journal.db\n"
+		"[log]\npath = /dev/null\n[audit]\ncef_enabled = no\n"
+		"required = no\n[console]\nenabled = no\n",
+		port, free_port(), dir);
+	fclose(f);
+	config = config_load(path, &error);
+	if (config == NULL) {
+		fputs(error, stderr);
+		abort();
+	}
+	return config;
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	struct identity who = {
+		.login = "a@example.com", .tenant = "default",
+		.role = ROLE_SUPER,
+	};
+	char jti[TOKEN_ID_LEN + 1], *issued, *error = NULL;
+	struct config *config;
+
+	(void)argc;
+	(void)argv;
+	if (mkdtemp(dir) == NULL)
+		abort();
+	config = make_config();
+	config_replace(config);
+	if (!journal_open(config->journal_path, &error) ||
+	    !revocations_load())
+		abort();
+	doveadm_client_start(config);
+	if (!jobs_start(config) ||
+	    !http_server_start(config, &routes_api, &error)) {
+		fputs(error != NULL ? error : "no jobs", stderr);
+		abort();
+	}
+	issued = token_issue(config, &who, time(NULL), jti);
+	snprintf(token, sizeof(token), "%s", issued);
+	free(issued);
+	return 0;
+}
+
+/* Replaces the first `what`. */
+static char *replace(char *text, size_t *len, const char *what,
+		     const char *with)
+{
+	size_t what_len = strlen(what), with_len = strlen(with), before;
+	char *at = memmem(text, *len, what, what_len), *out;
+
+	if (at == NULL)
+		return text;
+	before = at - text;
+	out = malloc(*len + with_len);
+	memcpy(out, text, before);
+	memcpy(out + before, with, with_len);
+	memcpy(out + before + with_len, at + what_len,
+	       *len - before - what_len);
+	*len = *len - what_len + with_len;
+	free(text);
+	return out;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET, .sin_port = htons(port),
+	};
+	/* half of a request is no request yet: it is not waited for */
+	const struct timeval patience = { .tv_usec = 30000 };
+	const struct linger linger = { .l_onoff = 1 };
+	char *text = malloc(size + 1), *body, length[32], block[4096];
+	size_t len = size;
+	int fd;
+
+	memcpy(text, data, size);
+	text = replace(text, &len, "@TOKEN@", token);
+	body = memmem(text, len, "\r\n\r\n", 4);
+	snprintf(length, sizeof(length), "%zu",
+		 body == NULL ? 0 : len - (body + 4 - text));
+	text = replace(text, &len, "@LENGTH@", length);
+
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	if (fd == -1 || connect(fd, (struct sockaddr *)&addr,
+				sizeof(addr)) < 0)
+		abort();
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (send(fd, text, len, MSG_NOSIGNAL) >= 0 &&
+	    shutdown(fd, SHUT_WR) == 0) {
+		while (recv(fd, block, sizeof(block), 0) > 0) ;
+	}
+	/* no port waits to be used again */
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	close(fd);
+	free(text);
+	return 0;
+}

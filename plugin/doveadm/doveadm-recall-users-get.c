@@ -178,6 +178,14 @@ static bool recall_user_is_mask(const char *user)
 	return strpbrk(user, "*?") != NULL;
 }
 
+bool recall_users_are_shared_out(const struct doveadm_cmd_context *cctx)
+{
+	const char *const *users;
+
+	return cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP &&
+		doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS, &users);
+}
+
 int recall_users_get(struct recall_users_context *ctx)
 {
 	struct doveadm_cmd_context *cctx = ctx->cctx;
@@ -188,16 +196,15 @@ int recall_users_get(struct recall_users_context *ctx)
 
 	p_array_init(&ctx->names, ctx->pool, 16);
 	p_array_init(&ctx->masks, ctx->pool, 1);
-	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP &&
-	    !doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS, &users)) {
-		/* another node's doveadm asks for one user at a time */
-		array_push_back(&ctx->names, &cctx->username);
+	if (recall_users_are_shared_out(cctx)) {
+		(void)doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS, &users);
+		for (; *users != NULL; users++)
+			array_push_back(&ctx->names, users);
 		return 0;
 	}
 	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP) {
-		/* a doveadm that shares its users out; see recall_jobs */
-		for (; *users != NULL; users++)
-			array_push_back(&ctx->names, users);
+		/* another node's doveadm asks for one user at a time */
+		array_push_back(&ctx->names, &cctx->username);
 		return 0;
 	}
 
@@ -264,10 +271,8 @@ bool recall_users_are_named(const struct doveadm_cmd_context *cctx)
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_ALL_USERS, &all);
 	if (all)
 		return FALSE;
-	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP) {
-		return doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS,
-					       &users);
-	}
+	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP)
+		return recall_users_are_shared_out(cctx);
 	if (!recall_cmd_param_user(cctx, &users))
 		return TRUE;
 	while (*users != NULL && recall_user_is_mask(*users))

@@ -66,8 +66,6 @@ struct recall {
 	/* seconds since the epoch; finished is 0 until then */
 	int64_t created;
 	int64_t finished;
-	/* Only looks: nothing is journalled or counted. Goes with dry_run. */
-	bool probe;
 	/* set by recall_run(): doveadm found a parameter wrong, wherever it
 	   answered */
 	bool refused;

@@ -154,6 +154,9 @@ static void check_settings(struct check_context *ctx)
 			      RECALL_QUARANTINE_DAYS_DEFAULT);
 	if (recall_settings_parse_days(value, &number, &error) < 0)
 		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR, "%s", error);
+	value = check_setting(ctx, "recall_jobs_max", RECALL_JOBS_MAX_DEFAULT);
+	if (recall_settings_parse_jobs(value, &number, &error) < 0)
+		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR, "%s", error);
 	value = check_setting(ctx, "recall_stand", RECALL_STAND_DEFAULT);
 	if (recall_settings_parse_stand(value, &number, &error) < 0) {
 		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR,

@@ -131,6 +131,13 @@
 #define RECALL_COLUMN_ACTOR "actor"
 #define RECALL_COLUMN_REASON "reason"
 
+/* recall stop: let recalls go on. */
+#define RECALL_PARAM_RELEASE "release"
+
+/* The beginning of the error of a user whom a recall has not looked at, since
+   recalls are stopped on the node. */
+#define RECALL_ERROR_STOPPED "Recalls are stopped"
+
 /* Columns of recall check: what was looked at, `ok`, `warning` or `error` in
    status, and a text. */
 #define RECALL_COLUMN_CHECK "check"

@@ -147,6 +147,18 @@ static const struct setting settings[] = {
 	INT("approval.expire_hours", approval_expire_hours, "72", 1, 8784,
 	    NULL),
 
+	INT("limits.users_super", limits_users_super, "0", 0, RECALL_USERS_MAX,
+	    NULL),
+	INT("limits.users_admin", limits_users_admin, "0", 0, RECALL_USERS_MAX,
+	    NULL),
+	INT("limits.users_user", limits_users_user, "0", 0, RECALL_USERS_MAX,
+	    NULL),
+	INT("limits.recalls_super", limits_recalls_super, "0", 0, 1000000,
+	    NULL),
+	INT("limits.recalls_admin", limits_recalls_admin, "0", 0, 1000000,
+	    NULL),
+	INT("limits.recalls_user", limits_recalls_user, "0", 0, 1000000, NULL),
+
 	BOOL("console.enabled", console_enabled, "yes", NULL),
 	STR("console.dir", console_dir, "", NULL),
 

@@ -97,6 +97,13 @@ struct config {
 	bool approval_force;
 	bool approval_query;
 	int64_t approval_expire_hours;
+	/* [limits] */
+	int64_t limits_users_super;
+	int64_t limits_users_admin;
+	int64_t limits_users_user;
+	int64_t limits_recalls_super;
+	int64_t limits_recalls_admin;
+	int64_t limits_recalls_user;
 	/* [console] */
 	bool console_enabled;
 	char *console_dir;

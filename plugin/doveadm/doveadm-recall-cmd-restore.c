@@ -65,12 +65,14 @@ restore_user(struct mail_user *user, const struct recall_request *request,
 	return ret;
 }
 
-static void
-cmd_restore_begin(void *context, struct mail_storage_service_ctx *service)
+static int
+cmd_restore_begin(void *context, struct mail_storage_service_ctx *service,
+		  const char *const *users ATTR_UNUSED)
 {
 	struct recall_restore_context *ctx = context;
 
 	recall_reporter_read_settings(ctx->request.reporter, service);
+	return 0;
 }
 
 static void

@@ -523,6 +523,27 @@ bool recall_users_are_named(const struct doveadm_cmd_context *cctx)
 	return *users != NULL;
 }
 
+/* All that may be looked up, as recall_users_callbacks.begin() wants it. A name
+   that is refused would say something else where masks are understood. */
+static const char *const *recall_users_asked(struct recall_users_context *ctx)
+{
+	ARRAY_TYPE(const_string) users;
+	const char *user;
+
+	p_array_init(&users, ctx->pool, array_count(&ctx->names) + 4);
+	array_foreach_elem(&ctx->masks, user) {
+		if (strcmp(user, "*") == 0)
+			return NULL;
+		array_push_back(&users, &user);
+	}
+	array_foreach_elem(&ctx->names, user) {
+		if (recall_username_get_error(user) == NULL)
+			array_push_back(&users, &user);
+	}
+	array_append_zero(&users);
+	return array_front(&users);
+}
+
 /* Reads the settings in the way that the lookup of a user will. Otherwise it's the
    listing of users that reads them, into memory that it frees at once. Lookups
    that find other settings in their cache by then, as after those of a report,
@@ -592,18 +613,20 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 					      socket_path,
 					      recall_users_proxy_args(&ctx),
 					      &proxy_callbacks, &ctx);
-		if (callbacks->begin != NULL)
-			callbacks->begin(context, ctx.service);
-		do {
+		if (callbacks->begin != NULL) {
+			ret = callbacks->begin(context, ctx.service,
+					       recall_users_asked(&ctx));
+		}
+		if (ret == 0) do {
 			recall_users_run_all(&ctx);
 			recall_proxy_flush(ctx.proxy);
+			recall_users_regain_root();
 		} while (killed_signo == 0 && callbacks->again != NULL &&
 			 callbacks->again(context));
 		recall_proxy_deinit(&ctx.proxy);
 		hash_table_destroy(&ctx.done);
 		pool_unref(&ctx.done_pool);
 		i_set_failure_prefix("doveadm: ");
-		recall_users_regain_root();
 		lib_signals_unset_handler(SIGINT, sig_die, NULL);
 		lib_signals_unset_handler(SIGTERM, sig_die, NULL);
 	}

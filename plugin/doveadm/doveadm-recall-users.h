@@ -13,8 +13,11 @@ struct recall_rows;
    missing users in silence and stops at the first user that can't be opened. */
 
 struct recall_users_callbacks {
-	/* Called before any user is looked up. May be NULL. */
-	void (*begin)(void *context, struct mail_storage_service_ctx *service);
+	/* Called before any user is looked up. users are the names and masks
+	   asked for, NULL for everyone; they live until the end. Returns -1 if
+	   nothing is to be done. May be NULL. */
+	int (*begin)(void *context, struct mail_storage_service_ctx *service,
+		     const char *const *users);
 	/* The user was opened. username is the name as asked for; where it's an
 	   alias, user->username is another one. */
 	void (*run)(void *context, struct mail_user *user,
@@ -83,8 +86,9 @@ bool recall_users_are_named(const struct doveadm_cmd_context *cctx);
 
 /* Calls one callback for each user asked for, or, if Dovecot proxies the user
    to another node, runs the command there and prints its rows; then finishes the
-   rows. Returns -1 if nothing was done because the users asked for are unclear;
-   that and other failures are logged and set doveadm_exit_code. */
+   rows. Returns -1 if nothing was done because the users asked for are unclear,
+   or by `begin'; that and other failures are logged and set
+   doveadm_exit_code. */
 int recall_users_run(struct doveadm_cmd_context *cctx,
 		     struct recall_rows *rows,
 		     const struct recall_users_callbacks *callbacks,

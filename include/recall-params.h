@@ -17,6 +17,7 @@
 #define RECALL_CMD_STANDING_LIST "recall standing list"
 #define RECALL_CMD_STANDING_LATE "recall standing late"
 #define RECALL_CMD_STANDING_END "recall standing end"
+#define RECALL_CMD_STOP "recall stop"
 #define RECALL_CMD_STANDING_RUN "recall standing run"
 #define RECALL_CMD_SHARE "recall share"
 #define RECALL_CMD_UNSHARE "recall unshare"

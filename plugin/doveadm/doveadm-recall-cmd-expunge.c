@@ -130,6 +130,13 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 		max_copies = recall_count_get(ctx->count, username);
 		order.max_copies = &max_copies;
 	}
+	stopped = ctx->request.dry_run ? NULL :
+		recall_stop_check(recall_settings(user)->recall_standing_dir);
+	if (stopped != NULL) {
+		recall_row_print_unseen(order.recall_id, username,
+					RECALL_VERDICT_ERROR, stopped);
+		return;
+	}
 	if (ctx->request.dry_run)
 		recall_probe(user, &order, &copies, &row.outcome);
 	else

@@ -1,6 +1,7 @@
 #ifndef RECALL_EVENTS_H
 #define RECALL_EVENTS_H
 
+struct event;
 struct mail_user;
 struct recall_copies;
 struct recall_order;
@@ -31,5 +32,10 @@ void recall_event_restored(struct mail_user *user,
 /* It can't be undone any more: recall_purged. quiet as in an order. */
 void recall_event_purged(struct mail_user *user, const char *recall_id,
 			 bool quiet);
+
+/* All recalls of the node were stopped, or released: recall_stopped,
+   recall_released. */
+void recall_event_stop(struct event *event, const struct recall_order *order,
+		       bool release);
 
 #endif

@@ -12,6 +12,8 @@
 #include "doveadm-recall-listing.h"
 #include "doveadm-recall-rows.h"
 #include "recall-query.h"
+#include "recall-settings.h"
+#include "recall-stop.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-request.h"
 #include "doveadm-recall-row.h"
@@ -115,7 +117,7 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 	};
 	struct recall_copies copies;
 	unsigned int max_copies;
-	const char *name;
+	const char *name, *stopped;
 
 	ctx->own_users++;
 	if (ctx->counting) {
@@ -133,7 +135,7 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 	stopped = ctx->request.dry_run ? NULL :
 		recall_stop_check(recall_settings(user)->recall_standing_dir);
 	if (stopped != NULL) {
-		recall_row_print_unseen(order.recall_id, username,
+		recall_row_print_unseen(ctx->vrows, username,
 					RECALL_VERDICT_ERROR, stopped);
 		return;
 	}

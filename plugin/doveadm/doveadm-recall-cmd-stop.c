@@ -3,8 +3,8 @@
 #include "doveadm-print.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-plugin.h"
-#include "doveadm-recall-print.h"
 #include "doveadm-recall-request.h"
+#include "doveadm-recall-rows.h"
 #include "doveadm-recall-standing.h"
 #include "recall-events.h"
 #include "recall-params.h"
@@ -32,17 +32,18 @@ stop_run(const struct doveadm_cmd_context *cctx, const char *dir,
 	}
 	if (ret == 0)
 		return release ? "not_stopped" : "already_stopped";
-	recall_event_stop(recall_cmd_get_event(cctx), order, release);
+	recall_event_stop(order, release);
 	return release ? "released" : "stopped";
 }
 
 static void cmd_recall_stop(struct doveadm_cmd_context *cctx)
 {
-	static const struct recall_print_column columns[] = {
+	static const struct recall_column columns[] = {
 		{ .name = RECALL_COLUMN_STATUS },
 	};
 	struct recall_standing_settings set;
 	struct recall_request request;
+	struct recall_rows *rows;
 	const char *status;
 	bool release = FALSE;
 	pool_t pool;
@@ -54,10 +55,11 @@ static void cmd_recall_stop(struct doveadm_cmd_context *cctx)
 	if (recall_standing_get_settings(cctx, NULL, pool, &set) == 0) {
 		status = stop_run(cctx, set.dir, &request.order, release);
 		if (status != NULL) {
-			recall_print_init(DOVEADM_PRINT_TYPE_TABLE, columns,
-					  N_ELEMENTS(columns));
-			recall_print(status);
-			recall_print_finish();
+			rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE,
+						columns, N_ELEMENTS(columns));
+			recall_rows_add(rows, status);
+			recall_rows_finish(rows);
+			recall_rows_deinit(&rows);
 		}
 	}
 	pool_unref(&pool);

@@ -159,9 +159,9 @@ void recall_event_purged(struct mail_user *user, const char *recall_id,
 	e_log(e->event(), event_log_type(quiet), "recall %s: purged", recall_id);
 }
 
-void recall_event_stop(struct event *event, const struct recall_order *order,
-		       bool release)
+void recall_event_stop(const struct recall_order *order, bool release)
 {
+	struct event *event = event_create(NULL);
 	struct event_passthrough *e = event_create_passthrough(event);
 
 	e->set_name(release ? "recall_released" : "recall_stopped");
@@ -170,4 +170,5 @@ void recall_event_stop(struct event *event, const struct recall_order *order,
 	e_log(e->event(), event_log_type(order->quiet),
 	      "recalls are %s, actor=%s, reason=%s",
 	      release ? "released" : "stopped", order->actor, order->reason);
+	event_unref(&event);
 }

@@ -1,7 +1,6 @@
 #ifndef RECALL_EVENTS_H
 #define RECALL_EVENTS_H
 
-struct event;
 struct mail_user;
 struct recall_copies;
 struct recall_order;
@@ -35,7 +34,6 @@ void recall_event_purged(struct mail_user *user, const char *recall_id,
 
 /* All recalls of the node were stopped, or released: recall_stopped,
    recall_released. */
-void recall_event_stop(struct event *event, const struct recall_order *order,
-		       bool release);
+void recall_event_stop(const struct recall_order *order, bool release);
 
 #endif

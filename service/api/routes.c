@@ -41,8 +41,8 @@ const struct http_route api_routes[] = {
 	  BODY("messageid", "verify_headers", "query", "emails", "all",
 	       "limit", "cursor") },
 	{ "POST", EXPUNGE, .cmd = "fetch", .handler = action_fetch,
-	  .auth = HTTP_AUTH_TOKEN, .admin = may_search_named,
-	  .user = may_search_own, .needs_audit = true, .audit = "fetch",
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_fetch_named,
+	  .user = may_fetch_own, .needs_audit = true, .audit = "fetch",
 	  BODY("messageid", "verify_headers", "query", "emails", "all",
 	       "fields", "limit", "cursor") },
 

@@ -34,6 +34,8 @@ struct recall_run {
 	unsigned int active;
 	/* what the batches came to */
 	size_t answered, refused, unreachable, timeouts;
+	/* users who have no verdict yet */
+	size_t left;
 	/* some verdicts could not be journalled */
 	bool unsaved;
 };

@@ -14,8 +14,8 @@
 
 static struct worker_pool *pool;
 
-/* Nothing is done that the audit trail would not tell of. Only if the process is
-   about to stop this returns nevertheless. */
+/* Nothing is done that the audit trail would not tell of. Only if the process
+   is about to stop this returns nevertheless. */
 static struct config *wait_for_audit(const struct recall *recall)
 {
 	struct config *config = config_current();

@@ -21,9 +21,10 @@
    are, which most encoders do not leave, and a "+", which may or may not mean a
    space, and no "%": it is refused. */
 
-/* The octet that the escape at the beginning of the text means ("%41" an "A"),
-   or -1 if there is none. */
-int http_unescape(const char *s, size_t len);
+/* Decodes what is URL-encoded in place, "+" as well in a form; returns the new
+   length. What is no escape stays as it is; *broken_r, which may be NULL, says
+   whether there was such. */
+size_t http_url_decode(char *s, size_t len, bool form, bool *broken_r);
 
 /* The end of the pair that begins at p. *bare_r says whether its value is to be
    taken as it stands. */

@@ -112,7 +112,7 @@ struct http_request {
 	/* names that were given without a value: JSON's null */
 	struct strlist params_empty;
 	/* the Message-ID may not be what was meant, see http-form.h */
-	bool messageid_doubtful;
+	bool message_id_doubtful;
 
 	/* set once it is known */
 	struct identity identity;

@@ -42,8 +42,8 @@ static bool reopen(sqlite3 *db, const struct recall *recall, bool *claimed_r)
 	       journal_exec(db, "UPDATE verdicts SET status = NULL, "
 			    "copies = 0, present = 0, notice = NULL, "
 			    "mailboxes = NULL, mailbox_user = NULL, "
-			    "searched = NULL, error = NULL "
-			    "WHERE recall = ? AND status = ?",
+			    "searched = NULL, error = NULL WHERE recall = ? "
+			    "AND status = ?",
 			    "ss", recall->id,
 			    recall_verdict_name(RECALL_VERDICT_ERROR));
 }

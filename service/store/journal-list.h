@@ -15,7 +15,7 @@ struct journal_filter {
 	int64_t before;
 	const char *before_id;
 	/* exactly these; a Message-ID with or without its brackets */
-	const char *cmd, *actor, *messageid;
+	const char *cmd, *actor, *message_id;
 	/* parts of them */
 	const char *reason, *query;
 	int force, notify, dry_run;

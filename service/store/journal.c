@@ -49,7 +49,7 @@ bool journal_add(const struct recall *recall, bool promised)
 			"query, key, verify_headers, approval) "
 			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			"sisiiisssississssis",
-			recall->id, recall->created, recall->messageid,
+			recall->id, recall->created, recall->message_id,
 			(int64_t)recall->force, (int64_t)recall->notify,
 			(int64_t)recall->dry_run, recall->reason,
 			recall->actor.login, recall->actor.tenant,
@@ -77,8 +77,8 @@ bool journal_save(const struct recall *recall, const size_t *users,
 	ret = journal_begin(db, false);
 	stmt = journal_prepare(db, "UPDATE verdicts SET status = ?, "
 		"copies = ?, notice = ?, mailboxes = ?, error = ?, "
-		"mailbox_user = ?, searched = ?, present = ? "
-		"WHERE recall = ? AND pos = ?");
+		"mailbox_user = ?, searched = ?, present = ? WHERE recall = ? "
+		"AND pos = ?");
 	ret = ret && stmt != NULL;
 	for (i = 0; ret && i < count; i++) {
 		const struct recall_user *user = &recall->users[users[i]];
@@ -156,8 +156,8 @@ static void read_recall(sqlite3_stmt *stmt, struct recall *recall)
 {
 	recall->created = sqlite3_column_int64(stmt, 0);
 	recall->finished = sqlite3_column_int64(stmt, 1);
-	free(recall->messageid);
-	recall->messageid = column_text(stmt, 2);
+	free(recall->message_id);
+	recall->message_id = column_text(stmt, 2);
 	recall->force = sqlite3_column_int(stmt, 3) != 0;
 	recall->notify = sqlite3_column_int(stmt, 4) != 0;
 	recall->dry_run = sqlite3_column_int(stmt, 5) != 0;

@@ -64,8 +64,10 @@ void recall_record_row_print(const struct recall_record_row *row)
 		print_text(record->actor);
 		print_text(record->reason);
 		print_text(record->message_id);
-		array_foreach(&record->boxes, rbox)
-			recall_names_append(mailboxes, rbox->vname);
+		array_foreach(&record->boxes, rbox) {
+			if (rbox->copies > 0)
+				recall_names_append(mailboxes, rbox->vname);
+		}
 	}
 	recall_print(dec2str(row->copies));
 	print_text(str_c(mailboxes));

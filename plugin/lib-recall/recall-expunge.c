@@ -142,11 +142,16 @@ static int expunge_pass(struct expunge_context *ctx, const char **error_r)
 		return -1;
 	if (ctx->q.ns != NULL &&
 	    (expunge_quarantine(ctx, error_r) < 0 ||
-	     recall_lazy_expunge_begin(ctx->user, copies, &lazy, error_r) < 0))
+	     recall_lazy_expunge_begin(ctx->user, copies, &lazy,
+				       error_r) < 0)) {
+		recall_quarantine_settle(&ctx->q, ctx->order->recall_id,
+					 copies);
 		return -1;
+	}
 	if (ctx->q.ns == NULL)
 		expunge_leave_lazy(copies);
 	recall_copies_expunge(copies);
+	recall_quarantine_settle(&ctx->q, ctx->order->recall_id, copies);
 	recall_lazy_expunge_finish(lazy, copies);
 	return 0;
 }
@@ -222,6 +227,7 @@ expunge_found(struct expunge_context *ctx, enum recall_verdict *verdict,
 		ret = expunge_check_record(ctx, verdict, error_r);
 	if (ret >= 0 && change && *verdict == RECALL_VERDICT_WOULD_EXPUNGE)
 		ret = expunge_copies(ctx, verdict, error_r);
+	recall_quarantine_finish(&ctx->q, ctx->order->recall_id);
 	if (ret >= 0 && change && ctx->recorded &&
 	    *verdict == RECALL_VERDICT_NOT_FOUND) {
 		/* the user has deleted what the first try had left */

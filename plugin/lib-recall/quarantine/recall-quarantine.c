@@ -14,6 +14,7 @@
 #include "recall-mails.h"
 #include "recall-quarantine-settings.h"
 #include "recall-quarantine.h"
+#include "recall-quarantine-kept.h"
 
 #define QUARANTINE_LOCK_FNAME "dovecot-recall.lock"
 #define QUARANTINE_LOCK_SECS 60
@@ -126,6 +127,7 @@ int recall_quarantine_lock(struct recall_quarantine *q, const char **error_r)
 
 void recall_quarantine_deinit(struct recall_quarantine *q)
 {
+	recall_quarantine_kept_deinit(&q->kept);
 	if (q->lock != NULL)
 		file_lock_free(&q->lock);
 }

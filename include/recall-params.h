@@ -57,6 +57,8 @@
 /* Who asks: for the audit trail. In recall list these two say which recalls to
    list: those with the text in their reason, those of the actor. */
 #define RECALL_PARAM_ACTOR "actor"
+/* Who has approved it, where it needs a second person (recall expunge). */
+#define RECALL_PARAM_APPROVER "approver"
 /* The caller's id of this recall (RECALL_ID_LEN hexadecimal digits): a retry
    with the same id is the same recall. Made anew if not given. */
 #define RECALL_PARAM_RECALL_ID "recall-id"
@@ -64,6 +66,13 @@
 #define RECALL_PARAM_SINCE "since"
 /* Only rows of users who have the message (recall expunge, recall restore). */
 #define RECALL_PARAM_HITS "hits"
+/* Processes that users are spread over, users a second at most, and whether to
+   give way to others (recall expunge, restore, search, index). */
+#define RECALL_PARAM_JOBS "jobs"
+#define RECALL_PARAM_MAX_RATE "max-rate"
+#define RECALL_PARAM_PRIORITY "priority"
+#define RECALL_PRIORITY_LOW "low"
+#define RECALL_PRIORITY_NORMAL "normal"
 /* Compare each record of the index with the message, and put it right. */
 #define RECALL_PARAM_VERIFY "verify"
 /* Show the records of the index. */

@@ -10,7 +10,7 @@
 #include "doveadm-print.h"
 #include "recall-params.h"
 #include "doveadm-recall-params.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "recall-rights.h"
 #include "doveadm-recall-users.h"
 #include "recall-share.h"
@@ -23,38 +23,43 @@ struct recall_share_command {
 	/* NULL-terminated names; NULL to take them back */
 	const char *const *rights;
 	enum recall_share_status status;
+	struct recall_rows *rows;
 };
 
-static void share_print_init(void)
+static struct recall_rows *
+share_init_rows(const struct doveadm_cmd_context *cctx)
 {
-	static const struct recall_print_column columns[] = {
+	static const struct recall_column columns[] = {
 		{ .name = RECALL_COLUMN_OWNER },
 		{ .name = RECALL_COLUMN_MAILBOX },
 		{ .name = RECALL_COLUMN_USER },
-		{ .name = RECALL_COLUMN_RIGHTS, .flags = RECALL_PRINT_WIDE },
+		{ .name = RECALL_COLUMN_RIGHTS, .flags = RECALL_COLUMN_FLAG_WIDE },
 		{ .name = RECALL_COLUMN_SUBSCRIBED_AS,
-		  .flags = RECALL_PRINT_WIDE },
+		  .flags = RECALL_COLUMN_FLAG_WIDE },
 		{ .name = RECALL_COLUMN_STATUS },
 		{ .name = RECALL_COLUMN_ERROR },
 	};
 
-	recall_print_init(DOVEADM_PRINT_TYPE_TABLE, columns,
-			  N_ELEMENTS(columns));
+	return recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE, columns,
+				N_ELEMENTS(columns));
 }
 
-/* rights, name and error may be NULL */
 static void
 share_print(struct recall_share_command *cmd, const char *owner,
 	    const char *mailbox, const char *other, const char *rights,
 	    const char *name, const char *error)
 {
-	recall_print(owner);
-	recall_print(mailbox);
-	recall_print(other);
-	recall_print(rights == NULL ? "" : rights);
-	recall_print(name == NULL ? "" : name);
-	recall_print(recall_share_status_name(cmd->status));
-	recall_print(error == NULL ? "" : error);
+	struct recall_rows *rows = cmd->rows;
+
+	recall_rows_add(rows, owner);
+	recall_rows_add(rows, mailbox);
+	recall_rows_add(rows, other);
+	recall_rows_add(rows, rights);
+	recall_rows_add(rows, name);
+	recall_rows_add(rows, recall_share_status_name(cmd->status));
+	recall_rows_add(rows, error);
+	recall_rows_set_exit_code(rows,
+		recall_share_status_exit_code(cmd->status));
 }
 
 static void
@@ -88,27 +93,19 @@ cmd_share_run(void *context, struct mail_user *user,
 }
 
 static void
-cmd_share_no_user(void *context, const char *username, const char *error)
+cmd_share_unseen(void *context, const char *username,
+		 enum recall_verdict verdict, const char *error)
 {
 	struct recall_share_command *cmd = context;
 
-	cmd->status = RECALL_SHARE_NO_USER;
-	share_print(cmd, username, cmd->mailbox, cmd->other, NULL, NULL, error);
-}
-
-static void
-cmd_share_failed(void *context, const char *username, const char *error)
-{
-	struct recall_share_command *cmd = context;
-
-	cmd->status = RECALL_SHARE_ERROR;
+	cmd->status = verdict == RECALL_VERDICT_NO_USER ?
+		RECALL_SHARE_NO_USER : RECALL_SHARE_ERROR;
 	share_print(cmd, username, cmd->mailbox, cmd->other, NULL, NULL, error);
 }
 
 static const struct recall_users_callbacks share_callbacks = {
 	.run = cmd_share_run,
-	.no_user = cmd_share_no_user,
-	.failed = cmd_share_failed,
+	.unseen = cmd_share_unseen,
 	.one_row = TRUE,
 };
 
@@ -228,11 +225,9 @@ static void share_command(struct doveadm_cmd_context *cctx, bool adding)
 		recall_cmd_error(cctx, EX_USAGE, "%s", error);
 		return;
 	}
-	share_print_init();
-	if (recall_users_run(cctx, &share_callbacks, &cmd) == 0 &&
-	    cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP &&
-	    doveadm_exit_code == 0)
-		doveadm_exit_code = recall_share_status_exit_code(cmd.status);
+	cmd.rows = share_init_rows(cctx);
+	(void)recall_users_run(cctx, cmd.rows, &share_callbacks, &cmd);
+	recall_rows_deinit(&cmd.rows);
 }
 
 static void cmd_recall_share(struct doveadm_cmd_context *cctx)

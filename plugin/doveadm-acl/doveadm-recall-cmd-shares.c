@@ -12,7 +12,7 @@
 #include "doveadm-print.h"
 #include "recall-params.h"
 #include "doveadm-recall-params.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "recall-tenant.h"
 #include "doveadm-recall-users.h"
 #include "recall-acl.h"
@@ -34,44 +34,44 @@ ARRAY_DEFINE_TYPE(recall_shares_entry, struct recall_shares_entry);
 
 struct recall_shares_command {
 	const char *tenant;
-	/* the shell's exit code */
-	int exit_code;
+	struct recall_rows *rows;
 };
 
-static void shares_print_init(void)
+static struct recall_rows *
+shares_init_rows(const struct doveadm_cmd_context *cctx)
 {
-	static const struct recall_print_column columns[] = {
+	static const struct recall_column columns[] = {
 		{ .name = RECALL_COLUMN_DIRECTION,
-		  .flags = RECALL_PRINT_WIDE },
+		  .flags = RECALL_COLUMN_FLAG_WIDE },
 		{ .name = RECALL_COLUMN_OWNER },
 		{ .name = RECALL_COLUMN_MAILBOX },
 		{ .name = RECALL_COLUMN_USER },
 		{ .name = RECALL_COLUMN_RIGHTS },
 		{ .name = RECALL_COLUMN_SUBSCRIBED,
-		  .flags = RECALL_PRINT_WIDE },
-		{ .name = RECALL_COLUMN_NAME, .flags = RECALL_PRINT_WIDE },
-		{ .name = RECALL_COLUMN_STATUS, .flags = RECALL_PRINT_WIDE },
+		  .flags = RECALL_COLUMN_FLAG_WIDE },
+		{ .name = RECALL_COLUMN_NAME, .flags = RECALL_COLUMN_FLAG_WIDE },
+		{ .name = RECALL_COLUMN_STATUS, .flags = RECALL_COLUMN_FLAG_WIDE },
 		{ .name = RECALL_COLUMN_ERROR },
 	};
 
-	recall_print_init(DOVEADM_PRINT_TYPE_TABLE, columns,
-			  N_ELEMENTS(columns));
+	return recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE, columns,
+				N_ELEMENTS(columns));
 }
 
 static void
-shares_print(const char *direction, const char *owner, const char *mailbox,
-	     const char *user, const char *rights, const char *subscribed,
-	     const char *name)
+shares_print(struct recall_rows *rows, const char *direction,
+	     const char *owner, const char *mailbox, const char *user,
+	     const char *rights, const char *subscribed, const char *name)
 {
-	recall_print(direction);
-	recall_print(owner);
-	recall_print(mailbox);
-	recall_print(user);
-	recall_print(rights);
-	recall_print(subscribed);
-	recall_print(name);
-	recall_print(recall_share_status_name(RECALL_SHARE_SHARED));
-	recall_print("");
+	recall_rows_add(rows, direction);
+	recall_rows_add(rows, owner);
+	recall_rows_add(rows, mailbox);
+	recall_rows_add(rows, user);
+	recall_rows_add(rows, rights);
+	recall_rows_add(rows, subscribed);
+	recall_rows_add(rows, name);
+	recall_rows_add(rows, recall_share_status_name(RECALL_SHARE_SHARED));
+	recall_rows_add(rows, NULL);
 }
 
 /* A row in the place of what can't be told. */
@@ -80,20 +80,13 @@ shares_print_error(struct recall_shares_command *cmd, const char *direction,
 		   const char *username, const char *error,
 		   enum recall_share_status status)
 {
-	bool in = strcmp(direction, "in") == 0;
-	int exit_code = recall_share_status_exit_code(status);
-
-	recall_print(direction);
-	recall_print(in ? "" : username);
-	recall_print("");
-	recall_print(in ? username : "");
-	recall_print("");
-	recall_print("");
-	recall_print("");
-	recall_print(recall_share_status_name(status));
-	recall_print(error);
-	if (cmd->exit_code == 0 || exit_code == EX_TEMPFAIL)
-		cmd->exit_code = exit_code;
+	recall_rows_set_exit_code(cmd->rows,
+				  recall_share_status_exit_code(status));
+	recall_rows_add_known(cmd->rows, RECALL_COLUMN_DIRECTION, direction,
+		strcmp(direction, "in") == 0 ? RECALL_COLUMN_USER :
+		RECALL_COLUMN_OWNER, username,
+		RECALL_COLUMN_STATUS, recall_share_status_name(status),
+		RECALL_COLUMN_ERROR, error, NULL);
 }
 
 static int
@@ -249,10 +242,10 @@ shares_print_out(struct recall_shares_command *cmd, struct mail_user *user,
 		mail_storage_service_user_unref(&service_user);
 	}
 	array_foreach_modifiable(&entries_arr, entry) {
-		shares_print("out", user->username, entry->mailbox, entry->id,
-			     entry->rights, entry->name == NULL ? "" :
-			     entry->subscribed ? "yes" : "no",
-			     entry->name == NULL ? "" : entry->name);
+		shares_print(cmd->rows, "out", user->username, entry->mailbox,
+			     entry->id, entry->rights,
+			     entry->name == NULL ? NULL :
+			     entry->subscribed ? "yes" : "no", entry->name);
 	}
 }
 
@@ -268,7 +261,8 @@ shares_get_owner_name(struct mail_namespace *ns, const char *vname)
 }
 
 static int
-shares_print_in_box(struct mail_namespace *ns, const char *vname)
+shares_print_in_box(struct recall_rows *rows, struct mail_namespace *ns,
+		    const char *vname)
 {
 	struct acl_object *aclobj;
 	struct mailbox *box;
@@ -285,10 +279,10 @@ shares_print_in_box(struct mail_namespace *ns, const char *vname)
 	}
 	box = mailbox_alloc(ns->list, vname, MAILBOX_FLAG_READONLY);
 	subscribed = recall_share_is_subscribed(box);
-	shares_print("in", ns->owner->username,
+	shares_print(rows, "in", ns->owner->username,
 		     shares_get_owner_name(ns, vname), ns->user->username,
 		     recall_acl_rights_to_text(rights, NULL),
-		     subscribed < 0 ? "" : subscribed > 0 ? "yes" : "no",
+		     subscribed < 0 ? NULL : subscribed > 0 ? "yes" : "no",
 		     mailbox_get_vname(box));
 	mailbox_free(&box);
 	acl_object_deinit(&aclobj);
@@ -297,7 +291,8 @@ shares_print_in_box(struct mail_namespace *ns, const char *vname)
 
 /* Where the INBOX is listed differs: as a mailbox of the namespace, or as the
    namespace itself. */
-static int shares_print_in_inbox(struct mail_namespace *ns)
+static int
+shares_print_in_inbox(struct recall_rows *rows, struct mail_namespace *ns)
 {
 	const char *vname = mailbox_list_get_vname(ns->list, "INBOX");
 	struct mailbox *box;
@@ -306,23 +301,24 @@ static int shares_print_in_inbox(struct mail_namespace *ns)
 	box = mailbox_alloc(ns->list, vname, MAILBOX_FLAG_READONLY);
 	ret = recall_share_is_visible(box);
 	mailbox_free(&box);
-	return ret <= 0 ? ret : shares_print_in_box(ns, vname);
+	return ret <= 0 ? ret : shares_print_in_box(rows, ns, vname);
 }
 
-static int shares_print_in_ns(struct mail_namespace *ns)
+static int
+shares_print_in_ns(struct recall_rows *rows, struct mail_namespace *ns)
 {
 	struct mailbox_list_iterate_context *iter;
 	const struct mailbox_info *info;
 	int ret;
 
-	ret = shares_print_in_inbox(ns);
+	ret = shares_print_in_inbox(rows, ns);
 	iter = mailbox_list_iter_init(ns->list, "*", 0);
 	while ((info = mailbox_list_iter_next(iter)) != NULL) T_BEGIN {
 		if ((info->flags & (MAILBOX_NONEXISTENT |
 				    MAILBOX_NOSELECT)) == 0 &&
 		    strcmp(mailbox_list_get_storage_name(ns->list, info->vname),
 			   "INBOX") != 0 &&
-		    shares_print_in_box(ns, info->vname) < 0)
+		    shares_print_in_box(rows, ns, info->vname) < 0)
 			ret = -1;
 	} T_END;
 	if (mailbox_list_iter_deinit(&iter) < 0)
@@ -362,7 +358,7 @@ shares_print_in(struct recall_shares_command *cmd, struct mail_user *user)
 			array_push_back(&namespaces, &ns);
 	}
 	array_foreach_elem(&namespaces, ns) {
-		if (shares_print_in_ns(ns) < 0)
+		if (shares_print_in_ns(cmd->rows, ns) < 0)
 			ret = -1;
 	}
 	if (ret < 0) {
@@ -400,23 +396,17 @@ cmd_shares_run(void *context, struct mail_user *user, const char *username)
 }
 
 static void
-cmd_shares_no_user(void *context, const char *username, const char *error)
+cmd_shares_unseen(void *context, const char *username,
+		  enum recall_verdict verdict, const char *error)
 {
 	shares_print_error(context, "", username, error,
-			   RECALL_SHARE_NO_USER);
-}
-
-static void
-cmd_shares_failed(void *context, const char *username, const char *error)
-{
-	shares_print_error(context, "", username, error,
-			   RECALL_SHARE_ERROR);
+			   verdict == RECALL_VERDICT_NO_USER ?
+			   RECALL_SHARE_NO_USER : RECALL_SHARE_ERROR);
 }
 
 static const struct recall_users_callbacks shares_callbacks = {
 	.run = cmd_shares_run,
-	.no_user = cmd_shares_no_user,
-	.failed = cmd_shares_failed,
+	.unseen = cmd_shares_unseen,
 };
 
 static void cmd_recall_shares(struct doveadm_cmd_context *cctx)
@@ -432,11 +422,9 @@ static void cmd_recall_shares(struct doveadm_cmd_context *cctx)
 				 "--"RECALL_PARAM_TENANT" is empty");
 		return;
 	}
-	shares_print_init();
-	if (recall_users_run(cctx, &shares_callbacks, &cmd) == 0 &&
-	    cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP &&
-	    doveadm_exit_code == 0)
-		doveadm_exit_code = cmd.exit_code;
+	cmd.rows = shares_init_rows(cctx);
+	(void)recall_users_run(cctx, cmd.rows, &shares_callbacks, &cmd);
+	recall_rows_deinit(&cmd.rows);
 }
 
 struct doveadm_cmd_ver2 doveadm_cmd_recall_shares = {

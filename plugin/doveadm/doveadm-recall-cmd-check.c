@@ -8,7 +8,7 @@
 #include "recall-settings.h"
 #include "doveadm-recall-config.h"
 #include "doveadm-recall-params.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "doveadm-recall-plugin.h"
 
 #include <dirent.h>
@@ -39,9 +39,10 @@ static const char *const check_status_names[] = { "ok", "warning", "error" };
 
 struct check_context {
 	pool_t pool;
+	struct recall_rows *rows;
 	const struct recall_config *config;
-	/* the worst so far of the check under way, and of all */
-	enum check_status status, worst;
+	/* the worst so far of the check under way */
+	enum check_status status;
 };
 
 /* What the section plugin may have of ours. */
@@ -49,7 +50,7 @@ static const char *const known_settings[] = {
 	"recall_notify_on", "recall_notice_from", "recall_notice_name",
 	"recall_notice_delivery", "recall_notice_dir", "recall_notice_lang",
 	"recall_quarantine", "recall_quarantine_days", "recall_stand",
-	"recall_standing_dir", "recall_standing_max", NULL
+	"recall_standing_dir", "recall_standing_max", "recall_jobs_max", NULL
 };
 
 static void ATTR_FORMAT(4, 5)
@@ -59,12 +60,13 @@ check_print(struct check_context *ctx, const char *name,
 	va_list args;
 
 	va_start(args, format);
-	recall_print(name);
-	recall_print(check_status_names[status]);
-	recall_print(t_strdup_vprintf(format, args));
+	recall_rows_add(ctx->rows, name);
+	recall_rows_add(ctx->rows, check_status_names[status]);
+	recall_rows_add(ctx->rows, t_strdup_vprintf(format, args));
 	va_end(args);
 	ctx->status = I_MAX(ctx->status, status);
-	ctx->worst = I_MAX(ctx->worst, status);
+	if (status == CHECK_ERROR)
+		recall_rows_set_exit_code(ctx->rows, EX_CONFIG);
 }
 
 static const char *check_setting(const struct check_context *ctx,
@@ -172,6 +174,9 @@ static void check_settings(struct check_context *ctx)
 	value = check_setting(ctx, "recall_quarantine_days",
 			      RECALL_QUARANTINE_DAYS_DEFAULT);
 	if (recall_settings_parse_days(value, &number, &error) < 0)
+		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR, "%s", error);
+	value = check_setting(ctx, "recall_jobs_max", RECALL_JOBS_MAX_DEFAULT);
+	if (recall_settings_parse_jobs(value, &number, &error) < 0)
 		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR, "%s", error);
 	value = check_setting(ctx, "recall_stand", RECALL_STAND_DEFAULT);
 	if (recall_settings_parse_stand(value, &number, &error) < 0) {
@@ -446,7 +451,7 @@ static void check_all(struct check_context *ctx)
 
 static void cmd_recall_check(struct doveadm_cmd_context *cctx)
 {
-	static const struct recall_print_column columns[] = {
+	static const struct recall_column columns[] = {
 		{ .name = RECALL_COLUMN_CHECK },
 		{ .name = RECALL_COLUMN_STATUS },
 		{ .name = RECALL_COLUMN_TEXT },
@@ -455,15 +460,11 @@ static void cmd_recall_check(struct doveadm_cmd_context *cctx)
 		.pool = pool_alloconly_create("recall check", 128 * 1024),
 	};
 
-	recall_print_init(DOVEADM_PRINT_TYPE_TABLE, columns,
-			  N_ELEMENTS(columns));
+	ctx.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE, columns,
+				    N_ELEMENTS(columns));
 	check_all(&ctx);
-	doveadm_print_flush();
-	/* over HTTP the rows tell, as those of a failed command would not
-	   arrive */
-	if (ctx.worst == CHECK_ERROR &&
-	    cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP)
-		doveadm_exit_code = EX_CONFIG;
+	recall_rows_finish(ctx.rows);
+	recall_rows_deinit(&ctx.rows);
 	pool_unref(&ctx.pool);
 }
 

@@ -7,7 +7,7 @@
 #include "recall-params.h"
 #include "doveadm-recall-fetch-fields.h"
 #include "doveadm-recall-listing.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-plugin.h"
 
@@ -39,24 +39,10 @@ static bool fetch_print(struct recall_listing *listing, struct mail *mail,
 
 	if (fetch_mail_is_gone(ctx, mail))
 		return FALSE;
-	recall_print(listing->username);
+	recall_rows_add(listing->rows, listing->username);
 	array_foreach(&ctx->fields, field)
 		(void)recall_fetch_field_print(field, listing, mail, error_r);
 	return TRUE;
-}
-
-static void fetch_print_empty(struct recall_listing *listing,
-			      const char *vname)
-{
-	struct fetch_cmd_context *ctx =
-		container_of(listing, struct fetch_cmd_context, listing);
-	const struct recall_fetch_field *field;
-
-	recall_print(listing->username);
-	array_foreach(&ctx->fields, field) {
-		recall_print(strcmp(field->name, RECALL_COLUMN_MAILBOX) == 0 ?
-			     vname : "");
-	}
 }
 
 static int
@@ -89,11 +75,12 @@ fetch_parse(const struct doveadm_cmd_context *cctx,
 	return recall_listing_parse(cctx, &ctx->listing);
 }
 
-static void fetch_print_init(struct fetch_cmd_context *ctx)
+static void fetch_init_rows(const struct doveadm_cmd_context *cctx,
+			    struct fetch_cmd_context *ctx)
 {
-	ARRAY(struct recall_print_column) columns;
+	ARRAY(struct recall_column) columns;
 	const struct recall_fetch_field *field;
-	struct recall_print_column *column;
+	struct recall_column *column;
 
 	t_array_init(&columns, array_count(&ctx->fields) + 2);
 	column = array_append_space(&columns);
@@ -105,22 +92,19 @@ static void fetch_print_init(struct fetch_cmd_context *ctx)
 	column = array_append_space(&columns);
 	column->name = RECALL_COLUMN_ERROR;
 	/* values may have several lines */
-	recall_print_init(DOVEADM_PRINT_TYPE_PAGER, array_front(&columns),
-			  array_count(&columns));
+	ctx->listing.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_PAGER,
+		array_front(&columns), array_count(&columns));
 }
 
 static void cmd_recall_fetch(struct doveadm_cmd_context *cctx)
 {
 	struct fetch_cmd_context ctx = {
-		.listing = {
-			.print = fetch_print,
-			.print_empty = fetch_print_empty,
-		},
+		.listing = { .print = fetch_print },
 	};
 
 	if (fetch_parse(cctx, &ctx) < 0)
 		return;
-	fetch_print_init(&ctx);
+	fetch_init_rows(cctx, &ctx);
 	recall_listing_run(cctx, &ctx.listing);
 	recall_listing_deinit(&ctx.listing);
 }

@@ -7,10 +7,11 @@
 #include "doveadm-print.h"
 #include "recall-boxes.h"
 #include "doveadm-recall-params.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-index.h"
+#include "doveadm-recall-jobs.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-plugin.h"
 
@@ -18,37 +19,23 @@ struct index_cmd_context {
 	bool verify, dump;
 	/* only this mailbox, or NULL */
 	const char *mailbox;
-	/* some mailbox or user could not be done */
-	bool failed;
+	struct recall_rows *rows;
 
 	/* of the user and mailbox being dumped */
 	const char *username, *vname;
 };
 
-static void
-index_row_print(const char *username, const char *vname, const char *guid,
-		const struct recall_index_stats *stats, const char *error)
-{
-	recall_print(username);
-	recall_print(vname);
-	recall_print(guid);
-	recall_print(dec2str(stats->messages));
-	recall_print(dec2str(stats->indexed));
-	recall_print(dec2str(stats->added));
-	recall_print(dec2str(stats->wrong));
-	recall_print(error);
-}
-
 static void index_user_error(struct index_cmd_context *ctx,
 			     const char *username, const char *error)
 {
-	const struct recall_index_stats stats = { .messages = 0 };
-
-	ctx->failed = TRUE;
-	if (ctx->dump)
+	recall_rows_set_exit_code(ctx->rows, EX_TEMPFAIL);
+	if (ctx->dump) {
 		i_error("%s: %s", username, error);
-	else
-		index_row_print(username, "", "", &stats, error);
+	} else {
+		recall_rows_add_known(ctx->rows,
+			RECALL_COLUMN_USERNAME, username,
+			RECALL_COLUMN_ERROR, error, NULL);
+	}
 }
 
 static const char *index_hash_to_string(uint64_t hash)
@@ -69,20 +56,21 @@ index_dump_mail(uint32_t uid, uint64_t indexed, const char *const *values,
 		void *context)
 {
 	struct index_cmd_context *ctx = context;
+	struct recall_rows *rows = ctx->rows;
 	struct recall_message_id id;
-	const char *id_str = "";
+	const char *id_str = NULL;
 
 	if (values[0] != NULL &&
 	    recall_message_id_from_header(values[0], strlen(values[0]), &id))
 		id_str = str_sanitize(id.data, RECALL_MESSAGE_ID_MAX);
-	recall_print(ctx->username);
-	recall_print(ctx->vname);
-	recall_print(dec2str(uid));
-	recall_print(index_hash_to_string(indexed));
-	recall_print(indexed == recall_index_hash_headers(values) ? "ok" :
-		      indexed == RECALL_INDEX_HASH_UNKNOWN ? "missing" :
-		      "wrong");
-	recall_print(id_str);
+	recall_rows_add(rows, ctx->username);
+	recall_rows_add(rows, ctx->vname);
+	recall_rows_add(rows, dec2str(uid));
+	recall_rows_add(rows, index_hash_to_string(indexed));
+	recall_rows_add(rows,
+		indexed == recall_index_hash_headers(values) ? "ok" :
+		indexed == RECALL_INDEX_HASH_UNKNOWN ? "missing" : "wrong");
+	recall_rows_add(rows, id_str);
 }
 
 static const char *index_box_get_guid(struct mailbox *box)
@@ -99,7 +87,8 @@ index_box_run(struct index_cmd_context *ctx, const char *username,
 	      struct mailbox *box)
 {
 	struct recall_index_stats stats = { .messages = 0 };
-	const char *error = "", *vname = mailbox_get_vname(box);
+	struct recall_rows *rows = ctx->rows;
+	const char *error = NULL, *vname = mailbox_get_vname(box);
 	int ret;
 
 	ctx->username = username;
@@ -113,12 +102,18 @@ index_box_run(struct index_cmd_context *ctx, const char *username,
 		if (mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND)
 			return;
 		error = t_strdup(mailbox_get_last_internal_error(box, NULL));
-		ctx->failed = TRUE;
+		recall_rows_set_exit_code(rows, EX_TEMPFAIL);
 	}
 	if (!ctx->dump) {
-		index_row_print(username, vname, index_box_get_guid(box),
-				&stats, error);
-	} else if (*error != '\0') {
+		recall_rows_add(rows, username);
+		recall_rows_add(rows, vname);
+		recall_rows_add(rows, index_box_get_guid(box));
+		recall_rows_add(rows, dec2str(stats.messages));
+		recall_rows_add(rows, dec2str(stats.indexed));
+		recall_rows_add(rows, dec2str(stats.added));
+		recall_rows_add(rows, dec2str(stats.wrong));
+		recall_rows_add(rows, error);
+	} else if (error != NULL) {
 		i_error("%s: Mailbox %s: %s", username, vname, error);
 	}
 }
@@ -145,31 +140,40 @@ index_cmd_run(void *context, struct mail_user *user, const char *username)
 }
 
 static void
-index_cmd_failed(void *context, const char *username, const char *error)
+index_cmd_unseen(void *context, const char *username,
+		 enum recall_verdict verdict ATTR_UNUSED, const char *error)
 {
 	index_user_error(context, username, error);
 }
 
+static bool index_cmd_may_spread(void *context)
+{
+	const struct index_cmd_context *ctx = context;
+
+	return !ctx->dump;
+}
+
 static const struct recall_users_callbacks index_callbacks = {
+	.may_spread = index_cmd_may_spread,
 	.run = index_cmd_run,
-	.no_user = index_cmd_failed,
-	.failed = index_cmd_failed,
+	.unseen = index_cmd_unseen,
 };
 
-static void index_print_init(bool dump)
+static struct recall_rows *
+index_init_rows(const struct doveadm_cmd_context *cctx, bool dump)
 {
-	static const struct recall_print_column columns[] = {
+	static const struct recall_column columns[] = {
 		{ .name = RECALL_COLUMN_USERNAME },
 		{ .name = RECALL_COLUMN_MAILBOX },
 		{ .name = RECALL_COLUMN_MAILBOX_GUID,
-		  .flags = RECALL_PRINT_WIDE },
-		{ .name = "messages" },
-		{ .name = "indexed" },
-		{ .name = "added" },
-		{ .name = "wrong" },
+		  .flags = RECALL_COLUMN_FLAG_WIDE },
+		{ .name = "messages", .flags = RECALL_COLUMN_FLAG_NUMBER },
+		{ .name = "indexed", .flags = RECALL_COLUMN_FLAG_NUMBER },
+		{ .name = "added", .flags = RECALL_COLUMN_FLAG_NUMBER },
+		{ .name = "wrong", .flags = RECALL_COLUMN_FLAG_NUMBER },
 		{ .name = RECALL_COLUMN_ERROR },
 	};
-	static const struct recall_print_column dump_columns[] = {
+	static const struct recall_column dump_columns[] = {
 		{ .name = RECALL_COLUMN_USERNAME },
 		{ .name = RECALL_COLUMN_MAILBOX },
 		{ .name = RECALL_COLUMN_UID },
@@ -178,13 +182,11 @@ static void index_print_init(bool dump)
 		{ .name = RECALL_COLUMN_MESSAGE_ID },
 	};
 
-	if (dump) {
-		recall_print_init(DOVEADM_PRINT_TYPE_TABLE, dump_columns,
-				  N_ELEMENTS(dump_columns));
-	} else {
-		recall_print_init(DOVEADM_PRINT_TYPE_TABLE, columns,
-				  N_ELEMENTS(columns));
-	}
+	return dump ?
+		recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE, dump_columns,
+				 N_ELEMENTS(dump_columns)) :
+		recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE, columns,
+				 N_ELEMENTS(columns));
 }
 
 static void cmd_recall_index(struct doveadm_cmd_context *cctx)
@@ -202,19 +204,19 @@ static void cmd_recall_index(struct doveadm_cmd_context *cctx)
 				 "--verify and --dump exclude each other");
 		return;
 	}
-	index_print_init(ctx.dump);
-	if (recall_users_run(cctx, &index_callbacks, &ctx) == 0 &&
-	    ctx.failed && cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP)
-		doveadm_exit_code = EX_TEMPFAIL;
+	ctx.rows = index_init_rows(cctx, ctx.dump);
+	(void)recall_users_run(cctx, ctx.rows, &index_callbacks, &ctx);
+	recall_rows_deinit(&ctx.rows);
 }
 
 struct doveadm_cmd_ver2 doveadm_cmd_recall_index = {
 	.name = RECALL_CMD_INDEX,
 	.cmd = cmd_recall_index,
 	.usage = RECALL_CMD_USERS_USAGE" [--verify|--dump] "
-		"[--mailbox <mailbox>]",
+		RECALL_CMD_SWEEP_USAGE" [--mailbox <mailbox>]",
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
+RECALL_CMD_SWEEP_PARAMS
 DOVEADM_CMD_PARAM('V', RECALL_PARAM_VERIFY, CMD_PARAM_BOOL, 0)
 DOVEADM_CMD_PARAM('d', RECALL_PARAM_DUMP, CMD_PARAM_BOOL, 0)
 DOVEADM_CMD_PARAM('m', RECALL_PARAM_MAILBOX, CMD_PARAM_STR, 0)

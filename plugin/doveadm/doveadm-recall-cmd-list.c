@@ -4,7 +4,7 @@
 #include "doveadm.h"
 #include "recall-params.h"
 #include "doveadm-recall-params.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "recall-verdict.h"
 #include "doveadm-recall-record-rows.h"
 #include "doveadm-recall-plugin.h"
@@ -53,7 +53,7 @@ list_record(struct recall_record_command *_cmd,
 			RECALL_VERDICT_RESTORED : RECALL_VERDICT_EXPUNGED);
 		row.copies = recall_quarantine_record_copies(record);
 	}
-	recall_record_row_print(&row);
+	recall_record_row_print(&cmd->cmd, &row);
 }
 
 static int

@@ -91,7 +91,7 @@ purge_record(struct recall_record_command *_cmd, struct recall_quarantine *q,
 	}
 	if (row.error != NULL)
 		row.status = recall_verdict_name(RECALL_VERDICT_ERROR);
-	recall_record_row_print(&row);
+	recall_record_row_print(&cmd->cmd, &row);
 }
 
 static void

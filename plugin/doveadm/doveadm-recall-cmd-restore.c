@@ -6,14 +6,21 @@
 #include "recall-tenant.h"
 #include "doveadm-recall-params.h"
 #include "recall-events.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-request.h"
+#include "doveadm-recall-jobs.h"
 #include "doveadm-recall-row.h"
+#include "doveadm-recall-row-read.h"
 #include "doveadm-recall-users.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-record.h"
 #include "doveadm-recall-plugin.h"
+
+struct recall_restore_context {
+	struct recall_request request;
+	struct recall_verdict_rows *vrows;
+};
 
 /* What the report tells of the message. Where the record can't be read the
    report has less to tell, that is all. */
@@ -60,18 +67,21 @@ restore_user(struct mail_user *user, const struct recall_request *request,
 	return ret;
 }
 
-static void
-cmd_restore_begin(void *context, struct mail_storage_service_ctx *service)
+static int
+cmd_restore_begin(void *context, struct mail_storage_service_ctx *service,
+		  const char *const *users ATTR_UNUSED)
 {
-	const struct recall_request *request = context;
+	struct recall_restore_context *ctx = context;
 
-	recall_reporter_read_settings(request->reporter, service);
+	recall_reporter_read_settings(ctx->request.reporter, service);
+	return 0;
 }
 
 static void
 cmd_restore_run(void *context, struct mail_user *user, const char *username)
 {
-	const struct recall_request *request = context;
+	struct recall_restore_context *ctx = context;
+	const struct recall_request *request = &ctx->request;
 	const struct recall_order *order = &request->order;
 	struct recall_quarantine_restored restored;
 	struct recall_row row = {
@@ -84,7 +94,7 @@ cmd_restore_run(void *context, struct mail_user *user, const char *username)
 	if (!recall_tenant_matches(order->tenant, user)) {
 		outcome->verdict = RECALL_VERDICT_FORBIDDEN;
 		recall_event_refused(user, order);
-		recall_row_print(order->recall_id, &row);
+		recall_row_print(ctx->vrows, &row);
 		return;
 	}
 	pool = pool_alloconly_create("recall restore", 1024);
@@ -101,7 +111,7 @@ cmd_restore_run(void *context, struct mail_user *user, const char *username)
 	outcome->mailbox_guids = restored.guids;
 	if (outcome->verdict != RECALL_VERDICT_NOT_FOUND && !request->dry_run)
 		recall_event_restored(user, order, outcome);
-	recall_row_print(order->recall_id, &row);
+	recall_row_print(ctx->vrows, &row);
 	pool_unref(&pool);
 }
 
@@ -109,35 +119,51 @@ static void
 cmd_restore_repeat(void *context, const char *username,
 		   const char *mailbox_user)
 {
-	const struct recall_request *request = context;
+	struct recall_restore_context *ctx = context;
 
-	recall_row_repeat(request->order.recall_id, username, mailbox_user);
+	recall_row_repeat(ctx->vrows, username, mailbox_user);
 }
 
 static void
-cmd_restore_no_user(void *context, const char *username, const char *error)
+cmd_restore_unseen(void *context, const char *username,
+		   enum recall_verdict verdict, const char *error)
 {
-	const struct recall_request *request = context;
+	struct recall_restore_context *ctx = context;
 
-	recall_row_print_unseen(request->order.recall_id, username,
-				RECALL_VERDICT_NO_USER, error);
-}
-
-static void
-cmd_restore_failed(void *context, const char *username, const char *error)
-{
-	const struct recall_request *request = context;
-
-	recall_row_print_unseen(request->order.recall_id, username,
-				RECALL_VERDICT_ERROR, error);
+	recall_row_print_unseen(ctx->vrows, username, verdict, error);
 }
 
 static void cmd_restore_proxied(void *context, const char *username)
 {
-	const struct recall_request *request = context;
+	struct recall_restore_context *ctx = context;
 
-	recall_reporter_add_proxied(request->reporter, username);
-	recall_row_add_proxied();
+	recall_row_add_proxied(ctx->vrows, username);
+}
+
+static bool cmd_restore_may_spread(void *context)
+{
+	const struct recall_restore_context *ctx = context;
+
+	return ctx->request.reporter == NULL;
+}
+
+static void cmd_restore_row(void *context, const char *username,
+			    const char *const *columns)
+{
+	struct recall_restore_context *ctx = context;
+	struct recall_row row;
+
+	recall_row_read(ctx->vrows, username, columns, &row);
+	recall_row_print(ctx->vrows, &row);
+}
+
+static bool
+cmd_restore_is_better(void *context, const char *const *columns,
+		      const char *const *other)
+{
+	struct recall_restore_context *ctx = context;
+
+	return recall_row_is_better(ctx->vrows, columns, other);
 }
 
 static bool
@@ -152,46 +178,54 @@ static const struct recall_users_callbacks restore_callbacks = {
 	.begin = cmd_restore_begin,
 	.run = cmd_restore_run,
 	.repeat = cmd_restore_repeat,
-	.no_user = cmd_restore_no_user,
-	.failed = cmd_restore_failed,
+	.unseen = cmd_restore_unseen,
 	.proxy_param = cmd_restore_proxy_param,
 	.proxied = cmd_restore_proxied,
 	.one_row = TRUE,
+	.may_spread = cmd_restore_may_spread,
+	.row = cmd_restore_row,
+	.passed = cmd_restore_proxied,
+	.is_better = cmd_restore_is_better,
 };
 
 static void cmd_recall_restore(struct doveadm_cmd_context *cctx)
 {
-	struct recall_request request;
+	struct recall_restore_context ctx;
+	struct recall_request *request = &ctx.request;
 
-	if (recall_request_parse_id(cctx, &request) < 0 ||
+	if (recall_request_parse_id(cctx, request) < 0 ||
 	    recall_cmd_param_flag(cctx, RECALL_PARAM_DRY_RUN,
 				  RECALL_PARAM_DRY_RUN_HTTP,
-				  &request.dry_run) < 0)
+				  &request->dry_run) < 0)
 		return;
-	if (!request.order.may_be_retry) {
+	if (!request->order.may_be_retry) {
 		recall_cmd_error(cctx, EX_USAGE, "The recall id is missing");
 		return;
 	}
-	request.reporter = recall_reporter_init(cctx, &request);
-	recall_row_init(cctx, request.reporter);
-	if (recall_users_run(cctx, &restore_callbacks, &request) == 0) {
-		recall_row_finish(cctx);
-		recall_reporter_send(request.reporter);
+	request->reporter = recall_reporter_init(cctx, request);
+	ctx.vrows = recall_row_init(cctx, request->order.recall_id,
+				    request->reporter);
+	if (recall_users_run(cctx, recall_row_get_rows(ctx.vrows),
+			     &restore_callbacks, &ctx) == 0) {
+		recall_row_finish(ctx.vrows);
+		recall_reporter_send(request->reporter);
 	}
-	recall_row_deinit();
-	recall_reporter_deinit(&request.reporter);
+	recall_row_deinit(&ctx.vrows);
+	recall_reporter_deinit(&request->reporter);
 }
 
 struct doveadm_cmd_ver2 doveadm_cmd_recall_restore = {
 	.name = RECALL_CMD_RESTORE,
 	.cmd = cmd_recall_restore,
 	.usage = RECALL_CMD_USERS_USAGE" [--dry-run] [--tenant <tenant>] "
-		"[--hits] [--reason <text>] [--actor <name>] [--report-to <address>] "
+		"[--hits] "RECALL_CMD_SWEEP_USAGE" [--reason <text>] "
+		"[--actor <name>] [--report-to <address>] "
 		"<recall-id>",
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_REPORT_TO, CMD_PARAM_STR, 0)
 RECALL_CMD_HITS_PARAM
+RECALL_CMD_SWEEP_PARAMS
 RECALL_CMD_FLAG_PARAM('n', RECALL_PARAM_DRY_RUN, RECALL_PARAM_DRY_RUN_HTTP)
 RECALL_CMD_RECORD_PARAMS
 DOVEADM_CMD_PARAMS_END

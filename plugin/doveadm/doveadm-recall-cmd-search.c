@@ -6,27 +6,27 @@
 #include "recall-params.h"
 #include "recall-match.h"
 #include "recall-message-id.h"
+#include "doveadm-recall-jobs.h"
 #include "doveadm-recall-listing.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-plugin.h"
 
 /* Longest text shown of a header, in characters. */
 #define SEARCH_TEXT_MAX 998
 
-
-static const struct recall_print_column search_columns[] = {
+static const struct recall_column search_columns[] = {
 	{ .name = RECALL_COLUMN_USERNAME },
 	{ .name = RECALL_COLUMN_MAILBOX },
-	{ .name = RECALL_COLUMN_MAILBOX_GUID, .flags = RECALL_PRINT_WIDE },
-	{ .name = RECALL_COLUMN_UID, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_MAILBOX_GUID, .flags = RECALL_COLUMN_FLAG_WIDE },
+	{ .name = RECALL_COLUMN_UID, .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_SEEN },
-	{ .name = RECALL_COLUMN_DATE, .flags = RECALL_PRINT_DAY },
-	{ .name = RECALL_COLUMN_SIZE, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_DATE, .flags = RECALL_COLUMN_FLAG_DAY },
+	{ .name = RECALL_COLUMN_SIZE, .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_FROM, .max_chars = 14 },
 	{ .name = RECALL_COLUMN_SUBJECT, .max_chars = 14 },
-	{ .name = RECALL_COLUMN_MESSAGE_ID, .flags = RECALL_PRINT_WIDE },
-	{ .name = RECALL_COLUMN_MAILBOX_USER, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_MESSAGE_ID, .flags = RECALL_COLUMN_FLAG_WIDE },
+	{ .name = RECALL_COLUMN_MAILBOX_USER, .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_ERROR },
 };
 
@@ -80,7 +80,8 @@ static int search_get_row(struct mail *mail, struct search_row *row)
 static bool search_print(struct recall_listing *listing, struct mail *mail,
 			 const char **error_r)
 {
-	struct search_row row = { "", "", "", "", "" };
+	struct search_row row = { .date = NULL };
+	struct recall_rows *rows = listing->rows;
 	enum mail_error error;
 	const char *text;
 
@@ -91,29 +92,18 @@ static bool search_print(struct recall_listing *listing, struct mail *mail,
 		*error_r = t_strdup_printf("Reading the message failed: %s",
 					   text);
 	}
-	recall_print(listing->username);
-	recall_print(mailbox_get_vname(mail->box));
-	recall_print(listing->guid);
-	recall_print(dec2str(mail->uid));
-	recall_print(recall_match_is_read(mail) ? "yes" : "no");
-	recall_print(row.date);
-	recall_print(row.size);
-	recall_print(row.from);
-	recall_print(row.subject);
-	recall_print(row.message_id);
-	recall_print(listing->mailbox_user);
+	recall_rows_add(rows, listing->username);
+	recall_rows_add(rows, mailbox_get_vname(mail->box));
+	recall_rows_add(rows, listing->guid);
+	recall_rows_add(rows, dec2str(mail->uid));
+	recall_rows_add(rows, recall_match_is_read(mail) ? "yes" : "no");
+	recall_rows_add(rows, row.date);
+	recall_rows_add(rows, row.size);
+	recall_rows_add(rows, row.from);
+	recall_rows_add(rows, row.subject);
+	recall_rows_add(rows, row.message_id);
+	recall_rows_add(rows, listing->mailbox_user);
 	return TRUE;
-}
-
-static void search_print_empty(struct recall_listing *listing,
-			       const char *vname)
-{
-	unsigned int i;
-
-	recall_print(listing->username);
-	recall_print(vname);
-	for (i = 2; i < N_ELEMENTS(search_columns) - 1; i++)
-		recall_print("");
 }
 
 static void cmd_recall_search(struct doveadm_cmd_context *cctx)
@@ -127,14 +117,14 @@ static void cmd_recall_search(struct doveadm_cmd_context *cctx)
 				MAIL_FETCH_VIRTUAL_SIZE,
 			.headers = wanted_headers,
 		},
+		.may_spread = TRUE,
 		.print = search_print,
-		.print_empty = search_print_empty,
 	};
 
 	if (recall_listing_parse(cctx, &listing) < 0)
 		return;
-	recall_print_init(DOVEADM_PRINT_TYPE_TABLE, search_columns,
-			  N_ELEMENTS(search_columns));
+	listing.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE,
+		search_columns, N_ELEMENTS(search_columns));
 	recall_listing_run(cctx, &listing);
 	recall_listing_deinit(&listing);
 }
@@ -143,9 +133,10 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_search = {
 	.name = RECALL_CMD_SEARCH,
 	.cmd = cmd_recall_search,
 	.usage = RECALL_CMD_USERS_USAGE" "RECALL_CMD_LISTING_USAGE" "
-		RECALL_CMD_CRITERIA_USAGE,
+		RECALL_CMD_SWEEP_USAGE" "RECALL_CMD_CRITERIA_USAGE,
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
+RECALL_CMD_SWEEP_PARAMS
 RECALL_CMD_LISTING_PARAMS
 RECALL_CMD_CRITERIA_PARAMS
 DOVEADM_CMD_PARAMS_END

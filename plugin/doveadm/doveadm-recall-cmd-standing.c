@@ -6,7 +6,7 @@
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-listing.h"
 #include "doveadm-recall-plugin.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "doveadm-recall-request.h"
 #include "doveadm-recall-standing.h"
 #include "recall-standing.h"
@@ -14,31 +14,32 @@
 
 #include <time.h>
 
-static const struct recall_print_column list_columns[] = {
+static const struct recall_column list_columns[] = {
 	{ .name = RECALL_COLUMN_RECALL_ID },
 	{ .name = RECALL_COLUMN_MESSAGE_ID, .max_chars = 40 },
 	{ .name = RECALL_COLUMN_QUERY, .max_chars = 40 },
-	{ .name = RECALL_COLUMN_CREATED, .flags = RECALL_PRINT_DAY },
+	{ .name = RECALL_COLUMN_CREATED, .flags = RECALL_COLUMN_FLAG_DAY },
 	{ .name = RECALL_COLUMN_EXPIRES },
-	{ .name = RECALL_COLUMN_LATE, .flags = RECALL_PRINT_RIGHT_JUSTIFY },
+	{ .name = RECALL_COLUMN_LATE, .flags = RECALL_COLUMN_FLAG_RIGHT_JUSTIFY },
 	{ .name = RECALL_COLUMN_USERS, .max_chars = 40 },
-	{ .name = RECALL_COLUMN_SENDERS, .flags = RECALL_PRINT_WIDE },
-	{ .name = RECALL_COLUMN_TENANT, .flags = RECALL_PRINT_WIDE },
-	{ .name = RECALL_COLUMN_FORCE, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_SENDERS, .flags = RECALL_COLUMN_FLAG_WIDE },
+	{ .name = RECALL_COLUMN_TENANT, .flags = RECALL_COLUMN_FLAG_WIDE },
+	{ .name = RECALL_COLUMN_FORCE, .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_ACTOR },
 	{ .name = RECALL_COLUMN_REASON, .max_chars = 40 },
 };
 
-static const struct recall_print_column late_columns[] = {
+static const struct recall_column late_columns[] = {
 	{ .name = RECALL_COLUMN_USERNAME },
 	{ .name = RECALL_COLUMN_RECALL_ID },
 	{ .name = RECALL_COLUMN_DATE },
-	{ .name = RECALL_COLUMN_COPIES, .flags = RECALL_PRINT_RIGHT_JUSTIFY },
+	{ .name = RECALL_COLUMN_COPIES, .flags = RECALL_COLUMN_FLAG_RIGHT_JUSTIFY },
 	{ .name = RECALL_COLUMN_MAILBOXES },
 };
 
 struct standing_command {
 	pool_t pool;
+	struct recall_rows *rows;
 	struct recall_standing_settings set;
 	/* NULL for all of them */
 	const char *recall_id;
@@ -67,7 +68,7 @@ static int standing_command_init(const struct doveadm_cmd_context *cctx,
    no escaping, but nobody checks masks. */
 static const char *join(const char *const *names)
 {
-	return names == NULL ? "" : t_strarray_join(names, ",");
+	return names == NULL ? NULL : t_strarray_join(names, ",");
 }
 
 static unsigned int
@@ -84,26 +85,25 @@ count_late(const ARRAY_TYPE(recall_standing_late) *lates, const char *recall_id)
 }
 
 static void
-standing_print(const struct recall_standing_order *order, unsigned int late)
+standing_print(struct recall_rows *rows,
+	       const struct recall_standing_order *order, unsigned int late)
 {
-	recall_print(order->recall_id);
-	recall_print(order->message_id == NULL ? "" : order->message_id);
-	recall_print(order->query == NULL ? "" :
-		     t_strarray_join(order->query, " "));
-	recall_print(recall_listing_time(order->created));
-	recall_print(recall_listing_time(order->expires));
-	recall_print(dec2str(late));
-	recall_print(order->users == NULL ? "*" : join(order->users));
-	recall_print(join(order->senders));
-	recall_print(order->tenant == NULL ? "" : order->tenant);
-	recall_print(order->force ? "yes" : "no");
-	recall_print(order->actor);
-	recall_print(order->reason);
+	recall_rows_add(rows, order->recall_id);
+	recall_rows_add(rows, order->message_id);
+	recall_rows_add(rows, order->query == NULL ? NULL :
+			t_strarray_join(order->query, " "));
+	recall_rows_add(rows, recall_listing_time(order->created));
+	recall_rows_add(rows, recall_listing_time(order->expires));
+	recall_rows_add(rows, dec2str(late));
+	recall_rows_add(rows, order->users == NULL ? "*" : join(order->users));
+	recall_rows_add(rows, join(order->senders));
+	recall_rows_add(rows, order->tenant);
+	recall_rows_add(rows, order->force ? "yes" : "no");
+	recall_rows_add(rows, order->actor);
+	recall_rows_add(rows, order->reason);
 }
 
-static void
-standing_list(const struct doveadm_cmd_context *cctx,
-	      const struct standing_command *cmd)
+static void standing_list(const struct standing_command *cmd)
 {
 	ARRAY_TYPE(recall_standing_order) orders;
 	ARRAY_TYPE(recall_standing_late) lates;
@@ -120,24 +120,27 @@ standing_list(const struct doveadm_cmd_context *cctx,
 		if (order->expires > time(NULL) &&
 		    (cmd->recall_id == NULL ||
 		     strcmp(cmd->recall_id, order->recall_id) == 0)) {
-			standing_print(order, count_late(&lates,
-							 order->recall_id));
+			standing_print(cmd->rows, order,
+				count_late(&lates, order->recall_id));
 		}
 	} T_END;
 	if (ret < 0 || late_ret < 0) {
-		recall_cmd_error(cctx, EX_TEMPFAIL, "%s",
-				 ret < 0 ? error : late_error);
+		recall_rows_error(cmd->rows, EX_TEMPFAIL, "%s",
+				  ret < 0 ? error : late_error);
 	}
 }
 
 /* Over HTTP a command that fails has no rows: an order that can't be read must
    not hide the others. */
-static void standing_finish(const struct doveadm_cmd_context *cctx)
+static void standing_finish(const struct doveadm_cmd_context *cctx,
+			    struct standing_command *cmd)
 {
-	recall_print_finish();
+	recall_rows_finish(cmd->rows);
 	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_HTTP &&
 	    doveadm_exit_code == EX_TEMPFAIL)
 		doveadm_exit_code = 0;
+	recall_rows_deinit(&cmd->rows);
+	pool_unref(&cmd->pool);
 }
 
 static void cmd_recall_standing_list(struct doveadm_cmd_context *cctx)
@@ -146,11 +149,10 @@ static void cmd_recall_standing_list(struct doveadm_cmd_context *cctx)
 
 	if (standing_command_init(cctx, &cmd) < 0)
 		return;
-	recall_print_init(DOVEADM_PRINT_TYPE_TABLE, list_columns,
-			  N_ELEMENTS(list_columns));
-	standing_list(cctx, &cmd);
-	standing_finish(cctx);
-	pool_unref(&cmd.pool);
+	cmd.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE, list_columns,
+				    N_ELEMENTS(list_columns));
+	standing_list(&cmd);
+	standing_finish(cctx, &cmd);
 }
 
 static void cmd_recall_standing_late(struct doveadm_cmd_context *cctx)
@@ -162,26 +164,25 @@ static void cmd_recall_standing_late(struct doveadm_cmd_context *cctx)
 
 	if (standing_command_init(cctx, &cmd) < 0)
 		return;
-	recall_print_init(DOVEADM_PRINT_TYPE_TABLE, late_columns,
-			  N_ELEMENTS(late_columns));
+	cmd.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE, late_columns,
+				    N_ELEMENTS(late_columns));
 	p_array_init(&lates, cmd.pool, 16);
 	if (recall_standing_late_read(cmd.set.dir, cmd.recall_id, cmd.pool,
 				      &lates, &error) < 0)
-		recall_cmd_error(cctx, EX_TEMPFAIL, "%s", error);
+		recall_rows_error(cmd.rows, EX_TEMPFAIL, "%s", error);
 	array_foreach(&lates, late) T_BEGIN {
-		recall_print(late->username);
-		recall_print(late->recall_id);
-		recall_print(recall_listing_time(late->time));
-		recall_print(dec2str(late->copies));
-		recall_print(late->mailboxes);
+		recall_rows_add(cmd.rows, late->username);
+		recall_rows_add(cmd.rows, late->recall_id);
+		recall_rows_add(cmd.rows, recall_listing_time(late->time));
+		recall_rows_add(cmd.rows, dec2str(late->copies));
+		recall_rows_add(cmd.rows, late->mailboxes);
 	} T_END;
-	standing_finish(cctx);
-	pool_unref(&cmd.pool);
+	standing_finish(cctx, &cmd);
 }
 
 static void cmd_recall_standing_end(struct doveadm_cmd_context *cctx)
 {
-	static const struct recall_print_column columns[] = {
+	static const struct recall_column columns[] = {
 		{ .name = RECALL_COLUMN_RECALL_ID },
 		{ .name = RECALL_COLUMN_STATUS },
 	};
@@ -196,16 +197,17 @@ static void cmd_recall_standing_end(struct doveadm_cmd_context *cctx)
 		pool_unref(&cmd.pool);
 		return;
 	}
-	recall_print_init(DOVEADM_PRINT_TYPE_TABLE, columns,
-			  N_ELEMENTS(columns));
+	cmd.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE, columns,
+				    N_ELEMENTS(columns));
 	ret = recall_standing_end(cmd.set.dir, cmd.recall_id, &error);
 	if (ret < 0) {
-		recall_cmd_error(cctx, EX_TEMPFAIL, "%s", error);
+		recall_rows_error(cmd.rows, EX_TEMPFAIL, "%s", error);
 	} else {
-		recall_print(cmd.recall_id);
-		recall_print(ret > 0 ? "ended" : "not_found");
-		recall_print_finish();
+		recall_rows_add(cmd.rows, cmd.recall_id);
+		recall_rows_add(cmd.rows, ret > 0 ? "ended" : "not_found");
 	}
+	recall_rows_finish(cmd.rows);
+	recall_rows_deinit(&cmd.rows);
 	pool_unref(&cmd.pool);
 }
 

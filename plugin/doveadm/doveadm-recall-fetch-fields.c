@@ -7,11 +7,10 @@
 #include "imap-util.h"
 #include "message-size.h"
 #include "mail-user.h"
-#include "doveadm-print.h"
 #include "doveadm-recall-listing.h"
 #include "recall-utf8.h"
 #include "doveadm-recall-fetch-fields.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 
 static int get_user(const struct recall_fetch_field *field ATTR_UNUSED,
 		    const struct recall_listing *listing,
@@ -295,7 +294,8 @@ int recall_fetch_fields_parse(pool_t pool, const char *str,
 }
 
 /* As doveadm_print_istream(), but leaves characters whole. */
-static int fetch_print_istream(struct istream *input)
+static int
+fetch_print_istream(struct recall_rows *rows, struct istream *input)
 {
 	const unsigned char *data;
 	size_t size, n, wanted = 1;
@@ -305,14 +305,14 @@ static int fetch_print_istream(struct istream *input)
 		ret = i_stream_read_bytes(input, &data, &size, wanted);
 		n = ret > 0 ? recall_utf8_whole_size(data, size) : size;
 		if (n > 0) {
-			recall_print_stream(data, n);
+			recall_rows_add_stream(rows, data, n);
 			i_stream_skip(input, n);
 			wanted = 1;
 		} else {
 			wanted = size + 1;
 		}
 	} while (ret > 0);
-	recall_print_stream("", 0);
+	recall_rows_add_stream(rows, "", 0);
 	return input->stream_errno != 0 ? -1 : 0;
 }
 
@@ -333,20 +333,20 @@ int recall_fetch_field_print(const struct recall_fetch_field *field,
 
 	if (field->get != NULL) {
 		if (field->get(field, listing, mail, &value) < 0) {
-			recall_print("");
+			recall_rows_add(listing->rows, NULL);
 			*error_r = fetch_mail_error(field, mail);
 			return -1;
 		}
-		recall_print(value);
+		recall_rows_add(listing->rows, value);
 		return 0;
 	}
 
 	if (field->open(mail, &input) < 0) {
-		recall_print("");
+		recall_rows_add(listing->rows, NULL);
 		*error_r = fetch_mail_error(field, mail);
 		return -1;
 	}
-	ret = fetch_print_istream(input);
+	ret = fetch_print_istream(listing->rows, input);
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Reading %s failed: %s",
 			field->name, i_stream_get_error(input));

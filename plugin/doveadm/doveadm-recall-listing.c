@@ -9,7 +9,7 @@
 #include "doveadm-print.h"
 #include "recall-boxes.h"
 #include "doveadm-recall-params.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "recall-params.h"
 #include "recall-tenant.h"
 #include "doveadm-recall-users.h"
@@ -60,14 +60,15 @@ static bool listing_is_done(void *context)
 		doveadm_print_ostream->stream_errno != 0;
 }
 
+/* vname is NULL if no mailbox is concerned. */
 static void listing_print_error(struct recall_listing *listing,
 				const char *username, const char *vname,
-				const char *error)
+				int exit_code, const char *error)
 {
-	listing->failed = TRUE;
-	listing->username = username;
-	listing->print_empty(listing, vname);
-	recall_print(error);
+	recall_rows_set_exit_code(listing->rows, exit_code);
+	recall_rows_add_known(listing->rows, RECALL_COLUMN_USERNAME, username,
+			      RECALL_COLUMN_MAILBOX, vname,
+			      RECALL_COLUMN_ERROR, error, NULL);
 }
 
 static const char *listing_get_guid(struct mailbox *box)
@@ -82,7 +83,7 @@ static const char *listing_get_guid(struct mailbox *box)
 static bool listing_print_mail(struct mail *mail, void *context)
 {
 	struct recall_listing *listing = context;
-	const char *error = "";
+	const char *error = NULL;
 
 	if (listing->skipped < listing->offset) {
 		listing->skipped++;
@@ -91,9 +92,9 @@ static bool listing_print_mail(struct mail *mail, void *context)
 	/* asked for again with each message: it is known by then */
 	listing->guid = listing_get_guid(mail->box);
 	if (listing->print(listing, mail, &error)) {
-		if (*error != '\0')
-			listing->failed = TRUE;
-		recall_print(error);
+		if (error != NULL)
+			recall_rows_set_exit_code(listing->rows, EX_TEMPFAIL);
+		recall_rows_add(listing->rows, error);
 		listing->count++;
 	}
 	return !listing_is_done(listing);
@@ -108,7 +109,7 @@ listing_run_box(struct recall_listing *listing, struct mailbox *box)
 			       &listing->wanted, listing_print_mail, listing,
 			       &other_senders) < 0) {
 		listing_print_error(listing, listing->username,
-			mailbox_get_vname(box),
+			mailbox_get_vname(box), EX_TEMPFAIL,
 			t_strdup_printf("Searching mailbox failed: %s",
 				mailbox_get_last_internal_error(box, NULL)));
 	}
@@ -125,8 +126,8 @@ listing_run(void *context, struct mail_user *user, const char *username)
 	listing->own_users++;
 	if (!recall_tenant_matches(listing->request.order.tenant, user)) {
 		if (listing->named_users) {
-			listing_print_error(listing, username, "",
-				"The user belongs to another tenant");
+			listing_print_error(listing, username, NULL,
+				EX_TEMPFAIL, "The user belongs to another tenant");
 		}
 		return;
 	}
@@ -141,29 +142,22 @@ listing_run(void *context, struct mail_user *user, const char *username)
 		} T_END;
 		mailbox_free(&box);
 	}
-	if (recall_boxes_iter_deinit(&iter, &error) < 0)
-		listing_print_error(listing, username, "", error);
+	if (recall_boxes_iter_deinit(&iter, &error) < 0) {
+		listing_print_error(listing, username, NULL, EX_TEMPFAIL,
+				    error);
+	}
 }
 
 static void
-listing_no_user(void *context, const char *username, const char *error)
-{
-	struct recall_listing *listing = context;
-	bool failed = listing->failed;
-
-	listing->own_users++;
-	listing_print_error(listing, username, "", error);
-	listing->failed = failed;
-	listing->no_user = TRUE;
-}
-
-static void
-listing_failed(void *context, const char *username, const char *error)
+listing_unseen(void *context, const char *username, enum recall_verdict verdict,
+	       const char *error)
 {
 	struct recall_listing *listing = context;
 
 	listing->own_users++;
-	listing_print_error(listing, username, "", error);
+	listing_print_error(listing, username, NULL,
+			    verdict == RECALL_VERDICT_NO_USER ?
+			    EX_NOUSER : EX_TEMPFAIL, error);
 }
 
 static void
@@ -180,16 +174,25 @@ listing_lost(void *context, const char *username, const char *error)
 	struct recall_listing *listing = context;
 
 	listing->proxied_users++;
-	listing_print_error(listing, username, "", error);
+	listing_print_error(listing, username, NULL, EX_TEMPFAIL, error);
+}
+
+/* Who passes over messages, or stops after some, has to know all. */
+static bool listing_may_spread(void *context)
+{
+	const struct recall_listing *listing = context;
+
+	return listing->may_spread && listing->limit == 0 &&
+		!listing->have_offset;
 }
 
 static const struct recall_users_callbacks listing_callbacks = {
 	.run = listing_run,
-	.no_user = listing_no_user,
-	.failed = listing_failed,
+	.unseen = listing_unseen,
 	.proxied = listing_proxied,
 	.lost = listing_lost,
 	.done = listing_is_done,
+	.may_spread = listing_may_spread,
 };
 
 static int
@@ -226,25 +229,16 @@ void recall_listing_run(struct doveadm_cmd_context *cctx,
 			struct recall_listing *listing)
 {
 	listing->named_users = recall_users_are_named(cctx);
-	/* over HTTP the rows themselves tell, as those of a failed command
-	   would not arrive */
-	if (recall_users_run(cctx, &listing_callbacks, listing) < 0)
-		return;
-	if (listing_is_mixed(listing)) {
-		recall_cmd_error(cctx, EX_DATAERR,
+	if (recall_users_run(cctx, listing->rows, &listing_callbacks,
+			     listing) == 0 && listing_is_mixed(listing)) {
+		recall_rows_error(listing->rows, EX_DATAERR,
 			"--"RECALL_PARAM_OFFSET" is for the users of one "
 			"node. Ask each node or each user by itself");
-		return;
 	}
-	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_HTTP)
-		return;
-	if (listing->failed)
-		doveadm_exit_code = EX_TEMPFAIL;
-	else if (listing->no_user)
-		doveadm_exit_code = EX_NOUSER;
 }
 
 void recall_listing_deinit(struct recall_listing *listing)
 {
 	recall_request_deinit(&listing->request);
+	recall_rows_deinit(&listing->rows);
 }

@@ -6,19 +6,20 @@
 
 struct doveadm_cmd_context;
 struct mail;
+struct recall_rows;
 
 /* A command that prints a row for each message found and changes nothing. */
 struct recall_listing {
 	/* set by the command before recall_listing_run() */
 	struct recall_find_wanted wanted;
 	/* Prints the columns of a message, all but the last, which is error
-	   and gets what error_r is set to. If the message turns out to be
-	   gone, prints nothing and returns FALSE. */
+	   and gets what error_r is set to. Returns FALSE, and prints nothing,
+	   if the message turns out to be gone. */
 	bool (*print)(struct recall_listing *listing, struct mail *mail,
 		      const char **error_r);
-	/* Prints the same columns empty, but for the user's and the mailbox's
-	   name ("" if no mailbox is concerned). */
-	void (*print_empty)(struct recall_listing *listing, const char *vname);
+	/* Processes may share the users, if it's all messages of them. */
+	bool may_spread;
+	struct recall_rows *rows;
 
 	/* for the command to read: of the current message */
 	const char *username;
@@ -33,7 +34,7 @@ struct recall_listing {
 	unsigned int offset, skipped;
 	/* users whom this node, or another, answered for */
 	unsigned int own_users, proxied_users;
-	bool have_offset, named_users, failed, no_user;
+	bool have_offset, named_users;
 };
 
 /* Of the request the parameters --sender and --tenant, besides --limit and
@@ -51,13 +52,13 @@ DOVEADM_CMD_PARAM('\0', RECALL_PARAM_OFFSET, CMD_PARAM_STR, 0)
 /* Reads the parameters. Returns -1 as recall_request_parse() does. */
 int recall_listing_parse(const struct doveadm_cmd_context *cctx,
 			 struct recall_listing *listing);
-/* Prints the rows; the command has printed the headers. Rows are printed as
-   messages are found, so memory use does not depend on their number. Users and
-   mailboxes that can't be looked at get a row with the error. Users of another
-   tenant are passed over unless they were asked for by name. Sets
-   doveadm_exit_code. */
+/* Prints the rows as messages are found, so memory use does not depend on their
+   number. Users and mailboxes that can't be looked at get a row with the error.
+   Users of another tenant are passed over unless they were asked for by name.
+   Sets doveadm_exit_code. */
 void recall_listing_run(struct doveadm_cmd_context *cctx,
 			struct recall_listing *listing);
+/* Frees the request and the rows. */
 void recall_listing_deinit(struct recall_listing *listing);
 
 /* A header's text without what could make up rows or move about a terminal's

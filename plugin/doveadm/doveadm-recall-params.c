@@ -5,7 +5,7 @@
 #include "doveadm.h"
 #include "recall-params.h"
 #include "doveadm-recall-params.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 
 const char *
 recall_cmd_param_title(const struct doveadm_cmd_context *cctx,

@@ -9,85 +9,72 @@
 #include "recall-names.h"
 #include "recall-tenant.h"
 #include "recall-verdict.h"
-#include "doveadm-recall-print.h"
+#include "doveadm-recall-rows.h"
 #include "doveadm-recall-record-rows.h"
 
 #include <time.h>
 
-static bool record_row_errors;
-
-static const struct recall_print_column record_columns[] = {
+static const struct recall_column record_columns[] = {
 	{ .name = RECALL_COLUMN_RECALL_ID },
 	{ .name = RECALL_COLUMN_USERNAME },
 	{ .name = RECALL_COLUMN_STATUS },
-	{ .name = RECALL_COLUMN_DATE, .flags = RECALL_PRINT_DAY },
-	{ .name = RECALL_COLUMN_ACTOR, .flags = RECALL_PRINT_WIDE },
-	{ .name = RECALL_COLUMN_REASON, .flags = RECALL_PRINT_WIDE },
-	{ .name = RECALL_COLUMN_MESSAGE_ID, .flags = RECALL_PRINT_WIDE },
+	{ .name = RECALL_COLUMN_DATE, .flags = RECALL_COLUMN_FLAG_DAY },
+	{ .name = RECALL_COLUMN_ACTOR, .flags = RECALL_COLUMN_FLAG_WIDE },
+	{ .name = RECALL_COLUMN_REASON, .flags = RECALL_COLUMN_FLAG_WIDE },
+	{ .name = RECALL_COLUMN_MESSAGE_ID, .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_COPIES,
-	  .flags = RECALL_PRINT_RIGHT_JUSTIFY | RECALL_PRINT_WIDE },
-	{ .name = RECALL_COLUMN_MAILBOXES, .flags = RECALL_PRINT_WIDE },
+	  .flags = RECALL_COLUMN_FLAG_RIGHT_JUSTIFY |
+		RECALL_COLUMN_FLAG_NUMBER | RECALL_COLUMN_FLAG_WIDE },
+	{ .name = RECALL_COLUMN_MAILBOXES, .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_ERROR },
 };
 
-static void record_rows_init(void)
-{
-	record_row_errors = FALSE;
-	recall_print_init(DOVEADM_PRINT_TYPE_TABLE, record_columns,
-			  N_ELEMENTS(record_columns));
-}
-
-static void print_text(const char *text)
-{
-	recall_print(text == NULL ? "" : text);
-}
-
-void recall_record_row_print(const struct recall_record_row *row)
+void recall_record_row_print(struct recall_record_command *cmd,
+			     const struct recall_record_row *row)
 {
 	const struct recall_quarantine_record *record = row->record;
 	const struct recall_quarantine_record_box *rbox;
+	struct recall_rows *rows = cmd->rows;
 	string_t *mailboxes = t_str_new(64);
 
 	if (row->error != NULL)
-		record_row_errors = TRUE;
-	print_text(row->recall_id);
-	print_text(row->username);
-	print_text(row->status);
+		recall_rows_set_exit_code(rows, EX_TEMPFAIL);
 	if (record == NULL) {
-		print_text(NULL);
-		print_text(NULL);
-		print_text(NULL);
-		print_text(NULL);
-	} else {
-		print_text(iso8601_date_create_tm(gmtime(&record->recalled),
-						  INT_MAX));
-		print_text(record->actor);
-		print_text(record->reason);
-		print_text(record->message_id);
-		array_foreach(&record->boxes, rbox) {
-			if (rbox->copies > 0)
-				recall_names_append(mailboxes, rbox->vname);
-		}
+		recall_rows_add_known(rows,
+			RECALL_COLUMN_RECALL_ID, row->recall_id,
+			RECALL_COLUMN_USERNAME, row->username,
+			RECALL_COLUMN_STATUS, row->status,
+			RECALL_COLUMN_ERROR, row->error, NULL);
+		return;
 	}
-	recall_print(dec2str(row->copies));
-	print_text(str_c(mailboxes));
-	print_text(row->error);
+	recall_rows_add(rows, row->recall_id);
+	recall_rows_add(rows, row->username);
+	recall_rows_add(rows, row->status);
+	recall_rows_add(rows, iso8601_date_create_tm(gmtime(&record->recalled),
+						     INT_MAX));
+	recall_rows_add(rows, record->actor);
+	recall_rows_add(rows, record->reason);
+	recall_rows_add(rows, record->message_id);
+	recall_rows_add(rows, dec2str(row->copies));
+	array_foreach(&record->boxes, rbox) {
+		if (rbox->copies > 0)
+			recall_names_append(mailboxes, rbox->vname);
+	}
+	recall_rows_add(rows, str_c(mailboxes));
+	recall_rows_add(rows, row->error);
 }
 
 static void
-record_row_print_verdict(const char *username, enum recall_verdict verdict,
-			 const char *error)
+record_command_unseen(void *context, const char *username,
+		      enum recall_verdict verdict, const char *error)
 {
-	const struct recall_record_row row = {
-		.username = username,
-		.status = recall_verdict_name(verdict),
-		.error = error,
-	};
-	bool errors = record_row_errors;
+	struct recall_record_command *cmd = context;
 
-	recall_record_row_print(&row);
-	if (verdict == RECALL_VERDICT_NO_USER)
-		record_row_errors = errors;
+	if (verdict == RECALL_VERDICT_ERROR)
+		recall_rows_set_exit_code(cmd->rows, EX_TEMPFAIL);
+	recall_rows_add_known(cmd->rows, RECALL_COLUMN_USERNAME, username,
+		RECALL_COLUMN_STATUS, recall_verdict_name(verdict),
+		RECALL_COLUMN_ERROR, error, NULL);
 }
 
 /* One of the user's recalls. */
@@ -125,7 +112,7 @@ record_command_one(struct recall_record_command *cmd,
 			.status = recall_verdict_name(RECALL_VERDICT_ERROR),
 			.error = entry->error,
 		};
-		recall_record_row_print(&row);
+		recall_record_row_print(cmd, &row);
 		return;
 	}
 	t_array_init(&boxes, 4);
@@ -198,32 +185,17 @@ record_command_run(void *context, struct mail_user *user, const char *username)
 	const char *error;
 
 	if (!recall_tenant_matches(cmd->request.order.tenant, user)) {
-		record_row_print_verdict(username, RECALL_VERDICT_FORBIDDEN,
-					 NULL);
+		record_command_unseen(cmd, username, RECALL_VERDICT_FORBIDDEN,
+				      NULL);
 	} else if (record_command_user(cmd, user, username, &error) < 0) {
-		record_row_print_verdict(username, RECALL_VERDICT_ERROR,
-					 error);
+		record_command_unseen(cmd, username, RECALL_VERDICT_ERROR,
+				      error);
 	}
-}
-
-static void
-record_command_no_user(void *context ATTR_UNUSED, const char *username,
-		       const char *error)
-{
-	record_row_print_verdict(username, RECALL_VERDICT_NO_USER, error);
-}
-
-static void
-record_command_failed(void *context ATTR_UNUSED, const char *username,
-		      const char *error)
-{
-	record_row_print_verdict(username, RECALL_VERDICT_ERROR, error);
 }
 
 static const struct recall_users_callbacks record_callbacks = {
 	.run = record_command_run,
-	.no_user = record_command_no_user,
-	.failed = record_command_failed,
+	.unseen = record_command_unseen,
 };
 
 void recall_record_command_run(struct doveadm_cmd_context *cctx,
@@ -233,9 +205,9 @@ void recall_record_command_run(struct doveadm_cmd_context *cctx,
 		return;
 	if (cmd->request.order.may_be_retry)
 		cmd->recall_id = cmd->request.order.recall_id;
-	record_rows_init();
-	if (recall_users_run(cctx, &record_callbacks, cmd) == 0 &&
-	    record_row_errors &&
-	    cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP)
-		doveadm_exit_code = EX_TEMPFAIL;
+	cmd->rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE,
+				     record_columns,
+				     N_ELEMENTS(record_columns));
+	(void)recall_users_run(cctx, cmd->rows, &record_callbacks, cmd);
+	recall_rows_deinit(&cmd->rows);
 }

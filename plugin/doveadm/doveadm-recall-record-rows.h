@@ -16,6 +16,7 @@ struct recall_record_command {
 	/* Asks for less than all recalls. NULL if not. */
 	const char *recall_id;
 	struct recall_request request;
+	struct recall_rows *rows;
 	bool lock;
 	/* Called once for each user before others. Returns -1 on errors. May
 	   be NULL. */
@@ -33,15 +34,16 @@ struct recall_record_command {
 		    struct recall_quarantine *q);
 };
 
-/* A row of theirs. date is 0 if it's not known, other values may be NULL. */
+/* A row of theirs. Values may be NULL. */
 struct recall_record_row {
 	const char *username, *recall_id, *status, *error;
 	unsigned int copies;
 	const struct recall_quarantine_record *record;
 };
 
-/* Prints a row, and remembers it if it has an error. */
-void recall_record_row_print(const struct recall_record_row *row);
+/* Prints the row. */
+void recall_record_row_print(struct recall_record_command *cmd,
+			     const struct recall_record_row *row);
 
 /* Runs a command. cmd has its callbacks set; the rest is read from the
    command's parameters. */

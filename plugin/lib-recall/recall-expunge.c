@@ -78,8 +78,13 @@ expunge_check_record(struct expunge_context *ctx, enum recall_verdict *verdict,
 			   and the user has deleted it since */
 			return 0;
 		}
-		copies->recorded_count =
-			recall_quarantine_record_copies(&record);
+		copies->recorded_count = kept;
+		/* the first try was stopped before it did */
+		if (ctx->q.lock != NULL &&
+		    kept != recall_quarantine_record_copies(&record) &&
+		    recall_quarantine_recount(&ctx->q, order->recall_id,
+					      error_r) < 0)
+			return -1;
 	}
 	*verdict = RECALL_VERDICT_ALREADY_RECALLED;
 	/* what a notice would tell, in case the first try could not */

@@ -195,21 +195,18 @@ static void count_verdicts(const struct recall *recall)
 }
 
 /* A slip in a query must not empty mailboxes: what it finds is counted over
-   all users first, and has to be what the caller expects. */
+   all users first, and has to be what the caller expects. For a dry run that is
+   all. */
 static bool check_count(struct http_request *request, struct recall *recall,
 			int64_t yes_count)
 {
-	enum recall_outcome outcome;
+	enum recall_outcome outcome = recall_probe(recall, request->config);
 	int64_t total;
 
-	recall->probe = recall->dry_run = true;
-	outcome = recall_run(recall, request->config);
-	recall->probe = recall->dry_run = false;
-	if (!recall_action_check(request, recall, outcome))
+	if (!recall_action_check(request, recall, outcome) ||
+	    !check_names(request, recall))
 		return false;
-	if (!check_names(request, recall))
-		return false;
-	total = take_counts(recall);
+	total = recall->dry_run ? yes_count : take_counts(recall);
 	if (total == yes_count) {
 		count_verdicts(recall);
 		return true;
@@ -230,7 +227,7 @@ static void run_expunge(struct http_request *request,
 		return;
 	/* what was deleted is not found again: a repeated request must not be
 	   counted for */
-	if (recall->query == NULL || p->dry_run ||
+	if (recall->query == NULL ||
 	    (!recall_action_repeat(request, recall) &&
 	     check_count(request, recall, p->yes_count)))
 		recall_action_run(request, recall);

@@ -28,6 +28,8 @@ struct batch {
 struct recall_run {
 	struct recall *recall;
 	struct config *config;
+	/* only looks */
+	bool probe;
 	unsigned int active;
 	/* what the batches came to */
 	size_t answered, refused, unreachable, timeouts;
@@ -41,15 +43,15 @@ static void set_error(struct recall_user *user, const char *error)
 	recall_set_text(&user->error, error);
 }
 
-/* Whether each user's messages were counted. */
-static bool is_counted(const struct recall *recall)
+static bool is_dry(const struct recall_run *run)
 {
-	return recall->query != NULL && !recall->dry_run;
+	return run->probe || run->recall->dry_run;
 }
 
 /* What only an expunge has. */
-static void add_expunge_params(json_t *params, const struct recall *recall)
+static void add_expunge_params(json_t *params, const struct recall_run *run)
 {
+	const struct recall *recall = run->recall;
 	json_t *senders;
 	size_t i;
 
@@ -67,7 +69,7 @@ static void add_expunge_params(json_t *params, const struct recall *recall)
 	json_object_set_new(params, RECALL_PARAM_NO_NOTIFY,
 			    json_boolean(!recall->notify));
 	json_object_set_new(params, RECALL_PARAM_DRY_RUN,
-			    json_boolean(recall->dry_run));
+			    json_boolean(is_dry(run)));
 	if (recall->senders.count > 0) {
 		senders = json_array();
 		for (i = 0; i < recall->senders.count; i++)
@@ -78,17 +80,21 @@ static void add_expunge_params(json_t *params, const struct recall *recall)
 }
 
 /* The command without its users. */
-static json_t *make_params(const struct recall *recall)
+static json_t *make_params(const struct recall_run *run)
 {
+	const struct recall *recall = run->recall;
 	json_t *params = json_object();
 
 	if (recall->kind == RECALL_EXPUNGE)
-		add_expunge_params(params, recall);
+		add_expunge_params(params, run);
 	json_object_set_new(params, RECALL_PARAM_RECALL_ID,
 			    json_string(recall->kind == RECALL_RESTORE ?
 					recall->target : recall->id));
 	json_object_set_new(params, RECALL_PARAM_ACTOR,
 			    json_string(recall->actor.login));
+	if (recall->approver != NULL)
+		json_object_set_new(params, RECALL_PARAM_APPROVER,
+				    json_string(recall->approver));
 	if (*recall->reason != '\0')
 		json_object_set_new(params, RECALL_PARAM_REASON,
 				    json_string(recall->reason));
@@ -96,6 +102,25 @@ static json_t *make_params(const struct recall *recall)
 		json_object_set_new(params, RECALL_PARAM_TENANT,
 				    json_string(recall->actor.tenant));
 	return params;
+}
+
+/* No user of a query loses more than was counted. */
+static void add_expected(json_t *params, const struct batch *batch)
+{
+	const struct recall *recall = batch->run->recall;
+	json_t *numbers;
+	char number[24];
+	size_t i;
+
+	if (recall->query == NULL || is_dry(batch->run))
+		return;
+	numbers = json_array();
+	for (i = 0; i < batch->count; i++) {
+		snprintf(number, sizeof(number), "%lld", (long long)
+			 recall->users[batch->users[i]].expected);
+		json_array_append_new(numbers, json_string(number));
+	}
+	json_object_set_new(params, RECALL_PARAM_EXPECTED, numbers);
 }
 
 /* Makes a batch of users of the same node, beginning with the first one
@@ -107,8 +132,7 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 	const char *urls = NULL, *user_urls;
 	struct batch *batch;
 	json_t *users;
-	char number[24];
-	size_t i, max;
+	size_t i, max = run->config->doveadm_batch;
 
 	while (*pos < recall->count && taken[*pos])
 		(*pos)++;
@@ -116,8 +140,6 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 		return NULL;
 	batch = x_calloc(1, sizeof(*batch));
 	batch->run = run;
-	/* a count is one user's */
-	max = is_counted(recall) ? 1 : (size_t)run->config->doveadm_batch;
 	batch->users = x_calloc(max, sizeof(size_t));
 	users = json_array();
 	for (i = *pos; i < recall->count; i++) {
@@ -140,14 +162,9 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 	batch->call.urls = urls;
 	batch->call.command = recall->kind == RECALL_RESTORE ?
 		RECALL_CMD_RESTORE : RECALL_CMD_EXPUNGE;
-	batch->call.params = make_params(recall);
-	if (is_counted(recall)) {
-		snprintf(number, sizeof(number), "%lld", (long long)
-			 recall->users[batch->users[0]].expected);
-		json_object_set_new(batch->call.params, RECALL_PARAM_YES_COUNT,
-				    json_string(number));
-	}
+	batch->call.params = make_params(run);
 	json_object_set_new(batch->call.params, RECALL_PARAM_USERS, users);
+	add_expected(batch->call.params, batch);
 	batch->call.context = batch;
 	return batch;
 }
@@ -241,10 +258,25 @@ static bool save_batch(struct recall_run *run, const struct batch *batch)
 	return !run->unsaved;
 }
 
+/* Counts and journals them. */
+static void take_verdicts(struct recall_run *run, const struct batch *batch,
+			  bool last)
+{
+	struct recall *recall = run->recall;
+	size_t i;
+
+	for (i = 0; i < batch->count; i++)
+		metrics_verdict(recall->users[batch->users[i]].verdict);
+	if (last)
+		recall->finished = time(NULL);
+	if (!save_batch(run, batch))
+		log_error("recall %s: the journal could not be written, a "
+			  "restart would ask again", recall->id);
+}
+
 static void batch_end(struct batch *batch, bool last)
 {
 	struct recall_run *run = batch->run;
-	const char *error = batch->call.error;
 	size_t i;
 
 	switch (batch->call.result) {
@@ -254,12 +286,7 @@ static void batch_end(struct batch *batch, bool last)
 		break;
 	case DOVEADM_FAILED:
 		run->answered++;
-		if (batch->call.exit_code != EX_USAGE)
-			break;
-		if (is_counted(run->recall))
-			error = "The number of messages is not what was "
-				"counted any more";
-		else
+		if (batch->call.exit_code == EX_USAGE)
 			run->refused++;
 		break;
 	case DOVEADM_UNREACHABLE:
@@ -274,25 +301,20 @@ static void batch_end(struct batch *batch, bool last)
 			&run->recall->users[batch->users[i]];
 
 		if (batch->call.result != DOVEADM_OK)
-			set_error(user, error);
-		if (!run->recall->probe)
-			metrics_verdict(user->verdict);
+			set_error(user, batch->call.error);
 	}
-	if (last && !run->recall->probe)
-		run->recall->finished = time(NULL);
-	if (!run->recall->probe &&
-	    !save_batch(run, batch))
-		log_error("recall %s: the journal could not be written, a "
-			  "restart would ask again", run->recall->id);
+	if (!run->probe)
+		take_verdicts(run, batch, last);
 	json_decref(batch->call.answer);
 	free(batch->call.error);
 	free(batch->users);
 	free(batch);
 }
 
-enum recall_outcome recall_run(struct recall *recall, struct config *config)
+static enum recall_outcome run_batches(struct recall_run *run)
 {
-	struct recall_run run = { .recall = recall, .config = config };
+	const struct config *config = run->config;
+	struct recall *recall = run->recall;
 	struct doveadm_calls *calls = doveadm_calls_begin();
 	bool *taken = x_calloc(recall->count, sizeof(*taken));
 	struct batch *batch;
@@ -301,35 +323,54 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 	for (i = 0; i < recall->count; i++)
 		taken[i] = recall->users[i].verdict >= 0;
 	for (;;) {
-		while (run.active < config->doveadm_connections_per_recall &&
+		while (run->active < config->doveadm_connections_per_recall &&
 		       !recall_interrupted() &&
-		       (batch = next_batch(&run, taken, &pos)) != NULL) {
-			run.active++;
+		       (batch = next_batch(run, taken, &pos)) != NULL) {
+			run->active++;
 			doveadm_calls_add(calls, &batch->call);
 		}
-		if (run.active == 0)
+		if (run->active == 0)
 			break;
 		batch = doveadm_calls_wait(calls)->context;
 		left -= batch->count;
 		batch_end(batch, left == 0);
-		run.active--;
+		run->active--;
 	}
 	doveadm_calls_end(calls);
 	free(taken);
 	/* if a node does not take what others do, that is its users' error */
-	recall->refused = run.refused > 0 && run.refused == run.answered;
+	recall->refused = run->refused > 0 && run->refused == run->answered;
 	if (left > 0)
 		return RECALL_INTERRUPTED;
+	if (run->answered > 0 || run->unreachable + run->timeouts == 0)
+		return RECALL_DONE;
+	return run->unreachable > 0 ? RECALL_UNREACHABLE : RECALL_TIMEOUT;
+}
+
+enum recall_outcome recall_run(struct recall *recall, struct config *config)
+{
+	struct recall_run run = { .recall = recall, .config = config };
+	enum recall_outcome outcome = run_batches(&run);
+
 	/* all verdicts were known before */
-	if (!recall->probe && recall->finished == 0) {
+	if (outcome == RECALL_DONE && recall->finished == 0) {
 		recall->finished = time(NULL);
 		if (!journal_save(recall, NULL, 0))
 			log_error("recall %s: the journal could not be written",
 				  recall->id);
 	}
-	if (run.answered > 0 || run.unreachable + run.timeouts == 0)
-		return RECALL_DONE;
-	return run.unreachable > 0 ? RECALL_UNREACHABLE : RECALL_TIMEOUT;
+	return outcome;
+}
+
+enum recall_outcome recall_probe(struct recall *recall, struct config *config)
+{
+	struct recall_run run = {
+		.recall = recall,
+		.config = config,
+		.probe = true,
+	};
+
+	return run_batches(&run);
 }
 
 bool recall_interrupted(void)

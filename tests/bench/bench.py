@@ -18,10 +18,12 @@ Environment:
     BENCH_MESSAGES  10,1000  messages that each of them has besides: each is
                              measured, the last is what users_N_ratio and
                              all_N_ratio tell of
+    BENCH_FOLDERS   30       folders of each user where those are what is measured
+    BENCH_FOLDER_USERS  500  such users
     BENCH_DELIVER   300      LMTP deliveries a round, with mail_fsync as Dovecot
                              has it by default and with none
     BENCH_ONLY      ""       parts, comma-separated: lookup, large, users,
-                             all, deliver
+                             all, folders, deliver
     BENCH_DIR       ""       where to work (default: a temporary directory)
 and those of mailnode.py.
 """
@@ -58,6 +60,12 @@ ALL = number("ALL", 2000)
 MESSAGES = [int(text) for text in
             (os.environ.get("BENCH_MESSAGES") or "10,1000").split(",")]
 DELIVER = number("DELIVER", 300)
+FOLDERS = number("FOLDERS", 30)
+FOLDER_USERS = number("FOLDER_USERS", 500)
+# messages in each folder
+FOLDER_MESSAGES = 50
+# seconds after which nothing that was delivered is new to a recall
+SETTLE = 2.2
 ONLY = [part for part in os.environ.get("BENCH_ONLY", "").split(",") if part]
 # our measurements for each one of stock, where they are short
 SHORT = 5
@@ -208,8 +216,9 @@ def write_mbox(path, count):
                 (index % 100, index, numbered_id(index), index))
 
 
-def import_mail(node, user, count, directory):
-    """Fills the INBOX of the user, in one transaction."""
+def import_mail(node, user, count, directory, parent=""):
+    """Fills the INBOX of the user, or the INBOX below a mailbox, in one
+    transaction."""
     spool = directory / ("spool-%d" % count)
     spool.mkdir()
     write_mbox(spool / "inbox", count)
@@ -218,13 +227,13 @@ def import_mail(node, user, count, directory):
             shutil.chown(path, node.mail_user, node.mail_group)
     start = time.monotonic()
     subprocess.run(node.doveadm_command(
-        "import", "-u", user, "mbox:%s:INBOX=%s/inbox" % (spool, spool), "",
+        "import", "-u", user, "mbox:%s:INBOX=%s/inbox" % (spool, spool), parent,
         "mailbox", "INBOX", "all"), check=True)
     spent = time.monotonic() - start
     shutil.rmtree(spool)
     # as a client leaves it: nothing is \Recent any more
     connection = node.imap(user)
-    connection.select("INBOX")
+    connection.select(parent + "/INBOX" if parent else "INBOX")
     connection.logout()
     return spent
 
@@ -249,14 +258,9 @@ def expect_stock(answer, count):
         len(answer[0][1]) == count, answer
 
 
-def record_size(node, user):
-    path = node.doveadm("mailbox", "path", "-u", user, "-t", "index",
-                        "INBOX").stdout.strip()
-    dump = node.doveadm("dump", "-t", "index", path).stdout
-    for line in dump.splitlines():
-        if line.startswith("record size"):
-            return int(line.split("=")[1])
-    raise ValueError(dump[:1000])
+def index_size(node, user):
+    path, = node.home(user).rglob("dovecot.recall.index")
+    return path.stat().st_size
 
 
 def lookup(directory):
@@ -266,12 +270,11 @@ def lookup(directory):
         ours, stock = pair.ours, pair.stock
         spent = import_mail(stock, big, LOOKUP, directory)
         say("import without the plugin: %.1f s" % spent)
-        before = record_size(stock, big)
         # what the first recall after installation costs, once
         answer, spent = ours.request([ours_lookup(big, numbered_id(0))])
         expect_ours(answer, 1)
         bench("catch_up_%s" % short(LOOKUP), spent, "ms")
-        bench("index_bytes_per_msg", record_size(ours, big) - before, "bytes")
+        bench("index_bytes_per_msg", index_size(ours, big) / LOOKUP, "bytes")
 
         # what is measured is a message like any other, and none
         times = {name: [] for name in (
@@ -394,7 +397,7 @@ def deliver_to_all(node, users, message_id):
                           build_message(message_id))
 
 
-def fill_users(pair, names, count, directory):
+def fill_users(pair, names, count, directory, folders=0):
     """Gives everyone the same mail: made once, copied as files. Mail lies in
     files that nobody changes, so that links will do."""
     def copy(source, target):
@@ -408,6 +411,8 @@ def fill_users(pair, names, count, directory):
 
     node, first = pair.ours, names[0]
     import_mail(node, first, count, directory)
+    for index in range(folders):
+        import_mail(node, first, count, directory, "Folder%02d" % index)
     # as good as it gets for stock: all headers are cached
     pair.stock.request([stock_lookup(first, "<nothing@example.com>")])
     # dovecot.index has it all, as it has after a while, sizes too, which Dovecot
@@ -525,6 +530,81 @@ def measure_all(pair, names, count):
     return ratio
 
 
+def folders(directory):
+    """Users who have many folders: once with as many, once with INBOX alone."""
+    spent = {}
+    names = ["user%05d@example.com" % index for index in range(FOLDER_USERS)]
+    for count in (1, FOLDERS):
+        say("folders: %d users with %d folders of %d messages, sdbox" %
+            (FOLDER_USERS, count, FOLDER_MESSAGES))
+        with Pair(directory / str(count), "sdbox", names) as pair:
+            fill_users(pair, names, FOLDER_MESSAGES, directory, count - 1)
+            spent[count] = measure_folders(pair, names, count)
+    bench("folders_growth", spent[FOLDERS] / spent[1], "x")
+
+
+def measure_folders(pair, names, count):
+    ours = {"users": names, "messageId": "<nothing@example.com>",
+            "dryRun": True}
+    single = dict(ours, users=names[:1])
+    times = {name: [] for name in ("none", "one", "ours", "stock_batch",
+                                   "stock_mask")}
+    cpu = {"none": [], "one": []}
+    # the copies of the first user's mail are not what the index knows
+    for _ in range(2):
+        pair.ours.request([["recallExpunge", ours, "t"]])
+        time.sleep(SETTLE)
+    for _ in range(ROUNDS):
+        for name, parameters in (("none", ours), ("one", single)):
+            before = pair.ours.cpu()
+            answer, spent = pair.ours.request(
+                [["recallExpunge", parameters, "t"]])
+            cpu[name].append(pair.ours.cpu() - before)
+            times[name].append(spent)
+            assert all(row["status"] == "not_found" for row in answer[0][1])
+    for index in range(ROUNDS):
+        for name in ("ours", "stock_batch", "stock_mask"):
+            message_id = "<%s.%d@example.com>" % (name, index)
+            deliver_to_all(pair.ours, names, message_id)
+            time.sleep(SETTLE)
+            query = ["mailbox", "*", "HEADER", "Message-ID", message_id]
+            if name == "ours":
+                commands = [["recallExpunge", {
+                    "users": names, "messageId": message_id,
+                    "noNotify": True}, "t"]]
+            elif name == "stock_batch":
+                commands = [["expunge", {"user": user, "query": query}, user]
+                            for user in names]
+            else:
+                commands = [["expunge", {"user": "user*", "query": query},
+                             "t"]]
+            node = pair.ours if name == "ours" else pair.stock
+            answer, spent = node.request(commands)
+            assert all(row[0] == "doveadmResponse" for row in answer)
+            if name == "ours":
+                assert all(row["status"] == "expunged"
+                           for row in answer[0][1]), answer
+            times[name].append(spent)
+            check = pair.ours.request([
+                ours_lookup(names[-1], message_id)])[0]
+            expect_ours(check, 0)
+    prefix = "folders_%d_" % count
+    median = {name: statistics.median(values)
+              for name, values in times.items()}
+    for name, value in median.items():
+        bench(prefix + name + "_ms", value, "ms")
+    users = len(names) - 1
+    bench(prefix + "user_cost_us",
+          (median["none"] - median["one"]) * 1000 / users, "us")
+    bench(prefix + "user_cpu_us",
+          (statistics.median(cpu["none"]) - statistics.median(cpu["one"])) *
+          1000 / users, "us")
+    bench(prefix + "ratio", min(median["stock_batch"],
+                                median["stock_mask"]) / median["ours"], "x")
+    bench(prefix + "index_bytes", index_size(pair.ours, names[0]), "bytes")
+    return median["ours"]
+
+
 def deliver_pair(directory, fsync):
     """Rates of both, round by round, and processor milliseconds of lmtp for a
     delivery: [ours, stock] each."""
@@ -584,7 +664,7 @@ def deliver(directory):
 
 
 PARTS = [("lookup", lookup), ("deliver", deliver), ("users", users),
-         ("all", everyone), ("large", large)]
+         ("all", everyone), ("folders", folders), ("large", large)]
 
 
 def main():

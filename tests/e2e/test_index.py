@@ -469,14 +469,14 @@ def test_index_of_another_version(box):
     ids = [box.new_id() for _ in range(3)]
     for message_id in ids[:2]:
         box.save(message_id)
-    assert box.patch_index(struct.pack("=II", 0x78646952, 3),
+    assert box.patch_index(struct.pack("=II", 0x78646952, 4),
                            struct.pack("=II", 0x78646952, 9)) == 1
     # nothing is known of that version
     box.assert_unknown(ids[:2])
     assert box.dry_run(ids[1]) == 1
     box.assert_indexed(ids[:2])
     # whoever saves replaces it
-    assert box.patch_index(struct.pack("=II", 0x78646952, 3),
+    assert box.patch_index(struct.pack("=II", 0x78646952, 4),
                            struct.pack("=II", 0x78646952, 2)) == 1
     box.save(ids[2])
     assert box.dump()[ids[0]] == ("unknown", "missing")

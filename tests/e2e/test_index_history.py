@@ -184,6 +184,38 @@ def test_renamed_into_each_other(box):
     box.assert_complete([ids[0], ids[2]], [ids[1]])
 
 
+def test_new_mailboxes(box):
+    """The index knows the mailboxes' names, until there are others."""
+    ids = [box.new_id() for _ in range(5)]
+    box.save(ids[0], "One/Two")
+    box.look()
+    for message_id, mailbox in zip(ids[1:], ("New", "One/New", "One",
+                                             "One/Two/New")):
+        box.save(message_id, mailbox, plugin=False)
+        assert box.dry_run(message_id) == 1, mailbox
+        box.look()
+    box.assert_complete(ids)
+    box.doveadm("mailbox delete", "One/New")
+    box.look()
+    box.assert_complete([ids[0], ids[1], ids[3], ids[4]], [ids[2]])
+
+
+@pytest.mark.parametrize("in_place", [False, True], ids=["moved", "in-place"])
+def test_deleted_mailbox_from_a_backup(box, in_place):
+    ids = [box.new_id() for _ in range(2)]
+    box.save(ids[0], "Kept")
+    box.save(ids[1], "Deleted")
+    box.look()
+    box.backup()
+    box.doveadm("mailbox delete", "Deleted")
+    box.look()
+    assert box.dry_run(ids[1]) == 0
+    index = box.index_file().read_bytes()
+    box.restore(in_place)
+    box.index_file().write_bytes(index)
+    box.assert_complete(ids)
+
+
 def test_maildir_changed_by_others(box):
     if box.node.driver != "maildir":
         pytest.skip("nobody but Dovecot writes into dbox")

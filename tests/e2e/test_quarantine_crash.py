@@ -315,6 +315,19 @@ def test_killed_and_moved(node, user, message_id, recall_id, point):
     assert in_mailboxes(node, user) == EVERYTHING + OTHERS
 
 
+def test_deleted_and_killed(node, user, message_id, recall_id):
+    """The next try, which finds nothing, corrects what is recorded."""
+    args = ["expunge", "-u", user, "--force", "--no-notify", "--recall-id",
+            recall_id, message_id]
+    killed(node, "quarantine-recorded", *args)
+    node.doveadm("expunge", "-u", user, "mailbox", "Work", "HEADER",
+                 "Message-ID", message_id)
+    killed(node, "expunged:2", *args)
+    assert command(node, "expunge", "-u", user, "--no-notify", "--recall-id",
+                   recall_id, message_id).status() == "already_recalled"
+    assert command(node, "list", "-u", user).row()["copies"] == str(COUNT - 1)
+
+
 def test_two_at_a_time(node, user, message_id, recall_id):
     """The same recall from two processes, then two restores."""
     before = state(node, user)

@@ -13,8 +13,10 @@
 #include "doveadm.h"
 #include "doveadm-settings.h"
 #include "doveadm-util.h"
-#include "doveadm-recall-print.h"
+#include "recall-params.h"
+#include "doveadm-recall-rows.h"
 #include "recall-utf8.h"
+#include "recall-proxy-batch.h"
 #include "recall-proxy-conn.h"
 #include "recall-proxy-tls.h"
 
@@ -72,6 +74,8 @@ static void conn_print_log(struct recall_proxy_conn *conn)
 	while ((line = i_stream_read_next_line(conn->log_input)) != NULL) {
 		if (*line == '\0' ||
 		    !doveadm_log_type_from_char(*line, &ctx.type))
+			continue;
+		if (ctx.type == LOG_TYPE_INFO && conn->server->quiet)
 			continue;
 		i_log_type(&ctx, "remote(%s): %s", conn->server->name,
 			   line + 1);
@@ -180,22 +184,44 @@ static void conn_print_column(struct recall_proxy_conn *conn, const char *value)
 	struct recall_proxy_request *request = conn->request;
 	char *copy;
 
-	recall_print(value);
+	if (request->batch != NULL) {
+		value = p_strdup(request->batch->pool, value);
+		array_push_back(&request->batch->columns, &value);
+		return;
+	}
+	recall_rows_add(conn->server->rows, value);
 	if (array_is_created(&request->columns)) {
 		copy = i_strdup(value);
 		array_push_back(&request->columns, &copy);
 	}
 }
 
+/* A part of a column; the last one is empty. */
+static void conn_print_stream(struct recall_proxy_conn *conn,
+			      const void *data, size_t size)
+{
+	struct recall_proxy_batch *batch = conn->request->batch;
+
+	if (batch == NULL) {
+		recall_rows_add_stream(conn->server->rows, data, size);
+	} else if (size > 0) {
+		str_append_data(batch->part, data, size);
+	} else {
+		conn_print_column(conn, str_c(batch->part));
+		str_truncate(batch->part, 0);
+	}
+}
+
 /* Completes the row that has been begun, if there is one. */
 static bool conn_end_row(struct recall_proxy_conn *conn, const char *error)
 {
-	unsigned int columns = recall_print_get_count();
+	unsigned int columns = recall_rows_get_count(conn->server->rows);
 
-	if (!conn->in_field && conn->column == 0)
+	if (conn->request->batch != NULL ||
+	    (!conn->in_field && conn->column == 0))
 		return FALSE;
 	if (conn->in_field) {
-		recall_print_stream("", 0);
+		recall_rows_add_stream(conn->server->rows, "", 0);
 		conn->column++;
 	}
 	for (; conn->column < columns; conn->column++)
@@ -212,12 +238,10 @@ void recall_proxy_conn_deinit(struct recall_proxy_conn **_conn,
 	struct recall_proxy_request *request = conn->request;
 	const char *text;
 	unsigned int i;
-	bool torn = FALSE;
+	bool ready = conn->ready, torn = FALSE;
 
 	*_conn = NULL;
 	text = t_strdup_printf("Node %s failed: %s", server->name, error);
-	if (!conn->ready && server->error == NULL)
-		server->error = i_strdup(text);
 	if (request != NULL)
 		torn = conn_end_row(conn, text);
 	for (i = 0; i < array_count(&server->conns); i++) {
@@ -237,13 +261,24 @@ void recall_proxy_conn_deinit(struct recall_proxy_conn **_conn,
 	i_close_fd(&conn->fd);
 	recall_proxy_end_print(server->proxy, conn);
 	i_free(conn);
+	if (!ready && recall_proxy_postpone(server, request))
+		return;
+	if (!ready && server->error == NULL)
+		server->error = i_strdup(text);
 	if (request != NULL)
 		recall_proxy_lost(server, request, torn, text);
+	else
+		io_loop_stop(current_ioloop);
 }
 
 bool recall_proxy_conn_is_idle(const struct recall_proxy_conn *conn)
 {
 	return conn->request == NULL;
+}
+
+bool recall_proxy_conn_is_ready(const struct recall_proxy_conn *conn)
+{
+	return conn->ready;
 }
 
 static void conn_send_request(struct recall_proxy_conn *conn)
@@ -263,6 +298,17 @@ void recall_proxy_conn_send(struct recall_proxy_conn *conn,
 	conn->request = request;
 	if (conn->ready)
 		conn_send_request(conn);
+}
+
+void recall_proxy_conn_move(struct recall_proxy_conn *from,
+			    struct recall_proxy_conn *to)
+{
+	struct recall_proxy_request *request = from->request;
+
+	i_assert(!from->ready);
+
+	from->request = NULL;
+	recall_proxy_conn_send(to, request);
 }
 
 static void conn_ready(struct recall_proxy_conn *conn)
@@ -285,6 +331,8 @@ static void conn_ready(struct recall_proxy_conn *conn)
 	conn->ready = TRUE;
 	if (conn->request != NULL)
 		conn_send_request(conn);
+	else
+		io_loop_stop(current_ioloop);
 }
 
 static int
@@ -354,7 +402,9 @@ conn_input_handshake(struct recall_proxy_conn *conn, const char **error_r)
    there. */
 static bool conn_is_alias(const struct recall_proxy_conn *conn)
 {
-	return conn->column == recall_print_get_username_idx() &&
+	return conn->request->batch == NULL &&
+		conn->column == recall_rows_find(conn->server->rows,
+						RECALL_COLUMN_USERNAME) &&
 		strcmp(conn->request->username,
 		       conn->request->remote_username) != 0;
 }
@@ -363,6 +413,7 @@ static void
 conn_print_part(struct recall_proxy_conn *conn, const unsigned char *data,
 		size_t size, bool last)
 {
+	struct recall_rows *rows = conn->server->rows;
 	string_t *str = t_str_new(size + 1);
 
 	str_append_tabunescaped(str, data, size);
@@ -371,12 +422,12 @@ conn_print_part(struct recall_proxy_conn *conn, const unsigned char *data,
 				  conn->request->username : str_c(str));
 	} else {
 		if (str_len(str) > 0)
-			recall_print_stream(str_data(str), str_len(str));
+			conn_print_stream(conn, str_data(str), str_len(str));
 		if (last)
-			recall_print_stream("", 0);
+			conn_print_stream(conn, "", 0);
 	}
 	conn->in_field = !last;
-	if (last && ++conn->column == recall_print_get_count()) {
+	if (last && ++conn->column == recall_rows_get_count(rows)) {
 		conn->column = 0;
 		conn->request->rows++;
 	}
@@ -385,9 +436,9 @@ conn_print_part(struct recall_proxy_conn *conn, const unsigned char *data,
 /* Whether to begin with a row: not with one that may never be completed, if
    it can be helped. Returns 0 if it has not come yet, -1 if it never will. */
 static int
-conn_row_is_there(const unsigned char *data, size_t size, const char **error_r)
+conn_row_is_there(const unsigned char *data, size_t size, unsigned int columns,
+		  const char **error_r)
 {
-	unsigned int columns = recall_print_get_count();
 	size_t i;
 
 	for (i = 0; i < size && columns > 0; i++) {
@@ -411,11 +462,13 @@ static int conn_input_rows(struct recall_proxy_conn *conn, const char **error_r)
 
 	data = i_stream_get_data(conn->input, &size);
 	if (conn->column == 0 && !conn->in_field) {
-		ret = conn_row_is_there(data, size, error_r);
+		ret = conn_row_is_there(data, size,
+			recall_rows_get_count(conn->server->rows), error_r);
 		if (ret <= 0)
 			return ret;
 	}
-	if (!recall_proxy_begin_print(conn->server->proxy, conn)) {
+	if (conn->request->batch == NULL &&
+	    !recall_proxy_begin_print(conn->server->proxy, conn)) {
 		io_remove(&conn->io);
 		return 0;
 	}

@@ -5,6 +5,7 @@ struct doveadm_cmd_context;
 struct mail_storage_service_ctx;
 struct mail_storage_service_input;
 struct recall_proxy;
+struct recall_rows;
 
 /* Runs the command on the nodes that Dovecot's passdb proxies users to, or in
    the local doveadm-server, and prints the rows that come back. doveadm's own
@@ -34,10 +35,11 @@ struct recall_proxy_callbacks {
 
 /* socket_path is that of the doveadm-server to ask even if no user is
    proxied, NULL if there is none. args: the command's arguments but for the
-   users and what callbacks->add_args() adds, NULL-terminated; they must live as long as the proxy. */
+   users and what callbacks->add_args() adds, NULL-terminated; they must live as
+   long as the proxy. */
 struct recall_proxy *
 recall_proxy_init(const struct doveadm_cmd_context *cctx,
-		  struct mail_storage_service_ctx *service,
+		  struct recall_rows *rows, struct mail_storage_service_ctx *service,
 		  const char *socket_path, const char *const *args,
 		  const struct recall_proxy_callbacks *callbacks,
 		  void *context);
@@ -52,7 +54,7 @@ int recall_proxy_user(struct recall_proxy *proxy,
 void recall_proxy_settle(struct recall_proxy *proxy);
 /* Waits for all answers. */
 void recall_proxy_flush(struct recall_proxy *proxy);
-/* Returns the exit code that the nodes' ones come to. */
-int recall_proxy_deinit(struct recall_proxy **proxy);
+/* Waits for all answers, closes the connections and frees the proxy. */
+void recall_proxy_deinit(struct recall_proxy **proxy);
 
 #endif

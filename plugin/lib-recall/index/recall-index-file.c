@@ -126,6 +126,29 @@ file_add_mails(struct recall_index_file *file, struct recall_index_box *box,
 	}
 }
 
+/* A list's later names take the place of its earlier ones. */
+static void
+file_add_names(struct recall_index_file *file, const guid_128_t root,
+	       const unsigned char *data, size_t size)
+{
+	struct recall_index_names *names;
+
+	if (size < sizeof(names->stamp) || data[size - 1] != '\0')
+		return;
+	array_foreach_modifiable(&file->lists, names) {
+		if (guid_128_equals(names->root, root))
+			break;
+	}
+	if (array_foreach_idx(&file->lists, names) ==
+	    array_count(&file->lists)) {
+		names = array_append_space(&file->lists);
+		guid_128_copy(names->root, root);
+	}
+	memcpy(&names->stamp, data, sizeof(names->stamp));
+	names->names = (const char *)data + sizeof(names->stamp);
+	names->size = size - sizeof(names->stamp);
+}
+
 static void
 file_add_block(struct recall_index_file *file, const unsigned char *data)
 {
@@ -136,6 +159,10 @@ file_add_block(struct recall_index_file *file, const unsigned char *data)
 	memcpy(&block, data, sizeof(block));
 	data += sizeof(block);
 	size = block.size - RECALL_INDEX_BLOCK_MIN;
+	if (block.type == RECALL_INDEX_BLOCK_NAMES) {
+		file_add_names(file, block.guid, data, size);
+		return;
+	}
 	box = recall_index_file_find(file, block.guid, block.uid_validity);
 	if (box == NULL) {
 		box = array_append_space(&file->boxes);
@@ -209,6 +236,7 @@ int recall_index_file_read(const char *path, struct recall_index_file **file_r,
 	file = p_new(pool, struct recall_index_file, 1);
 	file->pool = pool;
 	p_array_init(&file->boxes, pool, 32);
+	p_array_init(&file->lists, pool, 1);
 	*file_r = file;
 
 	fd = open(path, O_RDONLY);

@@ -63,6 +63,17 @@ struct recall_index_box {
 	bool candidate;
 };
 
+/* The mailboxes of a list. */
+struct recall_index_names {
+	guid_128_t root;
+	/* what its directories looked like when it had these (recall-index-
+	   stamp.h) */
+	uint64_t stamp;
+	/* each with a NUL; those that can't be opened have a "/" before */
+	const char *names;
+	size_t size;
+};
+
 struct recall_index_file {
 	pool_t pool;
 	unsigned char *data;
@@ -76,6 +87,7 @@ struct recall_index_file {
 	const uint32_t *uids;
 	uint32_t count;
 	ARRAY(struct recall_index_box) boxes;
+	ARRAY(struct recall_index_names) lists;
 };
 
 /* Goes through a mailbox's records in the order of UIDs, one for each UID. */
@@ -115,6 +127,9 @@ void recall_index_block_mails(buffer_t *dest, const guid_128_t guid,
 void recall_index_block_stamp(buffer_t *dest, const guid_128_t guid,
 			      uint32_t uid_validity, uint64_t name,
 			      uint64_t stamp);
+
+void recall_index_block_names(buffer_t *dest,
+			      const struct recall_index_names *names);
 
 /* Appends the blocks, and compacts the index if it's time. Creates the index if
    there is none. Returns -1 if that failed: then none of them are there. */

@@ -7,7 +7,7 @@
 
 #define RECALL_INDEX_MAGIC 0x78646952U
 /* Increased whenever the meaning of anything in it changes. */
-#define RECALL_INDEX_VERSION 3
+#define RECALL_INDEX_VERSION 4
 
 struct recall_index_header {
 	uint32_t magic, version;
@@ -15,7 +15,8 @@ struct recall_index_header {
 	uint32_t crc;
 	uint32_t boxes;
 	uint32_t records;
-	uint32_t reserved;
+	/* octets of the blocks that the compaction put at the tail's start */
+	uint32_t kept;
 	/* where the tail begins */
 	uint64_t base_size;
 };
@@ -32,7 +33,10 @@ enum recall_index_block_type {
 	/* records of hash (8 octets) and UID (4) */
 	RECALL_INDEX_BLOCK_MAILS = 1,
 	/* name and stamp (8 octets each) */
-	RECALL_INDEX_BLOCK_STAMP = 2
+	RECALL_INDEX_BLOCK_STAMP = 2,
+	/* stamp (8 octets) and names, each ending with NUL, of the mailboxes
+	   of a list, whose root is in the place of the GUID */
+	RECALL_INDEX_BLOCK_NAMES = 3
 };
 
 struct recall_index_block {

@@ -1,13 +1,20 @@
 #include "lib.h"
 #include "array.h"
+#include "buffer.h"
 #include "mailbox-list-private.h"
 #include "recall-index-file.h"
 #include "recall-index-stamp.h"
 #include "recall-index.h"
 
+#include <time.h>
+
 struct recall_index_lookup {
 	struct mailbox_list *list;
+	char *path;
 	struct recall_index_file *file;
+	time_t started;
+	/* the list's mailboxes as they are told to us */
+	buffer_t *names;
 };
 
 static bool hash_matches(uint64_t hash, uint64_t wanted)
@@ -61,9 +68,11 @@ recall_index_lookup_init(struct mailbox_list *list,
 
 	lookup = i_new(struct recall_index_lookup, 1);
 	lookup->list = list;
+	lookup->started = time(NULL);
 	path = recall_index_file_get_path(list);
 	if (path == NULL)
 		return lookup;
+	lookup->path = i_strdup(path);
 	if (recall_index_file_read(path, &lookup->file, &error) < 0) {
 		/* all mailboxes are opened then */
 		e_warning(list->ns->user->event,
@@ -99,6 +108,84 @@ bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
 	return TRUE;
 }
 
+static const struct recall_index_names *
+lookup_find_names(struct recall_index_lookup *lookup)
+{
+	const struct recall_index_names *names;
+	guid_128_t root;
+
+	if (lookup->file == NULL)
+		return NULL;
+	recall_index_stamp_root(lookup->list, root);
+	array_foreach(&lookup->file->lists, names) {
+		if (guid_128_equals(names->root, root))
+			return names;
+	}
+	return NULL;
+}
+
+bool recall_index_lookup_get_names(struct recall_index_lookup *lookup,
+				   ARRAY_TYPE(const_string) *names_r)
+{
+	const struct recall_index_names *names = lookup_find_names(lookup);
+	const char *name;
+	uint64_t stamp;
+
+	if (names == NULL)
+		return FALSE;
+	T_BEGIN {
+		stamp = recall_index_stamp_names(lookup->list, names->names,
+						 names->size, lookup->started);
+	} T_END;
+	if (stamp == 0 || stamp != names->stamp)
+		return FALSE;
+	for (name = names->names; name < names->names + names->size;
+	     name += strlen(name) + 1) {
+		if (*name != '/')
+			array_push_back(names_r, &name);
+	}
+	return TRUE;
+}
+
+void recall_index_lookup_add_name(struct recall_index_lookup *lookup,
+				  const char *name, bool selectable)
+{
+	if (lookup->names == NULL)
+		lookup->names = buffer_create_dynamic(default_pool, 1024);
+	if (!selectable)
+		buffer_append_c(lookup->names, '/');
+	buffer_append(lookup->names, name, strlen(name) + 1);
+}
+
+void recall_index_lookup_names_added(struct recall_index_lookup *lookup)
+{
+	const struct recall_index_names *old = lookup_find_names(lookup);
+	struct recall_index_names names;
+	buffer_t *blocks;
+	const char *error;
+
+	if (lookup->file == NULL || lookup->names == NULL)
+		return;
+	i_zero(&names);
+	recall_index_stamp_root(lookup->list, names.root);
+	names.names = lookup->names->data;
+	names.size = lookup->names->used;
+	T_BEGIN {
+		names.stamp = recall_index_stamp_names(lookup->list,
+			names.names, names.size, lookup->started);
+	} T_END;
+	if (names.stamp == 0 || (old != NULL && old->stamp == names.stamp))
+		return;
+	blocks = buffer_create_dynamic(default_pool, 1024);
+	recall_index_block_names(blocks, &names);
+	if (recall_index_file_append(lookup->list, lookup->path, blocks,
+				     &error) < 0) {
+		e_warning(lookup->list->ns->user->event,
+			  "recall: Can't write Message-ID index: %s", error);
+	}
+	buffer_free(&blocks);
+}
+
 void recall_index_lookup_deinit(struct recall_index_lookup **_lookup)
 {
 	struct recall_index_lookup *lookup = *_lookup;
@@ -107,5 +194,7 @@ void recall_index_lookup_deinit(struct recall_index_lookup **_lookup)
 	if (lookup == NULL)
 		return;
 	recall_index_file_free(&lookup->file);
+	buffer_free(&lookup->names);
+	i_free(lookup->path);
 	i_free(lookup);
 }

@@ -23,17 +23,66 @@ static uint64_t mix_stat(uint64_t value, const struct stat *st)
 {
 	value = mix(value, st->st_ino);
 	value = mix(value, st->st_mtim.tv_sec);
-	return mix(value, st->st_mtim.tv_nsec);
+	value = mix(value, st->st_mtim.tv_nsec);
+	/* this one can't be set, by those who put back backups for example */
+	value = mix(value, st->st_ctim.tv_sec);
+	return mix(value, st->st_ctim.tv_nsec);
 }
 
-static uint64_t stamp_dir(uint64_t value, const char *path)
+static uint64_t stamp_dir(uint64_t value, const char *path, time_t before)
 {
 	struct stat st;
 
 	if (stat(path, &st) < 0 ||
-	    st.st_mtim.tv_sec + MAILDIR_SYNC_SECS >= time(NULL))
+	    I_MAX(st.st_mtim.tv_sec, st.st_ctim.tv_sec) + MAILDIR_SYNC_SECS >=
+	    before)
 		return 0;
 	return mix_stat(value, &st);
+}
+
+uint64_t recall_index_stamp_names(struct mailbox_list *list,
+				  const char *names, size_t size,
+				  time_t before)
+{
+	const char *name, *path, *parent, *root = NULL, *last = "";
+	uint64_t value = 3;
+
+	if (size == 0 || strcmp(list->name, MAILBOX_LIST_NAME_FS) != 0 ||
+	    recall_index_stamp_dirs(list, "") != 1)
+		return 0;
+	for (name = names; name < names + size; name += strlen(name) + 1) {
+		if (mailbox_list_get_path(list, *name == '/' ? name + 1 : name,
+					  MAILBOX_LIST_PATH_TYPE_DIR,
+					  &path) <= 0)
+			return 0;
+		parent = strrchr(path, '/');
+		if (parent == NULL)
+			return 0;
+		parent = t_strdup_until(path, parent);
+		/* mostly it's the root or the one before */
+		if ((root == NULL || strcmp(parent, root) != 0) &&
+		    strcmp(parent, last) != 0)
+			value = stamp_dir(value, parent, before);
+		if (value != 0)
+			value = stamp_dir(value, path, before);
+		if (value == 0)
+			return 0;
+		if (root == NULL)
+			root = parent;
+		last = path;
+	}
+	return value;
+}
+
+void recall_index_stamp_root(struct mailbox_list *list, guid_128_t root_r)
+{
+	const char *path;
+	uint64_t value = 0;
+
+	if (mailbox_list_get_root_path(list, MAILBOX_LIST_PATH_TYPE_DIR, &path))
+		value = recall_index_stamp_name(path);
+	guid_128_empty(root_r);
+	memcpy(root_r, &value, sizeof(value));
 }
 
 uint64_t recall_index_stamp_dirs(struct mailbox_list *list, const char *name)
@@ -51,9 +100,10 @@ uint64_t recall_index_stamp_dirs(struct mailbox_list *list, const char *name)
 	    mailbox_list_get_path(list, name, MAILBOX_LIST_PATH_TYPE_MAILBOX,
 				  &path) <= 0)
 		return 0;
-	value = stamp_dir(2, t_strconcat(path, "/new", NULL));
+	value = stamp_dir(2, t_strconcat(path, "/new", NULL),
+			  time(NULL));
 	return value == 0 ? 0 :
-		stamp_dir(value, t_strconcat(path, "/cur", NULL));
+		stamp_dir(value, t_strconcat(path, "/cur", NULL), time(NULL));
 }
 
 uint64_t recall_index_stamp_get(struct mailbox_list *list, const char *name,

@@ -1,6 +1,8 @@
 #ifndef RECALL_INDEX_STAMP_H
 #define RECALL_INDEX_STAMP_H
 
+#include "guid.h"
+
 struct mailbox;
 struct mailbox_list;
 
@@ -25,6 +27,17 @@ uint64_t recall_index_stamp_dirs(struct mailbox_list *list, const char *name);
    is the log's time. */
 uint64_t recall_index_stamp_get(struct mailbox_list *list, const char *name,
 				uint64_t dirs, time_t *changed_r);
+/* The directories that the list's mailboxes are, and are in: they change when
+   one is made, deleted or renamed. names is as in struct recall_index_names.
+   Returns 0 if that can't be told, or if one of them has changed shortly before
+   that time or since. Only for dbox in the layout "fs": a Maildir's root changes
+   all the time. Otherwise each look at the user would have to read all
+   directories, as Dovecot does for its mailbox list index. */
+uint64_t recall_index_stamp_names(struct mailbox_list *list,
+				  const char *names, size_t size,
+				  time_t before);
+/* Which list it is. */
+void recall_index_stamp_root(struct mailbox_list *list, guid_128_t root_r);
 /* The name in the list's storage, as a number. */
 uint64_t recall_index_stamp_name(const char *name);
 

@@ -82,6 +82,17 @@ void recall_index_block_stamp(buffer_t *dest, const guid_128_t guid,
 	block_end(dest, pos);
 }
 
+void recall_index_block_names(buffer_t *dest,
+			      const struct recall_index_names *names)
+{
+	size_t pos;
+
+	block_begin(dest, &pos, RECALL_INDEX_BLOCK_NAMES, names->root, 0);
+	buffer_append(dest, &names->stamp, sizeof(names->stamp));
+	buffer_append(dest, names->names, names->size);
+	block_end(dest, pos);
+}
+
 /* Opens the file, which is made if it's not there. */
 static int
 open_create(struct mailbox_list *list, const char *path, const char **error_r)
@@ -226,7 +237,8 @@ static bool ends_well(int fd, uoff_t tail, uoff_t size)
 	return ret;
 }
 
-/* Returns where to write the next block, and where the first one is. */
+/* Returns where to write the next block, and where the first one is that came
+   after a compaction. */
 static int prepare_append(int fd, const char *path, const struct stat *st,
 			  uoff_t *tail_r, uoff_t *end_r, const char **error_r)
 {
@@ -237,9 +249,10 @@ static int prepare_append(int fd, const char *path, const struct stat *st,
 		*tail_r = *end_r = sizeof(hdr);
 		return write_empty(fd, path, error_r);
 	}
-	*tail_r = hdr.base_size;
-	*end_r = ends_well(fd, *tail_r, st->st_size) ? (uoff_t)st->st_size :
-		find_end(fd, *tail_r, st->st_size);
+	*tail_r = hdr.base_size + hdr.kept;
+	*end_r = ends_well(fd, hdr.base_size, st->st_size) ?
+		(uoff_t)st->st_size :
+		find_end(fd, hdr.base_size, st->st_size);
 	if (*end_r < (uoff_t)st->st_size && ftruncate(fd, *end_r) < 0) {
 		*error_r = t_strdup_printf("ftruncate(%s) failed: %m", path);
 		return -1;
@@ -283,7 +296,7 @@ int recall_index_file_append(struct mailbox_list *list, const char *path,
 	if (ret < 0)
 		return -1;
 	RECALL_FAILPOINT("index-appended");
-	if (end + blocks->used - tail <= TAIL_MAX + tail / 8)
+	if (end + blocks->used <= tail + TAIL_MAX + tail / 8)
 		return 0;
 	return recall_index_file_compact(list, path, NULL, NULL, error_r);
 }
@@ -293,7 +306,7 @@ struct compact_context {
 	recall_index_keep_t *keep;
 	void *context;
 
-	buffer_t *table, *hashes, *uids;
+	buffer_t *table, *hashes, *uids, *kept;
 };
 
 static void compact_box(struct compact_context *ctx,
@@ -328,6 +341,7 @@ static int compact_write(struct compact_context *ctx, int fd, const char *path,
 			 uoff_t *size_r, const char **error_r)
 {
 	const struct recall_index_box *box;
+	const struct recall_index_names *names;
 	struct recall_index_header hdr;
 	buffer_t *hdr_buf;
 	int ret = -1;
@@ -335,6 +349,9 @@ static int compact_write(struct compact_context *ctx, int fd, const char *path,
 	ctx->table = buffer_create_dynamic(default_pool, 4096);
 	ctx->hashes = buffer_create_dynamic(default_pool, 8192);
 	ctx->uids = buffer_create_dynamic(default_pool, 4096);
+	ctx->kept = buffer_create_dynamic(default_pool, 1024);
+	array_foreach(&ctx->file->lists, names)
+		recall_index_block_names(ctx->kept, names);
 	array_foreach(&ctx->file->boxes, box) T_BEGIN {
 		compact_box(ctx, box);
 	} T_END;
@@ -346,8 +363,9 @@ static int compact_write(struct compact_context *ctx, int fd, const char *path,
 	hdr.records = ctx->uids->used / sizeof(uint32_t);
 	hdr.base_size = sizeof(hdr) + ctx->table->used + ctx->hashes->used +
 		ctx->uids->used;
+	hdr.kept = ctx->kept->used;
 	hdr.crc = recall_index_header_crc(&hdr, ctx->table->data);
-	*size_r = hdr.base_size;
+	*size_r = hdr.base_size + hdr.kept;
 
 	hdr_buf = buffer_create_dynamic(default_pool, sizeof(hdr));
 	buffer_append(hdr_buf, &hdr, sizeof(hdr));
@@ -356,6 +374,7 @@ static int compact_write(struct compact_context *ctx, int fd, const char *path,
 	    write_full(fd, ctx->table->data, ctx->table->used) < 0 ||
 	    write_full(fd, ctx->hashes->data, ctx->hashes->used) < 0 ||
 	    write_full(fd, ctx->uids->data, ctx->uids->used) < 0 ||
+	    write_full(fd, ctx->kept->data, ctx->kept->used) < 0 ||
 	    fdatasync(fd) < 0)
 		*error_r = t_strdup_printf("write(%s) failed: %m", path);
 	else
@@ -364,6 +383,7 @@ static int compact_write(struct compact_context *ctx, int fd, const char *path,
 	buffer_free(&ctx->table);
 	buffer_free(&ctx->hashes);
 	buffer_free(&ctx->uids);
+	buffer_free(&ctx->kept);
 	return ret;
 }
 

@@ -76,6 +76,14 @@ recall_index_lookup_init(struct mailbox_list *list,
    last written to. name is the mailbox's in the list's storage. */
 bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
 				  const char *name, time_t *changed_r);
+/* The names of all mailboxes that can be opened, in the list's storage. They live
+   as long as the lookup. Returns FALSE if they have to be asked for. */
+bool recall_index_lookup_get_names(struct recall_index_lookup *lookup,
+				   ARRAY_TYPE(const_string) *names_r);
+/* Tells the names that there are, and that these are all. */
+void recall_index_lookup_add_name(struct recall_index_lookup *lookup,
+				  const char *name, bool selectable);
+void recall_index_lookup_names_added(struct recall_index_lookup *lookup);
 void recall_index_lookup_deinit(struct recall_index_lookup **lookup);
 
 /* Finds the messages that may have the Message-ID, messages that came without

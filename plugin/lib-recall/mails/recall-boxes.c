@@ -17,10 +17,15 @@ struct recall_boxes_iter {
 	/* NULL if all mailboxes are wanted */
 	const struct recall_message_id *message_id;
 	struct recall_looked *looked;
-	/* of the namespace */
+	/* of the namespace, and the mailboxes' names if the index knows them
+	   all: then there is no iter */
+	ARRAY_TYPE(const_string) names;
+	unsigned int name_idx;
 	struct recall_index_lookup *lookup;
-	struct mailbox_info inbox;
+	/* INBOX has been among them */
 	bool inbox_done;
+	/* what comes now was not listed */
+	bool unlisted;
 	char *error;
 };
 
@@ -64,121 +69,154 @@ static enum mailbox_list_iter_flags ns_get_flags(struct mail_namespace *ns)
 	return flags;
 }
 
-static bool ns_has_as_inbox(struct mail_namespace *ns, const char *vname)
+/* Goes to the next namespace that is wanted. Returns FALSE if there is none. */
+static bool boxes_iter_begin_ns(struct recall_boxes_iter *iter)
 {
-	return strncmp(vname, ns->prefix, ns->prefix_len) == 0 &&
-		strcmp(vname + ns->prefix_len, "INBOX") == 0;
+	while (iter->ns != NULL && !ns_is_wanted(iter->ns))
+		iter->ns = iter->ns->next;
+	if (iter->ns == NULL)
+		return FALSE;
+	if (iter->message_id != NULL) {
+		iter->lookup = recall_index_lookup_init(iter->ns->list,
+							iter->message_id);
+		i_array_init(&iter->names, 32);
+		iter->name_idx = 0;
+		if (recall_index_lookup_get_names(iter->lookup, &iter->names))
+			return TRUE;
+	}
+	/* a namespace at a time: where all are listed at once, those that
+	   clients are not shown (list=no) are left out, but the user can get at
+	   mail in there */
+	iter->iter = mailbox_list_iter_init(iter->ns->list, "*",
+					    ns_get_flags(iter->ns));
+	return TRUE;
 }
 
-static void boxes_iter_end_ns(struct recall_boxes_iter *iter)
+static void boxes_iter_end_ns(struct recall_boxes_iter *iter, bool all)
 {
-	if (mailbox_list_iter_deinit(&iter->iter) < 0 && iter->error == NULL) {
-		iter->error = i_strdup(mailbox_list_get_last_internal_error(
-			iter->ns->list, NULL));
+	if (iter->iter == NULL) {
+		/* the index had them */
+	} else if (mailbox_list_iter_deinit(&iter->iter) < 0) {
+		if (iter->error == NULL) {
+			iter->error = i_strdup(
+				mailbox_list_get_last_internal_error(
+					iter->ns->list, NULL));
+		}
+	} else if (iter->lookup != NULL && all) {
+		recall_index_lookup_names_added(iter->lookup);
 	}
 	recall_index_lookup_deinit(&iter->lookup);
+	array_free(&iter->names);
 	iter->ns = iter->ns->next;
-	iter->inbox_done = FALSE;
+	iter->inbox_done = iter->unlisted = FALSE;
 }
 
-/* Dovecot lists the INBOX of a namespace that is not the user's INBOX as any
-   other directory, so it leaves out one that has a path of its own: in a Maildir
-   of 2.4 the root itself, and wherever mail_inbox_path (INBOX= in 2.3) leads. */
-static const struct mailbox_info *
-boxes_iter_get_inbox(struct recall_boxes_iter *iter)
-{
-	if (iter->inbox_done || iter->ns->prefix_len == 0 ||
-	    (iter->ns->flags & NAMESPACE_FLAG_INBOX_USER) != 0)
-		return NULL;
-	iter->inbox_done = TRUE;
-	iter->inbox.ns = iter->ns;
-	iter->inbox.vname = mailbox_list_get_vname(iter->ns->list, "INBOX");
-	return &iter->inbox;
-}
-
-/* A namespace at a time: where all are listed at once, those that clients are
-   not shown (list=no) are left out, but the user can get at mail in there. */
-static const struct mailbox_info *
-boxes_iter_next_info(struct recall_boxes_iter *iter)
+static const char *boxes_iter_next_listed(struct recall_boxes_iter *iter)
 {
 	const struct mailbox_info *info;
+	const char *name;
+	bool selectable;
 
-	while (iter->ns != NULL) {
-		if (iter->iter == NULL && !ns_is_wanted(iter->ns)) {
-			iter->ns = iter->ns->next;
-			continue;
+	if (iter->iter == NULL) {
+		if (iter->name_idx == array_count(&iter->names))
+			return NULL;
+		return array_idx_elem(&iter->names, iter->name_idx++);
+	}
+	while ((info = mailbox_list_iter_next(iter->iter)) != NULL) {
+		selectable = (info->flags & (MAILBOX_NOSELECT |
+					     MAILBOX_NONEXISTENT)) == 0;
+		name = mailbox_list_get_storage_name(iter->ns->list,
+						     info->vname);
+		if (iter->lookup != NULL) {
+			recall_index_lookup_add_name(iter->lookup, name,
+						     selectable);
 		}
-		if (iter->iter == NULL) {
-			iter->iter = mailbox_list_iter_init(iter->ns->list,
-				"*", ns_get_flags(iter->ns));
-			if (iter->message_id != NULL) {
-				iter->lookup = recall_index_lookup_init(
-					iter->ns->list, iter->message_id);
-			}
-		}
-		info = mailbox_list_iter_next(iter->iter);
-		if (info == NULL) {
-			info = boxes_iter_get_inbox(iter);
-		} else if (ns_has_as_inbox(iter->ns, info->vname)) {
-			iter->inbox_done = TRUE;
-		}
-		if (info != NULL)
-			return info;
-		boxes_iter_end_ns(iter);
+		if (selectable)
+			return name;
 	}
 	return NULL;
 }
 
-static bool boxes_iter_may_have(struct recall_boxes_iter *iter,
-				const struct mailbox_info *info)
+/* The next name in the storage of the namespace's list, or NULL.
+
+   Dovecot lists the INBOX of a namespace that is not the user's INBOX as any
+   other directory, so it leaves out one that has a path of its own: in a Maildir
+   of 2.4 the root itself, and wherever mail_inbox_path (INBOX= in 2.3) leads. */
+static const char *boxes_iter_next_in_ns(struct recall_boxes_iter *iter)
+{
+	const char *name = boxes_iter_next_listed(iter);
+
+	if (name != NULL) {
+		if (strcmp(name, "INBOX") == 0)
+			iter->inbox_done = TRUE;
+		return name;
+	}
+	if (iter->inbox_done || iter->ns->prefix_len == 0 ||
+	    (iter->ns->flags & NAMESPACE_FLAG_INBOX_USER) != 0)
+		return NULL;
+	iter->inbox_done = iter->unlisted = TRUE;
+	return "INBOX";
+}
+
+static bool
+boxes_iter_may_have(struct recall_boxes_iter *iter, const char *name)
 {
 	time_t changed;
-	bool ret;
 
-	if (iter->lookup == NULL)
+	if (iter->lookup == NULL ||
+	    recall_index_lookup_may_have(iter->lookup, name, &changed))
 		return TRUE;
-	T_BEGIN {
-		ret = recall_index_lookup_may_have(iter->lookup,
-			mailbox_list_get_storage_name(info->ns->list,
-						      info->vname), &changed);
-	} T_END;
 	/* mail that is being moved needs a closer look */
-	return ret || (iter->looked != NULL &&
-		       !recall_looked_pass_over(iter->looked, info->vname,
-						changed));
+	return iter->looked != NULL &&
+		!recall_looked_pass_over(iter->looked,
+			mailbox_list_get_vname(iter->ns->list, name), changed);
 }
 
 /* What was not listed may not be there. Opening it tells of errors. */
-static bool boxes_iter_exists(struct recall_boxes_iter *iter,
-			      const struct mailbox_info *info,
-			      struct mailbox *box)
+static bool
+boxes_iter_exists(struct recall_boxes_iter *iter, struct mailbox *box)
 {
 	enum mailbox_existence existence;
 
-	return info != &iter->inbox ||
+	return !iter->unlisted ||
 		mailbox_exists(box, FALSE, &existence) < 0 ||
 		existence == MAILBOX_EXISTENCE_SELECT;
 }
 
-struct mailbox *recall_boxes_iter_next(struct recall_boxes_iter *iter)
+static struct mailbox *
+boxes_iter_alloc(struct recall_boxes_iter *iter, const char *name)
 {
-	const struct mailbox_info *info;
 	struct mailbox *box;
 
-	while ((info = boxes_iter_next_info(iter)) != NULL) {
-		if ((info->flags & (MAILBOX_NOSELECT |
-				    MAILBOX_NONEXISTENT)) != 0 ||
-		    !boxes_iter_may_have(iter, info))
-			continue;
-		box = mailbox_alloc(info->ns->list, info->vname,
-				    MAILBOX_FLAG_IGNORE_ACLS);
-		/* the mails in a virtual one are other mailboxes' */
-		if (box->virtual_vfuncs == NULL &&
-		    boxes_iter_exists(iter, info, box))
-			return box;
+	box = mailbox_alloc(iter->ns->list,
+			    mailbox_list_get_vname(iter->ns->list, name),
+			    MAILBOX_FLAG_IGNORE_ACLS);
+	/* the mails in a virtual one are other mailboxes' */
+	if (box->virtual_vfuncs != NULL || !boxes_iter_exists(iter, box))
 		mailbox_free(&box);
+	return box;
+}
+
+struct mailbox *recall_boxes_iter_next(struct recall_boxes_iter *iter)
+{
+	struct mailbox *box = NULL;
+	const char *name;
+	bool more = TRUE;
+
+	while (box == NULL && iter->ns != NULL) {
+		if (iter->iter == NULL && iter->lookup == NULL &&
+		    !boxes_iter_begin_ns(iter))
+			break;
+		T_BEGIN {
+			name = boxes_iter_next_in_ns(iter);
+			more = name != NULL;
+			if (more && boxes_iter_may_have(iter, name))
+				box = boxes_iter_alloc(iter, name);
+		} T_END;
+		if (!more)
+			boxes_iter_end_ns(iter, TRUE);
 	}
-	return NULL;
+	return box;
 }
 
 int recall_boxes_iter_deinit(struct recall_boxes_iter **_iter,
@@ -188,8 +226,8 @@ int recall_boxes_iter_deinit(struct recall_boxes_iter **_iter,
 	int ret = 0;
 
 	*_iter = NULL;
-	if (iter->iter != NULL)
-		boxes_iter_end_ns(iter);
+	if (iter->iter != NULL || iter->lookup != NULL)
+		boxes_iter_end_ns(iter, FALSE);
 	if (iter->error != NULL) {
 		*error_r = t_strdup_printf("Listing mailboxes failed: %s",
 					   iter->error);

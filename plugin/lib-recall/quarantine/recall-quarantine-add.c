@@ -246,14 +246,16 @@ void recall_quarantine_settle(struct recall_quarantine *q,
 	} T_END;
 }
 
-static int
-quarantine_recount(struct recall_quarantine *q, const char *recall_id,
-		   const char **error_r)
+int recall_quarantine_recount(struct recall_quarantine *q,
+			      const char *recall_id, const char **error_r)
 {
 	struct recall_quarantine_record record, recorded;
 	const struct recall_quarantine_record_box *rbox;
 	struct recall_quarantine_record_box *now;
+	struct recall_quarantine_box qbox;
 	unsigned int copies;
+
+	i_assert(q->lock != NULL);
 
 	if (recall_quarantine_record_read(q, pool_datastack_create(),
 					  recall_id, &recorded, error_r) < 0)
@@ -263,7 +265,13 @@ quarantine_recount(struct recall_quarantine *q, const char *recall_id,
 	record.recount = TRUE;
 	t_array_init(&record.boxes, array_count(&recorded.boxes) + 1);
 	array_foreach(&recorded.boxes, rbox) {
-		copies = recall_quarantine_kept_count(q->kept, rbox->guid);
+		i_zero(&qbox);
+		qbox.recall_id = recall_id;
+		guid_128_copy(qbox.guid, rbox->guid);
+		copies = 0;
+		if (recall_quarantine_box_count(q, &qbox, &copies,
+						error_r) < 0)
+			return -1;
 		if (copies == rbox->copies)
 			continue;
 		now = array_append_space(&record.boxes);
@@ -280,7 +288,7 @@ void recall_quarantine_finish(struct recall_quarantine *q,
 	const char *error;
 
 	if (q->kept != NULL && recall_quarantine_kept_is_changed(q->kept) &&
-	    quarantine_recount(q, recall_id, &error) < 0) {
+	    recall_quarantine_recount(q, recall_id, &error) < 0) {
 		e_warning(q->user->event, "recall %s: Can't correct what was "
 			  "recorded: %s", recall_id, error);
 	}

@@ -96,7 +96,10 @@ int recall_quarantine_add(struct recall_quarantine *q,
 void recall_quarantine_settle(struct recall_quarantine *q,
 			      const char *recall_id,
 			      struct recall_copies *copies);
-/* Called at the end: corrects what was recorded of the number of copies. */
+/* Records how many copies there are, if that is not what is recorded. */
+int recall_quarantine_recount(struct recall_quarantine *q,
+			      const char *recall_id, const char **error_r);
+/* Called at the end: does so if it is needed. */
 void recall_quarantine_finish(struct recall_quarantine *q,
 			      const char *recall_id);
 

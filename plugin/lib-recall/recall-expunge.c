@@ -17,6 +17,8 @@ struct expunge_context {
 	const struct recall_order *order;
 	struct recall_copies *copies;
 	struct recall_quarantine q;
+	/* not only a look */
+	bool change;
 	/* an earlier try has left a record */
 	bool recorded;
 };
@@ -80,10 +82,12 @@ expunge_check_record(struct expunge_context *ctx, enum recall_verdict *verdict,
 		}
 		copies->recorded_count = kept;
 		/* the first try was stopped before it did */
-		if (ctx->q.lock != NULL &&
+		if (ctx->change &&
 		    kept != recall_quarantine_record_copies(&record) &&
-		    recall_quarantine_recount(&ctx->q, order->recall_id,
-					      error_r) < 0)
+		    ((ctx->q.lock == NULL &&
+		      recall_quarantine_lock(&ctx->q, error_r) < 0) ||
+		     recall_quarantine_recount(&ctx->q, order->recall_id,
+					       error_r) < 0))
 			return -1;
 	}
 	*verdict = RECALL_VERDICT_ALREADY_RECALLED;
@@ -216,11 +220,12 @@ expunge_copies(struct expunge_context *ctx, enum recall_verdict *verdict,
 
 static int
 expunge_found(struct expunge_context *ctx, enum recall_verdict *verdict,
-	      bool change, const char **error_r)
+	      const char **error_r)
 {
+	bool change;
 	int ret;
 
-	change = change && *verdict == RECALL_VERDICT_WOULD_EXPUNGE;
+	change = ctx->change && *verdict == RECALL_VERDICT_WOULD_EXPUNGE;
 	if (change && expunge_check_count(ctx, error_r) < 0)
 		return -1;
 	/* a quarantine that is not where it should be is always an error: with
@@ -254,8 +259,7 @@ recall_look(struct mail_user *user, const struct recall_order *order,
 }
 
 static void
-expunge_run(struct expunge_context *ctx, bool change,
-	    struct recall_outcome *outcome_r)
+expunge_run(struct expunge_context *ctx, struct recall_outcome *outcome_r)
 {
 	struct recall_copies *copies = ctx->copies;
 	enum recall_verdict verdict;
@@ -268,7 +272,7 @@ expunge_run(struct expunge_context *ctx, bool change,
 		recall_event_refused(ctx->user, ctx->order);
 		return;
 	}
-	if (expunge_found(ctx, &verdict, change, &error) < 0) {
+	if (expunge_found(ctx, &verdict, &error) < 0) {
 		verdict = RECALL_VERDICT_ERROR;
 		if (copies->error == NULL)
 			copies->error = p_strdup(copies->pool, error);
@@ -293,7 +297,7 @@ void recall_probe(struct mail_user *user, const struct recall_order *order,
 		.copies = copies_r,
 	};
 
-	expunge_run(&ctx, FALSE, outcome_r);
+	expunge_run(&ctx, outcome_r);
 }
 
 void recall_expunge(struct mail_user *user, const struct recall_order *order,
@@ -304,7 +308,8 @@ void recall_expunge(struct mail_user *user, const struct recall_order *order,
 		.user = user,
 		.order = order,
 		.copies = copies_r,
+		.change = TRUE,
 	};
 
-	expunge_run(&ctx, TRUE, outcome_r);
+	expunge_run(&ctx, outcome_r);
 }

@@ -203,11 +203,14 @@ def test_locks_left_behind(node, user, message_id, recall_id, lock):
     killed(node, "quarantine-box", *args)
     paths = leave_locks(node, user, recall_id, lock)
     assert paths != []
-    done = node.doveadm("-f", "tab", "recall", *args)
+    # another recall of the user's is the next to lock the quarantine
+    done = node.doveadm("recall", "expunge", "-u", user, "--no-notify",
+                        "--recall-id", recall_id[::-1], "<other@example.com>")
     for path in paths:
         assert "Deleted %s, whose owner is gone" % path in done.stderr
         assert not path.exists()
-    check_recalled(node, user)
+    assert "Deleted" not in node.doveadm("recall", *args).stderr
+    assert in_quarantine(node, user) == EVERYTHING + OTHERS
 
 
 @pytest.mark.parametrize("point", ["quarantine-copied:2", "expunged:2"])

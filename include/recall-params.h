@@ -67,6 +67,13 @@
 #define RECALL_PARAM_SINCE "since"
 /* Only rows of users who have the message (recall expunge, recall restore). */
 #define RECALL_PARAM_HITS "hits"
+/* Processes that users are spread over, users a second at most, and whether to
+   give way to others (recall expunge, restore, search, index). */
+#define RECALL_PARAM_JOBS "jobs"
+#define RECALL_PARAM_MAX_RATE "max-rate"
+#define RECALL_PARAM_PRIORITY "priority"
+#define RECALL_PRIORITY_LOW "low"
+#define RECALL_PRIORITY_NORMAL "normal"
 /* Compare each record of the index with the message, and put it right. */
 #define RECALL_PARAM_VERIFY "verify"
 /* Show the records of the index. */

@@ -51,7 +51,8 @@ static const char usage[] =
 	"Usage: mail-recalld [-c FILE] [--check-config | --defaults]\n"
 	"  -c, --config FILE   settings (default: " CONFIG_PATH ")\n"
 	"      --check-config  check the settings and exit\n"
-	"      --defaults      print all settings with their defaults and exit\n"
+	"      --defaults      print all settings with their defaults and "
+	"exit\n"
 	"  -V, --version       print the version and exit\n"
 	"  -h, --help          print this and exit\n";
 

@@ -46,11 +46,11 @@ static bool check_required(struct http_request *request)
 static bool check_yes_count(struct http_request *request,
 			    const struct expunge_params *p)
 {
-	if (p->criteria.messageid != NULL && p->yes_count > 0) {
+	if (p->criteria.message_id != NULL && p->yes_count > 0) {
 		http_reply_param(request, "yes_count", "goes with a QUERY");
 		return false;
 	}
-	if (p->criteria.messageid == NULL && p->yes_count == 0 &&
+	if (p->criteria.message_id == NULL && p->yes_count == 0 &&
 	    !p->dry_run) {
 		http_reply_missing(request, "yes_count");
 		return false;
@@ -127,9 +127,9 @@ static struct recall *make_recall(struct http_request *request,
 {
 	struct recall *recall = recall_action_new(request, p->reason);
 
-	if (p->criteria.messageid != NULL) {
-		free(recall->messageid);
-		recall->messageid = x_strdup(p->criteria.messageid);
+	if (p->criteria.message_id != NULL) {
+		free(recall->message_id);
+		recall->message_id = x_strdup(p->criteria.message_id);
 	} else {
 		recall->query = param_query_text(&p->criteria.query);
 	}

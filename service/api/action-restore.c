@@ -99,8 +99,8 @@ static void restore(struct http_request *request, const char *id,
 	recall->target = x_strdup(id);
 	recall->notify = false;
 	if (target != NULL) {
-		free(recall->messageid);
-		recall->messageid = x_strdup(target->messageid);
+		free(recall->message_id);
+		recall->message_id = x_strdup(target->message_id);
 	}
 	if (recall_action_get_key(request, recall) &&
 	    get_users(request, target, recall))

@@ -155,7 +155,7 @@ void action_list(struct http_request *request)
 			  &filter.limit) ||
 	    !get_text(request, "cmd", &filter.cmd) ||
 	    !get_text(request, "actor", &filter.actor) ||
-	    !get_text(request, "messageid", &filter.messageid) ||
+	    !get_text(request, "messageid", &filter.message_id) ||
 	    !get_text(request, "reason", &filter.reason) ||
 	    !get_text(request, "query", &filter.query) ||
 	    !get_text(request, "verdict", &filter.status) ||

@@ -3,9 +3,9 @@
 
 #include "http-request.h"
 
-/* What the routes do; each answers the request. Who asks is known by then and may
-   ask it, there are no parameters but those of the route, and the audit trail can
-   be written if the route needs it. */
+/* What the routes do; each answers the request. Who asks is known by then and
+   may ask it, there are no parameters but those of the route, and the audit
+   trail can be written if the route needs it. */
 
 /* POST /v2/actions/expunge with cmd=expunge, restore, search, fetch */
 void action_expunge(struct http_request *request);

@@ -290,8 +290,8 @@ static void reply_pending(struct http_request *request,
 	audit_done(request, "recall-pending", "Message recall waits for "
 		   "approval", true, (const struct audit_field[]) {
 			{ AUDIT_RECALL, recall->id },
-			{ AUDIT_MESSAGEID, recall->query == NULL ?
-				recall->messageid : NULL },
+			{ AUDIT_MESSAGE_ID, recall->query == NULL ?
+				recall->message_id : NULL },
 			{ AUDIT_QUERY, recall->query },
 			{ AUDIT_USERS, users },
 			{ AUDIT_IDEMPOTENCY_KEY, recall->key },

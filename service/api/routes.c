@@ -27,8 +27,8 @@
 /* The first one of a path is the default of its "cmd". */
 const struct http_route api_routes[] = {
 	{ "POST", EXPUNGE, .cmd = "expunge", .handler = action_expunge,
-	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_recall_own,
-	  .needs_audit = true, .audit = "recall",
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything,
+	  .user = may_recall_own, .needs_audit = true, .audit = "recall",
 	  BODY("messageid", "verify_headers", "query", "emails", "force",
 	       "notify", "dry_run", "yes_count", "reason") },
 	{ "POST", EXPUNGE, .cmd = "restore", .handler = action_restore,
@@ -88,11 +88,12 @@ const struct http_route api_routes[] = {
 	  .auth = HTTP_AUTH_LOGIN, .audit = "login",
 	  BODY("login", "password", "refresh_token") },
 	{ "DELETE", AUTH, .handler = action_logout,
-	  .auth = HTTP_AUTH_OLD_TOKEN, .admin = may_anything, .user = may_anything,
-	  .audit = "logout", BODY("refresh_token") },
+	  .auth = HTTP_AUTH_OLD_TOKEN, .admin = may_anything,
+	  .user = may_anything, .audit = "logout", BODY("refresh_token") },
 	{ "POST", REVOCATIONS, .handler = action_revoke,
-	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_revoke_own,
-	  .audit = "revoke", BODY("login", "jti", "all", "before", "reason") },
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything,
+	  .user = may_revoke_own, .audit = "revoke",
+	  BODY("login", "jti", "all", "before", "reason") },
 
 	{ "GET", SESSIONS, .handler = action_sessions,
 	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_anything,

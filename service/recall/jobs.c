@@ -20,8 +20,8 @@ static pthread_mutex_t paused_lock = PTHREAD_MUTEX_INITIALIZER;
 /* their ids */
 static struct strlist paused;
 
-/* Nothing is done that the audit trail would not tell of. Only if the process is
-   about to stop this returns nevertheless. */
+/* Nothing is done that the audit trail would not tell of. Only if the process
+   is about to stop this returns nevertheless. */
 static struct config *wait_for_audit(const struct recall *recall)
 {
 	struct config *config = config_current();

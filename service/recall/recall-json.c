@@ -74,7 +74,7 @@ json_t *recall_to_json(const struct recall *recall)
 				    json_loads(recall->query, 0, NULL));
 	else
 		json_object_set_new(json, "messageid",
-				    json_string(recall->messageid));
+				    json_string(recall->message_id));
 	json_object_set_new(json, "results", results);
 	json_object_set_new(json, "summary", summary);
 	return json;

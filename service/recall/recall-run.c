@@ -63,7 +63,7 @@ static void add_expunge_params(json_t *params, const struct recall_run *run)
 				    json_loads(recall->query, 0, NULL));
 	else
 		json_object_set_new(params, RECALL_PARAM_MESSAGE_ID,
-				    json_string(recall->messageid));
+				    json_string(recall->message_id));
 	if (recall->verify_headers)
 		json_object_set_new(params, RECALL_PARAM_VERIFY_HEADERS,
 				    json_true());
@@ -203,7 +203,8 @@ static void read_row(struct recall_user *user, const json_t *row)
 	user->present = present == NULL ? 0 : strtoll(present, NULL, 10);
 	recall_set_text(&user->notice, column(row, RECALL_COLUMN_NOTICE));
 	recall_set_text(&user->mailboxes, column(row, RECALL_COLUMN_MAILBOXES));
-	recall_set_text(&user->mailbox_user, column(row, RECALL_COLUMN_MAILBOX_USER));
+	recall_set_text(&user->mailbox_user,
+			column(row, RECALL_COLUMN_MAILBOX_USER));
 	recall_set_text(&user->searched, column(row, RECALL_COLUMN_SEARCHED));
 	recall_set_text(&user->error, column(row, RECALL_COLUMN_ERROR));
 }

@@ -10,10 +10,10 @@
    Returns false if they can't be read. */
 bool journal_pending(const struct identity *identity, struct strlist *ids);
 
-/* Writes what became of one that waits, as recall->approval says, with approver,
-   decision and decided; one that is not approved has finished. *claimed_r is
-   whether it still waited: if not, nothing is done. A decision is promised.
-   Returns false if the journal can't be written. */
+/* Writes what became of one that waits, as recall->approval says, with
+   approver, decision and decided; one that is not approved has finished.
+   *claimed_r is whether it still waited: if not, nothing is done. A decision is
+   promised. Returns false if the journal can't be written. */
 bool journal_decide(const struct recall *recall, bool *claimed_r);
 
 /* The ids of those that have waited since before the time. */

@@ -53,6 +53,9 @@ struct recall_settings {
 	const char *recall_standing_max;
 };
 
+/* What they are called in Dovecot's configuration, NULL-terminated. */
+extern const char *const recall_setting_names[];
+
 /* What values mean. Return -1 if they can't be. */
 int recall_settings_parse_delivery(const char *value, bool *submit_r,
 				   const char **error_r);

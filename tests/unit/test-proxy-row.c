@@ -6,9 +6,9 @@
 #define COLUMNS 3
 
 /* Reads all rows of the input, which comes in pieces of this size, as a
-   connection does. Returns "|" after each column and "\n" after each row, "." for
-   the end of the rows, "!" for what is no row, and "?" where the input ends
-   early. */
+   connection does. Returns "|" after each column and "\n" after each row, "."
+   for the end of the rows, "!" for what is no row, and "?" where the input
+   ends early. */
 static const char *read_rows(const char *input, size_t input_size, size_t piece)
 {
 	struct recall_proxy_row row = { .columns = COLUMNS };

@@ -211,9 +211,9 @@ void recall_copies_refresh(struct recall_copies *copies)
 }
 
 static void copies_add_expunged(struct recall_copies *copies,
-				const struct recall_copies_box *cbox,
-				const ARRAY_TYPE(seq_range) *uids)
+				const struct recall_copies_box *cbox)
 {
+	const ARRAY_TYPE(seq_range) *uids = &cbox->expunged;
 	struct recall_copies_expunged *ebox, *found = NULL;
 
 	if (array_is_empty(uids))
@@ -237,26 +237,27 @@ static void copies_expunge_box(struct recall_copies *copies,
 			       struct recall_copies_box *cbox)
 {
 	struct recall_mail_iter iter;
-	ARRAY_TYPE(seq_range) uids;
 	struct mail *mail;
 
+	p_array_init(&cbox->expunged, copies->pool, 2);
 	/* what is gone by now was not deleted by us */
 	if (mailbox_sync(cbox->box, 0) < 0) {
 		copies_failed(copies, cbox->box, "Syncing");
 		return;
 	}
-	t_array_init(&uids, 2);
 	recall_mail_iter_init(&iter, cbox->box, &cbox->uids, 0, NULL);
 	while ((mail = recall_mail_iter_next(&iter)) != NULL) {
 		mail_expunge(mail);
-		seq_range_array_add(&uids, mail->uid);
+		seq_range_array_add(&cbox->expunged, mail->uid);
 	}
 	if (recall_mail_iter_commit(&iter) < 0) {
+		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Expunging from");
 	} else if (mailbox_sync(cbox->box, 0) < 0) {
+		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Syncing");
 	} else {
-		copies_add_expunged(copies, cbox, &uids);
+		copies_add_expunged(copies, cbox);
 		RECALL_FAILPOINT("expunged");
 	}
 }

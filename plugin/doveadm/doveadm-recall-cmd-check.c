@@ -49,7 +49,7 @@ struct check_context {
 static const char *const known_settings[] = {
 	"recall_notify_on", "recall_notice_from", "recall_notice_name",
 	"recall_notice_delivery", "recall_notice_dir", "recall_notice_lang",
-	"recall_quarantine", "recall_quarantine_days", "recall_stand",
+	"recall_quarantine", "recall_quarantine_days", "recall_hold", "recall_stand",
 	"recall_standing_dir", "recall_standing_max", "recall_jobs_max", NULL
 };
 

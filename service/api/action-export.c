@@ -16,8 +16,8 @@
 
 #define RETRY_AFTER_EXPORT 30
 
-/* A file without a name, where the journal is: it may be larger than memory, and
-   an answer that has begun can't be taken back. Returns -1 after logging an
+/* A file without a name, where the journal is: it may be larger than memory,
+   and an answer that has begun can't be taken back. Returns -1 after logging an
    error. */
 static int open_spool(const struct config *config)
 {

@@ -92,6 +92,8 @@ static const char *const upgrades[] = {
 	"CREATE INDEX refresh_logins ON refresh_tokens(login COLLATE NOCASE);",
 	"CREATE TABLE stop (id INTEGER PRIMARY KEY CHECK (id = 1),"
 	" actor TEXT NOT NULL, reason TEXT NOT NULL, since INTEGER NOT NULL);",
+	"ALTER TABLE refresh_tokens ADD COLUMN role INTEGER NOT NULL"
+	" DEFAULT 0;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 

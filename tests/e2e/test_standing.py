@@ -4,7 +4,7 @@
 import pytest
 
 from conftest import (DRIVERS, EX_CANTCREAT, EX_USAGE, HttpRecall, ShellRecall,
-                      Users)
+                      Users, run_shell)
 from mailnode import MailNode, build_message
 from quarantine import command, http
 
@@ -194,3 +194,52 @@ def test_recall_id_of_another_message(node, recall, user, message_id):
     result = recall(user, "<other>", stand="1h", recall_id=first)
     assert (result.code, result.rows) == (EX_CANTCREAT, [])
     assert order(node)["message-id"] == message_id.strip("<>")
+
+
+# what arrives
+
+
+def stand(node, user, message_id, *args):
+    """A recall that stands for what has not arrived yet: its id."""
+    users = ["-u", user] if isinstance(user, str) else \
+        ["--users=" + name for name in user]
+    result = run_shell(node, *users, "--stand=1h", *args, "--", message_id)
+    assert result.code == 0, result
+    return result.rows[0]["recall-id"]
+
+
+def late(node, recall_id=None):
+    found = command(node, "standing", "late", *filter(None, [recall_id]))
+    assert found.code == 0, found
+    return [(row["username"], row["copies"], row["mailboxes"])
+            for row in found.rows]
+
+
+def notices(node, user):
+    return [text for text in node.messages(user)
+            if b"X-Dovecot-Recall-Id:" in text]
+
+
+def test_lmtp(node, users, message_id):
+    user, other = users.take(2)
+    recall_id = stand(node, [user], message_id, "--reason=Because",
+                      "--actor=admin")
+    since = node.log_size()
+    message = build_message(message_id, subject="Late")
+    node.lmtp_deliver([user, other], message)
+    line, = node.wait_log("came late", since)
+    assert recall_id in line and "copies=1" in line and user in line
+    assert len(node.messages(other)) == 1
+    notice, = node.messages(user)
+    assert recall_id.encode() in notice and b"Late" in notice
+    # and once more: not another notice
+    node.lmtp_deliver([other, user], message)
+    node.wait_log("came late", since, count=2)
+    assert notices(node, user) == node.messages(user) == [notice]
+    assert len(node.messages(other)) == 2
+    assert late(node, recall_id) == [(user, "1", "INBOX")] * 2
+    assert late(node) == late(node, recall_id)
+    assert order(node)["late"] == "2"
+    # other mail
+    node.lmtp_deliver(user, build_message("<x" + message_id[1:]))
+    assert node.count(user) == 2

@@ -57,6 +57,8 @@
 /* Who asks: for the audit trail. In recall list these two say which recalls to
    list: those with the text in their reason, those of the actor. */
 #define RECALL_PARAM_ACTOR "actor"
+/* Who has approved it, where it needs a second person (recall expunge). */
+#define RECALL_PARAM_APPROVER "approver"
 /* The caller's id of this recall (RECALL_ID_LEN hexadecimal digits): a retry
    with the same id is the same recall. Made anew if not given. */
 #define RECALL_PARAM_RECALL_ID "recall-id"

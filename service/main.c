@@ -16,6 +16,7 @@
 
 #include "recall-config.h"
 #include "alloc.h"
+#include "approvals.h"
 #include "audit-log.h"
 #include "audit.h"
 #include "clock.h"
@@ -130,6 +131,7 @@ static void tick(void)
 
 	http_clients_drop();
 	audit_tick(config);
+	approvals_expire(config);
 	config_unref(config);
 }
 

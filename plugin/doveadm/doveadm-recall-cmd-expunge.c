@@ -405,8 +405,8 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge = {
 	.usage = RECALL_CMD_USERS_USAGE" [--force] [--no-notify] [--dry-run] "
 		"[--verify-headers] "
 		"[--sender <address> ...] [--tenant <tenant>] "
-		"[--reason <text>] [--actor <name>] [--recall-id <id>] "
-		"[--report-to <address>] [--stand <time>] "
+		"[--reason <text>] [--actor <name>] [--approver <name>] "
+		"[--recall-id <id>] [--report-to <address>] [--stand <time>] "
 		"[--yes-count <n>|--expected <n> ...] [--hits] "
 		RECALL_CMD_CRITERIA_USAGE,
 DOVEADM_CMD_PARAMS_START
@@ -417,6 +417,7 @@ RECALL_CMD_FLAG_PARAM('N', RECALL_PARAM_NO_NOTIFY, RECALL_PARAM_NO_NOTIFY_HTTP)
 RECALL_CMD_FLAG_PARAM('n', RECALL_PARAM_DRY_RUN, RECALL_PARAM_DRY_RUN_HTTP)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_YES_COUNT, CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_EXPECTED, CMD_PARAM_ARRAY, 0)
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_APPROVER, CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_REPORT_TO, CMD_PARAM_STR, 0)
 RECALL_CMD_STAND_PARAM
 RECALL_CMD_HITS_PARAM

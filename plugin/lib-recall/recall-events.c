@@ -20,6 +20,8 @@ event_begin(struct mail_user *user, const struct recall_order *order,
 	e->set_name(name);
 	e->add_str("recall_id", order->recall_id);
 	e->add_str("actor", order->actor);
+	if (*order->approver != '\0')
+		e->add_str("approver", order->approver);
 	e->add_str("reason", order->reason);
 	if (order->tenant != NULL)
 		e->add_str("tenant", order->tenant);
@@ -79,10 +81,11 @@ void recall_event_finished(struct mail_user *user,
 		e->add_str("error", outcome->error);
 	e_log(e->event(), event_log_type(order->quiet),
 	      "recall %s: <%s> %s, copies=%u, forced=%s, notice=%s, actor=%s, "
-	      "reason=%s%s%s", order->recall_id, message_id, verdict,
+	      "%s%s%sreason=%s%s%s", order->recall_id, message_id, verdict,
 	      outcome->copies, order->force ? "yes" : "no",
 	      recall_notice_status_name(outcome->notice), order->actor,
-	      order->reason, outcome->error == NULL ? "" : ", error=",
+	      *order->approver == '\0' ? "" : "approver=", order->approver,
+	      *order->approver == '\0' ? "" : ", ", order->reason, outcome->error == NULL ? "" : ", error=",
 	      outcome->error == NULL ? "" : outcome->error);
 }
 

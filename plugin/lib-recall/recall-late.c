@@ -39,6 +39,7 @@ static int late_order_init(const struct recall_standing_order *standing,
 	i_zero(late_r);
 	order->recall_id = standing->recall_id;
 	order->actor = standing->actor;
+	order->approver = "";
 	order->reason = standing->reason;
 	order->tenant = standing->tenant;
 	order->force = standing->force;

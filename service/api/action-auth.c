@@ -70,6 +70,14 @@ static void reply_tokens(struct http_request *request, const char *family)
 	int64_t now = time(NULL), revoked = revocation_until(who);
 	/* one of this second is not told from those before */
 	int64_t issued = revoked >= now ? revoked + 1 : now;
+	struct refresh_token token = {
+		.family = family,
+		.jti = jti,
+		.access_expires = issued + config->auth_access_token_exp_time,
+		.created = issued,
+		.expires = now + config->auth_refresh_token_exp_time,
+		.address = request->source,
+	};
 	char *access;
 	json_t *json;
 
@@ -78,9 +86,7 @@ static void reply_tokens(struct http_request *request, const char *family)
 		http_reply_message(request, 501, "Tokens are issued elsewhere");
 		return;
 	}
-	if (!refresh_token_add(who, family, jti, issued,
-			       now + config->auth_refresh_token_exp_time,
-			       refresh)) {
+	if (!refresh_token_add(who, &token, refresh)) {
 		free_secret(access);
 		http_reply_journal(request);
 		return;

@@ -42,9 +42,10 @@ static bool check_target(struct http_request *request,
 		}
 	} else if (target->kind == RECALL_EXPUNGE &&
 		   may_restore(who, target)) {
-		if (target->finished != 0)
+		if (target->finished != 0 && !recall_is_denied(target))
 			return true;
-		http_reply_message(request, 409,
+		http_reply_message(request, 409, target->finished != 0 ?
+				   "The recall was not approved" :
 				   "The recall has not finished yet");
 		return false;
 	}

@@ -3,6 +3,7 @@
 
 #include "recall-verdict.h"
 #include "actions.h"
+#include "approvals.h"
 #include "http-parse.h"
 #include "http-reply.h"
 #include "journal-list.h"
@@ -12,6 +13,21 @@
 
 #define LIST_DEFAULT 50
 #define LIST_MAX 1000
+
+static void add_approval(const struct http_request *request, json_t *json,
+			 const struct recall *recall)
+{
+	if (recall->approval == RECALL_PENDING)
+		json_object_set_new(json, "expires", json_integer(
+			approval_expires(request->config, recall)));
+	if (recall->approver == NULL)
+		return;
+	json_object_set_new(json, "approver", json_string(recall->approver));
+	json_object_set_new(json, "decided", json_integer(recall->decided));
+	if (recall->decision != NULL)
+		json_object_set_new(json, "decision",
+				    json_string(recall->decision));
+}
 
 void action_status(struct http_request *request)
 {
@@ -36,8 +52,7 @@ void action_status(struct http_request *request)
 	}
 	open = recall_count(recall, -1);
 	json = recall_to_json(recall);
-	json_object_set_new(json, "state", json_string(
-		recall->finished != 0 ? "finished" : "running"));
+	add_approval(request, json, recall);
 	json_object_set_new(json, "actor", json_string(recall->actor.login));
 	json_object_set_new(json, "reason", json_string(recall->reason));
 	json_object_set_new(json, "force", json_boolean(recall->force));

@@ -14,8 +14,12 @@
 #define ACTION .path = "/v2/actions/{id}", .allow = "GET, HEAD"
 #define SHARES .path = "/v2/mailboxes/{owner}/shares", \
 	       .allow = "GET, HEAD, PUT, DELETE"
+#define APPROVALS .path = "/v2/approvals", .allow = "GET, HEAD"
+#define APPROVAL .path = "/v2/approvals/{id}", .allow = "POST"
 #define AUTH .path = "/v2/auth", .allow = "POST, DELETE"
 #define REVOCATIONS .path = "/v2/auth/revocations", .allow = "POST"
+#define SESSIONS .path = "/v2/auth/sessions", .allow = "GET, HEAD"
+#define OWN_SESSION .path = "/v2/auth/sessions/{id}", .allow = "DELETE"
 #define SESSION .path = "/console/session", .allow = "POST, DELETE"
 #define PAGE(name) .path = name, .allow = "GET, HEAD"
 
@@ -62,6 +66,13 @@ const struct http_route api_routes[] = {
 	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_share_own,
 	  .needs_audit = true, .audit = "unshare", URL("mailbox", "user") },
 
+	{ "GET", APPROVALS, .handler = action_approvals,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything,
+	  .needs_audit = true, .audit = "approvals", NO_URL },
+	{ "POST", APPROVAL, .handler = action_decide,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything,
+	  .needs_audit = true, .audit = "approve", BODY("decision", "reason") },
+
 	{ "POST", AUTH, .handler = action_login,
 	  .auth = HTTP_AUTH_LOGIN, .audit = "login",
 	  BODY("login", "password", "refresh_token") },
@@ -71,6 +82,13 @@ const struct http_route api_routes[] = {
 	{ "POST", REVOCATIONS, .handler = action_revoke,
 	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_revoke_own,
 	  .audit = "revoke", BODY("login", "jti", "all", "before", "reason") },
+
+	{ "GET", SESSIONS, .handler = action_sessions,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_anything,
+	  .audit = "sessions", NO_URL },
+	{ "DELETE", OWN_SESSION, .handler = action_end_session,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_anything,
+	  .audit = "session-end", NO_URL },
 
 	{ "POST", SESSION, .handler = action_console_login,
 	  .auth = HTTP_AUTH_CONSOLE, .audit = "login",

@@ -141,6 +141,12 @@ static const struct setting settings[] = {
 	INT("audit.refused_per_second", audit_refused_per_second, "10", 0,
 	    1000000, NULL),
 
+	INT("approval.users", approval_users, "0", 0, RECALL_USERS_MAX, NULL),
+	BOOL("approval.force", approval_force, "no", NULL),
+	BOOL("approval.query", approval_query, "no", NULL),
+	INT("approval.expire_hours", approval_expire_hours, "72", 1, 8784,
+	    NULL),
+
 	BOOL("console.enabled", console_enabled, "yes", NULL),
 	STR("console.dir", console_dir, "", NULL),
 

@@ -92,6 +92,11 @@ struct config {
 	char *audit_syslog_socket;
 	bool audit_required;
 	int64_t audit_refused_per_second;
+	/* [approval] */
+	int64_t approval_users;
+	bool approval_force;
+	bool approval_query;
+	int64_t approval_expire_hours;
 	/* [console] */
 	bool console_enabled;
 	char *console_dir;

@@ -50,7 +50,10 @@ json_t *recall_to_json(const struct recall *recall)
 					    json_integer(counts[i]));
 	}
 	json_object_set_new(json, "success",
-			    json_boolean(counts[RECALL_VERDICT_ERROR] == 0));
+			    json_boolean(counts[RECALL_VERDICT_ERROR] == 0 &&
+					 !recall_is_denied(recall)));
+	json_object_set_new(json, "state", json_string(
+		recall_state_name(recall->approval, recall->finished != 0)));
 	json_object_set_new(json, "id", json_string(recall->id));
 	json_object_set_new(json, "cmd",
 			    json_string(recall_kind_name(recall->kind)));

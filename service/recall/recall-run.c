@@ -92,6 +92,9 @@ static json_t *make_params(const struct recall_run *run)
 					recall->target : recall->id));
 	json_object_set_new(params, RECALL_PARAM_ACTOR,
 			    json_string(recall->actor.login));
+	if (recall->approver != NULL)
+		json_object_set_new(params, RECALL_PARAM_APPROVER,
+				    json_string(recall->approver));
 	if (*recall->reason != '\0')
 		json_object_set_new(params, RECALL_PARAM_REASON,
 				    json_string(recall->reason));

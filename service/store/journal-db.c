@@ -79,6 +79,17 @@ static const char *const upgrades[] = {
 	"ALTER TABLE verdicts ADD COLUMN mailbox_user TEXT;"
 	"ALTER TABLE verdicts ADD COLUMN searched TEXT;",
 	"ALTER TABLE verdicts ADD COLUMN present INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE recalls ADD COLUMN approval TEXT;"
+	"ALTER TABLE recalls ADD COLUMN approver TEXT;"
+	"ALTER TABLE recalls ADD COLUMN decision TEXT;"
+	"ALTER TABLE recalls ADD COLUMN decided INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX recalls_pending ON recalls(created)"
+	" WHERE approval = 'pending';"
+	"CREATE INDEX recalls_actor ON recalls(actor COLLATE NOCASE, created);",
+	"ALTER TABLE refresh_tokens ADD COLUMN address TEXT;"
+	"ALTER TABLE refresh_tokens ADD COLUMN access_expires INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"CREATE INDEX refresh_logins ON refresh_tokens(login COLLATE NOCASE);",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 

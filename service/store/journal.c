@@ -45,9 +45,9 @@ bool journal_add(const struct recall *recall, bool promised)
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
 			"messageid, force, notify, dry_run, reason, actor, "
 			"tenant, role, source, senders, users, cmd, target, "
-			"query, key, verify_headers) "
-			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			"sisiiisssississssi",
+			"query, key, verify_headers, approval) "
+			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"sisiiisssississssis",
 			recall->id, recall->created, recall->messageid,
 			(int64_t)recall->force, (int64_t)recall->notify,
 			(int64_t)recall->dry_run, recall->reason,
@@ -56,7 +56,8 @@ bool journal_add(const struct recall *recall, bool promised)
 			senders.data, (int64_t)recall->count,
 			recall_kind_name(recall->kind), recall->target,
 			recall->query, recall->key,
-			(int64_t)recall->verify_headers) &&
+			(int64_t)recall->verify_headers,
+			recall_approval_name(recall->approval)) &&
 		      add_users(db, recall);
 	ret = journal_end(db, ret);
 	journal_unlock();
@@ -172,6 +173,11 @@ static void read_recall(sqlite3_stmt *stmt, struct recall *recall)
 	recall->query = column_text(stmt, 14);
 	recall->key = column_text(stmt, 15);
 	recall->verify_headers = sqlite3_column_int(stmt, 16) != 0;
+	recall->approval = recall_approval_parse((const char *)
+		sqlite3_column_text(stmt, 17));
+	recall->approver = column_text(stmt, 18);
+	recall->decision = column_text(stmt, 19);
+	recall->decided = sqlite3_column_int64(stmt, 20);
 }
 
 static enum journal_result
@@ -179,8 +185,8 @@ load(sqlite3 *db, const char *id, struct recall **recall_r)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT created, finished, "
 		"messageid, force, notify, dry_run, reason, actor, tenant, role,"
-		" source, senders, cmd, target, query, key, verify_headers "
-		"FROM recalls WHERE id = ?");
+		" source, senders, cmd, target, query, key, verify_headers,"
+		" approval, approver, decision, decided FROM recalls WHERE id = ?");
 	struct recall *recall;
 	int ret;
 
@@ -216,7 +222,8 @@ bool journal_unfinished(struct strlist *ids)
 {
 	sqlite3 *db = journal_lock();
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT id FROM recalls "
-		"WHERE finished = 0 ORDER BY created");
+		"WHERE finished = 0 AND approval IS NOT 'pending' "
+		"ORDER BY created");
 	int ret;
 
 	while ((ret = journal_step(stmt)) == SQLITE_ROW)

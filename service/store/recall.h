@@ -36,6 +36,16 @@ enum recall_kind {
 	RECALL_RESTORE
 };
 
+/* Whether somebody else has to agree, and has. */
+enum recall_approval {
+	RECALL_NEEDS_NONE = 0,
+	RECALL_PENDING,
+	RECALL_APPROVED,
+	/* it never runs */
+	RECALL_REJECTED,
+	RECALL_EXPIRED
+};
+
 /* A recall as asked for, and how far it is. */
 struct recall {
 	char id[RECALL_ID_LEN + 1];
@@ -61,6 +71,11 @@ struct recall {
 	/* of a query that deletes: how many messages the caller expects; known
 	   until the recall is journalled */
 	int64_t yes_count;
+	/* who has decided, when, and why; NULL and 0 until then */
+	enum recall_approval approval;
+	char *approver;
+	char *decision;
+	int64_t decided;
 	/* whose mail alone may be deleted; empty for everyone's */
 	struct strlist senders;
 	/* seconds since the epoch; finished is 0 until then */
@@ -89,6 +104,14 @@ void recall_set_text(char **text, const char *value);
 
 /* The name of a kind, e.g. "restore". */
 const char *recall_kind_name(enum recall_kind kind);
+
+/* The name of a state of approval, e.g. "pending"; NULL if it needs none. */
+const char *recall_approval_name(enum recall_approval approval);
+enum recall_approval recall_approval_parse(const char *name);
+/* Whether a second person has not agreed: it never runs. */
+bool recall_is_denied(const struct recall *recall);
+/* What the API calls the state, e.g. "running". */
+const char *recall_state_name(enum recall_approval approval, bool finished);
 
 /* How many users have the verdict (-1: none yet). */
 size_t recall_count(const struct recall *recall, int verdict);

@@ -657,6 +657,15 @@ ALTER TABLE recalls DROP COLUMN verify_headers;
 ALTER TABLE verdicts DROP COLUMN mailbox_user;
 ALTER TABLE verdicts DROP COLUMN searched;
 ALTER TABLE verdicts DROP COLUMN present;
+DROP INDEX recalls_pending;
+DROP INDEX recalls_actor;
+ALTER TABLE recalls DROP COLUMN approval;
+ALTER TABLE recalls DROP COLUMN approver;
+ALTER TABLE recalls DROP COLUMN decision;
+ALTER TABLE recalls DROP COLUMN decided;
+DROP INDEX refresh_logins;
+ALTER TABLE refresh_tokens DROP COLUMN address;
+ALTER TABLE refresh_tokens DROP COLUMN access_expires;
 PRAGMA user_version = 0"""
 
 

@@ -215,6 +215,15 @@ static bool recall_user_is_mask(const char *user)
 	return strpbrk(user, "*?") != NULL;
 }
 
+static void
+recall_users_add(struct recall_users_context *ctx, const char *user)
+{
+	if (recall_user_is_mask(user))
+		array_push_back(&ctx->masks, &user);
+	else
+		array_push_back(&ctx->names, &user);
+}
+
 static int recall_users_get(struct recall_users_context *ctx)
 {
 	struct doveadm_cmd_context *cctx = ctx->cctx;
@@ -254,8 +263,8 @@ static int recall_users_get(struct recall_users_context *ctx)
 			return -1;
 	} else {
 		for (; *users != NULL; users++) {
-			if (have_user && recall_user_is_mask(*users))
-				array_push_back(&ctx->masks, users);
+			if (have_user)
+				recall_users_add(ctx, *users);
 			else
 				array_push_back(&ctx->names, users);
 		}
@@ -566,10 +575,25 @@ static void recall_users_regain_root(void)
 		i_fatal("seteuid(0) failed: %m");
 }
 
-int recall_users_run(struct doveadm_cmd_context *cctx,
-		     struct recall_rows *rows,
-		     const struct recall_users_callbacks *callbacks,
-		     void *context)
+/* users is NULL for those whom the command's parameters say. */
+static int
+recall_users_init(struct recall_users_context *ctx, const char *const *users)
+{
+	if (users == NULL)
+		return recall_users_get(ctx);
+	p_array_init(&ctx->names, ctx->pool, 16);
+	p_array_init(&ctx->masks, ctx->pool, 1);
+	for (; *users != NULL; users++)
+		recall_users_add(ctx, *users);
+	recall_users_drop_duplicates(ctx);
+	return 0;
+}
+
+static int
+recall_users_run_list(struct doveadm_cmd_context *cctx,
+		      struct recall_rows *rows, const char *const *users,
+		      const struct recall_users_callbacks *callbacks,
+		      void *context)
 {
 	struct recall_users_context ctx;
 	const struct recall_proxy_callbacks proxy_callbacks = {
@@ -579,6 +603,7 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		.killed = recall_users_killed,
 		.one_row = callbacks->one_row,
 		.named = recall_users_are_named(cctx),
+		.local = users != NULL,
 	};
 	enum mail_storage_service_flags flags =
 		MAIL_STORAGE_SERVICE_FLAG_USERDB_LOOKUP |
@@ -597,7 +622,7 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 	if (doveadm_debug)
 		flags |= MAIL_STORAGE_SERVICE_FLAG_DEBUG;
 	(void)doveadm_cmd_param_str(cctx, "socket-path", &socket_path);
-	ret = recall_users_get(&ctx);
+	ret = recall_users_init(&ctx, users);
 	if (ret == 0) {
 		killed_signo = 0;
 		lib_signals_set_handler(SIGINT, 0, sig_die, NULL);
@@ -636,4 +661,21 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		mail_storage_service_deinit(&ctx.service);
 	pool_unref(&ctx.pool);
 	return ret;
+}
+
+int recall_users_run(struct doveadm_cmd_context *cctx,
+		     struct recall_rows *rows,
+		     const struct recall_users_callbacks *callbacks,
+		     void *context)
+{
+	return recall_users_run_list(cctx, rows, NULL, callbacks, context);
+}
+
+void recall_users_run_local(struct doveadm_cmd_context *cctx,
+			    struct recall_rows *rows,
+			    const char *const *users,
+			    const struct recall_users_callbacks *callbacks,
+			    void *context)
+{
+	(void)recall_users_run_list(cctx, rows, users, callbacks, context);
 }

@@ -192,6 +192,21 @@ int recall_standing_read(const char *dir, const char *recall_id, pool_t pool,
 	return 1;
 }
 
+bool recall_standing_is_in_force(const char *dir, const char *recall_id,
+				 time_t now)
+{
+	pool_t pool = pool_alloconly_create("standing order", 2048);
+	struct recall_standing_order order;
+	const char *error;
+	int ret;
+
+	ret = recall_standing_read(dir, recall_id, pool, &order, &error);
+	if (ret > 0 && order.expires <= now)
+		ret = 0;
+	pool_unref(&pool);
+	return ret != 0;
+}
+
 /* Appends the recall ids of the directory's orders. One that does not exist has
    none. */
 static int

@@ -19,6 +19,7 @@
 #include "approvals.h"
 #include "audit-log.h"
 #include "audit.h"
+#include "brakes.h"
 #include "clock.h"
 #include "config-check.h"
 #include "config-load.h"
@@ -49,7 +50,8 @@ static const char usage[] =
 	"Usage: mail-recalld [-c FILE] [--check-config | --defaults]\n"
 	"  -c, --config FILE   settings (default: " CONFIG_PATH ")\n"
 	"      --check-config  check the settings and exit\n"
-	"      --defaults      print all settings with their defaults and exit\n"
+	"      --defaults      print all settings with their defaults and "
+	"exit\n"
 	"  -V, --version       print the version and exit\n"
 	"  -h, --help          print this and exit\n";
 
@@ -132,6 +134,7 @@ static void tick(void)
 	http_clients_drop();
 	audit_tick(config);
 	approvals_expire(config);
+	jobs_unpause();
 	config_unref(config);
 }
 
@@ -183,7 +186,7 @@ static int run(struct config *config, const char *path)
 		return EX_CANTCREAT;
 	if (!journal_open(config->journal_path, &error))
 		return fail(error);
-	if (!revocations_load())
+	if (!revocations_load() || !brakes_load())
 		return fail(x_strdup("the journal can't be read"));
 	purge();
 	if (!console_load(config, &error)) {
@@ -218,6 +221,7 @@ static int run(struct config *config, const char *path)
 	config_unref(config);
 	journal_close();
 	revocations_free();
+	brakes_free();
 	console_free();
 	if (error != NULL)
 		return fail(error);

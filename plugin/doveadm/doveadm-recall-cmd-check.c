@@ -50,7 +50,7 @@ static const char *const known_settings[] = {
 	"recall_notify_on", "recall_notice_from", "recall_notice_name",
 	"recall_notice_delivery", "recall_notice_dir", "recall_notice_lang",
 	"recall_quarantine", "recall_quarantine_days", "recall_stand",
-	"recall_standing_dir", "recall_standing_max", NULL
+	"recall_standing_dir", "recall_standing_max", "recall_jobs_max", NULL
 };
 
 static void ATTR_FORMAT(4, 5)
@@ -174,6 +174,9 @@ static void check_settings(struct check_context *ctx)
 	value = check_setting(ctx, "recall_quarantine_days",
 			      RECALL_QUARANTINE_DAYS_DEFAULT);
 	if (recall_settings_parse_days(value, &number, &error) < 0)
+		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR, "%s", error);
+	value = check_setting(ctx, "recall_jobs_max", RECALL_JOBS_MAX_DEFAULT);
+	if (recall_settings_parse_jobs(value, &number, &error) < 0)
 		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR, "%s", error);
 	value = check_setting(ctx, "recall_stand", RECALL_STAND_DEFAULT);
 	if (recall_settings_parse_stand(value, &number, &error) < 0) {

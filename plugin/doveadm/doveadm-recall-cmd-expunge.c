@@ -12,9 +12,13 @@
 #include "doveadm-recall-listing.h"
 #include "doveadm-recall-rows.h"
 #include "recall-query.h"
+#include "recall-settings.h"
+#include "recall-stop.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-request.h"
+#include "doveadm-recall-jobs.h"
 #include "doveadm-recall-row.h"
+#include "doveadm-recall-row-read.h"
 #include "doveadm-recall-standing.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-plugin.h"
@@ -59,6 +63,23 @@ static void expunge_count(struct recall_expunge_context *ctx,
 	recall_copies_free(&copies);
 }
 
+static void
+expunge_account(struct recall_expunge_context *ctx,
+		const struct recall_row *row)
+{
+	switch (row->outcome.verdict) {
+	case RECALL_VERDICT_WOULD_EXPUNGE:
+		ctx->dry_run_total += row->outcome.copies;
+		break;
+	case RECALL_VERDICT_EXPUNGED:
+	case RECALL_VERDICT_ERROR:
+		ctx->done = TRUE;
+		break;
+	default:
+		break;
+	}
+}
+
 static int
 expunge_stand(struct recall_expunge_context *ctx, const char *const *users)
 {
@@ -75,6 +96,18 @@ expunge_stand(struct recall_expunge_context *ctx, const char *const *users)
 			  "%s%s", error, users == ctx->users ?
 			  ": nothing was done" : "");
 	return -1;
+}
+
+static void
+expunge_add_alias(struct recall_expunge_context *ctx, const char *username,
+		  const char *mailbox_user)
+{
+	const char *name;
+
+	if (strcmp(username, mailbox_user) == 0)
+		return;
+	name = p_strdup(ctx->pool, mailbox_user);
+	array_push_back(&ctx->alias_users, &name);
 }
 
 /* Mailboxes are what an order is for. */
@@ -98,6 +131,9 @@ cmd_expunge_begin(void *context, struct mail_storage_service_ctx *service,
 	    recall_standing_get_expires(ctx->cctx, &ctx->standing_set,
 					&ctx->request, &ctx->expires) < 0)
 		return -1;
+	/* then it's whoever shares them out that has the recall stand */
+	if (recall_users_are_shared_out(ctx->cctx))
+		ctx->expires = 0;
 	ctx->users = users;
 	/* before the first user is looked at: what comes while the recall goes
 	   on must not fall between the two */
@@ -115,36 +151,30 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 	};
 	struct recall_copies copies;
 	unsigned int max_copies;
-	const char *name;
+	const char *stopped;
 
 	ctx->own_users++;
 	if (ctx->counting) {
 		expunge_count(ctx, user, username);
 		return;
 	}
-	if (strcmp(username, user->username) != 0) {
-		name = p_strdup(ctx->pool, user->username);
-		array_push_back(&ctx->alias_users, &name);
-	}
+	expunge_add_alias(ctx, username, user->username);
 	if (ctx->count != NULL) {
 		max_copies = recall_count_get(ctx->count, username);
 		order.max_copies = &max_copies;
+	}
+	stopped = ctx->request.dry_run ? NULL :
+		recall_stop_check(recall_settings(user)->recall_standing_dir);
+	if (stopped != NULL) {
+		recall_row_print_unseen(ctx->vrows, username,
+					RECALL_VERDICT_ERROR, stopped);
+		return;
 	}
 	if (ctx->request.dry_run)
 		recall_probe(user, &order, &copies, &row.outcome);
 	else
 		recall_execute(user, &order, &copies, &row.outcome);
-	switch (row.outcome.verdict) {
-	case RECALL_VERDICT_WOULD_EXPUNGE:
-		ctx->dry_run_total += row.outcome.copies;
-		break;
-	case RECALL_VERDICT_EXPUNGED:
-	case RECALL_VERDICT_ERROR:
-		ctx->done = TRUE;
-		break;
-	default:
-		break;
-	}
+	expunge_account(ctx, &row);
 	if (row.outcome.verdict != RECALL_VERDICT_FORBIDDEN)
 		row.searched = recall_request_get_searched(&ctx->request);
 	recall_reporter_set_message(ctx->request.reporter, NULL,
@@ -228,6 +258,47 @@ cmd_expunge_proxied(void *context, const char *username)
 	recall_row_add_proxied(ctx->vrows, username);
 }
 
+/* Who counts has to know all, and so has who writes a report. */
+static bool cmd_expunge_may_spread(void *context)
+{
+	const struct recall_expunge_context *ctx = context;
+
+	return ctx->count == NULL && ctx->request.reporter == NULL;
+}
+
+/* Another process has recalled it. */
+static void cmd_expunge_row(void *context, const char *username,
+			    const char *const *columns)
+{
+	struct recall_expunge_context *ctx = context;
+	struct recall_row row;
+
+	recall_row_read(ctx->vrows, username, columns, &row);
+	ctx->own_users++;
+	if (row.mailbox_user != NULL)
+		expunge_add_alias(ctx, username, row.mailbox_user);
+	expunge_account(ctx, &row);
+	recall_row_print(ctx->vrows, &row);
+}
+
+static void
+cmd_expunge_passed(void *context, const char *username)
+{
+	struct recall_expunge_context *ctx = context;
+
+	ctx->own_users++;
+	recall_row_add_proxied(ctx->vrows, username);
+}
+
+static bool
+cmd_expunge_is_better(void *context, const char *const *columns,
+		      const char *const *other)
+{
+	struct recall_expunge_context *ctx = context;
+
+	return recall_row_is_better(ctx->vrows, columns, other);
+}
+
 /* All users have been counted: may the recall go on? */
 static bool cmd_expunge_again(void *context)
 {
@@ -270,6 +341,10 @@ static const struct recall_users_callbacks expunge_callbacks = {
 	.proxied = cmd_expunge_proxied,
 	.lost = cmd_expunge_lost,
 	.one_row = TRUE,
+	.may_spread = cmd_expunge_may_spread,
+	.row = cmd_expunge_row,
+	.passed = cmd_expunge_passed,
+	.is_better = cmd_expunge_is_better,
 	.again = cmd_expunge_again,
 };
 
@@ -408,7 +483,7 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge = {
 		"[--reason <text>] [--actor <name>] [--approver <name>] "
 		"[--recall-id <id>] [--report-to <address>] [--stand <time>] "
 		"[--yes-count <n>|--expected <n> ...] [--hits] "
-		RECALL_CMD_CRITERIA_USAGE,
+		RECALL_CMD_SWEEP_USAGE" "RECALL_CMD_CRITERIA_USAGE,
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
 RECALL_CMD_REQUEST_PARAMS
@@ -421,6 +496,7 @@ DOVEADM_CMD_PARAM('\0', RECALL_PARAM_APPROVER, CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_REPORT_TO, CMD_PARAM_STR, 0)
 RECALL_CMD_STAND_PARAM
 RECALL_CMD_HITS_PARAM
+RECALL_CMD_SWEEP_PARAMS
 RECALL_CMD_CRITERIA_PARAMS
 DOVEADM_CMD_PARAMS_END
 };

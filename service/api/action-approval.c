@@ -59,7 +59,7 @@ static json_t *find_samples(const struct http_request *request,
 				    json_loads(recall->query, 0, NULL));
 	else
 		json_object_set_new(listing.params, RECALL_PARAM_MESSAGE_ID,
-				    json_string(recall->messageid));
+				    json_string(recall->message_id));
 	if (request->identity.role == ROLE_ADMIN)
 		json_object_set_new(listing.params, RECALL_PARAM_TENANT,
 				    json_string(request->identity.tenant));
@@ -104,7 +104,7 @@ static json_t *approval_to_json(const struct http_request *request,
 				    json_integer(count_expected(recall)));
 	} else {
 		json_object_set_new(json, "messageid",
-				    json_string(recall->messageid));
+				    json_string(recall->message_id));
 	}
 	return json;
 }
@@ -173,7 +173,8 @@ static bool get_decision(struct http_request *request, bool *approve_r,
 	decision = http_request_param(request, "decision", &ok);
 	*reason_r = http_request_param(request, "reason", &ok);
 	if (!ok || !param_check_text(request, "reason", *reason_r,
-				     RECALL_REASON_MAX))
+				     RECALL_REASON_MAX) ||
+	    !param_check_reason(request, *reason_r))
 		return false;
 	if (decision == NULL || *decision == '\0') {
 		http_reply_missing(request, "decision");

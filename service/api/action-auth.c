@@ -141,8 +141,7 @@ static void login_accepted(struct http_request *request, const char *login)
 	} else {
 		bruteforce_accepted(request->source, login);
 		metrics_add(METRIC_LOGIN_ACCEPTED, 1);
-		audit_done(request, "login", "Login", true,
-			   (const struct audit_field[]) { { AUDIT_END, NULL } });
+		audit_done(request, "login", "Login", true, NULL);
 		reply_tokens(request, NULL);
 	}
 }
@@ -234,8 +233,7 @@ static void refresh(struct http_request *request, const char *login,
 	reply_tokens(request, family);
 	free(family);
 	if (request->status == 200)
-		audit_done(request, "refresh", "Tokens renewed", true,
-			   (const struct audit_field[]) { { AUDIT_END, NULL } });
+		audit_done(request, "refresh", "Tokens renewed", true, NULL);
 }
 
 void action_login(struct http_request *request)
@@ -341,9 +339,7 @@ void action_console_logout(struct http_request *request)
 			return;
 		}
 		if (result == REFRESH_OK)
-			audit_done(request, "logout", "Logout", true,
-				   (const struct audit_field[]) {
-					{ AUDIT_END, NULL } });
+			audit_done(request, "logout", "Logout", true, NULL);
 	} else {
 		request->identity.login = x_strdup("");
 	}

@@ -99,8 +99,8 @@ static void restore(struct http_request *request, const char *id,
 	recall->target = x_strdup(id);
 	recall->notify = false;
 	if (target != NULL) {
-		free(recall->messageid);
-		recall->messageid = x_strdup(target->messageid);
+		free(recall->message_id);
+		recall->message_id = x_strdup(target->message_id);
 	}
 	if (recall_action_get_key(request, recall) &&
 	    get_users(request, target, recall))
@@ -118,7 +118,8 @@ void action_restore(struct http_request *request)
 	id = http_request_param(request, "id", &ok);
 	reason = http_request_param(request, "reason", &ok);
 	if (!ok || !param_check_text(request, "reason", reason,
-				     RECALL_REASON_MAX))
+				     RECALL_REASON_MAX) ||
+	    !param_check_reason(request, reason))
 		return;
 	if (id == NULL || *id == '\0') {
 		http_reply_missing(request, "id");

@@ -40,7 +40,8 @@ bool refresh_token_add(const struct identity *identity,
 	}
 	ret = journal_exec(journal_lock(), "INSERT INTO refresh_tokens (hash, "
 			   "family, login, expires, tenant, jti, created, "
-			   "access_expires, address) VALUES (?,?,?,?,?,?,?,?,?)",
+			   "access_expires, address) "
+			   "VALUES (?,?,?,?,?,?,?,?,?)",
 			   "sssissiis", hash, family, identity->login,
 			   token->expires, identity->tenant, token->jti,
 			   token->created, token->access_expires,
@@ -70,7 +71,8 @@ find(sqlite3 *db, const char *token, const char *login, struct found *found_r)
 		sqlite3_bind_text(stmt, 1, hash, -1, SQLITE_STATIC);
 	ret = journal_step(stmt);
 	if (ret == SQLITE_ROW &&
-	    strcasecmp((const char *)sqlite3_column_text(stmt, 3), login) == 0) {
+	    strcasecmp((const char *)sqlite3_column_text(stmt, 3),
+		       login) == 0) {
 		found_r->family = x_strdup((const char *)
 					   sqlite3_column_text(stmt, 0));
 		found_r->expires = sqlite3_column_int64(stmt, 1);

@@ -23,8 +23,8 @@ enum session_result {
 	SESSION_FAILED
 };
 
-/* Ends one of the login's: its refresh tokens, and at once the access tokens that
-   came with them. */
+/* Ends one of the login's: its refresh tokens, and at once the access tokens
+   that came with them. */
 enum session_result
 session_end(const struct identity *identity, const char *id, int64_t now);
 

@@ -38,7 +38,7 @@ enum metrics_counter {
 };
 void metrics_add(enum metrics_counter counter, uint64_t count);
 
-/* Whether the audit trail can be written, and how many lines wait until it can. */
+/* Whether the audit trail can be written, and how many lines wait for it. */
 void metrics_audit(bool writable, uint64_t waiting);
 
 /* What others know, as of now. */

@@ -94,7 +94,7 @@ void recall_audit(const struct config *config, const struct recall *recall)
 	audit_cef_add(&line, AUDIT_APPROVER, recall->approver);
 	audit_cef_add(&line, AUDIT_ID, recall->id);
 	if (recall->query == NULL)
-		audit_cef_add(&line, AUDIT_MESSAGEID, recall->messageid);
+		audit_cef_add(&line, AUDIT_MESSAGE_ID, recall->message_id);
 	audit_cef_add(&line, AUDIT_QUERY, recall->query);
 	audit_cef_add(&line, AUDIT_USERS, users);
 	audit_cef_add(&line, AUDIT_VERDICTS, verdicts);

@@ -8,6 +8,7 @@
 #include "recall-params.h"
 #include "recall-verdict.h"
 #include "alloc.h"
+#include "brakes.h"
 #include "doveadm-client.h"
 #include "journal.h"
 #include "log.h"
@@ -33,6 +34,8 @@ struct recall_run {
 	unsigned int active;
 	/* what the batches came to */
 	size_t answered, refused, unreachable, timeouts;
+	/* users who have no verdict yet */
+	size_t left;
 	/* some verdicts could not be journalled */
 	bool unsaved;
 };
@@ -60,7 +63,7 @@ static void add_expunge_params(json_t *params, const struct recall_run *run)
 				    json_loads(recall->query, 0, NULL));
 	else
 		json_object_set_new(params, RECALL_PARAM_MESSAGE_ID,
-				    json_string(recall->messageid));
+				    json_string(recall->message_id));
 	if (recall->verify_headers)
 		json_object_set_new(params, RECALL_PARAM_VERIFY_HEADERS,
 				    json_true());
@@ -174,6 +177,13 @@ static const char *column(const json_t *row, const char *name)
 	return json_string_value(json_object_get(row, name));
 }
 
+/* Whether the node has only not begun. */
+static bool is_stop(const char *error)
+{
+	return error != NULL && strncmp(error, RECALL_ERROR_STOPPED,
+					strlen(RECALL_ERROR_STOPPED)) == 0;
+}
+
 static void read_row(struct recall_user *user, const json_t *row)
 {
 	const char *status = column(row, RECALL_COLUMN_STATUS);
@@ -185,12 +195,16 @@ static void read_row(struct recall_user *user, const json_t *row)
 		set_error(user, "doveadm's answer has an unknown status");
 		return;
 	}
+	if (verdict == RECALL_VERDICT_ERROR &&
+	    is_stop(column(row, RECALL_COLUMN_ERROR)))
+		return;
 	user->verdict = verdict;
 	user->copies = copies == NULL ? 0 : strtoll(copies, NULL, 10);
 	user->present = present == NULL ? 0 : strtoll(present, NULL, 10);
 	recall_set_text(&user->notice, column(row, RECALL_COLUMN_NOTICE));
 	recall_set_text(&user->mailboxes, column(row, RECALL_COLUMN_MAILBOXES));
-	recall_set_text(&user->mailbox_user, column(row, RECALL_COLUMN_MAILBOX_USER));
+	recall_set_text(&user->mailbox_user,
+			column(row, RECALL_COLUMN_MAILBOX_USER));
 	recall_set_text(&user->searched, column(row, RECALL_COLUMN_SEARCHED));
 	recall_set_text(&user->error, column(row, RECALL_COLUMN_ERROR));
 }
@@ -265,8 +279,10 @@ static void take_verdicts(struct recall_run *run, const struct batch *batch,
 	struct recall *recall = run->recall;
 	size_t i;
 
-	for (i = 0; i < batch->count; i++)
-		metrics_verdict(recall->users[batch->users[i]].verdict);
+	for (i = 0; i < batch->count; i++) {
+		if (recall->users[batch->users[i]].verdict >= 0)
+			metrics_verdict(recall->users[batch->users[i]].verdict);
+	}
 	if (last)
 		recall->finished = time(NULL);
 	if (!save_batch(run, batch))
@@ -274,7 +290,21 @@ static void take_verdicts(struct recall_run *run, const struct batch *batch,
 			  "restart would ask again", recall->id);
 }
 
-static void batch_end(struct batch *batch, bool last)
+/* Returns how many users have got a verdict: all, unless recalls are stopped on
+   the node. */
+static size_t count_verdicts(const struct batch *batch)
+{
+	const struct recall_user *users = batch->run->recall->users;
+	size_t i, n = 0;
+
+	for (i = 0; i < batch->count; i++) {
+		if (users[batch->users[i]].verdict >= 0)
+			n++;
+	}
+	return n;
+}
+
+static void batch_end(struct batch *batch)
 {
 	struct recall_run *run = batch->run;
 	size_t i;
@@ -303,12 +333,20 @@ static void batch_end(struct batch *batch, bool last)
 		if (batch->call.result != DOVEADM_OK)
 			set_error(user, batch->call.error);
 	}
+	run->left -= count_verdicts(batch);
 	if (!run->probe)
-		take_verdicts(run, batch, last);
+		take_verdicts(run, batch, run->left == 0);
 	json_decref(batch->call.answer);
 	free(batch->call.error);
 	free(batch->users);
 	free(batch);
+}
+
+/* What deletes nothing goes on, and so does what puts messages back. */
+static bool is_stopped(const struct recall_run *run)
+{
+	return run->recall->kind == RECALL_EXPUNGE && !run->recall->dry_run &&
+	       !run->probe && brakes_stopped();
 }
 
 static enum recall_outcome run_batches(struct recall_run *run)
@@ -318,13 +356,14 @@ static enum recall_outcome run_batches(struct recall_run *run)
 	struct doveadm_calls *calls = doveadm_calls_begin();
 	bool *taken = x_calloc(recall->count, sizeof(*taken));
 	struct batch *batch;
-	size_t i, pos = 0, left = recall_count(recall, -1);
+	size_t i, pos = 0;
 
+	run->left = recall_count(recall, -1);
 	for (i = 0; i < recall->count; i++)
 		taken[i] = recall->users[i].verdict >= 0;
 	for (;;) {
 		while (run->active < config->doveadm_connections_per_recall &&
-		       !recall_interrupted() &&
+		       !recall_interrupted() && !is_stopped(run) &&
 		       (batch = next_batch(run, taken, &pos)) != NULL) {
 			run->active++;
 			doveadm_calls_add(calls, &batch->call);
@@ -332,16 +371,16 @@ static enum recall_outcome run_batches(struct recall_run *run)
 		if (run->active == 0)
 			break;
 		batch = doveadm_calls_wait(calls)->context;
-		left -= batch->count;
-		batch_end(batch, left == 0);
+		batch_end(batch);
 		run->active--;
 	}
 	doveadm_calls_end(calls);
 	free(taken);
 	/* if a node does not take what others do, that is its users' error */
 	recall->refused = run->refused > 0 && run->refused == run->answered;
-	if (left > 0)
-		return RECALL_INTERRUPTED;
+	if (run->left > 0)
+		return recall_interrupted() ? RECALL_INTERRUPTED :
+			RECALL_PAUSED;
 	if (run->answered > 0 || run->unreachable + run->timeouts == 0)
 		return RECALL_DONE;
 	return run->unreachable > 0 ? RECALL_UNREACHABLE : RECALL_TIMEOUT;

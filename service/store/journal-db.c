@@ -90,6 +90,8 @@ static const char *const upgrades[] = {
 	"ALTER TABLE refresh_tokens ADD COLUMN access_expires INTEGER NOT NULL"
 	" DEFAULT 0;"
 	"CREATE INDEX refresh_logins ON refresh_tokens(login COLLATE NOCASE);",
+	"CREATE TABLE stop (id INTEGER PRIMARY KEY CHECK (id = 1),"
+	" actor TEXT NOT NULL, reason TEXT NOT NULL, since INTEGER NOT NULL);",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 
@@ -159,7 +161,8 @@ static void bind_all(sqlite3_stmt *stmt, const char *types, va_list args)
 
 	for (i = 0; types[i] != '\0'; i++) {
 		if (types[i] == 's')
-			journal_bind_text(stmt, i + 1, va_arg(args, const char *));
+			journal_bind_text(stmt, i + 1,
+					  va_arg(args, const char *));
 		else
 			sqlite3_bind_int64(stmt, i + 1, va_arg(args, int64_t));
 	}
@@ -170,7 +173,8 @@ int journal_step(sqlite3_stmt *stmt)
 	int ret = stmt == NULL ? SQLITE_ERROR : sqlite3_step(stmt);
 
 	if (stmt != NULL && ret != SQLITE_ROW && ret != SQLITE_DONE)
-		log_error("journal: %s", sqlite3_errmsg(sqlite3_db_handle(stmt)));
+		log_error("journal: %s",
+			  sqlite3_errmsg(sqlite3_db_handle(stmt)));
 	return ret;
 }
 

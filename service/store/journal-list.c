@@ -76,7 +76,7 @@ static void bind(sqlite3_stmt *stmt, const struct identity *identity,
 	journal_bind_text(stmt, 6, filter->before_id);
 	journal_bind_text(stmt, 7, filter->cmd);
 	journal_bind_text(stmt, 8, filter->actor);
-	journal_bind_text(stmt, 9, filter->messageid);
+	journal_bind_text(stmt, 9, filter->message_id);
 	journal_bind_text(stmt, 10, filter->reason);
 	journal_bind_text(stmt, 11, filter->query);
 	sqlite3_bind_int(stmt, 12, filter->force);
@@ -95,9 +95,9 @@ static json_t *list(sqlite3 *db, const struct identity *identity,
 	/* the same rule as journal_visible() */
 	stmt = journal_prepare(db, "SELECT id, created, finished, messageid, "
 		"actor, users, cmd, reason, force, notify, dry_run, query, "
-		"target, approval, approver FROM recalls WHERE (?1 = 3 OR (?1 = 1 AND "
-		"?2 <> '' AND role <> 3 AND tenant = ?2) OR (?1 = 2 AND "
-		"lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
+		"target, approval, approver FROM recalls WHERE (?1 = 3 OR "
+		"(?1 = 1 AND ?2 <> '' AND role <> 3 AND tenant = ?2) OR "
+		"(?1 = 2 AND lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
 		/* many may be of the same second */
 		"AND (?6 IS NULL OR (created, rowid) < (SELECT created, rowid "
 		"FROM recalls WHERE id = ?6)) "

@@ -38,8 +38,9 @@ bool journal_add(const struct recall *recall, bool promised)
 	strbuf_add(&senders, "", 0);
 	for (i = 0; i < recall->senders.count; i++)
 		strbuf_addf(&senders, "%s ", recall->senders.items[i]);
-	/* what was promised has to survive a power cut, too; whoever still waits
-	   for an answer asks again, and so does the service for a lost verdict */
+	/* what was promised has to survive a power cut, too; whoever still
+	   waits for an answer asks again, and so does the service for a lost
+	   verdict */
 	ret = journal_begin(db, promised);
 	if (ret)
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
@@ -48,7 +49,7 @@ bool journal_add(const struct recall *recall, bool promised)
 			"query, key, verify_headers, approval) "
 			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			"sisiiisssississssis",
-			recall->id, recall->created, recall->messageid,
+			recall->id, recall->created, recall->message_id,
 			(int64_t)recall->force, (int64_t)recall->notify,
 			(int64_t)recall->dry_run, recall->reason,
 			recall->actor.login, recall->actor.tenant,
@@ -76,7 +77,8 @@ bool journal_save(const struct recall *recall, const size_t *users,
 	ret = journal_begin(db, false);
 	stmt = journal_prepare(db, "UPDATE verdicts SET status = ?, "
 		"copies = ?, notice = ?, mailboxes = ?, error = ?, "
-		"mailbox_user = ?, searched = ?, present = ? WHERE recall = ? AND pos = ?");
+		"mailbox_user = ?, searched = ?, present = ? WHERE recall = ? "
+		"AND pos = ?");
 	ret = ret && stmt != NULL;
 	for (i = 0; ret && i < count; i++) {
 		const struct recall_user *user = &recall->users[users[i]];
@@ -125,7 +127,8 @@ static bool load_users(sqlite3 *db, struct recall *recall)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT email, status, "
 		"copies, notice, mailboxes, error, expected, mailbox_user, "
-		"searched, present FROM verdicts WHERE recall = ? ORDER BY pos");
+		"searched, present FROM verdicts WHERE recall = ? "
+		"ORDER BY pos");
 	struct recall_user *user;
 	int ret;
 
@@ -153,8 +156,8 @@ static void read_recall(sqlite3_stmt *stmt, struct recall *recall)
 {
 	recall->created = sqlite3_column_int64(stmt, 0);
 	recall->finished = sqlite3_column_int64(stmt, 1);
-	free(recall->messageid);
-	recall->messageid = column_text(stmt, 2);
+	free(recall->message_id);
+	recall->message_id = column_text(stmt, 2);
 	recall->force = sqlite3_column_int(stmt, 3) != 0;
 	recall->notify = sqlite3_column_int(stmt, 4) != 0;
 	recall->dry_run = sqlite3_column_int(stmt, 5) != 0;
@@ -184,9 +187,10 @@ static enum journal_result
 load(sqlite3 *db, const char *id, struct recall **recall_r)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT created, finished, "
-		"messageid, force, notify, dry_run, reason, actor, tenant, role,"
-		" source, senders, cmd, target, query, key, verify_headers,"
-		" approval, approver, decision, decided FROM recalls WHERE id = ?");
+		"messageid, force, notify, dry_run, reason, actor, tenant, "
+		"role, source, senders, cmd, target, query, key, "
+		"verify_headers, approval, approver, decision, decided "
+		"FROM recalls WHERE id = ?");
 	struct recall *recall;
 	int ret;
 

@@ -14,7 +14,7 @@ struct recall *recall_new(void)
 	random_hex(RECALL_ID_LEN / 2, recall->id);
 	recall->notify = true;
 	recall->created = time(NULL);
-	recall->messageid = x_strdup("");
+	recall->message_id = x_strdup("");
 	recall->reason = x_strdup("");
 	return recall;
 }
@@ -36,7 +36,7 @@ void recall_free(struct recall *recall)
 	}
 	free(recall->users);
 	free(recall->target);
-	free(recall->messageid);
+	free(recall->message_id);
 	free(recall->query);
 	free(recall->reason);
 	free(recall->source);
@@ -208,7 +208,7 @@ bool recall_is_same(const struct recall *old, const struct recall *recall)
 	    !same_text(old->reason, recall->reason) ||
 	    /* a restore has it of what it undoes */
 	    (old->kind == RECALL_EXPUNGE &&
-	     !same_text(old->messageid, recall->messageid)))
+	     !same_text(old->message_id, recall->message_id)))
 		return false;
 	for (i = 0; i < old->count; i++) {
 		if (strcmp(old->users[i].key, recall->users[i].key) != 0)

@@ -53,7 +53,7 @@ struct recall {
 	/* of RECALL_RESTORE: the recall to undo; NULL otherwise */
 	char *target;
 	/* empty if there is a query, or if it is not known */
-	char *messageid;
+	char *message_id;
 	/* the words of a search query, a JSON array; or NULL */
 	char *query;
 	bool force;

@@ -666,6 +666,7 @@ ALTER TABLE recalls DROP COLUMN decided;
 DROP INDEX refresh_logins;
 ALTER TABLE refresh_tokens DROP COLUMN address;
 ALTER TABLE refresh_tokens DROP COLUMN access_expires;
+DROP TABLE stop;
 PRAGMA user_version = 0"""
 
 

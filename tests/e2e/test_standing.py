@@ -102,6 +102,15 @@ def test_everyone_and_masks(node, shell, message_id):
     assert sorted(row["users"] for row in orders(node)) == ["*", "masked*"]
 
 
+def test_spread_over_processes(node, shell, users, message_id):
+    """It is one order, not each process's."""
+    names = users.take(8)
+    result = shell(*["--users=" + name for name in names], "--jobs=2",
+                   "--stand=1h", message_id)
+    assert (result.code, len(result.rows)) == (0, 8)
+    assert order(node)["users"] == ",".join(names)
+
+
 def test_no_name_is_taken_for_a_mask(node, shell, message_id):
     shell("--users=*@example.com", "--users=", "--stand=1h", message_id)
     assert orders(node) == []

@@ -30,6 +30,16 @@ int recall_settings_parse_days(const char *value, unsigned int *days_r,
 	return -1;
 }
 
+int recall_settings_parse_jobs(const char *value, unsigned int *jobs_r,
+			       const char **error_r)
+{
+	if (str_to_uint(value, jobs_r) == 0)
+		return 0;
+	*error_r = t_strdup_printf("recall_jobs_max: "
+				   "Not a number of processes: %s", value);
+	return -1;
+}
+
 int recall_settings_parse_stand(const char *value, unsigned int *secs_r,
 				const char **error_r)
 {

@@ -436,8 +436,10 @@ static int standing_merge(const struct recall_standing_order *old,
 		*error_r = "The recall id is that of another recall";
 		return -1;
 	}
-	if (old->users == NULL)
+	if (old->users == NULL) {
+		order->users = NULL;
 		return 1;
+	}
 	if (order->users == NULL)
 		return 0;
 	t_array_init(&users, 16);
@@ -446,11 +448,10 @@ static int standing_merge(const struct recall_standing_order *old,
 		if (!str_array_find(old->users, *user))
 			array_push_back(&users, user);
 	}
-	if (array_count(&users) == str_array_length(old->users))
-		return 1;
 	array_append_zero(&users);
 	order->users = array_front(&users);
-	return 0;
+	return str_array_length(order->users) ==
+		str_array_length(old->users) ? 1 : 0;
 }
 
 /* Whether the set was written after the order, and not lost since. */
@@ -482,7 +483,8 @@ standing_add_locked(const char *dir, struct recall_standing_order *order,
 	ret = old == NULL ? 0 : standing_merge(old, order, error_r);
 	if (ret < 0)
 		return -1;
-	if (ret > 0 && set_is_newer(dir, order->recall_id))
+	if (ret > 0 && order->expires - order->created ==
+	    old->expires - old->created && set_is_newer(dir, order->recall_id))
 		return 1;
 	if (recall_standing_late_init(dir, error_r) < 0 ||
 	    standing_write_order(dir, order, error_r) < 0)

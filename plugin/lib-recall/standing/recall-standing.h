@@ -35,7 +35,7 @@ struct recall_standing_order {
 };
 ARRAY_DEFINE_TYPE(recall_standing_order, struct recall_standing_order);
 
-/* Adds the order, or its users to the one that has its recall id already.
+/* Adds the order, or replaces the one with its recall id, whose users stay in.
    Returns 1 if it stands, 0 if there are max others already and nothing has
    changed, -1 on errors: then nothing has changed either. */
 int recall_standing_add(const char *dir,

@@ -34,9 +34,10 @@ share_init_rows(const struct doveadm_cmd_context *cctx)
 		{ .name = RECALL_COLUMN_OWNER },
 		{ .name = RECALL_COLUMN_MAILBOX },
 		{ .name = RECALL_COLUMN_USER },
-		{ .name = RECALL_COLUMN_RIGHTS, .flags = RECALL_ROWS_WIDE },
+		{ .name = RECALL_COLUMN_RIGHTS,
+		  .flags = RECALL_COLUMN_FLAG_WIDE },
 		{ .name = RECALL_COLUMN_SUBSCRIBED_AS,
-		  .flags = RECALL_ROWS_WIDE },
+		  .flags = RECALL_COLUMN_FLAG_WIDE },
 		{ .name = RECALL_COLUMN_STATUS },
 		{ .name = RECALL_COLUMN_ERROR },
 	};

@@ -42,15 +42,17 @@ shares_init_rows(const struct doveadm_cmd_context *cctx)
 {
 	static const struct recall_column columns[] = {
 		{ .name = RECALL_COLUMN_DIRECTION,
-		  .flags = RECALL_ROWS_WIDE },
+		  .flags = RECALL_COLUMN_FLAG_WIDE },
 		{ .name = RECALL_COLUMN_OWNER },
 		{ .name = RECALL_COLUMN_MAILBOX },
 		{ .name = RECALL_COLUMN_USER },
 		{ .name = RECALL_COLUMN_RIGHTS },
 		{ .name = RECALL_COLUMN_SUBSCRIBED,
-		  .flags = RECALL_ROWS_WIDE },
-		{ .name = RECALL_COLUMN_NAME, .flags = RECALL_ROWS_WIDE },
-		{ .name = RECALL_COLUMN_STATUS, .flags = RECALL_ROWS_WIDE },
+		  .flags = RECALL_COLUMN_FLAG_WIDE },
+		{ .name = RECALL_COLUMN_NAME,
+		  .flags = RECALL_COLUMN_FLAG_WIDE },
+		{ .name = RECALL_COLUMN_STATUS,
+		  .flags = RECALL_COLUMN_FLAG_WIDE },
 		{ .name = RECALL_COLUMN_ERROR },
 	};
 

@@ -35,13 +35,13 @@ static const struct recall_column export_columns[] = {
 	{ .name = RECALL_COLUMN_USERNAME },
 	{ .name = RECALL_COLUMN_MAILBOX },
 	{ .name = RECALL_COLUMN_MAILBOX_GUID,
-	  .flags = RECALL_ROWS_WIDE },
-	{ .name = RECALL_COLUMN_UID, .flags = RECALL_ROWS_WIDE },
-	{ .name = RECALL_COLUMN_RECEIVED, .flags = RECALL_ROWS_DAY },
+	  .flags = RECALL_COLUMN_FLAG_WIDE },
+	{ .name = RECALL_COLUMN_UID, .flags = RECALL_COLUMN_FLAG_WIDE },
+	{ .name = RECALL_COLUMN_RECEIVED, .flags = RECALL_COLUMN_FLAG_DAY },
 	{ .name = RECALL_COLUMN_SIZE,
-	  .flags = RECALL_ROWS_RIGHT_JUSTIFY },
+	  .flags = RECALL_COLUMN_FLAG_RIGHT_JUSTIFY },
 	{ .name = RECALL_COLUMN_SHA256 },
-	{ .name = RECALL_COLUMN_MESSAGE, .flags = RECALL_ROWS_WIDE },
+	{ .name = RECALL_COLUMN_MESSAGE, .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_ERROR },
 };
 

@@ -166,11 +166,11 @@ index_init_rows(const struct doveadm_cmd_context *cctx, bool dump)
 		{ .name = RECALL_COLUMN_USERNAME },
 		{ .name = RECALL_COLUMN_MAILBOX },
 		{ .name = RECALL_COLUMN_MAILBOX_GUID,
-		  .flags = RECALL_ROWS_WIDE },
-		{ .name = "messages", .flags = RECALL_ROWS_NUMBER },
-		{ .name = "indexed", .flags = RECALL_ROWS_NUMBER },
-		{ .name = "added", .flags = RECALL_ROWS_NUMBER },
-		{ .name = "wrong", .flags = RECALL_ROWS_NUMBER },
+		  .flags = RECALL_COLUMN_FLAG_WIDE },
+		{ .name = "messages", .flags = RECALL_COLUMN_FLAG_NUMBER },
+		{ .name = "indexed", .flags = RECALL_COLUMN_FLAG_NUMBER },
+		{ .name = "added", .flags = RECALL_COLUMN_FLAG_NUMBER },
+		{ .name = "wrong", .flags = RECALL_COLUMN_FLAG_NUMBER },
 		{ .name = RECALL_COLUMN_ERROR },
 	};
 	static const struct recall_column dump_columns[] = {

@@ -99,7 +99,8 @@ check_parties(const struct config *config, const json_t *claims)
 	    (issuer == NULL || strcmp(issuer, config->auth_jwt_issuer) != 0))
 		return "is not of the issuer asked for (iss)";
 	if (*config->auth_jwt_audience != '\0' &&
-	    !jwt_is_for(json_object_get(claims, "aud"), config->auth_jwt_audience))
+	    !jwt_is_for(json_object_get(claims, "aud"),
+			config->auth_jwt_audience))
 		return "is not for this service (aud)";
 	return NULL;
 }

@@ -42,7 +42,7 @@ void recall_rows_deinit(struct recall_rows **_rows)
 static bool rows_hide(const struct recall_rows *rows, unsigned int idx)
 {
 	return rows->is_short &&
-		(rows->columns[idx].flags & RECALL_ROWS_WIDE) != 0;
+		(rows->columns[idx].flags & RECALL_COLUMN_FLAG_WIDE) != 0;
 }
 
 static void rows_begin(struct recall_rows *rows)
@@ -56,8 +56,9 @@ static void rows_begin(struct recall_rows *rows)
 	for (i = 0; i < rows->count; i++) {
 		const struct recall_column *column = &rows->columns[i];
 
-		flags = (column->flags & RECALL_ROWS_RIGHT_JUSTIFY) == 0 ? 0 :
-			DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY;
+		flags = 0;
+		if ((column->flags & RECALL_COLUMN_FLAG_RIGHT_JUSTIFY) != 0)
+			flags = DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY;
 		if (!rows_hide(rows, i)) {
 			doveadm_print_header(column->name, column->name,
 					     flags);
@@ -79,7 +80,7 @@ void recall_rows_add(struct recall_rows *rows, const char *value)
 		value = "";
 	if (rows->is_short && column->max_chars > 0)
 		value = str_sanitize_utf8(value, column->max_chars);
-	if (rows->is_short && (column->flags & RECALL_ROWS_DAY) != 0)
+	if (rows->is_short && (column->flags & RECALL_COLUMN_FLAG_DAY) != 0)
 		value = t_strcut(value, 'T');
 	if (!rows_hide(rows, rows->idx))
 		doveadm_print(value);
@@ -105,7 +106,7 @@ void recall_rows_add_known(struct recall_rows *rows, ...)
 	/* no column has the index count */
 	values = t_new(const char *, rows->count + 1);
 	for (i = 0; i < rows->count; i++) {
-		if ((rows->columns[i].flags & RECALL_ROWS_NUMBER) != 0)
+		if ((rows->columns[i].flags & RECALL_COLUMN_FLAG_NUMBER) != 0)
 			values[i] = "0";
 	}
 	va_start(args, rows);

@@ -10,13 +10,13 @@ struct recall_rows;
    doveadm has been given -v, or a format with -f. */
 
 enum recall_column_flags {
-	RECALL_ROWS_RIGHT_JUSTIFY = 0x01,
+	RECALL_COLUMN_FLAG_RIGHT_JUSTIFY = 0x01,
 	/* Left out of the short table. */
-	RECALL_ROWS_WIDE = 0x02,
+	RECALL_COLUMN_FLAG_WIDE = 0x02,
 	/* A time, of which the short table has the day. */
-	RECALL_ROWS_DAY = 0x04,
+	RECALL_COLUMN_FLAG_DAY = 0x04,
 	/* A number: 0 where nothing is known, not empty. */
-	RECALL_ROWS_NUMBER = 0x08,
+	RECALL_COLUMN_FLAG_NUMBER = 0x08,
 };
 
 struct recall_column {

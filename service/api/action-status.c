@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recall-id.h"
 #include "recall-verdict.h"
 #include "actions.h"
 #include "approvals.h"
@@ -8,6 +9,7 @@
 #include "http-reply.h"
 #include "journal-list.h"
 #include "journal.h"
+#include "journal-visible.h"
 #include "params.h"
 #include "recall-json.h"
 
@@ -37,7 +39,7 @@ void action_status(struct http_request *request)
 	json_t *json;
 	size_t open;
 
-	if (strlen(id) == RECALL_ID_LEN)
+	if (recall_id_is_valid(id))
 		found = journal_load(id, &recall);
 	free(id);
 	if (found == JOURNAL_FAILED) {
@@ -77,7 +79,7 @@ static bool get_before(struct http_request *request, int64_t *time_r,
 
 	*time_r = 0;
 	*id_r = NULL;
-	if (value == NULL || strlen(value) != RECALL_ID_LEN)
+	if (value == NULL || !recall_id_is_valid(value))
 		return ok && param_number(request, "before", 0, 1, INT64_MAX,
 					  time_r);
 	*id_r = value;

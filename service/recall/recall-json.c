@@ -2,6 +2,7 @@
 
 #include "recall-verdict.h"
 #include "recall-json.h"
+#include "strlist-json.h"
 
 static json_t *user_to_json(const struct recall_user *user)
 {
@@ -29,6 +30,16 @@ static json_t *user_to_json(const struct recall_user *user)
 	if (user->error != NULL)
 		json_object_set_new(json, "error", json_string(user->error));
 	return json;
+}
+
+void recall_json_set_criteria(json_t *json, const struct recall *recall)
+{
+	if (recall->query.count > 0)
+		json_object_set_new(json, "query",
+				    strlist_to_json(&recall->query));
+	else
+		json_object_set_new(json, "messageid",
+				    json_string(recall->message_id));
 }
 
 json_t *recall_to_json(const struct recall *recall)
@@ -60,12 +71,7 @@ json_t *recall_to_json(const struct recall *recall)
 	if (recall->target != NULL)
 		json_object_set_new(json, "recall",
 				    json_string(recall->target));
-	if (recall->query != NULL)
-		json_object_set_new(json, "query",
-				    json_loads(recall->query, 0, NULL));
-	else
-		json_object_set_new(json, "messageid",
-				    json_string(recall->message_id));
+	recall_json_set_criteria(json, recall);
 	json_object_set_new(json, "results", results);
 	json_object_set_new(json, "summary", summary);
 	return json;

@@ -54,8 +54,8 @@ struct recall {
 	char *target;
 	/* empty if there is a query, or if it is not known */
 	char *message_id;
-	/* the words of a search query, a JSON array; or NULL */
-	char *query;
+	/* the words of a search query; empty if there is a Message-ID */
+	struct strlist query;
 	bool force;
 	bool notify;
 	bool dry_run;

@@ -5,6 +5,7 @@
 #include "recall-verdict.h"
 #include "actions.h"
 #include "alloc.h"
+#include "brakes.h"
 #include "http-parse.h"
 #include "http-reply.h"
 #include "identity.h"
@@ -73,7 +74,8 @@ static bool get_params(struct http_request *request, struct expunge_params *p)
 			    &p->yes_count) &&
 	       check_yes_count(request, p) &&
 	       param_check_text(request, "reason", p->reason,
-				RECALL_REASON_MAX);
+				RECALL_REASON_MAX) &&
+	       (p->dry_run || param_check_reason(request, p->reason));
 }
 
 /* A user's own addresses as of now, not as of when the token was made. */
@@ -91,6 +93,22 @@ static bool get_senders(struct http_request *request, struct recall *recall)
 		http_reply_forbidden(request);
 	identity_clear(&identity);
 	return result == DOVEADM_OK;
+}
+
+/* Whether the role may recall from so many at a time. */
+static bool check_users(struct http_request *request,
+			const struct recall *recall)
+{
+	int64_t max = brakes_users(request->config, recall->actor.role);
+	char *why;
+
+	if (recall->dry_run || max == 0 || (int64_t)recall->count <= max)
+		return true;
+	why = x_asprintf("has more than the %lld addresses that a recall of "
+			 "this role may have", (long long)max);
+	http_reply_param(request, "emails", why);
+	free(why);
+	return false;
 }
 
 /* Takes the query over. */
@@ -113,6 +131,7 @@ static struct recall *make_recall(struct http_request *request,
 	recall->yes_count = p->dry_run ? 0 : p->yes_count;
 	if (!recall_action_get_key(request, recall) ||
 	    !recall_action_add_emails(request, recall) ||
+	    !check_users(request, recall) ||
 	    !get_senders(request, recall)) {
 		recall_free(recall);
 		return NULL;

@@ -7,6 +7,7 @@
 #include "approvals.h"
 #include "http-parse.h"
 #include "http-reply.h"
+#include "jobs.h"
 #include "journal-list.h"
 #include "journal.h"
 #include "journal-visible.h"
@@ -130,6 +131,24 @@ static bool check_names(struct http_request *request,
 	return true;
 }
 
+/* Which recalls are paused is not for the journal to know. */
+static void reply_list(struct http_request *request, json_t *list)
+{
+	const char *id;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(list, i, row) {
+		id = json_string_value(json_object_get(row, "id"));
+		if (json_integer_value(json_object_get(row, "finished")) == 0 &&
+		    jobs_is_paused(id))
+			json_object_set_new(row, "state",
+					    json_string("paused"));
+	}
+	http_reply_json(request, 200, json_pack("{s:b, s:o}", "success", 1,
+						"actions", list));
+}
+
 void action_list(struct http_request *request)
 {
 	struct journal_filter filter;
@@ -153,6 +172,5 @@ void action_list(struct http_request *request)
 	if (list == NULL)
 		http_reply_journal(request);
 	else
-		http_reply_json(request, 200, json_pack("{s:b, s:o}",
-			"success", 1, "actions", list));
+		reply_list(request, list);
 }

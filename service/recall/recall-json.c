@@ -1,6 +1,7 @@
 #include <strings.h>
 
 #include "recall-verdict.h"
+#include "jobs.h"
 #include "recall-json.h"
 #include "strlist-json.h"
 
@@ -42,6 +43,13 @@ void recall_json_set_criteria(json_t *json, const struct recall *recall)
 				    json_string(recall->message_id));
 }
 
+const char *recall_json_state(const char *id, enum recall_approval approval,
+			      bool finished)
+{
+	return !finished && jobs_is_paused(id) ? "paused" :
+		recall_state_name(approval, finished);
+}
+
 json_t *recall_to_json(const struct recall *recall)
 {
 	json_t *json = json_object(), *results = json_array();
@@ -64,7 +72,8 @@ json_t *recall_to_json(const struct recall *recall)
 			    json_boolean(counts[RECALL_VERDICT_ERROR] == 0 &&
 					 !recall_is_denied(recall)));
 	json_object_set_new(json, "state", json_string(
-		recall_state_name(recall->approval, recall->finished != 0)));
+		recall_json_state(recall->id, recall->approval,
+				  recall->finished != 0)));
 	json_object_set_new(json, "id", json_string(recall->id));
 	json_object_set_new(json, "cmd",
 			    json_string(recall_kind_name(recall->kind)));

@@ -8,6 +8,7 @@
 #include "recall-params.h"
 #include "recall-verdict.h"
 #include "alloc.h"
+#include "brakes.h"
 #include "doveadm-client.h"
 #include "journal.h"
 #include "log.h"
@@ -35,6 +36,8 @@ struct recall_run {
 	/* what the batches came to, and how many were refused */
 	struct doveadm_tally tally;
 	size_t refused;
+	/* users who have no verdict yet */
+	size_t left;
 	/* some verdicts could not be journalled */
 	bool unsaved;
 };
@@ -165,6 +168,13 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 	return batch;
 }
 
+/* Whether the node has only not begun. */
+static bool is_stop(const char *error)
+{
+	return strncmp(error, RECALL_ERROR_STOPPED,
+		       strlen(RECALL_ERROR_STOPPED)) == 0;
+}
+
 static void read_row(struct recall_user *user, const json_t *row)
 {
 	const char *status = row_text(row, RECALL_COLUMN_STATUS);
@@ -176,6 +186,9 @@ static void read_row(struct recall_user *user, const json_t *row)
 		set_error(user, "doveadm's answer has an unknown status");
 		return;
 	}
+	if (verdict == RECALL_VERDICT_ERROR &&
+	    is_stop(row_text(row, RECALL_COLUMN_ERROR)))
+		return;
 	user->verdict = verdict;
 	user->copies = strtoll(copies, NULL, 10);
 	user->present = strtoll(present, NULL, 10);
@@ -258,8 +271,10 @@ static void take_verdicts(struct recall_run *run, const struct batch *batch,
 	struct recall *recall = run->recall;
 	size_t i;
 
-	for (i = 0; i < batch->count; i++)
-		metrics_verdict(recall->users[batch->users[i]].verdict);
+	for (i = 0; i < batch->count; i++) {
+		if (recall->users[batch->users[i]].verdict >= 0)
+			metrics_verdict(recall->users[batch->users[i]].verdict);
+	}
 	if (last)
 		recall->finished = time(NULL);
 	if (!save_batch(run, batch))
@@ -267,7 +282,21 @@ static void take_verdicts(struct recall_run *run, const struct batch *batch,
 			  "restart would ask again", recall->id);
 }
 
-static void batch_end(struct batch *batch, bool last)
+/* Returns how many users have got a verdict: all, unless recalls are stopped on
+   the node. */
+static size_t count_verdicts(const struct batch *batch)
+{
+	const struct recall_user *users = batch->run->recall->users;
+	size_t i, n = 0;
+
+	for (i = 0; i < batch->count; i++) {
+		if (users[batch->users[i]].verdict >= 0)
+			n++;
+	}
+	return n;
+}
+
+static void batch_end(struct batch *batch)
 {
 	struct recall_run *run = batch->run;
 	size_t i;
@@ -285,12 +314,20 @@ static void batch_end(struct batch *batch, bool last)
 		if (batch->call.result != DOVEADM_OK)
 			set_error(user, batch->call.error);
 	}
+	run->left -= count_verdicts(batch);
 	if (!run->probe)
-		take_verdicts(run, batch, last);
+		take_verdicts(run, batch, run->left == 0);
 	json_decref(batch->call.answer);
 	free(batch->call.error);
 	free(batch->users);
 	free(batch);
+}
+
+/* What deletes nothing goes on, and so does what puts messages back. */
+static bool is_stopped(const struct recall_run *run)
+{
+	return run->recall->kind == RECALL_EXPUNGE && !run->recall->dry_run &&
+	       !run->probe && brakes_stopped();
 }
 
 static enum recall_outcome run_batches(struct recall_run *run)
@@ -300,13 +337,14 @@ static enum recall_outcome run_batches(struct recall_run *run)
 	struct doveadm_calls *calls = doveadm_calls_begin();
 	bool *taken = x_calloc(recall->count, sizeof(*taken));
 	struct batch *batch;
-	size_t i, pos = 0, left = recall_count(recall, -1);
+	size_t i, pos = 0;
 
+	run->left = recall_count(recall, -1);
 	for (i = 0; i < recall->count; i++)
 		taken[i] = recall->users[i].verdict >= 0;
 	for (;;) {
 		while (run->active < config->doveadm_connections_per_recall &&
-		       !recall_interrupted() &&
+		       !recall_interrupted() && !is_stopped(run) &&
 		       (batch = next_batch(run, taken, &pos)) != NULL) {
 			run->active++;
 			doveadm_calls_add(calls, &batch->call);
@@ -314,8 +352,7 @@ static enum recall_outcome run_batches(struct recall_run *run)
 		if (run->active == 0)
 			break;
 		batch = doveadm_calls_wait(calls)->context;
-		left -= batch->count;
-		batch_end(batch, left == 0);
+		batch_end(batch);
 		run->active--;
 	}
 	doveadm_calls_end(calls);
@@ -323,8 +360,9 @@ static enum recall_outcome run_batches(struct recall_run *run)
 	/* if a node does not take what others do, that is its users' error */
 	recall->refused = run->refused > 0 &&
 		run->refused == run->tally.answered;
-	if (left > 0)
-		return RECALL_INTERRUPTED;
+	if (run->left > 0)
+		return recall_interrupted() ? RECALL_INTERRUPTED :
+			RECALL_PAUSED;
 	switch (doveadm_tally_result(&run->tally)) {
 	case DOVEADM_UNREACHABLE:
 		return RECALL_UNREACHABLE;

@@ -9,6 +9,8 @@ enum recall_outcome {
 	RECALL_DONE,
 	/* The process is about to stop: the rest is in the journal. */
 	RECALL_INTERRUPTED,
+	/* All recalls, or those of a node, are stopped: likewise. */
+	RECALL_PAUSED,
 	/* No doveadm answered for anyone. */
 	RECALL_UNREACHABLE,
 	RECALL_TIMEOUT

@@ -639,6 +639,9 @@ def test_wrong_recall_id(service, recall_id):
 
 # to the tables of the first version
 DOWNGRADE = """
+DROP TRIGGER recall_pending;
+DROP TRIGGER recall_finished;
+DROP TABLE webhooks;
 DROP INDEX recalls_key;
 ALTER TABLE recalls DROP COLUMN key;
 ALTER TABLE recalls DROP COLUMN cmd;
@@ -666,6 +669,7 @@ ALTER TABLE recalls DROP COLUMN decided;
 DROP INDEX refresh_logins;
 ALTER TABLE refresh_tokens DROP COLUMN address;
 ALTER TABLE refresh_tokens DROP COLUMN access_expires;
+DROP TABLE stop;
 PRAGMA user_version = 0"""
 
 

@@ -16,7 +16,7 @@
 #include "params.h"
 #include "recall-action.h"
 #include "recall-json.h"
-#include "strlist-json.h"
+#include "strlist.h"
 
 #define KEY_MAX 255
 #define RETRY_AFTER_STOP 5
@@ -279,15 +279,13 @@ static void reply_pending(struct http_request *request,
 			  const struct recall *recall)
 {
 	struct strlist emails = { NULL, 0, 0 };
-	char *users, *query = NULL;
+	char *users, *query = recall_query_text(recall);
 	size_t i;
 
 	for (i = 0; i < recall->count; i++)
 		strlist_add(&emails, recall->users[i].email);
 	users = audit_list(&emails);
 	strlist_free(&emails);
-	if (recall->query.count > 0)
-		query = strlist_to_json_text(&recall->query);
 	recall_action_reply_accepted(request, recall);
 	audit_done(request, "recall-pending", "Message recall waits for "
 		   "approval", true, (const struct audit_field[]) {

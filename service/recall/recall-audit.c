@@ -8,7 +8,6 @@
 #include "log.h"
 #include "recall-audit.h"
 #include "strbuf.h"
-#include "strlist-json.h"
 
 /* Of an alias also whose mailbox it is. */
 static char *user_text(const struct recall_user *user)
@@ -74,7 +73,7 @@ void recall_audit(const struct config *config, const struct recall *recall)
 {
 	struct strbuf line = { NULL, 0, 0 };
 	size_t errors = recall_count(recall, RECALL_VERDICT_ERROR), refused;
-	char *users, *verdicts, *query = NULL;
+	char *users, *verdicts, *query;
 
 	/* mail of another tenant, or that somebody else sent */
 	refused = recall_count(recall, RECALL_VERDICT_FORBIDDEN) +
@@ -87,8 +86,7 @@ void recall_audit(const struct config *config, const struct recall *recall)
 		return;
 	users = list_users(recall);
 	verdicts = list_verdicts(recall);
-	if (recall->query.count > 0)
-		query = strlist_to_json_text(&recall->query);
+	query = recall_query_text(recall);
 	begin_recall(&line, config, recall, refused > 0);
 	audit_cef_add(&line, AUDIT_SOURCE, recall->source);
 	audit_cef_add(&line, AUDIT_LOGIN, recall->actor.login);

@@ -31,8 +31,7 @@ bool journal_add(const struct recall *recall, bool promised)
 {
 	sqlite3 *db = journal_lock();
 	char *senders = strlist_to_json_text(&recall->senders);
-	char *query = recall->query.count == 0 ? NULL :
-		strlist_to_json_text(&recall->query);
+	char *query = recall_query_text(recall);
 	bool ret;
 
 	/* what was promised has to survive a power cut, too; whoever still

@@ -5,6 +5,7 @@
 #include "alloc.h"
 #include "encode.h"
 #include "recall.h"
+#include "strlist-json.h"
 #include "text.h"
 
 struct recall *recall_new(void)
@@ -138,6 +139,12 @@ void recall_user_reset(struct recall_user *user)
 	recall_set_text(&user->mailbox_user, NULL);
 	recall_set_text(&user->searched, NULL);
 	recall_set_text(&user->error, NULL);
+}
+
+char *recall_query_text(const struct recall *recall)
+{
+	return recall->query.count == 0 ? NULL :
+		strlist_to_json_text(&recall->query);
 }
 
 const char *recall_kind_name(enum recall_kind kind)

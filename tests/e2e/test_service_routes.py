@@ -56,6 +56,7 @@ TABLE = [
     ("DELETE", "/v2/stop", {}, SUPER, True),
     ("GET", "/v2/auth/sessions", {}, WITH_TOKEN, False),
     ("DELETE", "/v2/auth/sessions/" + "0" * 32, {}, WITH_TOKEN, False),
+    ("GET", "/v2/actions/%s/export" % ("0" * 32), {}, SUPER, True),
     ("GET", SHARES % ME, {}, WITH_TOKEN, True),
     ("GET", SHARES % OTHER, {}, ADMINS, True),
     ("PUT", SHARES % ME, {"mailbox": "INBOX", "user": OTHER, "rights": "read"},

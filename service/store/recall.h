@@ -102,7 +102,7 @@ void recall_user_reset(struct recall_user *user);
 /* Replaces a text, which is NULL if there is nothing to say. */
 void recall_set_text(char **text, const char *value);
 
-/* The query as it is written everywhere, a JSON array, or NULL if there is none;
+/* The query as it is written everywhere, a JSON array; NULL if there is none;
    the caller frees it. */
 char *recall_query_text(const struct recall *recall);
 

@@ -94,8 +94,8 @@ static int64_t parse_time(const char *text)
 		(int64_t)timegm(&tm);
 }
 
-/* Adds the next part. *done is how many octets there were before and are now.
-   */
+/* Adds the next part. *done is how many octets there were before and are
+   now. */
 static enum export_result
 copy_part(const struct export *export, const char *email, const char *message,
 	  uint64_t *done, EVP_MD_CTX *hash)

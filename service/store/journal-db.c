@@ -105,6 +105,8 @@ static const char *const upgrades[] = {
 	" WHEN OLD.finished = 0 AND NEW.finished > 0 AND NEW.dry_run = 0"
 	" BEGIN INSERT INTO webhooks (recall, event)"
 	" VALUES (NEW.id, 'finished'); END;",
+	"ALTER TABLE refresh_tokens ADD COLUMN role INTEGER NOT NULL"
+	" DEFAULT 0;",
 	/* words with spaces in between; a list is JSON now, as that of a query
 	   was before */
 	"UPDATE recalls SET senders = '[\"' || replace(replace(replace("

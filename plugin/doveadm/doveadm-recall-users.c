@@ -335,6 +335,15 @@ recall_users_run_mailbox(struct recall_users_context *ctx,
 	ctx->callbacks->run(ctx->context, user, username);
 }
 
+/* What a user has cost is read from three files in /proc for each one. The event
+   mail_user_session_finished has the times of getrusage() then. */
+static void recall_users_skip_statistics(struct mail_user *user)
+{
+	user->proc_stat.proc_io_failed = TRUE;
+	user->proc_stat.proc_stat_failed = TRUE;
+	user->proc_stat.proc_status_failed = TRUE;
+}
+
 /* named: the user is one asked for by name. */
 static void
 recall_users_run_one(struct recall_users_context *ctx, const char *username,
@@ -401,6 +410,7 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username,
 			recall_users_failed(ctx, username, error);
 		else
 			recall_users_run_mailbox(ctx, user, username);
+		recall_users_skip_statistics(user);
 		mail_user_deinit(&user);
 	}
 	mail_storage_service_user_unref(&service_user);

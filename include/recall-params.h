@@ -17,6 +17,7 @@
 #define RECALL_CMD_STANDING_LIST "recall standing list"
 #define RECALL_CMD_STANDING_LATE "recall standing late"
 #define RECALL_CMD_STANDING_END "recall standing end"
+#define RECALL_CMD_STOP "recall stop"
 #define RECALL_CMD_STANDING_RUN "recall standing run"
 #define RECALL_CMD_SHARE "recall share"
 #define RECALL_CMD_UNSHARE "recall unshare"
@@ -57,6 +58,8 @@
 /* Who asks: for the audit trail. In recall list these two say which recalls to
    list: those with the text in their reason, those of the actor. */
 #define RECALL_PARAM_ACTOR "actor"
+/* Who has approved it, where it needs a second person (recall expunge). */
+#define RECALL_PARAM_APPROVER "approver"
 /* The caller's id of this recall (RECALL_ID_LEN hexadecimal digits): a retry
    with the same id is the same recall. Made anew if not given. */
 #define RECALL_PARAM_RECALL_ID "recall-id"
@@ -64,6 +67,13 @@
 #define RECALL_PARAM_SINCE "since"
 /* Only rows of users who have the message (recall expunge, recall restore). */
 #define RECALL_PARAM_HITS "hits"
+/* Processes that users are spread over, users a second at most, and whether to
+   give way to others (recall expunge, restore, search, index). */
+#define RECALL_PARAM_JOBS "jobs"
+#define RECALL_PARAM_MAX_RATE "max-rate"
+#define RECALL_PARAM_PRIORITY "priority"
+#define RECALL_PRIORITY_LOW "low"
+#define RECALL_PRIORITY_NORMAL "normal"
 /* Compare each record of the index with the message, and put it right. */
 #define RECALL_PARAM_VERIFY "verify"
 /* Show the records of the index. */
@@ -128,6 +138,13 @@
 #define RECALL_COLUMN_FORCE "force"
 #define RECALL_COLUMN_ACTOR "actor"
 #define RECALL_COLUMN_REASON "reason"
+
+/* recall stop: let recalls go on. */
+#define RECALL_PARAM_RELEASE "release"
+
+/* The beginning of the error of a user whom a recall has not looked at, since
+   recalls are stopped on the node. */
+#define RECALL_ERROR_STOPPED "Recalls are stopped"
 
 /* Columns of recall check: what was looked at, `ok`, `warning` or `error` in
    status, and a text. */

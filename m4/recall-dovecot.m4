@@ -1,7 +1,7 @@
 dnl RECALL_DOVECOT: finds Dovecot through its dovecot-config.
 dnl Sets LIBDOVECOT_CFLAGS, dovecot_moduledir (where modules are installed),
-dnl dovecot_statedir (where Dovecot keeps its state), dovecot_pkglibexecdir and dovecot_modules_installed (where Dovecot's own
-dnl modules are).
+dnl dovecot_statedir (where Dovecot keeps its state), dovecot_pkglibexecdir and
+dnl dovecot_modules_installed (where Dovecot's own modules are).
 AC_DEFUN([RECALL_DOVECOT], [
 	AC_MSG_CHECKING([for dovecot-config])
 	dovecot_config=

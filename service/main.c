@@ -16,8 +16,10 @@
 
 #include "recall-config.h"
 #include "alloc.h"
+#include "approvals.h"
 #include "audit-log.h"
 #include "audit.h"
+#include "brakes.h"
 #include "clock.h"
 #include "config-check.h"
 #include "config-load.h"
@@ -34,6 +36,7 @@
 #include "recall-run.h"
 #include "revocation.h"
 #include "strbuf.h"
+#include "webhook.h"
 
 #ifndef CONFIG_PATH
 #define CONFIG_PATH "/etc/mail-recalld/mail-recall.conf"
@@ -48,7 +51,8 @@ static const char usage[] =
 	"Usage: mail-recalld [-c FILE] [--check-config | --defaults]\n"
 	"  -c, --config FILE   settings (default: " CONFIG_PATH ")\n"
 	"      --check-config  check the settings and exit\n"
-	"      --defaults      print all settings with their defaults and exit\n"
+	"      --defaults      print all settings with their defaults and "
+	"exit\n"
 	"  -V, --version       print the version and exit\n"
 	"  -h, --help          print this and exit\n";
 
@@ -130,6 +134,8 @@ static void tick(void)
 
 	http_clients_drop();
 	audit_tick(config);
+	approvals_expire(config);
+	jobs_unpause();
 	config_unref(config);
 }
 
@@ -181,7 +187,7 @@ static int run(struct config *config, const char *path)
 		return EX_CANTCREAT;
 	if (!journal_open(config->journal_path, &error))
 		return fail(error);
-	if (!revocations_load())
+	if (!revocations_load() || !brakes_load())
 		return fail(x_strdup("the journal can't be read"));
 	purge();
 	if (!console_load(config, &error)) {
@@ -190,7 +196,7 @@ static int run(struct config *config, const char *path)
 		error = NULL;
 	}
 	doveadm_client_start(config);
-	if (!jobs_start(config))
+	if (!jobs_start(config) || !webhook_start())
 		return fail(x_strdup("threads could not be started"));
 	if (!audit_log_ready(config))
 		log_warning("the audit trail can't be written%s",
@@ -210,12 +216,14 @@ static int run(struct config *config, const char *path)
 		recall_interrupt_all();
 	}
 	jobs_stop();
+	webhook_stop();
 	doveadm_client_stop();
 	config = config_current();
 	audit_close(config);
 	config_unref(config);
 	journal_close();
 	revocations_free();
+	brakes_free();
 	console_free();
 	if (error != NULL)
 		return fail(error);

@@ -9,15 +9,22 @@
 #include "recall-execute.h"
 #include "recall-expunge.h"
 #include "recall-count.h"
+#include "doveadm-recall-listing.h"
 #include "doveadm-recall-rows.h"
 #include "recall-query.h"
+#include "recall-settings.h"
+#include "recall-stop.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-request.h"
+#include "doveadm-recall-jobs.h"
 #include "doveadm-recall-row.h"
+#include "doveadm-recall-row-read.h"
+#include "doveadm-recall-standing.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-plugin.h"
 
 struct recall_expunge_context {
+	const struct doveadm_cmd_context *cctx;
 	struct recall_request request;
 	struct recall_verdict_rows *vrows;
 	/* how many may be deleted, NULL if nobody said */
@@ -34,6 +41,15 @@ struct recall_expunge_context {
 	bool lost_users;
 	/* there may be something to restore, or to try once more */
 	bool done;
+
+	pool_t pool;
+	struct recall_standing_settings standing_set;
+	/* the recall stands until then, 0 if it does not */
+	time_t expires;
+	/* for them: as asked for, NULL for everyone */
+	const char *const *users;
+	/* and for those who were asked for by other names */
+	ARRAY_TYPE(const_string) alias_users;
 };
 
 static void expunge_count(struct recall_expunge_context *ctx,
@@ -48,11 +64,80 @@ static void expunge_count(struct recall_expunge_context *ctx,
 }
 
 static void
-cmd_expunge_begin(void *context, struct mail_storage_service_ctx *service)
+expunge_account(struct recall_expunge_context *ctx,
+		const struct recall_row *row)
+{
+	switch (row->outcome.verdict) {
+	case RECALL_VERDICT_WOULD_EXPUNGE:
+		ctx->dry_run_total += row->outcome.copies;
+		break;
+	case RECALL_VERDICT_EXPUNGED:
+	case RECALL_VERDICT_ERROR:
+		ctx->done = TRUE;
+		break;
+	default:
+		break;
+	}
+}
+
+static int
+expunge_stand(struct recall_expunge_context *ctx, const char *const *users)
+{
+	const char *error;
+
+	/* nobody, if no name was one */
+	if (ctx->expires == 0 || (users != NULL && *users == NULL))
+		return 0;
+	if (recall_standing_begin(&ctx->standing_set, &ctx->request, users,
+				  ctx->expires, &error) == 0)
+		return 0;
+	/* a code of its own: over HTTP it's all that gets through */
+	recall_rows_error(recall_row_get_rows(ctx->vrows), EX_CANTCREAT,
+			  "%s%s", error, users == ctx->users ?
+			  ": nothing was done" : "");
+	return -1;
+}
+
+static void
+expunge_add_alias(struct recall_expunge_context *ctx, const char *username,
+		  const char *mailbox_user)
+{
+	const char *name;
+
+	if (strcmp(username, mailbox_user) == 0)
+		return;
+	name = p_strdup(ctx->pool, mailbox_user);
+	array_push_back(&ctx->alias_users, &name);
+}
+
+/* Mailboxes are what an order is for. */
+static void expunge_stand_for_aliases(struct recall_expunge_context *ctx)
+{
+	if (ctx->users == NULL || array_is_empty(&ctx->alias_users))
+		return;
+	array_append_zero(&ctx->alias_users);
+	(void)expunge_stand(ctx, array_front(&ctx->alias_users));
+}
+
+static int
+cmd_expunge_begin(void *context, struct mail_storage_service_ctx *service,
+		  const char *const *users)
 {
 	struct recall_expunge_context *ctx = context;
 
 	recall_reporter_read_settings(ctx->request.reporter, service);
+	if (recall_standing_get_settings(ctx->cctx, service, ctx->pool,
+					 &ctx->standing_set) < 0 ||
+	    recall_standing_get_expires(ctx->cctx, &ctx->standing_set,
+					&ctx->request, &ctx->expires) < 0)
+		return -1;
+	/* then it's whoever shares them out that has the recall stand */
+	if (recall_users_are_shared_out(ctx->cctx))
+		ctx->expires = 0;
+	ctx->users = users;
+	/* before the first user is looked at: what comes while the recall goes
+	   on must not fall between the two */
+	return ctx->counting ? 0 : expunge_stand(ctx, users);
 }
 
 static void
@@ -66,31 +151,30 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 	};
 	struct recall_copies copies;
 	unsigned int max_copies;
+	const char *stopped;
 
 	ctx->own_users++;
 	if (ctx->counting) {
 		expunge_count(ctx, user, username);
 		return;
 	}
+	expunge_add_alias(ctx, username, user->username);
 	if (ctx->count != NULL) {
 		max_copies = recall_count_get(ctx->count, username);
 		order.max_copies = &max_copies;
+	}
+	stopped = ctx->request.dry_run ? NULL :
+		recall_stop_check(recall_settings(user)->recall_standing_dir);
+	if (stopped != NULL) {
+		recall_row_print_unseen(ctx->vrows, username,
+					RECALL_VERDICT_ERROR, stopped);
+		return;
 	}
 	if (ctx->request.dry_run)
 		recall_probe(user, &order, &copies, &row.outcome);
 	else
 		recall_execute(user, &order, &copies, &row.outcome);
-	switch (row.outcome.verdict) {
-	case RECALL_VERDICT_WOULD_EXPUNGE:
-		ctx->dry_run_total += row.outcome.copies;
-		break;
-	case RECALL_VERDICT_EXPUNGED:
-	case RECALL_VERDICT_ERROR:
-		ctx->done = TRUE;
-		break;
-	default:
-		break;
-	}
+	expunge_account(ctx, &row);
 	if (row.outcome.verdict != RECALL_VERDICT_FORBIDDEN)
 		row.searched = recall_request_get_searched(&ctx->request);
 	recall_reporter_set_message(ctx->request.reporter, NULL,
@@ -174,14 +258,57 @@ cmd_expunge_proxied(void *context, const char *username)
 	recall_row_add_proxied(ctx->vrows, username);
 }
 
+/* Who counts has to know all, and so has who writes a report. */
+static bool cmd_expunge_may_spread(void *context)
+{
+	const struct recall_expunge_context *ctx = context;
+
+	return ctx->count == NULL && ctx->request.reporter == NULL;
+}
+
+/* Another process has recalled it. */
+static void cmd_expunge_row(void *context, const char *username,
+			    const char *const *columns)
+{
+	struct recall_expunge_context *ctx = context;
+	struct recall_row row;
+
+	recall_row_read(ctx->vrows, username, columns, &row);
+	ctx->own_users++;
+	if (row.mailbox_user != NULL)
+		expunge_add_alias(ctx, username, row.mailbox_user);
+	expunge_account(ctx, &row);
+	recall_row_print(ctx->vrows, &row);
+}
+
+static void
+cmd_expunge_passed(void *context, const char *username)
+{
+	struct recall_expunge_context *ctx = context;
+
+	ctx->own_users++;
+	recall_row_add_proxied(ctx->vrows, username);
+}
+
+static bool
+cmd_expunge_is_better(void *context, const char *const *columns,
+		      const char *const *other)
+{
+	struct recall_expunge_context *ctx = context;
+
+	return recall_row_is_better(ctx->vrows, columns, other);
+}
+
 /* All users have been counted: may the recall go on? */
 static bool cmd_expunge_again(void *context)
 {
 	struct recall_expunge_context *ctx = context;
 	const char *error;
 
-	if (!ctx->counting)
+	if (!ctx->counting) {
+		expunge_stand_for_aliases(ctx);
 		return FALSE;
+	}
 	ctx->counting = FALSE;
 	if (ctx->lost_users) {
 		/* a single user's row tells all */
@@ -195,7 +322,7 @@ static bool cmd_expunge_again(void *context)
 		error = "Other nodes' users can't be counted together: "
 			"nothing was done. Ask each node, or each user";
 	} else if (recall_count_is_expected(ctx->count, &error)) {
-		return TRUE;
+		return expunge_stand(ctx, ctx->users) == 0;
 	}
 	recall_rows_error(recall_row_get_rows(ctx->vrows), EX_USAGE, "%s",
 			  error);
@@ -214,6 +341,10 @@ static const struct recall_users_callbacks expunge_callbacks = {
 	.proxied = cmd_expunge_proxied,
 	.lost = cmd_expunge_lost,
 	.one_row = TRUE,
+	.may_spread = cmd_expunge_may_spread,
+	.row = cmd_expunge_row,
+	.passed = cmd_expunge_passed,
+	.is_better = cmd_expunge_is_better,
 	.again = cmd_expunge_again,
 };
 
@@ -311,6 +442,10 @@ expunge_finish(const struct doveadm_cmd_context *cctx,
 		   (ctx->done || ctx->proxied_users > 0)) {
 		i_info("Recall id: %s", ctx->request.order.recall_id);
 	}
+	if (recall_rows_is_short(rows) && ctx->expires != 0) {
+		i_info("The recall stands until %s",
+		       recall_listing_time(ctx->expires));
+	}
 }
 
 static void cmd_recall_expunge(struct doveadm_cmd_context *cctx)
@@ -318,8 +453,11 @@ static void cmd_recall_expunge(struct doveadm_cmd_context *cctx)
 	struct recall_expunge_context ctx;
 
 	i_zero(&ctx);
+	ctx.cctx = cctx;
 	if (recall_request_parse(cctx, &ctx.request) < 0)
 		return;
+	ctx.pool = pool_alloconly_create("recall expunge", 1024);
+	p_array_init(&ctx.alias_users, ctx.pool, 1);
 	if (expunge_check_query(cctx, &ctx) == 0) {
 		ctx.request.reporter =
 			recall_reporter_init(cctx, &ctx.request);
@@ -333,6 +471,7 @@ static void cmd_recall_expunge(struct doveadm_cmd_context *cctx)
 	recall_reporter_deinit(&ctx.request.reporter);
 	recall_count_deinit(&ctx.count);
 	recall_request_deinit(&ctx.request);
+	pool_unref(&ctx.pool);
 }
 
 struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge = {
@@ -341,10 +480,10 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge = {
 	.usage = RECALL_CMD_USERS_USAGE" [--force] [--no-notify] [--dry-run] "
 		"[--verify-headers] "
 		"[--sender <address> ...] [--tenant <tenant>] "
-		"[--reason <text>] [--actor <name>] [--recall-id <id>] "
-		"[--report-to <address>] "
+		"[--reason <text>] [--actor <name>] [--approver <name>] "
+		"[--recall-id <id>] [--report-to <address>] [--stand <time>] "
 		"[--yes-count <n>|--expected <n> ...] [--hits] "
-		RECALL_CMD_CRITERIA_USAGE,
+		RECALL_CMD_SWEEP_USAGE" "RECALL_CMD_CRITERIA_USAGE,
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
 RECALL_CMD_REQUEST_PARAMS
@@ -353,8 +492,11 @@ RECALL_CMD_FLAG_PARAM('N', RECALL_PARAM_NO_NOTIFY, RECALL_PARAM_NO_NOTIFY_HTTP)
 RECALL_CMD_FLAG_PARAM('n', RECALL_PARAM_DRY_RUN, RECALL_PARAM_DRY_RUN_HTTP)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_YES_COUNT, CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_EXPECTED, CMD_PARAM_ARRAY, 0)
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_APPROVER, CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_REPORT_TO, CMD_PARAM_STR, 0)
+RECALL_CMD_STAND_PARAM
 RECALL_CMD_HITS_PARAM
+RECALL_CMD_SWEEP_PARAMS
 RECALL_CMD_CRITERIA_PARAMS
 DOVEADM_CMD_PARAMS_END
 };

@@ -14,6 +14,7 @@
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-index.h"
+#include "doveadm-recall-jobs.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-plugin.h"
 
@@ -171,7 +172,15 @@ index_cmd_unseen(void *context, const char *username,
 	index_user_error(context, username, error);
 }
 
+static bool index_cmd_may_spread(void *context)
+{
+	const struct index_cmd_context *ctx = context;
+
+	return !ctx->dump;
+}
+
 static const struct recall_users_callbacks index_callbacks = {
+	.may_spread = index_cmd_may_spread,
 	.run = index_cmd_run,
 	.unseen = index_cmd_unseen,
 };
@@ -230,9 +239,10 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_index = {
 	.name = RECALL_CMD_INDEX,
 	.cmd = cmd_recall_index,
 	.usage = RECALL_CMD_USERS_USAGE" [--verify|--dump] "
-		"[--mailbox <mailbox>]",
+		RECALL_CMD_SWEEP_USAGE" [--mailbox <mailbox>]",
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
+RECALL_CMD_SWEEP_PARAMS
 DOVEADM_CMD_PARAM('V', RECALL_PARAM_VERIFY, CMD_PARAM_BOOL, 0)
 DOVEADM_CMD_PARAM('d', RECALL_PARAM_DUMP, CMD_PARAM_BOOL, 0)
 DOVEADM_CMD_PARAM('m', RECALL_PARAM_MAILBOX, CMD_PARAM_STR, 0)

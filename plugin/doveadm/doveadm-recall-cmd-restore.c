@@ -9,7 +9,9 @@
 #include "doveadm-recall-rows.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-request.h"
+#include "doveadm-recall-jobs.h"
 #include "doveadm-recall-row.h"
+#include "doveadm-recall-row-read.h"
 #include "doveadm-recall-users.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-record.h"
@@ -65,12 +67,14 @@ restore_user(struct mail_user *user, const struct recall_request *request,
 	return ret;
 }
 
-static void
-cmd_restore_begin(void *context, struct mail_storage_service_ctx *service)
+static int
+cmd_restore_begin(void *context, struct mail_storage_service_ctx *service,
+		  const char *const *users ATTR_UNUSED)
 {
 	struct recall_restore_context *ctx = context;
 
 	recall_reporter_read_settings(ctx->request.reporter, service);
+	return 0;
 }
 
 static void
@@ -136,6 +140,32 @@ static void cmd_restore_proxied(void *context, const char *username)
 	recall_row_add_proxied(ctx->vrows, username);
 }
 
+static bool cmd_restore_may_spread(void *context)
+{
+	const struct recall_restore_context *ctx = context;
+
+	return ctx->request.reporter == NULL;
+}
+
+static void cmd_restore_row(void *context, const char *username,
+			    const char *const *columns)
+{
+	struct recall_restore_context *ctx = context;
+	struct recall_row row;
+
+	recall_row_read(ctx->vrows, username, columns, &row);
+	recall_row_print(ctx->vrows, &row);
+}
+
+static bool
+cmd_restore_is_better(void *context, const char *const *columns,
+		      const char *const *other)
+{
+	struct recall_restore_context *ctx = context;
+
+	return recall_row_is_better(ctx->vrows, columns, other);
+}
+
 static bool
 cmd_restore_proxy_param(void *context ATTR_UNUSED, const char *name,
 			unsigned int user_count ATTR_UNUSED)
@@ -152,6 +182,10 @@ static const struct recall_users_callbacks restore_callbacks = {
 	.proxy_param = cmd_restore_proxy_param,
 	.proxied = cmd_restore_proxied,
 	.one_row = TRUE,
+	.may_spread = cmd_restore_may_spread,
+	.row = cmd_restore_row,
+	.passed = cmd_restore_proxied,
+	.is_better = cmd_restore_is_better,
 };
 
 static void cmd_recall_restore(struct doveadm_cmd_context *cctx)
@@ -184,12 +218,14 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_restore = {
 	.name = RECALL_CMD_RESTORE,
 	.cmd = cmd_recall_restore,
 	.usage = RECALL_CMD_USERS_USAGE" [--dry-run] [--tenant <tenant>] "
-		"[--hits] [--reason <text>] [--actor <name>] "
-		"[--report-to <address>] <recall-id>",
+		"[--hits] "RECALL_CMD_SWEEP_USAGE" [--reason <text>] "
+		"[--actor <name>] [--report-to <address>] "
+		"<recall-id>",
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_REPORT_TO, CMD_PARAM_STR, 0)
 RECALL_CMD_HITS_PARAM
+RECALL_CMD_SWEEP_PARAMS
 RECALL_CMD_FLAG_PARAM('n', RECALL_PARAM_DRY_RUN, RECALL_PARAM_DRY_RUN_HTTP)
 RECALL_CMD_RECORD_PARAMS
 DOVEADM_CMD_PARAMS_END

@@ -6,6 +6,7 @@
 #include "recall-params.h"
 #include "recall-match.h"
 #include "recall-message-id.h"
+#include "doveadm-recall-jobs.h"
 #include "doveadm-recall-listing.h"
 #include "doveadm-recall-rows.h"
 #include "doveadm-recall-users.h"
@@ -116,6 +117,7 @@ static void cmd_recall_search(struct doveadm_cmd_context *cctx)
 				MAIL_FETCH_VIRTUAL_SIZE,
 			.headers = wanted_headers,
 		},
+		.may_spread = TRUE,
 		.print = search_print,
 	};
 
@@ -131,9 +133,10 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_search = {
 	.name = RECALL_CMD_SEARCH,
 	.cmd = cmd_recall_search,
 	.usage = RECALL_CMD_USERS_USAGE" "RECALL_CMD_LISTING_USAGE" "
-		RECALL_CMD_CRITERIA_USAGE,
+		RECALL_CMD_SWEEP_USAGE" "RECALL_CMD_CRITERIA_USAGE,
 DOVEADM_CMD_PARAMS_START
 RECALL_CMD_USERS_PARAMS
+RECALL_CMD_SWEEP_PARAMS
 RECALL_CMD_LISTING_PARAMS
 RECALL_CMD_CRITERIA_PARAMS
 DOVEADM_CMD_PARAMS_END

@@ -177,12 +177,22 @@ listing_lost(void *context, const char *username, const char *error)
 	listing_print_error(listing, username, NULL, EX_TEMPFAIL, error);
 }
 
+/* Who passes over messages, or stops after some, has to know all. */
+static bool listing_may_spread(void *context)
+{
+	const struct recall_listing *listing = context;
+
+	return listing->may_spread && listing->limit == 0 &&
+		!listing->have_offset;
+}
+
 static const struct recall_users_callbacks listing_callbacks = {
 	.run = listing_run,
 	.unseen = listing_unseen,
 	.proxied = listing_proxied,
 	.lost = listing_lost,
 	.done = listing_is_done,
+	.may_spread = listing_may_spread,
 };
 
 static int

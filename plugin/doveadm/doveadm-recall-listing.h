@@ -17,6 +17,8 @@ struct recall_listing {
 	   if the message turns out to be gone. */
 	bool (*print)(struct recall_listing *listing, struct mail *mail,
 		      const char **error_r);
+	/* Processes may share the users, if it's all messages of them. */
+	bool may_spread;
 	struct recall_rows *rows;
 
 	/* for the command to read: of the current message */

@@ -203,6 +203,8 @@ request_get_common(const struct doveadm_cmd_context *cctx,
 			     &request->order.reason, error_r) < 0 ||
 	    request_get_text(cctx, RECALL_PARAM_ACTOR, RECALL_ADDRESS_MAX,
 			     &request->order.actor, error_r) < 0 ||
+	    request_get_text(cctx, RECALL_PARAM_APPROVER, RECALL_ADDRESS_MAX,
+			     &request->order.approver, error_r) < 0 ||
 	    request_get_report_to(cctx, request, error_r) < 0 ||
 	    request_get_recall_id(cctx, request, error_r) < 0)
 		return -1;

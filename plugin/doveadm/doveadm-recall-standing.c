@@ -63,6 +63,7 @@ int recall_standing_get_expires(const struct doveadm_cmd_context *cctx,
 	const char *value, *error = NULL;
 	bool given = doveadm_cmd_param_str(cctx, RECALL_PARAM_STAND, &value);
 
+	*expires_r = 0;
 	if (given &&
 	    recall_settings_parse_stand(value, &secs, &error) < 0) {
 		recall_cmd_error(cctx, EX_USAGE, "%s: %s",
@@ -81,8 +82,9 @@ int recall_standing_get_expires(const struct doveadm_cmd_context *cctx,
 			"and HEADER, with AND, OR and NOT");
 		return -1;
 	}
-	*expires_r = time(NULL) + secs;
-	return secs > 0 && !request->dry_run ? 1 : 0;
+	if (secs > 0 && !request->dry_run)
+		*expires_r = time(NULL) + secs;
+	return 0;
 }
 
 /* As the recall was asked for: what is no address needs its brackets. */
@@ -98,10 +100,10 @@ static const char *get_message_id(const struct recall_request *request)
 	return t_strconcat("<", text, ">", NULL);
 }
 
-int recall_standing_begin(const struct doveadm_cmd_context *cctx,
-			  const struct recall_standing_settings *set,
+int recall_standing_begin(const struct recall_standing_settings *set,
 			  const struct recall_request *request,
-			  const char *const *users, time_t expires)
+			  const char *const *users, time_t expires,
+			  const char **error_r)
 {
 	const struct recall_standing_order order = {
 		.recall_id = request->order.recall_id,
@@ -122,16 +124,13 @@ int recall_standing_begin(const struct doveadm_cmd_context *cctx,
 
 	ret = recall_standing_add(set->dir, &order, set->max, &error);
 	if (ret == 0) {
-		/* a code of its own: over HTTP it's all that gets through */
-		recall_cmd_error(cctx, EX_CANTCREAT,
-			"There are %u standing orders already: nothing was "
-			"done. End some, or raise recall_standing_max",
-			set->max);
+		*error_r = t_strdup_printf("There are %u standing orders "
+			"already (recall_standing_max)", set->max);
 		return -1;
 	}
 	if (ret < 0) {
-		recall_cmd_error(cctx, EX_CANTCREAT,
-			"The recall can't stand: nothing was done: %s", error);
+		*error_r = t_strdup_printf("The recall can't stand: %s",
+					   error);
 		return -1;
 	}
 	return 0;

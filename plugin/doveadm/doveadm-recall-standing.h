@@ -6,8 +6,8 @@ struct mail_storage_service_ctx;
 struct recall_request;
 struct recall_standing_order;
 
-/* What commands do about standing orders: see recall-standing.h. They log why
-   something fails and set doveadm_exit_code. */
+/* What commands do about standing orders: see recall-standing.h. Where there is
+   no error_r they log why something fails and set doveadm_exit_code. */
 
 #define RECALL_CMD_STAND_PARAM \
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_STAND, CMD_PARAM_STR, 0)
@@ -26,8 +26,8 @@ int recall_standing_get_settings(const struct doveadm_cmd_context *cctx,
 				 pool_t pool,
 				 struct recall_standing_settings *set_r);
 
-/* Reads whether, and how long, the recall is to stand. Returns 1 if it is, and
-   until when, 0 if not, -1 if what was asked for can't be. */
+/* Reads until when the recall is to stand, 0 if it is not. Returns -1 if what was
+   asked for can't be. */
 int recall_standing_get_expires(const struct doveadm_cmd_context *cctx,
 				const struct recall_standing_settings *set,
 				const struct recall_request *request,
@@ -35,9 +35,9 @@ int recall_standing_get_expires(const struct doveadm_cmd_context *cctx,
 
 /* Makes the recall stand for these users (NULL: everyone). Returns -1 if it does
    not. */
-int recall_standing_begin(const struct doveadm_cmd_context *cctx,
-			  const struct recall_standing_settings *set,
+int recall_standing_begin(const struct recall_standing_settings *set,
 			  const struct recall_request *request,
-			  const char *const *users, time_t expires);
+			  const char *const *users, time_t expires,
+			  const char **error_r);
 
 #endif

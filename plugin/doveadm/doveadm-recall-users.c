@@ -2,266 +2,60 @@
 #include "dovecot-compat.h"
 #include "array.h"
 #include "hash.h"
-#include "istream.h"
 #include "lib-signals.h"
+#include "ostream-private.h"
 #include "str.h"
-#include "unichar.h"
 #include "wildcard-match.h"
 #include "mail-user.h"
 #include "doveadm.h"
+#include "doveadm-print.h"
 #include "doveadm-settings.h"
-#include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-settings.h"
 #include "recall-proxy.h"
 #include "doveadm-recall-rows.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-users.h"
+#include "doveadm-recall-users-private.h"
 
+#include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-/* A line of a user file that is longer than any address is not a user. */
-#define RECALL_USER_FILE_LINE_MAX 8192
-
-struct recall_users_context {
-	pool_t pool;
-	struct doveadm_cmd_context *cctx;
-	struct mail_storage_service_ctx *service;
-	struct recall_proxy *proxy;
-	struct recall_rows *rows;
-	const struct recall_users_callbacks *callbacks;
-	void *context;
-
-	ARRAY_TYPE(const_string) names;
-	/* users come from the userdb's iteration: all, or who matches one */
-	ARRAY_TYPE(const_string) masks;
-	/* Users whose mailbox has been looked at in this pass */
-	HASH_TABLE(const char *, void *) done;
-	pool_t done_pool;
-};
-
 static int killed_signo;
+/* the connection of the doveadm that asks; NULL if it's none */
+static struct ostream *recall_users_client;
 
 static void sig_die(const siginfo_t *si, void *context ATTR_UNUSED)
 {
 	killed_signo = si->si_signo;
 }
 
-static bool recall_users_killed(const char **error_r)
+/* Another doveadm asked, and is gone: nobody wants the rest. */
+static bool recall_users_client_is_gone(void)
 {
-	if (killed_signo == 0)
-		return FALSE;
-	*error_r = t_strdup_printf("Killed with signal %d", killed_signo);
-	return TRUE;
+	struct ostream *output = recall_users_client;
+	int fd = -1;
+	char c;
+
+	/* the channel that rows go into has none of its own */
+	while (output != NULL && (fd = o_stream_get_fd(output)) == -1)
+		output = output->real_stream->parent;
+	return fd != -1 && recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-/* The command line to run on another node: all but the users. */
-static const char *const *
-recall_users_proxy_args(const struct recall_users_context *ctx)
+bool recall_users_killed(const char **error_r)
 {
-	static const char *const user_params[] = {
-		RECALL_PARAM_ALL_USERS, "socket-path", RECALL_PARAM_USER,
-		RECALL_PARAM_USERS, RECALL_PARAM_USER_FILE, NULL
-	};
-	const struct doveadm_cmd_context *cctx = ctx->cctx;
-	const unsigned int user_count = !array_is_empty(&ctx->masks) ? 0 :
-		array_count(&ctx->names);
-	pool_t pool = ctx->pool;
-	ARRAY_TYPE(const_string) args, positional;
-	const char *arg, *value;
-	bool introduced = TRUE;
-	int i;
-
-	p_array_init(&args, pool, 16);
-	t_array_init(&positional, 8);
-	for (i = 0; i < cctx->argc; i++) {
-		const struct doveadm_cmd_param *param = &cctx->argv[i];
-
-		const bool is_positional =
-			(param->flags & CMD_PARAM_FLAG_POSITIONAL) != 0;
-
-		if (!param->value_set) {
-			if (is_positional)
-				introduced = FALSE;
-			continue;
-		}
-		if (str_array_find(user_params, param->name) ||
-		    (ctx->callbacks->proxy_param != NULL &&
-		     !ctx->callbacks->proxy_param(ctx->context, param->name,
-						  user_count)))
-			continue;
-		if (is_positional) {
-			/* over HTTP a query needs no introduction */
-			if (!introduced)
-				array_push_back(&positional, &param->name);
-			introduced = TRUE;
-			if (param->type == CMD_PARAM_ARRAY)
-				array_append_array(&positional,
-						   &param->value.v_array);
-			else
-				array_push_back(&positional,
-						&param->value.v_string);
-			continue;
-		}
-		switch (param->type) {
-		case CMD_PARAM_BOOL:
-			if (!param->value.v_bool)
-				break;
-			arg = p_strdup_printf(pool, "--%s", param->name);
-			array_push_back(&args, &arg);
-			break;
-		case CMD_PARAM_INT64:
-			arg = p_strdup_printf(pool, "--%s=%"PRId64, param->name,
-					      param->value.v_int64);
-			array_push_back(&args, &arg);
-			break;
-		case CMD_PARAM_STR:
-			arg = p_strdup_printf(pool, "--%s=%s", param->name,
-					      param->value.v_string);
-			array_push_back(&args, &arg);
-			break;
-		case CMD_PARAM_ARRAY:
-			array_foreach_elem(&param->value.v_array, value) {
-				arg = p_strdup_printf(pool, "--%s=%s",
-						      param->name, value);
-				array_push_back(&args, &arg);
-			}
-			break;
-		default:
-			i_unreached();
-		}
+	if (killed_signo != 0) {
+		*error_r = t_strdup_printf("Killed with signal %d",
+					   killed_signo);
+		return TRUE;
 	}
-	arg = "--";
-	array_push_back(&args, &arg);
-	array_append_array(&args, &positional);
-	array_append_zero(&args);
-	return array_front(&args);
-}
-
-const char *recall_username_get_error(const char *username)
-{
-	const char *p;
-
-	if (*username == '\0')
-		return "The user name is empty";
-	if (strlen(username) > RECALL_ADDRESS_MAX)
-		return "The user name is too long";
-	if (!uni_utf8_str_is_valid(username))
-		return "The user name is not valid UTF-8";
-	for (p = username; *p != '\0'; p++) {
-		if (*p == '*' || *p == '?')
-			return "A mask is not a user name here";
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			return "The user name has a control character";
+	if (recall_users_client_is_gone()) {
+		*error_r = "Whoever asked is gone";
+		return TRUE;
 	}
-	/* within it, auth_username_chars decides */
-	if (*username == ' ' || p[-1] == ' ')
-		return "The user name begins or ends with white space";
-	return NULL;
-}
-
-static int recall_users_read_file(struct recall_users_context *ctx,
-				  struct istream *input)
-{
-	const char *line;
-
-	/* over HTTP the stream has been read to its end already */
-	i_stream_seek(input, 0);
-	i_stream_set_max_buffer_size(input, RECALL_USER_FILE_LINE_MAX);
-	/* the last line may lack its LF */
-	i_stream_set_return_partial_line(input, TRUE);
-	while ((line = i_stream_read_next_line(input)) != NULL) {
-		line = t_str_trim(line, " \t\r");
-		if (*line == '\0')
-			continue;
-		line = p_strdup(ctx->pool, line);
-		array_push_back(&ctx->names, &line);
-	}
-	if (input->stream_errno != 0) {
-		recall_rows_error(ctx->rows, EX_NOINPUT, "read(%s) failed: %s",
-				 i_stream_get_name(input),
-				 i_stream_get_error(input));
-		return -1;
-	}
-	if (!input->eof) {
-		recall_rows_error(ctx->rows, EX_DATAERR,
-				 "read(%s) failed: A line is too long",
-				 i_stream_get_name(input));
-		return -1;
-	}
-	return 0;
-}
-
-static void recall_users_drop_duplicates(struct recall_users_context *ctx)
-{
-	HASH_TABLE(const char *, void *) seen;
-	ARRAY_TYPE(const_string) names;
-	const char *name;
-
-	hash_table_create(&seen, default_pool, 0, str_hash, strcmp);
-	p_array_init(&names, ctx->pool, array_count(&ctx->names));
-	array_foreach_elem(&ctx->names, name) {
-		if (hash_table_lookup(seen, name) != NULL)
-			continue;
-		hash_table_insert(seen, name, POINTER_CAST(1));
-		array_push_back(&names, &name);
-	}
-	hash_table_destroy(&seen);
-	ctx->names = names;
-}
-
-static bool recall_user_is_mask(const char *user)
-{
-	return strpbrk(user, "*?") != NULL;
-}
-
-static int recall_users_get(struct recall_users_context *ctx)
-{
-	struct doveadm_cmd_context *cctx = ctx->cctx;
-	static const char *const all_mask = "*";
-	const char *const *users, *const *unused;
-	struct istream *input;
-	bool all = FALSE, have_user, have_users, have_file;
-
-	p_array_init(&ctx->names, ctx->pool, 16);
-	p_array_init(&ctx->masks, ctx->pool, 1);
-	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP) {
-		/* another doveadm asks for one user at a time */
-		array_push_back(&ctx->names, &cctx->username);
-		return 0;
-	}
-
-	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_ALL_USERS, &all);
-	have_user = recall_cmd_param_user(cctx, &users);
-	have_users = doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS,
-					     have_user ? &unused : &users);
-	have_file = doveadm_cmd_param_istream(cctx, RECALL_PARAM_USER_FILE,
-					      &input);
-	if ((all ? 1 : 0) + (have_user ? 1 : 0) + (have_users ? 1 : 0) +
-	    (have_file ? 1 : 0) != 1) {
-		recall_rows_error(ctx->rows, EX_USAGE,
-				  "Say for which users in exactly one way: "
-				  "-u, --users, -F or -A");
-		return -1;
-	}
-
-	if (all) {
-		array_push_back(&ctx->masks, &all_mask);
-		return 0;
-	}
-	if (have_file) {
-		if (recall_users_read_file(ctx, input) < 0)
-			return -1;
-	} else {
-		for (; *users != NULL; users++) {
-			if (have_user && recall_user_is_mask(*users))
-				array_push_back(&ctx->masks, users);
-			else
-				array_push_back(&ctx->names, users);
-		}
-	}
-	recall_users_drop_duplicates(ctx);
-	return 0;
+	return FALSE;
 }
 
 static void
@@ -283,16 +77,14 @@ static void recall_users_proxied(void *context, const char *username)
 		ctx->callbacks->proxied(ctx->context, username);
 }
 
-static void
-recall_users_failed(struct recall_users_context *ctx, const char *username,
-		    const char *error)
+void recall_users_failed(struct recall_users_context *ctx, const char *username,
+			 const char *error)
 {
 	ctx->callbacks->unseen(ctx->context, username, RECALL_VERDICT_ERROR,
 			       error);
 }
 
-static void
-recall_users_lost(void *context, const char *username, const char *error)
+void recall_users_lost(void *context, const char *username, const char *error)
 {
 	struct recall_users_context *ctx = context;
 
@@ -331,7 +123,8 @@ recall_users_run_mailbox(struct recall_users_context *ctx,
 {
 	const char *mailbox_user = p_strdup(ctx->done_pool, user->username);
 
-	hash_table_update(ctx->done, mailbox_user, POINTER_CAST(1));
+	hash_table_update(ctx->done, mailbox_user,
+			  p_strdup(ctx->done_pool, username));
 	ctx->callbacks->run(ctx->context, user, username);
 }
 
@@ -344,51 +137,54 @@ static void recall_users_skip_statistics(struct mail_user *user)
 	user->proc_stat.proc_status_failed = TRUE;
 }
 
-/* named: the user is one asked for by name. */
-static void
-recall_users_run_one(struct recall_users_context *ctx, const char *username,
-		     bool named)
+void recall_users_get_input(const struct recall_users_context *ctx,
+			    const char *username,
+			    struct mail_storage_service_input *input_r)
 {
-	struct mail_storage_service_input input;
+	i_zero(input_r);
+	input_r->service = "doveadm";
+	input_r->username = username;
+	input_r->local_ip = ctx->cctx->local_ip;
+	input_r->local_port = ctx->cctx->local_port;
+	input_r->remote_ip = ctx->cctx->remote_ip;
+	input_r->remote_port = ctx->cctx->remote_port;
+}
+
+void recall_users_pace(void *context)
+{
+	struct recall_users_context *ctx = context;
+	struct timespec ts;
+	uint64_t usecs;
+
+	if (ctx->sweep.pace.rate == 0)
+		return;
+	if (clock_gettime(CLOCK_MONOTONIC, &ts) < 0)
+		i_fatal("clock_gettime() failed: %m");
+	usecs = recall_pace_take(&ctx->sweep.pace,
+		(uint64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+	ts.tv_sec = usecs / 1000000;
+	ts.tv_nsec = usecs % 1000000 * 1000;
+	while (killed_signo == 0 && nanosleep(&ts, &ts) < 0 && errno == EINTR) ;
+}
+
+void recall_users_run_here(struct recall_users_context *ctx,
+			   const struct mail_storage_service_input *input,
+			   bool named)
+{
 	struct mail_storage_service_user *service_user;
 	struct mail_user *user;
-	const char *error, *mailbox_user;
+	const char *error, *mailbox_user, *username = input->username;
 	int ret;
 
+	recall_users_pace(ctx);
 	recall_proxy_settle(ctx->proxy);
-	error = recall_username_get_error(username);
-	if (error != NULL) {
-		ctx->callbacks->unseen(ctx->context, username,
-				       RECALL_VERDICT_NO_USER, error);
-		return;
-	}
-	if (recall_users_killed(&error)) {
-		recall_users_failed(ctx, username, error);
-		return;
-	}
-
-	i_zero(&input);
-	input.service = "doveadm";
-	input.username = username;
-	input.local_ip = ctx->cctx->local_ip;
-	input.local_port = ctx->cctx->local_port;
-	input.remote_ip = ctx->cctx->remote_ip;
-	input.remote_port = ctx->cctx->remote_port;
-	ctx->cctx->username = username;
-
-	ret = recall_proxy_user(ctx->proxy, &input, &error);
-	if (ret > 0)
-		return;
-	recall_proxy_settle(ctx->proxy);
+	ret = mail_storage_service_lookup(ctx->service, input, &service_user,
+					  &error);
 	if (ret == 0) {
-		ret = mail_storage_service_lookup(ctx->service, &input,
-						  &service_user, &error);
-		if (ret == 0) {
-			ctx->callbacks->unseen(ctx->context, username,
-					       RECALL_VERDICT_NO_USER,
-					       RECALL_ERROR_NO_USER);
-			return;
-		}
+		ctx->callbacks->unseen(ctx->context, username,
+				       RECALL_VERDICT_NO_USER,
+				       RECALL_ERROR_NO_USER);
+		return;
 	}
 	if (ret < 0) {
 		recall_users_failed(ctx, username, t_strdup_printf(
@@ -414,6 +210,44 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username,
 		mail_user_deinit(&user);
 	}
 	mail_storage_service_user_unref(&service_user);
+}
+
+/* named: the user is one asked for by name. */
+static void
+recall_users_run_one(struct recall_users_context *ctx, const char *username,
+		     bool named)
+{
+	struct mail_storage_service_input input;
+	const char *error;
+	int ret;
+
+	recall_proxy_settle(ctx->proxy);
+	error = recall_username_get_error(username);
+	if (error != NULL) {
+		if (ctx->jobs != NULL)
+			recall_jobs_add(ctx->jobs, username);
+		else
+			ctx->callbacks->unseen(ctx->context, username,
+				       RECALL_VERDICT_NO_USER, error);
+		return;
+	}
+	if (recall_users_killed(&error)) {
+		recall_users_failed(ctx, username, error);
+		return;
+	}
+
+	recall_users_get_input(ctx, username, &input);
+	ctx->cctx->username = username;
+	ret = recall_proxy_user(ctx->proxy, &input, &error);
+	if (ret == 0 && ctx->jobs != NULL) {
+		recall_jobs_add(ctx->jobs, username);
+	} else if (ret == 0) {
+		recall_users_run_here(ctx, &input, named);
+	} else if (ret < 0) {
+		recall_proxy_settle(ctx->proxy);
+		recall_users_failed(ctx, username, t_strdup_printf(
+			"User lookup failed: %s", error));
+	}
 }
 
 /* Whether somebody was answered for already: by name, or for another mask. */
@@ -486,51 +320,43 @@ static void recall_users_run_all(struct recall_users_context *ctx)
 
 	hash_table_clear(ctx->done, FALSE);
 	p_clear(ctx->done_pool);
+	ctx->naming = recall_users_are_named(ctx->cctx);
+	if (ctx->jobs != NULL) {
+		recall_jobs_begin(ctx->jobs, ctx->naming,
+				  ctx->callbacks->is_better != NULL);
+	}
 	array_foreach_elem(&ctx->names, username) T_BEGIN {
 		if (!recall_users_done(ctx))
-			recall_users_run_one(ctx, username, TRUE);
+			recall_users_run_one(ctx, username, ctx->naming);
 	} T_END;
+	recall_users_jobs_flush(ctx);
+	ctx->naming = FALSE;
 	for (i = 0; i < array_count(&ctx->masks); i++) {
 		if (recall_users_done(ctx) || !recall_users_iterate(ctx, i))
 			break;
 	}
+	recall_users_jobs_flush(ctx);
 }
 
-const char *const *
-recall_users_get_names(const struct doveadm_cmd_context *cctx)
+/* All that may be looked up, as recall_users_callbacks.begin() wants it. A name
+   that is refused would say something else where masks are understood. */
+static const char *const *recall_users_asked(struct recall_users_context *ctx)
 {
-	const char *const *users, *const *user;
-	const char **name;
+	ARRAY_TYPE(const_string) users;
+	const char *user;
 
-	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP) {
-		name = t_new(const char *, 2);
-		name[0] = cctx->username;
-		return name;
-	}
-	if (doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS, &users))
-		return users;
-	if (!doveadm_cmd_param_array(cctx, RECALL_PARAM_USER, &users))
-		return NULL;
-	for (user = users; *user != NULL; user++) {
-		if (recall_user_is_mask(*user))
+	p_array_init(&users, ctx->pool, array_count(&ctx->names) + 4);
+	array_foreach_elem(&ctx->masks, user) {
+		if (strcmp(user, "*") == 0)
 			return NULL;
+		array_push_back(&users, &user);
 	}
-	return users;
-}
-
-bool recall_users_are_named(const struct doveadm_cmd_context *cctx)
-{
-	const char *const *users;
-	bool all = FALSE;
-
-	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_ALL_USERS, &all);
-	if (all || cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP)
-		return FALSE;
-	if (!recall_cmd_param_user(cctx, &users))
-		return TRUE;
-	while (*users != NULL && recall_user_is_mask(*users))
-		users++;
-	return *users != NULL;
+	array_foreach_elem(&ctx->names, user) {
+		if (recall_username_get_error(user) == NULL)
+			array_push_back(&users, &user);
+	}
+	array_append_zero(&users);
+	return array_front(&users);
 }
 
 /* Reads the settings in the way that the lookup of a user will. Otherwise it's the
@@ -572,10 +398,13 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 	enum mail_storage_service_flags flags =
 		MAIL_STORAGE_SERVICE_FLAG_USERDB_LOOKUP |
 		MAIL_STORAGE_SERVICE_FLAG_TEMP_PRIV_DROP;
+	struct recall_priority priority;
 	const char *socket_path = NULL;
+	bool hits = FALSE;
 	int ret;
 
 	i_zero(&ctx);
+	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_HITS, &hits);
 	ctx.pool = pool_alloconly_create("recall users", 1024);
 	ctx.cctx = cctx;
 	ctx.rows = rows;
@@ -586,9 +415,17 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 	if (doveadm_debug)
 		flags |= MAIL_STORAGE_SERVICE_FLAG_DEBUG;
 	(void)doveadm_cmd_param_str(cctx, "socket-path", &socket_path);
-	ret = recall_users_get(&ctx);
+	ret = recall_sweep_parse(cctx, &ctx.sweep);
+	if (ret == 0)
+		ret = recall_users_get(&ctx);
 	if (ret == 0) {
+		i_zero(&priority);
+		if (ctx.sweep.low_priority)
+			recall_priority_lower(&priority, doveadm_server);
 		killed_signo = 0;
+		recall_users_client =
+			cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP ?
+			doveadm_print_ostream : NULL;
 		lib_signals_set_handler(SIGINT, 0, sig_die, NULL);
 		lib_signals_set_handler(SIGTERM, 0, sig_die, NULL);
 
@@ -602,18 +439,26 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 					      socket_path,
 					      recall_users_proxy_args(&ctx),
 					      &proxy_callbacks, &ctx);
-		if (callbacks->begin != NULL)
-			callbacks->begin(context, ctx.service);
-		do {
+		hash_table_create(&ctx.answers, ctx.pool, 0, str_hash, strcmp);
+		if (callbacks->begin != NULL) {
+			ret = callbacks->begin(context, ctx.service,
+					       recall_users_asked(&ctx));
+		}
+		recall_users_jobs_init(&ctx, hits);
+		if (ret == 0) do {
 			recall_users_run_all(&ctx);
 			recall_proxy_flush(ctx.proxy);
+			recall_users_regain_root();
 		} while (killed_signo == 0 && callbacks->again != NULL &&
 			 callbacks->again(context));
+		if (ctx.jobs != NULL)
+			recall_jobs_deinit(&ctx.jobs);
 		recall_proxy_deinit(&ctx.proxy);
 		hash_table_destroy(&ctx.done);
+		hash_table_destroy(&ctx.answers);
 		pool_unref(&ctx.done_pool);
 		i_set_failure_prefix("doveadm: ");
-		recall_users_regain_root();
+		recall_priority_restore(&priority);
 		lib_signals_unset_handler(SIGINT, sig_die, NULL);
 		lib_signals_unset_handler(SIGTERM, sig_die, NULL);
 	}

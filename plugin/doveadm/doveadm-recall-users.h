@@ -13,8 +13,11 @@ struct recall_rows;
    missing users in silence and stops at the first user that can't be opened. */
 
 struct recall_users_callbacks {
-	/* Called before any user is looked up. May be NULL. */
-	void (*begin)(void *context, struct mail_storage_service_ctx *service);
+	/* Called before any user is looked up. users are the names and masks
+	   asked for, NULL for everyone; they live until the end. Returns -1 if
+	   nothing is to be done. May be NULL. */
+	int (*begin)(void *context, struct mail_storage_service_ctx *service,
+		     const char *const *users);
 	/* The user was opened. username is the name as asked for; where it's an
 	   alias, user->username is another one. */
 	void (*run)(void *context, struct mail_user *user,
@@ -47,6 +50,20 @@ struct recall_users_callbacks {
 	/* Returns TRUE if the rest of the users need not be looked at. May be
 	   NULL. */
 	bool (*done)(void *context);
+	/* Whether several processes may share the users: nothing has to be
+	   known of all of them together, but what their rows tell. NULL if
+	   not; then there is no recall_sweep. */
+	bool (*may_spread)(void *context);
+	/* Another process has answered for the user with this row, of all the
+	   command's columns. NULL if it is printed as it is. */
+	void (*row)(void *context, const char *username,
+		    const char *const *columns);
+	/* ... and without a row. May be NULL. */
+	void (*passed)(void *context, const char *username);
+	/* Of two rows that names of one mailbox have got, whether the other one
+	   tells what was done. NULL if `repeat` is. */
+	bool (*is_better)(void *context, const char *const *columns,
+			  const char *const *other);
 	/* Called after all users; returns TRUE to go through them once more.
 	   May be NULL. */
 	bool (*again)(void *context);
@@ -81,10 +98,15 @@ recall_users_get_names(const struct doveadm_cmd_context *cctx);
 /* Whether the command names users: it asks for more than everyone or masks. */
 bool recall_users_are_named(const struct doveadm_cmd_context *cctx);
 
+/* Whether another doveadm has its users shared out to several processes, of which
+   this is one. */
+bool recall_users_are_shared_out(const struct doveadm_cmd_context *cctx);
+
 /* Calls one callback for each user asked for, or, if Dovecot proxies the user
    to another node, runs the command there and prints its rows; then finishes the
-   rows. Returns -1 if nothing was done because the users asked for are unclear;
-   that and other failures are logged and set doveadm_exit_code. */
+   rows. Returns -1 if nothing was done because the users asked for are unclear,
+   or by `begin'; that and other failures are logged and set
+   doveadm_exit_code. */
 int recall_users_run(struct doveadm_cmd_context *cctx,
 		     struct recall_rows *rows,
 		     const struct recall_users_callbacks *callbacks,

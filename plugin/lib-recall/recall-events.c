@@ -20,6 +20,8 @@ event_begin(struct mail_user *user, const struct recall_order *order,
 	e->set_name(name);
 	e->add_str("recall_id", order->recall_id);
 	e->add_str("actor", order->actor);
+	if (*order->approver != '\0')
+		e->add_str("approver", order->approver);
 	e->add_str("reason", order->reason);
 	if (order->tenant != NULL)
 		e->add_str("tenant", order->tenant);
@@ -79,10 +81,11 @@ void recall_event_finished(struct mail_user *user,
 		e->add_str("error", outcome->error);
 	e_log(e->event(), event_log_type(order->quiet),
 	      "recall %s: <%s> %s, copies=%u, forced=%s, notice=%s, actor=%s, "
-	      "reason=%s%s%s", order->recall_id, message_id, verdict,
+	      "%s%s%sreason=%s%s%s", order->recall_id, message_id, verdict,
 	      outcome->copies, order->force ? "yes" : "no",
 	      recall_notice_status_name(outcome->notice), order->actor,
-	      order->reason, outcome->error == NULL ? "" : ", error=",
+	      *order->approver == '\0' ? "" : "approver=", order->approver,
+	      *order->approver == '\0' ? "" : ", ", order->reason, outcome->error == NULL ? "" : ", error=",
 	      outcome->error == NULL ? "" : outcome->error);
 }
 
@@ -154,4 +157,18 @@ void recall_event_purged(struct mail_user *user, const char *recall_id,
 	e->set_name("recall_purged");
 	e->add_str("recall_id", recall_id);
 	e_log(e->event(), event_log_type(quiet), "recall %s: purged", recall_id);
+}
+
+void recall_event_stop(const struct recall_order *order, bool release)
+{
+	struct event *event = event_create(NULL);
+	struct event_passthrough *e = event_create_passthrough(event);
+
+	e->set_name(release ? "recall_released" : "recall_stopped");
+	e->add_str("actor", order->actor);
+	e->add_str("reason", order->reason);
+	e_log(e->event(), event_log_type(order->quiet),
+	      "recalls are %s, actor=%s, reason=%s",
+	      release ? "released" : "stopped", order->actor, order->reason);
+	event_unref(&event);
 }

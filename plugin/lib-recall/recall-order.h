@@ -16,7 +16,7 @@ struct recall_order {
 	   brackets, or the query's words; the other one is NULL. */
 	const char *message_id, *query;
 	/* Likewise; "" if not known. */
-	const char *actor, *reason;
+	const char *actor, *approver, *reason;
 	/* Only users of this tenant, or NULL. */
 	const char *tenant;
 	/* The most copies that may be deleted from the user, NULL if any number

@@ -47,6 +47,10 @@ bool recall_settings_check(void *_set, pool_t pool ATTR_UNUSED,
 	    recall_settings_parse_delivery(set->recall_notice_delivery,
 					   &submit, error_r) < 0)
 		return FALSE;
+	if (set->recall_jobs_max != set_value_unknown &&
+	    recall_settings_parse_jobs(set->recall_jobs_max,
+				       &number, error_r) < 0)
+		return FALSE;
 	if (set->recall_stand != set_value_unknown &&
 	    recall_settings_parse_stand(set->recall_stand, &number,
 					error_r) < 0)

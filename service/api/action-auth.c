@@ -70,6 +70,14 @@ static void reply_tokens(struct http_request *request, const char *family)
 	int64_t now = time(NULL), revoked = revocation_until(who);
 	/* one of this second is not told from those before */
 	int64_t issued = revoked >= now ? revoked + 1 : now;
+	struct refresh_token token = {
+		.family = family,
+		.jti = jti,
+		.access_expires = issued + config->auth_access_token_exp_time,
+		.created = issued,
+		.expires = now + config->auth_refresh_token_exp_time,
+		.address = request->source,
+	};
 	char *access;
 	json_t *json;
 
@@ -78,9 +86,7 @@ static void reply_tokens(struct http_request *request, const char *family)
 		http_reply_message(request, 501, "Tokens are issued elsewhere");
 		return;
 	}
-	if (!refresh_token_add(who, family, jti, issued,
-			       now + config->auth_refresh_token_exp_time,
-			       refresh)) {
+	if (!refresh_token_add(who, &token, refresh)) {
 		free_secret(access);
 		http_reply_journal(request);
 		return;
@@ -135,8 +141,7 @@ static void login_accepted(struct http_request *request, const char *login)
 	} else {
 		bruteforce_accepted(request->source, login);
 		metrics_add(METRIC_LOGIN_ACCEPTED, 1);
-		audit_done(request, "login", "Login", true,
-			   (const struct audit_field[]) { { AUDIT_END, NULL } });
+		audit_done(request, "login", "Login", true, NULL);
 		reply_tokens(request, NULL);
 	}
 }
@@ -228,8 +233,7 @@ static void refresh(struct http_request *request, const char *login,
 	reply_tokens(request, family);
 	free(family);
 	if (request->status == 200)
-		audit_done(request, "refresh", "Tokens renewed", true,
-			   (const struct audit_field[]) { { AUDIT_END, NULL } });
+		audit_done(request, "refresh", "Tokens renewed", true, NULL);
 }
 
 void action_login(struct http_request *request)
@@ -335,9 +339,7 @@ void action_console_logout(struct http_request *request)
 			return;
 		}
 		if (result == REFRESH_OK)
-			audit_done(request, "logout", "Logout", true,
-				   (const struct audit_field[]) {
-					{ AUDIT_END, NULL } });
+			audit_done(request, "logout", "Logout", true, NULL);
 	} else {
 		request->identity.login = x_strdup("");
 	}

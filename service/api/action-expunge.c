@@ -5,6 +5,7 @@
 #include "recall-verdict.h"
 #include "actions.h"
 #include "alloc.h"
+#include "brakes.h"
 #include "http-parse.h"
 #include "http-reply.h"
 #include "identity.h"
@@ -45,11 +46,11 @@ static bool check_required(struct http_request *request)
 static bool check_yes_count(struct http_request *request,
 			    const struct expunge_params *p)
 {
-	if (p->criteria.messageid != NULL && p->yes_count > 0) {
+	if (p->criteria.message_id != NULL && p->yes_count > 0) {
 		http_reply_param(request, "yes_count", "goes with a QUERY");
 		return false;
 	}
-	if (p->criteria.messageid == NULL && p->yes_count == 0 &&
+	if (p->criteria.message_id == NULL && p->yes_count == 0 &&
 	    !p->dry_run) {
 		http_reply_missing(request, "yes_count");
 		return false;
@@ -72,7 +73,8 @@ static bool get_params(struct http_request *request, struct expunge_params *p)
 			    &p->yes_count) &&
 	       check_yes_count(request, p) &&
 	       param_check_text(request, "reason", p->reason,
-				RECALL_REASON_MAX);
+				RECALL_REASON_MAX) &&
+	       (p->dry_run || param_check_reason(request, p->reason));
 }
 
 /* A user's own addresses as of now, not as of when the token was made. */
@@ -104,14 +106,30 @@ static bool get_senders(struct http_request *request, struct recall *recall)
 	return ok;
 }
 
+/* Whether the role may recall from so many at a time. */
+static bool check_users(struct http_request *request,
+			const struct recall *recall)
+{
+	int64_t max = brakes_users(request->config, recall->actor.role);
+	char *why;
+
+	if (recall->dry_run || max == 0 || (int64_t)recall->count <= max)
+		return true;
+	why = x_asprintf("has more than the %lld addresses that a recall of "
+			 "this role may have", (long long)max);
+	http_reply_param(request, "emails", why);
+	free(why);
+	return false;
+}
+
 static struct recall *make_recall(struct http_request *request,
 				  const struct expunge_params *p)
 {
 	struct recall *recall = recall_action_new(request, p->reason);
 
-	if (p->criteria.messageid != NULL) {
-		free(recall->messageid);
-		recall->messageid = x_strdup(p->criteria.messageid);
+	if (p->criteria.message_id != NULL) {
+		free(recall->message_id);
+		recall->message_id = x_strdup(p->criteria.message_id);
 	} else {
 		recall->query = param_query_text(&p->criteria.query);
 	}
@@ -122,6 +140,7 @@ static struct recall *make_recall(struct http_request *request,
 	recall->yes_count = p->dry_run ? 0 : p->yes_count;
 	if (!recall_action_get_key(request, recall) ||
 	    !recall_action_add_emails(request, recall) ||
+	    !check_users(request, recall) ||
 	    !get_senders(request, recall)) {
 		recall_free(recall);
 		return NULL;
@@ -195,21 +214,18 @@ static void count_verdicts(const struct recall *recall)
 }
 
 /* A slip in a query must not empty mailboxes: what it finds is counted over
-   all users first, and has to be what the caller expects. */
+   all users first, and has to be what the caller expects. For a dry run that is
+   all. */
 static bool check_count(struct http_request *request, struct recall *recall,
 			int64_t yes_count)
 {
-	enum recall_outcome outcome;
+	enum recall_outcome outcome = recall_probe(recall, request->config);
 	int64_t total;
 
-	recall->probe = recall->dry_run = true;
-	outcome = recall_run(recall, request->config);
-	recall->probe = recall->dry_run = false;
-	if (!recall_action_check(request, recall, outcome))
+	if (!recall_action_check(request, recall, outcome) ||
+	    !check_names(request, recall))
 		return false;
-	if (!check_names(request, recall))
-		return false;
-	total = take_counts(recall);
+	total = recall->dry_run ? yes_count : take_counts(recall);
 	if (total == yes_count) {
 		count_verdicts(recall);
 		return true;
@@ -230,7 +246,7 @@ static void run_expunge(struct http_request *request,
 		return;
 	/* what was deleted is not found again: a repeated request must not be
 	   counted for */
-	if (recall->query == NULL || p->dry_run ||
+	if (recall->query == NULL ||
 	    (!recall_action_repeat(request, recall) &&
 	     check_count(request, recall, p->yes_count)))
 		recall_action_run(request, recall);

@@ -42,9 +42,10 @@ static bool check_target(struct http_request *request,
 		}
 	} else if (target->kind == RECALL_EXPUNGE &&
 		   may_restore(who, target)) {
-		if (target->finished != 0)
+		if (target->finished != 0 && !recall_is_denied(target))
 			return true;
-		http_reply_message(request, 409,
+		http_reply_message(request, 409, target->finished != 0 ?
+				   "The recall was not approved" :
 				   "The recall has not finished yet");
 		return false;
 	}
@@ -98,8 +99,8 @@ static void restore(struct http_request *request, const char *id,
 	recall->target = x_strdup(id);
 	recall->notify = false;
 	if (target != NULL) {
-		free(recall->messageid);
-		recall->messageid = x_strdup(target->messageid);
+		free(recall->message_id);
+		recall->message_id = x_strdup(target->message_id);
 	}
 	if (recall_action_get_key(request, recall) &&
 	    get_users(request, target, recall))
@@ -117,7 +118,8 @@ void action_restore(struct http_request *request)
 	id = http_request_param(request, "id", &ok);
 	reason = http_request_param(request, "reason", &ok);
 	if (!ok || !param_check_text(request, "reason", reason,
-				     RECALL_REASON_MAX))
+				     RECALL_REASON_MAX) ||
+	    !param_check_reason(request, reason))
 		return;
 	if (id == NULL || *id == '\0') {
 		http_reply_missing(request, "id");

@@ -26,8 +26,8 @@ static bool get_subject(struct http_request *request,
 	if (!ok || !param_flag(request, "all", false, &all))
 		return false;
 	if ((login != NULL) + (jti != NULL) + all != 1) {
-		http_reply_message(request, 400, "Exactly one of LOGIN, JTI and "
-				   "ALL=1 is needed");
+		http_reply_message(request, 400, "Exactly one of LOGIN, JTI "
+				   "and ALL=1 is needed");
 		return false;
 	}
 	revocation->kind = login != NULL ? REVOKE_LOGIN :

@@ -151,9 +151,9 @@ static void make_params(const struct http_request *request,
 	char *fields;
 	size_t i;
 
-	if (search->criteria.messageid != NULL) {
+	if (search->criteria.message_id != NULL) {
 		json_object_set_new(params, RECALL_PARAM_MESSAGE_ID,
-				    json_string(search->criteria.messageid));
+				    json_string(search->criteria.message_id));
 		if (search->criteria.verify_headers)
 			json_object_set_new(params,
 				RECALL_PARAM_VERIFY_HEADERS, json_true());
@@ -250,7 +250,7 @@ static void reply_rows(struct http_request *request,
 static void reply_refused(struct http_request *request,
 			  const struct search *search)
 {
-	bool query = search->criteria.messageid == NULL;
+	bool query = search->criteria.message_id == NULL;
 
 	if (query && search->fetch)
 		http_reply_message(request, 400, "FIELDS or QUERY is not "
@@ -294,10 +294,10 @@ static void reply(struct http_request *request, const struct search *search,
 static void audit(struct http_request *request, const struct search *search)
 {
 	const struct listing *listing = &search->listing;
-	const char *messageid = search->criteria.messageid;
+	const char *message_id = search->criteria.message_id;
 	char *query = NULL, *users = NULL, *fields = NULL, *count;
 
-	if (messageid == NULL)
+	if (message_id == NULL)
 		query = param_query_text(&search->criteria.query);
 	if (!listing->all_users)
 		users = audit_list(&listing->users);
@@ -310,7 +310,7 @@ static void audit(struct http_request *request, const struct search *search)
 		   request->status == 200 &&
 		   json_array_size(listing->errors) == 0,
 		   (const struct audit_field[]) {
-			{ AUDIT_MESSAGEID, messageid },
+			{ AUDIT_MESSAGE_ID, message_id },
 			{ AUDIT_QUERY, query },
 			{ AUDIT_USERS, users == NULL ? "*" : users },
 			{ AUDIT_FIELDS, fields },

@@ -3,8 +3,10 @@
 
 #include "recall-verdict.h"
 #include "actions.h"
+#include "approvals.h"
 #include "http-parse.h"
 #include "http-reply.h"
+#include "jobs.h"
 #include "journal-list.h"
 #include "journal.h"
 #include "params.h"
@@ -12,6 +14,21 @@
 
 #define LIST_DEFAULT 50
 #define LIST_MAX 1000
+
+static void add_approval(const struct http_request *request, json_t *json,
+			 const struct recall *recall)
+{
+	if (recall->approval == RECALL_PENDING)
+		json_object_set_new(json, "expires", json_integer(
+			approval_expires(request->config, recall)));
+	if (recall->approver == NULL)
+		return;
+	json_object_set_new(json, "approver", json_string(recall->approver));
+	json_object_set_new(json, "decided", json_integer(recall->decided));
+	if (recall->decision != NULL)
+		json_object_set_new(json, "decision",
+				    json_string(recall->decision));
+}
 
 void action_status(struct http_request *request)
 {
@@ -36,8 +53,7 @@ void action_status(struct http_request *request)
 	}
 	open = recall_count(recall, -1);
 	json = recall_to_json(recall);
-	json_object_set_new(json, "state", json_string(
-		recall->finished != 0 ? "finished" : "running"));
+	add_approval(request, json, recall);
 	json_object_set_new(json, "actor", json_string(recall->actor.login));
 	json_object_set_new(json, "reason", json_string(recall->reason));
 	json_object_set_new(json, "force", json_boolean(recall->force));
@@ -113,6 +129,22 @@ static bool check_names(struct http_request *request,
 	return true;
 }
 
+/* Which recalls are paused is not for the journal to know. */
+static void reply_list(struct http_request *request, json_t *list)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(list, i, row) {
+		if (json_integer_value(json_object_get(row, "finished")) == 0 &&
+		    jobs_is_paused(json_string_value(json_object_get(row, "id"))))
+			json_object_set_new(row, "state",
+					    json_string("paused"));
+	}
+	http_reply_json(request, 200, json_pack("{s:b, s:o}", "success", 1,
+						"actions", list));
+}
+
 void action_list(struct http_request *request)
 {
 	struct journal_filter filter;
@@ -123,7 +155,7 @@ void action_list(struct http_request *request)
 			  &filter.limit) ||
 	    !get_text(request, "cmd", &filter.cmd) ||
 	    !get_text(request, "actor", &filter.actor) ||
-	    !get_text(request, "messageid", &filter.messageid) ||
+	    !get_text(request, "messageid", &filter.message_id) ||
 	    !get_text(request, "reason", &filter.reason) ||
 	    !get_text(request, "query", &filter.query) ||
 	    !get_text(request, "verdict", &filter.status) ||
@@ -136,6 +168,5 @@ void action_list(struct http_request *request)
 	if (list == NULL)
 		http_reply_journal(request);
 	else
-		http_reply_json(request, 200, json_pack("{s:b, s:o}",
-			"success", 1, "actions", list));
+		reply_list(request, list);
 }

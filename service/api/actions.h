@@ -3,9 +3,9 @@
 
 #include "http-request.h"
 
-/* What the routes do; each answers the request. Who asks is known by then and may
-   ask it, there are no parameters but those of the route, and the audit trail can
-   be written if the route needs it. */
+/* What the routes do; each answers the request. Who asks is known by then and
+   may ask it, there are no parameters but those of the route, and the audit
+   trail can be written if the route needs it. */
 
 /* POST /v2/actions/expunge with cmd=expunge, restore, search, fetch */
 void action_expunge(struct http_request *request);
@@ -20,12 +20,23 @@ void action_unshare(struct http_request *request);
 void action_status(struct http_request *request);
 /* GET /v2/actions */
 void action_list(struct http_request *request);
+/* GET /v2/approvals: recalls that wait for a second person;
+   POST /v2/approvals/<id>: who decides */
+void action_approvals(struct http_request *request);
+void action_decide(struct http_request *request);
+/* GET, POST and DELETE /v2/stop: whether recalls are stopped */
+void action_stop_state(struct http_request *request);
+void action_stop(struct http_request *request);
+void action_release(struct http_request *request);
 /* POST /v2/auth: with a password or a refresh token */
 void action_login(struct http_request *request);
 /* DELETE /v2/auth: the refresh token and all that came of it end */
 void action_logout(struct http_request *request);
 /* POST /v2/auth/revocations: access tokens end before they expire */
 void action_revoke(struct http_request *request);
+/* GET /v2/auth/sessions and DELETE /v2/auth/sessions/<id>: the own ones */
+void action_sessions(struct http_request *request);
+void action_end_session(struct http_request *request);
 /* GET /console, /console/... */
 void action_console_slash(struct http_request *request);
 void action_console(struct http_request *request);

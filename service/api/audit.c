@@ -47,7 +47,7 @@ void audit_done(struct http_request *request, const char *event,
 			AUDIT_DONE);
 	add_who(&line, request);
 	audit_cef_add_outcome(&line, success);
-	for (; fields->key != AUDIT_END; fields++)
+	for (; fields != NULL && fields->key != AUDIT_END; fields++)
 		audit_cef_add(&line, fields->key, fields->value);
 	audit_log_write(request->config, line.data);
 }
@@ -59,7 +59,7 @@ static const struct {
 	const char *name;
 	enum audit_key key;
 } targets[] = {
-	{ "messageid", AUDIT_MESSAGEID },
+	{ "messageid", AUDIT_MESSAGE_ID },
 	{ "emails", AUDIT_USERS },
 	{ "owner", AUDIT_USERS },
 	{ "id", AUDIT_RECALL },

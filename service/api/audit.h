@@ -19,7 +19,8 @@ struct audit_field {
 };
 
 /* Something else was done, or failed; event is "search", "share", ..., and name
-   says it in words. fields end with AUDIT_END. */
+   says it in words. fields end with AUDIT_END; NULL
+   for none. */
 void audit_done(struct http_request *request, const char *event,
 		const char *name, bool success,
 		const struct audit_field *fields);

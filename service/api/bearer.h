@@ -9,7 +9,8 @@
    valid token, or, unless it is allowed, if it is expired. */
 bool bearer_authenticate(struct http_request *request, bool allow_expired);
 /* The name of who has a valid token, for what has to be known before the whole
-   request is there; the caller frees it. Answers nothing: NULL if nobody does. */
+   request is there; the caller frees it. NULL if nobody does. Answers
+   nothing. */
 char *bearer_caller(const struct http_request *request);
 /* 401: the token is none, or none that is good. */
 void bearer_reply_invalid(struct http_request *request);

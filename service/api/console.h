@@ -8,9 +8,9 @@
 /* The console: static pages in front of the API. They are read once, so that no
    request ever names a file. */
 
-/* Reads the files of console.dir. Returns false, with the reason in error_r (the
-   caller frees it), if one can't be read: then none is served. Does nothing if
-   the console is off. */
+/* Reads the files of console.dir. Returns false, with the reason in error_r
+   (the caller frees it), if one can't be read: then none is served. Does
+   nothing if the console is off. */
 bool console_load(const struct config *config, char **error_r);
 void console_free(void);
 

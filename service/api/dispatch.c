@@ -117,8 +117,8 @@ static bool take_command(struct http_request *request)
 
 /* who asks */
 
-/* Another site's page can't make the browser send this header, and the cookie is
-   SameSite=Strict besides. */
+/* Another site's page can't make the browser send this header, and the cookie
+   is SameSite=Strict besides. */
 static bool is_own_script(struct http_request *request)
 {
 	if (request->from_console && request->config->console_enabled)

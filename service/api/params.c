@@ -65,12 +65,12 @@ bool param_number(struct http_request *request, const char *name, int64_t def,
 	return false;
 }
 
-bool param_check_messageid(struct http_request *request, const char *value)
+bool param_check_message_id(struct http_request *request, const char *value)
 {
 	enum recall_message_id_error error;
 	struct recall_message_id id;
 
-	if (request->messageid_doubtful) {
+	if (request->message_id_doubtful) {
 		http_reply_param(request, "messageid", "has a \"+\" that may "
 				 "mean a space: is it URL-encoded?");
 		return false;
@@ -139,6 +139,15 @@ static size_t count_values(const struct http_request *request,
 bool param_is_there(const struct http_request *request, const char *name)
 {
 	return count_values(request, name) > 0;
+}
+
+bool param_check_reason(struct http_request *request, const char *reason)
+{
+	if (!request->config->recall_require_reason ||
+	    (reason != NULL && *reason != '\0'))
+		return true;
+	http_reply_missing(request, "reason");
+	return false;
 }
 
 bool param_list(struct http_request *request, const char *name, size_t max,
@@ -365,25 +374,25 @@ bool param_criteria(struct http_request *request,
 	bool ok = true, query = param_is_given(request, "query");
 
 	memset(criteria_r, 0, sizeof(*criteria_r));
-	criteria_r->messageid = http_request_param(request, "messageid", &ok);
+	criteria_r->message_id = http_request_param(request, "messageid", &ok);
 	if (!ok)
 		return false;
 	/* an empty value is as good as none */
-	if (criteria_r->messageid != NULL && *criteria_r->messageid == '\0')
-		criteria_r->messageid = NULL;
-	if (criteria_r->messageid == NULL && !query) {
+	if (criteria_r->message_id != NULL && *criteria_r->message_id == '\0')
+		criteria_r->message_id = NULL;
+	if (criteria_r->message_id == NULL && !query) {
 		http_reply_missing(request, "messageid");
 		return false;
 	}
 	if (!param_flag(request, "verify_headers", false,
 			&criteria_r->verify_headers))
 		return false;
-	if (criteria_r->messageid == NULL && criteria_r->verify_headers) {
+	if (criteria_r->message_id == NULL && criteria_r->verify_headers) {
 		http_reply_param(request, "verify_headers",
 				 "goes with a MESSAGEID");
 		return false;
 	}
-	if (criteria_r->messageid == NULL) {
+	if (criteria_r->message_id == NULL) {
 		return param_list(request, "query", RECALL_QUERY_WORDS_MAX,
 				  &criteria_r->query);
 	}
@@ -392,5 +401,5 @@ bool param_criteria(struct http_request *request,
 				 "is given besides a MESSAGEID");
 		return false;
 	}
-	return param_check_messageid(request, criteria_r->messageid);
+	return param_check_message_id(request, criteria_r->message_id);
 }

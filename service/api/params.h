@@ -16,10 +16,12 @@ bool param_flag(struct http_request *request, const char *name, bool def,
 bool param_number(struct http_request *request, const char *name, int64_t def,
 		  int64_t min, int64_t max, int64_t *value_r);
 /* A Message-ID that may be looked for. */
-bool param_check_messageid(struct http_request *request, const char *value);
+bool param_check_message_id(struct http_request *request, const char *value);
 /* One line of at most max octets; NULL is fine. */
 bool param_check_text(struct http_request *request, const char *name,
 		      const char *value, size_t max);
+/* Whether there is a reason, if the settings want one. */
+bool param_check_reason(struct http_request *request, const char *reason);
 /* A list: a single value is a JSON array of strings or one string, several
    values are a string each. Adds them to list; there is at least one. */
 bool param_list(struct http_request *request, const char *name, size_t max,
@@ -52,7 +54,7 @@ bool param_check_known(struct http_request *request);
 /* The words of a search query, or a Message-ID, as a listing or a recall by
    query is asked; exactly one of them is given. */
 struct param_criteria {
-	const char *messageid;
+	const char *message_id;
 	/* no index is believed */
 	bool verify_headers;
 	struct strlist query;

@@ -5,7 +5,9 @@
 
 #include "recall-verdict.h"
 #include "alloc.h"
+#include "approvals.h"
 #include "audit.h"
+#include "brakes.h"
 #include "http-reply.h"
 #include "jobs.h"
 #include "journal-key.h"
@@ -72,6 +74,7 @@ bool recall_action_check(struct http_request *request,
 		reply_refused(request, recall);
 		break;
 	case RECALL_INTERRUPTED:
+	case RECALL_PAUSED:
 		http_reply_later(request, 503, "The service is about to stop",
 				 RETRY_AFTER_STOP);
 		break;
@@ -85,12 +88,20 @@ bool recall_action_check(struct http_request *request,
 	return false;
 }
 
-static void reply_accepted(struct http_request *request, const char *id)
+void recall_action_reply_accepted(struct http_request *request,
+				  const struct recall *recall)
 {
-	char *location = x_asprintf("/v2/actions/%s", id);
+	char *location = x_asprintf("/v2/actions/%s", recall->id);
+	json_t *json = json_pack("{s:b, s:s, s:s}", "success", 1,
+				 "id", recall->id, "location", location);
 
-	http_reply_json(request, 202, json_pack("{s:b, s:s, s:s}", "success",
-		1, "id", id, "location", location));
+	if (recall->finished == 0 &&
+	    (recall->approval != RECALL_NEEDS_NONE || brakes_stopped() ||
+	     jobs_is_paused(recall->id)))
+		json_object_set_new(json, "state", json_string(
+			recall_json_state(recall->id, recall->approval,
+					  false)));
+	http_reply_json(request, 202, json);
 	http_reply_header(request, "Location", location);
 	free(location);
 }
@@ -100,8 +111,12 @@ static void reply_recall(struct http_request *request, struct recall *recall)
 	enum recall_outcome outcome = recall_run(recall, request->config);
 
 	switch (outcome) {
+	case RECALL_PAUSED:
+		jobs_pause(recall->id);
+		recall_action_reply_accepted(request, recall);
+		return;
 	case RECALL_INTERRUPTED:
-		reply_accepted(request, recall->id);
+		recall_action_reply_accepted(request, recall);
 		return;
 	case RECALL_DONE:
 		if (recall->refused) {
@@ -167,7 +182,7 @@ static void run_journalled(struct http_request *request, struct recall *recall,
 		return;
 	}
 	memcpy(id, recall->id, sizeof(id));
-	reply_accepted(request, id);
+	recall_action_reply_accepted(request, recall);
 	if (!jobs_add(recall))
 		log_warning("recall %s: waits for the next start", id);
 }
@@ -222,7 +237,7 @@ static void reply_repeated(struct http_request *request, struct recall *before,
 	if (async)
 		http_reply_header(request, "Preference-Applied",
 				  "respond-async");
-	if (before->finished != 0 &&
+	if (before->finished != 0 && !recall_is_denied(before) &&
 	    recall_count(before, RECALL_VERDICT_ERROR) > 0 &&
 	    !journal_reopen(before, &claimed)) {
 		http_reply_journal(request);
@@ -233,7 +248,7 @@ static void reply_repeated(struct http_request *request, struct recall *before,
 		return;
 	} else {
 		if (async || before->finished == 0)
-			reply_accepted(request, before->id);
+			recall_action_reply_accepted(request, before);
 		else
 			http_reply_json(request, 200, recall_to_json(before));
 		audit_repeated(request, before);
@@ -259,30 +274,72 @@ bool recall_action_repeat(struct http_request *request,
 	return true;
 }
 
+/* It runs once somebody else agrees. */
+static void reply_pending(struct http_request *request,
+			  const struct recall *recall)
+{
+	struct strlist emails = { NULL, 0, 0 };
+	char *users;
+	size_t i;
+
+	for (i = 0; i < recall->count; i++)
+		strlist_add(&emails, recall->users[i].email);
+	users = audit_list(&emails);
+	strlist_free(&emails);
+	recall_action_reply_accepted(request, recall);
+	audit_done(request, "recall-pending", "Message recall waits for "
+		   "approval", true, (const struct audit_field[]) {
+			{ AUDIT_RECALL, recall->id },
+			{ AUDIT_MESSAGE_ID, recall->query == NULL ?
+				recall->message_id : NULL },
+			{ AUDIT_QUERY, recall->query },
+			{ AUDIT_USERS, users },
+			{ AUDIT_IDEMPOTENCY_KEY, recall->key },
+			{ AUDIT_REASON, recall->reason },
+			{ AUDIT_END, NULL } });
+	free(users);
+}
+
 void recall_action_run(struct http_request *request, struct recall *recall)
 {
-	static pthread_mutex_t key_lock = PTHREAD_MUTEX_INITIALIZER;
+	static pthread_mutex_t add_lock = PTHREAD_MUTEX_INITIALIZER;
 	bool async = prefers_async(request);
 	enum journal_result found;
 	struct recall *before;
+	int64_t wait = 0;
 
-	/* of two at the same time one is the first */
-	if (recall->key != NULL)
-		pthread_mutex_lock(&key_lock);
+	/* of two at the same time one is the first: under the same key, and as
+	   to what one person may recall within an hour */
+	pthread_mutex_lock(&add_lock);
 	found = find_before(recall, &before);
-	if (found == JOURNAL_ABSENT && !journal_all(recall, async))
-		found = JOURNAL_FAILED;
-	if (recall->key != NULL)
-		pthread_mutex_unlock(&key_lock);
+	if (found == JOURNAL_ABSENT) {
+		wait = brakes_wait(request->config, recall);
+		if (wait < 0 ||
+		    (wait == 0 &&
+		     (!approval_require(request->config, recall) ||
+		      !journal_all(recall, async ||
+				   recall->approval == RECALL_PENDING))))
+			found = JOURNAL_FAILED;
+	}
+	pthread_mutex_unlock(&add_lock);
 
 	switch (found) {
 	case JOURNAL_FOUND:
 		reply_repeated(request, before, recall);
 		break;
 	case JOURNAL_ABSENT:
+		if (wait > 0) {
+			http_reply_later(request, 429, "There were too many "
+					 "recalls within an hour", wait);
+			break;
+		}
 		if (async)
 			http_reply_header(request, "Preference-Applied",
 					  "respond-async");
+		if (recall->approval == RECALL_PENDING) {
+			reply_pending(request, recall);
+			break;
+		}
 		run_journalled(request, recall, async);
 		return;
 	case JOURNAL_FAILED:

@@ -26,9 +26,13 @@ bool recall_action_repeat(struct http_request *request,
 bool recall_action_check(struct http_request *request,
 			 const struct recall *recall,
 			 enum recall_outcome outcome);
+/* 202: its state is to be asked for. */
+void recall_action_reply_accepted(struct http_request *request,
+				  const struct recall *recall);
 /* Journals the recall, runs it, or has it run in the background, answers the
    request and frees the recall. Verdicts that are there already stand. One
-   that was asked for before is repeated as above. */
+   that was asked for before is repeated as above, one that a second person has
+   to approve waits. */
 void recall_action_run(struct http_request *request, struct recall *recall);
 
 #endif

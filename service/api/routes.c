@@ -14,16 +14,21 @@
 #define ACTION .path = "/v2/actions/{id}", .allow = "GET, HEAD"
 #define SHARES .path = "/v2/mailboxes/{owner}/shares", \
 	       .allow = "GET, HEAD, PUT, DELETE"
+#define APPROVALS .path = "/v2/approvals", .allow = "GET, HEAD"
+#define APPROVAL .path = "/v2/approvals/{id}", .allow = "POST"
+#define STOP .path = "/v2/stop", .allow = "GET, HEAD, POST, DELETE"
 #define AUTH .path = "/v2/auth", .allow = "POST, DELETE"
 #define REVOCATIONS .path = "/v2/auth/revocations", .allow = "POST"
+#define SESSIONS .path = "/v2/auth/sessions", .allow = "GET, HEAD"
+#define OWN_SESSION .path = "/v2/auth/sessions/{id}", .allow = "DELETE"
 #define SESSION .path = "/console/session", .allow = "POST, DELETE"
 #define PAGE(name) .path = name, .allow = "GET, HEAD"
 
 /* The first one of a path is the default of its "cmd". */
 const struct http_route api_routes[] = {
 	{ "POST", EXPUNGE, .cmd = "expunge", .handler = action_expunge,
-	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_recall_own,
-	  .needs_audit = true, .audit = "recall",
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything,
+	  .user = may_recall_own, .needs_audit = true, .audit = "recall",
 	  BODY("messageid", "verify_headers", "query", "emails", "force",
 	       "notify", "dry_run", "yes_count", "reason") },
 	{ "POST", EXPUNGE, .cmd = "restore", .handler = action_restore,
@@ -36,8 +41,8 @@ const struct http_route api_routes[] = {
 	  BODY("messageid", "verify_headers", "query", "emails", "all",
 	       "limit", "cursor") },
 	{ "POST", EXPUNGE, .cmd = "fetch", .handler = action_fetch,
-	  .auth = HTTP_AUTH_TOKEN, .admin = may_search_named,
-	  .user = may_search_own, .needs_audit = true, .audit = "fetch",
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_fetch_named,
+	  .user = may_fetch_own, .needs_audit = true, .audit = "fetch",
 	  BODY("messageid", "verify_headers", "query", "emails", "all",
 	       "fields", "limit", "cursor") },
 
@@ -62,15 +67,40 @@ const struct http_route api_routes[] = {
 	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_share_own,
 	  .needs_audit = true, .audit = "unshare", URL("mailbox", "user") },
 
+	{ "GET", APPROVALS, .handler = action_approvals,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything,
+	  .needs_audit = true, .audit = "approvals", NO_URL },
+	{ "POST", APPROVAL, .handler = action_decide,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything,
+	  .needs_audit = true, .audit = "approve", BODY("decision", "reason") },
+
+	{ "GET", STOP, .handler = action_stop_state,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .audit = "stop",
+	  NO_URL },
+	/* even if the trail can't be written: it only holds up */
+	{ "POST", STOP, .handler = action_stop,
+	  .auth = HTTP_AUTH_TOKEN, .audit = "stop", BODY("reason", "release") },
+	{ "DELETE", STOP, .handler = action_release,
+	  .auth = HTTP_AUTH_TOKEN, .needs_audit = true, .audit = "release",
+	  NO_URL },
+
 	{ "POST", AUTH, .handler = action_login,
 	  .auth = HTTP_AUTH_LOGIN, .audit = "login",
 	  BODY("login", "password", "refresh_token") },
 	{ "DELETE", AUTH, .handler = action_logout,
-	  .auth = HTTP_AUTH_OLD_TOKEN, .admin = may_anything, .user = may_anything,
-	  .audit = "logout", BODY("refresh_token") },
+	  .auth = HTTP_AUTH_OLD_TOKEN, .admin = may_anything,
+	  .user = may_anything, .audit = "logout", BODY("refresh_token") },
 	{ "POST", REVOCATIONS, .handler = action_revoke,
-	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_revoke_own,
-	  .audit = "revoke", BODY("login", "jti", "all", "before", "reason") },
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything,
+	  .user = may_revoke_own, .audit = "revoke",
+	  BODY("login", "jti", "all", "before", "reason") },
+
+	{ "GET", SESSIONS, .handler = action_sessions,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_anything,
+	  .audit = "sessions", NO_URL },
+	{ "DELETE", OWN_SESSION, .handler = action_end_session,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_anything,
+	  .audit = "session-end", NO_URL },
 
 	{ "POST", SESSION, .handler = action_console_login,
 	  .auth = HTTP_AUTH_CONSOLE, .audit = "login",

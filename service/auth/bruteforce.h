@@ -9,8 +9,8 @@
    guessed at stays open to the addresses it has logged in from before. */
 int64_t bruteforce_attempt(const struct config *config, const char *address,
 			   const char *login);
-/* The attempt was not wrong: it does not count. Those that were still do: an own
-   password must not buy more guesses at others'. */
+/* The attempt was not wrong: it does not count. Those that were still do: an
+   own password must not buy more guesses at others'. */
 void bruteforce_undo(const char *address, const char *login);
 /* The same if it was right. */
 void bruteforce_accepted(const char *address, const char *login);

@@ -24,10 +24,11 @@ static void hash_token(const char *token, char out[HASH_LEN + 1])
 	hex_encode(md, len, out);
 }
 
-bool refresh_token_add(const struct identity *identity, const char *family,
-		       const char *jti, int64_t now, int64_t expires,
+bool refresh_token_add(const struct identity *identity,
+		       const struct refresh_token *token,
 		       char token_r[REFRESH_TOKEN_LEN + 1])
 {
+	const char *family = token->family;
 	char hash[HASH_LEN + 1], new_family[33];
 	bool ret;
 
@@ -38,10 +39,13 @@ bool refresh_token_add(const struct identity *identity, const char *family,
 		family = new_family;
 	}
 	ret = journal_exec(journal_lock(), "INSERT INTO refresh_tokens (hash, "
-			   "family, login, expires, tenant, jti, created) "
-			   "VALUES (?,?,?,?,?,?,?)", "sssissi", hash, family,
-			   identity->login, expires, identity->tenant, jti,
-			   now);
+			   "family, login, expires, tenant, jti, created, "
+			   "access_expires, address) "
+			   "VALUES (?,?,?,?,?,?,?,?,?)",
+			   "sssissiis", hash, family, identity->login,
+			   token->expires, identity->tenant, token->jti,
+			   token->created, token->access_expires,
+			   token->address);
 	journal_unlock();
 	return ret;
 }
@@ -67,7 +71,8 @@ find(sqlite3 *db, const char *token, const char *login, struct found *found_r)
 		sqlite3_bind_text(stmt, 1, hash, -1, SQLITE_STATIC);
 	ret = journal_step(stmt);
 	if (ret == SQLITE_ROW &&
-	    strcasecmp((const char *)sqlite3_column_text(stmt, 3), login) == 0) {
+	    strcasecmp((const char *)sqlite3_column_text(stmt, 3),
+		       login) == 0) {
 		found_r->family = x_strdup((const char *)
 					   sqlite3_column_text(stmt, 0));
 		found_r->expires = sqlite3_column_int64(stmt, 1);

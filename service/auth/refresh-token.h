@@ -21,10 +21,20 @@ enum refresh_result {
 };
 
 /* Makes one for the identity, 64 hexadecimal digits, that goes with the access
-   token jti. family is of an earlier one, or NULL for a new login. Returns false
-   if it could not be kept. */
-bool refresh_token_add(const struct identity *identity, const char *family,
-		       const char *jti, int64_t now, int64_t expires,
+   token jti. Returns false if it could not be kept. */
+struct refresh_token {
+	/* of an earlier one, or NULL for a new login */
+	const char *family;
+	/* the access token, and until when that is good */
+	const char *jti;
+	int64_t access_expires;
+	int64_t created;
+	int64_t expires;
+	/* where it goes to */
+	const char *address;
+};
+bool refresh_token_add(const struct identity *identity,
+		       const struct refresh_token *token,
 		       char token_r[REFRESH_TOKEN_LEN + 1]);
 
 /* Uses up the login's token. family_r (the caller frees it) is for the next

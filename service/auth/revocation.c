@@ -79,7 +79,8 @@ static void remember(const struct revocation *revocation)
 /* Returns whether all could be read. */
 static bool load(sqlite3 *db)
 {
-	sqlite3_stmt *stmt = journal_prepare(db, "SELECT kind, subject, tenant, "
+	sqlite3_stmt *stmt = journal_prepare(db,
+		"SELECT kind, subject, tenant, "
 					     "before FROM revocations");
 	struct revocation r;
 	const char *kind;
@@ -129,16 +130,16 @@ bool revocation_add(const struct revocation *revocation, int64_t now)
 	sqlite3 *db = journal_lock();
 	bool ret;
 
-	ret = journal_begin(db, true);
-	if (ret)
-		ret = journal_end(db, journal_exec(db,
-			"INSERT INTO revocations (kind, subject, tenant, "
-			"before, made) VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE "
-			"SET before = max(before, excluded.before), "
+	ret = journal_begin(db, true) &&
+		journal_exec(db, "INSERT INTO revocations (kind, subject, "
+			"tenant, before, made) VALUES (?,?,?,?,?) "
+			"ON CONFLICT DO UPDATE SET "
+			"before = max(before, excluded.before), "
 			"made = excluded.made", "sssii",
 			kind_names[revocation->kind], revocation->subject,
 			revocation->tenant, revocation->before, now) &&
-			end_refresh_tokens(db, revocation));
+		end_refresh_tokens(db, revocation);
+	ret = journal_end(db, ret);
 	journal_unlock();
 	if (ret)
 		remember(revocation);
@@ -147,7 +148,8 @@ bool revocation_add(const struct revocation *revocation, int64_t now)
 
 static int64_t until(const struct identity *identity, const char *tenant)
 {
-	const struct entry *login = *find(REVOKE_LOGIN, identity->login, tenant);
+	const struct entry *login = *find(REVOKE_LOGIN, identity->login,
+					  tenant);
 	const struct entry *all = *find(REVOKE_ALL, "", tenant);
 	int64_t before = login == NULL ? -1 : login->before;
 

@@ -68,31 +68,67 @@ static bool read_fields(const struct config *config, const char *login,
 	return true;
 }
 
-enum doveadm_result
-userdb_lookup(struct config *config, const char *login,
-	      struct identity *identity_r, struct strlist *aliases)
+/* The answer is a reference of the caller. */
+static enum doveadm_result
+ask(struct config *config, const char *login, json_t **answer_r)
 {
 	struct doveadm_call call = {
 		.config = config,
 		.urls = config_node_urls(config, login),
 		.command = "user",
 	};
-	enum doveadm_result result;
 
-	memset(identity_r, 0, sizeof(*identity_r));
+	*answer_r = NULL;
 	/* a mask would list other users */
 	if (address_check(login) != NULL)
 		return DOVEADM_FAILED;
 	call.params = json_pack("{s:[s]}", "user-mask", login);
 	doveadm_call_run(&call);
-	result = call.result;
-	if (result == DOVEADM_OK && !read_fields(config, login, call.answer,
-						 identity_r, aliases))
-		result = DOVEADM_FAILED;
+	free(call.error);
+	*answer_r = call.answer;
 	/* anything else than that there is no such user may pass */
 	if (call.result == DOVEADM_FAILED && call.exit_code != EX_NOUSER)
-		result = DOVEADM_UNREACHABLE;
-	json_decref(call.answer);
-	free(call.error);
+		return DOVEADM_UNREACHABLE;
+	return call.result;
+}
+
+enum doveadm_result
+userdb_lookup(struct config *config, const char *login,
+	      struct identity *identity_r, struct strlist *aliases)
+{
+	enum doveadm_result result;
+	json_t *answer;
+
+	memset(identity_r, 0, sizeof(*identity_r));
+	result = ask(config, login, &answer);
+	if (result == DOVEADM_OK &&
+	    !read_fields(config, login, answer, identity_r, aliases))
+		result = DOVEADM_FAILED;
+	json_decref(answer);
+	return result;
+}
+
+enum doveadm_result
+userdb_names(struct config *config, const char *login, struct strlist *names)
+{
+	const json_t *fields;
+	const char *alias, *user;
+	enum doveadm_result result;
+	json_t *answer;
+
+	strlist_add(names, login);
+	result = ask(config, login, &answer);
+	if (result == DOVEADM_OK) {
+		fields = json_object_iter_value(json_object_iter(answer));
+		alias = json_string_value(json_object_get(fields,
+			config->auth_alias_field));
+		/* where the login is an alias */
+		user = json_string_value(json_object_get(fields, "user"));
+		if (alias != NULL)
+			strlist_split(names, alias);
+		if (user != NULL)
+			strlist_add(names, user);
+	}
+	json_decref(answer);
 	return result;
 }

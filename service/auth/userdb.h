@@ -12,4 +12,10 @@ enum doveadm_result
 userdb_lookup(struct config *config, const char *login,
 	      struct identity *identity_r, struct strlist *aliases);
 
+/* Adds all names that are known of whoever logs in so: the login itself,
+   aliases, and the user whose mailbox it is. DOVEADM_FAILED: there is no such
+   user, so it has no other name. */
+enum doveadm_result
+userdb_names(struct config *config, const char *login, struct strlist *names);
+
 #endif

@@ -15,8 +15,8 @@ char *x_vasprintf(const char *fmt, va_list args)
 /* Ends the process. */
 void x_out_of_memory(void) __attribute__((noreturn));
 
-/* The same, but NULL if there is no memory: for what a client's request makes as
-   large as it likes. */
+/* The same, but NULL if there is no memory: for what a client's request makes
+   as large as it likes. */
 char *try_strndup(const char *s, size_t len);
 
 /* Overwrites the string before it is freed. NULL is fine. */

@@ -30,8 +30,8 @@ char *read_whole_file(const char *path, char **error_r)
 		strbuf_add(&buf, block, n);
 	OPENSSL_cleanse(block, sizeof(block));
 	if (ferror(f) || buf.len > FILE_SIZE_MAX) {
-		*error_r = x_asprintf("read(%s): %s", path,
-				      ferror(f) ? strerror(errno) : "too large");
+		*error_r = x_asprintf("read(%s): %s", path, ferror(f) ?
+				      strerror(errno) : "too large");
 		fclose(f);
 		free_secret(buf.data);
 		return NULL;

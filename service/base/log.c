@@ -28,7 +28,8 @@ bool log_open(const char *path, enum log_level level)
 	int fd = STDERR_FILENO;
 
 	if (*path != '\0') {
-		fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+		fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+			  0640);
 		if (fd < 0)
 			return false;
 	}

@@ -34,11 +34,15 @@ enum metrics_counter {
 	METRIC_AUDIT_FAILURES,
 	METRIC_AUDIT_LOST,
 	METRIC_AUDIT_LEFT_OUT,
+	/* messages of webhook.url: taken, to be sent again, given up */
+	METRIC_WEBHOOK_SENT,
+	METRIC_WEBHOOK_FAILED,
+	METRIC_WEBHOOK_LOST,
 	METRICS_COUNTERS
 };
 void metrics_add(enum metrics_counter counter, uint64_t count);
 
-/* Whether the audit trail can be written, and how many lines wait until it can. */
+/* Whether the audit trail can be written, and how many lines wait for it. */
 void metrics_audit(bool writable, uint64_t waiting);
 
 /* What others know, as of now. */

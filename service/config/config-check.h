@@ -10,8 +10,8 @@ void config_read_secrets(struct config *config, struct strbuf *errors);
 /* Whether etcd may be asked at all. */
 void config_check_etcd(const struct config *config, struct strbuf *errors);
 
-/* Reads the other files that settings name and checks what one setting alone cannot
-   tell. Adds a line to errors for everything that is wrong. */
+/* Reads the other files that settings name and checks what one setting alone
+   cannot tell. Adds a line to errors for everything that is wrong. */
 void config_check(struct config *config, struct strbuf *errors);
 
 /* Whether the files that are written to can be, without making any: who checks

@@ -92,6 +92,29 @@ struct config {
 	char *audit_syslog_socket;
 	bool audit_required;
 	int64_t audit_refused_per_second;
+	/* [approval] */
+	int64_t approval_users;
+	bool approval_force;
+	bool approval_query;
+	int64_t approval_expire_hours;
+	/* [recall] and [rights] */
+	bool recall_require_reason;
+	char *rights_fetch_body;
+	char *rights_export;
+	/* [limits] */
+	int64_t limits_users_super;
+	int64_t limits_users_admin;
+	int64_t limits_users_user;
+	int64_t limits_recalls_super;
+	int64_t limits_recalls_admin;
+	int64_t limits_recalls_user;
+	/* [webhook] */
+	char *webhook_url;
+	char *webhook_key;
+	char *webhook_key_file;
+	char *webhook_ca_file;
+	int64_t webhook_timeout;
+	int64_t webhook_retry_hours;
 	/* [console] */
 	bool console_enabled;
 	char *console_dir;
@@ -138,6 +161,9 @@ void config_etcd_keys(void (*callback)(const char *etcd_key, const char *key,
 
 /* The settings by name with their defaults, as an example file shows them. */
 void config_print_defaults(void);
+
+/* Whether a list of roles, e.g. of rights.export, has this one. */
+bool config_has_role(const char *roles, int role);
 
 /* Which doveadm URLs know the user: those of [nodes] for the domain, or all
    of doveadm.url. The answer belongs to the config. */

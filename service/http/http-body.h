@@ -4,9 +4,9 @@
 #include "config.h"
 #include "strbuf.h"
 
-/* Bodies take memory while they come, and until their requests are answered. All
-   together have a limit, and so have those of one caller: the login of a valid
-   token, or else the address. */
+/* Bodies take memory while they come, and until their requests are answered.
+   All together have a limit, and so have those of one caller: the login of a
+   valid token, or else the address. */
 struct http_body_caller;
 
 /* A request's body. Zeroed is empty. */

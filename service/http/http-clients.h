@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <microhttpd.h>
 
-/* Who is connected, from where, and until when there has to be a request's head,
-   or an answer has to be taken. libmicrohttpd only knows how long a connection
-   was silent: an octet now and then would keep one for hours. */
+/* Who is connected, from where, and until when there has to be a request's
+   head, or an answer has to be taken. libmicrohttpd only knows how long a
+   connection was silent: an octet now and then would keep one for hours. */
 
 /* For MHD_start_daemon(): whether one more may connect from there. Addresses of
    one IPv6 /64 are one; trusted proxies may have any number. */

@@ -43,7 +43,8 @@ static int hex_digit(char c)
 	return -1;
 }
 
-int http_unescape(const char *s, size_t len)
+/* The octet that an escape at the beginning of the text means, or -1. */
+static int unescape(const char *s, size_t len)
 {
 	int high, low;
 
@@ -52,6 +53,29 @@ int http_unescape(const char *s, size_t len)
 	high = hex_digit(s[1]);
 	low = hex_digit(s[2]);
 	return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
+size_t http_url_decode(char *s, size_t len, bool form, bool *broken_r)
+{
+	bool broken = false;
+	size_t i, n = 0;
+	int octet;
+
+	for (i = 0; i < len; i++) {
+		octet = unescape(s + i, len - i);
+		if (octet >= 0) {
+			s[n++] = (char)octet;
+			i += 2;
+		} else if (s[i] == '+' && form) {
+			s[n++] = ' ';
+		} else {
+			broken = broken || s[i] == '%';
+			s[n++] = s[i];
+		}
+	}
+	if (broken_r != NULL)
+		*broken_r = broken;
+	return n;
 }
 
 char *http_form_pair_end(char *p, char *end, bool *bare_r)

@@ -14,22 +14,23 @@
    and what they enclose is a valid Message-ID without another "<", then the
    value is that, from "<" to ">", octet for octet: neither "+" nor "%41" means
    anything else, and "&" is one of its characters. In any other case the pair
-   ends at the next "&" and is decoded. A request that is encoded as it should be
-   has no "<", so it never means another id than the one that was encoded.
+   ends at the next "&" and is decoded. A request that is encoded as it should
+   be has no "<", so it never means another id than the one that was encoded.
 
    Where no brackets tell, a value is doubtful that has "@", "<" or ">" as they
    are, which most encoders do not leave, and a "+", which may or may not mean a
    space, and no "%": it is refused. */
 
-/* The octet that the escape at the beginning of the text means ("%41" an "A"), or
-   -1 if there is none. */
-int http_unescape(const char *s, size_t len);
+/* Decodes what is URL-encoded in place, "+" as well in a form; returns the new
+   length. What is no escape stays as it is; *broken_r, which may be NULL, says
+   whether there was such. */
+size_t http_url_decode(char *s, size_t len, bool form, bool *broken_r);
 
 /* The end of the pair that begins at p. *bare_r says whether its value is to be
    taken as it stands. */
 char *http_form_pair_end(char *p, char *end, bool *bare_r);
-/* Whether it is a Message-ID that may be meant otherwise. To be asked before the
-   pair is decoded. */
+/* Whether it is a Message-ID that may be meant otherwise. To be asked before
+   the pair is decoded. */
 bool http_form_is_doubtful(const char *p, const char *stop);
 
 #endif

@@ -8,8 +8,8 @@ extern const char http_no_memory[];
 
 /* Parameters beside the addresses. */
 #define HTTP_PARAMS_EXTRA 64
-/* No value that is not a list is longer, nor is an item of one; what copies them
-   need not think of memory. */
+/* No value that is not a list is longer, nor is an item of one; what copies
+   them need not think of memory. */
 #define HTTP_VALUE_MAX 65536
 
 #endif

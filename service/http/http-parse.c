@@ -26,26 +26,6 @@ static bool too_many(const struct http_request *request)
 	return request->params_count >= RECALL_USERS_MAX + HTTP_PARAMS_EXTRA;
 }
 
-/* Decodes in place; a broken escape stays as it is. */
-static size_t url_decode(char *s, size_t len)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < len; i++) {
-		int octet = http_unescape(s + i, len - i);
-
-		if (s[i] == '+') {
-			s[n++] = ' ';
-		} else if (octet >= 0) {
-			s[n++] = (char)octet;
-			i += 2;
-		} else {
-			s[n++] = s[i];
-		}
-	}
-	return n;
-}
-
 /* Adds what came in if it is text. */
 static const char *add_checked(struct http_request *request, const char *name,
 			       size_t name_len, const char *value,
@@ -72,15 +52,17 @@ static const char *parse_form(struct http_request *request)
 		size_t name_len, value_len = 0;
 
 		if (http_form_is_doubtful(p, stop))
-			request->messageid_doubtful = true;
+			request->message_id_doubtful = true;
 		value = memchr(p, '=', stop - p);
 		name_len = (value == NULL ? stop : value) - p;
 		if (value != NULL) {
 			value++;
-			value_len = bare ? (size_t)(stop - value) :
-				url_decode(value, stop - value);
+			value_len = stop - value;
+			if (!bare)
+				value_len = http_url_decode(value, value_len,
+							    true, NULL);
 		}
-		name_len = url_decode(p, name_len);
+		name_len = http_url_decode(p, name_len, true, NULL);
 		if (name_len > 0 || value != NULL)
 			error = add_checked(request, p, name_len,
 					    value == NULL ? "" : value,
@@ -155,7 +137,8 @@ static const char *parse_multipart(struct http_request *request)
 				       multipart_piece, &m);
 	if (pp == NULL)
 		return "The body is not valid multipart/form-data";
-	ret = MHD_post_process(pp, request->body.text.data, request->body.text.len);
+	ret = MHD_post_process(pp, request->body.text.data,
+			       request->body.text.len);
 	if (MHD_destroy_post_processor(pp) != MHD_YES)
 		ret = MHD_NO;
 	multipart_flush(&m);

@@ -112,7 +112,7 @@ struct http_request {
 	/* names that were given without a value: JSON's null */
 	struct strlist params_empty;
 	/* the Message-ID may not be what was meant, see http-form.h */
-	bool messageid_doubtful;
+	bool message_id_doubtful;
 
 	/* set once it is known */
 	struct identity identity;
@@ -123,9 +123,9 @@ struct http_request {
 	/* the audit trail has a line about it */
 	bool audited;
 
-	/* what goes on with the request, set by a handler that has not answered:
-	   it runs in the pool of logins, or, with too_busy, at once, to say
-	   that there is no place in that pool */
+	/* what goes on with the request, set by a handler that has not
+	   answered: it runs in the pool of logins, or, with too_busy, at once,
+	   to say that there is no place in that pool */
 	void (*login)(struct http_request *request);
 	bool too_busy;
 

@@ -1,12 +1,5 @@
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,7 +7,7 @@
 #include "clock.h"
 #include "http-body.h"
 #include "http-clients.h"
-#include "http-form.h"
+#include "http-listener.h"
 #include "http-parse.h"
 #include "http-reply.h"
 #include "http-request.h"
@@ -24,8 +17,6 @@
 #include "metrics.h"
 #include "worker.h"
 
-/* files beside client connections: doveadm, the journal, logs */
-#define FILES_EXTRA 256
 /* how long answers may take to leave when the server stops */
 #define FLUSH_MS 5000
 #define RETRY_AFTER_FULL 5
@@ -34,30 +25,18 @@
 #define OCTETS_PER_MS_MIN 16
 /* what is kept of a body before it is known who sends it */
 #define STRANGER_BODY_MAX 65536
-#define TLS_PRIORITIES "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:" \
-		       "%SERVER_PRECEDENCE"
 
 /* What clients load must not hold up what watches the service. */
-#define HEALTH_CONNECTIONS 64
-#define HEALTH_CONNECTIONS_PER_ADDRESS 16
-#define HEALTH_IDLE_TIMEOUT 10
 #define HEALTH_WORKERS 2
 
-struct listener {
-	struct MHD_Daemon *daemon;
-	struct worker_pool *pool;
-	/* only health and metrics are asked for here */
-	bool health;
-};
-
 static struct {
-	struct listener main, health;
+	struct http_listener main, health;
 	/* logins wait for as long as Dovecot makes those who guess wait */
 	struct worker_pool *logins;
 	const struct http_api *api;
 	unsigned int active;
 	bool stopping;
-} server = { .health.health = true };
+} server;
 
 /* What is done for every request before its answer leaves. */
 static void conclude(struct http_request *request)
@@ -171,7 +150,7 @@ static bool announces_too_much(const struct http_request *request)
 
 static enum MHD_Result
 begin_request(struct http_request *request, const char *method,
-	      const struct listener *listener)
+	      const struct http_listener *listener)
 {
 	const char *allow, *cookie;
 
@@ -233,8 +212,9 @@ add_body(struct http_request *request, const char *data, size_t size)
 			http_body_set_caller(&request->body, caller);
 		free(caller);
 	}
-	if (!request->too_large && !http_body_add(&request->body, request->config,
-						   request->source, data, size))
+	if (!request->too_large &&
+	    !http_body_add(&request->body, request->config, request->source,
+			   data, size))
 		request->too_large = true;
 	if (!request->too_large)
 		return MHD_YES;
@@ -263,7 +243,7 @@ static enum MHD_Result refuse_body(struct http_request *request)
 }
 
 static enum MHD_Result dispatch(struct http_request *request,
-				struct listener *listener)
+				struct http_listener *listener)
 {
 	if (request->too_large)
 		return refuse_body(request);
@@ -287,7 +267,7 @@ handle(void *context, struct MHD_Connection *connection, const char *url,
        size_t *size, void **con_cls)
 {
 	struct http_request *request = *con_cls;
-	struct listener *listener = context;
+	struct http_listener *listener = context;
 	enum MHD_Result ret;
 
 	(void)version;
@@ -327,108 +307,6 @@ static void completed(void *context, struct MHD_Connection *connection,
 	__atomic_sub_fetch(&server.active, 1, __ATOMIC_RELAXED);
 }
 
-/* Decodes a part of the URL in place. What is no escape, and a NUL, leaves
-   nothing at all: half-read, it would name something else. */
-static size_t
-unescape(void *context, struct MHD_Connection *connection, char *s)
-{
-	char *in = s, *out = s;
-	int octet;
-
-	(void)context;
-	(void)connection;
-	while (*in != '\0') {
-		if (*in != '%') {
-			*out++ = *in++;
-			continue;
-		}
-		octet = http_unescape(in, strnlen(in, 3));
-		if (octet <= 0) {
-			*s = '\0';
-			return 0;
-		}
-		*out++ = (char)octet;
-		in += 3;
-	}
-	*out = '\0';
-	return out - s;
-}
-
-static void mhd_log(void *context, const char *fmt, va_list args)
-{
-	char *text;
-
-	(void)context;
-	if (vasprintf(&text, fmt, args) < 0)
-		return;
-	log_debug("http: %s", text);
-	free(text);
-}
-
-/* Returns the listening socket or -1. */
-static int listen_socket(const char *what, const char *address, int64_t port,
-			 char **error_r)
-{
-	union {
-		struct sockaddr sa;
-		struct sockaddr_in in;
-		struct sockaddr_in6 in6;
-	} addr;
-	socklen_t len;
-	int fd, on = 1;
-
-	memset(&addr, 0, sizeof(addr));
-	if (inet_pton(AF_INET, address, &addr.in.sin_addr) == 1) {
-		addr.in.sin_family = AF_INET;
-		addr.in.sin_port = htons(port);
-		len = sizeof(addr.in);
-	} else {
-		(void)inet_pton(AF_INET6, address, &addr.in6.sin6_addr);
-		addr.in6.sin6_family = AF_INET6;
-		addr.in6.sin6_port = htons(port);
-		len = sizeof(addr.in6);
-	}
-	fd = socket(addr.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
-	    bind(fd, &addr.sa, len) == 0 && listen(fd, SOMAXCONN) == 0 &&
-	    fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
-	    getsockname(fd, &addr.sa, &len) == 0) {
-		log_info("%s on %s port %u", what, address,
-			 ntohs(addr.sa.sa_family == AF_INET ?
-			       addr.in.sin_port : addr.in6.sin6_port));
-		return fd;
-	}
-	*error_r = x_asprintf("listen(%s, %lld): %s", address, (long long)port,
-			      strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	return -1;
-}
-
-/* Returns how many connections there may be: what else needs a file gets one
-   however many clients come. */
-static unsigned int limit_connections(const struct config *config)
-{
-	rlim_t want = config->http_max_connections + FILES_EXTRA;
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return config->http_max_connections;
-	if (limit.rlim_cur < want) {
-		limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
-		if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-			(void)getrlimit(RLIMIT_NOFILE, &limit);
-	}
-	if (limit.rlim_cur >= want)
-		return config->http_max_connections;
-	want = limit.rlim_cur > FILES_EXTRA * 2 ?
-		limit.rlim_cur - FILES_EXTRA : limit.rlim_cur / 2;
-	log_warning("http.max_connections is more than the limit of open files "
-		    "allows: it is %u now", (unsigned int)want);
-	return want;
-}
-
 /* Those that hand requests on end first. */
 static void stop_workers(void)
 {
@@ -444,87 +322,6 @@ static void free_workers(void)
 	worker_pool_free(server.logins);
 }
 
-/* Takes the socket over. */
-static bool start_listener(struct listener *listener, int fd,
-			   const struct config *config,
-			   unsigned int connections, unsigned int idle_timeout,
-			   struct MHD_OptionItem *more, char **error_r)
-{
-	unsigned int flags = MHD_USE_EPOLL_INTERNALLY | MHD_ALLOW_SUSPEND_RESUME |
-			     MHD_USE_ITC | MHD_USE_ERROR_LOG;
-	struct MHD_Daemon *daemon;
-
-	if (more[0].option == MHD_OPTION_HTTPS_MEM_CERT)
-		flags |= MHD_USE_TLS;
-	daemon = MHD_start_daemon(flags, 0,
-		listener->health ? NULL : http_clients_accept, NULL,
-		handle, listener,
-		MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,
-		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_NOTIFY_COMPLETED, completed, NULL,
-		MHD_OPTION_NOTIFY_CONNECTION, http_clients_notify, NULL,
-		MHD_OPTION_CONNECTION_LIMIT, connections,
-		MHD_OPTION_CONNECTION_TIMEOUT, idle_timeout,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		(size_t)config->http_max_header,
-		MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_ARRAY, more, MHD_OPTION_END);
-	__atomic_store_n(&listener->daemon, daemon, __ATOMIC_RELEASE);
-	if (daemon != NULL)
-		return true;
-	*error_r = x_strdup("the HTTP server did not start (is the "
-			    "certificate valid?)");
-	close(fd);
-	return false;
-}
-
-/* Health and metrics. In the clear: there is nothing secret about them. */
-static bool start_health(const struct config *config, char **error_r)
-{
-	struct MHD_OptionItem more[] = {
-		{ MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-		  HEALTH_CONNECTIONS_PER_ADDRESS, NULL },
-		{ MHD_OPTION_END, 0, NULL }
-	};
-	int fd;
-
-	if (config->http_health_port == 0)
-		return true;
-	fd = listen_socket("health and metrics", config->http_health_address,
-			   config->http_health_port, error_r);
-	return fd >= 0 &&
-	       start_listener(&server.health, fd, config, HEALTH_CONNECTIONS,
-			      HEALTH_IDLE_TIMEOUT, more, error_r);
-}
-
-static bool start_main(const struct config *config, char **error_r)
-{
-	struct MHD_OptionItem tls[] = {
-		{ MHD_OPTION_HTTPS_MEM_CERT, 0, config->tls_cert_pem },
-		{ MHD_OPTION_HTTPS_MEM_KEY, 0, config->tls_key_pem },
-		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES },
-		{ MHD_OPTION_END, 0, NULL }
-	};
-	unsigned int connections = limit_connections(config);
-	int fd;
-
-	if (config->tls_cert_pem == NULL)
-		tls[0].option = MHD_OPTION_END;
-	fd = listen_socket("listening", config->http_address, config->http_port,
-			   error_r);
-	return fd >= 0 &&
-	       start_listener(&server.main, fd, config, connections,
-			      config->http_idle_timeout, tls, error_r);
-}
-
-static void stop_listener(struct listener *listener)
-{
-	if (listener->daemon != NULL)
-		MHD_stop_daemon(listener->daemon);
-	listener->daemon = NULL;
-}
-
 bool http_server_start(const struct config *config, const struct http_api *api,
 		       char **error_r)
 {
@@ -532,13 +329,16 @@ bool http_server_start(const struct config *config, const struct http_api *api,
 	server.main.pool = worker_pool_start(config->http_workers,
 					     config->http_queue);
 	server.health.pool = worker_pool_start(HEALTH_WORKERS,
-					       HEALTH_CONNECTIONS);
+					       HTTP_HEALTH_CONNECTIONS);
 	server.logins = worker_pool_start(config->auth_logins,
 					  config->auth_logins_queue);
-	if (start_health(config, error_r) && start_main(config, error_r))
+	if (http_listener_start_health(&server.health, config, handle,
+				       completed, error_r) &&
+	    http_listener_start(&server.main, config, handle, completed,
+				error_r))
 		return true;
 	stop_workers();
-	stop_listener(&server.health);
+	http_listener_stop(&server.health);
 	free_workers();
 	return false;
 }
@@ -555,30 +355,16 @@ void http_server_stop(void)
 	while (__atomic_load_n(&server.active, __ATOMIC_RELAXED) > 0 &&
 	       now_ms() < until)
 		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
-	stop_listener(&server.main);
-	stop_listener(&server.health);
+	http_listener_stop(&server.main);
+	http_listener_stop(&server.health);
 	free_workers();
 	if (fd >= 0)
 		close(fd);
 }
 
-static unsigned int count_connections(void)
-{
-	const union MHD_DaemonInfo *info;
-	struct MHD_Daemon *daemon;
-
-	/* the first request may come before MHD_start_daemon() returns */
-	daemon = __atomic_load_n(&server.main.daemon, __ATOMIC_ACQUIRE);
-	if (daemon == NULL)
-		return 0;
-	info = MHD_get_daemon_info(daemon,
-				   MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
-	return info == NULL ? 0 : info->num_connections;
-}
-
 void http_server_gauges(struct metrics_gauges *gauges)
 {
-	gauges->connections = count_connections();
+	gauges->connections = http_listener_count(&server.main);
 	gauges->queued = worker_pool_queued(server.main.pool);
 	gauges->body_octets = http_body_total();
 	gauges->logins_queued = worker_pool_queued(server.logins);

@@ -5,8 +5,8 @@
 
 #include "http-request.h"
 
-/* The address as text. One of IPv4 that came in over a socket of IPv6 is written
-   as the settings and other hops have it. */
+/* The address as text. One of IPv4 that came in over a socket of IPv6 is
+   written as the settings and other hops have it. */
 void http_source_print(const struct sockaddr *sa, char out[INET6_ADDRSTRLEN]);
 /* Whether it is one of http.trusted_proxies. */
 bool http_source_is_proxy(const struct config *config, const char *address);

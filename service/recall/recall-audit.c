@@ -91,9 +91,10 @@ void recall_audit(const struct config *config, const struct recall *recall)
 	audit_cef_add(&line, AUDIT_LOGIN, recall->actor.login);
 	audit_cef_add(&line, AUDIT_TENANT, recall->actor.tenant);
 	audit_cef_add_outcome(&line, errors + refused == 0);
+	audit_cef_add(&line, AUDIT_APPROVER, recall->approver);
 	audit_cef_add(&line, AUDIT_ID, recall->id);
 	if (recall->query == NULL)
-		audit_cef_add(&line, AUDIT_MESSAGEID, recall->messageid);
+		audit_cef_add(&line, AUDIT_MESSAGE_ID, recall->message_id);
 	audit_cef_add(&line, AUDIT_QUERY, recall->query);
 	audit_cef_add(&line, AUDIT_USERS, users);
 	audit_cef_add(&line, AUDIT_VERDICTS, verdicts);
@@ -108,4 +109,22 @@ void recall_audit(const struct config *config, const struct recall *recall)
 	audit_log_write(config, line.data);
 	free(users);
 	free(verdicts);
+}
+
+void recall_audit_expired(const struct config *config,
+			  const struct recall *recall)
+{
+	struct strbuf line = { NULL, 0, 0 };
+
+	log_info("recall %s: nobody has approved it in time", recall->id);
+	if (!config->audit_cef_enabled)
+		return;
+	audit_cef_begin(&line, config, "approval-expired", "Message recall not "
+			"approved in time", AUDIT_REFUSED);
+	audit_cef_add(&line, AUDIT_LOGIN, recall->actor.login);
+	audit_cef_add(&line, AUDIT_TENANT, recall->actor.tenant);
+	audit_cef_add_outcome(&line, false);
+	audit_cef_add(&line, AUDIT_RECALL, recall->id);
+	audit_cef_add(&line, AUDIT_REASON, recall->reason);
+	audit_log_write(config, line.data);
 }

@@ -1,6 +1,7 @@
 #include <strings.h>
 
 #include "recall-verdict.h"
+#include "jobs.h"
 #include "recall-json.h"
 
 static json_t *user_to_json(const struct recall_user *user)
@@ -31,6 +32,13 @@ static json_t *user_to_json(const struct recall_user *user)
 	return json;
 }
 
+const char *recall_json_state(const char *id, enum recall_approval approval,
+			      bool finished)
+{
+	return !finished && jobs_is_paused(id) ? "paused" :
+		recall_state_name(approval, finished);
+}
+
 json_t *recall_to_json(const struct recall *recall)
 {
 	json_t *json = json_object(), *results = json_array();
@@ -50,7 +58,11 @@ json_t *recall_to_json(const struct recall *recall)
 					    json_integer(counts[i]));
 	}
 	json_object_set_new(json, "success",
-			    json_boolean(counts[RECALL_VERDICT_ERROR] == 0));
+			    json_boolean(counts[RECALL_VERDICT_ERROR] == 0 &&
+					 !recall_is_denied(recall)));
+	json_object_set_new(json, "state", json_string(
+		recall_json_state(recall->id, recall->approval,
+				  recall->finished != 0)));
 	json_object_set_new(json, "id", json_string(recall->id));
 	json_object_set_new(json, "cmd",
 			    json_string(recall_kind_name(recall->kind)));
@@ -62,7 +74,7 @@ json_t *recall_to_json(const struct recall *recall)
 				    json_loads(recall->query, 0, NULL));
 	else
 		json_object_set_new(json, "messageid",
-				    json_string(recall->messageid));
+				    json_string(recall->message_id));
 	json_object_set_new(json, "results", results);
 	json_object_set_new(json, "summary", summary);
 	return json;

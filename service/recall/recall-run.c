@@ -8,6 +8,7 @@
 #include "recall-params.h"
 #include "recall-verdict.h"
 #include "alloc.h"
+#include "brakes.h"
 #include "doveadm-client.h"
 #include "journal.h"
 #include "log.h"
@@ -28,9 +29,13 @@ struct batch {
 struct recall_run {
 	struct recall *recall;
 	struct config *config;
+	/* only looks */
+	bool probe;
 	unsigned int active;
 	/* what the batches came to */
 	size_t answered, refused, unreachable, timeouts;
+	/* users who have no verdict yet */
+	size_t left;
 	/* some verdicts could not be journalled */
 	bool unsaved;
 };
@@ -41,15 +46,15 @@ static void set_error(struct recall_user *user, const char *error)
 	recall_set_text(&user->error, error);
 }
 
-/* Whether each user's messages were counted. */
-static bool is_counted(const struct recall *recall)
+static bool is_dry(const struct recall_run *run)
 {
-	return recall->query != NULL && !recall->dry_run;
+	return run->probe || run->recall->dry_run;
 }
 
 /* What only an expunge has. */
-static void add_expunge_params(json_t *params, const struct recall *recall)
+static void add_expunge_params(json_t *params, const struct recall_run *run)
 {
+	const struct recall *recall = run->recall;
 	json_t *senders;
 	size_t i;
 
@@ -58,7 +63,7 @@ static void add_expunge_params(json_t *params, const struct recall *recall)
 				    json_loads(recall->query, 0, NULL));
 	else
 		json_object_set_new(params, RECALL_PARAM_MESSAGE_ID,
-				    json_string(recall->messageid));
+				    json_string(recall->message_id));
 	if (recall->verify_headers)
 		json_object_set_new(params, RECALL_PARAM_VERIFY_HEADERS,
 				    json_true());
@@ -67,7 +72,7 @@ static void add_expunge_params(json_t *params, const struct recall *recall)
 	json_object_set_new(params, RECALL_PARAM_NO_NOTIFY,
 			    json_boolean(!recall->notify));
 	json_object_set_new(params, RECALL_PARAM_DRY_RUN,
-			    json_boolean(recall->dry_run));
+			    json_boolean(is_dry(run)));
 	if (recall->senders.count > 0) {
 		senders = json_array();
 		for (i = 0; i < recall->senders.count; i++)
@@ -78,17 +83,21 @@ static void add_expunge_params(json_t *params, const struct recall *recall)
 }
 
 /* The command without its users. */
-static json_t *make_params(const struct recall *recall)
+static json_t *make_params(const struct recall_run *run)
 {
+	const struct recall *recall = run->recall;
 	json_t *params = json_object();
 
 	if (recall->kind == RECALL_EXPUNGE)
-		add_expunge_params(params, recall);
+		add_expunge_params(params, run);
 	json_object_set_new(params, RECALL_PARAM_RECALL_ID,
 			    json_string(recall->kind == RECALL_RESTORE ?
 					recall->target : recall->id));
 	json_object_set_new(params, RECALL_PARAM_ACTOR,
 			    json_string(recall->actor.login));
+	if (recall->approver != NULL)
+		json_object_set_new(params, RECALL_PARAM_APPROVER,
+				    json_string(recall->approver));
 	if (*recall->reason != '\0')
 		json_object_set_new(params, RECALL_PARAM_REASON,
 				    json_string(recall->reason));
@@ -96,6 +105,25 @@ static json_t *make_params(const struct recall *recall)
 		json_object_set_new(params, RECALL_PARAM_TENANT,
 				    json_string(recall->actor.tenant));
 	return params;
+}
+
+/* No user of a query loses more than was counted. */
+static void add_expected(json_t *params, const struct batch *batch)
+{
+	const struct recall *recall = batch->run->recall;
+	json_t *numbers;
+	char number[24];
+	size_t i;
+
+	if (recall->query == NULL || is_dry(batch->run))
+		return;
+	numbers = json_array();
+	for (i = 0; i < batch->count; i++) {
+		snprintf(number, sizeof(number), "%lld", (long long)
+			 recall->users[batch->users[i]].expected);
+		json_array_append_new(numbers, json_string(number));
+	}
+	json_object_set_new(params, RECALL_PARAM_EXPECTED, numbers);
 }
 
 /* Makes a batch of users of the same node, beginning with the first one
@@ -107,8 +135,7 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 	const char *urls = NULL, *user_urls;
 	struct batch *batch;
 	json_t *users;
-	char number[24];
-	size_t i, max;
+	size_t i, max = run->config->doveadm_batch;
 
 	while (*pos < recall->count && taken[*pos])
 		(*pos)++;
@@ -116,8 +143,6 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 		return NULL;
 	batch = x_calloc(1, sizeof(*batch));
 	batch->run = run;
-	/* a count is one user's */
-	max = is_counted(recall) ? 1 : (size_t)run->config->doveadm_batch;
 	batch->users = x_calloc(max, sizeof(size_t));
 	users = json_array();
 	for (i = *pos; i < recall->count; i++) {
@@ -140,14 +165,9 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 	batch->call.urls = urls;
 	batch->call.command = recall->kind == RECALL_RESTORE ?
 		RECALL_CMD_RESTORE : RECALL_CMD_EXPUNGE;
-	batch->call.params = make_params(recall);
-	if (is_counted(recall)) {
-		snprintf(number, sizeof(number), "%lld", (long long)
-			 recall->users[batch->users[0]].expected);
-		json_object_set_new(batch->call.params, RECALL_PARAM_YES_COUNT,
-				    json_string(number));
-	}
+	batch->call.params = make_params(run);
 	json_object_set_new(batch->call.params, RECALL_PARAM_USERS, users);
+	add_expected(batch->call.params, batch);
 	batch->call.context = batch;
 	return batch;
 }
@@ -155,6 +175,13 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 static const char *column(const json_t *row, const char *name)
 {
 	return json_string_value(json_object_get(row, name));
+}
+
+/* Whether the node has only not begun. */
+static bool is_stop(const char *error)
+{
+	return error != NULL && strncmp(error, RECALL_ERROR_STOPPED,
+					strlen(RECALL_ERROR_STOPPED)) == 0;
 }
 
 static void read_row(struct recall_user *user, const json_t *row)
@@ -168,12 +195,16 @@ static void read_row(struct recall_user *user, const json_t *row)
 		set_error(user, "doveadm's answer has an unknown status");
 		return;
 	}
+	if (verdict == RECALL_VERDICT_ERROR &&
+	    is_stop(column(row, RECALL_COLUMN_ERROR)))
+		return;
 	user->verdict = verdict;
 	user->copies = copies == NULL ? 0 : strtoll(copies, NULL, 10);
 	user->present = present == NULL ? 0 : strtoll(present, NULL, 10);
 	recall_set_text(&user->notice, column(row, RECALL_COLUMN_NOTICE));
 	recall_set_text(&user->mailboxes, column(row, RECALL_COLUMN_MAILBOXES));
-	recall_set_text(&user->mailbox_user, column(row, RECALL_COLUMN_MAILBOX_USER));
+	recall_set_text(&user->mailbox_user,
+			column(row, RECALL_COLUMN_MAILBOX_USER));
 	recall_set_text(&user->searched, column(row, RECALL_COLUMN_SEARCHED));
 	recall_set_text(&user->error, column(row, RECALL_COLUMN_ERROR));
 }
@@ -241,10 +272,41 @@ static bool save_batch(struct recall_run *run, const struct batch *batch)
 	return !run->unsaved;
 }
 
-static void batch_end(struct batch *batch, bool last)
+/* Counts and journals them. */
+static void take_verdicts(struct recall_run *run, const struct batch *batch,
+			  bool last)
+{
+	struct recall *recall = run->recall;
+	size_t i;
+
+	for (i = 0; i < batch->count; i++) {
+		if (recall->users[batch->users[i]].verdict >= 0)
+			metrics_verdict(recall->users[batch->users[i]].verdict);
+	}
+	if (last)
+		recall->finished = time(NULL);
+	if (!save_batch(run, batch))
+		log_error("recall %s: the journal could not be written, a "
+			  "restart would ask again", recall->id);
+}
+
+/* Returns how many users have got a verdict: all, unless recalls are stopped on
+   the node. */
+static size_t count_verdicts(const struct batch *batch)
+{
+	const struct recall_user *users = batch->run->recall->users;
+	size_t i, n = 0;
+
+	for (i = 0; i < batch->count; i++) {
+		if (users[batch->users[i]].verdict >= 0)
+			n++;
+	}
+	return n;
+}
+
+static void batch_end(struct batch *batch)
 {
 	struct recall_run *run = batch->run;
-	const char *error = batch->call.error;
 	size_t i;
 
 	switch (batch->call.result) {
@@ -254,12 +316,7 @@ static void batch_end(struct batch *batch, bool last)
 		break;
 	case DOVEADM_FAILED:
 		run->answered++;
-		if (batch->call.exit_code != EX_USAGE)
-			break;
-		if (is_counted(run->recall))
-			error = "The number of messages is not what was "
-				"counted any more";
-		else
+		if (batch->call.exit_code == EX_USAGE)
 			run->refused++;
 		break;
 	case DOVEADM_UNREACHABLE:
@@ -274,62 +331,85 @@ static void batch_end(struct batch *batch, bool last)
 			&run->recall->users[batch->users[i]];
 
 		if (batch->call.result != DOVEADM_OK)
-			set_error(user, error);
-		if (!run->recall->probe)
-			metrics_verdict(user->verdict);
+			set_error(user, batch->call.error);
 	}
-	if (last && !run->recall->probe)
-		run->recall->finished = time(NULL);
-	if (!run->recall->probe &&
-	    !save_batch(run, batch))
-		log_error("recall %s: the journal could not be written, a "
-			  "restart would ask again", run->recall->id);
+	run->left -= count_verdicts(batch);
+	if (!run->probe)
+		take_verdicts(run, batch, run->left == 0);
 	json_decref(batch->call.answer);
 	free(batch->call.error);
 	free(batch->users);
 	free(batch);
 }
 
-enum recall_outcome recall_run(struct recall *recall, struct config *config)
+/* What deletes nothing goes on, and so does what puts messages back. */
+static bool is_stopped(const struct recall_run *run)
 {
-	struct recall_run run = { .recall = recall, .config = config };
+	return run->recall->kind == RECALL_EXPUNGE && !run->recall->dry_run &&
+	       !run->probe && brakes_stopped();
+}
+
+static enum recall_outcome run_batches(struct recall_run *run)
+{
+	const struct config *config = run->config;
+	struct recall *recall = run->recall;
 	struct doveadm_calls *calls = doveadm_calls_begin();
 	bool *taken = x_calloc(recall->count, sizeof(*taken));
 	struct batch *batch;
-	size_t i, pos = 0, left = recall_count(recall, -1);
+	size_t i, pos = 0;
 
+	run->left = recall_count(recall, -1);
 	for (i = 0; i < recall->count; i++)
 		taken[i] = recall->users[i].verdict >= 0;
 	for (;;) {
-		while (run.active < config->doveadm_connections_per_recall &&
-		       !recall_interrupted() &&
-		       (batch = next_batch(&run, taken, &pos)) != NULL) {
-			run.active++;
+		while (run->active < config->doveadm_connections_per_recall &&
+		       !recall_interrupted() && !is_stopped(run) &&
+		       (batch = next_batch(run, taken, &pos)) != NULL) {
+			run->active++;
 			doveadm_calls_add(calls, &batch->call);
 		}
-		if (run.active == 0)
+		if (run->active == 0)
 			break;
 		batch = doveadm_calls_wait(calls)->context;
-		left -= batch->count;
-		batch_end(batch, left == 0);
-		run.active--;
+		batch_end(batch);
+		run->active--;
 	}
 	doveadm_calls_end(calls);
 	free(taken);
 	/* if a node does not take what others do, that is its users' error */
-	recall->refused = run.refused > 0 && run.refused == run.answered;
-	if (left > 0)
-		return RECALL_INTERRUPTED;
+	recall->refused = run->refused > 0 && run->refused == run->answered;
+	if (run->left > 0)
+		return recall_interrupted() ? RECALL_INTERRUPTED :
+			RECALL_PAUSED;
+	if (run->answered > 0 || run->unreachable + run->timeouts == 0)
+		return RECALL_DONE;
+	return run->unreachable > 0 ? RECALL_UNREACHABLE : RECALL_TIMEOUT;
+}
+
+enum recall_outcome recall_run(struct recall *recall, struct config *config)
+{
+	struct recall_run run = { .recall = recall, .config = config };
+	enum recall_outcome outcome = run_batches(&run);
+
 	/* all verdicts were known before */
-	if (!recall->probe && recall->finished == 0) {
+	if (outcome == RECALL_DONE && recall->finished == 0) {
 		recall->finished = time(NULL);
 		if (!journal_save(recall, NULL, 0))
 			log_error("recall %s: the journal could not be written",
 				  recall->id);
 	}
-	if (run.answered > 0 || run.unreachable + run.timeouts == 0)
-		return RECALL_DONE;
-	return run.unreachable > 0 ? RECALL_UNREACHABLE : RECALL_TIMEOUT;
+	return outcome;
+}
+
+enum recall_outcome recall_probe(struct recall *recall, struct config *config)
+{
+	struct recall_run run = {
+		.recall = recall,
+		.config = config,
+		.probe = true,
+	};
+
+	return run_batches(&run);
 }
 
 bool recall_interrupted(void)

@@ -15,7 +15,7 @@ static const struct {
 	[AUDIT_LOGIN] = { "suser", NULL, AUDIT_VALUE_MAX },
 	[AUDIT_OUTCOME] = { "outcome", NULL, AUDIT_VALUE_MAX },
 	[AUDIT_ID] = { "externalId", NULL, AUDIT_VALUE_MAX },
-	[AUDIT_MESSAGEID] = { "cs1", "messageid", AUDIT_VALUE_MAX },
+	[AUDIT_MESSAGE_ID] = { "cs1", "messageid", AUDIT_VALUE_MAX },
 	[AUDIT_USERS] = { "cs2", "users", AUDIT_LIST_MAX },
 	[AUDIT_VERDICTS] = { "cs3", "verdicts", AUDIT_VALUE_MAX },
 	[AUDIT_TENANT] = { "cs4", "tenant", AUDIT_VALUE_MAX },
@@ -35,6 +35,7 @@ static const struct {
 	[AUDIT_MAILBOX] = { "filePath", NULL, AUDIT_VALUE_MAX },
 	[AUDIT_RIGHTS] = { "dpriv", NULL, AUDIT_VALUE_MAX },
 	[AUDIT_COUNT] = { "cnt", NULL, AUDIT_VALUE_MAX },
+	[AUDIT_APPROVER] = { "approver", NULL, AUDIT_VALUE_MAX },
 	[AUDIT_MESSAGE] = { "msg", NULL, AUDIT_VALUE_MAX },
 	[AUDIT_REASON] = { "reason", NULL, AUDIT_VALUE_MAX },
 };

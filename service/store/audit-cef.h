@@ -14,7 +14,7 @@ enum audit_key {
 	AUDIT_LOGIN,
 	AUDIT_OUTCOME,
 	AUDIT_ID,
-	AUDIT_MESSAGEID,
+	AUDIT_MESSAGE_ID,
 	AUDIT_USERS,
 	AUDIT_VERDICTS,
 	AUDIT_TENANT,
@@ -33,6 +33,7 @@ enum audit_key {
 	AUDIT_MAILBOX,
 	AUDIT_RIGHTS,
 	AUDIT_COUNT,
+	AUDIT_APPROVER,
 	AUDIT_MESSAGE,
 	AUDIT_REASON,
 };
@@ -59,8 +60,8 @@ void audit_cef_add_outcome(struct strbuf *line, bool success);
 /* Lists of ours that are as long as CEF allows, e.g. of users. */
 #define AUDIT_LIST_MAX 4000
 
-/* Adds an item to a list, separated by a comma. If it does not fit any more, says
-   how many are left, of which this is the first, and returns false. */
+/* Adds an item to a list, separated by a comma. If it does not fit any more,
+   says how many are left, of which this is the first, and returns false. */
 bool audit_list_add(struct strbuf *b, const char *item, size_t left);
 /* The list, separated by commas, as far as it goes into a line; the rest is
    counted. The caller frees it. */

@@ -79,6 +79,31 @@ static const char *const upgrades[] = {
 	"ALTER TABLE verdicts ADD COLUMN mailbox_user TEXT;"
 	"ALTER TABLE verdicts ADD COLUMN searched TEXT;",
 	"ALTER TABLE verdicts ADD COLUMN present INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE recalls ADD COLUMN approval TEXT;"
+	"ALTER TABLE recalls ADD COLUMN approver TEXT;"
+	"ALTER TABLE recalls ADD COLUMN decision TEXT;"
+	"ALTER TABLE recalls ADD COLUMN decided INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX recalls_pending ON recalls(created)"
+	" WHERE approval = 'pending';"
+	"CREATE INDEX recalls_actor ON recalls(actor COLLATE NOCASE, created);",
+	"ALTER TABLE refresh_tokens ADD COLUMN address TEXT;"
+	"ALTER TABLE refresh_tokens ADD COLUMN access_expires INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"CREATE INDEX refresh_logins ON refresh_tokens(login COLLATE NOCASE);",
+	"CREATE TABLE stop (id INTEGER PRIMARY KEY CHECK (id = 1),"
+	" actor TEXT NOT NULL, reason TEXT NOT NULL, since INTEGER NOT NULL);",
+	"CREATE TABLE webhooks (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" recall TEXT NOT NULL, event TEXT NOT NULL,"
+	" created INTEGER NOT NULL DEFAULT (CAST(strftime('%s') AS INTEGER)),"
+	" tries INTEGER NOT NULL DEFAULT 0, next INTEGER NOT NULL DEFAULT 0);"
+	"CREATE INDEX webhooks_next ON webhooks(next);"
+	"CREATE TRIGGER recall_pending AFTER INSERT ON recalls"
+	" WHEN NEW.approval = 'pending' BEGIN INSERT INTO webhooks"
+	" (recall, event) VALUES (NEW.id, 'pending_approval'); END;"
+	"CREATE TRIGGER recall_finished AFTER UPDATE OF finished ON recalls"
+	" WHEN OLD.finished = 0 AND NEW.finished > 0 AND NEW.dry_run = 0"
+	" BEGIN INSERT INTO webhooks (recall, event)"
+	" VALUES (NEW.id, 'finished'); END;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 
@@ -148,7 +173,8 @@ static void bind_all(sqlite3_stmt *stmt, const char *types, va_list args)
 
 	for (i = 0; types[i] != '\0'; i++) {
 		if (types[i] == 's')
-			journal_bind_text(stmt, i + 1, va_arg(args, const char *));
+			journal_bind_text(stmt, i + 1,
+					  va_arg(args, const char *));
 		else
 			sqlite3_bind_int64(stmt, i + 1, va_arg(args, int64_t));
 	}
@@ -159,7 +185,8 @@ int journal_step(sqlite3_stmt *stmt)
 	int ret = stmt == NULL ? SQLITE_ERROR : sqlite3_step(stmt);
 
 	if (stmt != NULL && ret != SQLITE_ROW && ret != SQLITE_DONE)
-		log_error("journal: %s", sqlite3_errmsg(sqlite3_db_handle(stmt)));
+		log_error("journal: %s",
+			  sqlite3_errmsg(sqlite3_db_handle(stmt)));
 	return ret;
 }
 

@@ -4,8 +4,9 @@
 #include <sqlite3.h>
 #include <stdbool.h>
 
-/* The SQLite file of what outlives the process: recalls (see journal.h), refresh
-   tokens and revocations. All functions may be called from any thread. */
+/* The SQLite file of what outlives the process: recalls (see journal.h),
+   refresh tokens and revocations. All functions may be called from any
+   thread. */
 
 /* Opens or makes the file, which is this process's alone until it ends. Returns
    false with the reason in error_r (the caller frees it). */

@@ -41,8 +41,9 @@ static bool reopen(sqlite3 *db, const struct recall *recall, bool *claimed_r)
 	return !*claimed_r ||
 	       journal_exec(db, "UPDATE verdicts SET status = NULL, "
 			    "copies = 0, present = 0, notice = NULL, "
-			    "mailboxes = NULL, mailbox_user = NULL, searched = NULL, "
-			    "error = NULL WHERE recall = ? AND status = ?",
+			    "mailboxes = NULL, mailbox_user = NULL, "
+			    "searched = NULL, error = NULL WHERE recall = ? "
+			    "AND status = ?",
 			    "ss", recall->id,
 			    recall_verdict_name(RECALL_VERDICT_ERROR));
 }

@@ -44,7 +44,8 @@ static json_t *read_row(sqlite3 *db, sqlite3_stmt *stmt)
 			 "s:b, s:b, s:b, s:o}",
 		"id", text(stmt, 0), "cmd", text(stmt, 6),
 		"messageid", text(stmt, 3), "actor", text(stmt, 4),
-		"state", finished == 0 ? "running" : "finished",
+		"state", recall_state_name(
+			recall_approval_parse(text(stmt, 13)), finished != 0),
 		"created", (json_int_t)sqlite3_column_int64(stmt, 1),
 		"finished", finished,
 		"total", (json_int_t)sqlite3_column_int64(stmt, 5),
@@ -55,6 +56,9 @@ static json_t *read_row(sqlite3 *db, sqlite3_stmt *stmt)
 	if (text(stmt, 11) != NULL)
 		json_object_set_new(json, "query",
 				    json_loads(text(stmt, 11), 0, NULL));
+	if (text(stmt, 14) != NULL)
+		json_object_set_new(json, "approver",
+				    json_string(text(stmt, 14)));
 	if (text(stmt, 12) != NULL)
 		json_object_set_new(json, "recall",
 				    json_string(text(stmt, 12)));
@@ -72,7 +76,7 @@ static void bind(sqlite3_stmt *stmt, const struct identity *identity,
 	journal_bind_text(stmt, 6, filter->before_id);
 	journal_bind_text(stmt, 7, filter->cmd);
 	journal_bind_text(stmt, 8, filter->actor);
-	journal_bind_text(stmt, 9, filter->messageid);
+	journal_bind_text(stmt, 9, filter->message_id);
 	journal_bind_text(stmt, 10, filter->reason);
 	journal_bind_text(stmt, 11, filter->query);
 	sqlite3_bind_int(stmt, 12, filter->force);
@@ -91,9 +95,9 @@ static json_t *list(sqlite3 *db, const struct identity *identity,
 	/* the same rule as journal_visible() */
 	stmt = journal_prepare(db, "SELECT id, created, finished, messageid, "
 		"actor, users, cmd, reason, force, notify, dry_run, query, "
-		"target FROM recalls WHERE (?1 = 3 OR (?1 = 1 AND "
-		"?2 <> '' AND role <> 3 AND tenant = ?2) OR (?1 = 2 AND "
-		"lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
+		"target, approval, approver FROM recalls WHERE (?1 = 3 OR "
+		"(?1 = 1 AND ?2 <> '' AND role <> 3 AND tenant = ?2) OR "
+		"(?1 = 2 AND lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
 		/* many may be of the same second */
 		"AND (?6 IS NULL OR (created, rowid) < (SELECT created, rowid "
 		"FROM recalls WHERE id = ?6)) "

@@ -5,8 +5,8 @@
 
 #include "recall.h"
 
-/* Which of the past recalls are asked for; what is NULL (or, of a flag, -1) does
-   not matter. Letters of ASCII are compared without regard to case. */
+/* Which of the past recalls are asked for; what is NULL (or, of a flag, -1)
+   does not matter. Letters of ASCII are compared without regard to case. */
 struct journal_filter {
 	/* at most so many */
 	int64_t limit;
@@ -15,7 +15,7 @@ struct journal_filter {
 	int64_t before;
 	const char *before_id;
 	/* exactly these; a Message-ID with or without its brackets */
-	const char *cmd, *actor, *messageid;
+	const char *cmd, *actor, *message_id;
 	/* parts of them */
 	const char *reason, *query;
 	int force, notify, dry_run;

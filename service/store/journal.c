@@ -38,17 +38,18 @@ bool journal_add(const struct recall *recall, bool promised)
 	strbuf_add(&senders, "", 0);
 	for (i = 0; i < recall->senders.count; i++)
 		strbuf_addf(&senders, "%s ", recall->senders.items[i]);
-	/* what was promised has to survive a power cut, too; whoever still waits
-	   for an answer asks again, and so does the service for a lost verdict */
+	/* what was promised has to survive a power cut, too; whoever still
+	   waits for an answer asks again, and so does the service for a lost
+	   verdict */
 	ret = journal_begin(db, promised);
 	if (ret)
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
 			"messageid, force, notify, dry_run, reason, actor, "
 			"tenant, role, source, senders, users, cmd, target, "
-			"query, key, verify_headers) "
-			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			"sisiiisssississssi",
-			recall->id, recall->created, recall->messageid,
+			"query, key, verify_headers, approval) "
+			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"sisiiisssississssis",
+			recall->id, recall->created, recall->message_id,
 			(int64_t)recall->force, (int64_t)recall->notify,
 			(int64_t)recall->dry_run, recall->reason,
 			recall->actor.login, recall->actor.tenant,
@@ -56,7 +57,8 @@ bool journal_add(const struct recall *recall, bool promised)
 			senders.data, (int64_t)recall->count,
 			recall_kind_name(recall->kind), recall->target,
 			recall->query, recall->key,
-			(int64_t)recall->verify_headers) &&
+			(int64_t)recall->verify_headers,
+			recall_approval_name(recall->approval)) &&
 		      add_users(db, recall);
 	ret = journal_end(db, ret);
 	journal_unlock();
@@ -75,7 +77,8 @@ bool journal_save(const struct recall *recall, const size_t *users,
 	ret = journal_begin(db, false);
 	stmt = journal_prepare(db, "UPDATE verdicts SET status = ?, "
 		"copies = ?, notice = ?, mailboxes = ?, error = ?, "
-		"mailbox_user = ?, searched = ?, present = ? WHERE recall = ? AND pos = ?");
+		"mailbox_user = ?, searched = ?, present = ? WHERE recall = ? "
+		"AND pos = ?");
 	ret = ret && stmt != NULL;
 	for (i = 0; ret && i < count; i++) {
 		const struct recall_user *user = &recall->users[users[i]];
@@ -124,7 +127,8 @@ static bool load_users(sqlite3 *db, struct recall *recall)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT email, status, "
 		"copies, notice, mailboxes, error, expected, mailbox_user, "
-		"searched, present FROM verdicts WHERE recall = ? ORDER BY pos");
+		"searched, present FROM verdicts WHERE recall = ? "
+		"ORDER BY pos");
 	struct recall_user *user;
 	int ret;
 
@@ -152,8 +156,8 @@ static void read_recall(sqlite3_stmt *stmt, struct recall *recall)
 {
 	recall->created = sqlite3_column_int64(stmt, 0);
 	recall->finished = sqlite3_column_int64(stmt, 1);
-	free(recall->messageid);
-	recall->messageid = column_text(stmt, 2);
+	free(recall->message_id);
+	recall->message_id = column_text(stmt, 2);
 	recall->force = sqlite3_column_int(stmt, 3) != 0;
 	recall->notify = sqlite3_column_int(stmt, 4) != 0;
 	recall->dry_run = sqlite3_column_int(stmt, 5) != 0;
@@ -172,14 +176,20 @@ static void read_recall(sqlite3_stmt *stmt, struct recall *recall)
 	recall->query = column_text(stmt, 14);
 	recall->key = column_text(stmt, 15);
 	recall->verify_headers = sqlite3_column_int(stmt, 16) != 0;
+	recall->approval = recall_approval_parse((const char *)
+		sqlite3_column_text(stmt, 17));
+	recall->approver = column_text(stmt, 18);
+	recall->decision = column_text(stmt, 19);
+	recall->decided = sqlite3_column_int64(stmt, 20);
 }
 
 static enum journal_result
 load(sqlite3 *db, const char *id, struct recall **recall_r)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT created, finished, "
-		"messageid, force, notify, dry_run, reason, actor, tenant, role,"
-		" source, senders, cmd, target, query, key, verify_headers "
+		"messageid, force, notify, dry_run, reason, actor, tenant, "
+		"role, source, senders, cmd, target, query, key, "
+		"verify_headers, approval, approver, decision, decided "
 		"FROM recalls WHERE id = ?");
 	struct recall *recall;
 	int ret;
@@ -216,7 +226,8 @@ bool journal_unfinished(struct strlist *ids)
 {
 	sqlite3 *db = journal_lock();
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT id FROM recalls "
-		"WHERE finished = 0 ORDER BY created");
+		"WHERE finished = 0 AND approval IS NOT 'pending' "
+		"ORDER BY created");
 	int ret;
 
 	while ((ret = journal_step(stmt)) == SQLITE_ROW)

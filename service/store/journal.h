@@ -23,8 +23,8 @@ enum journal_result {
 
 /* The recall of this id, whole, or NULL. */
 enum journal_result journal_load(const char *id, struct recall **recall_r);
-/* The ids of recalls that have not finished, oldest first. Returns false if they
-   can't be read. */
+/* The ids of recalls that have not finished and wait for nobody, oldest first.
+   Returns false if they can't be read. */
 bool journal_unfinished(struct strlist *ids);
 /* Whether the identity may see the recall. */
 bool journal_visible(const struct identity *identity,

@@ -14,7 +14,7 @@ struct recall *recall_new(void)
 	random_hex(RECALL_ID_LEN / 2, recall->id);
 	recall->notify = true;
 	recall->created = time(NULL);
-	recall->messageid = x_strdup("");
+	recall->message_id = x_strdup("");
 	recall->reason = x_strdup("");
 	return recall;
 }
@@ -36,10 +36,12 @@ void recall_free(struct recall *recall)
 	}
 	free(recall->users);
 	free(recall->target);
-	free(recall->messageid);
+	free(recall->message_id);
 	free(recall->query);
 	free(recall->reason);
 	free(recall->source);
+	free(recall->approver);
+	free(recall->decision);
 	free(recall->key);
 	identity_clear(&recall->actor);
 	strlist_free(&recall->senders);
@@ -143,6 +145,48 @@ const char *recall_kind_name(enum recall_kind kind)
 	return kind == RECALL_RESTORE ? "restore" : "expunge";
 }
 
+static const char *const approval_names[] = {
+	[RECALL_PENDING] = "pending",
+	[RECALL_APPROVED] = "approved",
+	[RECALL_REJECTED] = "rejected",
+	[RECALL_EXPIRED] = "expired",
+};
+#define APPROVALS_COUNT (sizeof(approval_names) / sizeof(approval_names[0]))
+
+const char *recall_approval_name(enum recall_approval approval)
+{
+	return approval_names[approval];
+}
+
+enum recall_approval recall_approval_parse(const char *name)
+{
+	size_t i;
+
+	if (name == NULL)
+		return RECALL_NEEDS_NONE;
+	for (i = RECALL_PENDING; i < APPROVALS_COUNT; i++) {
+		if (strcmp(approval_names[i], name) == 0)
+			return (enum recall_approval)i;
+	}
+	/* of a later version: it must not run because of that */
+	return RECALL_PENDING;
+}
+
+bool recall_is_denied(const struct recall *recall)
+{
+	return recall->approval == RECALL_REJECTED ||
+	       recall->approval == RECALL_EXPIRED;
+}
+
+const char *recall_state_name(enum recall_approval approval, bool finished)
+{
+	if (approval == RECALL_PENDING)
+		return "pending_approval";
+	if (approval == RECALL_REJECTED || approval == RECALL_EXPIRED)
+		return recall_approval_name(approval);
+	return finished ? "finished" : "running";
+}
+
 static bool same_text(const char *s1, const char *s2)
 {
 	return s1 == NULL || s2 == NULL ? s1 == s2 : strcmp(s1, s2) == 0;
@@ -164,7 +208,7 @@ bool recall_is_same(const struct recall *old, const struct recall *recall)
 	    !same_text(old->reason, recall->reason) ||
 	    /* a restore has it of what it undoes */
 	    (old->kind == RECALL_EXPUNGE &&
-	     !same_text(old->messageid, recall->messageid)))
+	     !same_text(old->message_id, recall->message_id)))
 		return false;
 	for (i = 0; i < old->count; i++) {
 		if (strcmp(old->users[i].key, recall->users[i].key) != 0)

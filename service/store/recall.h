@@ -36,6 +36,16 @@ enum recall_kind {
 	RECALL_RESTORE
 };
 
+/* Whether somebody else has to agree, and has. */
+enum recall_approval {
+	RECALL_NEEDS_NONE = 0,
+	RECALL_PENDING,
+	RECALL_APPROVED,
+	/* it never runs */
+	RECALL_REJECTED,
+	RECALL_EXPIRED
+};
+
 /* A recall as asked for, and how far it is. */
 struct recall {
 	char id[RECALL_ID_LEN + 1];
@@ -43,7 +53,7 @@ struct recall {
 	/* of RECALL_RESTORE: the recall to undo; NULL otherwise */
 	char *target;
 	/* empty if there is a query, or if it is not known */
-	char *messageid;
+	char *message_id;
 	/* the words of a search query, a JSON array; or NULL */
 	char *query;
 	bool force;
@@ -61,13 +71,16 @@ struct recall {
 	/* of a query that deletes: how many messages the caller expects; known
 	   until the recall is journalled */
 	int64_t yes_count;
+	/* who has decided, when, and why; NULL and 0 until then */
+	enum recall_approval approval;
+	char *approver;
+	char *decision;
+	int64_t decided;
 	/* whose mail alone may be deleted; empty for everyone's */
 	struct strlist senders;
 	/* seconds since the epoch; finished is 0 until then */
 	int64_t created;
 	int64_t finished;
-	/* Only looks: nothing is journalled or counted. Goes with dry_run. */
-	bool probe;
 	/* set by recall_run(): doveadm found a parameter wrong, wherever it
 	   answered */
 	bool refused;
@@ -91,6 +104,14 @@ void recall_set_text(char **text, const char *value);
 
 /* The name of a kind, e.g. "restore". */
 const char *recall_kind_name(enum recall_kind kind);
+
+/* The name of a state of approval, e.g. "pending"; NULL if it needs none. */
+const char *recall_approval_name(enum recall_approval approval);
+enum recall_approval recall_approval_parse(const char *name);
+/* Whether a second person has not agreed: it never runs. */
+bool recall_is_denied(const struct recall *recall);
+/* What the API calls the state, e.g. "running". */
+const char *recall_state_name(enum recall_approval approval, bool finished);
 
 /* How many users have the verdict (-1: none yet). */
 size_t recall_count(const struct recall *recall, int verdict);

@@ -33,6 +33,7 @@ COLUMNS = ["username", "status", "copies", "notice", "mailboxes",
 
 EX_USAGE = 64
 EX_NOUSER = 67
+EX_CANTCREAT = 73
 EX_TEMPFAIL = 75
 
 # Users made before the node starts: Dovecot takes up to a second to see one
@@ -126,7 +127,8 @@ def parse_tab(text):
 def run_shell(node, *args, input=None):
     done = node.doveadm("-f", "tab", "recall", "expunge", *args, check=False,
                         input=input)
-    assert done.returncode in (0, EX_USAGE, EX_NOUSER, EX_TEMPFAIL), done
+    assert done.returncode in (0, EX_USAGE, EX_NOUSER, EX_CANTCREAT,
+                               EX_TEMPFAIL), done
     assert "Panic" not in done.stderr, done
     return Result(parse_tab(done.stdout), done.returncode, done.stderr)
 

@@ -13,6 +13,7 @@ from servicenode import RecallNode, Service
 AXE = (SRCDIR / "tests/support/vendor/axe.min.js").read_text()
 USERS = ["ann@example.com", "bob@example.com", "cid@example.com"]
 SECURITY = "sec@example.com"
+SECOND = "sec2@example.com"
 SENDER = "dan@example.com"
 LANGUAGES = {
     "ru-RU": "Найти и отозвать", "es-PA": "Buscar y retirar",
@@ -40,6 +41,7 @@ def language_user(language):
 def node():
     users = {user: {} for user in USERS}
     users[SECURITY] = {"role": "3"}
+    users[SECOND] = {"role": "3"}
     users[SENDER] = {"role": "2"}
     for language in LANGUAGES:
         users[language_user(language)] = {"role": "3", "lang": language}
@@ -52,6 +54,13 @@ def node():
 @pytest.fixture(scope="module")
 def service(node):
     with Service(node, auth__revoke_email="yes") as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def strict(node):
+    """A service where a second person has to approve what is forced."""
+    with Service(node, approval__force="yes") as service:
         yield service
 
 
@@ -197,6 +206,56 @@ def test_who_read_it(desk, node, mail):
     accessible(desk)
 
 
+@pytest.mark.parametrize("decision", ["Approve", "Reject"])
+def test_a_second_person_decides(strict, node, mail, decision):
+    with Browser(strict.url) as asker, Browser(strict.url) as second:
+        for browser, login in (asker, SECURITY), (second, SECOND):
+            browser.open()
+            browser.wait_heading("Sign in")
+            browser.sign_in(login, "secret")
+            browser.wait_heading("Find and recall")
+        search_id(asker, mail)
+        asker.wait_text("Messages: 3")
+        asker.check("choose-0")
+        asker.push("Recall messages: 3, from users: 3")
+        asker.fill("reason", "phishing")
+        asker.check("force")
+        asker.push("Count")
+        asker.wait_text("Copies to be deleted: 3")
+        asker.fill("typed", "3")
+        asker.push("Recall")
+        asker.wait_heading("Recall")
+        asker.wait_text("waits for approval")
+        accessible(asker)
+        second.push("Approvals")
+        second.wait_heading("Approvals")
+        second.wait_text("1 recall waits.")
+        assert sorted(row[2] for row in second.table()) == USERS
+        assert {row[1] for row in second.table()} == {"Console %d" % number}
+        for text in mail, SECURITY, "phishing":
+            assert text in second.text()
+        accessible(second)
+        assert all(has(node, user, mail) for user in USERS)
+        second.push(decision)
+        second.fill("decision-reason", "looked at it")
+        accessible(second)
+        second.push(decision)
+        if decision == "Approve":
+            second.wait_heading("Recall")
+            second.wait_text("3 of 3 users looked at.")
+            assert SECOND in second.text()
+            asker.wait_text("3 of 3 users looked at.")
+        else:
+            second.wait_text("Rejected.")
+            asker.wait_text("rejected")
+            assert all(has(node, user, mail) for user in USERS)
+        asker.wait_text("looked at it")
+        accessible(asker)
+        assert asker.complaints() == second.complaints() == []
+    assert all(has(node, user, mail) is (decision == "Reject")
+               for user in USERS)
+
+
 def test_past_recalls(desk, mail):
     search_id(desk, mail)
     desk.wait_text("Messages: 3")
@@ -291,6 +350,30 @@ def test_session_outlives_the_page(desk):
     desk.push("Sign out")
     desk.wait_heading("Sign in")
     desk.driver.refresh()
+    desk.wait_heading("Sign in")
+
+
+def test_own_sessions(desk, service):
+    with Browser(service.url) as other:
+        other.open()
+        other.wait_heading("Sign in")
+        other.sign_in(SECURITY, "secret")
+        other.wait_heading("Find and recall")
+        desk.push("My sessions")
+        desk.wait_heading("My sessions")
+        desk.wait(lambda: len(desk.table()) >= 2, "no two sessions")
+        accessible(desk)
+        before = len(desk.table())
+        assert all(row[1] == "127.0.0.1" for row in desk.table())
+        assert [row[4] for row in desk.table()].count("Sign out") == 1
+        # the newest one is the other browser's
+        desk.push("End")
+        desk.wait_text("The session has ended.")
+        desk.wait(lambda: len(desk.table()) == before - 1, "still there")
+        other.push("My sessions")
+        other.wait_heading("Sign in")
+        other.driver.get_log("browser")
+    desk.push("Sign out")
     desk.wait_heading("Sign in")
 
 

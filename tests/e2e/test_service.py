@@ -392,7 +392,7 @@ def conforms(schema, value):
     if "allOf" in schema:
         return all(conforms(each, value) for each in schema["allOf"])
     if value is None:
-        return schema.get("nullable", False)
+        return schema.get("nullable", "type" not in schema)
     if "type" in schema and (
             not isinstance(value, TYPES[schema["type"]]) or
             (schema["type"] == "integer" and isinstance(value, bool))):

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import signal
 import sqlite3
 import sys
@@ -448,6 +449,29 @@ def test_recall_by_query_in_the_background(node, service, user):
     assert not has(node, user, messageid)
 
 
+def calls(service):
+    """How many commands doveadm has answered."""
+    text = service.curl("/metrics").body.decode()
+    return int(re.search(r'doveadm_calls_total{result="ok"} (\d+)',
+                         text).group(1))
+
+
+def test_query_asks_in_batches(node, service):
+    """Once to count and once to recall, however many have the message."""
+    users = list(itertools.islice(reds, 5))
+    deliver(node, users, "batches")
+    params = {"query": ["SUBJECT", "batches"], "emails": users, "notify": 0}
+    before = calls(service)
+    dry = ask(service, root(service), dry_run=1, **params)
+    assert set(statuses(dry).values()) == {"would_expunge"}
+    assert calls(service) == before + 1
+    before = calls(service)
+    done = ask(service, root(service), yes_count=5, **params)
+    assert set(statuses(done).values()) == {"expunged"}
+    assert calls(service) == before + 2
+    assert not any(node.count(user) for user in users)
+
+
 def test_query_keeps_what_was_read(node, service, user, other):
     deliver(node, [user, other], "mixed")
     node.set_flags(other, "INBOX", ["\\Seen"])
@@ -615,6 +639,9 @@ def test_wrong_recall_id(service, recall_id):
 
 # to the tables of the first version
 DOWNGRADE = """
+DROP TRIGGER recall_pending;
+DROP TRIGGER recall_finished;
+DROP TABLE webhooks;
 DROP INDEX recalls_key;
 ALTER TABLE recalls DROP COLUMN key;
 ALTER TABLE recalls DROP COLUMN cmd;
@@ -633,6 +660,16 @@ ALTER TABLE recalls DROP COLUMN verify_headers;
 ALTER TABLE verdicts DROP COLUMN mailbox_user;
 ALTER TABLE verdicts DROP COLUMN searched;
 ALTER TABLE verdicts DROP COLUMN present;
+DROP INDEX recalls_pending;
+DROP INDEX recalls_actor;
+ALTER TABLE recalls DROP COLUMN approval;
+ALTER TABLE recalls DROP COLUMN approver;
+ALTER TABLE recalls DROP COLUMN decision;
+ALTER TABLE recalls DROP COLUMN decided;
+DROP INDEX refresh_logins;
+ALTER TABLE refresh_tokens DROP COLUMN address;
+ALTER TABLE refresh_tokens DROP COLUMN access_expires;
+DROP TABLE stop;
 PRAGMA user_version = 0"""
 
 
@@ -737,7 +774,6 @@ def test_resume_of_a_restore(node, user, other):
         check_described(ACTIONS, "post", answer)
 
 
-@pytest.mark.log_errors("recall expunge: .*not")
 def test_resume_of_a_recall_by_query(node, user, other):
     """After a crash no more is deleted than was counted before it."""
     third = next(reds)
@@ -758,7 +794,8 @@ def test_resume_of_a_recall_by_query(node, user, other):
         assert node.count(user) == 0
         error, = [row["error"] for row in again["results"]
                   if row["email"] == other]
-        assert "not what was counted" in error
+        assert error == ("2 messages match, but only 1 did when they were "
+                         "counted: nothing was deleted")
         assert node.count(other) == 2 and node.count(third) == 1
 
 

@@ -91,14 +91,17 @@ def test_search_for_an_alias(service, token, mail):
 
 def test_query_of_a_mailbox_with_two_names(node, service, token, mail):
     params = {"query": json.dumps(["HEADER", "Message-ID", mail])}
-    for emails, status in ([BOSS, ANN], 400), ([BOSS, BOB], 200):
-        answer = service.recall(token, None, emails, yes_count=2, **params)
-        assert answer.status == status, answer
-        if status == 400:
-            assert answer.json() == {"message": {"EMAILS": "EMAILS names the "
-                                     "mailbox of %s twice: %s, %s" %
-                                     (ANN, BOSS, ANN)}}
-            assert has(node, ANN, mail)
+    for how in {"dry_run": 1}, {"yes_count": 1}, {"yes_count": 2}:
+        answer = service.recall(token, None, [BOSS, ANN], **how, **params)
+        assert answer.status == 400
+        assert answer.json() == {"message": {"EMAILS": "EMAILS names the "
+                                 "mailbox of %s twice: %s, %s" %
+                                 (ANN, BOSS, ANN)}}
+        assert has(node, ANN, mail)
+    dry = service.recall(token, None, [BOSS, BOB], dry_run=1, **params)
+    assert sum(row["copies"] for row in dry.json()["results"]) == 2
+    answer = service.recall(token, None, [BOSS, BOB], yes_count=2, **params)
+    assert answer.status == 200
     assert {result["searched"] for result in answer.json()["results"]} == \
         {"query"}
     assert not has(node, ANN, mail) and not has(node, BOB, mail)

@@ -4,8 +4,8 @@ circle, no two files have one name.
 
 A room is a directory; ROOMS names for each the rooms below it, which are all it
 may include (and those below them). The include paths of the makefiles say the
-same, so what is wrong here does not compile either; circles inside a room and
-rooms that nobody listed are found here only.
+same, which is checked, too, so what is wrong does not compile either; circles
+inside a room and rooms that nobody listed are found here only.
 
 Usage: layers.py [--list] [DIRECTORY]   exit code 0: clean, 1: findings
 """
@@ -23,7 +23,7 @@ ROOMS = {
     "plugin/lib-recall/mails": ("plugin/lib-recall/index",),
     "plugin/lib-recall/standing": ("plugin/lib-recall/index",),
     "plugin/lib-recall/quarantine": ("plugin/lib-recall/mails",),
-    "plugin/lib-recall/notice": ("plugin/lib-recall/mails",),
+    "plugin/lib-recall/notice": ("plugin/lib-recall/base",),
     "plugin/lib-recall": ("plugin/lib-recall/quarantine",
                           "plugin/lib-recall/notice",
                           "plugin/lib-recall/standing"),
@@ -87,9 +87,46 @@ def circles(graph):
     return found
 
 
+def variables(makefile):
+    """Of a Makefile.am, expanded; conditions count as true."""
+    values = {}
+    text = makefile.read_text().replace("\\\n", " ")
+    for name, append, value in re.findall(r"^(\w+) *(\+?)= *(.*)$", text,
+                                          re.M):
+        values[name] = values.get(name, "") + " " + value if append else value
+    for name in values:
+        while "$(" in values[name]:
+            values[name] = re.sub(
+                r"\$\((\w+)\)", lambda match: "@" if match[1] == "srcdir"
+                else values.get(match[1], "@" + match[1]), values[name])
+    return values
+
+
+def include_paths(top):
+    """What makefiles let rooms include, and must not."""
+    findings = []
+    for makefile in sorted(top.glob("*/Makefile.am")):
+        values = variables(makefile)
+        for name, sources in values.items():
+            flags = values.get(name.replace("_SOURCES", "_CPPFLAGS"), "")
+            rooms = [os.path.normpath(makefile.parent.relative_to(top) /
+                                      os.path.dirname(source))
+                     for source in sources.split()
+                     if name.endswith("_SOURCES") and "@" not in source]
+            paths = [makefile.parent.name + "/" + path
+                     for path in re.findall(r"-I@/(\S+)", flags)]
+            # of a program that has several rooms: the topmost one
+            allowed = set().union(*(below(room) for room in rooms
+                                    if room in ROOMS))
+            findings += [f"{makefile.relative_to(top)}: {name}: must not see "
+                         + path for path in paths
+                         if allowed and path not in allowed]
+    return findings
+
+
 def check(top):
     """Returns what is wrong, a line each."""
-    findings = []
+    findings = include_paths(top)
     by_name = {}
     for path in sources(top):
         if path.name in by_name:

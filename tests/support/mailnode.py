@@ -275,6 +275,10 @@ class MailNode:
     def notice_dir(self):
         return self.dir / "notices"
 
+    @property
+    def standing_dir(self):
+        return self.dir / "state" / "recall-standing"
+
     def home(self, user):
         return self.dir / "mail" / user
 
@@ -361,6 +365,7 @@ class MailNode:
             plugin["quota_vsizes"] = "yes"
             plugin["quota_rule"] = "*:storage=1G"
         plugin["recall_notice_dir"] = self.notice_dir
+        plugin["recall_standing_dir"] = self.standing_dir
         plugin.update(self.plugin)
         environment = " ".join("%s=%s" % pair
                                for pair in self._environment().items())

@@ -66,8 +66,8 @@ static void test_columns(void)
 		request.identity.role = ROLE_SUPER;
 		CU_ASSERT(route_may(&request));
 		/* what works without a token has nothing of roles */
-		CU_ASSERT_EQUAL(token, route->admin != NULL);
-		CU_ASSERT_EQUAL(token, route->user != NULL);
+		CU_ASSERT(token || route->admin == NULL);
+		CU_ASSERT(token || route->user == NULL);
 		CU_ASSERT(token || !route->needs_audit);
 	}
 }

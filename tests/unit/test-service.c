@@ -435,7 +435,7 @@ static void test_journal(void)
 	CU_ASSERT_EQUAL(loaded->kind, RECALL_RESTORE);
 	CU_ASSERT_STRING_EQUAL(loaded->target, recall->target);
 	CU_ASSERT_STRING_EQUAL(loaded->query, recall->query);
-	CU_ASSERT_STRING_EQUAL(loaded->messageid, "");
+	CU_ASSERT_STRING_EQUAL(loaded->message_id, "");
 	CU_ASSERT_EQUAL(loaded->finished, 0);
 	CU_ASSERT_EQUAL_FATAL(loaded->count, 2);
 	CU_ASSERT_EQUAL(loaded->users[0].verdict, RECALL_VERDICT_READ);

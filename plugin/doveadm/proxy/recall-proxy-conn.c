@@ -16,6 +16,7 @@
 #include "recall-params.h"
 #include "doveadm-recall-rows.h"
 #include "recall-utf8.h"
+#include "recall-proxy-batch.h"
 #include "recall-proxy-conn.h"
 #include "recall-proxy-tls.h"
 
@@ -73,6 +74,8 @@ static void conn_print_log(struct recall_proxy_conn *conn)
 	while ((line = i_stream_read_next_line(conn->log_input)) != NULL) {
 		if (*line == '\0' ||
 		    !doveadm_log_type_from_char(*line, &ctx.type))
+			continue;
+		if (ctx.type == LOG_TYPE_INFO && conn->server->quiet)
 			continue;
 		i_log_type(&ctx, "remote(%s): %s", conn->server->name,
 			   line + 1);
@@ -181,10 +184,31 @@ static void conn_print_column(struct recall_proxy_conn *conn, const char *value)
 	struct recall_proxy_request *request = conn->request;
 	char *copy;
 
+	if (request->batch != NULL) {
+		value = p_strdup(request->batch->pool, value);
+		array_push_back(&request->batch->columns, &value);
+		return;
+	}
 	recall_rows_add(conn->server->rows, value);
 	if (array_is_created(&request->columns)) {
 		copy = i_strdup(value);
 		array_push_back(&request->columns, &copy);
+	}
+}
+
+/* A part of a column; the last one is empty. */
+static void conn_print_stream(struct recall_proxy_conn *conn,
+			      const void *data, size_t size)
+{
+	struct recall_proxy_batch *batch = conn->request->batch;
+
+	if (batch == NULL) {
+		recall_rows_add_stream(conn->server->rows, data, size);
+	} else if (size > 0) {
+		str_append_data(batch->part, data, size);
+	} else {
+		conn_print_column(conn, str_c(batch->part));
+		str_truncate(batch->part, 0);
 	}
 }
 
@@ -193,7 +217,8 @@ static bool conn_end_row(struct recall_proxy_conn *conn, const char *error)
 {
 	unsigned int columns = recall_rows_get_count(conn->server->rows);
 
-	if (!conn->in_field && conn->column == 0)
+	if (conn->request->batch != NULL ||
+	    (!conn->in_field && conn->column == 0))
 		return FALSE;
 	if (conn->in_field) {
 		recall_rows_add_stream(conn->server->rows, "", 0);
@@ -213,12 +238,10 @@ void recall_proxy_conn_deinit(struct recall_proxy_conn **_conn,
 	struct recall_proxy_request *request = conn->request;
 	const char *text;
 	unsigned int i;
-	bool torn = FALSE;
+	bool ready = conn->ready, torn = FALSE;
 
 	*_conn = NULL;
 	text = t_strdup_printf("Node %s failed: %s", server->name, error);
-	if (!conn->ready && server->error == NULL)
-		server->error = i_strdup(text);
 	if (request != NULL)
 		torn = conn_end_row(conn, text);
 	for (i = 0; i < array_count(&server->conns); i++) {
@@ -238,13 +261,24 @@ void recall_proxy_conn_deinit(struct recall_proxy_conn **_conn,
 	i_close_fd(&conn->fd);
 	recall_proxy_end_print(server->proxy, conn);
 	i_free(conn);
+	if (!ready && recall_proxy_postpone(server, request))
+		return;
+	if (!ready && server->error == NULL)
+		server->error = i_strdup(text);
 	if (request != NULL)
 		recall_proxy_lost(server, request, torn, text);
+	else
+		io_loop_stop(current_ioloop);
 }
 
 bool recall_proxy_conn_is_idle(const struct recall_proxy_conn *conn)
 {
 	return conn->request == NULL;
+}
+
+bool recall_proxy_conn_is_ready(const struct recall_proxy_conn *conn)
+{
+	return conn->ready;
 }
 
 static void conn_send_request(struct recall_proxy_conn *conn)
@@ -264,6 +298,17 @@ void recall_proxy_conn_send(struct recall_proxy_conn *conn,
 	conn->request = request;
 	if (conn->ready)
 		conn_send_request(conn);
+}
+
+void recall_proxy_conn_move(struct recall_proxy_conn *from,
+			    struct recall_proxy_conn *to)
+{
+	struct recall_proxy_request *request = from->request;
+
+	i_assert(!from->ready);
+
+	from->request = NULL;
+	recall_proxy_conn_send(to, request);
 }
 
 static void conn_ready(struct recall_proxy_conn *conn)
@@ -286,6 +331,8 @@ static void conn_ready(struct recall_proxy_conn *conn)
 	conn->ready = TRUE;
 	if (conn->request != NULL)
 		conn_send_request(conn);
+	else
+		io_loop_stop(current_ioloop);
 }
 
 static int
@@ -355,7 +402,8 @@ conn_input_handshake(struct recall_proxy_conn *conn, const char **error_r)
    there. */
 static bool conn_is_alias(const struct recall_proxy_conn *conn)
 {
-	return conn->column == recall_rows_find(conn->server->rows,
+	return conn->request->batch == NULL &&
+		conn->column == recall_rows_find(conn->server->rows,
 						RECALL_COLUMN_USERNAME) &&
 		strcmp(conn->request->username,
 		       conn->request->remote_username) != 0;
@@ -374,9 +422,9 @@ conn_print_part(struct recall_proxy_conn *conn, const unsigned char *data,
 				  conn->request->username : str_c(str));
 	} else {
 		if (str_len(str) > 0)
-			recall_rows_add_stream(rows, str_data(str), str_len(str));
+			conn_print_stream(conn, str_data(str), str_len(str));
 		if (last)
-			recall_rows_add_stream(rows, "", 0);
+			conn_print_stream(conn, "", 0);
 	}
 	conn->in_field = !last;
 	if (last && ++conn->column == recall_rows_get_count(rows)) {
@@ -419,7 +467,8 @@ static int conn_input_rows(struct recall_proxy_conn *conn, const char **error_r)
 		if (ret <= 0)
 			return ret;
 	}
-	if (!recall_proxy_begin_print(conn->server->proxy, conn)) {
+	if (conn->request->batch == NULL &&
+	    !recall_proxy_begin_print(conn->server->proxy, conn)) {
 		io_remove(&conn->io);
 		return 0;
 	}

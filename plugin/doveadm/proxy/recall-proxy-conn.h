@@ -9,11 +9,14 @@ struct istream;
 struct ostream;
 struct ssl_iostream_context;
 struct recall_proxy;
+struct recall_proxy_batch;
 struct recall_proxy_conn;
 struct recall_rows;
 
 /* A user's command. */
 struct recall_proxy_request {
+	/* NULL if it's not one of several users at once */
+	struct recall_proxy_batch *batch;
 	/* as asked for, and as the node knows the user */
 	char *username, *remote_username;
 	/* rows that have been printed */
@@ -42,6 +45,10 @@ struct recall_proxy_server {
 	struct ssl_iostream_context *ssl_ctx;
 	/* Why it is no use to connect once more. */
 	char *error;
+	/* What it tells of, our rows tell, too. */
+	bool quiet;
+	/* connections at a time */
+	unsigned int max_conns;
 
 	ARRAY_TYPE(recall_proxy_conn) conns;
 	ARRAY_TYPE(recall_proxy_request) queue;
@@ -55,9 +62,14 @@ int recall_proxy_conn_init(struct recall_proxy_server *server,
 void recall_proxy_conn_deinit(struct recall_proxy_conn **conn,
 			      const char *error);
 bool recall_proxy_conn_is_idle(const struct recall_proxy_conn *conn);
+/* Whether the server has said that it takes commands. */
+bool recall_proxy_conn_is_ready(const struct recall_proxy_conn *conn);
 /* The connection must be idle. */
 void recall_proxy_conn_send(struct recall_proxy_conn *conn,
 			    struct recall_proxy_request *request);
+/* Hands the request on that it has not sent yet; the other one must be idle. */
+void recall_proxy_conn_move(struct recall_proxy_conn *from,
+			    struct recall_proxy_conn *to);
 /* Goes on to print, if it had to wait for another one to finish. */
 void recall_proxy_conn_resume(struct recall_proxy_conn *conn);
 
@@ -75,6 +87,10 @@ const char *recall_proxy_get_line(struct recall_proxy *proxy,
 void recall_proxy_answered(struct recall_proxy_server *server,
 			   struct recall_proxy_request *request,
 			   int exit_code, const char *reason);
+/* It failed before it was ready, with this request or none. Returns TRUE if
+   others will do: then the request is theirs. */
+bool recall_proxy_postpone(struct recall_proxy_server *server,
+			   struct recall_proxy_request *request);
 /* It was not. torn: the error is in the row that had been begun. */
 void recall_proxy_lost(struct recall_proxy_server *server,
 		       struct recall_proxy_request *request, bool torn,

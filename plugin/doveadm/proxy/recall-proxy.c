@@ -12,6 +12,7 @@
 #include "doveadm-settings.h"
 #include "recall-params.h"
 #include "doveadm-recall-rows.h"
+#include "recall-proxy-batch.h"
 #include "recall-proxy-conn.h"
 #include "recall-proxy-tls.h"
 #include "recall-proxy.h"
@@ -40,6 +41,8 @@ struct recall_proxy {
 	struct recall_proxy_conn *printer;
 	/* one_row: "<server> <user over there>" => what was asked there */
 	HASH_TABLE(char *, struct recall_proxy_request *) requests;
+	/* the doveadm-server that takes batches */
+	struct recall_proxy_server *local;
 	/* users to be told of as soon as a row may be printed */
 	ARRAY(struct proxy_lost_user) lost;
 };
@@ -172,6 +175,7 @@ proxy_get_server(struct recall_proxy *proxy, const char *name)
 	p = strrchr(server->name, ':');
 	server->hostname = p == NULL ? server->name :
 		p_strdup_until(proxy->pool, server->name, p);
+	server->max_conns = I_MAX(doveadm_settings->doveadm_worker_count, 1);
 	i_array_init(&server->conns, 2);
 	i_array_init(&server->queue, PROXY_QUEUE_MAX + 1);
 	array_push_back(&proxy->servers, &server);
@@ -198,6 +202,14 @@ static void
 proxy_request_finish(struct recall_proxy *proxy,
 		     struct recall_proxy_request *request, const char *error)
 {
+	struct recall_proxy_batch *batch = request->batch;
+
+	if (batch != NULL) {
+		batch->error = p_strdup(batch->pool, error);
+		batch->finished = TRUE;
+		proxy_request_free(request);
+		return;
+	}
 	if (!proxy->callbacks->one_row) {
 		proxy_request_free(request);
 		return;
@@ -247,6 +259,15 @@ proxy_add_lost(struct recall_proxy *proxy, const char *username,
 	user->error = i_strdup(error);
 }
 
+static void
+proxy_request_lose(struct recall_proxy *proxy,
+		   struct recall_proxy_request *request, const char *error)
+{
+	if (request->batch == NULL)
+		proxy_add_lost(proxy, request->username, error);
+	proxy_request_finish(proxy, request, error);
+}
+
 static struct recall_proxy_request *
 server_dequeue(struct recall_proxy_server *server)
 {
@@ -257,23 +278,47 @@ server_dequeue(struct recall_proxy_server *server)
 	return request;
 }
 
+static struct recall_proxy_conn *
+server_find_idle(struct recall_proxy_server *server)
+{
+	struct recall_proxy_conn *conn, *idle = NULL;
+
+	array_foreach_elem(&server->conns, conn) {
+		if (recall_proxy_conn_is_idle(conn) &&
+		    (idle == NULL || recall_proxy_conn_is_ready(conn)))
+			idle = conn;
+	}
+	return idle;
+}
+
+/* Nobody takes a connection beyond the number of the server's processes: those
+   that are taken have time for its request. */
+static void server_rebalance(struct recall_proxy_server *server)
+{
+	struct recall_proxy_conn *conn, *idle;
+
+	array_foreach_elem(&server->conns, conn) {
+		idle = server_find_idle(server);
+		if (idle == NULL || !recall_proxy_conn_is_ready(idle))
+			break;
+		if (!recall_proxy_conn_is_ready(conn) &&
+		    !recall_proxy_conn_is_idle(conn))
+			recall_proxy_conn_move(conn, idle);
+	}
+}
+
 /* Gives those who wait to connections, as far as there are any. */
 static void server_feed(struct recall_proxy_server *server)
 {
-	const unsigned int max_conns =
-		I_MAX(doveadm_settings->doveadm_worker_count, 1);
 	struct recall_proxy_request *request;
-	struct recall_proxy_conn *conn, *idle;
+	struct recall_proxy_conn *idle;
 	const char *error;
 
 	while (array_count(&server->queue) > 0) {
-		idle = NULL;
-		array_foreach_elem(&server->conns, conn) {
-			if (recall_proxy_conn_is_idle(conn))
-				idle = conn;
-		}
+		idle = server_find_idle(server);
 		if (idle == NULL && server->error == NULL) {
-			if (array_count(&server->conns) >= max_conns)
+			if (array_count(&server->conns) >=
+			    server->max_conns)
 				return;
 			if (recall_proxy_conn_init(server, &idle, &error) < 0 &&
 			    server->error == NULL) {
@@ -289,10 +334,9 @@ static void server_feed(struct recall_proxy_server *server)
 			recall_proxy_conn_send(idle, request);
 			continue;
 		}
-		proxy_add_lost(server->proxy, request->username,
-			       server->error);
-		proxy_request_finish(server->proxy, request, server->error);
+		proxy_request_lose(server->proxy, request, server->error);
 	}
+	server_rebalance(server);
 }
 
 static void proxy_check_killed(struct recall_proxy *proxy)
@@ -324,8 +368,7 @@ static bool proxy_wait(struct recall_proxy *proxy)
 	array_foreach_elem(&proxy->servers, server) {
 		while (array_count(&server->queue) > 0) {
 			request = server_dequeue(server);
-			proxy_add_lost(proxy, request->username, error);
-			proxy_request_finish(proxy, request, error);
+			proxy_request_lose(proxy, request, error);
 		}
 		while (array_count(&server->conns) > 0) {
 			conn = array_idx_elem(&server->conns, 0);
@@ -445,6 +488,49 @@ void recall_proxy_settle(struct recall_proxy *proxy)
 	proxy_tell_lost(proxy);
 }
 
+bool recall_proxy_connect_local(struct recall_proxy *proxy, unsigned int jobs)
+{
+	struct recall_proxy_server *server = proxy_get_server(proxy,
+		doveadm_settings->doveadm_socket_path);
+	struct recall_proxy_conn *conn;
+	const char *error;
+
+	server->max_conns = jobs;
+	server->quiet = !doveadm_verbose;
+	if (recall_proxy_conn_init(server, &conn, &error) < 0)
+		return FALSE;
+	while (array_count(&server->conns) > 0 &&
+	       !recall_proxy_conn_is_ready(array_idx_elem(&server->conns, 0)) &&
+	       proxy_wait(proxy)) ;
+	if (array_count(&server->conns) == 0)
+		return FALSE;
+	proxy->local = server;
+	return TRUE;
+}
+
+void recall_proxy_send_batch(struct recall_proxy *proxy,
+			     struct recall_proxy_batch *batch)
+{
+	struct recall_proxy_request *request;
+
+	request = i_new(struct recall_proxy_request, 1);
+	request->batch = batch;
+	request->username = i_strdup(batch->users[0]);
+	request->remote_username = i_strdup(batch->users[0]);
+	array_push_back(&proxy->local->queue, &request);
+	server_feed(proxy->local);
+}
+
+bool recall_proxy_wait(struct recall_proxy *proxy)
+{
+	return proxy_wait(proxy);
+}
+
+bool recall_proxy_is_hungry(struct recall_proxy *proxy)
+{
+	return array_count(&proxy->local->queue) <= proxy->local->max_conns;
+}
+
 static bool proxy_is_busy(struct recall_proxy *proxy)
 {
 	struct recall_proxy_server *server;
@@ -514,6 +600,22 @@ void recall_proxy_end_print(struct recall_proxy *proxy,
 	}
 }
 
+static void
+proxy_add_batch_args(ARRAY_TYPE(const_string) *args,
+		     const struct recall_proxy_batch *batch)
+{
+	const char *const *arg, *const *user;
+
+	for (arg = batch->args; *arg != NULL; arg++)
+		array_push_back(args, arg);
+	for (user = batch->users; *user != NULL; user++) {
+		const char *option =
+			t_strconcat("--"RECALL_PARAM_USERS"=", *user, NULL);
+
+		array_push_back(args, &option);
+	}
+}
+
 const char *recall_proxy_get_line(struct recall_proxy *proxy,
 				  const struct recall_proxy_request *request)
 {
@@ -532,6 +634,8 @@ const char *recall_proxy_get_line(struct recall_proxy *proxy,
 	str_append_tabescaped(line, proxy->cctx->cmd->name);
 	/* options first: what is not one comes after a "--" */
 	t_array_init(&args, 32);
+	if (request->batch != NULL)
+		proxy_add_batch_args(&args, request->batch);
 	proxy->callbacks->add_args(proxy->context, request->username, &args);
 	for (argp = proxy->args; *argp != NULL; argp++)
 		array_push_back(&args, argp);
@@ -550,7 +654,19 @@ void recall_proxy_answered(struct recall_proxy_server *server,
 	struct recall_proxy *proxy = server->proxy;
 	const char *error = NULL;
 
-	if (exit_code != 0 && exit_code != EX_USAGE && request->rows == 0) {
+	if (request->batch != NULL) {
+		/* rows tell of what went wrong, unless there are none at all */
+		if (exit_code == EX_USAGE || (exit_code != 0 &&
+		    array_is_empty(&request->batch->columns))) {
+			error = t_strdup_printf(
+				"%s failed the command: %s",
+				server->name, reason);
+		}
+		if (exit_code == EX_USAGE)
+			doveadm_exit_code = exit_code;
+		else if (exit_code != 0)
+			recall_rows_set_exit_code(proxy->rows, exit_code);
+	} else if (exit_code != 0 && exit_code != EX_USAGE && request->rows == 0) {
 		error = t_strdup_printf("Node %s failed the command: %s",
 					server->name, reason);
 		proxy_add_lost(proxy, request->username, error);
@@ -567,12 +683,33 @@ void recall_proxy_answered(struct recall_proxy_server *server,
 	io_loop_stop(current_ioloop);
 }
 
+bool recall_proxy_postpone(struct recall_proxy_server *server,
+			   struct recall_proxy_request *request)
+{
+	if (server != server->proxy->local || array_is_empty(&server->conns))
+		return FALSE;
+	/* the server has no more processes than these */
+	server->max_conns = array_count(&server->conns);
+	if (request != NULL)
+		array_push_front(&server->queue, &request);
+	server_feed(server);
+	io_loop_stop(current_ioloop);
+	return TRUE;
+}
+
 void recall_proxy_lost(struct recall_proxy_server *server,
 		       struct recall_proxy_request *request, bool torn,
 		       const char *error)
 {
 	struct recall_proxy *proxy = server->proxy;
 
+	if (request->batch != NULL) {
+		i_error("%s", error);
+		proxy_request_finish(proxy, request, error);
+		server_feed(server);
+		io_loop_stop(current_ioloop);
+		return;
+	}
 	if (!torn && (request->rows == 0 || !proxy->callbacks->one_row)) {
 		proxy_add_lost(proxy, request->username, error);
 	} else {

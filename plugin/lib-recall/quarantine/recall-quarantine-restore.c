@@ -7,6 +7,7 @@
 #include "failpoint.h"
 #include "recall-names.h"
 #include "recall-quarantine.h"
+#include "recall-quarantine-settings.h"
 #include "recall-mails.h"
 #include "recall-quarantine-record.h"
 #include "recall-quarantine-settings.h"
@@ -180,6 +181,9 @@ restore_box(struct restore_context *ctx,
 	if (ret < 0)
 		return -1;
 	RECALL_FAILPOINT("restore-copied");
+	/* the user may do with what is put back as with any mail */
+	if (recall_quarantine_is_held(ctx->q->user))
+		return 0;
 	if (recall_quarantine_box_delete(ctx->q, qbox, error_r) < 0)
 		return -1;
 	RECALL_FAILPOINT("restore-deleted");

@@ -36,8 +36,11 @@ int recall_quarantine_init(struct mail_user *user,
 		return 0;
 	q_r->ns = mail_namespace_find_prefix(user->namespaces, prefix);
 	if (q_r->ns == NULL) {
-		*error_r = t_strdup_printf("recall_quarantine"
-			": There is no namespace with the prefix %s", prefix);
+		*error_r = t_strdup_printf("%s"
+			": There is no namespace with the prefix %s",
+			recall_quarantine_is_held(user) ?
+			"recall_quarantine, recall_hold" : "recall_quarantine",
+			prefix);
 		return -1;
 	}
 	if (q_r->ns->type != MAIL_NAMESPACE_TYPE_PRIVATE ||

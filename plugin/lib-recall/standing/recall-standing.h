@@ -46,8 +46,8 @@ int recall_standing_add(const char *dir,
 int recall_standing_end(const char *dir, const char *recall_id,
 			const char **error_r);
 
-/* Ends orders that have expired, forgets what took place long ago, and writes a set that is missing or damaged
-   anew. Returns the number of orders ended, or -1 on errors. */
+/* Ends orders that have expired, forgets what took place long ago, and writes a
+   set that is missing or damaged anew. Returns the number of orders ended, or -1 on errors. */
 int recall_standing_expire(const char *dir, time_t now, const char **error_r);
 
 /* Reads an order into the pool. Returns 1 if it stands, 0 if there is none, -1 if

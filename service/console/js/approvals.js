@@ -66,12 +66,12 @@ function Approval({ approval, onDecide }) {
 	${approval.samples?.length > 0 && html`<${Table}
 		caption=${t("approval.samples")} columns=${sampleColumns()}
 		rows=${approval.samples} rowKey=${(s, i) => i} />`}
-	${own ? html`<p>${t("approval.own")}</p>` : html`<p class="buttons">
-	<button type="button" class="danger"
+	${own && html`<p>${t("approval.own")}</p>`}
+	<p class="buttons">${!own && html`<button type="button" class="danger"
 		onClick=${() => onDecide(approval, "approve")}>${
-		t("approval.approve")}</button>
+		t("approval.approve")}</button>`}
 	<button type="button" onClick=${() => onDecide(approval, "reject")}>${
-		t("approval.reject")}</button></p>`}</section>`;
+		t("approval.reject")}</button></p></section>`;
 }
 
 export function Approvals() {

@@ -7,6 +7,7 @@ import { t } from "./i18n.js";
 
 const POLL_MS = 1000;
 const PATH = "/v2/actions/";
+const ENDED = ["finished", "rejected", "expired"];
 
 /* The recall as it is now, and again until it has finished. */
 function useRecall(id) {
@@ -22,7 +23,7 @@ function useRecall(id) {
 				if (gone)
 					return;
 				setState({ recall: body });
-				if (body.state !== "finished")
+				if (!ENDED.includes(body.state))
 					timer = setTimeout(look, POLL_MS);
 			} catch (error) {
 				if (!gone)
@@ -106,6 +107,10 @@ function Summary({ recall }) {
 		html`<${Foreign} text=${recall.reason} most=${500} />`)}
 	${line(t("created"), html`<${When} at=${recall.created} />`)}
 	${line(t("state"), t("state." + recall.state))}
+	${recall.decision && line(t("approval.reason"),
+		html`<${Foreign} text=${recall.decision} most=${500} />`)}
+	${recall.expires > 0 && line(t("expires"),
+		html`<${When} at=${recall.expires} />`)}
 	${recall.finished > 0 && line(t("finished"),
 		html`<${When} at=${recall.finished} />`)}
 	${recall.kept_until > 0 && line(t("kept_until"),

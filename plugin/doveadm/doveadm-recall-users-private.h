@@ -1,0 +1,65 @@
+#ifndef RECALL_USERS_PRIVATE_H
+#define RECALL_USERS_PRIVATE_H
+
+#include "doveadm-recall-jobs.h"
+
+/* Among the files of doveadm-recall-users.h. */
+
+struct mail_storage_service_input;
+struct recall_users_callbacks;
+
+struct recall_users_context {
+	pool_t pool;
+	struct doveadm_cmd_context *cctx;
+	struct mail_storage_service_ctx *service;
+	struct recall_proxy *proxy;
+	struct recall_rows *rows;
+	struct recall_sweep sweep;
+	/* NULL if this process does it all */
+	struct recall_jobs *jobs;
+	const struct recall_users_callbacks *callbacks;
+	void *context;
+
+	ARRAY_TYPE(const_string) names;
+	/* users come from the userdb's iteration: all, or who matches one */
+	ARRAY_TYPE(const_string) masks;
+	/* Users whose mailbox has been looked at in this pass */
+	HASH_TABLE(const char *, char *) done;
+	pool_t done_pool;
+	/* What jobs have answered: user of a mailbox => the row's columns */
+	HASH_TABLE(const char *, const char *const *) answers;
+	/* the users are those asked for by name */
+	bool naming;
+};
+
+/* doveadm-recall-users-get.c: */
+
+/* Reads who is asked for into names and masks. Returns -1 if that is unclear. */
+int recall_users_get(struct recall_users_context *ctx);
+/* The command line to run on another node: all but the users. */
+const char *const *
+recall_users_proxy_args(const struct recall_users_context *ctx);
+
+/* doveadm-recall-users.c: */
+
+bool recall_users_killed(const char **error_r);
+/* Waits until it is the next user's turn, or somebody has had enough. */
+void recall_users_pace(void *context);
+void recall_users_failed(struct recall_users_context *ctx, const char *username,
+			 const char *error);
+void recall_users_lost(void *context, const char *username, const char *error);
+void recall_users_get_input(const struct recall_users_context *ctx,
+			    const char *username,
+			    struct mail_storage_service_input *input_r);
+/* The user is to be dealt with by this process. named: one asked for by name. */
+void recall_users_run_here(struct recall_users_context *ctx,
+			   const struct mail_storage_service_input *input,
+			   bool named);
+
+/* doveadm-recall-users-jobs.c: */
+
+/* Sets ctx->jobs, if there are to be any. */
+void recall_users_jobs_init(struct recall_users_context *ctx, bool hits);
+void recall_users_jobs_flush(struct recall_users_context *ctx);
+
+#endif

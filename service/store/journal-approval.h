@@ -1,0 +1,32 @@
+#ifndef JOURNAL_APPROVAL_H
+#define JOURNAL_APPROVAL_H
+
+#include "journal.h"
+
+/* Recalls that wait for a second person, and how much somebody has recalled
+   without one. */
+
+/* The ids of those that wait and that the identity may see, oldest first.
+   Returns false if they can't be read. */
+bool journal_pending(const struct identity *identity, struct strlist *ids);
+
+/* Writes what became of one that waits, as recall->approval says, with
+   approver, decision and decided; one that is not approved has finished.
+   *claimed_r is whether it still waited: if not, nothing is done. A decision is
+   promised. Returns false if the journal can't be written. */
+bool journal_decide(const struct recall *recall, bool *claimed_r);
+
+/* The ids of those that have waited since before the time. */
+bool journal_overdue(int64_t before, struct strlist *ids);
+
+/* How many users the actor's recalls since the time had that nobody had to
+   approve. Dry runs are none. Returns -1 if that can't be read. */
+int64_t journal_recalled_users(const struct identity *actor, int64_t since);
+
+/* When the actor's max-th last recall since the time was; 0 if there were fewer.
+   Dry runs, and those that nobody approved, are none. Returns false if that can't
+   be read. */
+bool journal_nth_recall(const struct identity *actor, int64_t since,
+			int64_t max, int64_t *created_r);
+
+#endif

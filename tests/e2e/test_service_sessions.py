@@ -1,0 +1,150 @@
+"""mail-recalld: one's own sessions, listed and ended."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
+                        "support"))
+from mailnode import PASSWORD  # noqa: E402
+from servicenode import RecallNode, Service  # noqa: E402
+from test_service import check_described  # noqa: E402
+
+PEOPLE = {"user@red.example": "2", "adm@red.example": "1",
+          "root@example.com": "3"}
+
+
+@pytest.fixture(scope="module")
+def node():
+    with RecallNode(users={login: {"role": role} for login, role in
+                           PEOPLE.items()},
+                    extra="auth_failure_delay = 0\n") as node:
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture
+def service(node):
+    with Service(node) as service:
+        yield service
+
+
+def sign_in(service, login, *args):
+    answer = service.curl("/v2/auth", "-d", "login=" + login, "-d",
+                          "password=" + PASSWORD, *args)
+    assert answer.status == 200, answer
+    return answer.json()
+
+
+def refresh(service, tokens):
+    return service.curl("/v2/auth", "-d", "refresh_token=" +
+                        tokens["refresh_token"],
+                        token=tokens["access_token"])
+
+
+def sessions(service, tokens):
+    answer = service.curl("/v2/auth/sessions", token=tokens["access_token"])
+    assert answer.status == 200, answer
+    check_described("/v2/auth/sessions", "get", answer)
+    return answer.json()["sessions"]
+
+
+def end(service, tokens, session):
+    answer = service.curl("/v2/auth/sessions/" + session, "-X", "DELETE",
+                          token=tokens["access_token"])
+    check_described("/v2/auth/sessions/{id}", "delete", answer)
+    return answer
+
+
+def is_good(service, tokens):
+    return service.curl("/v2/auth/sessions",
+                        token=tokens["access_token"]).status == 200
+
+
+@pytest.mark.parametrize("login", PEOPLE)
+def test_own_sessions(service, login):
+    first = sign_in(service, login)
+    second = sign_in(service, login)
+    other = sign_in(service, [x for x in PEOPLE if x != login][0])
+    listed = sessions(service, second)
+    assert [s["current"] for s in listed].count(True) == 1
+    assert len(listed) == 2
+    assert all(s["address"] == "127.0.0.1" and
+               s["created"] <= s["used"] < s["expires"] for s in listed)
+    # the same session after a refresh
+    mine, = [s["id"] for s in listed if s["current"]]
+    renewed = refresh(service, second).json()
+    again, = [s for s in sessions(service, renewed) if s["current"]]
+    assert again["id"] == mine
+    theirs, = [s["id"] for s in sessions(service, first)
+               if s["id"] != mine]
+    assert end(service, renewed, theirs).status == 200
+    # it ends at once, and cannot be renewed
+    assert not is_good(service, first)
+    assert refresh(service, first).status == 401
+    assert [s["id"] for s in sessions(service, renewed)] == [mine]
+    event, = [line for line in service.audit() if "|session-end|" in line]
+    assert "suser=" + login in event and \
+        "externalId=" + theirs in event
+    # one's own, with the tokens before the last refresh
+    assert end(service, renewed, mine).status == 200
+    assert not is_good(service, renewed) and not is_good(service, second)
+    assert refresh(service, renewed).status == 401
+    # nobody else's is touched
+    assert is_good(service, other)
+
+
+@pytest.mark.parametrize("login", PEOPLE)
+def test_not_those_of_others(service, login):
+    """Not even a super administrator's: that is a revocation's business."""
+    mine = sign_in(service, login)
+    for name in PEOPLE.keys() - {login}:
+        other = sign_in(service, name)
+        theirs, = [s["id"] for s in sessions(service, other) if s["current"]]
+        assert theirs not in [s["id"] for s in sessions(service, mine)]
+        assert end(service, mine, theirs).status == 404
+        assert is_good(service, other)
+        event = service.audit()[-1]
+        assert "|session-end-refused|" in event and "cn1=404" in event
+
+
+def test_where_from(node):
+    with Service(node, http__trusted_proxies="127.0.0.1") as service:
+        login = "user@red.example"
+        first = sign_in(service, login, "-H", "X-Forwarded-For: 192.0.2.7")
+        one, = sessions(service, first)
+        assert one["address"] == "192.0.2.7"
+        tokens = service.curl("/v2/auth", "-d", "refresh_token=" +
+                              first["refresh_token"], "-H",
+                              "X-Forwarded-For: 2001:db8::1",
+                              token=first["access_token"]).json()
+        one, = sessions(service, tokens)
+        assert one["address"] == "2001:db8::1" and one["current"]
+
+
+def test_ended_ones_stay_ended(service):
+    login = "user@red.example"
+    first, second = sign_in(service, login), sign_in(service, login)
+    gone, = [s["id"] for s in sessions(service, first) if s["current"]]
+    assert end(service, second, gone).status == 200
+    service.stop()
+    service.start()
+    assert not is_good(service, first)
+    assert len(sessions(service, second)) == 1
+    for session in gone, "0" * 32, "x":
+        assert end(service, second, session).status == 404
+    # one's own sign-out, too, is seen
+    third = sign_in(service, login)
+    service.curl("/v2/auth", "-X", "DELETE", "-d", "refresh_token=" +
+                 third["refresh_token"], token=third["access_token"])
+    assert len(sessions(service, second)) == 1
+
+
+def test_a_token_of_another_issuer_has_none(service):
+    tokens = {"access_token": service.token("user@red.example", 2)}
+    assert sessions(service, tokens) == []
+    sign_in(service, "user@red.example")
+    one, = sessions(service, tokens)
+    assert one["current"] is False
+    assert service.curl("/v2/auth/sessions").status == 401

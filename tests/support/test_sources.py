@@ -1,0 +1,76 @@
+"""The scripts that look at the sources find what they are for."""
+import pathlib
+
+import layers
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Writes files of a tree with these rooms; returns its findings."""
+    def write(files):
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return layers.check(tmp_path)
+    assert write({
+        "include/limits.h": "",
+        "plugin/lib-recall/base/names.h": '#include "limits.h"\n',
+        "plugin/lib-recall/index/file.c":
+            '#include "names.h"\n#include "hash.h"\n',
+        "plugin/lib-recall/index/hash.h": "",
+    }) == []
+    return write
+
+
+def test_include_upwards(tree):
+    assert tree({"plugin/lib-recall/base/names.c":
+                 '#include "names.h"\n#include "hash.h"\n'}) == [
+        "plugin/lib-recall/base/names.c: includes upwards: "
+        "plugin/lib-recall/index/hash.h"]
+
+
+def test_include_of_a_sibling(tree):
+    assert len(tree({"service/http/reply.h": "",
+                     "service/store/journal.c": '#include "reply.h"'})) == 1
+
+
+def test_circle(tree):
+    assert tree({"service/http/reply.h": '#include "request.h"\n',
+                 "service/http/request.h": "",
+                 "service/http/request.c": ' #  include "../http/reply.h"'}) \
+        == ["circle: service/http/reply service/http/request"]
+
+
+def test_name_twice(tree):
+    assert len(tree({"service/base/file.c": ""})) == 1
+
+
+def test_room_that_nobody_listed(tree):
+    assert len(tree({"service/misc/util.h": ""})) == 1
+
+
+MAKEFILE = """
+base_cppflags = \\
+	-I$(top_srcdir)/include -I$(srcdir)/lib-recall/base
+libbase_la_CPPFLAGS = $(base_cppflags)
+libbase_la_SOURCES = lib-recall/base/names.c
+libindex_la_CPPFLAGS = $(base_cppflags) -I$(srcdir)/lib-recall/index
+libindex_la_SOURCES = \\
+	lib-recall/index/file.c
+"""
+
+
+def test_include_path(tree):
+    assert tree({"plugin/Makefile.am": MAKEFILE}) == []
+    assert tree({"plugin/Makefile.am": MAKEFILE + """
+base_cppflags += -I$(srcdir)/lib-recall/index
+"""}) == ["plugin/Makefile.am: libbase_la_SOURCES: must not see "
+          "plugin/lib-recall/index"]
+
+
+def test_this_tree():
+    assert layers.check(TOP) == []

@@ -390,6 +390,41 @@ def test_killed_while_catching_up(box, point):
     box.assert_complete(ids)
 
 
+@pytest.mark.parametrize("point", ["index-locked:2", "index-torn:2",
+                                   "index-appended:2"])
+def test_killed_while_naming(box, point):
+    """What comes second is the list of mailboxes."""
+    if box.node.driver == "maildir":
+        pytest.skip("names are kept for dbox only")
+    ids = [box.new_id() for _ in range(2)]
+    box.save(ids[0], "Folder")
+    box.settle(always=True)
+    box.look()
+    box.doveadm("mailbox create", "New")
+    box.settle(always=True)
+    box.killed(point, "recall", "expunge", "--dry-run", "-u", box.user,
+               "<nothing@example.com>")
+    box.save(ids[1], "New", plugin=False)
+    box.assert_complete(ids)
+
+
+@pytest.mark.parametrize("point", COMPACT_POINTS)
+def test_killed_while_dropping(box, point):
+    """Mailboxes that were deleted leave the index in the last compaction."""
+    ids = [box.new_id() for _ in range(3)]
+    for message_id, mailbox in zip(ids, ("INBOX", "Kept", "Gone")):
+        box.save(message_id, mailbox)
+    box.look()
+    gone = guid_of(box, "Gone")
+    box.doveadm("mailbox delete", "Gone")
+    # one for each mailbox before
+    box.killed(point + ":3", "recall", "index", "-u", box.user)
+    box.assert_complete(ids[:2], ids[2:])
+    box.table("recall index")
+    assert gone not in box.index_file().read_bytes()
+    box.assert_complete(ids[:2], ids[2:])
+
+
 @pytest.mark.parametrize("point", COMPACT_POINTS)
 def test_killed_while_compacting(box, point):
     ids = [box.new_id() for _ in range(4)]
@@ -406,8 +441,8 @@ def test_killed_while_compacting(box, point):
 
 
 def test_many_at_once(box):
-    """Deliveries, appends, copies, saves without the plugin, recalls and
-    compactions."""
+    """Deliveries, appends, copies, saves without the plugin, new mailboxes and
+    renamed ones, recalls and compactions."""
     rng = random.Random(17)
     box.save(box.new_id())
     boxes = ["INBOX", "A", "B"]
@@ -436,6 +471,18 @@ def test_many_at_once(box):
                              input=build_message(message_id).decode())
             saved.append(message_id)
 
+    def rename(worker):
+        """A mailbox that is always there, but never for long under its
+        name."""
+        for i in range(12):
+            message_id = "<%d.%d.rename@example.com>" % (worker, i)
+            name = "%d.%d" % (worker, i)
+            box.doveadm("mailbox create", "New" + name)
+            box.node.append(box.user, "New" + name,
+                            build_message(message_id))
+            saved.append(message_id)
+            box.doveadm("mailbox rename", "New" + name, "Old" + name)
+
     def look(worker):
         for _ in range(12):
             wanted = list(saved)
@@ -451,7 +498,8 @@ def test_many_at_once(box):
             errors.append(error)
     threads = [threading.Thread(target=work, args=(function, worker))
                for worker, function in enumerate(
-                   [deliver, deliver, append, append, without, look, look])]
+                   [deliver, deliver, append, append, without, rename, look,
+                    look])]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -25,6 +25,8 @@ Environment:
     BENCH_DELIVER_ROUNDS 9   such rounds, ours and stock in turn
     BENCH_ONLY      ""       parts, comma-separated: lookup, large, users,
                              all, folders, deliver
+    BENCH_CYRUS     /        where Cyrus's packages were unpacked
+                             (bench_cyrus.py)
     BENCH_DIR       ""       where to work (default: a temporary directory)
 and those of mailnode.py.
 """
@@ -46,7 +48,9 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 
-from mailnode import MailNode, build_message  # noqa: E402
+import bench_cyrus  # noqa: E402
+from mailnode import (DOVECOT_MODULES, MailNode,  # noqa: E402
+                      build_message)
 
 
 def number(name, default):
@@ -206,16 +210,19 @@ def numbered_id(index):
     return "<%08d.bench.message@mail.example.com>" % index
 
 
+def numbered_message(index):
+    return ("From: sender%d@example.com\nTo: big@example.com\n"
+            "Subject: Message %d\n"
+            "Date: Thu, 01 Jan 2026 00:00:00 +0000\n"
+            "Message-ID: %s\n\nText of message %d.\n" %
+            (index % 100, index, numbered_id(index), index))
+
+
 def write_mbox(path, count):
     with open(path, "w") as stream:
         for index in range(count):
-            stream.write(
-                "From sender Thu Jan  1 00:00:00 2026\n"
-                "From: sender%d@example.com\nTo: big@example.com\n"
-                "Subject: Message %d\n"
-                "Date: Thu, 01 Jan 2026 00:00:00 +0000\n"
-                "Message-ID: %s\n\nText of message %d.\n\n" %
-                (index % 100, index, numbered_id(index), index))
+            stream.write("From sender Thu Jan  1 00:00:00 2026\n%s\n" %
+                         numbered_message(index))
 
 
 def import_mail(node, user, count, directory, folders=()):
@@ -326,10 +333,78 @@ def lookup(directory):
                 message_id)
             assert len(out.splitlines()) == 1
             times["stock_command"].append(spent)
-        report_lookup(short(LOOKUP), times, cpu)
+        others = [measure_xapian(pair, directory, big, empty),
+                  measure_cyrus(ours)]
+        report_lookup(short(LOOKUP), times, cpu, others)
         bench("peak_rss_server", ours.peak_rss("doveadm-server") / 1024, "MiB")
         bench("peak_rss_server_stock",
               stock.peak_rss("doveadm-server") / 1024, "MiB")
+
+
+def measure_xapian(pair, directory, big, empty):
+    """Net processor milliseconds of a hit with fts-xapian, which has Message-ID
+    among what it indexes."""
+    module = pathlib.Path(DOVECOT_MODULES) / "lib21_fts_xapian_plugin.so"
+    if not module.exists():
+        say("fts-xapian: dovecot-fts-xapian is not installed")
+        return "xapian", None
+    node = BenchNode(directory / "xapian", driver="sdbox", users=[big, empty],
+                     stock=True, homes=pair.ours,
+                     mail_plugins=["fts", "fts_xapian"],
+                     plugin={"fts": "xapian", "fts_enforced": "yes",
+                             "fts_autoindex": "no",
+                             "fts_xapian": "partial=3 full=20"})
+    node.dir.mkdir(parents=True)
+    node.own_directory = True
+    node.start()
+    try:
+        start = time.monotonic()
+        for user in big, empty:
+            node.doveadm("index", "-u", user, "INBOX")
+        bench("xapian_index_%s_s" % short(LOOKUP), time.monotonic() - start,
+              "s")
+        size = sum(path.stat().st_size for path in
+                   node.home(big).rglob("xapian-indexes/**/*"))
+        bench("xapian_index_bytes_per_msg", size / LOOKUP, "bytes")
+        spent = {big: [], empty: []}
+        for index in range(ROUNDS * SHORT):
+            wanted = numbered_id((LOOKUP // (ROUNDS * SHORT)) * index + 17)
+            for user, count in (big, 1), (empty, 0):
+                answer, _, cpu = timed(node, [stock_lookup(user, wanted)])
+                expect_stock(answer, count)
+                spent[user].append(cpu)
+    finally:
+        node.stop(remove=True)
+    return "xapian", max(statistics.median(spent[big]) -
+                         statistics.median(spent[empty]),
+                         statistics.median(spent[empty]) / 10)
+
+
+def measure_cyrus(ours):
+    """Processor milliseconds of a hit with Cyrus, SEARCH HEADER Message-ID."""
+    if not bench_cyrus.available():
+        say("Cyrus: no cyrus-imapd in BENCH_CYRUS (bench_cyrus.py)")
+        return "cyrus", None
+    # in memory where there is such a file system: Cyrus has each message on the
+    # disk before it takes the next one
+    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="bench-cyrus-",
+                                              dir=memory))
+    directory.chmod(0o755)
+    spent = []
+    try:
+        with bench_cyrus.Cyrus(directory, ours.mail_user,
+                               ours.mail_group) as cyrus:
+            cyrus.fill([numbered_message(index).replace("\n", "\r\n").encode()
+                        for index in range(LOOKUP)])
+            for index in range(ROUNDS):
+                wanted = numbered_id((LOOKUP // ROUNDS) * index + 17)
+                uids, _, cpu = cyrus.search(wanted)
+                assert len(uids) == 1
+                spent.append(cpu)
+    finally:
+        shutil.rmtree(directory)
+    return "cyrus", statistics.median(spent)
 
 
 def short(count):
@@ -350,7 +425,7 @@ def net_times(median):
     return net
 
 
-def report_lookup(size, times, cpu):
+def report_lookup(size, times, cpu, others):
     prefix = "lookup_%s_" % size
     median = {name: statistics.median(values)
               for name, values in times.items()}
@@ -370,6 +445,10 @@ def report_lookup(size, times, cpu):
               values["stock_miss"] / values["ours_miss"], "x")
         bench(prefix + name + "cold_ratio",
               values["stock_cold"] / values["ours_hit"], "x")
+    for name, value in others:
+        if value is not None:
+            bench(prefix + name + "_cpu_net_ms", value, "ms")
+            bench(prefix + name + "_ratio", value / cpu_net["ours_hit"], "x")
     bench(prefix + "request_ratio", median["stock_hit"] / median["ours_hit"],
           "x")
     bench(prefix + "command_ratio",

@@ -333,12 +333,18 @@ def lookup(directory):
                 message_id)
             assert len(out.splitlines()) == 1
             times["stock_command"].append(spent)
-        others = [measure_xapian(pair, directory, big, empty),
-                  measure_cyrus(ours)]
-        report_lookup(short(LOOKUP), times, cpu, others)
+        hit = report_lookup(short(LOOKUP), times, cpu)
         bench("peak_rss_server", ours.peak_rss("doveadm-server") / 1024, "MiB")
         bench("peak_rss_server_stock",
               stock.peak_rss("doveadm-server") / 1024, "MiB")
+        for name, measure in ("cyrus", measure_cyrus), ("xapian",
+                                                        measure_xapian):
+            other = measure(pair, directory, big, empty)
+            if other is not None:
+                bench("lookup_%s_%s_cpu_ms" % (short(LOOKUP), name), other,
+                      "ms")
+                bench("lookup_%s_%s_ratio" % (short(LOOKUP), name),
+                      other / hit, "x")
 
 
 def measure_xapian(pair, directory, big, empty):
@@ -347,7 +353,7 @@ def measure_xapian(pair, directory, big, empty):
     module = pathlib.Path(DOVECOT_MODULES) / "lib21_fts_xapian_plugin.so"
     if not module.exists():
         say("fts-xapian: dovecot-fts-xapian is not installed")
-        return "xapian", None
+        return None
     node = BenchNode(directory / "xapian", driver="sdbox", users=[big, empty],
                      stock=True, homes=pair.ours,
                      mail_plugins=["fts", "fts_xapian"],
@@ -360,7 +366,9 @@ def measure_xapian(pair, directory, big, empty):
     try:
         start = time.monotonic()
         for user in big, empty:
-            node.doveadm("index", "-u", user, "INBOX")
+            # some minutes
+            subprocess.run(node.doveadm_command("index", "-u", user, "INBOX"),
+                           check=True)
         bench("xapian_index_%s_s" % short(LOOKUP), time.monotonic() - start,
               "s")
         size = sum(path.stat().st_size for path in
@@ -375,16 +383,16 @@ def measure_xapian(pair, directory, big, empty):
                 spent[user].append(cpu)
     finally:
         node.stop(remove=True)
-    return "xapian", max(statistics.median(spent[big]) -
-                         statistics.median(spent[empty]),
-                         statistics.median(spent[empty]) / 10)
+    big_ms, empty_ms = (statistics.median(spent[user])
+                        for user in (big, empty))
+    return max(big_ms - empty_ms, empty_ms / 10)
 
 
-def measure_cyrus(ours):
+def measure_cyrus(pair, *unused):
     """Processor milliseconds of a hit with Cyrus, SEARCH HEADER Message-ID."""
     if not bench_cyrus.available():
         say("Cyrus: no cyrus-imapd in BENCH_CYRUS (bench_cyrus.py)")
-        return "cyrus", None
+        return None
     # in memory where there is such a file system: Cyrus has each message on the
     # disk before it takes the next one
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
@@ -393,8 +401,8 @@ def measure_cyrus(ours):
     directory.chmod(0o755)
     spent = []
     try:
-        with bench_cyrus.Cyrus(directory, ours.mail_user,
-                               ours.mail_group) as cyrus:
+        with bench_cyrus.Cyrus(directory, pair.ours.mail_user,
+                               pair.ours.mail_group) as cyrus:
             cyrus.fill([numbered_message(index).replace("\n", "\r\n").encode()
                         for index in range(LOOKUP)])
             for index in range(ROUNDS):
@@ -404,7 +412,7 @@ def measure_cyrus(ours):
                 spent.append(cpu)
     finally:
         shutil.rmtree(directory)
-    return "cyrus", statistics.median(spent)
+    return statistics.median(spent)
 
 
 def short(count):
@@ -425,7 +433,8 @@ def net_times(median):
     return net
 
 
-def report_lookup(size, times, cpu, others):
+def report_lookup(size, times, cpu):
+    """Returns the net processor milliseconds of a hit of ours."""
     prefix = "lookup_%s_" % size
     median = {name: statistics.median(values)
               for name, values in times.items()}
@@ -445,14 +454,11 @@ def report_lookup(size, times, cpu, others):
               values["stock_miss"] / values["ours_miss"], "x")
         bench(prefix + name + "cold_ratio",
               values["stock_cold"] / values["ours_hit"], "x")
-    for name, value in others:
-        if value is not None:
-            bench(prefix + name + "_cpu_net_ms", value, "ms")
-            bench(prefix + name + "_ratio", value / cpu_net["ours_hit"], "x")
     bench(prefix + "request_ratio", median["stock_hit"] / median["ours_hit"],
           "x")
     bench(prefix + "command_ratio",
           median["stock_command"] / median["ours_command"], "x")
+    return cpu_net["ours_hit"]
 
 
 def large(directory):

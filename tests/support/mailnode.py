@@ -238,6 +238,7 @@ class MailNode:
         self.initial_users = users if isinstance(users, dict) else \
             {name: {} for name in users}
         self.pid = None
+        self.running_conf = None
         self.process = None
         self.imap_port = self.lmtp_port = self.http_port = None
         self.doveadm_password = "doveadm-secret"
@@ -494,6 +495,7 @@ class MailNode:
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 start_new_session=True)
         self.pid = self.process.pid
+        self.running_conf = self.conf.read_text()
         if not self.outlive:
             self._watch()
         deadline = time.monotonic() + PATIENCE
@@ -669,8 +671,16 @@ class MailNode:
                 installed[0])
 
     def doveadm_command(self, *args):
-        return self.inside([DOVEADM, "-c", str(self.conf)] +
+        return self.inside([DOVEADM, "-c", str(self._doveadm_conf())] +
                            [str(arg) for arg in args])
+
+    def _doveadm_conf(self):
+        """Where doveadm has the configuration from: the node's process that
+        has read it, if that is still the file's. To read it takes longer than
+        most commands."""
+        if self.pid and self.conf.read_text() == self.running_conf:
+            return self.dir / "run/config"
+        return self.conf
 
     def doveadm(self, *args, check=True, input=None):
         """Runs doveadm in a process of its own; texts in and out."""
@@ -892,6 +902,11 @@ service stats {
 }
 service ipc {
   chroot =
+}
+service config {
+  unix_listener config {
+    mode = 0666
+  }
 }
 service dict {
   unix_listener dict {

@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "recall-id.h"
-#include "recall-limits.h"
 
 const char *recall_id_skip(const char *text)
 {
@@ -10,9 +9,9 @@ const char *recall_id_skip(const char *text)
 		text + RECALL_ID_LEN : NULL;
 }
 
-bool recall_id_is_valid(const char *text)
+bool recall_id_is_valid(const char *id)
 {
-	const char *rest = recall_id_skip(text);
+	const char *rest = recall_id_skip(id);
 
 	return rest != NULL && *rest == '\0';
 }

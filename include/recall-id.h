@@ -3,12 +3,12 @@
 
 #include <stdbool.h>
 
-/* The id of a recall: RECALL_ID_LEN lower case hexadecimal digits. */
+#include "recall-limits.h"
 
-/* Returns true if the text is one. */
-bool recall_id_is_valid(const char *text);
-/* Returns what follows the id that the text begins with, NULL if there is
-   none. */
+/* Whether it is the id of a recall: RECALL_ID_LEN hexadecimal digits in lower
+   case. */
+bool recall_id_is_valid(const char *id);
+/* What follows the id that the text begins with, NULL if there is none. */
 const char *recall_id_skip(const char *text);
 
 #endif

@@ -11,13 +11,14 @@
 #include "recall-id.h"
 #include "recall-limits.h"
 #include "recall-params.h"
+#include "recall-text.h"
 #include "recall-utf8.h"
 #include "recall-query.h"
 #include "doveadm-recall-request.h"
 
 static bool text_is_clean(const char *text)
 {
-	return uni_utf8_str_is_valid(text) && !recall_has_controls(text);
+	return uni_utf8_str_is_valid(text) && !recall_text_has_control(text);
 }
 
 static int

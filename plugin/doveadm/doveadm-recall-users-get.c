@@ -8,7 +8,7 @@
 #include "doveadm.h"
 #include "recall-limits.h"
 #include "recall-params.h"
-#include "recall-utf8.h"
+#include "recall-text.h"
 #include "doveadm-recall-jobs.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-rows.h"
@@ -119,7 +119,7 @@ const char *recall_username_get_error(const char *username)
 		return "The user name is not valid UTF-8";
 	if (recall_user_is_mask(username))
 		return "A mask is not a user name here";
-	if (recall_has_controls(username))
+	if (recall_text_has_control(username))
 		return "The user name has a control character";
 	/* within it, auth_username_chars decides */
 	if (*username == ' ' || username[len - 1] == ' ')

@@ -2,14 +2,15 @@
 #include <string.h>
 #include <strings.h>
 
+#include "recall-id.h"
 #include "actions.h"
 #include "alloc.h"
 #include "http-parse.h"
 #include "http-reply.h"
 #include "journal.h"
+#include "journal-visible.h"
 #include "params.h"
 #include "recall-action.h"
-#include "recall-id.h"
 
 /* A user may undo what he or she did, an administrator what was done in the
    tenant's name. */

@@ -10,6 +10,7 @@
 #include "jobs.h"
 #include "journal-list.h"
 #include "journal.h"
+#include "journal-visible.h"
 #include "params.h"
 #include "recall-json.h"
 
@@ -133,12 +134,12 @@ static bool check_names(struct http_request *request,
 /* Which recalls are paused is not for the journal to know. */
 static void reply_list(struct http_request *request, json_t *list)
 {
+	const char *id;
 	json_t *row;
 	size_t i;
 
 	json_array_foreach(list, i, row) {
-		const char *id = json_string_value(json_object_get(row, "id"));
-
+		id = json_string_value(json_object_get(row, "id"));
 		if (json_integer_value(json_object_get(row, "finished")) == 0 &&
 		    jobs_is_paused(id))
 			json_object_set_new(row, "state",

@@ -15,15 +15,6 @@ size_t recall_utf8_whole_size(const unsigned char *data, size_t size)
 	return size - start < needed ? start : size;
 }
 
-bool recall_has_controls(const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			return TRUE;
-	}
-	return FALSE;
-}
-
 bool recall_is_ascii(const char *text)
 {
 	for (; *text != '\0'; text++) {

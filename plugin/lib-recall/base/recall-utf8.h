@@ -7,7 +7,5 @@
 size_t recall_utf8_whole_size(const unsigned char *data, size_t size);
 
 bool recall_is_ascii(const char *text);
-/* Returns TRUE if there are control characters of ASCII. */
-bool recall_has_controls(const char *text);
 
 #endif

@@ -7,6 +7,7 @@
 #include "failpoint.h"
 #include "recall-find.h"
 #include "recall-limits.h"
+#include "recall-list-index.h"
 #include "recall-looked.h"
 #include "recall-mail-iter.h"
 #include "recall-match.h"
@@ -245,6 +246,7 @@ static void copies_expunge_box(struct recall_copies *copies,
 		copies_failed(copies, cbox->box, "Syncing");
 		return;
 	}
+	recall_list_index_read(mailbox_get_namespace(cbox->box)->list);
 	recall_mail_iter_init(&iter, cbox->box, &cbox->uids, 0, NULL);
 	while ((mail = recall_mail_iter_next(&iter)) != NULL) {
 		mail_expunge(mail);

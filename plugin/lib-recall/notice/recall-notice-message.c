@@ -9,7 +9,6 @@
 #include "smtp-address.h"
 #include "str.h"
 #include "recall-id.h"
-#include "recall-limits.h"
 #include "recall-notice-text.h"
 #include "recall-notice-message.h"
 

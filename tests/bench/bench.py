@@ -45,7 +45,7 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 
-from mailnode import MailNode, build_message  # noqa: E402
+from mailnode import DOVECOT_24, MailNode, build_message  # noqa: E402
 
 
 def number(name, default):
@@ -220,6 +220,12 @@ def write_mbox(path, count):
                 (index % 100, index, numbered_id(index), index))
 
 
+def mbox(directory):
+    """With INBOX in its file inbox, which is where Dovecot 2.4 has it."""
+    return "mbox:%s" % directory + \
+        ("" if DOVECOT_24 else ":INBOX=%s/inbox" % directory)
+
+
 def import_mail(node, user, count, directory, parent=""):
     """Fills the INBOX of the user, or the INBOX below a mailbox, in one
     transaction."""
@@ -231,7 +237,7 @@ def import_mail(node, user, count, directory, parent=""):
             shutil.chown(path, node.mail_user, node.mail_group)
     start = time.monotonic()
     subprocess.run(node.doveadm_command(
-        "import", "-u", user, "mbox:%s:INBOX=%s/inbox" % (spool, spool), parent,
+        "import", "-u", user, mbox(spool), parent,
         "mailbox", "INBOX", "all"), check=True)
     spent = time.monotonic() - start
     shutil.rmtree(spool)

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from conftest import DRIVERS
-from mailnode import MailNode, build_message
+from mailnode import DOVECOT_24, MailNode, build_message
 from quarantine import (LOCATIONS, NAMESPACE, PREFIX, command, make_node,
                         quarantined)
 from test_quarantine import age, recall, recall_id  # noqa: F401
@@ -82,8 +82,8 @@ def test_is_not_purged(node, message_id, recall_id):  # noqa: F811
     assert quarantined(node, HELD) == before
     # once it is released
     node.add_user(HELD, recall_hold="no")
-    option = "recall_quarantine" if getattr(node, "version", "").startswith(
-        "2.4") else "plugin/recall_quarantine"
+    option = "recall_quarantine" if DOVECOT_24 else \
+        "plugin/recall_quarantine"
     try:
         done = node.doveadm("-o", option + "=" + PREFIX, "-f", "tab",
                             "recall", "purge", "-u", HELD, recall_id)

@@ -9,6 +9,7 @@
 #include "recall-verdict.h"
 #include "alloc.h"
 #include "brakes.h"
+#include "clock.h"
 #include "doveadm-client.h"
 #include "journal.h"
 #include "log.h"
@@ -189,6 +190,7 @@ static void read_row(struct recall_user *user, const json_t *row)
 	const char *status = column(row, RECALL_COLUMN_STATUS);
 	const char *copies = column(row, RECALL_COLUMN_COPIES);
 	const char *present = column(row, RECALL_COLUMN_PRESENT);
+	const char *kept = column(row, RECALL_COLUMN_KEPT_UNTIL);
 	int verdict = status == NULL ? -1 : recall_verdict_parse(status);
 
 	if (verdict < 0) {
@@ -201,6 +203,7 @@ static void read_row(struct recall_user *user, const json_t *row)
 	user->verdict = verdict;
 	user->copies = copies == NULL ? 0 : strtoll(copies, NULL, 10);
 	user->present = present == NULL ? 0 : strtoll(present, NULL, 10);
+	user->kept_until = kept == NULL ? 0 : parse_utc(kept);
 	recall_set_text(&user->notice, column(row, RECALL_COLUMN_NOTICE));
 	recall_set_text(&user->mailboxes, column(row, RECALL_COLUMN_MAILBOXES));
 	recall_set_text(&user->mailbox_user,

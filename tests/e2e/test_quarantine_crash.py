@@ -213,6 +213,29 @@ def test_locks_left_behind(node, user, message_id, recall_id, lock):
     assert in_quarantine(node, user) == EVERYTHING + OTHERS
 
 
+def test_file_left_behind(node, user, message_id, recall_id):
+    """sdbox: killed when a file had its name, but no record in the index."""
+    if node.driver != "sdbox":
+        pytest.skip("sdbox only")
+    args = ["expunge", "-u", user, "--force", "--no-notify", "--recall-id",
+            recall_id, message_id]
+    killed(node, "quarantine-box", *args)
+    box, = quarantined(node, user)
+    guid = box.split("/")[-1]
+    mailbox, = [mailbox for mailbox in COPIES if guid in node.doveadm(
+        "mailbox", "status", "-u", user, "guid", mailbox).stdout]
+    paths = [pathlib.Path(node.doveadm(
+        "mailbox", "path", "-u", user, name).stdout.strip())
+        for name in (mailbox, box)]
+    # the first one is the other message
+    os.link(paths[0] / "u.2", paths[1] / "u.1")
+    done = command(node, *args)
+    assert done.row()["status"] == "expunged"
+    assert "u.1 already exists" in done.stderr
+    check_recalled(node, user)
+    assert command(node, "list", "-u", user).row()["copies"] == str(COUNT)
+
+
 @pytest.mark.parametrize("point", ["quarantine-copied:2", "expunged:2"])
 def test_restore_of_half_a_recall(node, user, message_id, recall_id, point):
     """What is in both places comes back once."""

@@ -246,6 +246,14 @@ void recall_quarantine_settle(struct recall_quarantine *q,
 	} T_END;
 }
 
+void recall_quarantine_restart(struct recall_quarantine *q,
+			       const char *recall_id,
+			       struct recall_copies *copies)
+{
+	recall_quarantine_settle(q, recall_id, copies);
+	recall_quarantine_kept_deinit(&q->kept);
+}
+
 int recall_quarantine_recount(struct recall_quarantine *q,
 			      const char *recall_id, const char **error_r)
 {

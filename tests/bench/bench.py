@@ -126,6 +126,10 @@ class BenchNode(MailNode):
             for module in (self.dir / "modules").glob("*recall*"):
                 module.unlink()
 
+    def _doveadm_conf(self):
+        """As people run it."""
+        return self.conf
+
     def request(self, commands):
         """Answers and milliseconds."""
         account = "doveadm:" + self.doveadm_password

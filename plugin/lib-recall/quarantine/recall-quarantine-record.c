@@ -73,10 +73,10 @@ int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
 	return ret < 0 ? -1 : (found ? 1 : 0);
 }
 
-int
-recall_quarantine_record_write(struct recall_quarantine *q,
-			       const struct recall_quarantine_record *record,
-			       const char **error_r)
+static int
+record_write(struct recall_quarantine *q,
+	     const struct recall_quarantine_record *record,
+	     const char **error_r)
 {
 	struct mailbox *box;
 	string_t *str = t_str_new(1024);
@@ -94,4 +94,16 @@ recall_quarantine_record_write(struct recall_quarantine *q,
 	}
 	mailbox_free(&box);
 	return ret;
+}
+
+int
+recall_quarantine_record_write(struct recall_quarantine *q,
+			       const struct recall_quarantine_record *record,
+			       const char **error_r)
+{
+	/* only when it saves does sdbox come over a file that a killed process
+	   has left, and mends that when the mailbox is opened again */
+	if (record_write(q, record, error_r) == 0)
+		return 0;
+	return record_write(q, record, error_r);
 }

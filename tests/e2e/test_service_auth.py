@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
 from mailnode import PASSWORD, build_message  # noqa: E402
 from servicenode import (JWT_KEY, LEFT_OUT, RecallNode, Service,  # noqa: E402
                          b64url, jwt)
-from test_service import FORBIDDEN, has, statuses  # noqa: E402
+from answers import FORBIDDEN, has, statuses  # noqa: E402
 
 RED, RED2 = "red@red.example", "red2@red.example"
 BLUE = "blue@blue.example"

@@ -9,6 +9,7 @@
 #include "recall-params.h"
 #include "recall-verdict.h"
 #include "alloc.h"
+#include "clock.h"
 #include "doveadm-client.h"
 #include "encode.h"
 #include "export.h"
@@ -84,17 +85,8 @@ ask(const struct export *export, const char *urls, json_t *users,
 	return result;
 }
 
-/* "2026-01-31T12:34:56Z" */
-static int64_t parse_time(const char *text)
-{
-	struct tm tm;
-
-	memset(&tm, 0, sizeof(tm));
-	return strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) == NULL ? 0 :
-		(int64_t)timegm(&tm);
-}
-
-/* Adds the next part. *done is how many octets there were before and are now. */
+/* Adds the next part. *done is how many octets there were before and are
+   now. */
 static enum export_result
 copy_part(const struct export *export, const char *email, const char *message,
 	  uint64_t *done, EVP_MD_CTX *hash)
@@ -144,7 +136,7 @@ copy_message(const struct export *export, const json_t *row)
 		.user = email,
 		.mailbox = column(row, RECALL_COLUMN_MAILBOX),
 		.mailbox_guid = column(row, RECALL_COLUMN_MAILBOX_GUID),
-		.received = parse_time(column(row, RECALL_COLUMN_RECEIVED)),
+		.received = parse_utc(column(row, RECALL_COLUMN_RECEIVED)),
 		.size = strtoull(column(row, RECALL_COLUMN_SIZE), NULL, 10),
 	};
 	char *name = x_asprintf("%s %s", message.mailbox_guid,
@@ -264,10 +256,11 @@ enum export_result
 export_write(const struct recall *recall, const struct identity *who,
 	     struct config *config, int fd, struct export_count *count_r)
 {
+	char *query = recall_query_text(recall), *error = NULL;
 	const struct evidence_recall about = {
 		.id = recall->id,
-		.messageid = recall->query == NULL ? recall->message_id : NULL,
-		.query = recall->query,
+		.message_id = query == NULL ? recall->message_id : NULL,
+		.query = query,
 		.actor = recall->actor.login,
 		.approver = recall->approver,
 		.reason = recall->reason,
@@ -283,7 +276,6 @@ export_write(const struct recall *recall, const struct identity *who,
 	};
 	enum export_result result = EXPORT_DONE;
 	bool *taken = x_calloc(recall->count, sizeof(*taken));
-	char *error = NULL;
 	size_t pos = 0;
 
 	memset(count_r, 0, sizeof(*count_r));
@@ -297,5 +289,6 @@ export_write(const struct recall *recall, const struct identity *who,
 		result = EXPORT_FAILED;
 	}
 	free(error);
+	free(query);
 	return result;
 }

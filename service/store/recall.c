@@ -5,6 +5,7 @@
 #include "alloc.h"
 #include "encode.h"
 #include "recall.h"
+#include "strlist-json.h"
 #include "text.h"
 
 struct recall *recall_new(void)
@@ -37,7 +38,7 @@ void recall_free(struct recall *recall)
 	free(recall->users);
 	free(recall->target);
 	free(recall->message_id);
-	free(recall->query);
+	strlist_free(&recall->query);
 	free(recall->reason);
 	free(recall->source);
 	free(recall->approver);
@@ -123,6 +124,19 @@ size_t recall_count(const struct recall *recall, int verdict)
 	return n;
 }
 
+int64_t recall_kept_until(const struct recall *recall)
+{
+	int64_t first = 0, until;
+	size_t i;
+
+	for (i = 0; i < recall->count; i++) {
+		until = recall->users[i].kept_until;
+		if (until != 0 && (first == 0 || until < first))
+			first = until;
+	}
+	return first;
+}
+
 void recall_set_text(char **text, const char *value)
 {
 	free(*text);
@@ -132,12 +146,18 @@ void recall_set_text(char **text, const char *value)
 void recall_user_reset(struct recall_user *user)
 {
 	user->verdict = -1;
-	user->copies = user->present = 0;
+	user->copies = user->present = user->kept_until = 0;
 	recall_set_text(&user->notice, NULL);
 	recall_set_text(&user->mailboxes, NULL);
 	recall_set_text(&user->mailbox_user, NULL);
 	recall_set_text(&user->searched, NULL);
 	recall_set_text(&user->error, NULL);
+}
+
+char *recall_query_text(const struct recall *recall)
+{
+	return recall->query.count == 0 ? NULL :
+		strlist_to_json_text(&recall->query);
 }
 
 const char *recall_kind_name(enum recall_kind kind)
@@ -192,6 +212,19 @@ static bool same_text(const char *s1, const char *s2)
 	return s1 == NULL || s2 == NULL ? s1 == s2 : strcmp(s1, s2) == 0;
 }
 
+static bool same_list(const struct strlist *l1, const struct strlist *l2)
+{
+	size_t i;
+
+	if (l1->count != l2->count)
+		return false;
+	for (i = 0; i < l1->count; i++) {
+		if (strcmp(l1->items[i], l2->items[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
 bool recall_is_same(const struct recall *old, const struct recall *recall)
 {
 	int64_t expected = 0;
@@ -204,7 +237,7 @@ bool recall_is_same(const struct recall *old, const struct recall *recall)
 	    old->actor.role != recall->actor.role ||
 	    old->count != recall->count ||
 	    !same_text(old->target, recall->target) ||
-	    !same_text(old->query, recall->query) ||
+	    !same_list(&old->query, &recall->query) ||
 	    !same_text(old->reason, recall->reason) ||
 	    /* a restore has it of what it undoes */
 	    (old->kind == RECALL_EXPUNGE &&

@@ -19,6 +19,8 @@ struct recall_user {
 	int64_t copies;
 	/* of a restore: copies that were there already */
 	int64_t present;
+	/* until when what was deleted can be put back; 0 if not known */
+	int64_t kept_until;
 	/* of a query: how many messages may be deleted, as counted before */
 	int64_t expected;
 	/* empty or NULL where there is nothing to say */
@@ -54,8 +56,8 @@ struct recall {
 	char *target;
 	/* empty if there is a query, or if it is not known */
 	char *message_id;
-	/* the words of a search query, a JSON array; or NULL */
-	char *query;
+	/* the words of a search query; empty if there is a Message-ID */
+	struct strlist query;
 	bool force;
 	bool notify;
 	bool dry_run;
@@ -102,6 +104,10 @@ void recall_user_reset(struct recall_user *user);
 /* Replaces a text, which is NULL if there is nothing to say. */
 void recall_set_text(char **text, const char *value);
 
+/* The query as it is written everywhere, a JSON array; NULL if there is none;
+   the caller frees it. */
+char *recall_query_text(const struct recall *recall);
+
 /* The name of a kind, e.g. "restore". */
 const char *recall_kind_name(enum recall_kind kind);
 
@@ -115,6 +121,9 @@ const char *recall_state_name(enum recall_approval approval, bool finished);
 
 /* How many users have the verdict (-1: none yet). */
 size_t recall_count(const struct recall *recall, int verdict);
+
+/* Until when all that was deleted can be put back; 0 if that is not known. */
+int64_t recall_kept_until(const struct recall *recall);
 
 /* Whether both ask for the same. The first one comes from the journal. */
 bool recall_is_same(const struct recall *old, const struct recall *recall);

@@ -56,6 +56,7 @@ static void add_expunge_params(json_t *params, const struct recall_run *run)
 {
 	const struct recall *recall = run->recall;
 	json_t *senders;
+	char stand[32];
 	size_t i;
 
 	if (recall->query != NULL)
@@ -67,6 +68,12 @@ static void add_expunge_params(json_t *params, const struct recall_run *run)
 	if (recall->verify_headers)
 		json_object_set_new(params, RECALL_PARAM_VERIFY_HEADERS,
 				    json_true());
+	if (recall->stand > 0) {
+		snprintf(stand, sizeof(stand), "%lld secs",
+			 (long long)recall->stand);
+		json_object_set_new(params, RECALL_PARAM_STAND,
+				    json_string(stand));
+	}
 	json_object_set_new(params, RECALL_PARAM_FORCE,
 			    json_boolean(recall->force));
 	json_object_set_new(params, RECALL_PARAM_NO_NOTIFY,
@@ -318,6 +325,12 @@ static void batch_end(struct batch *batch)
 		run->answered++;
 		if (batch->call.exit_code == EX_USAGE)
 			run->refused++;
+		if (batch->call.exit_code == EX_CANTCREAT) {
+			free(batch->call.error);
+			batch->call.error = x_strdup("The recall can't stand "
+				"there, so nothing was done: the mail system's "
+				"log says why");
+		}
 		break;
 	case DOVEADM_UNREACHABLE:
 		run->unreachable++;

@@ -667,6 +667,7 @@ ALTER TABLE recalls DROP COLUMN approver;
 ALTER TABLE recalls DROP COLUMN decision;
 ALTER TABLE recalls DROP COLUMN decided;
 DROP INDEX refresh_logins;
+ALTER TABLE refresh_tokens DROP COLUMN role;
 ALTER TABLE refresh_tokens DROP COLUMN address;
 ALTER TABLE refresh_tokens DROP COLUMN access_expires;
 DROP TABLE stop;

@@ -6,6 +6,7 @@
 #include "audit.h"
 #include "http-parse.h"
 #include "http-reply.h"
+#include "journal-visible.h"
 #include "journal.h"
 #include "standing.h"
 

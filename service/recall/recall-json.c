@@ -3,6 +3,7 @@
 #include "recall-verdict.h"
 #include "jobs.h"
 #include "recall-json.h"
+#include "strlist-json.h"
 
 static json_t *user_to_json(const struct recall_user *user)
 {
@@ -30,6 +31,16 @@ static json_t *user_to_json(const struct recall_user *user)
 	if (user->error != NULL)
 		json_object_set_new(json, "error", json_string(user->error));
 	return json;
+}
+
+void recall_json_set_criteria(json_t *json, const struct recall *recall)
+{
+	if (recall->query.count > 0)
+		json_object_set_new(json, "query",
+				    strlist_to_json(&recall->query));
+	else
+		json_object_set_new(json, "messageid",
+				    json_string(recall->message_id));
 }
 
 const char *recall_json_state(const char *id, enum recall_approval approval,
@@ -69,12 +80,7 @@ json_t *recall_to_json(const struct recall *recall)
 	if (recall->target != NULL)
 		json_object_set_new(json, "recall",
 				    json_string(recall->target));
-	if (recall->query != NULL)
-		json_object_set_new(json, "query",
-				    json_loads(recall->query, 0, NULL));
-	else
-		json_object_set_new(json, "messageid",
-				    json_string(recall->message_id));
+	recall_json_set_criteria(json, recall);
 	json_object_set_new(json, "results", results);
 	json_object_set_new(json, "summary", summary);
 	return json;

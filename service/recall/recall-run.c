@@ -14,6 +14,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "recall-run.h"
+#include "strlist-json.h"
 
 static bool interrupted;
 
@@ -32,8 +33,9 @@ struct recall_run {
 	/* only looks */
 	bool probe;
 	unsigned int active;
-	/* what the batches came to */
-	size_t answered, refused, unreachable, timeouts;
+	/* what the batches came to, and how many were refused */
+	struct doveadm_tally tally;
+	size_t refused;
 	/* users who have no verdict yet */
 	size_t left;
 	/* some verdicts could not be journalled */
@@ -55,13 +57,11 @@ static bool is_dry(const struct recall_run *run)
 static void add_expunge_params(json_t *params, const struct recall_run *run)
 {
 	const struct recall *recall = run->recall;
-	json_t *senders;
 	char stand[32];
-	size_t i;
 
-	if (recall->query != NULL)
+	if (recall->query.count > 0)
 		json_object_set_new(params, RECALL_PARAM_QUERY,
-				    json_loads(recall->query, 0, NULL));
+				    strlist_to_json(&recall->query));
 	else
 		json_object_set_new(params, RECALL_PARAM_MESSAGE_ID,
 				    json_string(recall->message_id));
@@ -80,13 +80,9 @@ static void add_expunge_params(json_t *params, const struct recall_run *run)
 			    json_boolean(!recall->notify));
 	json_object_set_new(params, RECALL_PARAM_DRY_RUN,
 			    json_boolean(is_dry(run)));
-	if (recall->senders.count > 0) {
-		senders = json_array();
-		for (i = 0; i < recall->senders.count; i++)
-			json_array_append_new(senders, json_string(
-				recall->senders.items[i]));
-		json_object_set_new(params, RECALL_PARAM_SENDER, senders);
-	}
+	if (recall->senders.count > 0)
+		json_object_set_new(params, RECALL_PARAM_SENDER,
+				    strlist_to_json(&recall->senders));
 }
 
 /* The command without its users. */
@@ -122,7 +118,7 @@ static void add_expected(json_t *params, const struct batch *batch)
 	char number[24];
 	size_t i;
 
-	if (recall->query == NULL || is_dry(batch->run))
+	if (recall->query.count == 0 || is_dry(batch->run))
 		return;
 	numbers = json_array();
 	for (i = 0; i < batch->count; i++) {
@@ -179,56 +175,52 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 	return batch;
 }
 
-static const char *column(const json_t *row, const char *name)
-{
-	return json_string_value(json_object_get(row, name));
-}
-
 /* Whether the node has only not begun. */
 static bool is_stop(const char *error)
 {
-	return error != NULL && strncmp(error, RECALL_ERROR_STOPPED,
-					strlen(RECALL_ERROR_STOPPED)) == 0;
+	return strncmp(error, RECALL_ERROR_STOPPED,
+		       strlen(RECALL_ERROR_STOPPED)) == 0;
 }
 
 static void read_row(struct recall_user *user, const json_t *row)
 {
-	const char *status = column(row, RECALL_COLUMN_STATUS);
-	const char *copies = column(row, RECALL_COLUMN_COPIES);
-	const char *present = column(row, RECALL_COLUMN_PRESENT);
-	int verdict = status == NULL ? -1 : recall_verdict_parse(status);
+	const char *status = row_text(row, RECALL_COLUMN_STATUS);
+	const char *copies = row_text(row, RECALL_COLUMN_COPIES);
+	const char *present = row_text(row, RECALL_COLUMN_PRESENT);
+	int verdict = recall_verdict_parse(status);
 
 	if (verdict < 0) {
 		set_error(user, "doveadm's answer has an unknown status");
 		return;
 	}
 	if (verdict == RECALL_VERDICT_ERROR &&
-	    is_stop(column(row, RECALL_COLUMN_ERROR)))
+	    is_stop(row_text(row, RECALL_COLUMN_ERROR)))
 		return;
 	user->verdict = verdict;
-	user->copies = copies == NULL ? 0 : strtoll(copies, NULL, 10);
-	user->present = present == NULL ? 0 : strtoll(present, NULL, 10);
-	recall_set_text(&user->notice, column(row, RECALL_COLUMN_NOTICE));
-	recall_set_text(&user->mailboxes, column(row, RECALL_COLUMN_MAILBOXES));
+	user->copies = strtoll(copies, NULL, 10);
+	user->present = strtoll(present, NULL, 10);
+	recall_set_text(&user->notice, row_text(row, RECALL_COLUMN_NOTICE));
+	recall_set_text(&user->mailboxes,
+			row_text(row, RECALL_COLUMN_MAILBOXES));
 	recall_set_text(&user->mailbox_user,
-			column(row, RECALL_COLUMN_MAILBOX_USER));
-	recall_set_text(&user->searched, column(row, RECALL_COLUMN_SEARCHED));
-	recall_set_text(&user->error, column(row, RECALL_COLUMN_ERROR));
+			row_text(row, RECALL_COLUMN_MAILBOX_USER));
+	recall_set_text(&user->searched, row_text(row, RECALL_COLUMN_SEARCHED));
+	recall_set_text(&user->error, row_text(row, RECALL_COLUMN_ERROR));
 }
 
 static int cmp_rows(const void *p1, const void *p2)
 {
 	const json_t *const *row1 = p1, *const *row2 = p2;
 
-	return strcasecmp(column(*row1, RECALL_COLUMN_USERNAME),
-			  column(*row2, RECALL_COLUMN_USERNAME));
+	return strcasecmp(row_text(*row1, RECALL_COLUMN_USERNAME),
+			  row_text(*row2, RECALL_COLUMN_USERNAME));
 }
 
 static int cmp_key_row(const void *key, const void *p)
 {
 	const json_t *const *row = p;
 
-	return strcasecmp(key, column(*row, RECALL_COLUMN_USERNAME));
+	return strcasecmp(key, row_text(*row, RECALL_COLUMN_USERNAME));
 }
 
 /* Rows come in any order, and some may be missing. */
@@ -240,7 +232,7 @@ static void read_rows(struct batch *batch)
 
 	rows = x_calloc(json_array_size(batch->call.answer), sizeof(*rows));
 	json_array_foreach(batch->call.answer, i, row) {
-		if (column(row, RECALL_COLUMN_USERNAME) != NULL)
+		if (*row_text(row, RECALL_COLUMN_USERNAME) != '\0')
 			rows[n++] = row;
 	}
 	qsort(rows, n, sizeof(*rows), cmp_rows);
@@ -316,28 +308,17 @@ static void batch_end(struct batch *batch)
 	struct recall_run *run = batch->run;
 	size_t i;
 
-	switch (batch->call.result) {
-	case DOVEADM_OK:
-		run->answered++;
+	doveadm_tally_add(&run->tally, batch->call.result);
+	if (batch->call.result == DOVEADM_OK)
 		read_rows(batch);
-		break;
-	case DOVEADM_FAILED:
-		run->answered++;
-		if (batch->call.exit_code == EX_USAGE)
-			run->refused++;
-		if (batch->call.exit_code == EX_CANTCREAT) {
-			free(batch->call.error);
-			batch->call.error = x_strdup("The recall can't stand "
-				"there, so nothing was done: the mail system's "
-				"log says why");
-		}
-		break;
-	case DOVEADM_UNREACHABLE:
-		run->unreachable++;
-		break;
-	case DOVEADM_TIMEOUT:
-		run->timeouts++;
-		break;
+	else if (batch->call.result == DOVEADM_FAILED &&
+		 batch->call.exit_code == EX_USAGE)
+		run->refused++;
+	else if (batch->call.result == DOVEADM_FAILED &&
+		 batch->call.exit_code == EX_CANTCREAT) {
+		free(batch->call.error);
+		batch->call.error = x_strdup("The recall can't stand there, so "
+			"nothing was done: the mail system's log says why");
 	}
 	for (i = 0; i < batch->count; i++) {
 		struct recall_user *user =
@@ -390,13 +371,19 @@ static enum recall_outcome run_batches(struct recall_run *run)
 	doveadm_calls_end(calls);
 	free(taken);
 	/* if a node does not take what others do, that is its users' error */
-	recall->refused = run->refused > 0 && run->refused == run->answered;
+	recall->refused = run->refused > 0 &&
+		run->refused == run->tally.answered;
 	if (run->left > 0)
 		return recall_interrupted() ? RECALL_INTERRUPTED :
 			RECALL_PAUSED;
-	if (run->answered > 0 || run->unreachable + run->timeouts == 0)
+	switch (doveadm_tally_result(&run->tally)) {
+	case DOVEADM_UNREACHABLE:
+		return RECALL_UNREACHABLE;
+	case DOVEADM_TIMEOUT:
+		return RECALL_TIMEOUT;
+	default:
 		return RECALL_DONE;
-	return run->unreachable > 0 ? RECALL_UNREACHABLE : RECALL_TIMEOUT;
+	}
 }
 
 enum recall_outcome recall_run(struct recall *recall, struct config *config)

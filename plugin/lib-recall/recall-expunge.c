@@ -10,7 +10,12 @@
 #include "recall-tenant.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-record.h"
+#include "recall-quarantine-settings.h"
 #include "recall-expunge.h"
+
+#include <time.h>
+
+#define SECS_PER_DAY (24 * 60 * 60)
 
 struct expunge_context {
 	struct mail_user *user;
@@ -258,6 +263,19 @@ recall_look(struct mail_user *user, const struct recall_order *order,
 	return expunge_decide(order, copies_r);
 }
 
+static time_t expunge_kept_until(const struct expunge_context *ctx)
+{
+	unsigned int days;
+	const char *error;
+
+	if (ctx->q.ns == NULL || recall_quarantine_is_held(ctx->user) ||
+	    recall_settings_parse_days(
+			recall_settings(ctx->user)->recall_quarantine_days,
+			&days, &error) < 0)
+		return 0;
+	return time(NULL) + (time_t)days * SECS_PER_DAY;
+}
+
 static void
 expunge_run(struct expunge_context *ctx, struct recall_outcome *outcome_r)
 {
@@ -281,6 +299,8 @@ expunge_run(struct expunge_context *ctx, struct recall_outcome *outcome_r)
 	outcome_r->error = copies->error;
 	if (verdict == RECALL_VERDICT_ALREADY_RECALLED)
 		return;
+	if (copies->expunged > 0)
+		outcome_r->kept_until = expunge_kept_until(ctx);
 	outcome_r->copies = copies->expunged > 0 ?
 		copies->expunged : copies->count;
 	outcome_r->mailboxes = recall_copies_get_mailboxes(copies);

@@ -9,6 +9,7 @@
 #include "recall-verdict.h"
 #include "alloc.h"
 #include "brakes.h"
+#include "clock.h"
 #include "doveadm-client.h"
 #include "journal.h"
 #include "log.h"
@@ -187,6 +188,7 @@ static void read_row(struct recall_user *user, const json_t *row)
 	const char *status = row_text(row, RECALL_COLUMN_STATUS);
 	const char *copies = row_text(row, RECALL_COLUMN_COPIES);
 	const char *present = row_text(row, RECALL_COLUMN_PRESENT);
+	const char *kept = row_text(row, RECALL_COLUMN_KEPT_UNTIL);
 	int verdict = recall_verdict_parse(status);
 
 	if (verdict < 0) {
@@ -199,6 +201,7 @@ static void read_row(struct recall_user *user, const json_t *row)
 	user->verdict = verdict;
 	user->copies = strtoll(copies, NULL, 10);
 	user->present = strtoll(present, NULL, 10);
+	user->kept_until = parse_utc(kept);
 	recall_set_text(&user->notice, row_text(row, RECALL_COLUMN_NOTICE));
 	recall_set_text(&user->mailboxes,
 			row_text(row, RECALL_COLUMN_MAILBOXES));

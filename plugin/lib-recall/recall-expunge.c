@@ -130,6 +130,11 @@ expunge_quarantine(struct expunge_context *ctx, const char **error_r)
 		.query = order->query,
 	};
 
+	if (recall_quarantine_add(&ctx->q, &record, ctx->copies, error_r) == 0)
+		return 0;
+	/* only when it copies does sdbox come over a file that a killed process
+	   has left, and mends that when the mailbox is opened again */
+	recall_quarantine_restart(&ctx->q, order->recall_id, ctx->copies);
 	return recall_quarantine_add(&ctx->q, &record, ctx->copies, error_r);
 }
 

@@ -13,6 +13,7 @@
 #include "journal-visible.h"
 #include "params.h"
 #include "recall-json.h"
+#include "standing.h"
 
 #define LIST_DEFAULT 50
 #define LIST_MAX 1000
@@ -30,6 +31,24 @@ static void add_approval(const struct http_request *request, json_t *json,
 	if (recall->decision != NULL)
 		json_object_set_new(json, "decision",
 				    json_string(recall->decision));
+}
+
+/* Where its order stands now; it may have ended. */
+static void add_standing(const struct http_request *request, json_t *json,
+			 const char *id)
+{
+	json_t *orders, *order;
+	bool ok;
+
+	orders = standing_list(request->config, id, NULL, &ok);
+	order = json_array_get(orders, 0);
+	if (order != NULL)
+		json_object_set_new(json, "standing", json_pack(
+			"{s:O, s:O, s:O}",
+			"expires", json_object_get(order, "expires"),
+			"late", json_object_get(order, "late"),
+			"nodes", json_object_get(order, "nodes")));
+	json_decref(orders);
 }
 
 void action_status(struct http_request *request)
@@ -70,6 +89,8 @@ void action_status(struct http_request *request)
 	json_object_set_new(json, "progress", json_pack("{s:I, s:I}",
 		"done", (json_int_t)(recall->count - open),
 		"total", (json_int_t)recall->count));
+	if (recall->stand > 0)
+		add_standing(request, json, recall->id);
 	http_reply_json(request, 200, json);
 	recall_free(recall);
 }

@@ -58,6 +58,7 @@ static bool is_dry(const struct recall_run *run)
 static void add_expunge_params(json_t *params, const struct recall_run *run)
 {
 	const struct recall *recall = run->recall;
+	char stand[32];
 
 	if (recall->query.count > 0)
 		json_object_set_new(params, RECALL_PARAM_QUERY,
@@ -68,6 +69,12 @@ static void add_expunge_params(json_t *params, const struct recall_run *run)
 	if (recall->verify_headers)
 		json_object_set_new(params, RECALL_PARAM_VERIFY_HEADERS,
 				    json_true());
+	if (recall->stand > 0) {
+		snprintf(stand, sizeof(stand), "%lld secs",
+			 (long long)recall->stand);
+		json_object_set_new(params, RECALL_PARAM_STAND,
+				    json_string(stand));
+	}
 	json_object_set_new(params, RECALL_PARAM_FORCE,
 			    json_boolean(recall->force));
 	json_object_set_new(params, RECALL_PARAM_NO_NOTIFY,
@@ -310,6 +317,12 @@ static void batch_end(struct batch *batch)
 	else if (batch->call.result == DOVEADM_FAILED &&
 		 batch->call.exit_code == EX_USAGE)
 		run->refused++;
+	else if (batch->call.result == DOVEADM_FAILED &&
+		 batch->call.exit_code == EX_CANTCREAT) {
+		free(batch->call.error);
+		batch->call.error = x_strdup("The recall can't stand there, so "
+			"nothing was done: the mail system's log says why");
+	}
 	for (i = 0; i < batch->count; i++) {
 		struct recall_user *user =
 			&run->recall->users[batch->users[i]];

@@ -35,7 +35,8 @@ static bool check_required(struct http_request *request)
 	if (!param_is_given(request, "messageid") &&
 	    !param_is_given(request, "query"))
 		missing[n++] = "messageid";
-	if (!param_is_given(request, "emails"))
+	if (!param_is_given(request, "emails") &&
+	    !param_is_there(request, "all"))
 		missing[n++] = "emails";
 	if (n > 0)
 		param_reply_missing(request, missing);
@@ -104,6 +105,17 @@ static bool get_senders(struct http_request *request, struct recall *recall)
 	return ok;
 }
 
+/* Nobody can say how many messages of everyone's a query may delete. */
+static bool check_everyone(struct http_request *request,
+			   const struct recall *recall)
+{
+	if (!recall->everyone || recall->query == NULL || recall->dry_run)
+		return true;
+	http_reply_param(request, "all", "goes with a MESSAGEID, or with "
+			 "DRY_RUN");
+	return false;
+}
+
 static struct recall *make_recall(struct http_request *request,
 				  const struct expunge_params *p)
 {
@@ -121,7 +133,8 @@ static struct recall *make_recall(struct http_request *request,
 	recall->dry_run = p->dry_run;
 	recall->yes_count = p->dry_run ? 0 : p->yes_count;
 	if (!recall_action_get_key(request, recall) ||
-	    !recall_action_add_emails(request, recall) ||
+	    !recall_action_get_users(request, recall) ||
+	    !check_everyone(request, recall) ||
 	    !get_senders(request, recall)) {
 		recall_free(recall);
 		return NULL;
@@ -227,7 +240,7 @@ static void run_expunge(struct http_request *request,
 		return;
 	/* what was deleted is not found again: a repeated request must not be
 	   counted for */
-	if (recall->query == NULL ||
+	if (recall->query == NULL || recall->everyone ||
 	    (!recall_action_repeat(request, recall) &&
 	     check_count(request, recall, p->yes_count)))
 		recall_action_run(request, recall);

@@ -29,13 +29,33 @@ static void add_approval(const struct http_request *request, json_t *json,
 				    json_string(recall->decision));
 }
 
+static json_t *progress(const struct recall *recall)
+{
+	size_t open = recall_count(recall, -1);
+	json_int_t looked = recall_looked(recall), failures;
+
+	if (!recall->everyone)
+		return json_pack("{s:I, s:I}",
+			"done", (json_int_t)(recall->count - open),
+			"total", (json_int_t)recall->count);
+	/* how many there are is known when all have been listed */
+	failures = recall_count(recall, RECALL_VERDICT_ERROR) +
+		   recall_count(recall, RECALL_VERDICT_NO_USER);
+	return json_pack("{s:I, s:o, s:I, s:I}", "done", looked,
+		"total", recall->finished == 0 ? json_null() :
+			json_integer(looked),
+		"hits", (json_int_t)(recall->count - open) - failures -
+			(json_int_t)recall_count(recall,
+						 RECALL_VERDICT_NOT_FOUND),
+		"failures", failures);
+}
+
 void action_status(struct http_request *request)
 {
 	char *id = http_request_path_part(request);
 	struct recall *recall = NULL;
 	enum journal_result found = JOURNAL_ABSENT;
 	json_t *json;
-	size_t open;
 
 	if (strlen(id) == RECALL_ID_LEN)
 		found = journal_load(id, &recall);
@@ -50,7 +70,6 @@ void action_status(struct http_request *request)
 		recall_free(recall);
 		return;
 	}
-	open = recall_count(recall, -1);
 	json = recall_to_json(recall);
 	add_approval(request, json, recall);
 	json_object_set_new(json, "actor", json_string(recall->actor.login));
@@ -61,9 +80,7 @@ void action_status(struct http_request *request)
 	json_object_set_new(json, "created", json_integer(recall->created));
 	json_object_set_new(json, "finished", recall->finished == 0 ?
 			    json_null() : json_integer(recall->finished));
-	json_object_set_new(json, "progress", json_pack("{s:I, s:I}",
-		"done", (json_int_t)(recall->count - open),
-		"total", (json_int_t)recall->count));
+	json_object_set_new(json, "progress", progress(recall));
 	http_reply_json(request, 200, json);
 	recall_free(recall);
 }

@@ -13,8 +13,8 @@ http_may_func may_anything;
 /* Mail that one has sent oneself, by its Message-ID, as far as the settings
    let users do that. */
 http_may_func may_recall_own;
-/* Users who are named. */
-http_may_func may_search_named;
+/* Users who are named, or those of the recall. */
+http_may_func may_restore_named;
 /* Nobody's mail but one's own. */
 http_may_func may_search_own;
 /* One's own mailboxes, which are those of the path. */

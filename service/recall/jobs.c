@@ -12,7 +12,11 @@
 /* what waits is in the journal, so only memory limits it */
 #define JOBS_MAX 10000
 
-static struct worker_pool *pool;
+/* Recalls from everyone take long, or wait for a node that is down: they must not
+   keep others from running. */
+#define SWEEPS_MAX 16
+
+static struct worker_pool *pool, *sweeps;
 
 /* Nothing is done that the audit trail would not tell of. Only if the process
    is about to stop this returns nevertheless. */
@@ -50,12 +54,13 @@ static void run_job(void *context)
 bool jobs_start(const struct config *config)
 {
 	pool = worker_pool_start(config->journal_workers, JOBS_MAX);
-	return pool != NULL;
+	sweeps = worker_pool_start(SWEEPS_MAX, JOBS_MAX);
+	return pool != NULL && sweeps != NULL;
 }
 
 bool jobs_add(struct recall *recall)
 {
-	if (worker_pool_add(pool, run_job, recall))
+	if (worker_pool_add(recall->everyone ? sweeps : pool, run_job, recall))
 		return true;
 	recall_free(recall);
 	return false;
@@ -74,8 +79,13 @@ bool jobs_resume(void)
 				  ids.items[i]);
 			continue;
 		}
-		log_info("recall %s: resumed, %zu of %zu users are left",
-			 recall->id, recall_count(recall, -1), recall->count);
+		if (recall->everyone)
+			log_info("recall %s: resumed after %lld users",
+				 recall->id, (long long)recall_looked(recall));
+		else
+			log_info("recall %s: resumed, %zu of %zu users are left",
+				 recall->id, recall_count(recall, -1),
+				 recall->count);
 		if (!jobs_add(recall)) {
 			log_warning("%zu recalls wait for the next start",
 				    ids.count - i);
@@ -89,10 +99,12 @@ bool jobs_resume(void)
 void jobs_stop(void)
 {
 	worker_pool_stop(pool);
+	worker_pool_stop(sweeps);
 	worker_pool_free(pool);
+	worker_pool_free(sweeps);
 }
 
 unsigned int jobs_busy(void)
 {
-	return worker_pool_busy(pool);
+	return worker_pool_busy(pool) + worker_pool_busy(sweeps);
 }

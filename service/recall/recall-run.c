@@ -12,6 +12,9 @@
 #include "journal.h"
 #include "log.h"
 #include "metrics.h"
+#include "recall-everyone.h"
+#include "recall-params-json.h"
+#include "recall-rows.h"
 #include "recall-run.h"
 
 static bool interrupted;
@@ -37,71 +40,9 @@ struct recall_run {
 	bool unsaved;
 };
 
-static void set_error(struct recall_user *user, const char *error)
-{
-	user->verdict = RECALL_VERDICT_ERROR;
-	recall_set_text(&user->error, error);
-}
-
 static bool is_dry(const struct recall_run *run)
 {
 	return run->probe || run->recall->dry_run;
-}
-
-/* What only an expunge has. */
-static void add_expunge_params(json_t *params, const struct recall_run *run)
-{
-	const struct recall *recall = run->recall;
-	json_t *senders;
-	size_t i;
-
-	if (recall->query != NULL)
-		json_object_set_new(params, RECALL_PARAM_QUERY,
-				    json_loads(recall->query, 0, NULL));
-	else
-		json_object_set_new(params, RECALL_PARAM_MESSAGE_ID,
-				    json_string(recall->message_id));
-	if (recall->verify_headers)
-		json_object_set_new(params, RECALL_PARAM_VERIFY_HEADERS,
-				    json_true());
-	json_object_set_new(params, RECALL_PARAM_FORCE,
-			    json_boolean(recall->force));
-	json_object_set_new(params, RECALL_PARAM_NO_NOTIFY,
-			    json_boolean(!recall->notify));
-	json_object_set_new(params, RECALL_PARAM_DRY_RUN,
-			    json_boolean(is_dry(run)));
-	if (recall->senders.count > 0) {
-		senders = json_array();
-		for (i = 0; i < recall->senders.count; i++)
-			json_array_append_new(senders, json_string(
-				recall->senders.items[i]));
-		json_object_set_new(params, RECALL_PARAM_SENDER, senders);
-	}
-}
-
-/* The command without its users. */
-static json_t *make_params(const struct recall_run *run)
-{
-	const struct recall *recall = run->recall;
-	json_t *params = json_object();
-
-	if (recall->kind == RECALL_EXPUNGE)
-		add_expunge_params(params, run);
-	json_object_set_new(params, RECALL_PARAM_RECALL_ID,
-			    json_string(recall->kind == RECALL_RESTORE ?
-					recall->target : recall->id));
-	json_object_set_new(params, RECALL_PARAM_ACTOR,
-			    json_string(recall->actor.login));
-	if (recall->approver != NULL)
-		json_object_set_new(params, RECALL_PARAM_APPROVER,
-				    json_string(recall->approver));
-	if (*recall->reason != '\0')
-		json_object_set_new(params, RECALL_PARAM_REASON,
-				    json_string(recall->reason));
-	if (recall->actor.role == ROLE_ADMIN)
-		json_object_set_new(params, RECALL_PARAM_TENANT,
-				    json_string(recall->actor.tenant));
-	return params;
 }
 
 /* No user of a query loses more than was counted. */
@@ -160,55 +101,27 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 	}
 	batch->call.config = run->config;
 	batch->call.urls = urls;
-	batch->call.command = recall->kind == RECALL_RESTORE ?
-		RECALL_CMD_RESTORE : RECALL_CMD_EXPUNGE;
-	batch->call.params = make_params(run);
+	batch->call.command = recall_command(recall);
+	batch->call.params = recall_make_params(recall, is_dry(run));
 	json_object_set_new(batch->call.params, RECALL_PARAM_USERS, users);
 	add_expected(batch->call.params, batch);
 	batch->call.context = batch;
 	return batch;
 }
 
-static const char *column(const json_t *row, const char *name)
-{
-	return json_string_value(json_object_get(row, name));
-}
-
-static void read_row(struct recall_user *user, const json_t *row)
-{
-	const char *status = column(row, RECALL_COLUMN_STATUS);
-	const char *copies = column(row, RECALL_COLUMN_COPIES);
-	const char *present = column(row, RECALL_COLUMN_PRESENT);
-	int verdict = status == NULL ? -1 : recall_verdict_parse(status);
-
-	if (verdict < 0) {
-		set_error(user, "doveadm's answer has an unknown status");
-		return;
-	}
-	user->verdict = verdict;
-	user->copies = copies == NULL ? 0 : strtoll(copies, NULL, 10);
-	user->present = present == NULL ? 0 : strtoll(present, NULL, 10);
-	recall_set_text(&user->notice, column(row, RECALL_COLUMN_NOTICE));
-	recall_set_text(&user->mailboxes, column(row, RECALL_COLUMN_MAILBOXES));
-	recall_set_text(&user->mailbox_user,
-			column(row, RECALL_COLUMN_MAILBOX_USER));
-	recall_set_text(&user->searched, column(row, RECALL_COLUMN_SEARCHED));
-	recall_set_text(&user->error, column(row, RECALL_COLUMN_ERROR));
-}
-
 static int cmp_rows(const void *p1, const void *p2)
 {
 	const json_t *const *row1 = p1, *const *row2 = p2;
 
-	return strcasecmp(column(*row1, RECALL_COLUMN_USERNAME),
-			  column(*row2, RECALL_COLUMN_USERNAME));
+	return strcasecmp(recall_row_column(*row1, RECALL_COLUMN_USERNAME),
+			  recall_row_column(*row2, RECALL_COLUMN_USERNAME));
 }
 
 static int cmp_key_row(const void *key, const void *p)
 {
 	const json_t *const *row = p;
 
-	return strcasecmp(key, column(*row, RECALL_COLUMN_USERNAME));
+	return strcasecmp(key, recall_row_column(*row, RECALL_COLUMN_USERNAME));
 }
 
 /* Rows come in any order, and some may be missing. */
@@ -220,7 +133,7 @@ static void read_rows(struct batch *batch)
 
 	rows = x_calloc(json_array_size(batch->call.answer), sizeof(*rows));
 	json_array_foreach(batch->call.answer, i, row) {
-		if (column(row, RECALL_COLUMN_USERNAME) != NULL)
+		if (recall_row_column(row, RECALL_COLUMN_USERNAME) != NULL)
 			rows[n++] = row;
 	}
 	qsort(rows, n, sizeof(*rows), cmp_rows);
@@ -229,10 +142,10 @@ static void read_rows(struct batch *batch)
 
 		found = bsearch(user->key, rows, n, sizeof(*rows), cmp_key_row);
 		if (found != NULL)
-			read_row(user, *found);
+			recall_row_take(user, *found);
 		else
-			set_error(user, "doveadm's answer has no row for the "
-				  "user");
+			recall_row_set_error(user, "doveadm's answer has no "
+					     "row for the user");
 	}
 	free(rows);
 }
@@ -302,7 +215,7 @@ static void batch_end(struct batch *batch, bool last)
 			&run->recall->users[batch->users[i]];
 
 		if (batch->call.result != DOVEADM_OK)
-			set_error(user, batch->call.error);
+			recall_row_set_error(user, batch->call.error);
 	}
 	if (!run->probe)
 		take_verdicts(run, batch, last);
@@ -351,8 +264,11 @@ static enum recall_outcome run_batches(struct recall_run *run)
 enum recall_outcome recall_run(struct recall *recall, struct config *config)
 {
 	struct recall_run run = { .recall = recall, .config = config };
-	enum recall_outcome outcome = run_batches(&run);
+	enum recall_outcome outcome;
 
+	if (recall->everyone)
+		return recall_everyone_run(recall, config);
+	outcome = run_batches(&run);
 	/* all verdicts were known before */
 	if (outcome == RECALL_DONE && recall->finished == 0) {
 		recall->finished = time(NULL);

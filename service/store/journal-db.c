@@ -90,6 +90,13 @@ static const char *const upgrades[] = {
 	"ALTER TABLE refresh_tokens ADD COLUMN access_expires INTEGER NOT NULL"
 	" DEFAULT 0;"
 	"CREATE INDEX refresh_logins ON refresh_tokens(login COLLATE NOCASE);",
+	"ALTER TABLE recalls ADD COLUMN everyone INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE nodes ("
+	" recall TEXT NOT NULL REFERENCES recalls(id) ON DELETE CASCADE,"
+	" pos INTEGER NOT NULL, name TEXT NOT NULL, urls TEXT NOT NULL,"
+	" cursor TEXT, state TEXT NOT NULL, down_since INTEGER NOT NULL,"
+	" looked INTEGER NOT NULL, error TEXT,"
+	" PRIMARY KEY (recall, pos)) WITHOUT ROWID;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 

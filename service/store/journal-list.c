@@ -59,6 +59,11 @@ static json_t *read_row(sqlite3 *db, sqlite3_stmt *stmt)
 	if (text(stmt, 14) != NULL)
 		json_object_set_new(json, "approver",
 				    json_string(text(stmt, 14)));
+	/* what is known of them are hits and failures */
+	if (sqlite3_column_int(stmt, 15) != 0) {
+		json_object_set_new(json, "all", json_true());
+		json_object_set(json, "done", json_object_get(json, "total"));
+	}
 	if (text(stmt, 12) != NULL)
 		json_object_set_new(json, "recall",
 				    json_string(text(stmt, 12)));
@@ -95,7 +100,7 @@ static json_t *list(sqlite3 *db, const struct identity *identity,
 	/* the same rule as journal_visible() */
 	stmt = journal_prepare(db, "SELECT id, created, finished, messageid, "
 		"actor, users, cmd, reason, force, notify, dry_run, query, "
-		"target, approval, approver FROM recalls WHERE (?1 = 3 OR "
+		"target, approval, approver, everyone FROM recalls WHERE (?1 = 3 OR "
 		"(?1 = 1 AND ?2 <> '' AND role <> 3 AND tenant = ?2) OR "
 		"(?1 = 2 AND lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
 		/* many may be of the same second */

@@ -1,0 +1,39 @@
+#include <stdlib.h>
+
+#include "recall-params.h"
+#include "recall-verdict.h"
+#include "recall-rows.h"
+
+const char *recall_row_column(const json_t *row, const char *name)
+{
+	return json_string_value(json_object_get(row, name));
+}
+
+void recall_row_set_error(struct recall_user *user, const char *error)
+{
+	user->verdict = RECALL_VERDICT_ERROR;
+	recall_set_text(&user->error, error);
+}
+
+void recall_row_take(struct recall_user *user, const json_t *row)
+{
+#define COLUMN(name) recall_row_column(row, RECALL_COLUMN_##name)
+	const char *status = COLUMN(STATUS), *copies = COLUMN(COPIES);
+	const char *present = COLUMN(PRESENT);
+	int verdict = status == NULL ? -1 : recall_verdict_parse(status);
+
+	if (verdict < 0) {
+		recall_row_set_error(user, "doveadm's answer has an unknown "
+				     "status");
+		return;
+	}
+	user->verdict = verdict;
+	user->copies = copies == NULL ? 0 : strtoll(copies, NULL, 10);
+	user->present = present == NULL ? 0 : strtoll(present, NULL, 10);
+	recall_set_text(&user->notice, COLUMN(NOTICE));
+	recall_set_text(&user->mailboxes, COLUMN(MAILBOXES));
+	recall_set_text(&user->mailbox_user, COLUMN(MAILBOX_USER));
+	recall_set_text(&user->searched, COLUMN(SEARCHED));
+	recall_set_text(&user->error, COLUMN(ERROR));
+#undef COLUMN
+}

@@ -18,6 +18,7 @@
 #define RECALL_CMD_STANDING_LIST "recall standing list"
 #define RECALL_CMD_STANDING_LATE "recall standing late"
 #define RECALL_CMD_STANDING_END "recall standing end"
+#define RECALL_CMD_STOP "recall stop"
 #define RECALL_CMD_STANDING_RUN "recall standing run"
 #define RECALL_CMD_SHARE "recall share"
 #define RECALL_CMD_UNSHARE "recall unshare"
@@ -141,6 +142,13 @@
 #define RECALL_COLUMN_FORCE "force"
 #define RECALL_COLUMN_ACTOR "actor"
 #define RECALL_COLUMN_REASON "reason"
+
+/* recall stop: let recalls go on. */
+#define RECALL_PARAM_RELEASE "release"
+
+/* The beginning of the error of a user whom a recall has not looked at, since
+   recalls are stopped on the node. */
+#define RECALL_ERROR_STOPPED "Recalls are stopped"
 
 /* Columns of recall check: what was looked at, `ok`, `warning` or `error` in
    status, and a text. */

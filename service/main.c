@@ -19,6 +19,7 @@
 #include "approvals.h"
 #include "audit-log.h"
 #include "audit.h"
+#include "brakes.h"
 #include "clock.h"
 #include "config-check.h"
 #include "config-load.h"
@@ -133,6 +134,7 @@ static void tick(void)
 	http_clients_drop();
 	audit_tick(config);
 	approvals_expire(config);
+	jobs_unpause();
 	config_unref(config);
 }
 
@@ -184,7 +186,7 @@ static int run(struct config *config, const char *path)
 		return EX_CANTCREAT;
 	if (!journal_open(config->journal_path, &error))
 		return fail(error);
-	if (!revocations_load())
+	if (!revocations_load() || !brakes_load())
 		return fail(x_strdup("the journal can't be read"));
 	purge();
 	if (!console_load(config, &error)) {
@@ -219,6 +221,7 @@ static int run(struct config *config, const char *path)
 	config_unref(config);
 	journal_close();
 	revocations_free();
+	brakes_free();
 	console_free();
 	if (error != NULL)
 		return fail(error);

@@ -12,6 +12,8 @@
 #include "doveadm-recall-listing.h"
 #include "doveadm-recall-rows.h"
 #include "recall-query.h"
+#include "recall-settings.h"
+#include "recall-stop.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-request.h"
 #include "doveadm-recall-jobs.h"
@@ -149,6 +151,7 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 	};
 	struct recall_copies copies;
 	unsigned int max_copies;
+	const char *stopped;
 
 	ctx->own_users++;
 	if (ctx->counting) {
@@ -159,6 +162,13 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 	if (ctx->count != NULL) {
 		max_copies = recall_count_get(ctx->count, username);
 		order.max_copies = &max_copies;
+	}
+	stopped = ctx->request.dry_run ? NULL :
+		recall_stop_check(recall_settings(user)->recall_standing_dir);
+	if (stopped != NULL) {
+		recall_row_print_unseen(ctx->vrows, username,
+					RECALL_VERDICT_ERROR, stopped);
+		return;
 	}
 	if (ctx->request.dry_run)
 		recall_probe(user, &order, &copies, &row.outcome);

@@ -158,3 +158,17 @@ void recall_event_purged(struct mail_user *user, const char *recall_id,
 	e->add_str("recall_id", recall_id);
 	e_log(e->event(), event_log_type(quiet), "recall %s: purged", recall_id);
 }
+
+void recall_event_stop(const struct recall_order *order, bool release)
+{
+	struct event *event = event_create(NULL);
+	struct event_passthrough *e = event_create_passthrough(event);
+
+	e->set_name(release ? "recall_released" : "recall_stopped");
+	e->add_str("actor", order->actor);
+	e->add_str("reason", order->reason);
+	e_log(e->event(), event_log_type(order->quiet),
+	      "recalls are %s, actor=%s, reason=%s",
+	      release ? "released" : "stopped", order->actor, order->reason);
+	event_unref(&event);
+}

@@ -32,4 +32,8 @@ void recall_event_restored(struct mail_user *user,
 void recall_event_purged(struct mail_user *user, const char *recall_id,
 			 bool quiet);
 
+/* All recalls of the node were stopped, or released: recall_stopped,
+   recall_released. */
+void recall_event_stop(const struct recall_order *order, bool release);
+
 #endif

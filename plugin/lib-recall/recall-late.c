@@ -13,6 +13,7 @@
 #include "recall-settings.h"
 #include "recall-standing.h"
 #include "recall-standing-late.h"
+#include "recall-stop.h"
 #include "recall-tenant.h"
 #include "recall-late.h"
 
@@ -110,8 +111,15 @@ void recall_late(struct mail_user *user,
 {
 	struct late_order late;
 	const char *error;
+	int ret = late_order_init(standing, &late, &error);
+	const char *stopped = recall_stop_check(
+		recall_settings(user)->recall_standing_dir);
 
-	if (late_order_init(standing, &late, &error) < 0) {
+	if (stopped != NULL) {
+		error = stopped;
+		ret = -1;
+	}
+	if (ret < 0) {
 		recall_copies_init(user, &late.order.criteria, copies_r);
 		i_zero(outcome_r);
 		outcome_r->verdict = RECALL_VERDICT_ERROR;

@@ -173,7 +173,8 @@ static bool get_decision(struct http_request *request, bool *approve_r,
 	decision = http_request_param(request, "decision", &ok);
 	*reason_r = http_request_param(request, "reason", &ok);
 	if (!ok || !param_check_text(request, "reason", *reason_r,
-				     RECALL_REASON_MAX))
+				     RECALL_REASON_MAX) ||
+	    !param_check_reason(request, *reason_r))
 		return false;
 	if (decision == NULL || *decision == '\0') {
 		http_reply_missing(request, "decision");

@@ -5,6 +5,7 @@
 #include "recall-verdict.h"
 #include "actions.h"
 #include "alloc.h"
+#include "brakes.h"
 #include "http-parse.h"
 #include "http-reply.h"
 #include "identity.h"
@@ -73,7 +74,8 @@ static bool get_params(struct http_request *request, struct expunge_params *p)
 			    &p->yes_count) &&
 	       check_yes_count(request, p) &&
 	       param_check_text(request, "reason", p->reason,
-				RECALL_REASON_MAX);
+				RECALL_REASON_MAX) &&
+	       (p->dry_run || param_check_reason(request, p->reason));
 }
 
 /* A user's own addresses as of now, not as of when the token was made. */
@@ -116,6 +118,23 @@ static bool check_everyone(struct http_request *request,
 	return false;
 }
 
+/* Whether the role may recall from so many at a time. */
+static bool check_users(struct http_request *request,
+			const struct recall *recall)
+{
+	int64_t max = brakes_users(request->config, recall->actor.role);
+	char *why;
+
+	if (recall->dry_run || max == 0 ||
+	    (!recall->everyone && (int64_t)recall->count <= max))
+		return true;
+	why = x_asprintf("has more than the %lld addresses that a recall of "
+			 "this role may have", (long long)max);
+	http_reply_param(request, recall->everyone ? "all" : "emails", why);
+	free(why);
+	return false;
+}
+
 static struct recall *make_recall(struct http_request *request,
 				  const struct expunge_params *p)
 {
@@ -135,6 +154,7 @@ static struct recall *make_recall(struct http_request *request,
 	if (!recall_action_get_key(request, recall) ||
 	    !recall_action_get_users(request, recall) ||
 	    !check_everyone(request, recall) ||
+	    !check_users(request, recall) ||
 	    !get_senders(request, recall)) {
 		recall_free(recall);
 		return NULL;

@@ -125,7 +125,8 @@ void action_restore(struct http_request *request)
 	id = http_request_param(request, "id", &ok);
 	reason = http_request_param(request, "reason", &ok);
 	if (!ok || !param_check_text(request, "reason", reason,
-				     RECALL_REASON_MAX))
+				     RECALL_REASON_MAX) ||
+	    !param_check_reason(request, reason))
 		return;
 	if (id == NULL || *id == '\0') {
 		http_reply_missing(request, "id");

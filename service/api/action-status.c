@@ -6,6 +6,7 @@
 #include "approvals.h"
 #include "http-parse.h"
 #include "http-reply.h"
+#include "jobs.h"
 #include "journal-list.h"
 #include "journal.h"
 #include "params.h"
@@ -145,6 +146,22 @@ static bool check_names(struct http_request *request,
 	return true;
 }
 
+/* Which recalls are paused is not for the journal to know. */
+static void reply_list(struct http_request *request, json_t *list)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(list, i, row) {
+		if (json_integer_value(json_object_get(row, "finished")) == 0 &&
+		    jobs_is_paused(json_string_value(json_object_get(row, "id"))))
+			json_object_set_new(row, "state",
+					    json_string("paused"));
+	}
+	http_reply_json(request, 200, json_pack("{s:b, s:o}", "success", 1,
+						"actions", list));
+}
+
 void action_list(struct http_request *request)
 {
 	struct journal_filter filter;
@@ -168,6 +185,5 @@ void action_list(struct http_request *request)
 	if (list == NULL)
 		http_reply_journal(request);
 	else
-		http_reply_json(request, 200, json_pack("{s:b, s:o}",
-			"success", 1, "actions", list));
+		reply_list(request, list);
 }

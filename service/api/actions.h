@@ -24,6 +24,10 @@ void action_list(struct http_request *request);
    POST /v2/approvals/<id>: who decides */
 void action_approvals(struct http_request *request);
 void action_decide(struct http_request *request);
+/* GET, POST and DELETE /v2/stop: whether recalls are stopped */
+void action_stop_state(struct http_request *request);
+void action_stop(struct http_request *request);
+void action_release(struct http_request *request);
 /* POST /v2/auth: with a password or a refresh token */
 void action_login(struct http_request *request);
 /* DELETE /v2/auth: the refresh token and all that came of it end */

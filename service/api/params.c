@@ -141,6 +141,15 @@ bool param_is_there(const struct http_request *request, const char *name)
 	return count_values(request, name) > 0;
 }
 
+bool param_check_reason(struct http_request *request, const char *reason)
+{
+	if (!request->config->recall_require_reason ||
+	    (reason != NULL && *reason != '\0'))
+		return true;
+	http_reply_missing(request, "reason");
+	return false;
+}
+
 bool param_list(struct http_request *request, const char *name, size_t max,
 		struct strlist *list)
 {

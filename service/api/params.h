@@ -20,6 +20,8 @@ bool param_check_message_id(struct http_request *request, const char *value);
 /* One line of at most max octets; NULL is fine. */
 bool param_check_text(struct http_request *request, const char *name,
 		      const char *value, size_t max);
+/* Whether there is a reason, if the settings want one. */
+bool param_check_reason(struct http_request *request, const char *reason);
 /* A list: a single value is a JSON array of strings or one string, several
    values are a string each. Adds them to list; there is at least one. */
 bool param_list(struct http_request *request, const char *name, size_t max,

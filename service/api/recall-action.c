@@ -7,6 +7,7 @@
 #include "alloc.h"
 #include "approvals.h"
 #include "audit.h"
+#include "brakes.h"
 #include "http-reply.h"
 #include "jobs.h"
 #include "journal-key.h"
@@ -86,6 +87,7 @@ bool recall_action_check(struct http_request *request,
 		reply_refused(request, recall);
 		break;
 	case RECALL_INTERRUPTED:
+	case RECALL_PAUSED:
 		http_reply_later(request, 503, "The service is about to stop",
 				 RETRY_AFTER_STOP);
 		break;
@@ -106,9 +108,12 @@ void recall_action_reply_accepted(struct http_request *request,
 	json_t *json = json_pack("{s:b, s:s, s:s}", "success", 1,
 				 "id", recall->id, "location", location);
 
-	if (recall->approval != RECALL_NEEDS_NONE && recall->finished == 0)
+	if (recall->finished == 0 &&
+	    (recall->approval != RECALL_NEEDS_NONE || brakes_stopped() ||
+	     jobs_is_paused(recall->id)))
 		json_object_set_new(json, "state", json_string(
-			recall_state_name(recall->approval, false)));
+			recall_json_state(recall->id, recall->approval,
+					  false)));
 	http_reply_json(request, 202, json);
 	http_reply_header(request, "Location", location);
 	free(location);
@@ -119,6 +124,10 @@ static void reply_recall(struct http_request *request, struct recall *recall)
 	enum recall_outcome outcome = recall_run(recall, request->config);
 
 	switch (outcome) {
+	case RECALL_PAUSED:
+		jobs_pause(recall->id);
+		recall_action_reply_accepted(request, recall);
+		return;
 	case RECALL_INTERRUPTED:
 		recall_action_reply_accepted(request, recall);
 		return;
@@ -311,16 +320,21 @@ void recall_action_run(struct http_request *request, struct recall *recall)
 	bool async = prefers_async(request);
 	enum journal_result found;
 	struct recall *before;
+	int64_t wait = 0;
 
 	/* of two at the same time one is the first: under the same key, and as
 	   to what one person may recall within an hour */
 	pthread_mutex_lock(&add_lock);
 	found = find_before(recall, &before);
-	if (found == JOURNAL_ABSENT &&
-	    (!approval_require(request->config, recall) ||
-	     !journal_all(recall, async || recall->everyone ||
-			  recall->approval == RECALL_PENDING)))
-		found = JOURNAL_FAILED;
+	if (found == JOURNAL_ABSENT) {
+		wait = brakes_wait(request->config, recall);
+		if (wait < 0 ||
+		    (wait == 0 &&
+		     (!approval_require(request->config, recall) ||
+		      !journal_all(recall, async || recall->everyone ||
+				   recall->approval == RECALL_PENDING))))
+			found = JOURNAL_FAILED;
+	}
 	pthread_mutex_unlock(&add_lock);
 
 	switch (found) {
@@ -328,6 +342,11 @@ void recall_action_run(struct http_request *request, struct recall *recall)
 		reply_repeated(request, before, recall);
 		break;
 	case JOURNAL_ABSENT:
+		if (wait > 0) {
+			http_reply_later(request, 429, "There were too many "
+					 "recalls within an hour", wait);
+			break;
+		}
 		if (async)
 			http_reply_header(request, "Preference-Applied",
 					  "respond-async");

@@ -53,9 +53,15 @@ bool may_recall_own(const struct http_request *request)
 	       (config->auth_force_revoke || !is_flagged(request, "force"));
 }
 
-bool may_restore_named(const struct http_request *request)
+bool may_search_named(const struct http_request *request)
 {
 	return !is_flagged(request, "all");
+}
+
+bool may_own_tenant(const struct http_request *request)
+{
+	return !is_flagged(request, "all") ||
+	       *request->identity.tenant != '\0';
 }
 
 bool may_search_own(const struct http_request *request)
@@ -64,6 +70,55 @@ bool may_search_own(const struct http_request *request)
 	   of a recall tell */
 	return !is_flagged(request, "all") &&
 	       has_only(request, "emails", request->identity.login, strcasecmp);
+}
+
+/* Whether it says nothing of what is in a message. */
+static bool is_header_field(const char *field)
+{
+	static const char *const fields[] = {
+		"user", "mailbox", "mailbox-guid", "uid", "guid", "flags",
+		"hdr", "hdr.", "date.", "size."
+	};
+	size_t i, len;
+
+	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		len = strlen(fields[i]);
+		if (fields[i][len - 1] == '.' ?
+		    strncmp(field, fields[i], len) == 0 :
+		    strcmp(field, fields[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether the caller may be shown the fields that are asked for. */
+static bool may_see_fields(const struct http_request *request)
+{
+	struct strlist values = { NULL, 0, 0 }, names = { NULL, 0, 0 };
+	bool ok = true;
+	size_t i;
+
+	if (config_has_role(request->config->rights_fetch_body,
+			    request->identity.role))
+		return true;
+	param_values(request, "fields", &values);
+	for (i = 0; i < values.count; i++)
+		strlist_split(&names, values.items[i]);
+	for (i = 0; i < names.count && ok; i++)
+		ok = is_header_field(names.items[i]);
+	strlist_free(&values);
+	strlist_free(&names);
+	return ok;
+}
+
+bool may_fetch_named(const struct http_request *request)
+{
+	return may_search_named(request) && may_see_fields(request);
+}
+
+bool may_fetch_own(const struct http_request *request)
+{
+	return may_search_own(request) && may_see_fields(request);
 }
 
 bool may_share_own(const struct http_request *request)

@@ -14,9 +14,14 @@ http_may_func may_anything;
    let users do that. */
 http_may_func may_recall_own;
 /* Users who are named, or those of the recall. */
-http_may_func may_restore_named;
+http_may_func may_search_named;
+/* The same, or everyone of the administrator's tenant. */
+http_may_func may_own_tenant;
 /* Nobody's mail but one's own. */
 http_may_func may_search_own;
+/* The same, for fetching: no more than headers without the right to it. */
+http_may_func may_fetch_named;
+http_may_func may_fetch_own;
 /* One's own mailboxes, which are those of the path. */
 http_may_func may_share_own;
 /* One's own tokens. */

@@ -16,6 +16,7 @@
 	       .allow = "GET, HEAD, PUT, DELETE"
 #define APPROVALS .path = "/v2/approvals", .allow = "GET, HEAD"
 #define APPROVAL .path = "/v2/approvals/{id}", .allow = "POST"
+#define STOP .path = "/v2/stop", .allow = "GET, HEAD, POST, DELETE"
 #define AUTH .path = "/v2/auth", .allow = "POST, DELETE"
 #define REVOCATIONS .path = "/v2/auth/revocations", .allow = "POST"
 #define SESSIONS .path = "/v2/auth/sessions", .allow = "GET, HEAD"
@@ -26,22 +27,22 @@
 /* The first one of a path is the default of its "cmd". */
 const struct http_route api_routes[] = {
 	{ "POST", EXPUNGE, .cmd = "expunge", .handler = action_expunge,
-	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_own_tenant,
 	  .user = may_recall_own, .needs_audit = true, .audit = "recall",
 	  BODY("messageid", "verify_headers", "query", "emails", "all", "force",
 	       "notify", "dry_run", "yes_count", "reason") },
 	{ "POST", EXPUNGE, .cmd = "restore", .handler = action_restore,
-	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_restore_named,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_own_tenant, .user = may_search_named,
 	  .needs_audit = true, .audit = "restore",
 	  BODY("id", "emails", "all", "reason") },
 	{ "POST", EXPUNGE, .cmd = "search", .handler = action_search,
-	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_own_tenant,
 	  .user = may_search_own, .needs_audit = true, .audit = "search",
 	  BODY("messageid", "verify_headers", "query", "emails", "all",
 	       "limit", "cursor") },
 	{ "POST", EXPUNGE, .cmd = "fetch", .handler = action_fetch,
-	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything,
-	  .user = may_search_own, .needs_audit = true, .audit = "fetch",
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_fetch_named,
+	  .user = may_fetch_own, .needs_audit = true, .audit = "fetch",
 	  BODY("messageid", "verify_headers", "query", "emails", "all",
 	       "fields", "limit", "cursor") },
 
@@ -72,6 +73,16 @@ const struct http_route api_routes[] = {
 	{ "POST", APPROVAL, .handler = action_decide,
 	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything,
 	  .needs_audit = true, .audit = "approve", BODY("decision", "reason") },
+
+	{ "GET", STOP, .handler = action_stop_state,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .audit = "stop",
+	  NO_URL },
+	/* even if the trail can't be written: it only holds up */
+	{ "POST", STOP, .handler = action_stop,
+	  .auth = HTTP_AUTH_TOKEN, .audit = "stop", BODY("reason", "release") },
+	{ "DELETE", STOP, .handler = action_release,
+	  .auth = HTTP_AUTH_TOKEN, .needs_audit = true, .audit = "release",
+	  NO_URL },
 
 	{ "POST", AUTH, .handler = action_login,
 	  .auth = HTTP_AUTH_LOGIN, .audit = "login",

@@ -324,11 +324,34 @@ static void check_http(struct config *config, struct strbuf *errors)
 			errors);
 }
 
+/* Role 3 has all rights. */
+static void check_roles(const char *what, const char *roles,
+			struct strbuf *errors)
+{
+	struct strlist words = { NULL, 0, 0 };
+	bool super = false;
+	size_t i;
+
+	strlist_split(&words, roles);
+	for (i = 0; i < words.count; i++) {
+		if (strlen(words.items[i]) != 1 ||
+		    strchr("123", *words.items[i]) == NULL)
+			strbuf_addf(errors, "%s: '%s' is no role\n", what,
+				    words.items[i]);
+		super = super || strcmp(words.items[i], "3") == 0;
+	}
+	if (!super)
+		strbuf_addf(errors, "%s: role 3 has all rights\n", what);
+	strlist_free(&words);
+}
+
 void config_check(struct config *config, struct strbuf *errors)
 {
 	size_t i;
 
 	check_http(config, errors);
+	check_roles("rights.fetch_body", config->rights_fetch_body, errors);
+	check_roles("rights.export", config->rights_export, errors);
 	check_doveadm_urls(config, "doveadm.url", config->doveadm_url,
 			   &config->doveadm_urls, errors);
 	for (i = 0; i < config->nodes.count; i += 2)

@@ -148,6 +148,21 @@ static const struct setting settings[] = {
 	INT("approval.expire_hours", approval_expire_hours, "72", 1, 8784,
 	    NULL),
 
+	BOOL("recall.require_reason", recall_require_reason, "no", NULL),
+	STR("rights.fetch_body", rights_fetch_body, "3", NULL),
+	STR("rights.export", rights_export, "3", NULL),
+	INT("limits.users_super", limits_users_super, "0", 0, RECALL_USERS_MAX,
+	    NULL),
+	INT("limits.users_admin", limits_users_admin, "0", 0, RECALL_USERS_MAX,
+	    NULL),
+	INT("limits.users_user", limits_users_user, "0", 0, RECALL_USERS_MAX,
+	    NULL),
+	INT("limits.recalls_super", limits_recalls_super, "0", 0, 1000000,
+	    NULL),
+	INT("limits.recalls_admin", limits_recalls_admin, "0", 0, 1000000,
+	    NULL),
+	INT("limits.recalls_user", limits_recalls_user, "0", 0, 1000000, NULL),
+
 	BOOL("console.enabled", console_enabled, "yes", NULL),
 	STR("console.dir", console_dir, "", NULL),
 
@@ -328,6 +343,11 @@ const char *config_node_urls(const struct config *config, const char *user)
 			return config->nodes.items[i + 1];
 	}
 	return config->doveadm_url;
+}
+
+bool config_has_role(const char *roles, int role)
+{
+	return strchr(roles, '0' + role) != NULL;
 }
 
 struct config *config_current(void)

@@ -98,6 +98,17 @@ struct config {
 	bool approval_force;
 	bool approval_query;
 	int64_t approval_expire_hours;
+	/* [recall] and [rights] */
+	bool recall_require_reason;
+	char *rights_fetch_body;
+	char *rights_export;
+	/* [limits] */
+	int64_t limits_users_super;
+	int64_t limits_users_admin;
+	int64_t limits_users_user;
+	int64_t limits_recalls_super;
+	int64_t limits_recalls_admin;
+	int64_t limits_recalls_user;
 	/* [console] */
 	bool console_enabled;
 	char *console_dir;
@@ -147,6 +158,9 @@ void config_print_defaults(void);
 
 /* Adds the URLs of each group of nodes: of doveadm.url, and of those in [nodes]. */
 void config_node_groups(const struct config *config, struct strlist *groups);
+/* Whether a list of roles, e.g. of rights.export, has this one. */
+bool config_has_role(const char *roles, int role);
+
 /* Which doveadm URLs know the user: those of [nodes] for the domain, or all
    of doveadm.url. The answer belongs to the config. */
 const char *config_node_urls(const struct config *config, const char *user);

@@ -1,6 +1,9 @@
+#include <pthread.h>
+#include <string.h>
 #include <time.h>
 
 #include "audit-log.h"
+#include "brakes.h"
 #include "jobs.h"
 #include "journal.h"
 #include "log.h"
@@ -17,6 +20,9 @@
 #define SWEEPS_MAX 16
 
 static struct worker_pool *pool, *sweeps;
+static pthread_mutex_t paused_lock = PTHREAD_MUTEX_INITIALIZER;
+/* their ids */
+static struct strlist paused;
 
 /* Nothing is done that the audit trail would not tell of. Only if the process
    is about to stop this returns nevertheless. */
@@ -43,10 +49,19 @@ static void run_job(void *context)
 	struct recall *recall = context;
 	struct config *config = wait_for_audit(recall);
 
-	if (recall_run(recall, config) == RECALL_INTERRUPTED)
+	switch (recall_run(recall, config)) {
+	case RECALL_INTERRUPTED:
 		log_info("recall %s: goes on at the next start", recall->id);
-	else
+		break;
+	case RECALL_PAUSED:
+		jobs_pause(recall->id);
+		break;
+	case RECALL_DONE:
+	case RECALL_UNREACHABLE:
+	case RECALL_TIMEOUT:
 		recall_audit(config, recall);
+		break;
+	}
 	recall_free(recall);
 	config_unref(config);
 }
@@ -66,32 +81,69 @@ bool jobs_add(struct recall *recall)
 	return false;
 }
 
+void jobs_pause(const char *id)
+{
+	log_info("recall %s: paused, since recalls are stopped", id);
+	pthread_mutex_lock(&paused_lock);
+	strlist_add(&paused, id);
+	pthread_mutex_unlock(&paused_lock);
+}
+
+bool jobs_is_paused(const char *id)
+{
+	bool ret = false;
+	size_t i;
+
+	pthread_mutex_lock(&paused_lock);
+	for (i = 0; i < paused.count && !ret; i++)
+		ret = strcmp(paused.items[i], id) == 0;
+	pthread_mutex_unlock(&paused_lock);
+	return ret;
+}
+
+/* Goes on with the recall. */
+static void resume(const char *id)
+{
+	struct recall *recall;
+
+	if (journal_load(id, &recall) != JOURNAL_FOUND) {
+		log_error("recall %s: waits for the next start", id);
+		return;
+	}
+	if (recall->everyone)
+		log_info("recall %s: resumed after %lld users", recall->id,
+			 (long long)recall_looked(recall));
+	else
+		log_info("recall %s: resumed, %zu of %zu users are left",
+			 recall->id, recall_count(recall, -1), recall->count);
+	if (!jobs_add(recall))
+		log_warning("recall %s: waits for the next start", id);
+}
+
+void jobs_unpause(void)
+{
+	struct strlist ids;
+	size_t i;
+
+	if (brakes_stopped())
+		return;
+	pthread_mutex_lock(&paused_lock);
+	ids = paused;
+	memset(&paused, 0, sizeof(paused));
+	pthread_mutex_unlock(&paused_lock);
+	for (i = 0; i < ids.count; i++)
+		resume(ids.items[i]);
+	strlist_free(&ids);
+}
+
 bool jobs_resume(void)
 {
 	struct strlist ids = { NULL, 0, 0 };
-	struct recall *recall;
 	bool ret = journal_unfinished(&ids);
 	size_t i;
 
-	for (i = 0; i < ids.count; i++) {
-		if (journal_load(ids.items[i], &recall) != JOURNAL_FOUND) {
-			log_error("recall %s: waits for the next start",
-				  ids.items[i]);
-			continue;
-		}
-		if (recall->everyone)
-			log_info("recall %s: resumed after %lld users",
-				 recall->id, (long long)recall_looked(recall));
-		else
-			log_info("recall %s: resumed, %zu of %zu users are left",
-				 recall->id, recall_count(recall, -1),
-				 recall->count);
-		if (!jobs_add(recall)) {
-			log_warning("%zu recalls wait for the next start",
-				    ids.count - i);
-			break;
-		}
-	}
+	for (i = 0; i < ids.count; i++)
+		resume(ids.items[i]);
 	strlist_free(&ids);
 	return ret;
 }
@@ -102,6 +154,7 @@ void jobs_stop(void)
 	worker_pool_stop(sweeps);
 	worker_pool_free(pool);
 	worker_pool_free(sweeps);
+	strlist_free(&paused);
 }
 
 unsigned int jobs_busy(void)

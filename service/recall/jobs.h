@@ -10,6 +10,13 @@ bool jobs_start(const struct config *config);
 /* Runs the recall, which is in the journal already, and frees it. Returns
    false if too many wait; the journal has it nevertheless. */
 bool jobs_add(struct recall *recall);
+/* Has the journalled recall wait until recalls are not stopped any more. */
+void jobs_pause(const char *id);
+/* Whether it waits for that. */
+bool jobs_is_paused(const char *id);
+/* Goes on with those that wait, unless recalls are stopped. Called now and then:
+   that a node is released is seen by trying. */
+void jobs_unpause(void);
 /* Runs what the journal says has not finished. Returns false if it does not
    say. */
 bool jobs_resume(void);

@@ -106,8 +106,8 @@ static size_t find_or_add(struct everyone *all, const char *username)
 
 /* Journal */
 
-/* Verdicts that could not be written are written with the next ones: a node must
-   not be further in the journal than they are. */
+/* Verdicts that could not be written are written with the next ones: a node
+   must not be further in the journal than they are. */
 static void save(struct everyone *all, const size_t *users, size_t count,
 		 const struct recall_node *node)
 {
@@ -174,11 +174,11 @@ static struct recall_node *node_of(const struct node_run *run)
 
 /* Waiting */
 
-static void nap(int64_t ms)
+static void nap(const struct everyone *all, int64_t ms)
 {
 	int64_t end = now_ms() + ms, left;
 
-	while (!recall_interrupted() && (left = end - now_ms()) > 0) {
+	while (!recall_is_held(all->recall) && (left = end - now_ms()) > 0) {
 		if (left > NAP_MS)
 			left = NAP_MS;
 		nanosleep(&(struct timespec){
@@ -186,9 +186,9 @@ static void nap(int64_t ms)
 	}
 }
 
-static void pause_longer(int64_t *pause_ms)
+static void pause_longer(const struct everyone *all, int64_t *pause_ms)
 {
-	nap(*pause_ms);
+	nap(all, *pause_ms);
 	*pause_ms *= 2;
 	if (*pause_ms > PAUSE_MAX_MS)
 		*pause_ms = PAUSE_MAX_MS;
@@ -212,7 +212,7 @@ static bool node_failed(struct node_run *run, const struct doveadm_call *call)
 		log_warning("recall %s: node %s: %s", run->all->recall->id,
 			    node->name, call->error);
 	node_set_state(run->all, node, RECALL_NODE_DOWN, call->error);
-	pause_longer(&run->pause_ms);
+	pause_longer(run->all, &run->pause_ms);
 	return true;
 }
 
@@ -246,7 +246,7 @@ static bool get_page(struct node_run *run)
 
 	snprintf(limit, sizeof(limit), "%lld", (long long)
 		 run->all->config->doveadm_batch * PAGE_BATCHES);
-	while (more && !recall_interrupted()) {
+	while (more && !recall_is_held(run->all->recall)) {
 		struct doveadm_call call = {
 			.config = run->all->config,
 			.urls = node->urls,
@@ -281,7 +281,7 @@ static void keep_pace(struct node_run *run, size_t users)
 	if (rate == 0)
 		return;
 	if (run->next_ms > now)
-		nap(run->next_ms - now);
+		nap(run->all, run->next_ms - now);
 	else
 		run->next_ms = now;
 	run->next_ms += users * 1000 / rate;
@@ -305,8 +305,8 @@ static json_t *make_params(const struct recall *recall, json_t *users)
 	return params;
 }
 
-/* A command for users of the page from there on who are this node's: where nodes
-   share a userdb, each lists them all. NULL if there are none. */
+/* A command for users of the page from there on who are this node's: where
+   nodes share a userdb, each lists them all. NULL if there are none. */
 static struct batch *
 next_batch(struct node_run *run, const bool *done, size_t *pos)
 {
@@ -347,8 +347,26 @@ next_batch(struct node_run *run, const bool *done, size_t *pos)
 	return batch;
 }
 
-/* Asks about the users of the page who are not done. Returns the call that failed,
-   of those that did the last one. */
+/* A node on which recalls are stopped is as good as one that is down. */
+static void check_stop(struct doveadm_call *call)
+{
+	size_t i;
+	json_t *row;
+
+	if (call->result != DOVEADM_OK)
+		return;
+	json_array_foreach(call->answer, i, row) {
+		if (!recall_row_is_stop(row))
+			continue;
+		call->result = DOVEADM_UNREACHABLE;
+		free(call->error);
+		call->error = x_strdup(RECALL_ERROR_STOPPED);
+		break;
+	}
+}
+
+/* Asks about the users of the page who are not done. Returns the call that
+   failed, of those that did the last one. */
 static struct batch *run_batches(struct node_run *run, bool *done)
 {
 	int64_t max = run->all->config->doveadm_connections_per_recall;
@@ -358,7 +376,7 @@ static struct batch *run_batches(struct node_run *run, bool *done)
 
 	for (;;) {
 		while (active < (size_t)max && failed == NULL &&
-		       !recall_interrupted() &&
+		       !recall_is_held(run->all->recall) &&
 		       (batch = next_batch(run, done, &pos)) != NULL) {
 			active++;
 			doveadm_calls_add(calls, &batch->call);
@@ -367,6 +385,7 @@ static struct batch *run_batches(struct node_run *run, bool *done)
 			break;
 		batch = doveadm_calls_wait(calls)->context;
 		active--;
+		check_stop(&batch->call);
 		if (batch->call.result == DOVEADM_OK) {
 			take_rows(run->all, batch->call.answer);
 			memset(done + batch->pos, true, batch->count);
@@ -399,7 +418,7 @@ static bool run_page(struct node_run *run)
 	bool *done = x_calloc(count, sizeof(*done)), more = true;
 	struct batch *failed;
 
-	while (more && !recall_interrupted()) {
+	while (more && !recall_is_held(run->all->recall)) {
 		failed = run_batches(run, done);
 		if (failed == NULL)
 			break;
@@ -408,7 +427,7 @@ static bool run_page(struct node_run *run)
 		free(failed);
 	}
 	free(done);
-	return more && !recall_interrupted();
+	return more && !recall_is_held(run->all->recall);
 }
 
 static void end_page(struct node_run *run)
@@ -444,7 +463,7 @@ static void *run_node(void *context)
 		run->names = NULL;
 	}
 	json_decref(run->names);
-	if (more && !recall_interrupted() &&
+	if (more && !recall_is_held(run->all->recall) &&
 	    node_of(run)->state == RECALL_NODE_RUNNING)
 		node_set_state(run->all, node_of(run), RECALL_NODE_DONE, NULL);
 	return NULL;
@@ -488,8 +507,8 @@ find_hidden_node(struct recall *recall, const char *name)
 	return node;
 }
 
-/* Tells which of these nodes are down. Returns the users that they have, or none
-   if all are up. */
+/* Tells which of these nodes are down. Returns the users that they have, or
+   none if all are up. */
 static size_t find_lost(struct everyone *all, size_t *users)
 {
 	struct recall *recall = all->recall;
@@ -520,15 +539,14 @@ static size_t find_lost(struct everyone *all, size_t *users)
 	return n;
 }
 
-/* Asks once more about these users, and returns whether that can be done again
-   soon. */
+/* Asks once more about these users. */
 static void ask_lost(struct everyone *all, const size_t *users, size_t count)
 {
 	const struct recall *recall = all->recall;
 	size_t i, first = 0;
 	const char *urls;
 
-	while (first < count && !recall_interrupted()) {
+	while (first < count && !recall_is_held(all->recall)) {
 		json_t *names = json_array();
 		struct doveadm_call call = {
 			.config = all->config,
@@ -562,11 +580,11 @@ static void run_lost(struct everyone *all)
 	int64_t pause_ms = PAUSE_MIN_MS;
 	size_t *users, count;
 
-	while (!recall_interrupted()) {
+	while (!recall_is_held(all->recall)) {
 		users = x_calloc(all->recall->count + 1, sizeof(*users));
 		count = find_lost(all, users);
 		if (count > 0) {
-			pause_longer(&pause_ms);
+			pause_longer(all, &pause_ms);
 			ask_lost(all, users, count);
 		}
 		free(users);
@@ -653,14 +671,21 @@ static void run_retried(struct everyone *all)
 			users[n++] = i;
 	}
 	ask_lost(all, users, n);
-	for (i = 0; i < n && !recall_interrupted(); i++) {
+	for (i = 0; i < n && !recall_is_held(all->recall); i++) {
 		if (recall->users[users[i]].verdict < 0)
 			recall_row_set_error(&recall->users[users[i]],
 					     "doveadm did not answer");
 	}
-	if (n > 0 && !recall_interrupted())
+	if (n > 0 && !recall_is_held(all->recall))
 		save(all, users, n, NULL);
 	free(users);
+}
+
+static bool is_open(const struct recall *recall)
+{
+	return recall_count_nodes(recall, RECALL_NODE_RUNNING) > 0 ||
+	       recall_count_nodes(recall, RECALL_NODE_DOWN) > 0 ||
+	       recall_count(recall, -1) > 0;
 }
 
 enum recall_outcome
@@ -672,14 +697,17 @@ recall_everyone_run(struct recall *recall, struct config *config)
 	pthread_mutex_init(&all.mutex, NULL);
 	for (i = 0; i < recall->count; i++)
 		index_add(&all, i);
-	set_nodes(&all);
-	run_nodes(&all);
-	run_retried(&all);
-	run_lost(&all);
+	do {
+		set_nodes(&all);
+		run_nodes(&all);
+		run_retried(&all);
+		run_lost(&all);
+	} while (is_open(recall) && !recall_is_held(recall));
 	tdestroy(all.index, free);
 	pthread_mutex_destroy(&all.mutex);
-	if (recall_interrupted())
-		return RECALL_INTERRUPTED;
+	if (is_open(recall))
+		return recall_interrupted() ? RECALL_INTERRUPTED :
+			RECALL_PAUSED;
 	recall->finished = time(NULL);
 	if (all.unsaved || !journal_save(recall, NULL, 0))
 		log_error("recall %s: the journal could not be written",

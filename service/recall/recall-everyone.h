@@ -1,7 +1,8 @@
 #ifndef RECALL_EVERYONE_H
 #define RECALL_EVERYONE_H
 
-#include "recall-run.h"
+#include "config.h"
+#include "recall-outcome.h"
 
 /* A recall from everyone: each node lists its own users, a part at a time, and
    is asked about them; nodes at the same time. Journalled are who had the

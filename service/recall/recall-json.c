@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "recall-verdict.h"
+#include "jobs.h"
 #include "recall-json.h"
 #include "strbuf.h"
 
@@ -91,6 +92,13 @@ static void add_everyone(json_t *json, const struct recall *recall)
 	free(text);
 }
 
+const char *recall_json_state(const char *id, enum recall_approval approval,
+			      bool finished)
+{
+	return !finished && jobs_is_paused(id) ? "paused" :
+		recall_state_name(approval, finished);
+}
+
 json_t *recall_to_json(const struct recall *recall)
 {
 	json_t *json = json_object(), *results = json_array();
@@ -115,7 +123,8 @@ json_t *recall_to_json(const struct recall *recall)
 						RECALL_NODE_FAILED) == 0 &&
 					 !recall_is_denied(recall)));
 	json_object_set_new(json, "state", json_string(
-		recall_state_name(recall->approval, recall->finished != 0)));
+		recall_json_state(recall->id, recall->approval,
+				  recall->finished != 0)));
 	json_object_set_new(json, "id", json_string(recall->id));
 	json_object_set_new(json, "cmd",
 			    json_string(recall_kind_name(recall->kind)));

@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "recall-params.h"
 #include "recall-verdict.h"
@@ -15,6 +16,17 @@ void recall_row_set_error(struct recall_user *user, const char *error)
 	recall_set_text(&user->error, error);
 }
 
+bool recall_row_is_stop(const json_t *row)
+{
+	const char *status = recall_row_column(row, RECALL_COLUMN_STATUS);
+	const char *error = recall_row_column(row, RECALL_COLUMN_ERROR);
+
+	return status != NULL && error != NULL &&
+	       recall_verdict_parse(status) == RECALL_VERDICT_ERROR &&
+	       strncmp(error, RECALL_ERROR_STOPPED,
+		       strlen(RECALL_ERROR_STOPPED)) == 0;
+}
+
 void recall_row_take(struct recall_user *user, const json_t *row)
 {
 #define COLUMN(name) recall_row_column(row, RECALL_COLUMN_##name)
@@ -27,6 +39,8 @@ void recall_row_take(struct recall_user *user, const json_t *row)
 				     "status");
 		return;
 	}
+	if (recall_row_is_stop(row))
+		return;
 	user->verdict = verdict;
 	user->copies = copies == NULL ? 0 : strtoll(copies, NULL, 10);
 	user->present = present == NULL ? 0 : strtoll(present, NULL, 10);

@@ -17,8 +17,6 @@
 #include "recall-rows.h"
 #include "recall-run.h"
 
-static bool interrupted;
-
 /* Users who are asked about with one command. */
 struct batch {
 	struct recall_run *run;
@@ -36,6 +34,8 @@ struct recall_run {
 	unsigned int active;
 	/* what the batches came to */
 	size_t answered, refused, unreachable, timeouts;
+	/* users who have no verdict yet */
+	size_t left;
 	/* some verdicts could not be journalled */
 	bool unsaved;
 };
@@ -179,8 +179,10 @@ static void take_verdicts(struct recall_run *run, const struct batch *batch,
 	struct recall *recall = run->recall;
 	size_t i;
 
-	for (i = 0; i < batch->count; i++)
-		metrics_verdict(recall->users[batch->users[i]].verdict);
+	for (i = 0; i < batch->count; i++) {
+		if (recall->users[batch->users[i]].verdict >= 0)
+			metrics_verdict(recall->users[batch->users[i]].verdict);
+	}
 	if (last)
 		recall->finished = time(NULL);
 	if (!save_batch(run, batch))
@@ -188,7 +190,21 @@ static void take_verdicts(struct recall_run *run, const struct batch *batch,
 			  "restart would ask again", recall->id);
 }
 
-static void batch_end(struct batch *batch, bool last)
+/* Returns how many users have got a verdict: all, unless recalls are stopped on
+   the node. */
+static size_t count_verdicts(const struct batch *batch)
+{
+	const struct recall_user *users = batch->run->recall->users;
+	size_t i, n = 0;
+
+	for (i = 0; i < batch->count; i++) {
+		if (users[batch->users[i]].verdict >= 0)
+			n++;
+	}
+	return n;
+}
+
+static void batch_end(struct batch *batch)
 {
 	struct recall_run *run = batch->run;
 	size_t i;
@@ -217,12 +233,19 @@ static void batch_end(struct batch *batch, bool last)
 		if (batch->call.result != DOVEADM_OK)
 			recall_row_set_error(user, batch->call.error);
 	}
+	run->left -= count_verdicts(batch);
 	if (!run->probe)
-		take_verdicts(run, batch, last);
+		take_verdicts(run, batch, run->left == 0);
 	json_decref(batch->call.answer);
 	free(batch->call.error);
 	free(batch->users);
 	free(batch);
+}
+
+static bool is_held(const struct recall_run *run)
+{
+	return run->probe ? recall_interrupted() :
+		recall_is_held(run->recall);
 }
 
 static enum recall_outcome run_batches(struct recall_run *run)
@@ -232,13 +255,14 @@ static enum recall_outcome run_batches(struct recall_run *run)
 	struct doveadm_calls *calls = doveadm_calls_begin();
 	bool *taken = x_calloc(recall->count, sizeof(*taken));
 	struct batch *batch;
-	size_t i, pos = 0, left = recall_count(recall, -1);
+	size_t i, pos = 0;
 
+	run->left = recall_count(recall, -1);
 	for (i = 0; i < recall->count; i++)
 		taken[i] = recall->users[i].verdict >= 0;
 	for (;;) {
 		while (run->active < config->doveadm_connections_per_recall &&
-		       !recall_interrupted() &&
+		       !is_held(run) &&
 		       (batch = next_batch(run, taken, &pos)) != NULL) {
 			run->active++;
 			doveadm_calls_add(calls, &batch->call);
@@ -246,16 +270,16 @@ static enum recall_outcome run_batches(struct recall_run *run)
 		if (run->active == 0)
 			break;
 		batch = doveadm_calls_wait(calls)->context;
-		left -= batch->count;
-		batch_end(batch, left == 0);
+		batch_end(batch);
 		run->active--;
 	}
 	doveadm_calls_end(calls);
 	free(taken);
 	/* if a node does not take what others do, that is its users' error */
 	recall->refused = run->refused > 0 && run->refused == run->answered;
-	if (left > 0)
-		return RECALL_INTERRUPTED;
+	if (run->left > 0)
+		return recall_interrupted() ? RECALL_INTERRUPTED :
+			RECALL_PAUSED;
 	if (run->answered > 0 || run->unreachable + run->timeouts == 0)
 		return RECALL_DONE;
 	return run->unreachable > 0 ? RECALL_UNREACHABLE : RECALL_TIMEOUT;
@@ -288,14 +312,4 @@ enum recall_outcome recall_probe(struct recall *recall, struct config *config)
 	};
 
 	return run_batches(&run);
-}
-
-bool recall_interrupted(void)
-{
-	return __atomic_load_n(&interrupted, __ATOMIC_RELAXED);
-}
-
-void recall_interrupt_all(void)
-{
-	__atomic_store_n(&interrupted, true, __ATOMIC_RELAXED);
 }

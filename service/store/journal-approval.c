@@ -88,3 +88,29 @@ int64_t journal_recalled_users(const struct identity *actor, int64_t since)
 	journal_unlock();
 	return users;
 }
+
+bool journal_nth_recall(const struct identity *actor, int64_t since,
+			int64_t max, int64_t *created_r)
+{
+	sqlite3 *db = journal_lock();
+	sqlite3_stmt *stmt = journal_prepare(db, "SELECT created FROM recalls "
+		"WHERE actor = ? COLLATE NOCASE AND tenant = ? AND "
+		"created > ? AND cmd = 'expunge' AND dry_run = 0 AND "
+		"coalesce(approval, '') NOT IN ('rejected', 'expired') "
+		"ORDER BY created DESC LIMIT 1 OFFSET ?");
+	int ret;
+
+	*created_r = 0;
+	journal_bind_text(stmt, 1, actor->login);
+	journal_bind_text(stmt, 2, actor->tenant);
+	if (stmt != NULL) {
+		sqlite3_bind_int64(stmt, 3, since);
+		sqlite3_bind_int64(stmt, 4, max - 1);
+	}
+	ret = journal_step(stmt);
+	if (ret == SQLITE_ROW)
+		*created_r = sqlite3_column_int64(stmt, 0);
+	journal_release(stmt);
+	journal_unlock();
+	return ret == SQLITE_ROW || ret == SQLITE_DONE;
+}

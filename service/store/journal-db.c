@@ -90,6 +90,8 @@ static const char *const upgrades[] = {
 	"ALTER TABLE refresh_tokens ADD COLUMN access_expires INTEGER NOT NULL"
 	" DEFAULT 0;"
 	"CREATE INDEX refresh_logins ON refresh_tokens(login COLLATE NOCASE);",
+	"CREATE TABLE stop (id INTEGER PRIMARY KEY CHECK (id = 1),"
+	" actor TEXT NOT NULL, reason TEXT NOT NULL, since INTEGER NOT NULL);",
 	"ALTER TABLE recalls ADD COLUMN everyone INTEGER NOT NULL DEFAULT 0;"
 	"CREATE TABLE nodes ("
 	" recall TEXT NOT NULL REFERENCES recalls(id) ON DELETE CASCADE,"

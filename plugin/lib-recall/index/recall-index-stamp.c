@@ -40,6 +40,12 @@ static uint64_t stamp_dir(uint64_t value, const char *path, time_t before)
 	return mix_stat(value, &st);
 }
 
+static bool storage_is_dbox(const struct mail_storage *storage)
+{
+	return storage != NULL && (strcmp(storage->name, "sdbox") == 0 ||
+				   strcmp(storage->name, "mdbox") == 0);
+}
+
 uint64_t recall_index_stamp_names(struct mailbox_list *list,
 				  const char *names, size_t size,
 				  time_t before)
@@ -48,7 +54,7 @@ uint64_t recall_index_stamp_names(struct mailbox_list *list,
 	uint64_t value = 3;
 
 	if (size == 0 || strcmp(list->name, MAILBOX_LIST_NAME_FS) != 0 ||
-	    recall_index_stamp_dirs(list, "") != 1)
+	    !storage_is_dbox(list->ns->storage))
 		return 0;
 	for (name = names; name < names + size; name += strlen(name) + 1) {
 		if (mailbox_list_get_path(list, *name == '/' ? name + 1 : name,
@@ -91,12 +97,9 @@ uint64_t recall_index_stamp_dirs(struct mailbox_list *list, const char *name)
 	uint64_t value;
 	const char *path;
 
-	if (storage == NULL)
-		return 0;
-	if (strcmp(storage->name, "sdbox") == 0 ||
-	    strcmp(storage->name, "mdbox") == 0)
+	if (storage_is_dbox(storage))
 		return 1;
-	if (strcmp(storage->name, "maildir") != 0 ||
+	if (storage == NULL || strcmp(storage->name, "maildir") != 0 ||
 	    mailbox_list_get_path(list, name, MAILBOX_LIST_PATH_TYPE_MAILBOX,
 				  &path) <= 0)
 		return 0;

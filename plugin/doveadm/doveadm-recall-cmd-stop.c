@@ -1,0 +1,77 @@
+#include "lib.h"
+#include "doveadm.h"
+#include "doveadm-print.h"
+#include "doveadm-recall-params.h"
+#include "doveadm-recall-plugin.h"
+#include "doveadm-recall-request.h"
+#include "doveadm-recall-rows.h"
+#include "doveadm-recall-standing.h"
+#include "recall-events.h"
+#include "recall-params.h"
+#include "recall-stop.h"
+
+#include <time.h>
+
+static const char *
+stop_run(const struct doveadm_cmd_context *cctx, const char *dir,
+	 const struct recall_order *order, bool release)
+{
+	const struct recall_stop stop = {
+		.actor = order->actor,
+		.reason = order->reason,
+		.since = time(NULL),
+	};
+	const char *error;
+	int ret;
+
+	ret = release ? recall_stop_release(dir, &error) :
+		recall_stop_set(dir, &stop, &error);
+	if (ret < 0) {
+		recall_cmd_error(cctx, EX_TEMPFAIL, "%s", error);
+		return NULL;
+	}
+	if (ret == 0)
+		return release ? "not_stopped" : "already_stopped";
+	recall_event_stop(order, release);
+	return release ? "released" : "stopped";
+}
+
+static void cmd_recall_stop(struct doveadm_cmd_context *cctx)
+{
+	static const struct recall_column columns[] = {
+		{ .name = RECALL_COLUMN_STATUS },
+	};
+	struct recall_standing_settings set;
+	struct recall_request request;
+	struct recall_rows *rows;
+	const char *status;
+	bool release = FALSE;
+	pool_t pool;
+
+	if (recall_request_parse_id(cctx, &request) < 0)
+		return;
+	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_RELEASE, &release);
+	pool = pool_alloconly_create("recall stop", 1024);
+	if (recall_standing_get_settings(cctx, NULL, pool, &set) == 0) {
+		status = stop_run(cctx, set.dir, &request.order, release);
+		if (status != NULL) {
+			rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE,
+						columns, N_ELEMENTS(columns));
+			recall_rows_add(rows, status);
+			recall_rows_finish(rows);
+			recall_rows_deinit(&rows);
+		}
+	}
+	pool_unref(&pool);
+}
+
+struct doveadm_cmd_ver2 doveadm_cmd_recall_stop = {
+	.name = RECALL_CMD_STOP,
+	.cmd = cmd_recall_stop,
+	.usage = "[--release] [--reason <text>] [--actor <name>]",
+DOVEADM_CMD_PARAMS_START
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RELEASE, CMD_PARAM_BOOL, 0)
+DOVEADM_CMD_PARAM('r', RECALL_PARAM_REASON, CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_ACTOR, CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAMS_END
+};

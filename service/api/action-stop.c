@@ -1,0 +1,84 @@
+#include <stdlib.h>
+
+#include "recall-limits.h"
+#include "actions.h"
+#include "audit.h"
+#include "brakes-nodes.h"
+#include "brakes.h"
+#include "http-parse.h"
+#include "http-reply.h"
+#include "jobs.h"
+#include "params.h"
+
+/* As it is now; the caller gets the reference. */
+static json_t *stop_to_json(void)
+{
+	struct journal_stop stop;
+	json_t *json;
+
+	brakes_get(&stop);
+	json = json_pack("{s:b, s:b}", "success", 1, "stopped",
+			 stop.actor != NULL);
+	if (stop.actor != NULL) {
+		json_object_set_new(json, "actor", json_string(stop.actor));
+		json_object_set_new(json, "reason", json_string(stop.reason));
+		json_object_set_new(json, "since", json_integer(stop.since));
+	}
+	free(stop.actor);
+	free(stop.reason);
+	return json;
+}
+
+void action_stop_state(struct http_request *request)
+{
+	http_reply_json(request, 200, stop_to_json());
+}
+
+/* What the service itself does holds, whether nodes answer or not. */
+static void reply(struct http_request *request, bool release,
+		  const char *reason)
+{
+	const char *login = request->identity.login;
+	json_t *nodes, *json;
+	bool ok;
+
+	nodes = brakes_tell_nodes(request->config, release, login, reason, &ok);
+	if (release)
+		jobs_unpause();
+	audit_done(request, release ? "release" : "stop", release ?
+		   "Recalls released" : "Recalls stopped", ok,
+		   (const struct audit_field[]) {
+			{ AUDIT_REASON, *reason == '\0' ? NULL : reason },
+			{ AUDIT_END, NULL } });
+	json = stop_to_json();
+	json_object_set_new(json, "success", json_boolean(ok));
+	json_object_set_new(json, "nodes", nodes);
+	http_reply_json(request, 200, json);
+}
+
+void action_release(struct http_request *request)
+{
+	if (brakes_release())
+		reply(request, true, "");
+	else
+		http_reply_journal(request);
+}
+
+void action_stop(struct http_request *request)
+{
+	const char *reason;
+	bool release, ok = true;
+
+	reason = http_request_param(request, "reason", &ok);
+	if (!ok || !param_flag(request, "release", false, &release) ||
+	    !param_check_text(request, "reason", reason, RECALL_REASON_MAX))
+		return;
+	if (reason == NULL)
+		reason = "";
+	if (release)
+		action_release(request);
+	else if (brakes_stop(request->identity.login, reason))
+		reply(request, false, reason);
+	else
+		http_reply_journal(request);
+}

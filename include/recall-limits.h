@@ -22,8 +22,8 @@
 #define RECALL_ID_LEN 32
 /* Rounds of finding and deleting for one user whose mail moves meanwhile, and
    looks taken to be sure that there is none. */
-#define RECALL_PASSES_MAX 3
-#define RECALL_LOOKS_MAX 6
+#define RECALL_PASSES_MAX 8
+#define RECALL_LOOKS_MAX 12
 /* The longest time that a recall stands: 30 days. */
 #define RECALL_STAND_MAX_SECS (30 * 24 * 60 * 60)
 /* How often the copying of a mailbox is begun anew because a message in it is

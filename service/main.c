@@ -36,6 +36,7 @@
 #include "recall-run.h"
 #include "revocation.h"
 #include "strbuf.h"
+#include "webhook.h"
 
 #ifndef CONFIG_PATH
 #define CONFIG_PATH "/etc/mail-recalld/mail-recall.conf"
@@ -195,7 +196,7 @@ static int run(struct config *config, const char *path)
 		error = NULL;
 	}
 	doveadm_client_start(config);
-	if (!jobs_start(config))
+	if (!jobs_start(config) || !webhook_start())
 		return fail(x_strdup("threads could not be started"));
 	if (!audit_log_ready(config))
 		log_warning("the audit trail can't be written%s",
@@ -215,6 +216,7 @@ static int run(struct config *config, const char *path)
 		recall_interrupt_all();
 	}
 	jobs_stop();
+	webhook_stop();
 	doveadm_client_stop();
 	config = config_current();
 	audit_close(config);

@@ -1,6 +1,4 @@
 #include "lib.h"
-#include "array.h"
-#include "str.h"
 #include "doveadm.h"
 #include "doveadm-print.h"
 #include "recall-notice-template.h"
@@ -45,14 +43,6 @@ struct check_context {
 	enum check_status status;
 };
 
-/* What the section plugin may have of ours. */
-static const char *const known_settings[] = {
-	"recall_notify_on", "recall_notice_from", "recall_notice_name",
-	"recall_notice_delivery", "recall_notice_dir", "recall_notice_lang",
-	"recall_quarantine", "recall_quarantine_days", "recall_stand",
-	"recall_standing_dir", "recall_standing_max", "recall_jobs_max", NULL
-};
-
 static void ATTR_FORMAT(4, 5)
 check_print(struct check_context *ctx, const char *name,
 	    enum check_status status, const char *format, ...)
@@ -72,22 +62,16 @@ check_print(struct check_context *ctx, const char *name,
 static const char *check_setting(const struct check_context *ctx,
 				 const char *name, const char *def)
 {
-	const char *value = recall_config_get(ctx->config,
-					      t_strconcat("plugin/", name, NULL));
+	const char *value = recall_config_get_ours(ctx->config, name);
 
 	return *value == '\0' ? def : value;
-}
-
-static bool check_list_has(const char *list, const char *word)
-{
-	return str_array_find(t_strsplit_spaces(list, ", "), word);
 }
 
 /* The mail plugin, where mail is saved by this service. */
 static void check_service(struct check_context *ctx, const char *service)
 {
 	const struct recall_config *config;
-	const char *plugins, *path, *error;
+	const char *path, *error;
 	struct stat st;
 
 	if (recall_config_read(ctx->pool, service, &config, &error) < 0) {
@@ -95,15 +79,14 @@ static void check_service(struct check_context *ctx, const char *service)
 			    service, error);
 		return;
 	}
-	plugins = recall_config_get(config, "mail_plugins");
-	if (!check_list_has(plugins, "recall")) {
+	if (!recall_config_has(config, "mail_plugins", "recall")) {
 		check_print(ctx, CHECK_PLUGINS, CHECK_ERROR,
 			"%s: mail_plugins has no recall: mail that it saves is "
 			"not in the index, nor is the quarantine kept from "
 			"the user there", service);
 		return;
 	}
-	if (!check_list_has(plugins, "notify")) {
+	if (!recall_config_has(config, "mail_plugins", "notify")) {
 		check_print(ctx, CHECK_PLUGINS, CHECK_ERROR,
 			"%s: mail_plugins has recall but not notify, which "
 			"recall needs", service);
@@ -118,12 +101,10 @@ static void check_service(struct check_context *ctx, const char *service)
 
 static void check_plugins(struct check_context *ctx)
 {
-	const char *protocols = recall_config_get(ctx->config, "protocols");
-
 	ctx->status = CHECK_OK;
-	if (check_list_has(protocols, "imap"))
+	if (recall_config_has(ctx->config, "protocols", "imap"))
 		check_service(ctx, "imap");
-	if (check_list_has(protocols, "lmtp"))
+	if (recall_config_has(ctx->config, "protocols", "lmtp"))
 		check_service(ctx, "lmtp");
 	check_service(ctx, "lda");
 	check_service(ctx, "doveadm");
@@ -151,18 +132,16 @@ static void check_words(struct check_context *ctx, const char *name,
 static void check_settings(struct check_context *ctx)
 {
 	static const char *const notify_on[] = { "expunged", "read", NULL };
-	const char *const *names =
-		recall_config_find(ctx->config, "plugin/recall");
-	const char *name, *value, *error;
+	const char *const *names = recall_config_find_ours(ctx->config);
+	const char *value, *error;
 	unsigned int number;
 	bool submit;
 
 	ctx->status = CHECK_OK;
 	for (; *names != NULL; names++) {
-		name = *names + strlen("plugin/");
-		if (!str_array_find(known_settings, name)) {
+		if (!str_array_find(recall_setting_names, *names)) {
 			check_print(ctx, CHECK_SETTINGS, CHECK_ERROR,
-				"%s is no setting of ours: misspelt?", name);
+				"%s is no setting of ours: misspelt?", *names);
 		}
 	}
 	check_words(ctx, "recall_notify_on", RECALL_NOTIFY_ON_DEFAULT,
@@ -193,21 +172,6 @@ static void check_settings(struct check_context *ctx)
 	}
 }
 
-static const char *
-check_find_namespace(struct check_context *ctx, const char *prefix)
-{
-	const char *const *names = t_strsplit_spaces(
-		recall_config_get(ctx->config, "namespace"), " ");
-
-	for (; *names != NULL; names++) {
-		const char *key = t_strdup_printf("namespace/%s/prefix", *names);
-
-		if (strcmp(recall_config_get(ctx->config, key), prefix) == 0)
-			return *names;
-	}
-	return NULL;
-}
-
 static void check_namespace(struct check_context *ctx, const char *name)
 {
 	static const struct {
@@ -220,12 +184,11 @@ static void check_namespace(struct check_context *ctx, const char *name)
 		{ "list", "no", "users see what was recalled" },
 		{ "subscriptions", "no", "it must not keep subscriptions" },
 	};
-	const char *key, *value;
+	const char *value;
 	unsigned int i;
 
 	for (i = 0; i < N_ELEMENTS(wanted); i++) {
-		key = t_strdup_printf("namespace/%s/%s", name, wanted[i].key);
-		value = recall_config_get(ctx->config, key);
+		value = recall_config_get_ns(ctx->config, name, wanted[i].key);
 		if (strcmp(value, wanted[i].value) != 0) {
 			check_print(ctx, CHECK_QUARANTINE, CHECK_ERROR,
 				"namespace %s has %s = %s, not %s: %s", name,
@@ -233,27 +196,11 @@ static void check_namespace(struct check_context *ctx, const char *name)
 				wanted[i].why);
 		}
 	}
-	key = t_strdup_printf("namespace/%s/location", name);
-	if (*recall_config_get(ctx->config, key) == '\0') {
+	if (!recall_config_ns_has_location(ctx->config, name)) {
 		check_print(ctx, CHECK_QUARANTINE, CHECK_ERROR,
 			"namespace %s has no location of its own: its mail is "
 			"that of the user's other mailboxes", name);
 	}
-}
-
-static bool check_quota_ignores(struct check_context *ctx, const char *prefix)
-{
-	const char *const *names =
-		recall_config_find(ctx->config, "plugin/quota");
-	const char *rule = t_strconcat(prefix, "*:ignore", NULL);
-
-	if (*recall_config_get(ctx->config, "plugin/quota") == '\0')
-		return TRUE;
-	for (; *names != NULL; names++) {
-		if (strcmp(recall_config_get(ctx->config, *names), rule) == 0)
-			return TRUE;
-	}
-	return FALSE;
 }
 
 /* Returns whether there is a quarantine. */
@@ -261,7 +208,7 @@ static bool check_quarantine(struct check_context *ctx)
 {
 	const char *prefix = check_setting(ctx, "recall_quarantine",
 					   RECALL_QUARANTINE_DEFAULT);
-	const char *name;
+	const char *name, *error;
 
 	ctx->status = CHECK_OK;
 	if (strcmp(prefix, RECALL_QUARANTINE_DEFAULT) == 0) {
@@ -270,7 +217,7 @@ static bool check_quarantine(struct check_context *ctx)
 			"restored");
 		return FALSE;
 	}
-	name = check_find_namespace(ctx, prefix);
+	name = recall_config_find_ns(ctx->config, prefix);
 	if (name == NULL) {
 		check_print(ctx, CHECK_QUARANTINE, CHECK_ERROR,
 			"recall_quarantine is %s, but no namespace has that "
@@ -278,10 +225,10 @@ static bool check_quarantine(struct check_context *ctx)
 		return TRUE;
 	}
 	check_namespace(ctx, name);
-	if (!check_quota_ignores(ctx, prefix)) {
+	error = recall_config_ns_get_quota_error(ctx->config, name);
+	if (error != NULL) {
 		check_print(ctx, CHECK_QUARANTINE, CHECK_WARNING,
-			"Quarantined mail counts as the user's: quota_rule has "
-			"no %s*:ignore", prefix);
+			"Quarantined mail counts as the user's: %s", error);
 	}
 	if (ctx->status == CHECK_OK) {
 		check_print(ctx, CHECK_QUARANTINE, CHECK_OK,
@@ -408,6 +355,7 @@ static void check_http(struct check_context *ctx)
 {
 	const char *port = recall_config_get(ctx->config,
 		"service/doveadm/inet_listener/http/port");
+	const char *name;
 
 	ctx->status = CHECK_OK;
 	if (*port == '\0' || strcmp(port, "0") == 0) {
@@ -422,11 +370,10 @@ static void check_http(struct check_context *ctx)
 			"Neither doveadm_password nor doveadm_api_key is set: "
 			"nobody can log in");
 	}
-	if (strcmp(recall_config_get(ctx->config,
-			"service/doveadm/service_count"), "1") == 0) {
+	if (strcmp(recall_config_get_requests(ctx->config, &name), "1") == 0) {
 		check_print(ctx, CHECK_HTTP, CHECK_WARNING,
-			"service doveadm has service_count = 1: each request "
-			"starts a process");
+			"service doveadm has %s = 1: each request starts a "
+			"process", name);
 	}
 	if (ctx->status == CHECK_OK)
 		check_print(ctx, CHECK_HTTP, CHECK_OK, "Port %s", port);

@@ -9,6 +9,7 @@
 #include "recall-params.h"
 #include "recall-settings.h"
 #include "recall-events.h"
+#include "recall-quarantine-settings.h"
 #include "recall-verdict.h"
 #include "doveadm-recall-record-rows.h"
 #include "doveadm-recall-plugin.h"
@@ -22,6 +23,10 @@ struct recall_purge_command {
 	time_t oldest;
 	bool dry_run;
 	bool purged;
+	/* the user's are not to be deleted */
+	bool held;
+	/* how much of all users there is that is old enough */
+	unsigned int held_copies, held_recalls;
 };
 
 static int purge_begin(struct recall_record_command *_cmd,
@@ -37,6 +42,7 @@ static int purge_begin(struct recall_record_command *_cmd,
 		return -1;
 	cmd->oldest = time(NULL) - (time_t)days * SECS_PER_DAY;
 	cmd->purged = FALSE;
+	cmd->held = recall_quarantine_is_held(user);
 	return 0;
 }
 
@@ -82,7 +88,11 @@ purge_record(struct recall_record_command *_cmd, struct recall_quarantine *q,
 		return;
 	} else {
 		row.copies = recall_quarantine_record_copies(record);
-		if (!cmd->dry_run &&
+		if (cmd->held) {
+			row.status = "held";
+			cmd->held_copies += row.copies;
+			cmd->held_recalls++;
+		} else if (!cmd->dry_run &&
 		    purge_boxes(q, boxes, &row.error) == 0) {
 			cmd->purged = TRUE;
 			recall_event_purged(q->user, recall_id,
@@ -127,6 +137,9 @@ static void cmd_recall_purge(struct doveadm_cmd_context *cctx)
 				  RECALL_PARAM_DRY_RUN_HTTP, &cmd.dry_run) < 0)
 		return;
 	recall_record_command_run(cctx, &cmd.cmd);
+	if (cmd.held_recalls > 0)
+		i_info("recall_hold: %u copies of %u recalls are held",
+		       cmd.held_copies, cmd.held_recalls);
 }
 
 struct doveadm_cmd_ver2 doveadm_cmd_recall_purge = {

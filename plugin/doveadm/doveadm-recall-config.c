@@ -5,20 +5,14 @@
 #include "fd-util.h"
 #include "master-service.h"
 #include "doveadm-recall-config.h"
+#include "doveadm-recall-config-private.h"
 
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define CONFIG_LINE_MAX (64 * 1024)
-
-struct recall_config_setting {
-	const char *name, *value;
-};
-
-struct recall_config {
-	ARRAY(struct recall_config_setting) settings;
-};
 
 /* A server's process has been told the socket of the service config; the file is
    linked to from the same directory. */
@@ -34,39 +28,98 @@ static const char *config_get_path(void)
 	return t_strconcat(t_strdup_until(path, p), "/dovecot.conf", NULL);
 }
 
-static void ATTR_NORETURN config_exec(int fd_out, const char *service)
+static void ATTR_NORETURN
+config_exec(int fd_out, int fd_err, const char *const *args)
 {
-	const char *const args[] = {
-		"doveconf", "-c", config_get_path(), "-S",
-		"-f", t_strdup_printf("service=%s", service), NULL
-	};
+	const char *const first[] = { "doveconf", "-c", config_get_path() };
+	ARRAY_TYPE(const_string) argv;
 
-	if (dup2(fd_out, STDOUT_FILENO) < 0)
+	t_array_init(&argv, 32);
+	array_append(&argv, first, N_ELEMENTS(first));
+	array_append(&argv, args, str_array_length(args));
+	array_append_zero(&argv);
+	if (dup2(fd_out, STDOUT_FILENO) < 0 || dup2(fd_err, STDERR_FILENO) < 0)
 		_exit(1);
 	/* a settings process among the environment would answer instead */
 	(void)unsetenv("DOVECONF_ENV");
-	execvp(args[0], (char *const *)args);
+	execvp(first[0], (char *const *)array_front(&argv));
 	_exit(127);
 }
 
 static int
-config_read_lines(pool_t pool, int fd, struct recall_config *config)
+config_read_lines(struct recall_config *config, int fd,
+		  recall_config_line_func_t *func, void *context)
 {
 	struct istream *input = i_stream_create_fd(fd, CONFIG_LINE_MAX);
-	struct recall_config_setting *setting;
-	const char *line, *p;
+	const char *line;
 	int ret;
 
-	while ((line = i_stream_read_next_line(input)) != NULL) {
-		p = strchr(line, '=');
-		if (p == NULL)
-			continue;
-		setting = array_append_space(&config->settings);
-		setting->name = p_strdup_until(pool, line, p);
-		setting->value = p_strdup(pool, p + 1);
-	}
+	while ((line = i_stream_read_next_line(input)) != NULL) T_BEGIN {
+		func(config, line, context);
+	} T_END;
 	ret = input->stream_errno == 0 ? 0 : -1;
 	i_stream_unref(&input);
+	return ret;
+}
+
+/* The last line is why it gave up. */
+static const char *config_get_complaint(FILE *f)
+{
+	char line[4096];
+	const char *last = NULL;
+
+	rewind(f);
+	while (fgets(line, sizeof(line), f) != NULL)
+		last = t_strcut(line, '\n');
+	return last != NULL ? last :
+		t_strdup_printf("doveconf -c %s can't be asked",
+				config_get_path());
+}
+
+static int
+config_run(struct recall_config *config, const char *const *args, FILE *err,
+	   recall_config_line_func_t *func, void *context, const char **error_r)
+{
+	int fd[2], ret, status;
+	pid_t pid;
+
+	if (pipe(fd) < 0) {
+		*error_r = t_strdup_printf("pipe() failed: %m");
+		return -1;
+	}
+	pid = fork();
+	if (pid == 0)
+		config_exec(fd[1], fileno(err), args);
+	i_close_fd(&fd[1]);
+	if (pid < 0) {
+		*error_r = t_strdup_printf("fork() failed: %m");
+		i_close_fd(&fd[0]);
+		return -1;
+	}
+	ret = config_read_lines(config, fd[0], func, context);
+	i_close_fd(&fd[0]);
+	if (waitpid(pid, &status, 0) < 0 || status != 0 || ret < 0 ||
+	    array_is_empty(&config->settings)) {
+		*error_r = config_get_complaint(err);
+		return -1;
+	}
+	return 0;
+}
+
+int recall_config_run(struct recall_config *config, const char *const *args,
+		      recall_config_line_func_t *func, void *context,
+		      const char **error_r)
+{
+	/* a file: nobody has to read it meanwhile */
+	FILE *err = tmpfile();
+	int ret;
+
+	if (err == NULL) {
+		*error_r = t_strdup_printf("tmpfile() failed: %m");
+		return -1;
+	}
+	ret = config_run(config, args, err, func, context, error_r);
+	(void)fclose(err);
 	return ret;
 }
 
@@ -75,33 +128,27 @@ int recall_config_read(pool_t pool, const char *service,
 		       const char **error_r)
 {
 	struct recall_config *config = p_new(pool, struct recall_config, 1);
-	int fd[2], ret, status;
-	pid_t pid;
 
+	config->pool = pool;
 	p_array_init(&config->settings, pool, 1024);
-	if (pipe(fd) < 0) {
-		*error_r = t_strdup_printf("pipe() failed: %m");
-		return -1;
-	}
-	pid = fork();
-	if (pid == 0)
-		config_exec(fd[1], service);
-	i_close_fd(&fd[1]);
-	if (pid < 0) {
-		*error_r = t_strdup_printf("fork() failed: %m");
-		i_close_fd(&fd[0]);
-		return -1;
-	}
-	ret = config_read_lines(pool, fd[0], config);
-	i_close_fd(&fd[0]);
-	if (waitpid(pid, &status, 0) < 0 || status != 0 || ret < 0 ||
-	    array_is_empty(&config->settings)) {
-		*error_r = t_strdup_printf("doveconf -c %s can't be asked",
-			config_get_path());
-		return -1;
-	}
 	*config_r = config;
-	return 0;
+	return recall_config_read_service(config, service, error_r);
+}
+
+void recall_config_set(struct recall_config *config, const char *name,
+		       const char *value)
+{
+	struct recall_config_setting *setting;
+
+	array_foreach_modifiable(&config->settings, setting) {
+		if (strcmp(setting->name, name) == 0) {
+			setting->value = p_strdup(config->pool, value);
+			return;
+		}
+	}
+	setting = array_append_space(&config->settings);
+	setting->name = p_strdup(config->pool, name);
+	setting->value = p_strdup(config->pool, value);
 }
 
 const char *

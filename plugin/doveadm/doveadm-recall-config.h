@@ -2,7 +2,8 @@
 #define RECALL_CONFIG_H
 
 /* Dovecot's configuration as one of its services sees it, asked of doveconf: what
-   this process has read is its own alone. Names are those of doveconf -S. */
+   this process has read may be of yesterday. What settings are called, and what
+   doveconf prints, differs between Dovecot's series. */
 
 struct recall_config;
 
@@ -10,11 +11,38 @@ struct recall_config;
 int recall_config_read(pool_t pool, const char *service,
 		       const struct recall_config **config_r,
 		       const char **error_r);
-/* "" if it's not set. */
+/* A setting that both series have, by its name. "" if it's not set. */
 const char *recall_config_get(const struct recall_config *config,
 			      const char *name);
-/* Names of the settings that begin with this, NULL-terminated. */
-const char *const *recall_config_find(const struct recall_config *config,
-				      const char *prefix);
+/* Whether the setting, which is a list, has the word. */
+bool recall_config_has(const struct recall_config *config, const char *name,
+		       const char *word);
+
+/* One of our settings. "" if it's not set. */
+const char *recall_config_get_ours(const struct recall_config *config,
+				   const char *name);
+/* The names that look like our settings', NULL-terminated. None where Dovecot
+   refuses those that there are not. */
+const char *const *
+recall_config_find_ours(const struct recall_config *config);
+
+/* The name of the namespace with the prefix, NULL if there is none. */
+const char *recall_config_find_ns(const struct recall_config *config,
+				  const char *prefix);
+const char *recall_config_get_ns(const struct recall_config *config,
+				 const char *ns, const char *name);
+/* Whether its mail is elsewhere than that of the user's other mailboxes. */
+bool recall_config_ns_has_location(const struct recall_config *config,
+				   const char *ns);
+/* NULL if mail in there does not count for the quota, or there is none. Otherwise
+   what is missing. */
+const char *
+recall_config_ns_get_quota_error(const struct recall_config *config,
+				 const char *ns);
+
+/* How many requests a doveadm process serves, and what that is called. */
+const char *
+recall_config_get_requests(const struct recall_config *config,
+			   const char **name_r);
 
 #endif

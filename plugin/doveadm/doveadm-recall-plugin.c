@@ -24,10 +24,7 @@ static struct doveadm_cmd_ver2 *recall_commands[] = {
 	&doveadm_cmd_recall_standing_late,
 	&doveadm_cmd_recall_standing_end,
 	&doveadm_cmd_recall_stop,
-#if !RECALL_DOVECOT_24
-	/* it needs doveconf -S, and settings of 2.3 */
 	&doveadm_cmd_recall_check,
-#endif
 };
 
 /* Called as soon as the module has been loaded, which is before the command is

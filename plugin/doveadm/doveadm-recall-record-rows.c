@@ -56,8 +56,10 @@ void recall_record_row_print(struct recall_record_command *cmd,
 	recall_rows_add(rows, record->reason);
 	recall_rows_add(rows, record->message_id);
 	recall_rows_add(rows, dec2str(row->copies));
-	array_foreach(&record->boxes, rbox)
-		recall_names_append(mailboxes, rbox->vname);
+	array_foreach(&record->boxes, rbox) {
+		if (rbox->copies > 0)
+			recall_names_append(mailboxes, rbox->vname);
+	}
 	recall_rows_add(rows, str_c(mailboxes));
 	recall_rows_add(rows, row->error);
 }

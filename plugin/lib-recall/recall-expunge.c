@@ -17,6 +17,8 @@ struct expunge_context {
 	const struct recall_order *order;
 	struct recall_copies *copies;
 	struct recall_quarantine q;
+	/* not only a look */
+	bool change;
 	/* an earlier try has left a record */
 	bool recorded;
 };
@@ -78,8 +80,15 @@ expunge_check_record(struct expunge_context *ctx, enum recall_verdict *verdict,
 			   and the user has deleted it since */
 			return 0;
 		}
-		copies->recorded_count =
-			recall_quarantine_record_copies(&record);
+		copies->recorded_count = kept;
+		/* the first try was stopped before it did */
+		if (ctx->change &&
+		    kept != recall_quarantine_record_copies(&record) &&
+		    ((ctx->q.lock == NULL &&
+		      recall_quarantine_lock(&ctx->q, error_r) < 0) ||
+		     recall_quarantine_recount(&ctx->q, order->recall_id,
+					       error_r) < 0))
+			return -1;
 	}
 	*verdict = RECALL_VERDICT_ALREADY_RECALLED;
 	/* what a notice would tell, in case the first try could not */
@@ -142,11 +151,16 @@ static int expunge_pass(struct expunge_context *ctx, const char **error_r)
 		return -1;
 	if (ctx->q.ns != NULL &&
 	    (expunge_quarantine(ctx, error_r) < 0 ||
-	     recall_lazy_expunge_begin(ctx->user, copies, &lazy, error_r) < 0))
+	     recall_lazy_expunge_begin(ctx->user, copies, &lazy,
+				       error_r) < 0)) {
+		recall_quarantine_settle(&ctx->q, ctx->order->recall_id,
+					 copies);
 		return -1;
+	}
 	if (ctx->q.ns == NULL)
 		expunge_leave_lazy(copies);
 	recall_copies_expunge(copies);
+	recall_quarantine_settle(&ctx->q, ctx->order->recall_id, copies);
 	recall_lazy_expunge_finish(lazy, copies);
 	return 0;
 }
@@ -206,11 +220,12 @@ expunge_copies(struct expunge_context *ctx, enum recall_verdict *verdict,
 
 static int
 expunge_found(struct expunge_context *ctx, enum recall_verdict *verdict,
-	      bool change, const char **error_r)
+	      const char **error_r)
 {
+	bool change;
 	int ret;
 
-	change = change && *verdict == RECALL_VERDICT_WOULD_EXPUNGE;
+	change = ctx->change && *verdict == RECALL_VERDICT_WOULD_EXPUNGE;
 	if (change && expunge_check_count(ctx, error_r) < 0)
 		return -1;
 	/* a quarantine that is not where it should be is always an error: with
@@ -222,6 +237,7 @@ expunge_found(struct expunge_context *ctx, enum recall_verdict *verdict,
 		ret = expunge_check_record(ctx, verdict, error_r);
 	if (ret >= 0 && change && *verdict == RECALL_VERDICT_WOULD_EXPUNGE)
 		ret = expunge_copies(ctx, verdict, error_r);
+	recall_quarantine_finish(&ctx->q, ctx->order->recall_id);
 	if (ret >= 0 && change && ctx->recorded &&
 	    *verdict == RECALL_VERDICT_NOT_FOUND) {
 		/* the user has deleted what the first try had left */
@@ -243,8 +259,7 @@ recall_look(struct mail_user *user, const struct recall_order *order,
 }
 
 static void
-expunge_run(struct expunge_context *ctx, bool change,
-	    struct recall_outcome *outcome_r)
+expunge_run(struct expunge_context *ctx, struct recall_outcome *outcome_r)
 {
 	struct recall_copies *copies = ctx->copies;
 	enum recall_verdict verdict;
@@ -257,7 +272,7 @@ expunge_run(struct expunge_context *ctx, bool change,
 		recall_event_refused(ctx->user, ctx->order);
 		return;
 	}
-	if (expunge_found(ctx, &verdict, change, &error) < 0) {
+	if (expunge_found(ctx, &verdict, &error) < 0) {
 		verdict = RECALL_VERDICT_ERROR;
 		if (copies->error == NULL)
 			copies->error = p_strdup(copies->pool, error);
@@ -282,7 +297,7 @@ void recall_probe(struct mail_user *user, const struct recall_order *order,
 		.copies = copies_r,
 	};
 
-	expunge_run(&ctx, FALSE, outcome_r);
+	expunge_run(&ctx, outcome_r);
 }
 
 void recall_expunge(struct mail_user *user, const struct recall_order *order,
@@ -293,7 +308,8 @@ void recall_expunge(struct mail_user *user, const struct recall_order *order,
 		.user = user,
 		.order = order,
 		.copies = copies_r,
+		.change = TRUE,
 	};
 
-	expunge_run(&ctx, TRUE, outcome_r);
+	expunge_run(&ctx, outcome_r);
 }

@@ -21,7 +21,7 @@ struct recall_lazy_expunge {
 	ARRAY_TYPE(const_string) places;
 	ARRAY(struct lazy_box) boxes;
 	/* of the messages that are expunged, one for each copy */
-	ARRAY_TYPE(const_string) guids;
+	ARRAY_TYPE(recall_mails_guid) guids;
 };
 
 static const char *lazy_error(struct mailbox *box)

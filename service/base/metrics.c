@@ -60,6 +60,11 @@ static const struct {
 	[METRIC_AUDIT_LEFT_OUT] = { "audit_left_out_total", NULL,
 		"Lines of refused requests left out, since their address had "
 		"too many." },
+	[METRIC_WEBHOOK_SENT] = { "webhooks_total", "result=\"sent\"",
+				  "Messages to webhook.url, by their result." },
+	[METRIC_WEBHOOK_FAILED] = { "webhooks_total", "result=\"failed\"",
+				    NULL },
+	[METRIC_WEBHOOK_LOST] = { "webhooks_total", "result=\"lost\"", NULL },
 };
 
 void metrics_request(const char *route, unsigned int status, int64_t ms)

@@ -34,6 +34,10 @@ enum metrics_counter {
 	METRIC_AUDIT_FAILURES,
 	METRIC_AUDIT_LOST,
 	METRIC_AUDIT_LEFT_OUT,
+	/* messages of webhook.url: taken, to be sent again, given up */
+	METRIC_WEBHOOK_SENT,
+	METRIC_WEBHOOK_FAILED,
+	METRIC_WEBHOOK_LOST,
 	METRICS_COUNTERS
 };
 void metrics_add(enum metrics_counter counter, uint64_t count);

@@ -153,6 +153,9 @@ void config_read_secrets(struct config *config, struct strbuf *errors)
 	if (*config->auth_jwt_old_key_file != '\0')
 		(void)read_into(config->auth_jwt_old_key_file,
 				&config->auth_jwt_old_key, true, errors);
+	if (*config->webhook_key_file != '\0')
+		(void)read_into(config->webhook_key_file, &config->webhook_key,
+				true, errors);
 	if (*config->doveadm_login_file != '\0')
 		(void)read_into(config->doveadm_login_file,
 				&config->doveadm_login, true, errors);
@@ -324,6 +327,57 @@ static void check_http(struct config *config, struct strbuf *errors)
 			errors);
 }
 
+/* Whether the host is an address that is not this host's: who is told has a
+   name. */
+static bool has_foreign_address(CURLU *url)
+{
+	char *host = NULL, *end;
+	struct in6_addr addr;
+	bool ret = true;
+
+	if (curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
+		return true;
+	/* whatever resolvers take for one, e.g. 2130706433 or 0x7f.1 */
+	end = strrchr(host, '.');
+	end = end == NULL ? host : end + 1;
+	ret = *host == '[' || strchr("0123456789", *end) != NULL ||
+		inet_pton(AF_INET, host, &addr) == 1;
+	curl_free(host);
+	return ret && !is_local_url(url);
+}
+
+static bool has_user(CURLU *url)
+{
+	char *user = NULL;
+	bool ret = curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OK;
+
+	curl_free(user);
+	return ret;
+}
+
+static void check_webhook(const struct config *config, struct strbuf *errors)
+{
+	size_t before = errors->len;
+	CURLU *url;
+
+	if (*config->webhook_url == '\0')
+		return;
+	check_url("webhook.url", config->webhook_url, "http",
+		  "an https:// URL", false, errors);
+	if (strlen(config->webhook_key) < HS256_KEY_MIN)
+		strbuf_addf(errors, "webhook.key: is shorter than 32 octets\n");
+	if (errors->len > before)
+		return;
+	url = curl_url();
+	(void)curl_url_set(url, CURLUPART_URL, config->webhook_url, 0);
+	if (has_foreign_address(url))
+		strbuf_addf(errors, "webhook.url: '%s' names another host by "
+			    "its address\n", config->webhook_url);
+	if (has_user(url))
+		strbuf_addf(errors, "webhook.url: has a login\n");
+	curl_url_cleanup(url);
+}
+
 /* Role 3 has all rights. */
 static void check_roles(const char *what, const char *roles,
 			struct strbuf *errors)
@@ -358,6 +412,7 @@ void config_check(struct config *config, struct strbuf *errors)
 		check_doveadm_urls(config, "nodes", config->nodes.items[i + 1],
 				   NULL, errors);
 	check_doveadm_login(config, errors);
+	check_webhook(config, errors);
 	check_jwt(config, errors);
 	check_old_jwt_key(config, errors);
 	check_url("auth.imap_url", config->auth_imap_url, "imap",

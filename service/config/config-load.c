@@ -20,6 +20,7 @@ static const struct {
 	{ "MAIL_RECALLD_DOVEADM_LOGIN", "doveadm.login" },
 	{ "MAIL_RECALLD_JWT_KEY", "auth.jwt_key" },
 	{ "MAIL_RECALLD_JWT_OLD_KEY", "auth.jwt_old_key" },
+	{ "MAIL_RECALLD_WEBHOOK_KEY", "webhook.key" },
 };
 
 struct read_context {
@@ -93,7 +94,8 @@ struct config *config_load(const char *path, char **error_r)
 			    "name = value (or is too long)\n", path, ret);
 	if ((*config->doveadm_login != '\0' ||
 	     *config->auth_jwt_key != '\0' ||
-	     *config->auth_jwt_old_key != '\0') &&
+	     *config->auth_jwt_old_key != '\0' ||
+	     *config->webhook_key != '\0') &&
 	    file_is_open_to_others(path))
 		strbuf_addf(&errors, "%s: has secrets, and others can read it "
 			    "(chmod o-r, or keep them elsewhere)\n", path);

@@ -163,6 +163,13 @@ static const struct setting settings[] = {
 	    NULL),
 	INT("limits.recalls_user", limits_recalls_user, "0", 0, 1000000, NULL),
 
+	STR("webhook.url", webhook_url, "", NULL),
+	STR("webhook.key", webhook_key, "", NULL),
+	STR("webhook.key_file", webhook_key_file, "", NULL),
+	STR("webhook.ca_file", webhook_ca_file, "", NULL),
+	INT("webhook.timeout", webhook_timeout, "10", 1, 3600, NULL),
+	INT("webhook.retry_hours", webhook_retry_hours, "72", 1, 8784, NULL),
+
 	BOOL("console.enabled", console_enabled, "yes", NULL),
 	STR("console.dir", console_dir, "", NULL),
 

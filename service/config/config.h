@@ -109,6 +109,13 @@ struct config {
 	int64_t limits_recalls_super;
 	int64_t limits_recalls_admin;
 	int64_t limits_recalls_user;
+	/* [webhook] */
+	char *webhook_url;
+	char *webhook_key;
+	char *webhook_key_file;
+	char *webhook_ca_file;
+	int64_t webhook_timeout;
+	int64_t webhook_retry_hours;
 	/* [console] */
 	bool console_enabled;
 	char *console_dir;

@@ -92,6 +92,18 @@ static const char *const upgrades[] = {
 	"CREATE INDEX refresh_logins ON refresh_tokens(login COLLATE NOCASE);",
 	"CREATE TABLE stop (id INTEGER PRIMARY KEY CHECK (id = 1),"
 	" actor TEXT NOT NULL, reason TEXT NOT NULL, since INTEGER NOT NULL);",
+	"CREATE TABLE webhooks (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+	" recall TEXT NOT NULL, event TEXT NOT NULL,"
+	" created INTEGER NOT NULL DEFAULT (CAST(strftime('%s') AS INTEGER)),"
+	" tries INTEGER NOT NULL DEFAULT 0, next INTEGER NOT NULL DEFAULT 0);"
+	"CREATE INDEX webhooks_next ON webhooks(next);"
+	"CREATE TRIGGER recall_pending AFTER INSERT ON recalls"
+	" WHEN NEW.approval = 'pending' BEGIN INSERT INTO webhooks"
+	" (recall, event) VALUES (NEW.id, 'pending_approval'); END;"
+	"CREATE TRIGGER recall_finished AFTER UPDATE OF finished ON recalls"
+	" WHEN OLD.finished = 0 AND NEW.finished > 0 AND NEW.dry_run = 0"
+	" BEGIN INSERT INTO webhooks (recall, event)"
+	" VALUES (NEW.id, 'finished'); END;",
 	"ALTER TABLE recalls ADD COLUMN everyone INTEGER NOT NULL DEFAULT 0;"
 	"CREATE TABLE nodes ("
 	" recall TEXT NOT NULL REFERENCES recalls(id) ON DELETE CASCADE,"

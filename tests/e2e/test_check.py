@@ -8,16 +8,13 @@ import subprocess
 import pytest
 
 from conftest import DRIVERS, parse_tab
-from mailnode import SRCDIR
+from mailnode import DOVECOT_24, EXAMPLE, SRCDIR
 from quarantine import LOCATIONS, NAMESPACE, PREFIX, http, make_node
 
 EX_CONFIG = 78
 
-# Dovecot 2.4 has no doveconf -S
-pytestmark = pytest.mark.skipif(
-    "invalid option" in subprocess.run(
-        ["doveconf", "-S", "-n"], capture_output=True, text=True).stderr,
-    reason="there is no recall check with this Dovecot")
+only_24 = pytest.mark.skipif(not DOVECOT_24,
+                             reason="Dovecot 2.3 has no such lists")
 USERS = ["ann@example.com"]
 CHECKS = ["mail_plugins", "settings", "quarantine", "purge", "notices",
           "http_api"]
@@ -75,15 +72,40 @@ def test_good(make, tmp_path):
     # a directory that only this doveadm sees
     (tmp_path / "recall").write_text("# recall purge -A\n"
                                      "7 3 * * * root doveadm recall purge -A\n")
+    # not every system has cron
+    cron = next(filter(os.path.isdir, ["/etc/cron.d", "/etc/cron.daily"]))
     wrapper = ["unshare", "--mount", "sh", "-c",
-               'mount --bind "$0" /etc/cron.d && exec "$@"', tmp_path]
-    if not os.path.isdir("/etc/cron.d") or \
-            subprocess.run(wrapper + ["true"], capture_output=True).returncode:
+               'mount --bind "$0" %s && exec "$@"' % cron, tmp_path]
+    if subprocess.run(wrapper + ["true"], capture_output=True).returncode:
         pytest.skip("no name space of mounts may be made")
     code, found = check(node, wrapper)
-    assert (code, found["purge"]) == (0, [("ok", "/etc/cron.d/recall")])
+    assert (code, found["purge"]) == (0, [("ok", cron + "/recall")])
     (tmp_path / "recall").write_text("#7 3 * * * root doveadm recall purge\n")
     assert check(node, wrapper)[0] == EX_CONFIG
+
+
+# what is wrong nowhere
+GOOD = {
+    "plugins in a filter": {
+        "extra": "protocol imap {\n  mail_plugins = notify recall acl\n}\n"},
+    "quota": {"quota": True,
+              "plugin": {"quota_rule2": PREFIX + "*:ignore"}},
+}
+
+
+@pytest.mark.parametrize("options", GOOD.values(), ids=GOOD)
+def test_nothing_found(make, options):
+    _, found = check(make(**options))
+    assert {worst(rows) for name, rows in found.items()
+            if name != "purge"} == {"ok"}, found
+
+
+@only_24
+def test_plugins_added_in_filter(make):
+    """What a filter adds to the plugins is added to those outside."""
+    _, found = check(make(extra="protocol imap {\n  mail_plugins {\n"
+                          "    imap_quota = yes\n  }\n}\n"))
+    assert worst(found["mail_plugins"]) == "ok", found
 
 
 @pytest.mark.parametrize("options, name, status, text", [
@@ -91,10 +113,13 @@ def test_good(make, tmp_path):
      "mail_plugins", "error", "lmtp: mail_plugins has no recall"),
     ({"extra": "protocol imap {\n  mail_plugins = recall\n}\n"},
      "mail_plugins", "error", "imap: mail_plugins has recall but not notify"),
+    pytest.param({"extra": "protocol imap {\n  mail_plugins {\n"
+                  "    notify = no\n    imap_quota = yes\n  }\n}\n"},
+                 "mail_plugins", "error",
+                 "imap: mail_plugins has recall but not notify",
+                 marks=only_24),
     ({"extra": "protocol lda {\n  mail_plugin_dir = /tmp\n}\n"},
      "mail_plugins", "error", "lda: stat(/tmp/lib20_recall"),
-    ({"plugin": {"recall_quarantin_days": "7"}}, "settings", "error",
-     "recall_quarantin_days is no setting"),
     ({"plugin": {"recall_notify_on": "expunged,red"}}, "settings", "error",
      "red is none of: expunged read"),
     ({"plugin": {"recall_notice_delivery": "pigeon"}}, "settings", "error",
@@ -109,14 +134,16 @@ def test_good(make, tmp_path):
      "quarantine", "error", "users see what was recalled"),
     ({"namespace": False, "extra": NAMESPACE % (PREFIX, "")},
      "quarantine", "error", "no location of its own"),
-    ({"quota": True}, "quarantine", "warning", "quota_rule has no"),
+    ({"quota": True}, "quarantine", "warning",
+     "has no quota_ignore" if DOVECOT_24 else "quota_rule has no"),
     ({"plugin": {"recall_notice_dir": "/nonexistent"}}, "notices", "error",
      "/nonexistent"),
     ({"extra": "service doveadm {\n  inet_listener http {\n    port = 0\n"
       "  }\n}\n"}, "http_api", "warning", "mail-recalld can't ask"),
     ({"extra": "doveadm_password =\ndoveadm_api_key =\n"}, "http_api",
      "error", "nobody can log in"),
-    ({"doveadm_requests": 1}, "http_api", "warning", "service_count = 1"),
+    ({"doveadm_requests": 1}, "http_api", "warning",
+     "restart_request_count = 1" if DOVECOT_24 else "service_count = 1"),
 ])
 def test_found(make, options, name, status, text):
     code, found = check(make(**options))
@@ -131,6 +158,37 @@ def test_found(make, options, name, status, text):
         assert code == EX_CONFIG
 
 
+MISSPELT = {"recall_quarantin_days": "7"}
+
+
+def test_misspelt_at_shell(make):
+    """Dovecot 2.4 refuses what it does not know by itself."""
+    node = make(plugin=MISSPELT)
+    if DOVECOT_24:
+        done = subprocess.run(node.doveadm_command("recall", "check"),
+                              capture_output=True, text=True)
+        assert done.returncode != 0
+        assert "Unknown setting: recall_quarantin_days" in done.stderr
+        return
+    code, found = check(node)
+    assert code == EX_CONFIG
+    assert found["settings"] == [
+        ("error", "recall_quarantin_days is no setting of ours: misspelt?")]
+
+
+def test_misspelt_while_running():
+    """What the file has by now is looked at, not what this process has read."""
+    with make_node(DRIVERS[-1], USERS,
+                   mail_plugins=["notify", "recall"]) as node:
+        assert http(node, "recallCheck").rows
+        node.plugin.update(MISSPELT)
+        node.write_configuration()
+        found = {row["check"]: row for row in http(node, "recallCheck").rows}
+        assert found["settings"]["status"] == "error"
+        assert "recall_quarantin_days" in found["settings"]["text"]
+        assert node.errors() == []
+
+
 def test_template(make):
     node = make()
     (node.notice_dir / "fr-FR.txt").write_text("rien\n")
@@ -143,9 +201,9 @@ def test_template(make):
 
 def test_example_is_known(make):
     """No setting of the example is taken for a misspelt one."""
-    text = (SRCDIR / "conf.d/90-recall.conf").read_text()
     plugin = {}
-    for name, value in re.findall(r"^  #(recall_\w+) =[ ]?(.*)$", text, re.M):
+    for name, value in re.findall(r"^ *#(recall_\w+) =[ ]?(.*)$",
+                                  EXAMPLE.read_text(), re.M):
         plugin.setdefault(name, value)
     assert len(plugin) >= 8
     plugin["recall_notice_dir"] = str(SRCDIR / "notices")

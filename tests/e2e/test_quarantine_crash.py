@@ -3,18 +3,20 @@ doing it again. Needs a build with failpoints: RECALL_FAILPOINT_BUILDDIR, or
 RECALL_BUILDDIR if that has some."""
 
 import collections
+import contextlib
 import itertools
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
 
 import mailnode
-from conftest import DRIVERS
-from mailnode import build_message
+from conftest import DRIVERS, parse_tab
+from mailnode import build_message, imap_quote
 from quarantine import (PREFIX, append, command, fetch, make_node,
                         quarantined)
 from test_quarantine import DATE, age, recall
@@ -53,7 +55,8 @@ def node(request):
         # doveadm drops what it's not told to keep
         with make_node(request.param, users, fsync=True,
                        extra="import_environment = $import_environment "
-                             "RECALL_FAILPOINT\n") as node:
+                             "RECALL_FAILPOINT RECALL_FAILPOINT_STOP\n"
+                       ) as node:
             node.free_users = iter(users)
             yield node
             assert node.panics() == []
@@ -86,6 +89,28 @@ def killed(node, point, *args):
         node.doveadm_command("recall", *args), capture_output=True,
         env={**os.environ, "RECALL_FAILPOINT": point})
     assert done.returncode == -9, done
+
+
+@contextlib.contextmanager
+def stopped(node, point, *args):
+    """Runs doveadm until it's stopped at the point, and further when the block
+    ends. Its rows are put into the list."""
+    rows = []
+    process = subprocess.Popen(
+        node.doveadm_command("-f", "tab", "recall", *args),
+        stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "RECALL_FAILPOINT": point,
+             "RECALL_FAILPOINT_STOP": "1"})
+    try:
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status), status
+        yield rows
+        process.send_signal(signal.SIGCONT)
+        rows += parse_tab(process.communicate()[0])
+        assert process.returncode == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def bodies(messages):
@@ -178,11 +203,14 @@ def test_locks_left_behind(node, user, message_id, recall_id, lock):
     killed(node, "quarantine-box", *args)
     paths = leave_locks(node, user, recall_id, lock)
     assert paths != []
-    done = node.doveadm("-f", "tab", "recall", *args)
+    # another recall of the user's is the next to lock the quarantine
+    done = node.doveadm("recall", "expunge", "-u", user, "--no-notify",
+                        "--recall-id", recall_id[::-1], "<other@example.com>")
     for path in paths:
         assert "Deleted %s, whose owner is gone" % path in done.stderr
         assert not path.exists()
-    check_recalled(node, user)
+    assert "Deleted" not in node.doveadm("recall", *args).stderr
+    assert in_quarantine(node, user) == EVERYTHING + OTHERS
 
 
 @pytest.mark.parametrize("point", ["quarantine-copied:2", "expunged:2"])
@@ -223,6 +251,84 @@ def test_purge(node, user, message_id, recall_id, point):
     assert quarantined(node, user) == {}
     assert command(node, "list", "-u", user).rows == []
     assert in_mailboxes(node, user) == OTHERS
+
+
+def move(node, user, source, target):
+    """Moves the message with the id, or deletes it without a target."""
+    connection = node.imap(user)
+    connection.select(imap_quote(source))
+    uid = connection.uid("SEARCH", "BODY", "three")[1][0].decode()
+    assert uid.isdigit()
+    if target is not None:
+        connection.uid("MOVE", uid, imap_quote(target))
+    else:
+        connection.uid("STORE", uid, "+FLAGS.SILENT", "(\\Deleted)")
+        connection.uid("EXPUNGE", uid)
+    connection.logout()
+
+
+@pytest.mark.parametrize("point", ["quarantine-begin", "quarantine-recorded",
+                                   "quarantine-copied:3"])
+@pytest.mark.parametrize("target", ["Work/Old", "New", None])
+def test_moved_meanwhile(node, user, message_id, recall_id, point, target):
+    """What a client moves or deletes between quarantining and expunging is in
+    the quarantine once, or not at all: all counts agree, and a restore gives
+    what there was."""
+    if target == "New":
+        node.doveadm("mailbox", "create", "-u", user, "New")
+    count = COUNT - (target is None)
+    wanted = EVERYTHING - collections.Counter(
+        {"three": 1} if target is None else {})
+    with stopped(node, point, "expunge", "-u", user, "--force", "--no-notify",
+                 "--recall-id", recall_id, message_id) as rows:
+        move(node, user, "Work", target)
+    row, = rows
+    assert (row["status"], row["copies"]) == ("expunged", str(count))
+    assert in_quarantine(node, user) == wanted
+    assert in_mailboxes(node, user) == OTHERS
+    row = command(node, "list", "-u", user).row()
+    assert row["copies"] == str(count)
+    assert set(row["mailboxes"].split(",")) == \
+        {"INBOX", target or "Work/Old", "Work/Old"}
+    assert recall(node, user, message_id, recall_id,
+                  "--no-notify").status() == "already_recalled"
+    row = command(node, "restore", "-u", user, recall_id).row()
+    assert (row["status"], row["copies"], row["present"]) == \
+        ("restored", str(count), "0")
+    there = in_mailboxes(node, user)
+    if target == "New":
+        there += bodies(fetch(node, user, "New"))
+    assert there == wanted + OTHERS
+
+
+@pytest.mark.parametrize("point", ["quarantine-copied:%d" % n
+                                   for n in (1, 2, 3)])
+def test_killed_and_moved(node, user, message_id, recall_id, point):
+    """The next try knows by the GUID what the first one has copied."""
+    killed(node, point, "expunge", "-u", user, "--force", "--no-notify",
+           "--recall-id", recall_id, message_id)
+    move(node, user, "Work", "Work/Old")
+    row = recall(node, user, message_id, recall_id, "--force",
+                 "--no-notify").row()
+    assert row["status"] == "expunged"
+    check_recalled(node, user)
+    assert command(node, "list", "-u", user).row()["copies"] == str(COUNT)
+    row = command(node, "restore", "-u", user, recall_id).row()
+    assert (row["status"], row["copies"]) == ("restored", str(COUNT))
+    assert in_mailboxes(node, user) == EVERYTHING + OTHERS
+
+
+def test_deleted_and_killed(node, user, message_id, recall_id):
+    """The next try, which finds nothing, corrects what is recorded."""
+    args = ["expunge", "-u", user, "--force", "--no-notify", "--recall-id",
+            recall_id, message_id]
+    killed(node, "quarantine-recorded", *args)
+    node.doveadm("expunge", "-u", user, "mailbox", "Work", "HEADER",
+                 "Message-ID", message_id)
+    killed(node, "expunged:2", *args)
+    assert command(node, "expunge", "-u", user, "--no-notify", "--recall-id",
+                   recall_id, message_id).status() == "already_recalled"
+    assert command(node, "list", "-u", user).row()["copies"] == str(COUNT - 1)
 
 
 def test_two_at_a_time(node, user, message_id, recall_id):

@@ -334,11 +334,10 @@ def test_roles(node, service, user, other, stranger, cmd):
                      "cn1=403"):
             answer = ask(service, own(service, user), emails=emails, **params)
         assert_forbidden(answer)
-    for token in (own(service, user), admin(service),
-                  service.token(ADMIN, 1, "")):
-        if cmd == "fetch" or token == own(service, user):
-            assert_forbidden(ask(service, token, all=1, **params))
-    if cmd == "search":
+    assert_forbidden(ask(service, own(service, user), all=1, **params))
+    if cmd == "fetch":
+        assert_forbidden(ask(service, admin(service), all=1, **params))
+    else:
         answer = ask(service, admin(service), all=1, **params).json()
         assert {row["email"] for row in answer["results"]} == {user, other}
         assert answer["errors"] == []
@@ -644,6 +643,9 @@ def test_wrong_recall_id(service, recall_id):
 
 # to the tables of the first version
 DOWNGRADE = """
+DROP TRIGGER recall_pending;
+DROP TRIGGER recall_finished;
+DROP TABLE webhooks;
 DROP INDEX recalls_key;
 ALTER TABLE recalls DROP COLUMN key;
 ALTER TABLE recalls DROP COLUMN cmd;

@@ -31,6 +31,8 @@ PLUGINS = {"zlib": "mail_compress"}
 
 def location(text):
     """The settings for where mail is."""
+    if not text:
+        return {}
     driver, path, *more = text.replace("%%h", "%{owner_home}").split(":")
     found = {"mail_driver": driver, "mail_path": path}
     for part in more:

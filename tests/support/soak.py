@@ -159,6 +159,15 @@ class Clients:
             process.join()
 
 
+def in_flight(answer, done):
+    """Tokens of the operations under way at the moment that the answer is
+    of."""
+    return [token for operation in done for token in operation.tokens
+            if operation.name in ("move", "copy") and
+            answer.looked_at is not None and
+            operation.start < answer.looked_at < operation.end]
+
+
 class Finding(Exception):
     pass
 
@@ -186,6 +195,8 @@ class Soak:
         self.verdicts = collections.Counter()
         # token -> message id; those that no client has expunged
         self.stable = {}
+        # recall id -> copies in the quarantine at the last look
+        self.by_recall = collections.Counter()
 
     # what is asked of doveadm
 
@@ -237,6 +248,7 @@ class Soak:
         """All that there is, opened: (in mailboxes, in the quarantine), each
         token -> copies."""
         found = []
+        self.by_recall.clear()
         for query in ["NOT", "mailbox", PREFIX + "*"], \
                 ["mailbox", PREFIX + "*"]:
             if query[0] == "mailbox" and not self.quarantine:
@@ -255,6 +267,9 @@ class Soak:
                 if "Body of %s." % token.group(1) not in text:
                     raise Finding("not what it was: %r" % row)
                 tokens[token.group(1)] += 1
+                if query[0] == "mailbox":
+                    self.by_recall[row["mailbox"][len(PREFIX):].split("/")[0]
+                                   ] += 1
             found.append(tokens)
         return found
 
@@ -291,6 +306,7 @@ class Soak:
 
     def finish_user(self):
         self.check_lost(*self.look())
+        self.check_list()
         self.connection.logout()
 
     def rest(self, number):
@@ -347,8 +363,14 @@ class Soak:
             self.check(kind, tokens, answer, taken, done, there)
         for tokens, answer in resting:
             self.check_resting(tokens, answer, there)
+        if kind in ("plain", "dry") and answers[0].status == "expunged" and \
+           self.quarantine and \
+           self.by_recall[recall_id] != answers[0].copies:
+            self.fail("kept another number", answers[0].row, self.by_recall,
+                      done)
         if kind == "restore" or chance.random() < 0.3:
             self.check_restored(message_id, recall_id)
+            self.check_doubled(message_id, answers, done)
 
     def run_plain(self, message_id, recall_id, delay):
         return [self.expunge(message_id, recall_id, delay,
@@ -396,11 +418,8 @@ class Soak:
         status, row = answer.status, answer.row
         self.verdicts[status] += 1
         stable = {token for token in tokens if token in self.stable}
-        in_flight = {token for operation in done for token in operation.tokens
-                     if operation.name in ("move", "copy") and
-                     answer.looked_at is not None and
-                     operation.start < answer.looked_at < operation.end}
-        left = {token for token in stable if token in there} - in_flight
+        left = {token for token in stable if token in there} - \
+            set(in_flight(answer, done))
         # without a quarantine nobody knows what the same recall took before
         gone = taken if kind == "two" else \
             not self.quarantine and (taken or kind == "kill")
@@ -429,6 +448,39 @@ class Soak:
         if row["notice"] != "none" and \
            status not in ("expunged", "already_recalled"):
             self.fail("notice", *details)
+
+    def check_doubled(self, message_id, answers, done):
+        """After a restore there is no more than there was. Clients double a
+        message if two move it at once, and if they bring back what was
+        recalled."""
+        most = collections.Counter(
+            token for token, an_id in self.stable.items()
+            if an_id == message_id)
+        for answer in answers:
+            most.update(in_flight(answer, done))
+        for operation in done:
+            if operation.name == "copy" or operation.name == "move" and any(
+                    other is not operation and other.name != "flag" and
+                    other.tokens == operation.tokens and
+                    other.start < operation.end and
+                    operation.start < other.end for other in done):
+                most.update(operation.tokens)
+        there = self.look()[0]
+        doubled = {token: there[token] for token in most
+                   if token in self.stable and there[token] > most[token]}
+        if doubled:
+            self.fail("doubled", doubled, [answer.row for answer in answers],
+                      done)
+
+    def check_list(self):
+        """What is recorded is what there is."""
+        if not self.quarantine:
+            return
+        for row in self.http("recallList"):
+            if row["status"] != "restored" and \
+               int(row["copies"]) != self.by_recall[row["recall-id"]]:
+                self.fail("listed another number", row,
+                          self.by_recall[row["recall-id"]])
 
     def check_resting(self, tokens, answer, there):
         self.verdicts["rest " + answer.status] += 1

@@ -11,6 +11,12 @@
 #include <CUnit/Basic.h>
 #include <ctype.h>
 
+#if RECALL_DOVECOT_24
+#  define decode_base64(src, size, dest) base64_decode(src, size, dest)
+#else
+#  define decode_base64(src, size, dest) base64_decode(src, size, NULL, dest)
+#endif
+
 static const char *body_raw(const char *message)
 {
 	const char *body = strstr(message, "\r\n\r\n");
@@ -85,11 +91,7 @@ const char *body(const char *message)
 	if (strcmp(cte, "base64") == 0) {
 		buffer_t *buf = t_buffer_create(1024);
 
-#if RECALL_DOVECOT_24
-		CU_ASSERT(base64_decode(raw, strlen(raw), buf) >= 0);
-#else
-		CU_ASSERT(base64_decode(raw, strlen(raw), NULL, buf) >= 0);
-#endif
+		CU_ASSERT(decode_base64(raw, strlen(raw), buf) >= 0);
 		text = str_c(buf);
 	} else {
 		CU_ASSERT_STRING_EQUAL(cte, "quoted-printable");

@@ -17,8 +17,10 @@ void recall_failpoint(const char *name)
 	    (value[len] != '\0' &&
 	     (value[len] != ':' || str_to_uint(value + len + 1, &wanted) < 0)))
 		return;
+	if (++passed != wanted)
+		return;
 	/* as a crash or a power cut would: nothing is cleaned up */
-	if (++passed == wanted)
-		(void)kill(getpid(), SIGKILL);
+	(void)kill(getpid(), getenv("RECALL_FAILPOINT_STOP") == NULL ?
+		   SIGKILL : SIGSTOP);
 }
 #endif

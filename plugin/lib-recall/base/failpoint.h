@@ -4,7 +4,8 @@
 /* Points at which a test can kill the process, to see that nothing is lost
    there. Only builds configured with --enable-failpoints have any: the
    environment variable RECALL_FAILPOINT names the point, "name:2" means the
-   second time that it is passed. */
+   second time that it is passed. With RECALL_FAILPOINT_STOP the process is
+   stopped there and can be continued. */
 
 #ifdef RECALL_FAILPOINTS
 void recall_failpoint(const char *name);

@@ -12,4 +12,9 @@ const char *recall_quarantine_get_prefix(struct mail_user *user);
    searched for or recalled, and no client sees it. */
 bool recall_quarantine_is_namespace(struct mail_namespace *ns);
 
+/* Whether what is recalled from the user is evidence that has to stay: it is in
+   the quarantine even where that is off, until the setting recall_hold says
+   otherwise. It is yes or no, or the prefix of the namespace. */
+bool recall_quarantine_is_held(struct mail_user *user);
+
 #endif

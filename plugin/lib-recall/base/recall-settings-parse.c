@@ -8,6 +8,13 @@
 /* Over ten years is a typo rather than a wish. */
 #define QUARANTINE_DAYS_MAX 3660
 
+const char *const recall_setting_names[] = {
+	"recall_notify_on", "recall_notice_from", "recall_notice_name",
+	"recall_notice_delivery", "recall_notice_dir", "recall_notice_lang",
+	"recall_quarantine", "recall_quarantine_days", "recall_stand",
+	"recall_standing_dir", "recall_standing_max", "recall_jobs_max", NULL
+};
+
 int recall_settings_parse_delivery(const char *value, bool *submit_r,
 				   const char **error_r)
 {

@@ -19,6 +19,7 @@ struct mailbox;
 #define RECALL_NOTICE_DELIVERY_DEFAULT "save"
 #define RECALL_QUARANTINE_DEFAULT "off"
 #define RECALL_QUARANTINE_DAYS_DEFAULT "30"
+#define RECALL_HOLD_DEFAULT "no"
 #define RECALL_JOBS_MAX_DEFAULT "0"
 #define RECALL_STAND_DEFAULT "off"
 #define RECALL_STANDING_MAX_DEFAULT "1000"
@@ -41,6 +42,8 @@ struct recall_settings {
 	/* see recall_quarantine_get_prefix() */
 	const char *recall_quarantine;
 	const char *recall_quarantine_days;
+	/* see recall_quarantine_is_held() */
+	const char *recall_hold;
 
 	/* see recall_settings_parse_jobs() */
 	const char *recall_jobs_max;
@@ -49,6 +52,9 @@ struct recall_settings {
 	const char *recall_standing_dir;
 	const char *recall_standing_max;
 };
+
+/* What they are called in Dovecot's configuration, NULL-terminated. */
+extern const char *const recall_setting_names[];
 
 /* What values mean. Return -1 if they can't be. */
 int recall_settings_parse_delivery(const char *value, bool *submit_r,

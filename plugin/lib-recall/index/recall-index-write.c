@@ -260,14 +260,21 @@ static int prepare_append(int fd, const char *path, const struct stat *st,
 	return 0;
 }
 
+#ifdef RECALL_FAILPOINTS
+/* Leaves what a power cut does. */
+static void write_torn(int fd, const buffer_t *blocks, uoff_t end)
+{
+	(void)pwrite_full(fd, blocks->data, blocks->used / 2, end);
+	RECALL_FAILPOINT("index-torn");
+}
+#else
+#  define write_torn(fd, blocks, end)
+#endif
+
 static int write_blocks(int fd, const char *path, const buffer_t *blocks,
 			uoff_t end, const char **error_r)
 {
-#ifdef RECALL_FAILPOINTS
-	/* what a power cut leaves */
-	(void)pwrite_full(fd, blocks->data, blocks->used / 2, end);
-	RECALL_FAILPOINT("index-torn");
-#endif
+	write_torn(fd, blocks, end);
 	if (pwrite_full(fd, blocks->data, blocks->used, end) == 0)
 		return 0;
 	*error_r = t_strdup_printf("write(%s) failed: %m", path);

@@ -251,9 +251,9 @@ static void copies_expunge_mail(struct mail *mail, void *context)
 }
 
 static void copies_add_expunged(struct recall_copies *copies,
-				const struct recall_copies_box *cbox,
-				const ARRAY_TYPE(seq_range) *uids)
+				const struct recall_copies_box *cbox)
 {
+	const ARRAY_TYPE(seq_range) *uids = &cbox->expunged;
 	struct recall_copies_expunged *ebox, *found = NULL;
 
 	if (array_is_empty(uids))
@@ -277,25 +277,26 @@ static void copies_expunge_box(struct recall_copies *copies,
 			       struct recall_copies_box *cbox)
 {
 	struct mailbox_transaction_context *trans;
-	ARRAY_TYPE(seq_range) uids;
 	struct mail *mail;
 
+	p_array_init(&cbox->expunged, copies->pool, 2);
 	/* what is gone by now was not deleted by us */
 	if (mailbox_sync(cbox->box, 0) < 0) {
 		copies_failed(copies, cbox->box, "Syncing");
 		return;
 	}
-	t_array_init(&uids, 2);
 	trans = mailbox_transaction_begin(cbox->box, 0, __func__);
 	mail = mail_alloc(trans, 0, NULL);
-	copies_foreach_mail(cbox, mail, copies_expunge_mail, &uids);
+	copies_foreach_mail(cbox, mail, copies_expunge_mail, &cbox->expunged);
 	mail_free(&mail);
 	if (mailbox_transaction_commit(&trans) < 0) {
+		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Expunging from");
 	} else if (mailbox_sync(cbox->box, 0) < 0) {
+		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Syncing");
 	} else {
-		copies_add_expunged(copies, cbox, &uids);
+		copies_add_expunged(copies, cbox);
 		RECALL_FAILPOINT("expunged");
 	}
 }

@@ -16,6 +16,10 @@ struct recall_copies_box {
 	struct mailbox *box;
 	guid_128_t guid;
 	ARRAY_TYPE(seq_range) uids;
+	/* Those that recall_copies_expunge() has deleted. Created by it. */
+	ARRAY_TYPE(seq_range) expunged;
+	/* It can't tell which ones it has deleted. */
+	bool expunge_failed;
 };
 
 /* What was deleted from one mailbox. */

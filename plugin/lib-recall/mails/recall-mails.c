@@ -60,10 +60,11 @@ static int mail_try_open(struct mail *mail)
 
 int recall_mails_get_guids(struct mailbox *box,
 			   const ARRAY_TYPE(seq_range) *uids,
-			   ARRAY_TYPE(const_string) *guids,
+			   ARRAY_TYPE(recall_mails_guid) *guids,
 			   const char **error_r)
 {
 	struct mailbox_transaction_context *trans;
+	struct recall_mails_guid *entry;
 	struct mail *mail;
 	struct seq_range_iter iter;
 	unsigned int n = 0;
@@ -81,8 +82,9 @@ int recall_mails_get_guids(struct mailbox *box,
 		if (ret > 0)
 			ret = mail_try_open(mail);
 		if (ret > 0) {
-			guid = t_strdup(guid);
-			array_push_back(guids, &guid);
+			entry = array_append_space(guids);
+			entry->guid = t_strdup(guid);
+			entry->uid = uid;
 		}
 	}
 	if (ret < 0)
@@ -119,7 +121,7 @@ mail_find_related(struct mail *mail, struct mailbox *dest,
 int recall_mails_get_related(struct mailbox *src,
 			     const ARRAY_TYPE(seq_range) *uids,
 			     struct mailbox *dest,
-			     ARRAY_TYPE(const_string) *guids,
+			     ARRAY_TYPE(recall_mails_guid) *guids,
 			     const char **error_r)
 {
 	struct mailbox_transaction_context *trans;
@@ -145,13 +147,14 @@ int recall_mails_get_related(struct mailbox *src,
 	return recall_mails_get_guids(dest, &related, guids, error_r);
 }
 
-bool recall_mails_use_guid(ARRAY_TYPE(const_string) *guids, const char *guid)
+bool recall_mails_use_guid(ARRAY_TYPE(recall_mails_guid) *guids,
+			   const char *guid)
 {
-	const char *const *guidp;
+	const struct recall_mails_guid *entry;
 
-	array_foreach(guids, guidp) {
-		if (strcmp(*guidp, guid) == 0) {
-			array_delete(guids, array_foreach_idx(guids, guidp), 1);
+	array_foreach(guids, entry) {
+		if (strcmp(entry->guid, guid) == 0) {
+			array_delete(guids, array_foreach_idx(guids, entry), 1);
 			return TRUE;
 		}
 	}
@@ -161,10 +164,11 @@ bool recall_mails_use_guid(ARRAY_TYPE(const_string) *guids, const char *guid)
 /* Returns 1 if dest has the mail then, 0 if the mail is gone, -1 on errors. */
 static int
 mails_copy_one(struct mail *mail, struct mailbox_transaction_context *dest,
-	       ARRAY_TYPE(const_string) *guids, unsigned int *copied,
-	       const char **error_r)
+	       ARRAY_TYPE(recall_mails_guid) *guids,
+	       ARRAY_TYPE(recall_mails_copied) *copied, const char **error_r)
 {
 	struct mail_save_context *save_ctx;
+	struct recall_mails_copied copy = { .uid = 0 };
 	const char *guid;
 	int ret;
 
@@ -179,7 +183,8 @@ mails_copy_one(struct mail *mail, struct mailbox_transaction_context *dest,
 	save_ctx = mailbox_save_alloc(dest);
 	mailbox_save_copy_flags(save_ctx, mail);
 	if (mailbox_copy(&save_ctx, mail) == 0) {
-		(*copied)++;
+		copy.uid = mail->uid;
+		array_push_back(copied, &copy);
 		return 1;
 	}
 	if (mail->expunged)
@@ -237,13 +242,31 @@ mails_drop_gone(struct mailbox *box, ARRAY_TYPE(seq_range) *uids,
 	return 0;
 }
 
+/* They are in the order in which they were saved. */
+static void
+mails_set_dest_uids(ARRAY_TYPE(recall_mails_copied) *copied,
+		    const ARRAY_TYPE(seq_range) *saved_uids)
+{
+	struct recall_mails_copied *copy;
+	struct seq_range_iter iter;
+	unsigned int n = 0;
+	bool have = TRUE;
+
+	seq_range_array_iter_init(&iter, saved_uids);
+	array_foreach_modifiable(copied, copy) {
+		have = seq_range_array_iter_nth(&iter, n++, &copy->dest_uid);
+		i_assert(have);
+	}
+}
+
 /* Returns 1 if all was copied, 0 if nothing was because the message with UID
    gone_r is gone, -1 on errors. */
 static int
 mails_copy_all(struct mailbox *src, const ARRAY_TYPE(seq_range) *uids,
 	       struct mailbox *dest, bool clients,
-	       ARRAY_TYPE(const_string) *guids,
-	       unsigned int *copied_r, uint32_t *gone_r, const char **error_r)
+	       ARRAY_TYPE(recall_mails_guid) *guids,
+	       ARRAY_TYPE(recall_mails_copied) *copied, uint32_t *gone_r,
+	       const char **error_r)
 {
 	struct mailbox_transaction_context *src_trans, *dest_trans;
 	struct mail_transaction_commit_changes changes;
@@ -253,15 +276,16 @@ mails_copy_all(struct mailbox *src, const ARRAY_TYPE(seq_range) *uids,
 	uint32_t uid;
 	int ret = 1;
 
-	*copied_r = 0;
+	array_clear(copied);
 	src_trans = mailbox_transaction_begin(src, 0, __func__);
 	dest_trans = mailbox_transaction_begin(dest,
-		MAILBOX_TRANSACTION_FLAG_EXTERNAL, "recall");
+		MAILBOX_TRANSACTION_FLAG_EXTERNAL |
+		MAILBOX_TRANSACTION_FLAG_ASSIGN_UIDS, "recall");
 	mail = mail_alloc(src_trans, MAIL_FETCH_FLAGS | MAIL_FETCH_GUID, NULL);
 	seq_range_array_iter_init(&iter, uids);
 	while (ret > 0 && seq_range_array_iter_nth(&iter, n++, &uid)) {
 		ret = !mail_set_uid(mail, uid) ? 0 :
-			mails_copy_one(mail, dest_trans, guids, copied_r,
+			mails_copy_one(mail, dest_trans, guids, copied,
 				       error_r);
 		if (ret == 0)
 			*gone_r = uid;
@@ -272,13 +296,16 @@ mails_copy_all(struct mailbox *src, const ARRAY_TYPE(seq_range) *uids,
 		/* Not even those that could be copied: sdbox deletes all files
 		   of a transaction in which one copy failed. */
 		mailbox_transaction_rollback(&dest_trans);
+		array_clear(copied);
 		return ret;
 	}
 	if (mailbox_transaction_commit_get_changes(&dest_trans, &changes) < 0) {
 		mails_set_error(dest, "Copying to", error_r);
+		array_clear(copied);
 		return -1;
 	}
-	ret = *copied_r == 0 ? 0 :
+	mails_set_dest_uids(copied, &changes.saved_uids);
+	ret = array_is_empty(copied) ? 0 :
 		mails_verify(dest, &changes.saved_uids, clients, error_r);
 	pool_unref(&changes.pool);
 	return ret < 0 ? -1 : 1;
@@ -286,20 +313,20 @@ mails_copy_all(struct mailbox *src, const ARRAY_TYPE(seq_range) *uids,
 
 int recall_mails_copy(struct mailbox *src, ARRAY_TYPE(seq_range) *uids,
 		      struct mailbox *dest, bool clients,
-		      const ARRAY_TYPE(const_string) *guids,
-		      unsigned int *copied_r, const char **error_r)
+		      const ARRAY_TYPE(recall_mails_guid) *guids,
+		      ARRAY_TYPE(recall_mails_copied) *copied,
+		      const char **error_r)
 {
-	ARRAY_TYPE(const_string) guids_left;
+	ARRAY_TYPE(recall_mails_guid) guids_left;
 	unsigned int tries;
 	uint32_t gone = 0;
 	int ret;
 
-	*copied_r = 0;
 	for (tries = 0; tries < RECALL_COPY_TRIES_MAX; tries++) {
 		t_array_init(&guids_left, array_count(guids) + 1);
 		array_append_array(&guids_left, guids);
 		ret = mails_copy_all(src, uids, dest, clients, &guids_left,
-				     copied_r, &gone, error_r);
+				     copied, &gone, error_r);
 		if (ret != 0)
 			return ret < 0 ? -1 : 0;
 		seq_range_array_remove(uids, gone);
@@ -309,4 +336,33 @@ int recall_mails_copy(struct mailbox *src, ARRAY_TYPE(seq_range) *uids,
 	*error_r = t_strdup_printf("Copying from mailbox %s failed: "
 		RECALL_COPIES_CHANGED, mailbox_get_vname(src));
 	return -1;
+}
+
+int recall_mails_expunge(struct mailbox *box, const ARRAY_TYPE(seq_range) *uids,
+			 const char **error_r)
+{
+	struct mailbox_transaction_context *trans;
+	struct mail *mail;
+	struct seq_range_iter iter;
+	unsigned int n = 0;
+	uint32_t uid;
+
+	if (mailbox_sync(box, 0) < 0) {
+		mails_set_error(box, "Syncing", error_r);
+		return -1;
+	}
+	trans = mailbox_transaction_begin(box, 0, __func__);
+	mail = mail_alloc(trans, 0, NULL);
+	seq_range_array_iter_init(&iter, uids);
+	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
+		if (mail_set_uid(mail, uid))
+			mail_expunge(mail);
+	}
+	mail_free(&mail);
+	if (mailbox_transaction_commit(&trans) < 0 ||
+	    mailbox_sync(box, 0) < 0) {
+		mails_set_error(box, "Expunging from", error_r);
+		return -1;
+	}
+	return 0;
 }

@@ -5,6 +5,19 @@
 
 struct mailbox;
 
+/* A message; the GUID is empty if the storage has none. */
+struct recall_mails_guid {
+	const char *guid;
+	uint32_t uid;
+};
+ARRAY_DEFINE_TYPE(recall_mails_guid, struct recall_mails_guid);
+
+/* A message and the copy that was made of it. */
+struct recall_mails_copied {
+	uint32_t uid, dest_uid;
+};
+ARRAY_DEFINE_TYPE(recall_mails_copied, struct recall_mails_copied);
+
 /* All messages' UIDs. The mailbox is synced for that. */
 int recall_mails_get_all(struct mailbox *box, ARRAY_TYPE(seq_range) *uids,
 			 const char **error_r);
@@ -12,27 +25,33 @@ int recall_mails_get_all(struct mailbox *box, ARRAY_TYPE(seq_range) *uids,
    opened left out. */
 int recall_mails_get_guids(struct mailbox *box,
 			   const ARRAY_TYPE(seq_range) *uids,
-			   ARRAY_TYPE(const_string) *guids,
+			   ARRAY_TYPE(recall_mails_guid) *guids,
 			   const char **error_r);
 /* Takes the GUID out of guids, once. Returns FALSE if it is not there. */
-bool recall_mails_use_guid(ARRAY_TYPE(const_string) *guids, const char *guid);
+bool recall_mails_use_guid(ARRAY_TYPE(recall_mails_guid) *guids,
+			   const char *guid);
 /* Adds the GUIDs of those messages of dest that may be copies of messages of
    src (and perhaps more). */
 int recall_mails_get_related(struct mailbox *src,
 			     const ARRAY_TYPE(seq_range) *uids,
 			     struct mailbox *dest,
-			     ARRAY_TYPE(const_string) *guids,
+			     ARRAY_TYPE(recall_mails_guid) *guids,
 			     const char **error_r);
 
 /* Copies messages in one transaction, with flags, keywords, received date and
    GUID. The copies that dest has already are not made again: guids are theirs,
-   one for each copy. Messages that are gone are dropped from uids. copied_r is
-   the number of copies made. If this returns 0, all of uids are in dest: each
-   copy made has been opened after the commit, unless clients are let into dest
-   and have deleted it since. */
+   one for each copy. Messages that are gone are dropped from uids. copied tells
+   of the copies made, if it returns an error, too. If this returns 0, all of
+   uids are in dest: each copy made has been opened after the commit, unless
+   clients are let into dest and have deleted it since. */
 int recall_mails_copy(struct mailbox *src, ARRAY_TYPE(seq_range) *uids,
 		      struct mailbox *dest, bool clients,
-		      const ARRAY_TYPE(const_string) *guids,
-		      unsigned int *copied_r, const char **error_r);
+		      const ARRAY_TYPE(recall_mails_guid) *guids,
+		      ARRAY_TYPE(recall_mails_copied) *copied,
+		      const char **error_r);
+
+/* Expunges messages. It's no error if they are gone. */
+int recall_mails_expunge(struct mailbox *box, const ARRAY_TYPE(seq_range) *uids,
+			 const char **error_r);
 
 #endif

@@ -1,13 +1,54 @@
 #include "lib.h"
 #include "array.h"
 #include "mail-storage.h"
+#include "mail-user.h"
 #include "failpoint.h"
 #include "recall-copies.h"
 #include "recall-quarantine.h"
+#include "recall-quarantine-kept.h"
 #include "recall-mails.h"
 #include "recall-quarantine-record.h"
 
 #include <time.h>
+
+/* What an earlier try has left. */
+static int
+quarantine_load(struct recall_quarantine *q, const char *recall_id,
+		const char **error_r)
+{
+	ARRAY_TYPE(recall_quarantine_box) boxes;
+	ARRAY_TYPE(recall_mails_guid) guids;
+	ARRAY_TYPE(seq_range) uids;
+	const struct recall_quarantine_box *qbox;
+	struct mailbox *box;
+	int ret;
+
+	if (recall_quarantine_list(q, pool_datastack_create(), recall_id,
+				   &boxes, error_r) < 0)
+		return -1;
+	array_foreach(&boxes, qbox) {
+		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent)
+			continue;
+		ret = recall_quarantine_box_open(q, recall_id, qbox->guid,
+						 FALSE, &box, error_r);
+		if (ret < 0)
+			return -1;
+		if (ret == 0)
+			continue;
+		t_array_init(&uids, 4);
+		t_array_init(&guids, 4);
+		ret = recall_mails_get_all(box, &uids, error_r);
+		if (ret == 0) {
+			ret = recall_mails_get_guids(box, &uids, &guids,
+						     error_r);
+		}
+		mailbox_free(&box);
+		if (ret < 0)
+			return -1;
+		recall_quarantine_kept_load(q->kept, qbox->guid, &guids);
+	}
+	return 0;
+}
 
 static int
 quarantine_record(struct recall_quarantine *q,
@@ -25,6 +66,12 @@ quarantine_record(struct recall_quarantine *q,
 					    error_r);
 	if (ret < 0)
 		return -1;
+	if (q->kept == NULL) {
+		q->kept = recall_quarantine_kept_init();
+		if (ret > 0 &&
+		    quarantine_load(q, recall->recall_id, error_r) < 0)
+			return -1;
+	}
 	complete = ret > 0;
 	array_foreach(&copies->boxes, cbox) {
 		if (recall_quarantine_record_find(&record, cbox->guid) == NULL)
@@ -48,32 +95,91 @@ quarantine_record(struct recall_quarantine *q,
 	return recall_quarantine_record_write(q, &record, error_r);
 }
 
+/* left_r has the messages for which the quarantine has no copy. Those that are
+   gone are dropped. */
+static int
+quarantine_see_box(struct recall_quarantine *q, unsigned int box_idx,
+		   struct recall_copies_box *cbox,
+		   ARRAY_TYPE(recall_mails_guid) *left_r, const char **error_r)
+{
+	ARRAY_TYPE(recall_mails_guid) guids;
+	const struct recall_mails_guid *mail;
+
+	t_array_init(&guids, 4);
+	if (recall_mails_get_guids(cbox->box, &cbox->uids, &guids,
+				   error_r) < 0)
+		return -1;
+	if (array_count(&guids) < seq_range_count(&cbox->uids))
+		recall_quarantine_kept_gone(q->kept);
+	array_clear(&cbox->uids);
+	array_foreach(&guids, mail)
+		seq_range_array_add(&cbox->uids, mail->uid);
+	recall_quarantine_kept_see(q->kept, box_idx, cbox->guid, &guids,
+				   left_r);
+	return 0;
+}
+
 static int
 quarantine_add_box(struct recall_quarantine *q, const char *recall_id,
-		   struct recall_copies_box *cbox, const char **error_r)
+		   unsigned int box_idx, struct recall_copies_box *cbox,
+		   const ARRAY_TYPE(recall_mails_guid) *left,
+		   const char **error_r)
 {
-	ARRAY_TYPE(seq_range) present;
-	ARRAY_TYPE(const_string) guids;
+	ARRAY_TYPE(recall_mails_guid) none;
+	ARRAY_TYPE(recall_mails_copied) copied;
+	ARRAY_TYPE(seq_range) wanted, gone;
 	struct mailbox *box;
-	unsigned int copied;
 	int ret;
 
+	t_array_init(&wanted, 4);
+	recall_quarantine_kept_want(q->kept, box_idx, cbox->guid, left,
+				    &wanted);
+	if (array_is_empty(&wanted))
+		return 0;
 	if (recall_quarantine_box_open(q, recall_id, cbox->guid, TRUE, &box,
 				       error_r) < 0)
 		return -1;
 	RECALL_FAILPOINT("quarantine-box");
-	t_array_init(&present, 4);
-	t_array_init(&guids, 4);
-	ret = recall_mails_get_all(box, &present, error_r);
-	if (ret == 0) {
-		ret = recall_mails_get_guids(box, &present, &guids, error_r);
-	}
-	if (ret == 0) {
-		ret = recall_mails_copy(cbox->box, &cbox->uids, box, FALSE,
-					&guids, &copied, error_r);
-	}
+	t_array_init(&none, 1);
+	t_array_init(&gone, 4);
+	t_array_init(&copied, 4);
+	seq_range_array_merge(&gone, &wanted);
+	ret = recall_mails_copy(cbox->box, &wanted, box, FALSE, &none, &copied,
+				error_r);
 	mailbox_free(&box);
+	recall_quarantine_kept_saved(q->kept, box_idx, &copied);
+	seq_range_array_remove_seq_range(&gone, &wanted);
+	seq_range_array_remove_seq_range(&cbox->uids, &gone);
 	return ret;
+}
+
+static int
+quarantine_add_all(struct recall_quarantine *q, const char *recall_id,
+		   struct recall_copies *copies, const char **error_r)
+{
+	ARRAY(ARRAY_TYPE(recall_mails_guid)) left;
+	ARRAY_TYPE(recall_mails_guid) *box_left;
+	struct recall_copies_box *cbox;
+	unsigned int idx;
+
+	recall_quarantine_kept_begin(q->kept);
+	t_array_init(&left, array_count(&copies->boxes) + 1);
+	array_foreach_modifiable(&copies->boxes, cbox) {
+		box_left = array_append_space(&left);
+		t_array_init(box_left, 4);
+		if (quarantine_see_box(q, array_foreach_idx(&copies->boxes,
+							    cbox),
+				       cbox, box_left, error_r) < 0)
+			return -1;
+	}
+	array_foreach_modifiable(&copies->boxes, cbox) {
+		idx = array_foreach_idx(&copies->boxes, cbox);
+		if (quarantine_add_box(q, recall_id, idx, cbox,
+				       array_idx(&left, idx), error_r) < 0)
+			return -1;
+		RECALL_FAILPOINT("quarantine-copied");
+	}
+	return 0;
 }
 
 int recall_quarantine_add(struct recall_quarantine *q,
@@ -81,20 +187,109 @@ int recall_quarantine_add(struct recall_quarantine *q,
 			  struct recall_copies *copies,
 			  const char **error_r)
 {
-	struct recall_copies_box *cbox;
-	int ret;
-
 	i_assert(q->lock != NULL);
 
 	RECALL_FAILPOINT("quarantine-begin");
 	if (quarantine_record(q, recall, copies, error_r) < 0)
 		return -1;
 	RECALL_FAILPOINT("quarantine-recorded");
-	array_foreach_modifiable(&copies->boxes, cbox) {
-		ret = quarantine_add_box(q, recall->recall_id, cbox, error_r);
-		if (ret < 0)
+	return quarantine_add_all(q, recall->recall_id, copies, error_r);
+}
+
+static int
+quarantine_drop(struct recall_quarantine *q, const char *recall_id,
+		const guid_128_t guid, const ARRAY_TYPE(seq_range) *uids,
+		const char **error_r)
+{
+	struct recall_quarantine_box qbox;
+	struct mailbox *box;
+	int ret;
+
+	ret = recall_quarantine_box_open(q, recall_id, guid, FALSE, &box,
+					 error_r);
+	if (ret <= 0)
+		return ret;
+	ret = recall_mails_expunge(box, uids, error_r);
+	i_zero(&qbox);
+	qbox.vname = t_strdup(mailbox_get_vname(box));
+	mailbox_free(&box);
+	if (ret == 0 && recall_quarantine_kept_count(q->kept, guid) == 0)
+		ret = recall_quarantine_box_delete(q, &qbox, error_r);
+	return ret;
+}
+
+void recall_quarantine_settle(struct recall_quarantine *q,
+			      const char *recall_id,
+			      struct recall_copies *copies)
+{
+	const struct recall_copies_box *cbox;
+	ARRAY_TYPE(seq_range) surplus;
+	unsigned int came_back;
+	const char *error;
+
+	if (q->kept == NULL)
+		return;
+	array_foreach(&copies->boxes, cbox) T_BEGIN {
+		t_array_init(&surplus, 4);
+		recall_quarantine_kept_settle(q->kept,
+			array_foreach_idx(&copies->boxes, cbox), cbox,
+			&came_back, &surplus);
+		copies->expunged -= came_back;
+		if (array_count(&surplus) > 0 &&
+		    quarantine_drop(q, recall_id, cbox->guid, &surplus,
+				    &error) < 0) {
+			/* a restore gives more than there was */
+			e_warning(q->user->event,
+				  "recall %s: Can't take copies out of the "
+				  "quarantine: %s", recall_id, error);
+		}
+	} T_END;
+}
+
+int recall_quarantine_recount(struct recall_quarantine *q,
+			      const char *recall_id, const char **error_r)
+{
+	struct recall_quarantine_record record, recorded;
+	const struct recall_quarantine_record_box *rbox;
+	struct recall_quarantine_record_box *now;
+	struct recall_quarantine_box qbox;
+	unsigned int copies;
+
+	i_assert(q->lock != NULL);
+
+	if (recall_quarantine_record_read(q, pool_datastack_create(),
+					  recall_id, &recorded, error_r) < 0)
+		return -1;
+	i_zero(&record);
+	record.recall_id = recall_id;
+	record.recount = TRUE;
+	t_array_init(&record.boxes, array_count(&recorded.boxes) + 1);
+	array_foreach(&recorded.boxes, rbox) {
+		i_zero(&qbox);
+		qbox.recall_id = recall_id;
+		guid_128_copy(qbox.guid, rbox->guid);
+		copies = 0;
+		if (recall_quarantine_box_count(q, &qbox, &copies,
+						error_r) < 0)
 			return -1;
-		RECALL_FAILPOINT("quarantine-copied");
+		if (copies == rbox->copies)
+			continue;
+		now = array_append_space(&record.boxes);
+		*now = *rbox;
+		now->copies = copies;
 	}
-	return 0;
+	return array_is_empty(&record.boxes) ? 0 :
+		recall_quarantine_record_write(q, &record, error_r);
+}
+
+void recall_quarantine_finish(struct recall_quarantine *q,
+			      const char *recall_id)
+{
+	const char *error;
+
+	if (q->kept != NULL && recall_quarantine_kept_is_changed(q->kept) &&
+	    recall_quarantine_recount(q, recall_id, &error) < 0) {
+		e_warning(q->user->event, "recall %s: Can't correct what was "
+			  "recorded: %s", recall_id, error);
+	}
 }

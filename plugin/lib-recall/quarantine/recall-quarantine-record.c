@@ -63,7 +63,7 @@ recall_quarantine_record_copies(const struct recall_quarantine_record *record)
 /* "<GUID> <copies> <name>" */
 static void
 record_parse_box(struct recall_quarantine_record *record, pool_t pool,
-		 const char *value)
+		 const char *value, bool recount)
 {
 	struct recall_quarantine_record_box rbox, *old;
 	const char *const *args = t_strsplit(value, " ");
@@ -78,7 +78,7 @@ record_parse_box(struct recall_quarantine_record *record, pool_t pool,
 	array_foreach_modifiable(&record->boxes, old) {
 		if (guid_128_equals(old->guid, rbox.guid)) {
 			/* a second try may have come over fewer copies */
-			if (old->copies < rbox.copies)
+			if (recount || old->copies < rbox.copies)
 				old->copies = rbox.copies;
 			return;
 		}
@@ -110,8 +110,8 @@ record_parse_line(struct recall_quarantine_record *record, pool_t pool,
 		return;
 	name = t_strdup_until(line, value);
 	value += 2;
-	if (strcmp(name, "mailbox") == 0) {
-		record_parse_box(record, pool, value);
+	if (strcmp(name, "mailbox") == 0 || strcmp(name, "kept") == 0) {
+		record_parse_box(record, pool, value, *name == 'k');
 		return;
 	}
 	if (strcmp(name, "recalled") == 0) {
@@ -243,7 +243,8 @@ record_render(const struct recall_quarantine_record *record, string_t *str)
 	record_append(str, "from", record->from);
 	record_append(str, "date", record->date);
 	array_foreach(&record->boxes, rbox) {
-		record_append(str, "mailbox", t_strdup_printf("%s %u %s",
+		record_append(str, record->recount ? "kept" : "mailbox",
+			      t_strdup_printf("%s %u %s",
 			guid_128_to_string(rbox->guid), rbox->copies,
 			rbox->vname));
 	}

@@ -7,8 +7,8 @@ struct recall_quarantine;
 
 /* A record is a message that people can read, too. Its body has a line
    "name: value" for each thing that is known. There is more than one if a
-   recall was finished by a second try or was undone: together they tell it
-   all. */
+   recall was finished by a second try or was undone, or if clients moved mail
+   meanwhile: together they tell it all. */
 
 struct recall_quarantine_record_box {
 	guid_128_t guid;
@@ -27,6 +27,9 @@ struct recall_quarantine_record {
 	const char *actor, *reason, *message_id, *subject, *from, *date;
 	/* What was recalled, if not by Message-ID: the query's words. */
 	const char *query;
+	/* To be written: the numbers of copies are those that there are now,
+	   whatever was recorded before. */
+	bool recount;
 	ARRAY_TYPE(recall_quarantine_record_box) boxes;
 };
 

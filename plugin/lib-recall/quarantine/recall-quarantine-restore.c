@@ -7,6 +7,7 @@
 #include "failpoint.h"
 #include "recall-names.h"
 #include "recall-quarantine.h"
+#include "recall-quarantine-settings.h"
 #include "recall-mails.h"
 #include "recall-quarantine-record.h"
 #include "recall-quarantine-settings.h"
@@ -141,11 +142,12 @@ restore_copy(struct restore_context *ctx, struct mailbox *src,
 	     struct mailbox *dest, const char **error_r)
 {
 	ARRAY_TYPE(seq_range) uids;
-	ARRAY_TYPE(const_string) guids;
-	unsigned int copied;
+	ARRAY_TYPE(recall_mails_guid) guids;
+	ARRAY_TYPE(recall_mails_copied) copied;
 
 	t_array_init(&uids, 4);
 	t_array_init(&guids, 4);
+	t_array_init(&copied, 4);
 	if (recall_mails_get_all(src, &uids, error_r) < 0 ||
 	    recall_mails_get_related(src, &uids, dest, &guids, error_r) < 0 ||
 	    recall_mails_copy(src, &uids, dest, TRUE, &guids, &copied,
@@ -153,8 +155,8 @@ restore_copy(struct restore_context *ctx, struct mailbox *src,
 		return -1;
 	/* for those who watch the mailbox; the copies are there in any case */
 	(void)mailbox_sync(dest, 0);
-	ctx->restored->copies += copied;
-	ctx->restored->present += seq_range_count(&uids) - copied;
+	ctx->restored->copies += array_count(&copied);
+	ctx->restored->present += seq_range_count(&uids) - array_count(&copied);
 	if (seq_range_count(&uids) > 0)
 		restore_add_target(ctx, dest);
 	return 0;
@@ -180,6 +182,9 @@ restore_box(struct restore_context *ctx,
 	if (ret < 0)
 		return -1;
 	RECALL_FAILPOINT("restore-copied");
+	/* the user may do with what is put back as with any mail */
+	if (recall_quarantine_is_held(ctx->q->user))
+		return 0;
 	if (recall_quarantine_box_delete(ctx->q, qbox, error_r) < 0)
 		return -1;
 	RECALL_FAILPOINT("restore-deleted");

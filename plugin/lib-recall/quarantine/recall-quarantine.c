@@ -14,6 +14,9 @@
 #include "recall-mails.h"
 #include "recall-quarantine-settings.h"
 #include "recall-quarantine.h"
+#include "recall-quarantine-kept.h"
+
+#include <sys/stat.h>
 
 #define QUARANTINE_LOCK_FNAME "dovecot-recall.lock"
 #define QUARANTINE_LOCK_SECS 60
@@ -36,8 +39,11 @@ int recall_quarantine_init(struct mail_user *user,
 		return 0;
 	q_r->ns = mail_namespace_find_prefix(user->namespaces, prefix);
 	if (q_r->ns == NULL) {
-		*error_r = t_strdup_printf("recall_quarantine"
-			": There is no namespace with the prefix %s", prefix);
+		*error_r = t_strdup_printf("%s"
+			": There is no namespace with the prefix %s",
+			recall_quarantine_is_held(user) ?
+			"recall_quarantine, recall_hold" : "recall_quarantine",
+			prefix);
 		return -1;
 	}
 	if (q_r->ns->type != MAIL_NAMESPACE_TYPE_PRIVATE ||
@@ -79,53 +85,9 @@ static void quarantine_delete_stale_locks(struct mailbox *box)
 	}
 }
 
-static void quarantine_delete_stale_list_lock(struct mailbox_list *list)
-{
-	struct mailbox_list_index *ilist = INDEX_LIST_CONTEXT(list);
-
-	if (ilist != NULL) {
-		recall_dotlock_delete_stale(t_strconcat(ilist->path,
-			".log.newlock", NULL));
-	}
-}
-
-int recall_quarantine_lock(struct recall_quarantine *q, const char **error_r)
-{
-	struct mailbox_list *list = q->ns->list;
-	const struct mail_storage_settings *mail_set =
-		recall_ns_get_mail_set(q->ns);
-	struct file_create_settings set;
-	struct mailbox_permissions perm;
-	const char *dir, *error;
-
-	i_assert(q->lock == NULL);
-
-	if (quarantine_get_lock_dir(list, &dir) < 0) {
-		*error_r = t_strdup_printf("Creating the quarantine failed: %s",
-			mailbox_list_get_last_internal_error(list, NULL));
-		return -1;
-	}
-	mailbox_list_get_root_permissions(list, &perm);
-	i_zero(&set);
-	set.lock_timeout_secs = QUARANTINE_LOCK_SECS;
-	set.lock_settings.lock_method = mail_set->parsed_lock_method;
-	set.mode = perm.file_create_mode;
-	set.gid = perm.file_create_gid;
-	set.gid_origin = perm.file_create_gid_origin;
-	if (mail_storage_lock_create(t_strconcat(dir, "/"QUARANTINE_LOCK_FNAME,
-						 NULL),
-				     &set, mail_set, &q->lock,
-				     &error) <= 0) {
-		*error_r = t_strdup_printf("Locking the quarantine failed: %s",
-					   error);
-		return -1;
-	}
-	quarantine_delete_stale_list_lock(list);
-	return 0;
-}
-
 void recall_quarantine_deinit(struct recall_quarantine *q)
 {
+	recall_quarantine_kept_deinit(&q->kept);
 	if (q->lock != NULL)
 		file_lock_free(&q->lock);
 }
@@ -187,6 +149,82 @@ int recall_quarantine_list(struct recall_quarantine *q, pool_t pool,
 		return -1;
 	}
 	return 0;
+}
+
+/* The mailbox list index's lock comes first, since listing waits for it. */
+static int
+quarantine_delete_all_stale_locks(struct recall_quarantine *q,
+				  const char **error_r)
+{
+	struct mailbox_list_index *ilist = INDEX_LIST_CONTEXT(q->ns->list);
+	ARRAY_TYPE(recall_quarantine_box) boxes;
+	const struct recall_quarantine_box *qbox;
+	struct mailbox *box;
+
+	if (ilist != NULL) {
+		recall_dotlock_delete_stale(t_strconcat(ilist->path,
+			".log.newlock", NULL));
+	}
+	if (recall_quarantine_list(q, pool_datastack_create(), NULL, &boxes,
+				   error_r) < 0)
+		return -1;
+	array_foreach(&boxes, qbox) T_BEGIN {
+		box = mailbox_alloc(q->ns->list, qbox->vname,
+				    QUARANTINE_BOX_FLAGS);
+		quarantine_delete_stale_locks(box);
+		mailbox_free(&box);
+	} T_END;
+	return 0;
+}
+
+/* Whoever unlocks deletes the file: if it is the same one still then its owner was
+   killed. */
+static bool
+quarantine_is_same_file(const char *path, const struct stat *old)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && st.st_ino == old->st_ino &&
+		CMP_DEV_T(st.st_dev, old->st_dev) &&
+		st.st_ctim.tv_sec == old->st_ctim.tv_sec &&
+		st.st_ctim.tv_nsec == old->st_ctim.tv_nsec;
+}
+
+int recall_quarantine_lock(struct recall_quarantine *q, const char **error_r)
+{
+	struct mailbox_list *list = q->ns->list;
+	const struct mail_storage_settings *mail_set =
+		recall_ns_get_mail_set(q->ns);
+	struct file_create_settings set;
+	struct mailbox_permissions perm;
+	const char *dir, *path, *error;
+	struct stat st;
+	bool existed;
+
+	i_assert(q->lock == NULL);
+
+	if (quarantine_get_lock_dir(list, &dir) < 0) {
+		*error_r = t_strdup_printf("Creating the quarantine failed: %s",
+			mailbox_list_get_last_internal_error(list, NULL));
+		return -1;
+	}
+	mailbox_list_get_root_permissions(list, &perm);
+	i_zero(&set);
+	set.lock_timeout_secs = QUARANTINE_LOCK_SECS;
+	set.lock_settings.lock_method = mail_set->parsed_lock_method;
+	set.mode = perm.file_create_mode;
+	set.gid = perm.file_create_gid;
+	set.gid_origin = perm.file_create_gid_origin;
+	path = t_strconcat(dir, "/"QUARANTINE_LOCK_FNAME, NULL);
+	existed = stat(path, &st) == 0;
+	if (mail_storage_lock_create(path, &set, mail_set, &q->lock,
+				     &error) <= 0) {
+		*error_r = t_strdup_printf("Locking the quarantine failed: %s",
+					   error);
+		return -1;
+	}
+	return existed && quarantine_is_same_file(path, &st) ?
+		quarantine_delete_all_stale_locks(q, error_r) : 0;
 }
 
 static const char *

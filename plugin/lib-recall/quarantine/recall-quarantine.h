@@ -8,6 +8,7 @@ struct mail_namespace;
 struct mailbox;
 struct file_lock;
 struct recall_copies;
+struct recall_quarantine_kept;
 struct recall_quarantine_record;
 
 /* Where recalled mail is kept for a while: a private namespace of its own that
@@ -30,6 +31,8 @@ struct recall_quarantine {
 	struct mail_user *user;
 	struct mail_namespace *ns;
 	struct file_lock *lock;
+	/* NULL before recall_quarantine_add() */
+	struct recall_quarantine_kept *kept;
 };
 
 /* A mailbox of the quarantine. */
@@ -87,6 +90,18 @@ int recall_quarantine_add(struct recall_quarantine *q,
 			  const struct recall_quarantine_record *recall,
 			  struct recall_copies *copies,
 			  const char **error_r);
+/* Called after recall_copies_expunge(), or instead of it: takes copies out of the
+   quarantine whose messages were not expunged but moved or deleted by a client,
+   and takes messages that came back out of copies->expunged. */
+void recall_quarantine_settle(struct recall_quarantine *q,
+			      const char *recall_id,
+			      struct recall_copies *copies);
+/* Records how many copies there are, if that is not what is recorded. */
+int recall_quarantine_recount(struct recall_quarantine *q,
+			      const char *recall_id, const char **error_r);
+/* Called at the end: does so if it is needed. */
+void recall_quarantine_finish(struct recall_quarantine *q,
+			      const char *recall_id);
 
 /* What a restore did. Allocated from the pool given. */
 struct recall_quarantine_restored {

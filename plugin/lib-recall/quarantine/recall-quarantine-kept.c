@@ -1,0 +1,283 @@
+#include "lib.h"
+#include "array.h"
+#include "hash.h"
+#include "recall-copies.h"
+#include "recall-quarantine-kept.h"
+
+struct kept_copy {
+	/* of the same GUID */
+	struct kept_copy *next;
+	guid_128_t box_guid;
+	/* in the quarantine; 0 if it is not there (any more) */
+	uint32_t uid;
+	/* in this look */
+	bool saved:1;
+	/* a message that was seen in this look stands for it */
+	bool claimed:1;
+	/* that message has been expunged */
+	bool taken:1;
+};
+
+struct kept_guid {
+	struct kept_copy *copies;
+	/* copies in the quarantine; messages seen in this look, and at most */
+	unsigned int count, seen, seen_max;
+};
+
+/* A message seen in this look. */
+struct kept_claim {
+	unsigned int box_idx;
+	uint32_t uid;
+	struct kept_guid *guid;
+	/* NULL if it has only come back */
+	struct kept_copy *copy;
+};
+
+struct recall_quarantine_kept {
+	pool_t pool;
+	HASH_TABLE(char *, struct kept_guid *) guids;
+	ARRAY(struct kept_copy *) copies;
+	ARRAY(struct kept_claim) claims;
+	unsigned int looks;
+	bool changed;
+};
+
+struct recall_quarantine_kept *recall_quarantine_kept_init(void)
+{
+	struct recall_quarantine_kept *kept;
+	pool_t pool;
+
+	pool = pool_alloconly_create("recall quarantine kept", 1024);
+	kept = p_new(pool, struct recall_quarantine_kept, 1);
+	kept->pool = pool;
+	hash_table_create(&kept->guids, pool, 0, str_hash, strcmp);
+	p_array_init(&kept->copies, pool, 8);
+	p_array_init(&kept->claims, pool, 8);
+	return kept;
+}
+
+void recall_quarantine_kept_deinit(struct recall_quarantine_kept **_kept)
+{
+	struct recall_quarantine_kept *kept = *_kept;
+
+	*_kept = NULL;
+	if (kept == NULL)
+		return;
+	hash_table_destroy(&kept->guids);
+	pool_unref(&kept->pool);
+}
+
+static struct kept_guid *
+kept_get_guid(struct recall_quarantine_kept *kept, const char *guid)
+{
+	struct kept_guid *kguid = hash_table_lookup(kept->guids, guid);
+
+	if (kguid == NULL) {
+		kguid = p_new(kept->pool, struct kept_guid, 1);
+		hash_table_insert(kept->guids, p_strdup(kept->pool, guid),
+				  kguid);
+	}
+	return kguid;
+}
+
+static struct kept_copy *
+kept_add_copy(struct recall_quarantine_kept *kept, struct kept_guid *kguid,
+	      const guid_128_t box_guid)
+{
+	struct kept_copy *copy = p_new(kept->pool, struct kept_copy, 1);
+
+	guid_128_copy(copy->box_guid, box_guid);
+	copy->next = kguid->copies;
+	kguid->copies = copy;
+	kguid->count++;
+	array_push_back(&kept->copies, &copy);
+	return copy;
+}
+
+static void kept_drop_copy(struct kept_guid *kguid, struct kept_copy *copy)
+{
+	struct kept_copy **p;
+
+	for (p = &kguid->copies; *p != copy; p = &(*p)->next) ;
+	*p = copy->next;
+	kguid->count--;
+	copy->uid = 0;
+}
+
+void recall_quarantine_kept_load(struct recall_quarantine_kept *kept,
+				 const guid_128_t box_guid,
+				 const ARRAY_TYPE(recall_mails_guid) *guids)
+{
+	const struct recall_mails_guid *mail;
+	struct kept_copy *copy;
+
+	array_foreach(guids, mail) {
+		copy = kept_add_copy(kept, kept_get_guid(kept, mail->guid),
+				     box_guid);
+		copy->uid = mail->uid;
+	}
+	kept->changed = TRUE;
+}
+
+void recall_quarantine_kept_begin(struct recall_quarantine_kept *kept)
+{
+	const struct kept_claim *claim;
+
+	array_foreach(&kept->claims, claim)
+		claim->guid->seen = 0;
+	array_clear(&kept->claims);
+	if (++kept->looks > 1)
+		kept->changed = TRUE;
+}
+
+static void
+kept_claim(struct recall_quarantine_kept *kept, unsigned int box_idx,
+	   uint32_t uid, struct kept_guid *kguid, struct kept_copy *copy)
+{
+	struct kept_claim *claim = array_append_space(&kept->claims);
+
+	claim->box_idx = box_idx;
+	claim->uid = uid;
+	claim->guid = kguid;
+	claim->copy = copy;
+	if (copy != NULL)
+		copy->claimed = TRUE;
+}
+
+/* A copy that stands for no message yet: of any mailbox if box_guid is NULL. */
+static struct kept_copy *
+kept_find_free(struct kept_guid *kguid, const uint8_t *box_guid)
+{
+	struct kept_copy *copy;
+
+	for (copy = kguid->copies; copy != NULL; copy = copy->next) {
+		if (!copy->taken && !copy->claimed &&
+		    (box_guid == NULL ||
+		     guid_128_equals(copy->box_guid, box_guid)))
+			return copy;
+	}
+	return NULL;
+}
+
+void recall_quarantine_kept_see(struct recall_quarantine_kept *kept,
+				unsigned int box_idx, const guid_128_t box_guid,
+				const ARRAY_TYPE(recall_mails_guid) *guids,
+				ARRAY_TYPE(recall_mails_guid) *left_r)
+{
+	const struct recall_mails_guid *mail;
+	struct kept_guid *kguid;
+	struct kept_copy *copy;
+
+	array_foreach(guids, mail) {
+		kguid = kept_get_guid(kept, mail->guid);
+		kguid->seen++;
+		kguid->seen_max = I_MAX(kguid->seen_max, kguid->seen);
+		copy = *mail->guid == '\0' ? NULL :
+			kept_find_free(kguid, box_guid);
+		if (copy != NULL)
+			kept_claim(kept, box_idx, mail->uid, kguid, copy);
+		else
+			array_push_back(left_r, mail);
+	}
+}
+
+void recall_quarantine_kept_want(struct recall_quarantine_kept *kept,
+				 unsigned int box_idx,
+				 const guid_128_t box_guid,
+				 const ARRAY_TYPE(recall_mails_guid) *left,
+				 ARRAY_TYPE(seq_range) *uids_r)
+{
+	const struct recall_mails_guid *mail;
+	struct kept_guid *kguid;
+	struct kept_copy *copy;
+
+	array_foreach(left, mail) {
+		kguid = kept_get_guid(kept, mail->guid);
+		/* what has no GUID can't be recognized: rather twice than
+		   never */
+		if (*mail->guid == '\0' || kguid->count < kguid->seen_max) {
+			copy = kept_add_copy(kept, kguid, box_guid);
+			copy->saved = TRUE;
+			seq_range_array_add(uids_r, mail->uid);
+		} else {
+			copy = kept_find_free(kguid, NULL);
+		}
+		kept_claim(kept, box_idx, mail->uid, kguid, copy);
+	}
+}
+
+void recall_quarantine_kept_gone(struct recall_quarantine_kept *kept)
+{
+	kept->changed = TRUE;
+}
+
+void recall_quarantine_kept_saved(struct recall_quarantine_kept *kept,
+				  unsigned int box_idx,
+				  const ARRAY_TYPE(recall_mails_copied) *copied)
+{
+	const struct recall_mails_copied *saved;
+	const struct kept_claim *claim;
+	unsigned int i = 0, count;
+
+	/* both are in the order of UIDs */
+	saved = array_get(copied, &count);
+	array_foreach(&kept->claims, claim) {
+		if (i < count && claim->box_idx == box_idx &&
+		    claim->uid == saved[i].uid && claim->copy->saved)
+			claim->copy->uid = saved[i++].dest_uid;
+	}
+	i_assert(i == count);
+}
+
+void recall_quarantine_kept_settle(struct recall_quarantine_kept *kept,
+				   unsigned int box_idx,
+				   const struct recall_copies_box *cbox,
+				   unsigned int *came_back_r,
+				   ARRAY_TYPE(seq_range) *surplus_r)
+{
+	const struct kept_claim *claim;
+	struct kept_copy *copy;
+	bool taken;
+
+	*came_back_r = 0;
+	array_foreach(&kept->claims, claim) {
+		if (claim->box_idx != box_idx)
+			continue;
+		taken = array_is_created(&cbox->expunged) &&
+			seq_range_exists(&cbox->expunged, claim->uid);
+		copy = claim->copy;
+		if (copy == NULL) {
+			if (taken && !cbox->expunge_failed)
+				*came_back_r += 1;
+			continue;
+		}
+		if (taken || cbox->expunge_failed) {
+			copy->taken = TRUE;
+		} else if (copy->saved) {
+			if (copy->uid != 0)
+				seq_range_array_add(surplus_r, copy->uid);
+			kept_drop_copy(claim->guid, copy);
+			kept->changed = TRUE;
+		}
+		copy->saved = copy->claimed = FALSE;
+	}
+}
+
+unsigned int
+recall_quarantine_kept_count(const struct recall_quarantine_kept *kept,
+			     const guid_128_t box_guid)
+{
+	struct kept_copy *copy;
+	unsigned int count = 0;
+
+	array_foreach_elem(&kept->copies, copy) {
+		if (copy->uid != 0 && guid_128_equals(copy->box_guid, box_guid))
+			count++;
+	}
+	return count;
+}
+
+bool recall_quarantine_kept_is_changed(const struct recall_quarantine_kept *kept)
+{
+	return kept->changed;
+}

@@ -1,0 +1,283 @@
+"""mail-recalld: who is told when a recall ends or waits for approval."""
+
+import contextlib
+import hashlib
+import hmac
+import http.server
+import json
+import pathlib
+import sqlite3
+import sys
+import threading
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
+                        "support"))
+from mailnode import PATIENCE, build_message, free_port  # noqa: E402
+from servicenode import RecallNode, Service  # noqa: E402
+
+U = ["u%d@red.example" % i for i in range(3)]
+KEY = "a-key-of-webhooks-that-has-more-than-32-octets"
+
+
+@pytest.fixture(scope="module")
+def node():
+    with RecallNode(users={user: {"tenant_id": "red"} for user in U}) as node:
+        yield node
+        assert node.panics() == []
+
+
+class Receiver:
+    """Somebody else's server; answers with the statuses, the last one for
+    good."""
+
+    def __init__(self, statuses=(204,), port=0, location=None):
+        self.told = []
+        self.statuses = list(statuses)
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.told.append((self.path, self.headers, body))
+                status = receiver.statuses[0]
+                if len(receiver.statuses) > 1:
+                    receiver.statuses.pop(0)
+                self.send_response(status)
+                if location:
+                    self.send_header("Location", location)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port),
+                                                      Handler)
+        self.port = self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever)
+
+    @property
+    def url(self):
+        return "http://127.0.0.1:%d/hook" % self.port
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *args):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    def wait(self, n):
+        deadline = time.monotonic() + PATIENCE
+        while len(self.told) < n:
+            assert time.monotonic() < deadline, self.told
+            time.sleep(0.02)
+        return [json.loads(body) for _, _, body in self.told]
+
+
+def make(node, url, **settings):
+    settings.setdefault("webhook__key", KEY)
+    return Service(node, webhook__url=url, **settings)
+
+
+number = 0
+
+
+def deliver(node):
+    global number
+    number += 1
+    messageid = "<%d.webhook@example.com>" % number
+    node.lmtp_deliver(U, build_message(messageid))
+    return messageid
+
+
+def waiting(service):
+    with contextlib.closing(sqlite3.connect(service.dir /
+                                            "journal.db")) as db:
+        return db.execute("SELECT COUNT(*) FROM webhooks").fetchone()[0]
+
+
+def wait_empty(service):
+    deadline = time.monotonic() + PATIENCE
+    while waiting(service):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def check_signed(headers, body, key=KEY):
+    stamp, mark, signature = headers["X-Recall-Signature"].partition(",")
+    now = stamp.removeprefix("t=")
+    assert abs(time.time() - int(now)) < 3600
+    assert signature == "sha256=" + hmac.new(
+        key.encode(), now.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def test_a_recall_that_ends(node):
+    with Receiver() as receiver, make(node, receiver.url) as service:
+        messageid = deliver(node)
+        token = service.token("adm@red.example", 1, "red")
+        # what changes nothing is nobody's business
+        service.recall(token, messageid, U, dry_run=1)
+        done = service.recall(token, messageid, U + ["no@red.example"],
+                              reason="phishing").json()
+        told, = receiver.wait(1)
+        path, headers, body = receiver.told[0]
+        check_signed(headers, body)
+        assert path == "/hook"
+        assert headers["X-Recall-Event"] == told["event"] == "finished"
+        recall = told["recall"]
+        assert recall["id"] == done["id"]
+        assert (recall["state"], recall["actor"], recall["tenant"],
+                recall["reason"], recall["messageid"], recall["users"]) == \
+            ("finished", "adm@red.example", "red", "phishing", messageid, 4)
+        assert recall["summary"] == {"expunged": 3, "no_user": 1}
+        # not whose mail it was
+        assert b"u0@" not in body
+        service.recall(token, cmd="restore", id=done["id"])
+        told = receiver.wait(2)[1]
+        assert (told["recall"]["cmd"], told["recall"]["recall"]) == \
+            ("restore", done["id"])
+        # in the background as well
+        later = service.recall(token, messageid, U, "-H",
+                               "Prefer: respond-async").json()
+        assert receiver.wait(3)[2]["recall"]["id"] == later["id"]
+        wait_empty(service)
+        assert len({told["id"] for told in receiver.wait(3)}) == 3
+        metrics = service.curl("/metrics").body.decode()
+        assert 'webhooks_total{result="sent"} 3' in metrics
+
+
+@pytest.mark.parametrize("end", ["approve", "reject", "expire"])
+def test_a_recall_that_waits(node, end):
+    with Receiver() as receiver, make(node, receiver.url,
+                                      approval__users=1) as service:
+        messageid = deliver(node)
+        recall_id = service.recall(service.token(), messageid,
+                                   U).json()["id"]
+        told, = receiver.wait(1)
+        assert (told["event"], told["recall"]["state"]) == \
+            ("pending_approval", "pending_approval")
+        if end == "expire":
+            with sqlite3.connect(service.dir / "journal.db") as db:
+                db.execute("UPDATE recalls SET created = 1")
+        else:
+            service.curl("/v2/approvals/" + recall_id, "-d", "decision=" + end,
+                         token=service.token("other@example.com"))
+        told = receiver.wait(2)[1]
+        assert told["event"] == "finished"
+        assert told["recall"]["id"] == recall_id
+        assert told["recall"]["state"] == {
+            "approve": "finished", "reject": "rejected",
+            "expire": "expired"}[end]
+        if end != "expire":
+            assert told["recall"]["approver"] == "other@example.com"
+
+
+def test_tried_again_until_it_is_taken(node):
+    with Receiver([500, 302, 404, 200],
+                  location="http://127.0.0.1:1/") as receiver, \
+            make(node, receiver.url) as service:
+        service.recall(service.token(), deliver(node), U)
+        told = receiver.wait(4)
+        # the same message, signed for each time
+        assert all(each == told[0] for each in told)
+        for path, headers, body in receiver.told:
+            check_signed(headers, body)
+        wait_empty(service)
+        assert len(receiver.told) == 4
+        assert 'webhooks_total{result="failed"} 3' in \
+            service.curl("/metrics").body.decode()
+
+
+def test_kept_through_a_crash(node):
+    port = free_port()
+    with make(node, "http://127.0.0.1:%d/" % port) as service:
+        done = service.recall(service.token(), deliver(node), U).json()
+        service.wait_log("webhook finished of recall " + done["id"])
+        service.kill()
+        assert waiting(service) == 1
+        with Receiver(port=port) as receiver:
+            service.start()
+            told, = receiver.wait(1)
+            assert told["recall"]["id"] == done["id"]
+            wait_empty(service)
+
+
+def test_given_up_after_a_time(node):
+    with make(node, "http://127.0.0.1:%d/" % free_port(),
+              webhook__retry_hours=1) as service:
+        done = service.recall(service.token(), deliver(node), U).json()
+        service.wait_log("webhook finished of recall " + done["id"])
+        with sqlite3.connect(service.dir / "journal.db") as db:
+            db.execute("UPDATE webhooks SET created = created - 3601, "
+                       "next = 0")
+        service.wait_log("webhook finished of recall %s: given up" %
+                         done["id"])
+        wait_empty(service)
+
+
+def test_one_that_hangs_does_not_hold_up_the_end(node):
+    with contextlib.closing(__import__("socket").create_server(
+            ("127.0.0.1", 0))) as deaf:
+        url = "http://127.0.0.1:%d/" % deaf.getsockname()[1]
+        with make(node, url, webhook__timeout=3600) as service:
+            service.recall(service.token(), deliver(node), U)
+            connection, address = deaf.accept()
+            connection.recv(65536)
+            assert service.stop() == 0
+            connection.close()
+            assert waiting(service) == 1
+
+
+def test_nobody_is_told_without_the_setting(node):
+    with Service(node) as service:
+        service.recall(service.token(), deliver(node), U)
+        wait_empty(service)
+
+
+@pytest.mark.parametrize("url, why", [
+    ("http://example.com/", "in the clear"),
+    ("ftp://localhost/", "is not a"), ("nonsense", "is not a"),
+    ("https://192.0.2.1/", "by its address"),
+    ("https://[2001:db8::1]/", "by its address"),
+    ("https://169.254.169.254/", "by its address"),
+    ("https://3232235777/", "by its address"),
+    ("https://0xa000001/", "by its address"),
+    ("https://user:pass@example.com/", "has a login"),
+    ("https://example.com/hook", None), ("http://localhost:1/", None),
+    ("http://127.0.0.1:1/", None), ("http://[::1]:1/", None)])
+def test_whom_it_may_tell(node, url, why):
+    done = make(node, url).check_config()
+    if why is None:
+        assert done.returncode == 0, done.stderr
+    else:
+        assert done.returncode == 78
+        assert "webhook.url" in done.stderr and why in done.stderr
+
+
+def test_its_key(node, tmp_path):
+    url = "https://example.com/"
+    for key in "", "x" * 31:
+        done = make(node, url, webhook__key=key).check_config()
+        assert done.returncode == 78 and "webhook.key" in done.stderr
+    path = tmp_path / "key"
+    path.write_text(KEY + "\n")
+    path.chmod(0o644)
+    done = make(node, url, webhook__key=None,
+                webhook__key_file=path).check_config()
+    assert done.returncode == 78 and "others can read" in done.stderr
+    path.chmod(0o600)
+    with Receiver() as receiver, make(node, receiver.url, webhook__key=None,
+                                      webhook__key_file=path) as service:
+        service.recall(service.token(), deliver(node), U)
+        receiver.wait(1)
+        check_signed(*receiver.told[0][1:])
+        assert KEY not in service.log() + "".join(service.audit())
+    service = make(node, url, webhook__key=None)
+    service.environment["MAIL_RECALLD_WEBHOOK_KEY"] = KEY
+    assert service.check_config().returncode == 0

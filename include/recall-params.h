@@ -18,6 +18,7 @@
 #define RECALL_CMD_STANDING_LIST "recall standing list"
 #define RECALL_CMD_STANDING_LATE "recall standing late"
 #define RECALL_CMD_STANDING_END "recall standing end"
+#define RECALL_CMD_EXPORT "recall export"
 #define RECALL_CMD_STOP "recall stop"
 #define RECALL_CMD_STANDING_RUN "recall standing run"
 #define RECALL_CMD_SHARE "recall share"
@@ -142,6 +143,19 @@
 #define RECALL_COLUMN_FORCE "force"
 #define RECALL_COLUMN_ACTOR "actor"
 #define RECALL_COLUMN_REASON "reason"
+
+/* recall export: the file for the evidence; or, of one message ("<mailbox-guid>
+   <uid>", as its row says), as many octets of it from there on. */
+#define RECALL_PARAM_OUTPUT "output"
+#define RECALL_PARAM_MESSAGE "message"
+#define RECALL_PARAM_LENGTH "length"
+/* Columns of its rows, one a message. */
+#define RECALL_COLUMN_RECEIVED "received"
+#define RECALL_COLUMN_SHA256 "sha256"
+/* octets of the message, in base64 */
+#define RECALL_COLUMN_MESSAGE "message"
+/* Octets in a row at most. */
+#define RECALL_EXPORT_LENGTH_MAX (4 * 1024 * 1024)
 
 /* recall stop: let recalls go on. */
 #define RECALL_PARAM_RELEASE "release"

@@ -23,6 +23,7 @@ static struct doveadm_cmd_ver2 *recall_commands[] = {
 	&doveadm_cmd_recall_standing_list,
 	&doveadm_cmd_recall_standing_late,
 	&doveadm_cmd_recall_standing_end,
+	&doveadm_cmd_recall_export,
 	&doveadm_cmd_recall_stop,
 	&doveadm_cmd_recall_check,
 };

@@ -14,6 +14,7 @@ extern struct doveadm_cmd_ver2 doveadm_cmd_recall_purge;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_standing_list;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_standing_late;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_standing_end;
+extern struct doveadm_cmd_ver2 doveadm_cmd_recall_export;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_stop;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_check;
 

@@ -149,6 +149,17 @@ void recall_event_restored(struct mail_user *user,
 	      outcome->error == NULL ? "" : outcome->error);
 }
 
+void recall_event_exported(struct mail_user *user,
+			   const struct recall_order *order)
+{
+	struct event_passthrough *e = event_begin(user, order,
+						  "recall_exported");
+
+	e_log(e->event(), event_log_type(order->quiet),
+	      "recall %s: exported, actor=%s, reason=%s", order->recall_id,
+	      order->actor, order->reason);
+}
+
 void recall_event_purged(struct mail_user *user, const char *recall_id,
 			 bool quiet)
 {

@@ -28,6 +28,9 @@ void recall_event_late(struct mail_user *user,
 void recall_event_restored(struct mail_user *user,
 			   const struct recall_order *order,
 			   const struct recall_outcome *outcome);
+/* Somebody has taken away what was recalled: recall_exported. */
+void recall_event_exported(struct mail_user *user,
+			   const struct recall_order *order);
 /* It can't be undone any more: recall_purged. quiet as in an order. */
 void recall_event_purged(struct mail_user *user, const char *recall_id,
 			 bool quiet);

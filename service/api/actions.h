@@ -18,6 +18,8 @@ void action_share(struct http_request *request);
 void action_unshare(struct http_request *request);
 /* GET /v2/actions/<id> */
 void action_status(struct http_request *request);
+/* GET /v2/actions/<id>/export */
+void action_export(struct http_request *request);
 /* GET /v2/actions */
 void action_list(struct http_request *request);
 /* GET /v2/approvals: recalls that wait for a second person;

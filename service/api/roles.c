@@ -121,6 +121,12 @@ bool may_fetch_own(const struct http_request *request)
 	return may_search_own(request) && may_see_fields(request);
 }
 
+bool may_export(const struct http_request *request)
+{
+	return config_has_role(request->config->rights_export,
+			       request->identity.role);
+}
+
 bool may_share_own(const struct http_request *request)
 {
 	char *owner = http_request_path_part(request);

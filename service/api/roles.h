@@ -22,6 +22,8 @@ http_may_func may_search_own;
 /* The same, for fetching: no more than headers without the right to it. */
 http_may_func may_fetch_named;
 http_may_func may_fetch_own;
+/* Roles with the right to it. */
+http_may_func may_export;
 /* One's own mailboxes, which are those of the path. */
 http_may_func may_share_own;
 /* One's own tokens. */

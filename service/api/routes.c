@@ -12,6 +12,7 @@
 #define EXPUNGE .path = "/v2/actions/expunge", .allow = "POST"
 #define ACTIONS .path = "/v2/actions", .allow = "GET, HEAD"
 #define ACTION .path = "/v2/actions/{id}", .allow = "GET, HEAD"
+#define EXPORT .path = "/v2/actions/{id}/export", .allow = "GET, HEAD"
 #define SHARES .path = "/v2/mailboxes/{owner}/shares", \
 	       .allow = "GET, HEAD, PUT, DELETE"
 #define APPROVALS .path = "/v2/approvals", .allow = "GET, HEAD"
@@ -55,6 +56,9 @@ const struct http_route api_routes[] = {
 	{ "GET", ACTION, .handler = action_status,
 	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_anything,
 	  .audit = "status", NO_URL },
+	{ "GET", EXPORT, .handler = action_export,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_export, .user = may_export,
+	  .needs_audit = true, .audit = "export", NO_URL },
 
 	{ "GET", SHARES, .handler = action_shares,
 	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_share_own,

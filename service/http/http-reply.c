@@ -128,6 +128,14 @@ void http_reply_text(struct http_request *request, const char *type,
 	set_reply(request, 200, type, text);
 }
 
+void http_reply_file(struct http_request *request, const char *type, int fd,
+		     size_t size)
+{
+	set_reply(request, 200, type, x_strdup(""));
+	request->reply_fd = fd;
+	request->reply_len = size;
+}
+
 void http_reply_header(struct http_request *request, const char *name,
 		       const char *value)
 {

@@ -39,6 +39,9 @@ void http_reply_journal(struct http_request *request);
 /* A text that is freed with the request. */
 void http_reply_text(struct http_request *request, const char *type,
 		     char *text);
+/* 200 with a file of that size, which is closed with the request. */
+void http_reply_file(struct http_request *request, const char *type, int fd,
+		     size_t size);
 void http_reply_header(struct http_request *request, const char *name,
 		       const char *value);
 

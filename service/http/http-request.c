@@ -1,12 +1,16 @@
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "alloc.h"
 #include "http-request.h"
 
 struct http_request *http_request_new(void)
 {
-	return x_calloc(1, sizeof(struct http_request));
+	struct http_request *request = x_calloc(1, sizeof(*request));
+
+	request->reply_fd = -1;
+	return request;
 }
 
 void http_request_free_params(struct http_request *request)
@@ -36,6 +40,8 @@ void http_request_free(struct http_request *request)
 	free(request->why);
 	http_body_drop(&request->body);
 	free_secret(request->reply);
+	if (request->reply_fd >= 0)
+		close(request->reply_fd);
 	strlist_free(&request->reply_headers);
 	identity_clear(&request->identity);
 	config_unref(request->config);

@@ -134,6 +134,8 @@ struct http_request {
 	const char *reply_type;
 	char *reply;
 	size_t reply_len;
+	/* a file instead, or -1 */
+	int reply_fd;
 	struct strlist reply_headers;
 	/* set last: from then on the answer belongs to the server */
 	bool replied;

@@ -49,16 +49,28 @@ static void conclude(struct http_request *request)
 		  request->status);
 }
 
-static enum MHD_Result send_reply(struct http_request *request)
+static struct MHD_Response *make_response(struct http_request *request)
 {
 	struct MHD_Response *response;
+
+	/* it stays until the request is completed() */
+	if (request->reply_fd < 0)
+		return MHD_create_response_from_buffer(request->reply_len,
+				request->reply, MHD_RESPMEM_PERSISTENT);
+	response = MHD_create_response_from_fd64(request->reply_len,
+						 request->reply_fd);
+	/* it is closed with the response */
+	if (response != NULL)
+		request->reply_fd = -1;
+	return response;
+}
+
+static enum MHD_Result send_reply(struct http_request *request)
+{
+	struct MHD_Response *response = make_response(request);
 	enum MHD_Result ret;
 	size_t i;
 
-	/* it stays until the request is completed() */
-	response = MHD_create_response_from_buffer(request->reply_len,
-						   request->reply,
-						   MHD_RESPMEM_PERSISTENT);
 	if (response == NULL)
 		return MHD_NO;
 	http_clients_expect(request->connection,

@@ -40,7 +40,7 @@ def test_commands():
     assert sorted(complete("doveadm recall ")) == commands()
     assert complete("doveadm recall un") == ["unshare"]
     assert complete("doveadm rec") == ["recall"]
-    assert complete("doveadm -D -c /etc/dovecot.conf recall ex") == ["expunge"]
+    assert complete("doveadm -D -c /etc/dovecot.conf recall exp") == ["expunge", "export"]
 
 
 @pytest.mark.parametrize("line, offered, not_offered", [

@@ -1,6 +1,7 @@
 """The console in a real browser, by the keyboard alone, on a real Dovecot."""
 
 import json
+import zipfile
 
 import pytest
 
@@ -185,6 +186,23 @@ def test_undo_for_some(desk, node, mail):
     assert desk.table()[0][:2] == [USERS[0], "\u21ba put back"]
     accessible(desk)
     assert [has(node, user, mail) for user in USERS] == [True, False, False]
+
+
+def test_evidence(desk, service, node, mail):
+    search_id(desk, mail)
+    desk.wait_text("Messages: 3")
+    recall_found(desk, 3)
+    downloads = service.dir / "downloads"
+    desk.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {
+        "behavior": "allow", "downloadPath": str(downloads)})
+    desk.push("Save evidence")
+    desk.wait(lambda: list(downloads.glob("recall-*.zip")), "no file")
+    path, = downloads.iterdir()
+    with zipfile.ZipFile(path) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+        assert sorted(m["email"] for m in manifest["messages"]) == USERS
+        assert all(mail.encode() in archive.read(m["file"])
+                   for m in manifest["messages"])
 
 
 def test_who_read_it(desk, node, mail):

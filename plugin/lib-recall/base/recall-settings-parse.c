@@ -11,8 +11,9 @@
 const char *const recall_setting_names[] = {
 	"recall_notify_on", "recall_notice_from", "recall_notice_name",
 	"recall_notice_delivery", "recall_notice_dir", "recall_notice_lang",
-	"recall_quarantine", "recall_quarantine_days", "recall_stand",
-	"recall_standing_dir", "recall_standing_max", "recall_jobs_max", NULL
+	"recall_quarantine", "recall_quarantine_days", "recall_hold",
+	"recall_stand", "recall_standing_dir", "recall_standing_max",
+	"recall_jobs_max", NULL
 };
 
 int recall_settings_parse_delivery(const char *value, bool *submit_r,

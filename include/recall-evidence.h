@@ -1,0 +1,58 @@
+#ifndef RECALL_EVIDENCE_H
+#define RECALL_EVIDENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What was recalled, as evidence: a zip with a file for each message, exactly as
+   it is, and manifest.json, which says whose it was, and its SHA-256. Messages go
+   through as they come; of each only its line in the manifest stays in memory.
+
+   The first thing that goes wrong is kept until evidence_end(). */
+struct evidence;
+
+/* What the whole is about; texts may be NULL. */
+struct evidence_recall {
+	const char *id, *messageid, *actor, *approver, *reason;
+	/* JSON: the words of a query */
+	const char *query;
+	/* who has it now */
+	const char *exported_by;
+	/* in seconds since the epoch; 0 if not known */
+	int64_t created, exported;
+};
+
+struct evidence_message {
+	const char *user;
+	/* where it was */
+	const char *mailbox, *mailbox_guid;
+	int64_t received;
+	/* octets that are to come */
+	uint64_t size;
+};
+
+/* Writes to the file. */
+struct evidence *evidence_begin(int fd, const struct evidence_recall *recall);
+/* What became of a user. Texts may be NULL, times 0; the recall's own are given
+   where that is not known of the whole. */
+struct evidence_user {
+	const char *email, *status, *error;
+	int64_t copies;
+	const char *messageid, *actor, *reason;
+	int64_t recalled, restored;
+};
+
+void evidence_add_user(struct evidence *e, const struct evidence_user *user);
+void evidence_message_begin(struct evidence *e,
+			    const struct evidence_message *message);
+void evidence_write(struct evidence *e, const void *data, size_t size);
+/* sha256 is of all that was written, in hexadecimal digits. Returns the name of
+   the file in the zip, which lives until the next call. */
+const char *evidence_message_end(struct evidence *e, const char *sha256);
+unsigned int evidence_count(const struct evidence *e);
+/* Writes the manifest and frees it all. Returns false if anything went wrong;
+   the caller frees *error_r. */
+bool evidence_end(struct evidence *e, char **error_r);
+
+#endif

@@ -1,0 +1,301 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/evp.h>
+
+#include "recall-evidence.h"
+#include "recall-params.h"
+#include "recall-verdict.h"
+#include "alloc.h"
+#include "doveadm-client.h"
+#include "encode.h"
+#include "export.h"
+#include "log.h"
+#include "recall-run.h"
+
+struct export {
+	const struct recall *recall;
+	const struct identity *who;
+	struct config *config;
+	struct evidence *evidence;
+	struct export_count *count;
+};
+
+static const char *column(const json_t *row, const char *name)
+{
+	const char *value = json_string_value(json_object_get(row, name));
+
+	return value == NULL ? "" : value;
+}
+
+static enum export_result result_of(const struct doveadm_call *call)
+{
+	switch (call->result) {
+	case DOVEADM_OK:
+		return EXPORT_DONE;
+	case DOVEADM_TIMEOUT:
+		return EXPORT_TIMEOUT;
+	case DOVEADM_UNREACHABLE:
+		return EXPORT_UNREACHABLE;
+	case DOVEADM_FAILED:
+		break;
+	}
+	return EXPORT_FAILED;
+}
+
+/* Asks about the users, a reference that is taken over. The caller gets the
+   reference of the rows. */
+static enum export_result
+ask(const struct export *export, const char *urls, json_t *users,
+    const char *message, uint64_t offset, json_t **rows_r)
+{
+	struct doveadm_call call = {
+		.config = export->config,
+		.urls = urls,
+		.command = RECALL_CMD_EXPORT,
+	};
+	enum export_result result;
+	char number[24];
+
+	call.params = json_pack("{s:o, s:s, s:s}", RECALL_PARAM_USERS, users,
+				RECALL_PARAM_RECALL_ID, export->recall->id,
+				RECALL_PARAM_ACTOR, export->who->login);
+	if (export->who->role == ROLE_ADMIN)
+		json_object_set_new(call.params, RECALL_PARAM_TENANT,
+				    json_string(export->who->tenant));
+	if (message != NULL)
+		json_object_set_new(call.params, RECALL_PARAM_MESSAGE,
+				    json_string(message));
+	if (offset > 0) {
+		snprintf(number, sizeof(number), "%llu",
+			 (unsigned long long)offset);
+		json_object_set_new(call.params, RECALL_PARAM_OFFSET,
+				    json_string(number));
+	}
+	doveadm_call_run(&call);
+	result = result_of(&call);
+	if (result != EXPORT_DONE)
+		log_error("recall %s: export: %s", export->recall->id,
+			  call.error);
+	*rows_r = call.answer;
+	free(call.error);
+	return result;
+}
+
+/* "2026-01-31T12:34:56Z" */
+static int64_t parse_time(const char *text)
+{
+	struct tm tm;
+
+	memset(&tm, 0, sizeof(tm));
+	return strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) == NULL ? 0 :
+		(int64_t)timegm(&tm);
+}
+
+/* Adds the next part. *done is how many octets there were before and are now. */
+static enum export_result
+copy_part(const struct export *export, const char *email, const char *message,
+	  uint64_t *done, EVP_MD_CTX *hash)
+{
+	enum export_result result;
+	const char *text;
+	unsigned char *data;
+	json_t *rows;
+	size_t len = 0;
+
+	result = ask(export, config_node_urls(export->config, email),
+		     json_pack("[s]", email), message, *done, &rows);
+	if (result == EXPORT_DONE) {
+		text = column(json_array_get(rows, 0), RECALL_COLUMN_MESSAGE);
+		data = base64_decode(text, strlen(text), &len);
+		if (data == NULL || len == 0) {
+			log_error("recall %s: export: a message of %s is gone",
+				  export->recall->id, email);
+			result = EXPORT_FAILED;
+		} else {
+			evidence_write(export->evidence, data, len);
+			if (EVP_DigestUpdate(hash, data, len) != 1)
+				abort();
+			*done += len;
+		}
+		free(data);
+	}
+	json_decref(rows);
+	return result;
+}
+
+static void finish_hash(EVP_MD_CTX *hash, char *hex)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned int len = 0;
+
+	if (EVP_DigestFinal_ex(hash, md, &len) != 1)
+		abort();
+	hex_encode(md, len, hex);
+}
+
+static enum export_result
+copy_message(const struct export *export, const json_t *row)
+{
+	const char *email = column(row, RECALL_COLUMN_USERNAME);
+	const struct evidence_message message = {
+		.user = email,
+		.mailbox = column(row, RECALL_COLUMN_MAILBOX),
+		.mailbox_guid = column(row, RECALL_COLUMN_MAILBOX_GUID),
+		.received = parse_time(column(row, RECALL_COLUMN_RECEIVED)),
+		.size = strtoull(column(row, RECALL_COLUMN_SIZE), NULL, 10),
+	};
+	char *name = x_asprintf("%s %s", message.mailbox_guid,
+				column(row, RECALL_COLUMN_UID));
+	char hex[2 * EVP_MAX_MD_SIZE + 1];
+	enum export_result result = EXPORT_DONE;
+	EVP_MD_CTX *hash = EVP_MD_CTX_new();
+	uint64_t done = 0;
+
+	if (hash == NULL || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1)
+		abort();
+	evidence_message_begin(export->evidence, &message);
+	while (result == EXPORT_DONE && done < message.size) {
+		result = recall_interrupted() ? EXPORT_FAILED :
+			copy_part(export, email, name, &done, hash);
+	}
+	finish_hash(hash, hex);
+	(void)evidence_message_end(export->evidence, hex);
+	export->count->messages++;
+	EVP_MD_CTX_free(hash);
+	free(name);
+	return result;
+}
+
+static enum export_result
+copy_rows(const struct export *export, const json_t *rows)
+{
+	enum export_result result;
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		if (*column(row, RECALL_COLUMN_ERROR) != '\0') {
+			const struct evidence_user user = {
+				.email = column(row, RECALL_COLUMN_USERNAME),
+				.error = column(row, RECALL_COLUMN_ERROR),
+			};
+
+			export->count->errors++;
+			evidence_add_user(export->evidence, &user);
+			continue;
+		}
+		result = copy_message(export, row);
+		if (result != EXPORT_DONE)
+			return result;
+	}
+	return EXPORT_DONE;
+}
+
+/* Whether something of the user's may be in quarantine. */
+static bool is_kept(const struct recall_user *user)
+{
+	return user->verdict == RECALL_VERDICT_EXPUNGED ||
+	       user->verdict == RECALL_VERDICT_ALREADY_RECALLED ||
+	       user->verdict == RECALL_VERDICT_ERROR;
+}
+
+/* Asks about users of one node, from *pos on, as many as one command takes. */
+static enum export_result
+copy_batch(const struct export *export, bool *taken, size_t *pos)
+{
+	const struct recall *recall = export->recall;
+	const char *urls = NULL, *user_urls;
+	json_t *users = json_array(), *rows;
+	enum export_result result;
+	size_t i;
+
+	for (i = *pos; i < recall->count; i++) {
+		if (taken[i] || !is_kept(&recall->users[i]))
+			continue;
+		user_urls = config_node_urls(export->config,
+					     recall->users[i].email);
+		if (urls == NULL)
+			urls = user_urls;
+		if (strcmp(urls, user_urls) != 0 ||
+		    json_array_size(users) ==
+		    (size_t)export->config->doveadm_batch)
+			continue;
+		taken[i] = true;
+		json_array_append_new(users,
+				      json_string(recall->users[i].email));
+	}
+	while (*pos < recall->count &&
+	       (taken[*pos] || !is_kept(&recall->users[*pos])))
+		(*pos)++;
+	if (urls == NULL) {
+		json_decref(users);
+		return EXPORT_DONE;
+	}
+	result = ask(export, urls, users, NULL, 0, &rows);
+	if (result == EXPORT_DONE)
+		result = copy_rows(export, rows);
+	json_decref(rows);
+	return result;
+}
+
+static void add_users(const struct export *export)
+{
+	const struct recall *recall = export->recall;
+	size_t i;
+
+	for (i = 0; i < recall->count; i++) {
+		const struct recall_user *user = &recall->users[i];
+		const struct evidence_user told = {
+			.email = user->email,
+			.status = user->verdict < 0 ? NULL :
+				recall_verdict_name(user->verdict),
+			.copies = user->copies,
+			.error = user->error,
+		};
+
+		evidence_add_user(export->evidence, &told);
+	}
+}
+
+enum export_result
+export_write(const struct recall *recall, const struct identity *who,
+	     struct config *config, int fd, struct export_count *count_r)
+{
+	const struct evidence_recall about = {
+		.id = recall->id,
+		.messageid = recall->query == NULL ? recall->message_id : NULL,
+		.query = recall->query,
+		.actor = recall->actor.login,
+		.approver = recall->approver,
+		.reason = recall->reason,
+		.created = recall->created,
+		.exported_by = who->login,
+		.exported = time(NULL),
+	};
+	struct export export = {
+		.recall = recall,
+		.who = who,
+		.config = config,
+		.count = count_r,
+	};
+	enum export_result result = EXPORT_DONE;
+	bool *taken = x_calloc(recall->count, sizeof(*taken));
+	char *error = NULL;
+	size_t pos = 0;
+
+	memset(count_r, 0, sizeof(*count_r));
+	export.evidence = evidence_begin(fd, &about);
+	add_users(&export);
+	while (result == EXPORT_DONE && pos < recall->count)
+		result = copy_batch(&export, taken, &pos);
+	free(taken);
+	if (!evidence_end(export.evidence, &error) && result == EXPORT_DONE) {
+		log_error("recall %s: export: %s", recall->id, error);
+		result = EXPORT_FAILED;
+	}
+	free(error);
+	return result;
+}

@@ -1,0 +1,268 @@
+"""What was recalled, as evidence: doveadm recall export, and the service's."""
+
+import hashlib
+import io
+import itertools
+import json
+import time
+import zipfile
+
+import pytest
+
+from conftest import DRIVERS
+from mailnode import build_message, free_port
+from quarantine import (LOCATIONS, NAMESPACE, PREFIX, command, http)
+from servicenode import RecallNode, Service
+from test_quarantine import recall, recall_id  # noqa: F401
+from test_service import check_described
+
+RED = ["u%d@red.example" % i for i in range(4)]
+BLUE = "u@blue.example"
+ADMIN, BLUEADMIN, ROOT = "adm@red.example", "adm@blue.example", "root@x.example"
+PEOPLE = {ADMIN: (1, "red"), BLUEADMIN: (1, "blue"), ROOT: (3, ""),
+          RED[0]: (2, "red")}
+LARGE = ("0123456789" * 7 + "\n") * 70000
+
+number = itertools.count(1)
+
+
+@pytest.fixture(scope="module", params=DRIVERS)
+def node(request):
+    users = {user: {"tenant_id": "red"} for user in RED}
+    users[BLUE] = {"tenant_id": "blue"}
+    driver = request.param
+    with RecallNode(users=users, driver=driver,
+                    plugin={"recall_quarantine": PREFIX},
+                    extra=NAMESPACE % (PREFIX, LOCATIONS[driver])) as node:
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture(scope="module")
+def service(node):
+    with Service(node, auth__revoke_email="yes") as service:
+        yield service
+
+
+@pytest.fixture
+def message_id():
+    return "<%d.export@example.com>" % next(number)
+
+
+def token(service, login):
+    role, tenant = PEOPLE[login]
+    return service.token(login, role, tenant)
+
+
+def crlf(text):
+    return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+
+
+def check_zip(data, expected):
+    """expected: (user, mailbox) -> the message's octets."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        manifest = json.loads(archive.read("manifest.json"))
+        files = {m["file"] for m in manifest["messages"]}
+        assert set(archive.namelist()) == files | {"manifest.json"}
+        found = {}
+        for m in manifest["messages"]:
+            text = archive.read(m["file"])
+            assert (len(text), hashlib.sha256(text).hexdigest()) == \
+                (m["size"], m["sha256"])
+            assert abs(m["received"] - time.time()) < 3600
+            found[(m["email"], m["mailbox"])] = text
+    assert {place: crlf(text) for place, text in expected.items()} == found
+    return manifest
+
+
+def put(node, users, message_id, mailbox="INBOX", **kwargs):
+    message = build_message(message_id, **kwargs)
+    for user in users:
+        node.append(user, mailbox, message)
+    return {(user, mailbox): message if isinstance(message, bytes)
+            else message.encode() for user in users}
+
+
+def export(service, login, recall_id):  # noqa: F811
+    return service.curl("/v2/actions/%s/export" % recall_id,
+                        token=token(service, login))
+
+
+def test_over_http(node, service, message_id):
+    expected = put(node, RED, message_id, subject="\u0431\u0443\u0445 \"x\\")
+    expected.update(put(node, RED[:1], message_id, "Work"))
+    done = service.recall(token(service, ADMIN), message_id,
+                          RED + ["no@red.example", BLUE],
+                          reason='a "reason" \\ \u0436').json()
+    answer = export(service, ROOT, done["id"])
+    assert answer.status == 200, answer
+    assert answer.headers["content-type"] == "application/zip"
+    assert answer.headers["content-disposition"] == \
+        'attachment; filename="recall-%s.zip"' % done["id"]
+    assert answer.headers["cache-control"] == "no-store"
+    manifest = check_zip(answer.body, expected)
+    assert (manifest["id"], manifest["messageid"], manifest["actor"],
+            manifest["exported_by"], manifest["reason"]) == \
+        (done["id"], message_id, ADMIN, ROOT, 'a "reason" \\ \u0436')
+    assert {u["email"]: (u["status"], u["copies"])
+            for u in manifest["users"]} == {
+        RED[0]: ("expunged", 2), **{u: ("expunged", 1) for u in RED[1:]},
+        "no@red.example": ("no_user", 0), BLUE: ("forbidden", 0)}
+    assert manifest["created"] <= manifest["exported"]
+    event = service.audit()[-1]
+    assert "|export|" in event and "suser=" + ROOT in event and \
+        "cs6=" + done["id"] in event and "flexNumber2=5" in event
+    # nothing is taken away by it
+    again = export(service, ROOT, done["id"])
+    check_zip(again.body, expected)
+    service.recall(token(service, ROOT), cmd="restore", id=done["id"])
+    manifest = check_zip(export(service, ROOT, done["id"]).body, {})
+    assert manifest["messages"] == []
+
+
+def test_large_messages_go_through_in_parts(node, service, message_id):
+    """As many octets as several rows have, and none that is held twice."""
+    expected = put(node, RED[:1], message_id, body=LARGE)
+    size = len(next(iter(expected.values())))
+    assert size > 4 * 1024 * 1024
+    done = service.recall(token(service, ROOT), message_id, RED[:1]).json()
+    check_zip(export(service, ROOT, done["id"]).body, expected)
+
+
+def test_at_the_shell(node, message_id, recall_id, tmp_path):  # noqa: F811
+    expected = put(node, RED[:2], message_id)
+    for user in RED[:2]:
+        recall(node, user, message_id, recall_id, "--no-notify",
+               "--actor=soc", "--reason=case 7")
+    path = tmp_path / "evidence.zip"
+    since = node.log_size()
+    result = command(node, "export", "-u", "*@red.example", "--output",
+                     str(path), "--actor=auditor", recall_id)
+    assert result.code == 0, result
+    manifest = check_zip(path.read_bytes(), expected)
+    assert (manifest["id"], manifest["exported_by"]) == (recall_id, "auditor")
+    assert [(u["email"], u["status"], u["actor"], u["reason"],
+             u["messageid"]) for u in sorted(manifest["users"],
+                                             key=lambda u: u["email"])] == \
+        [(user, "expunged", "soc", "case 7", message_id.strip("<>"))
+         for user in RED[:2]]
+    assert {r["username"]: r["sha256"] for r in result.rows} == \
+        {m["email"]: m["sha256"] for m in manifest["messages"]}
+    assert path.stat().st_mode & 0o777 == 0o600
+    # one that is there is not written over
+    before = path.read_bytes()
+    result = command(node, "export", "-u", RED[0], "--output", str(path),
+                     recall_id)
+    assert result.code != 0 and path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    # without a file the rows tell
+    result = command(node, "export", "-u", RED[0], recall_id)
+    assert result.row()["sha256"] == hashlib.sha256(
+        crlf(expected[RED[0], "INBOX"])).hexdigest()
+    http(node, "recallExport", users=[RED[0]], recallId=recall_id,
+         actor="auditor")
+    node.settle_log()
+    assert "recall %s: exported, actor=auditor" % recall_id in node.log(since)
+
+
+def test_what_was_not_whole_is_not_there(node, message_id, recall_id,
+                                         tmp_path):  # noqa: F811
+    put(node, RED[:1], message_id)
+    recall(node, RED[0], message_id, recall_id, "--no-notify")
+    path = tmp_path / "evidence.zip"
+    result = command(node, "export", "--users=" + RED[0],
+                     "--users=nobody@red.example", "--output", str(path),
+                     recall_id)
+    assert result.code != 0 and "was not written" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+    result = command(node, "export", "-u", RED[0], "--output",
+                     str(tmp_path / "no" / "x.zip"), recall_id)
+    assert result.code == 73
+
+
+@pytest.mark.log_errors("recall export: ")
+@pytest.mark.parametrize("params, code", [
+    ({}, 64), ({"recallId": "x"}, 64), ({"message": "x 1"}, 64),
+    ({"message": "0" * 32}, 64), ({"message": "0" * 32 + " 0"}, 64),
+    ({"output": "/tmp/never-written.zip"}, 64),
+    ({"message": "0" * 32 + " 1", "length": "4194305"}, 64),
+    ({"message": "0" * 32 + " 1", "length": "0"}, 64)])
+def test_bad_parameters(node, params, code):
+    params = {"recallId": "0" * 32, **params} if params else params
+    result = http(node, "recallExport", users=[RED[0]], **params)
+    assert result.code == code
+
+
+def test_tenant(node, message_id, recall_id):  # noqa: F811
+    put(node, [BLUE], message_id)
+    recall(node, BLUE, message_id, recall_id, "--no-notify")
+    result = http(node, "recallExport", users=[BLUE], tenant="red",
+                  recallId=recall_id)
+    assert result.row()["error"] == "The user is of another tenant"
+    assert result.row()["size"] == "" or result.row()["size"] is None
+
+
+# who may
+
+
+@pytest.fixture(scope="module")
+def wide(node):
+    with Service(node, rights__export="1 2 3",
+                 auth__revoke_email="yes") as service:
+        yield service
+
+
+@pytest.mark.parametrize("rights, login, asker, status", [
+    # by default only the super administrator
+    ("3", ROOT, ADMIN, 200), ("3", ADMIN, ADMIN, 403),
+    ("3", RED[0], RED[0], 403),
+    ("1 2 3", ADMIN, ADMIN, 200), ("1 2 3", RED[0], RED[0], 200),
+    # the right is no way to what one may not see
+    ("1 2 3", BLUEADMIN, ADMIN, 404), ("1 2 3", ADMIN, ROOT, 404),
+    ("1 2 3", RED[0], ADMIN, 404)])
+def test_who_exports(node, service, wide, message_id, rights, login, asker,
+                     status):
+    used = service if rights == "3" else wide
+    expected = put(node, RED[1:2], message_id, sender=RED[0])
+    done = used.recall(token(used, asker), message_id, RED[1:2]).json()
+    answer = export(used, login, done["id"])
+    assert answer.status == status, answer
+    if status == 200:
+        check_zip(answer.body, expected)
+    else:
+        check_described("/v2/actions/{id}/export", "get", answer)
+        event = used.audit()[-1]
+        assert "|export-refused|" in event and "cs6=" + done["id"] in event
+
+
+def test_what_is_no_recall(node, service, message_id):
+    put(node, RED[:1], message_id)
+    done = service.recall(token(service, ROOT), message_id, RED[:1]).json()
+    undone = service.recall(token(service, ROOT), cmd="restore",
+                            id=done["id"]).json()
+    for name in undone["id"], "0" * 32, "x":
+        assert export(service, ROOT, name).status == 404
+    assert service.curl("/v2/actions/%s/export" % done["id"]).status == 401
+
+
+def test_a_node_that_does_not_answer(node, message_id):
+    """No half of the evidence passes for the whole."""
+    dead = "http://127.0.0.1:%d/doveadm/v1" % free_port()
+    put(node, RED[:1], message_id)
+    with Service(node, doveadm__retries=0) as service:
+        done = service.recall(token(service, ROOT), message_id,
+                              RED[:1]).json()
+        service.set(doveadm__url=dead)
+        service.reload()
+        answer = export(service, ROOT, done["id"])
+        assert answer.status == 502
+        assert "|export-refused|" in service.audit()[-1]
+
+
+def test_spool_leaves_nothing(node, service, message_id):
+    put(node, RED[:1], message_id)
+    done = service.recall(token(service, ROOT), message_id, RED[:1]).json()
+    before = set(service.dir.iterdir())
+    assert export(service, ROOT, done["id"]).status == 200
+    assert set(service.dir.iterdir()) == before

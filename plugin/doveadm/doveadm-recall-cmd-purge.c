@@ -8,6 +8,7 @@
 #include "doveadm-recall-params.h"
 #include "recall-params.h"
 #include "recall-settings.h"
+#include "recall-standing.h"
 #include "recall-events.h"
 #include "recall-quarantine-settings.h"
 #include "recall-verdict.h"
@@ -67,6 +68,15 @@ purge_boxes(struct recall_quarantine *q,
 		recall_quarantine_box_delete(q, records, error_r);
 }
 
+/* What was restored would be recalled anew. */
+static bool purge_must_wait(struct mail_user *user, const char *recall_id,
+			    const struct recall_quarantine_record *record)
+{
+	return record->restored != 0 && recall_standing_is_in_force(
+			recall_settings(user)->recall_standing_dir, recall_id,
+			time(NULL));
+}
+
 static void
 purge_record(struct recall_record_command *_cmd, struct recall_quarantine *q,
 	     const char *username, const char *recall_id,
@@ -84,7 +94,8 @@ purge_record(struct recall_record_command *_cmd, struct recall_quarantine *q,
 
 	if (record == NULL) {
 		row.error = "There is no record that tells how old this is";
-	} else if (record->recalled > cmd->oldest) {
+	} else if (record->recalled > cmd->oldest ||
+		   purge_must_wait(q->user, recall_id, record)) {
 		return;
 	} else {
 		row.copies = recall_quarantine_record_copies(record);

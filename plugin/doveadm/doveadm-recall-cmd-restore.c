@@ -12,12 +12,15 @@
 #include "doveadm-recall-jobs.h"
 #include "doveadm-recall-row.h"
 #include "doveadm-recall-row-read.h"
+#include "doveadm-recall-standing.h"
 #include "doveadm-recall-users.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-record.h"
+#include "recall-standing.h"
 #include "doveadm-recall-plugin.h"
 
 struct recall_restore_context {
+	const struct doveadm_cmd_context *cctx;
 	struct recall_request request;
 	struct recall_verdict_rows *vrows;
 };
@@ -67,13 +70,33 @@ restore_user(struct mail_user *user, const struct recall_request *request,
 	return ret;
 }
 
+/* A recall that is undone for everyone stands for nobody any more. Whoever gets
+   the message back alone is known by the record of it. */
+static void restore_end_order(struct recall_restore_context *ctx,
+			      struct mail_storage_service_ctx *service)
+{
+	const struct recall_order *order = &ctx->request.order;
+	pool_t pool = pool_alloconly_create("recall standing", 1024);
+	struct recall_standing_settings set;
+	const char *error;
+
+	if (recall_standing_get_settings(ctx->cctx, service, pool, &set) == 0 &&
+	    recall_standing_end(set.dir, order->recall_id, &error) < 0)
+		i_error("recall %s: %s", order->recall_id, error);
+	pool_unref(&pool);
+}
+
 static int
 cmd_restore_begin(void *context, struct mail_storage_service_ctx *service,
-		  const char *const *users ATTR_UNUSED)
+		  const char *const *users)
 {
 	struct recall_restore_context *ctx = context;
+	const struct recall_request *request = &ctx->request;
 
-	recall_reporter_read_settings(ctx->request.reporter, service);
+	recall_reporter_read_settings(request->reporter, service);
+	if (users == NULL && request->order.tenant == NULL &&
+	    !request->dry_run)
+		restore_end_order(ctx, service);
 	return 0;
 }
 
@@ -190,7 +213,7 @@ static const struct recall_users_callbacks restore_callbacks = {
 
 static void cmd_recall_restore(struct doveadm_cmd_context *cctx)
 {
-	struct recall_restore_context ctx;
+	struct recall_restore_context ctx = { .cctx = cctx };
 	struct recall_request *request = &ctx.request;
 
 	if (recall_request_parse_id(cctx, request) < 0 ||

@@ -186,6 +186,25 @@ bool recall_users_are_shared_out(const struct doveadm_cmd_context *cctx)
 		doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS, &users);
 }
 
+static void
+recall_users_add(struct recall_users_context *ctx, const char *user)
+{
+	if (recall_user_is_mask(user))
+		array_push_back(&ctx->masks, &user);
+	else
+		array_push_back(&ctx->names, &user);
+}
+
+void recall_users_set(struct recall_users_context *ctx,
+		      const char *const *users)
+{
+	p_array_init(&ctx->names, ctx->pool, 16);
+	p_array_init(&ctx->masks, ctx->pool, 1);
+	for (; *users != NULL; users++)
+		recall_users_add(ctx, *users);
+	recall_users_drop_duplicates(ctx);
+}
+
 int recall_users_get(struct recall_users_context *ctx)
 {
 	struct doveadm_cmd_context *cctx = ctx->cctx;
@@ -231,8 +250,8 @@ int recall_users_get(struct recall_users_context *ctx)
 			return -1;
 	} else {
 		for (; *users != NULL; users++) {
-			if (have_user && recall_user_is_mask(*users))
-				array_push_back(&ctx->masks, users);
+			if (have_user)
+				recall_users_add(ctx, *users);
 			else
 				array_push_back(&ctx->names, users);
 		}

@@ -36,6 +36,9 @@ struct recall_users_context {
 
 /* Reads who is asked for into names and masks. Returns -1 if that is unclear. */
 int recall_users_get(struct recall_users_context *ctx);
+/* Has them be these names and masks. */
+void recall_users_set(struct recall_users_context *ctx,
+		      const char *const *users);
 /* The command line to run on another node: all but the users. */
 const char *const *
 recall_users_proxy_args(const struct recall_users_context *ctx);

@@ -371,10 +371,12 @@ static void recall_users_regain_root(void)
 		i_fatal("seteuid(0) failed: %m");
 }
 
-int recall_users_run(struct doveadm_cmd_context *cctx,
-		     struct recall_rows *rows,
-		     const struct recall_users_callbacks *callbacks,
-		     void *context)
+/* users is NULL for those whom the command's parameters say. */
+static int
+recall_users_run_list(struct doveadm_cmd_context *cctx,
+		      struct recall_rows *rows, const char *const *users,
+		      const struct recall_users_callbacks *callbacks,
+		      void *context)
 {
 	struct recall_users_context ctx;
 	const struct recall_proxy_callbacks proxy_callbacks = {
@@ -384,6 +386,7 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		.killed = recall_users_killed,
 		.one_row = callbacks->one_row,
 		.named = recall_users_are_named(cctx),
+		.local = users != NULL,
 	};
 	enum mail_storage_service_flags flags =
 		MAIL_STORAGE_SERVICE_FLAG_USERDB_LOOKUP |
@@ -406,7 +409,9 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		flags |= MAIL_STORAGE_SERVICE_FLAG_DEBUG;
 	(void)doveadm_cmd_param_str(cctx, "socket-path", &socket_path);
 	ret = recall_sweep_parse(cctx, &ctx.sweep);
-	if (ret == 0)
+	if (users != NULL)
+		recall_users_set(&ctx, users);
+	else if (ret == 0)
 		ret = recall_users_get(&ctx);
 	if (ret == 0) {
 		i_zero(&priority);
@@ -458,4 +463,21 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		mail_storage_service_deinit(&ctx.service);
 	pool_unref(&ctx.pool);
 	return ret;
+}
+
+int recall_users_run(struct doveadm_cmd_context *cctx,
+		     struct recall_rows *rows,
+		     const struct recall_users_callbacks *callbacks,
+		     void *context)
+{
+	return recall_users_run_list(cctx, rows, NULL, callbacks, context);
+}
+
+void recall_users_run_local(struct doveadm_cmd_context *cctx,
+			    struct recall_rows *rows,
+			    const char *const *users,
+			    const struct recall_users_callbacks *callbacks,
+			    void *context)
+{
+	(void)recall_users_run_list(cctx, rows, users, callbacks, context);
 }

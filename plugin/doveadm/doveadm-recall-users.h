@@ -112,4 +112,11 @@ int recall_users_run(struct doveadm_cmd_context *cctx,
 		     const struct recall_users_callbacks *callbacks,
 		     void *context);
 
+/* The same for these names and masks, and only for those who live here. */
+void recall_users_run_local(struct doveadm_cmd_context *cctx,
+			    struct recall_rows *rows,
+			    const char *const *users,
+			    const struct recall_users_callbacks *callbacks,
+			    void *context);
+
 #endif

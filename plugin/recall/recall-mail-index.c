@@ -4,6 +4,7 @@
 #include "failpoint.h"
 #include "recall-index.h"
 #include "recall-mail-index.h"
+#include "recall-mail-standing.h"
 
 #define RECALL_MAILBOX_CONTEXT(obj) \
 	MODULE_CONTEXT_REQUIRE(obj, recall_mailbox_module)
@@ -16,6 +17,8 @@ struct recall_transaction {
 
 	/* one for each message, in the order of their UIDs */
 	ARRAY_TYPE(uint64_t) hashes;
+	/* the numbers, from 0 on, of those that come from elsewhere */
+	ARRAY_TYPE(seq_range) arrived;
 	/* the last UID that the caller has chosen, 0 if it chose none */
 	uint32_t last_uid;
 	/* they may come in another order */
@@ -35,6 +38,7 @@ recall_transaction_get(struct mailbox_transaction_context *t)
 	if (rt == NULL) {
 		rt = i_new(struct recall_transaction, 1);
 		i_array_init(&rt->hashes, 8);
+		i_array_init(&rt->arrived, 2);
 		MODULE_CONTEXT_SET(t, recall_mailbox_module, rt);
 	}
 	return rt;
@@ -45,6 +49,7 @@ static void recall_transaction_free(struct recall_transaction *rt)
 	if (rt == NULL)
 		return;
 	array_free(&rt->hashes);
+	array_free(&rt->arrived);
 	i_free(rt);
 }
 
@@ -52,7 +57,7 @@ static void recall_transaction_free(struct recall_transaction *rt)
    from, or NULL. */
 static void
 recall_saved(struct mailbox_transaction_context *t, uint32_t uid,
-	     struct mail *mail)
+	     struct mail *mail, bool arrived)
 {
 	struct recall_transaction *rt = recall_transaction_get(t);
 	uint64_t hash = RECALL_INDEX_HASH_UNKNOWN;
@@ -66,6 +71,8 @@ recall_saved(struct mailbox_transaction_context *t, uint32_t uid,
 	if (mail != NULL) T_BEGIN {
 		hash = recall_index_hash_mail(mail);
 	} T_END;
+	if (arrived)
+		seq_range_array_add(&rt->arrived, array_count(&rt->hashes));
 	array_push_back(&rt->hashes, &hash);
 }
 
@@ -83,7 +90,8 @@ static int recall_save_finish(struct mail_save_context *ctx)
 		/* some storages learn of what they saved only from the next
 		   sync */
 		recall_saved(ctx->transaction, uid, ctx->dest_mail != NULL &&
-			     ctx->dest_mail->seq != 0 ? ctx->dest_mail : NULL);
+			     ctx->dest_mail->seq != 0 ? ctx->dest_mail : NULL,
+			     TRUE);
 	}
 	return 0;
 }
@@ -96,8 +104,21 @@ static int recall_copy(struct mail_save_context *ctx, struct mail *mail)
 
 	if (rbox->super.copy(ctx, mail) < 0)
 		return -1;
-	recall_saved(ctx->transaction, uid, mail);
+	recall_saved(ctx->transaction, uid, mail, !recall_mail_standing_is_own(
+			ctx->transaction->box, mail));
 	return 0;
+}
+
+static struct mailbox_transaction_context *
+recall_transaction_begin(struct mailbox *box,
+			 enum mailbox_transaction_flags flags,
+			 const char *reason)
+{
+	union mailbox_module_context *rbox = RECALL_MAILBOX_CONTEXT(box);
+
+	if ((flags & MAILBOX_TRANSACTION_FLAG_EXTERNAL) != 0)
+		recall_mail_standing_begin(box);
+	return rbox->super.transaction_begin(box, flags, reason);
 }
 
 static int recall_transaction_save_commit_pre(struct mail_save_context *ctx)
@@ -120,18 +141,27 @@ recall_transaction_commit(struct mailbox_transaction_context *t,
 	struct mailbox *box = t->box;
 	union mailbox_module_context *rbox = RECALL_MAILBOX_CONTEXT(box);
 	struct recall_transaction *rt = RECALL_TRANS_CONTEXT(t);
+	bool external = (t->flags & MAILBOX_TRANSACTION_FLAG_EXTERNAL) != 0;
 	int ret;
 
 	ret = rbox->super.transaction_commit(t, changes_r);
-	if (ret == 0 && rt != NULL && rt->fenced) T_BEGIN {
-		RECALL_FAILPOINT("index-committed");
+	if (ret == 0 && rt != NULL) T_BEGIN {
 		/* the caller may still want to see the last error */
 		mail_storage_last_error_push(box->storage);
-		recall_index_saved(box, changes_r->uid_validity,
-				   &changes_r->saved_uids, &rt->hashes);
+		if (rt->fenced) {
+			RECALL_FAILPOINT("index-committed");
+			recall_index_saved(box, changes_r->uid_validity,
+					   &changes_r->saved_uids,
+					   &rt->hashes);
+		}
+		recall_mail_standing_saved(box, &changes_r->saved_uids,
+					   &rt->hashes, &rt->arrived,
+					   !rt->unordered);
 		mail_storage_last_error_pop(box->storage);
 	} T_END;
 	recall_transaction_free(rt);
+	if (external)
+		recall_mail_standing_end(box);
 	return ret;
 }
 
@@ -140,9 +170,13 @@ recall_transaction_rollback(struct mailbox_transaction_context *t)
 {
 	union mailbox_module_context *rbox = RECALL_MAILBOX_CONTEXT(t->box);
 	struct recall_transaction *rt = RECALL_TRANS_CONTEXT(t);
+	bool external = (t->flags & MAILBOX_TRANSACTION_FLAG_EXTERNAL) != 0;
+	struct mailbox *box = t->box;
 
 	rbox->super.transaction_rollback(t);
 	recall_transaction_free(rt);
+	if (external)
+		recall_mail_standing_end(box);
 }
 
 void recall_mail_index_mailbox_allocated(struct mailbox *box)
@@ -159,6 +193,7 @@ void recall_mail_index_mailbox_allocated(struct mailbox *box)
 
 	v->save_finish = recall_save_finish;
 	v->copy = recall_copy;
+	v->transaction_begin = recall_transaction_begin;
 	v->transaction_save_commit_pre = recall_transaction_save_commit_pre;
 	v->transaction_commit = recall_transaction_commit;
 	v->transaction_rollback = recall_transaction_rollback;

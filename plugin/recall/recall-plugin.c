@@ -4,6 +4,7 @@
 #include "recall-settings.h"
 #include "recall-mail-index.h"
 #include "recall-mail-quarantine.h"
+#include "recall-mail-standing.h"
 #include "recall-plugin.h"
 
 const char *recall_plugin_version = DOVECOT_ABI_VERSION;
@@ -14,6 +15,7 @@ static void recall_mail_user_created(struct mail_user *user)
 
 	if (recall_settings_init_user(user, &error) < 0 && user->error == NULL)
 		user->error = p_strdup(user->pool, error);
+	recall_mail_standing_user_created(user);
 }
 
 static struct mail_storage_hooks recall_mail_storage_hooks = {
@@ -36,4 +38,5 @@ void recall_plugin_deinit(void)
 {
 	mail_storage_hooks_remove(&recall_quarantine_hooks);
 	mail_storage_hooks_remove(&recall_mail_storage_hooks);
+	recall_mail_standing_deinit();
 }

@@ -8,7 +8,6 @@
 #include "audit.h"
 #include "bearer.h"
 #include "bruteforce.h"
-#include "encode.h"
 #include "http-parse.h"
 #include "http-reply.h"
 #include "identity.h"
@@ -16,81 +15,22 @@
 #include "metrics.h"
 #include "refresh-token.h"
 #include "revocation.h"
+#include "login-session.h"
 #include "userdb.h"
 
 #define PASSWORD_MAX 1024
-#define SESSION_PATH "/console/session"
 #define RETRY_AFTER_LOGINS 5
 
-/* The refresh token of a session is in a cookie, where no script sees it:
-   "<refresh token>.<login in base64url>", since it is the login's. */
-static void set_session_cookie(struct http_request *request,
-			       const char *refresh, int64_t max_age)
-{
-	const char *login = request->identity.login;
-	char *encoded = base64url_encode(login, strlen(login));
-	char *value = x_asprintf(SESSION_COOKIE "=%s%s%s; Path="
-				 SESSION_PATH "; Max-Age=%lld; Secure; "
-				 "HttpOnly; SameSite=Strict", refresh,
-				 *refresh == '\0' ? "" : ".",
-				 *refresh == '\0' ? "" : encoded,
-				 (long long)max_age);
-
-	http_reply_header(request, "Set-Cookie", value);
-	free_secret(value);
-	free(encoded);
-}
-
-/* Returns the refresh token in the cookie and the login that it is for; the
-   caller frees both. NULL if there is none. */
-static char *get_session_cookie(const struct http_request *request,
-				char **login_r)
-{
-	const char *cookie = request->session_cookie;
-	const char *dot = cookie == NULL ? NULL : strchr(cookie, '.');
-	size_t len;
-
-	if (dot == NULL)
-		return NULL;
-	*login_r = (char *)base64url_decode(dot + 1, strlen(dot + 1), &len);
-	if (*login_r == NULL)
-		return NULL;
-	if (strlen(*login_r) != len || address_check(*login_r) != NULL) {
-		free(*login_r);
-		return NULL;
-	}
-	return x_strndup(cookie, dot - cookie);
-}
-
-static void reply_tokens(struct http_request *request, const char *family)
+static void reply_tokens(struct http_request *request,
+			 const struct session_terms *terms)
 {
 	const struct config *config = request->config;
 	const struct identity *who = &request->identity;
-	char refresh[REFRESH_TOKEN_LEN + 1], jti[TOKEN_ID_LEN + 1];
-	int64_t now = time(NULL), revoked = revocation_until(who);
-	/* one of this second is not told from those before */
-	int64_t issued = revoked >= now ? revoked + 1 : now;
-	struct refresh_token token = {
-		.family = family,
-		.jti = jti,
-		.access_expires = issued + config->auth_access_token_exp_time,
-		.created = issued,
-		.expires = now + config->auth_refresh_token_exp_time,
-		.address = request->source,
-	};
-	char *access;
+	char refresh[REFRESH_TOKEN_LEN + 1], *access;
 	json_t *json;
 
-	access = token_issue(config, who, issued, jti);
-	if (access == NULL) {
-		http_reply_message(request, 501, "Tokens are issued elsewhere");
+	if (!session_issue(request, terms, &access, refresh))
 		return;
-	}
-	if (!refresh_token_add(who, &token, refresh)) {
-		free_secret(access);
-		http_reply_journal(request);
-		return;
-	}
 	json = json_pack("{s:s, s:I, s:s, s:i}", "access_token", access,
 			 "expire",
 			 (json_int_t)config->auth_access_token_exp_time,
@@ -100,8 +40,8 @@ static void reply_tokens(struct http_request *request, const char *family)
 		json_object_set_new(json, "login", json_string(who->login));
 		json_object_set_new(json, "lang", json_string(
 			who->lang == NULL ? "" : who->lang));
-		set_session_cookie(request, refresh,
-				   config->auth_refresh_token_exp_time);
+		session_set_cookie(request, refresh,
+				   terms->expires - time(NULL));
 	} else {
 		json_object_set_new(json, "refresh_token",
 				    json_string(refresh));
@@ -142,7 +82,9 @@ static void login_accepted(struct http_request *request, const char *login)
 		bruteforce_accepted(request->source, login);
 		metrics_add(METRIC_LOGIN_ACCEPTED, 1);
 		audit_done(request, "login", "Login", true, NULL);
-		reply_tokens(request, NULL);
+		reply_tokens(request, &(const struct session_terms) {
+			.expires = time(NULL) +
+				request->config->auth_refresh_token_exp_time });
 	}
 }
 
@@ -204,17 +146,43 @@ static void reply_no_refresh(struct http_request *request,
 		bearer_reply_invalid(request);
 }
 
-/* Role and tenant are looked up anew: they may have changed, and the user may
-   be gone. */
+/* Finds out who has the session now: role and tenant are looked up anew, since
+   they may have changed, and the user may be gone. Only what a provider granted
+   stays as it was: it knows no more until the next sign-in. */
+static enum doveadm_result
+look_up(struct http_request *request, const char *login, const char *token,
+	struct refresh_session *session_r, struct identity *identity_r)
+{
+	memset(identity_r, 0, sizeof(*identity_r));
+	if (refresh_token_find(token, login, session_r) == REFRESH_OK &&
+	    session_r->granted) {
+		identity_r->login = x_strdup(login);
+		identity_r->tenant = x_strdup(session_r->tenant);
+		identity_r->role = session_r->role;
+		return DOVEADM_OK;
+	}
+	return userdb_lookup(request->config, login, identity_r, NULL);
+}
+
 static void refresh(struct http_request *request, const char *login,
 		    const char *token)
 {
-	enum doveadm_result result;
+	struct session_terms terms = {
+		.expires = time(NULL) +
+			request->config->auth_refresh_token_exp_time,
+	};
+	struct refresh_session session = { .tenant = NULL };
 	enum refresh_result used = REFRESH_INVALID;
+	enum doveadm_result result;
 	struct identity identity;
 	char *family = NULL;
 
-	result = userdb_lookup(request->config, login, &identity, NULL);
+	result = look_up(request, login, token, &session, &identity);
+	if (session.granted) {
+		terms.granted = true;
+		terms.expires = session.expires;
+	}
+	free(session.tenant);
 	if (result == DOVEADM_UNREACHABLE || result == DOVEADM_TIMEOUT) {
 		http_reply_unreachable(request, result == DOVEADM_TIMEOUT,
 				       NULL);
@@ -230,7 +198,8 @@ static void refresh(struct http_request *request, const char *login,
 	}
 	identity_clear(&request->identity);
 	request->identity = identity;
-	reply_tokens(request, family);
+	terms.family = family;
+	reply_tokens(request, &terms);
 	free(family);
 	if (request->status == 200)
 		audit_done(request, "refresh", "Tokens renewed", true, NULL);
@@ -310,12 +279,14 @@ void action_console_login(struct http_request *request)
 		action_login(request);
 		return;
 	}
-	token = get_session_cookie(request, &login);
+	token = session_get_cookie(request, &login);
 	if (token == NULL) {
 		/* nobody has signed in here: no refusal of anything */
 		request->audit = NULL;
-		http_reply_json(request, 200, json_pack("{s:n}",
-							"access_token"));
+		http_reply_json(request, 200, json_pack("{s:n, s:s?}",
+			"access_token", "provider",
+			*request->config->oidc_issuer == '\0' ? NULL :
+			request->config->oidc_name));
 		return;
 	}
 	request->audit = "refresh";
@@ -329,7 +300,7 @@ void action_console_logout(struct http_request *request)
 	enum refresh_result result;
 	char *token, *login;
 
-	token = get_session_cookie(request, &login);
+	token = session_get_cookie(request, &login);
 	if (token != NULL) {
 		result = refresh_token_revoke(token, login);
 		request->identity.login = login;
@@ -344,5 +315,5 @@ void action_console_logout(struct http_request *request)
 		request->identity.login = x_strdup("");
 	}
 	http_reply_json(request, 200, json_pack("{s:b}", "success", 1));
-	set_session_cookie(request, "", 0);
+	session_set_cookie(request, "", 0);
 }

@@ -46,6 +46,10 @@ void action_console(struct http_request *request);
    the refresh token is in a cookie that no script sees */
 void action_console_login(struct http_request *request);
 void action_console_logout(struct http_request *request);
+/* GET /console/oidc: sends the browser to the OpenID provider;
+   GET /console/oidc/callback: where it comes back to */
+void action_oidc_begin(struct http_request *request);
+void action_oidc_callback(struct http_request *request);
 /* GET /v2/openapi.json, /metrics, /health/live, /health/ready */
 void action_openapi(struct http_request *request);
 void action_metrics(struct http_request *request);

@@ -112,6 +112,15 @@ const struct http_route api_routes[] = {
 	{ "DELETE", SESSION, .handler = action_console_logout,
 	  .auth = HTTP_AUTH_CONSOLE, .audit = "logout", NO_BODY },
 
+	{ "GET", PAGE("/console/oidc"), .handler = action_oidc_begin,
+	  .audit = "login", NO_URL },
+	/* providers add what they like */
+	{ "GET", PAGE("/console/oidc/callback"),
+	  .handler = action_oidc_callback, .audit = "login",
+	  URL("code", "state", "iss", "error", "error_description",
+	      "error_uri", "session_state", "scope", "authuser", "prompt",
+	      "hd") },
+
 	{ "GET", PAGE("/console"), .handler = action_console_slash,
 	  .inlined = true },
 	{ "GET", PAGE("/console/*"), .handler = action_console,

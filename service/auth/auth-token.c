@@ -1,6 +1,5 @@
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <jansson.h>
 #include <openssl/bio.h>
@@ -14,11 +13,10 @@
 #include "alloc.h"
 #include "auth-token.h"
 #include "encode.h"
+#include "jwt.h"
 #include "text.h"
 
 #define HMAC_SIZE 32
-/* claims are short; deep JSON is an attack */
-#define JWT_JSON_FLAGS (JSON_REJECT_DUPLICATES)
 
 static bool is_rs256(const struct config *config)
 {
@@ -35,70 +33,24 @@ static bool hmac(const char *key, const char *data, size_t len,
 	       size == HMAC_SIZE;
 }
 
-static bool verify_hs256(const char *key, const char *data, size_t len,
-			 const unsigned char *sig, size_t sig_len)
+static bool verify_hs256(const char *key, const struct jwt *jwt)
 {
 	unsigned char expected[HMAC_SIZE];
 
-	return sig_len == HMAC_SIZE && hmac(key, data, len, expected) &&
-	       CRYPTO_memcmp(expected, sig, HMAC_SIZE) == 0;
+	return jwt->sig_len == HMAC_SIZE &&
+	       hmac(key, jwt->data, jwt->data_len, expected) &&
+	       CRYPTO_memcmp(expected, jwt->sig, HMAC_SIZE) == 0;
 }
 
-static bool verify_rs256(const char *pem, const char *data, size_t len,
-			 const unsigned char *sig, size_t sig_len)
+static bool verify_rs256(const char *pem, const struct jwt *jwt)
 {
 	BIO *bio = BIO_new_mem_buf(pem, -1);
 	EVP_PKEY *key = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	bool ret;
 
-	ret = key != NULL && ctx != NULL &&
-	      EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
-	      EVP_DigestVerify(ctx, sig, sig_len, (const unsigned char *)data,
-			       len) == 1;
-	EVP_MD_CTX_free(ctx);
+	ret = key != NULL && EVP_PKEY_is_a(key, "RSA") && jwt_verify(jwt, key);
 	EVP_PKEY_free(key);
 	BIO_free(bio);
-	return ret;
-}
-
-static json_t *decode_part(const char *data, size_t len)
-{
-	size_t size;
-	unsigned char *text = base64url_decode(data, len, &size);
-	json_t *json;
-
-	if (text == NULL)
-		return NULL;
-	json = json_loadb((char *)text, size, JWT_JSON_FLAGS, NULL);
-	free(text);
-	if (!json_is_object(json)) {
-		json_decref(json);
-		return NULL;
-	}
-	return json;
-}
-
-/* The algorithm is the settings'; a token that names another one was made for
-   another verifier, or to fool this one. kid_r, which the caller frees, is the
-   name of the key or NULL. */
-static bool check_header(const struct config *config, const char *data,
-			 size_t len, char **kid_r)
-{
-	json_t *header = decode_part(data, len);
-	const json_t *kid = json_object_get(header, "kid");
-	const char *alg, *typ;
-	bool ret;
-
-	alg = json_string_value(json_object_get(header, "alg"));
-	typ = json_string_value(json_object_get(header, "typ"));
-	ret = alg != NULL && strcmp(alg, config->auth_jwt_algorithm) == 0 &&
-	      (typ == NULL || strcasecmp(typ, "JWT") == 0) &&
-	      /* an extension that has to be understood and is not */
-	      json_object_get(header, "crit") == NULL &&
-	      (kid == NULL || json_is_string(kid));
-	*kid_r = ret && kid != NULL ? x_strdup(json_string_value(kid)) : NULL;
-	json_decref(header);
 	return ret;
 }
 
@@ -113,47 +65,28 @@ static bool may_be(const char *kid, const char *id, const char *other_id)
 }
 
 static bool verify_key(const struct config *config, const char *key,
-		       const char *data, size_t len, const unsigned char *sig,
-		       size_t sig_len)
+		       const struct jwt *jwt)
 {
 	if (key == NULL || *key == '\0')
 		return false;
-	return is_rs256(config) ? verify_rs256(key, data, len, sig, sig_len) :
-		verify_hs256(key, data, len, sig, sig_len);
+	return is_rs256(config) ? verify_rs256(key, jwt) :
+		verify_hs256(key, jwt);
 }
 
 /* While the key changes, tokens of the old one are good until they expire. */
-static bool verify(const struct config *config, const char *kid,
-		   const char *data, size_t len, const unsigned char *sig,
-		   size_t sig_len)
+static bool verify(const struct config *config, const struct jwt *jwt)
 {
 	const char *id = config->auth_jwt_key_id;
 	const char *old_id = config->auth_jwt_old_key_id;
+	const char *kid = jwt_key_id(jwt);
 	bool rs256 = is_rs256(config);
 
 	return (may_be(kid, id, old_id) &&
 		verify_key(config, rs256 ? config->jwt_public_pem :
-			   config->auth_jwt_key, data, len, sig, sig_len)) ||
+			   config->auth_jwt_key, jwt)) ||
 	       (may_be(kid, old_id, id) &&
 		verify_key(config, rs256 ? config->jwt_old_public_pem :
-			   config->auth_jwt_old_key, data, len, sig, sig_len));
-}
-
-/* One string, or (RFC 7519, 4.1.3) one of several. */
-static bool is_for(const json_t *audience, const char *name)
-{
-	const json_t *item;
-	const char *text;
-	size_t i;
-
-	if (json_is_string(audience))
-		return strcmp(json_string_value(audience), name) == 0;
-	json_array_foreach(audience, i, item) {
-		text = json_string_value(item);
-		if (text != NULL && strcmp(text, name) == 0)
-			return true;
-	}
-	return false;
+			   config->auth_jwt_old_key, jwt));
 }
 
 /* Returns why the token is not for this service, or NULL. */
@@ -166,28 +99,9 @@ check_parties(const struct config *config, const json_t *claims)
 	    (issuer == NULL || strcmp(issuer, config->auth_jwt_issuer) != 0))
 		return "is not of the issuer asked for (iss)";
 	if (*config->auth_jwt_audience != '\0' &&
-	    !is_for(json_object_get(claims, "aud"), config->auth_jwt_audience))
+	    !jwt_is_for(json_object_get(claims, "aud"), config->auth_jwt_audience))
 		return "is not for this service (aud)";
 	return NULL;
-}
-
-/* Times may have fractions (RFC 7519, 2). */
-static bool get_time(const json_t *claims, const char *name, int64_t def,
-		     int64_t *time_r)
-{
-	const json_t *value = json_object_get(claims, name);
-	double d;
-
-	*time_r = def;
-	if (value == NULL)
-		return true;
-	if (!json_is_number(value))
-		return false;
-	d = json_number_value(value);
-	if (!(d >= 0 && d < 1e15))
-		return false;
-	*time_r = (int64_t)d;
-	return true;
 }
 
 static bool get_identity(const json_t *claims, struct identity *identity_r)
@@ -223,9 +137,9 @@ check_claims(const struct config *config, const json_t *claims, int64_t now,
 	if (*why_r != NULL)
 		return TOKEN_INVALID;
 	/* a token that never ends cannot be taken back */
-	if (!get_time(claims, "exp", -1, &exp) || exp < 0 ||
-	    !get_time(claims, "nbf", 0, &nbf) ||
-	    !get_time(claims, "iat", -1, &iat)) {
+	if (!jwt_get_time(claims, "exp", -1, &exp) || exp < 0 ||
+	    !jwt_get_time(claims, "nbf", 0, &nbf) ||
+	    !jwt_get_time(claims, "iat", -1, &iat)) {
 		*why_r = "has no valid exp, nbf or iat";
 		return TOKEN_INVALID;
 	}
@@ -247,46 +161,45 @@ check_claims(const struct config *config, const json_t *claims, int64_t now,
 	return TOKEN_OK;
 }
 
-enum token_result
-token_verify(const struct config *config, const char *token, int64_t now,
-	     struct identity *identity_r, const char **why_r)
+static enum token_result
+check_token(const struct config *config, const struct jwt *jwt, int64_t now,
+	    struct identity *identity_r, const char **why_r)
 {
-	const char *payload, *signature;
+	const char *algorithm = jwt_algorithm(jwt);
 	enum token_result result;
-	unsigned char *sig;
-	char *kid = NULL;
-	size_t sig_len;
 	json_t *claims;
-	bool valid;
 
-	memset(identity_r, 0, sizeof(*identity_r));
-	*why_r = "is not a JSON Web Token";
-	if (strlen(token) > TOKEN_MAX)
-		return TOKEN_INVALID;
-	payload = strchr(token, '.');
-	signature = payload == NULL ? NULL : strchr(++payload, '.');
-	if (signature == NULL || strchr(++signature, '.') != NULL)
-		return TOKEN_INVALID;
-	if (!check_header(config, token, payload - 1 - token, &kid)) {
+	/* one that names another algorithm was made for another verifier, or to
+	   fool this one */
+	if (algorithm == NULL ||
+	    strcmp(algorithm, config->auth_jwt_algorithm) != 0) {
 		*why_r = "is not of the algorithm asked for";
 		return TOKEN_INVALID;
 	}
-	sig = base64url_decode(signature, strlen(signature), &sig_len);
-	valid = sig != NULL && verify(config, kid, token,
-				      signature - 1 - token, sig, sig_len);
-	free(kid);
-	if (sig == NULL)
-		return TOKEN_INVALID;
-	free(sig);
-	if (!valid) {
+	if (!verify(config, jwt)) {
 		*why_r = "has a wrong signature";
 		return TOKEN_INVALID;
 	}
-	claims = decode_part(payload, signature - 1 - payload);
+	claims = jwt_claims(jwt);
 	if (claims == NULL)
 		return TOKEN_INVALID;
 	result = check_claims(config, claims, now, identity_r, why_r);
 	json_decref(claims);
+	return result;
+}
+
+enum token_result
+token_verify(const struct config *config, const char *token, int64_t now,
+	     struct identity *identity_r, const char **why_r)
+{
+	enum token_result result = TOKEN_INVALID;
+	struct jwt jwt;
+
+	memset(identity_r, 0, sizeof(*identity_r));
+	*why_r = "is not a JSON Web Token";
+	if (jwt_parse(token, &jwt))
+		result = check_token(config, &jwt, now, identity_r, why_r);
+	jwt_free(&jwt);
 	return result;
 }
 

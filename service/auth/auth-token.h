@@ -14,9 +14,6 @@ enum token_result {
 	TOKEN_INVALID
 };
 
-/* No token is longer. */
-#define TOKEN_MAX 8192
-
 #define TOKEN_ID_LEN 32
 
 /* Verifies a JSON Web Token (RFC 7519) with the algorithm and keys of the

@@ -4,6 +4,7 @@
 
 #include <openssl/evp.h>
 
+#include "recall-tenant-name.h"
 #include "alloc.h"
 #include "encode.h"
 #include "journal-db.h"
@@ -40,12 +41,13 @@ bool refresh_token_add(const struct identity *identity,
 	}
 	ret = journal_exec(journal_lock(), "INSERT INTO refresh_tokens (hash, "
 			   "family, login, expires, tenant, jti, created, "
-			   "access_expires, address) "
-			   "VALUES (?,?,?,?,?,?,?,?,?)",
-			   "sssissiis", hash, family, identity->login,
+			   "access_expires, address, role) "
+			   "VALUES (?,?,?,?,?,?,?,?,?,?)",
+			   "sssissiisi", hash, family, identity->login,
 			   token->expires, identity->tenant, token->jti,
 			   token->created, token->access_expires,
-			   token->address);
+			   token->address, (int64_t)(token->granted ?
+				identity->role : ROLE_NONE));
 	journal_unlock();
 	return ret;
 }
@@ -54,14 +56,23 @@ struct found {
 	char *family;
 	int64_t expires;
 	bool used;
+	/* ROLE_NONE where the userdb has it */
+	enum role role;
+	char *tenant;
 };
+
+static void found_free(struct found *found)
+{
+	free(found->family);
+	free(found->tenant);
+}
 
 /* Looks the token up; one of somebody else is not found. */
 static enum refresh_result
 find(sqlite3 *db, const char *token, const char *login, struct found *found_r)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT family, expires, "
-		"used, login FROM refresh_tokens WHERE hash = ?");
+		"used, login, role, tenant FROM refresh_tokens WHERE hash = ?");
 	enum refresh_result result = REFRESH_INVALID;
 	char hash[HASH_LEN + 1];
 	int ret;
@@ -77,6 +88,9 @@ find(sqlite3 *db, const char *token, const char *login, struct found *found_r)
 					   sqlite3_column_text(stmt, 0));
 		found_r->expires = sqlite3_column_int64(stmt, 1);
 		found_r->used = sqlite3_column_int(stmt, 2) != 0;
+		found_r->role = (enum role)sqlite3_column_int(stmt, 4);
+		found_r->tenant = x_strdup(recall_tenant_name((const char *)
+				sqlite3_column_text(stmt, 5)));
 		result = REFRESH_OK;
 	} else if (ret != SQLITE_ROW && ret != SQLITE_DONE) {
 		result = REFRESH_FAILED;
@@ -115,10 +129,29 @@ use(sqlite3 *db, const char *token, const char *login, int64_t now,
 		result = REFRESH_FAILED;
 	}
 	if (result == REFRESH_OK)
-		*family_r = found.family;
-	else
-		free(found.family);
+		*family_r = x_strdup(found.family);
+	found_free(&found);
 	return result;
+}
+
+enum refresh_result
+refresh_token_find(const char *token, const char *login,
+		   struct refresh_session *session_r)
+{
+	enum refresh_result result;
+	struct found found;
+
+	memset(session_r, 0, sizeof(*session_r));
+	result = find(journal_lock(), token, login, &found);
+	journal_unlock();
+	if (result != REFRESH_OK)
+		return result;
+	session_r->expires = found.expires;
+	session_r->granted = found.role != ROLE_NONE;
+	session_r->role = found.role;
+	session_r->tenant = found.tenant;
+	free(found.family);
+	return REFRESH_OK;
 }
 
 enum refresh_result
@@ -142,7 +175,7 @@ enum refresh_result refresh_token_revoke(const char *token, const char *login)
 	if (result == REFRESH_OK) {
 		if (!end_family(db, found.family))
 			result = REFRESH_FAILED;
-		free(found.family);
+		found_free(&found);
 	}
 	journal_unlock();
 	return result;

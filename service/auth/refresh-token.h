@@ -32,10 +32,25 @@ struct refresh_token {
 	int64_t expires;
 	/* where it goes to */
 	const char *address;
+	/* role and tenant are not the userdb's */
+	bool granted;
 };
 bool refresh_token_add(const struct identity *identity,
 		       const struct refresh_token *token,
 		       char token_r[REFRESH_TOKEN_LEN + 1]);
+
+/* What goes on with the login's token. */
+struct refresh_session {
+	int64_t expires;
+	/* role and tenant, if they are not the userdb's; the caller frees
+	   tenant in any case */
+	bool granted;
+	enum role role;
+	char *tenant;
+};
+enum refresh_result
+refresh_token_find(const char *token, const char *login,
+		   struct refresh_session *session_r);
 
 /* Uses up the login's token. family_r (the caller frees it) is for the next
    one. */

@@ -22,6 +22,8 @@
 #define HS256_KEY_MIN 32
 /* No key that is any good is shorter, and few names are longer. */
 #define API_KEY_MIN 15
+/* where the browser comes back to */
+#define OIDC_CALLBACK "/console/oidc/callback"
 
 static bool is_loopback(const char *address)
 {
@@ -159,6 +161,44 @@ void config_read_secrets(struct config *config, struct strbuf *errors)
 	if (*config->doveadm_login_file != '\0')
 		(void)read_into(config->doveadm_login_file,
 				&config->doveadm_login, true, errors);
+	if (*config->oidc_client_secret_file != '\0')
+		(void)read_into(config->oidc_client_secret_file,
+				&config->oidc_client_secret, true, errors);
+}
+
+static bool has_suffix(const char *text, const char *suffix)
+{
+	size_t len = strlen(text), suffix_len = strlen(suffix);
+
+	return len >= suffix_len &&
+	       strcmp(text + len - suffix_len, suffix) == 0;
+}
+
+static void check_oidc(const struct config *config, struct strbuf *errors)
+{
+	if (*config->oidc_issuer == '\0')
+		return;
+	check_url("oidc.issuer", config->oidc_issuer, "http",
+		  "oidc.allow_plaintext", config->oidc_allow_plaintext, errors);
+	check_url("oidc.redirect_url", config->oidc_redirect_url, "http",
+		  "oidc.allow_plaintext", config->oidc_allow_plaintext, errors);
+	if (!has_suffix(config->oidc_redirect_url, OIDC_CALLBACK))
+		strbuf_addf(errors, "oidc.redirect_url: does not end with "
+			    OIDC_CALLBACK "\n");
+	if (*config->oidc_client_id == '\0')
+		strbuf_addf(errors, "oidc.client_id: is needed\n");
+	if (*config->oidc_role_claim == '\0' &&
+	    *config->oidc_tenant_claim != '\0')
+		strbuf_addf(errors, "oidc.tenant_claim: needs "
+			    "oidc.role_claim: the userdb has both, or none\n");
+	if (*config->oidc_role_claim != '\0' &&
+	    *config->oidc_role_super == '\0' &&
+	    *config->oidc_role_admin == '\0' &&
+	    *config->oidc_role_user == '\0')
+		strbuf_addf(errors, "oidc.role_claim: no value of it is a role: "
+			    "see oidc.role_super, role_admin and role_user\n");
+	if (!config->console_enabled)
+		strbuf_addf(errors, "oidc.issuer: needs console.enabled\n");
 }
 
 static void check_jwt(struct config *config, struct strbuf *errors)
@@ -415,6 +455,7 @@ void config_check(struct config *config, struct strbuf *errors)
 	check_webhook(config, errors);
 	check_jwt(config, errors);
 	check_old_jwt_key(config, errors);
+	check_oidc(config, errors);
 	check_url("auth.imap_url", config->auth_imap_url, "imap",
 		  "auth.imap_starttls or auth.imap_allow_plaintext",
 		  config->auth_imap_starttls ||

@@ -21,6 +21,7 @@ static const struct {
 	{ "MAIL_RECALLD_JWT_KEY", "auth.jwt_key" },
 	{ "MAIL_RECALLD_JWT_OLD_KEY", "auth.jwt_old_key" },
 	{ "MAIL_RECALLD_WEBHOOK_KEY", "webhook.key" },
+	{ "MAIL_RECALLD_OIDC_CLIENT_SECRET", "oidc.client_secret" },
 };
 
 struct read_context {
@@ -95,7 +96,8 @@ struct config *config_load(const char *path, char **error_r)
 	if ((*config->doveadm_login != '\0' ||
 	     *config->auth_jwt_key != '\0' ||
 	     *config->auth_jwt_old_key != '\0' ||
-	     *config->webhook_key != '\0') &&
+	     *config->webhook_key != '\0' ||
+	     *config->oidc_client_secret != '\0') &&
 	    file_is_open_to_others(path))
 		strbuf_addf(&errors, "%s: has secrets, and others can read it "
 			    "(chmod o-r, or keep them elsewhere)\n", path);

@@ -119,6 +119,24 @@ struct config {
 	/* [console] */
 	bool console_enabled;
 	char *console_dir;
+	/* [oidc] */
+	char *oidc_issuer;
+	char *oidc_name;
+	char *oidc_client_id;
+	char *oidc_client_secret;
+	char *oidc_client_secret_file;
+	char *oidc_redirect_url;
+	char *oidc_scope;
+	char *oidc_login_claim;
+	char *oidc_role_claim;
+	char *oidc_role_super;
+	char *oidc_role_admin;
+	char *oidc_role_user;
+	char *oidc_tenant_claim;
+	char *oidc_ca_file;
+	bool oidc_allow_plaintext;
+	int64_t oidc_session_time;
+	int64_t oidc_timeout;
 	/* [etcd] */
 	char *etcd_endpoints;
 	char *etcd_prefix;

@@ -37,6 +37,7 @@ void http_request_free(struct http_request *request)
 	free(request->prefer);
 	free(request->idempotency_key);
 	free_secret(request->session_cookie);
+	free_secret(request->flow_cookie);
 	free(request->why);
 	http_body_drop(&request->body);
 	free_secret(request->reply);

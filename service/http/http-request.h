@@ -16,6 +16,8 @@ struct http_request;
    headers. */
 #define SESSION_COOKIE "recall_session"
 #define CONSOLE_HEADER "X-Recall-Console"
+/* The cookie of a sign-in by an OpenID provider that is under way. */
+#define FLOW_COOKIE "recall_oidc"
 
 /* How it is known who asks. */
 enum http_auth {
@@ -94,6 +96,8 @@ struct http_request {
 	char *idempotency_key;
 	/* the cookie of the console's session, or NULL */
 	char *session_cookie;
+	/* that of a sign-in, or NULL */
+	char *flow_cookie;
 	/* sent by the console's own script */
 	bool from_console;
 	/* the client's address as text */

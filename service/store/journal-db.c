@@ -104,6 +104,8 @@ static const char *const upgrades[] = {
 	" WHEN OLD.finished = 0 AND NEW.finished > 0 AND NEW.dry_run = 0"
 	" BEGIN INSERT INTO webhooks (recall, event)"
 	" VALUES (NEW.id, 'finished'); END;",
+	"ALTER TABLE refresh_tokens ADD COLUMN role INTEGER NOT NULL"
+	" DEFAULT 0;",
 	"ALTER TABLE recalls ADD COLUMN everyone INTEGER NOT NULL DEFAULT 0;"
 	"CREATE TABLE nodes ("
 	" recall TEXT NOT NULL REFERENCES recalls(id) ON DELETE CASCADE,"

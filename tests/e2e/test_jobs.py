@@ -309,3 +309,34 @@ def test_without_a_server(node, message_id, tmp_path):
 def test_refused(node, option, message_id):
     done = run_shell(node, "-A", option, "--", message_id)
     assert (done.code, done.rows) == (EX_USAGE, [])
+
+
+def test_users_in_parts(node):
+    """All of them once, in an order that is the same each time."""
+    names = columns(parse_tab(node.doveadm("-f", "tab", "recall", "users")
+                              .stdout), "username")
+    assert names == sorted(names) and len(set(names)) == len(names)
+    assert {(user,) for user in USERS + [ALIAS]} <= set(names)
+    for limit in (1, 5, len(names), len(names) + 1):
+        parts, after = [], []
+        while True:
+            part = columns(parse_tab(node.doveadm(
+                "-f", "tab", "recall", "users", "--limit=%d" % limit,
+                *after).stdout), "username")
+            if not part:
+                break
+            assert len(part) <= limit
+            parts += part
+            after = ["--after=" + part[-1][0]]
+        assert parts == names, limit
+    answer = node.doveadm_http([["recallUsers", {
+        "after": USERS[3], "limit": "2"}, "t"]])
+    assert answer == [["doveadmResponse", [
+        {"username": user} for user in USERS[4:6]], "t"]]
+
+
+@pytest.mark.parametrize("args", [["--limit=0"], ["--limit=x"],
+                                  ["--limit=1000001"]])
+def test_users_refused(node, args):
+    done = node.doveadm("recall", "users", *args, check=False)
+    assert (done.returncode, done.stdout) == (EX_USAGE, "")

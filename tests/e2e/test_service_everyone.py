@@ -317,3 +317,37 @@ def test_node_behind_a_proxy_that_is_down(proxied, message_id):
             if status != "not_found"} == {user: "expunged" for user in HITS}
     assert nodes(answer)[hidden]["state"] == "done"
     assert answer["success"] is True and "message" not in answer
+
+
+def test_stopped_and_released(red, blue, service, message_id):
+    """The stop holds it where it is, and nobody has to ask again."""
+    deliver(red, blue, message_id)
+    token = service.token()
+    assert service.curl("/v2/stop", "-d", "reason=wait",
+                        token=token).status == 200
+    try:
+        recall_id = start(service, token, messageid=message_id, notify=0)
+
+        def state():
+            return service.curl("/v2/actions/" + recall_id,
+                                token=token).json()
+
+        held = wait_for(lambda: (lambda now: now if now["state"] == "paused"
+                                 else None)(state()))
+        assert (held["results"], held["progress"]["done"]) == ([], 0)
+    finally:
+        assert service.curl("/v2/stop", "-X", "DELETE",
+                            token=token).status == 200
+    assert found(service.wait_recall(token, recall_id)) == {
+        user: "expunged" for user in HITS}
+
+
+def test_limit_of_users(red, blue, message_id):
+    """A role that may recall from some may not from everyone."""
+    with make_service(red, blue, limits__users_admin=100) as service:
+        deliver(red, blue, message_id, HITS[:1])
+        admin = service.token("admin@red.example", role=1, tenant="red")
+        answer = ask(service, admin, all=1, messageid=message_id)
+        assert (answer.status, list(message(answer))) == (400, ["ALL"])
+        assert ask(service, admin, all=1, messageid=message_id,
+                   dry_run=1).status == 202

@@ -1,18 +1,22 @@
 """Recalls that stand: copies that arrive after the recall."""
 
 
+import time
+
 import pytest
 
 from conftest import (DRIVERS, EX_CANTCREAT, EX_USAGE, HttpRecall, ShellRecall,
-                      Users)
-from mailnode import MailNode, build_message
-from quarantine import command, http
+                      Users, run_shell)
+from mailnode import PATIENCE, MailNode, build_message
+from quarantine import make_node as quarantine_node
+from quarantine import command, http, quarantined
 
 PLUGINS = ["notify", "recall"]
 
 
 def make_node(driver=DRIVERS[-1], **options):
     options.setdefault("mail_plugins", PLUGINS)
+    options.setdefault("acl", True)
     node = MailNode(driver=driver, **options)
     node.test_users = Users(node)
     node.initial_users = node.test_users.provision()
@@ -31,8 +35,8 @@ def node(request):
 def no_orders(request):
     """Orders of one test are none of the next one's business."""
     yield
-    if "node" in request.fixturenames:
-        node = request.getfixturevalue("node")
+    for name in {"node", "quarantine"} & set(request.fixturenames):
+        node = request.getfixturevalue(name)
         for order in orders(node):
             command(node, "standing", "end", order["recall-id"])
 
@@ -203,3 +207,364 @@ def test_recall_id_of_another_message(node, recall, user, message_id):
     result = recall(user, "<other>", stand="1h", recall_id=first)
     assert (result.code, result.rows) == (EX_CANTCREAT, [])
     assert order(node)["message-id"] == message_id.strip("<>")
+
+
+# what arrives
+
+
+def stand(node, user, message_id, *args):
+    """A recall that stands for what has not arrived yet: its id."""
+    users = ["-u", user] if isinstance(user, str) else \
+        ["--users=" + name for name in user]
+    result = run_shell(node, *users, "--stand=1h", *args, "--", message_id)
+    assert result.code == 0, result
+    return result.rows[0]["recall-id"]
+
+
+def late(node, *users):
+    """What was recalled late from these users."""
+    found = command(node, "standing", "late")
+    assert found.code == 0, found
+    return [(row["username"], row["copies"], row["mailboxes"])
+            for row in found.rows if row["username"] in users]
+
+
+def wait_for_uids(connection, uids):
+    """Until the session sees these messages, and no others, in its mailbox."""
+    deadline = time.monotonic() + PATIENCE
+    while connection.search(None, "ALL")[1] != [uids]:
+        assert time.monotonic() < deadline
+        connection.noop()
+
+
+def notices(node, user):
+    return [text for text in node.messages(user)
+            if b"X-Dovecot-Recall-Id:" in text]
+
+
+def test_lmtp(node, users, message_id):
+    user, other = users.take(2)
+    recall_id = stand(node, [user], message_id, "--reason=Because",
+                      "--actor=admin")
+    since = node.log_size()
+    message = build_message(message_id, subject="Late")
+    node.lmtp_deliver([user, other], message)
+    line, = node.wait_log("came late", since)
+    assert recall_id in line and "copies=1" in line and user in line
+    assert len(node.messages(other)) == 1
+    notice, = node.messages(user)
+    assert recall_id.encode() in notice and b"Late" in notice
+    # and once more: not another notice
+    node.lmtp_deliver([other, user], message)
+    node.wait_log("came late", since, count=2)
+    assert notices(node, user) == node.messages(user) == [notice]
+    assert len(node.messages(other)) == 2
+    assert late(node, user) == [(user, "1", "INBOX")] * 2
+    assert len(command(node, "standing", "late", recall_id).rows) == 2
+    assert order(node)["late"] == "2"
+    # other mail
+    node.lmtp_deliver(user, build_message("<x" + message_id[1:]))
+    assert node.count(user) == 2
+
+
+def run(node):
+    found = command(node, "standing", "run")
+    assert found.code == 0, found
+    return [(row["username"], row["status"], row["copies"], row["mailboxes"])
+            for row in found.rows]
+
+
+@pytest.mark.parametrize("flags", [(), ("\\Flagged", "kw")])
+def test_append(node, user, message_id, flags):
+    """The session that has saved it sees it go, and goes on."""
+    stand(node, user, message_id, "--no-notify")
+    connection = node.imap(user)
+    connection.select("INBOX")
+    connection.append("INBOX", "(%s)" % " ".join(flags), None,
+                      build_message(message_id))
+    connection.append("INBOX", None, None, build_message("<n" +
+                                                         message_id[1:]))
+    wait_for_uids(connection, b"1")
+    connection.logout()
+    assert late(node, user) == [(user, "1", "INBOX")]
+
+
+def test_append_of_what_was_read(node, user, message_id):
+    """As in any recall: what was read stays, unless it's forced."""
+    stand(node, user, message_id)
+    node.append(user, "INBOX", build_message(message_id), ["\\Seen"])
+    assert node.count(user) == 1 and late(node, user) == []
+    stand(node, user, message_id, "--force", "--no-notify")
+    assert node.count(user) == 0
+    node.append(user, "INBOX", build_message(message_id), ["\\Seen"])
+    assert node.count(user) == 0
+    assert late(node, user) == [(user, "1", "INBOX")]
+
+
+def test_append_while_another_saves(node, user, message_id):
+    """The first message is committed; a second one is under way when the
+    process could recall it."""
+    stand(node, user, message_id, "--no-notify")
+    connection = node.imap(user)
+    connection.select("INBOX")
+    message = build_message(message_id)
+    other = build_message("<n" + message_id[1:])
+    connection.send(b"a1 APPEND INBOX {%d}\r\n" % len(message))
+    assert connection.readline().startswith(b"+")
+    # the second command comes with the end of the first one
+    connection.send(message + b"\r\na2 APPEND INBOX {%d}\r\n" % len(other))
+    line = connection.readline()
+    while not line.startswith(b"+"):
+        line = connection.readline()
+    connection.send(other[:20])
+    assert late(node, user) == []
+    connection.send(other[20:] + b"\r\n")
+    while not connection.readline().startswith(b"a2 OK"):
+        pass
+    wait_for_uids(connection, b"1")
+    connection.logout()
+    assert node.count(user) == 1
+    assert late(node, user) == [(user, "1", "INBOX")]
+
+
+def test_own_copies_and_moves(node, user, message_id):
+    """A user who has read the message keeps it, and may put it elsewhere."""
+    node.append(user, "INBOX", build_message(message_id), ["\\Seen"])
+    result = run_shell(node, "-u", user, "--stand=1h", "--no-notify", "--",
+                       message_id)
+    assert result.status() == "read"
+    node.set_flags(user, "INBOX", ["\\Flagged"])
+    connection = node.imap(user)
+    connection.create("Work")
+    connection.select("INBOX")
+    connection.store("1", "-FLAGS", "(\\Seen)")
+    connection.copy("1", "Work")
+    connection._simple_command("MOVE", "1", "Work")
+    connection.logout()
+    assert node.count(user, "Work") == 2
+    node.doveadm("copy", "-u", user, "INBOX", "mailbox", "Work", "ALL")
+    node.doveadm("mailbox", "create", "-u", user, "Trash")
+    node.doveadm("move", "-u", user, "Trash", "mailbox", "Work", "ALL")
+    assert (node.count(user), node.count(user, "Trash")) == (2, 2)
+    assert late(node, user) == []
+
+
+@pytest.mark.parametrize("mailbox", ["Sent", "Drafts"])
+def test_own_sent_mail_and_drafts(node, users, message_id, mailbox):
+    """A reply, a draft or the sent copy is the user's own, unless it's
+    forced."""
+    user, other = users.take(2)
+    message = build_message(message_id, headers=[("In-Reply-To", message_id)])
+    stand(node, user, message_id)
+    node.append(user, mailbox, message)
+    reply = build_message("<re" + message_id[1:],
+                          headers=[("In-Reply-To", message_id),
+                                   ("References", message_id)])
+    node.lmtp_deliver(user, reply)
+    assert (node.count(user, mailbox), node.count(user)) == (1, 1)
+    assert run(node) == [] and late(node, user) == []
+    stand(node, other, message_id, "--force")
+    node.append(other, mailbox, message)
+    assert node.count(other, mailbox) == 0
+    assert late(node, other) == [(other, "1", mailbox)]
+
+
+def test_copy_from_another_user(node, users, message_id):
+    """By IMAP from a shared mailbox, and by doveadm."""
+    user, owner = users.take(2)
+    node.lmtp_deliver(owner, build_message(message_id))
+    stand(node, user, message_id, "--no-notify")
+    node.doveadm("copy", "-u", user, "INBOX", "user", owner, "mailbox",
+                 "INBOX", "ALL")
+    assert node.count(user) == 0 and node.count(owner) == 1
+    node.doveadm("acl", "set", "-u", owner, "INBOX", "user=" + user, "lookup",
+                 "read")
+    connection = node.imap(user)
+    connection.select("shared/%s/INBOX" % owner, readonly=True)
+    assert connection.copy("1", "INBOX")[0] == "OK"
+    connection.logout()
+    assert node.count(user) == 0 and node.count(owner) == 1
+    assert late(node, user) == [(user, "1", "INBOX")] * 2
+
+
+def backup(node, user, path):
+    node.doveadm("backup", "-u", user, "sdbox:" + str(path))
+
+
+def test_import_and_dsync(node, users, message_id):
+    """An old copy of the mailbox, made before the recall, is put back."""
+    user, other = users.take(2)
+    place = node.dir / "mail" / ("backup-" + user)
+    for name in user, other:
+        node.lmtp_deliver(name, build_message(message_id))
+        node.lmtp_deliver(name, build_message("<n" + message_id[1:]))
+    backup(node, user, place)
+    stand(node, [user, other], message_id, "--no-notify")
+    assert (node.count(user), node.count(other)) == (1, 1)
+    node.doveadm("import", "-u", user, "sdbox:" + str(place), "old", "ALL")
+    assert node.count(user, "old/INBOX") == 1
+    node.doveadm("sync", "-1", "-R", "-u", other, "sdbox:" + str(place))
+    for name in user, other:
+        assert message_id.encode() not in b"".join(node.messages(name))
+    assert late(node, user) == [(user, "1", "old/INBOX")]
+    assert late(node, other) == [(other, "1", "INBOX")]
+
+
+def test_limits_of_an_order(node, users, message_id):
+    """Other senders' messages and other tenants' users."""
+    tenant, = users.take(1, tenant_id="t1")
+    user, = users.take()
+    other, = users.take(1, tenant_id="t2")
+    run_shell(node, *("--users=" + name for name in (tenant, user, other)),
+              "--stand=1h", "--no-notify", "--tenant=t1",
+              "--sender=a@example.com", "--", message_id)
+    for sender in "a@example.com", "b@example.com":
+        node.lmtp_deliver([tenant, user, other],
+                          build_message(message_id, sender=sender))
+    assert [node.count(name) for name in (tenant, user, other)] == [1, 2, 2]
+    assert b"b@example.com" in node.messages(tenant)[0]
+    assert late(node, tenant, user, other) == [(tenant, "1", "INBOX")]
+
+
+def test_everyone(node, users, message_id):
+    """Also who comes later."""
+    run_shell(node, "-A", "--tenant=t1", "--stand=1h", "--no-notify", "--",
+              message_id)
+    node.add_user("new-%d@example.com" % time.monotonic_ns(), tenant_id="t1")
+    user, = [name for name in node.users if name.startswith("new-")]
+    node.lmtp_deliver(user, build_message(message_id))
+    assert node.count(user) == 0
+    node.remove_user(user)
+
+
+def test_other_names_of_a_user(node, users, message_id):
+    """An order is for the mailbox, by whatever name it was asked for."""
+    user, = users.take()
+    alias = "alias-" + user
+    node.add_user(alias, user=user)
+    stand(node, alias, message_id, "--no-notify")
+    assert set(order(node)["users"].split(",")) == {alias, user}
+    for name in user, alias:
+        node.lmtp_deliver(name, build_message(message_id))
+    assert node.count(user) == 0
+    node.remove_user(alias)
+
+
+def test_several_ids(node, users, message_id):
+    """A message with several Message-IDs, and one with none."""
+    user, = users.take()
+    stand(node, user, message_id, "--no-notify")
+    node.lmtp_deliver(user, build_message(None))
+    node.lmtp_deliver(user, build_message(
+        "<first@example.com>", headers=[("Message-ID", message_id)]))
+    node.append(user, "INBOX", build_message(
+        "<first@example.com>\r\n " + message_id))
+    assert node.count(user) == 1
+
+
+def test_query_that_stands(node, users, message_id):
+    user, other = users.take(2)
+    node.lmtp_deliver(user, build_message(message_id, subject="Prize"))
+    result = run_shell(node, "-u", user, "--stand=1h", "--yes-count=1",
+                       "query", "SUBJECT", "prize", "NOT", "HEADER",
+                       "X-Good", "yes")
+    assert result.status() == "expunged"
+    node.lmtp_deliver([other, user],
+                      build_message("<1" + message_id[1:], subject="A prize"))
+    node.append(user, "Work", build_message("<2" + message_id[1:],
+                                            subject="prizes"))
+    node.append(user, "Drafts", build_message("<2" + message_id[1:],
+                                              subject="prizes"))
+    node.lmtp_deliver(user, build_message(None, subject="Prize",
+                                          headers=[("X-Good", "yes")]))
+    # one good message, and one notice in all, whose subject is none
+    assert node.count(user) == 2 and len(notices(node, user)) == 1
+    assert any(b"X-Good" in text for text in node.messages(user))
+    assert node.count(user, "Work") == 0
+    assert node.count(user, "Drafts") == node.count(other) == 1
+    assert late(node, user) == [(user, "1", "INBOX"), (user, "1", "Work")]
+
+
+def test_expiry(node, user, message_id):
+    result = run_shell(node, "-u", user, "--stand=1s", "--", message_id)
+    recall_id = result.row()["recall-id"]
+    deadline = time.monotonic() + PATIENCE
+    while orders(node):
+        assert time.monotonic() < deadline
+    node.lmtp_deliver(user, build_message(message_id))
+    assert node.count(user) == 1
+    # the order goes with the next look
+    place = node.standing_dir / (recall_id + ".order")
+    assert place.exists()
+    assert run(node) == []
+    assert not place.exists() and not (node.standing_dir / "set").exists()
+    assert node.count(user) == 1
+
+
+def test_end(node, user, message_id):
+    recall_id = stand(node, user, message_id)
+    command(node, "standing", "end", recall_id)
+    node.lmtp_deliver(user, build_message(message_id))
+    assert node.count(user) == 1
+
+
+# with a quarantine
+
+
+@pytest.fixture(scope="module", params=DRIVERS)
+def quarantine(request):
+    users = {"q%03d@example.com" % i: {"recall_quarantine_days": "0"}
+             for i in range(40)}
+    with quarantine_node(request.param, users, mail_plugins=PLUGINS,
+                         acl=True) as node:
+        node.free_users = iter(users)
+        yield node
+        assert node.panics() == []
+
+
+def test_quarantine(quarantine, message_id):
+    """A late copy joins the others of its recall there, and comes back with
+    them: then it's the user's again, though others' still stands."""
+    node = quarantine
+    user, other = next(node.free_users), next(node.free_users)
+    message = build_message(message_id)
+    node.lmtp_deliver([user, other], message)
+    recall_id = stand(node, [user, other], message_id, "--no-notify")
+    node.lmtp_deliver([user, other], message)
+    node.append(user, "Work", message)
+    assert sorted(quarantined(node, user).values()) == [1, 2]
+    assert list(quarantined(node, other).values()) == [2]
+    assert node.count(user) == node.count(user, "Work") == 0
+    row, = command(node, "list", "-u", user).rows
+    assert (row["recall-id"], row["mailboxes"]) == (recall_id, "INBOX,Work")
+
+    restored = command(node, "restore", "-u", user, recall_id)
+    assert restored.rows[0]["status"] == "restored"
+    assert (node.count(user), node.count(user, "Work")) == (2, 1)
+    assert run(node) == []
+    node.lmtp_deliver([user, other], message)
+    assert (node.count(user), node.count(other)) == (3, 0)
+    assert len(late(node, user)) == 2 and len(late(node, other)) == 2
+    # that it was restored is remembered as long as the order stands
+    command(node, "purge", "-u", user, "-u", other)
+    assert quarantined(node, other) == {}
+    node.lmtp_deliver([user, other], message)
+    assert (node.count(user), node.count(other)) == (4, 0)
+    command(node, "standing", "end", recall_id)
+    command(node, "purge", "-u", user)
+    assert command(node, "list", "-u", user).rows == []
+
+
+def test_restore_of_everyone(quarantine, message_id):
+    node = quarantine
+    user, other = next(node.free_users), next(node.free_users)
+    message = build_message(message_id)
+    node.lmtp_deliver(user, message)
+    recall_id = stand(node, [user, other], message_id, "--no-notify")
+    command(node, "restore", "-A", "--dry-run", recall_id)
+    command(node, "restore", "-A", "--tenant=nobodys", recall_id)
+    assert order(node)["recall-id"] == recall_id
+    command(node, "restore", "-A", recall_id)
+    assert orders(node) == []
+    node.lmtp_deliver([user, other], message)
+    assert (node.count(user), node.count(other)) == (2, 1)

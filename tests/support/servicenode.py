@@ -67,12 +67,14 @@ class RecallNode(mailnode.MailNode):
 
 
 class Answer:
-    """What curl got: status, headers (names in lower case), octets."""
+    """What curl got: status, headers (names in lower case), octets, and what
+    Set-Cookie says of each cookie."""
 
-    def __init__(self, status, headers, body):
+    def __init__(self, status, headers, body, cookies):
         self.status = status
         self.headers = headers
         self.body = body
+        self.cookies = cookies
 
     def json(self):
         return json.loads(self.body)
@@ -97,11 +99,13 @@ def curl(*args, input=None, check=True):
         if b" 100 " not in head.split(b"\r\n")[0]:
             break
     lines = head.decode("latin-1").split("\r\n")
-    headers = {}
+    headers, cookies = {}, {}
     for line in lines[1:]:
         name, mark, value = line.partition(":")
         headers[name.lower()] = value.strip()
-    return Answer(int(lines[0].split()[1]), headers, body)
+        if name.lower() == "set-cookie":
+            cookies[value.strip().partition("=")[0]] = value.strip()
+    return Answer(int(lines[0].split()[1]), headers, body, cookies)
 
 
 class Service:

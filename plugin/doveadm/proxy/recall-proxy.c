@@ -426,6 +426,8 @@ int recall_proxy_user(struct recall_proxy *proxy,
 
 	if (proxy_get_route(proxy, input, &route, error_r) < 0)
 		return -1;
+	if (proxy->callbacks->local)
+		return route.proxying ? 1 : 0;
 	if (route.proxying) {
 		server = proxy_get_server(proxy, t_strdup_printf("%s:%u",
 			route.host, route.port));

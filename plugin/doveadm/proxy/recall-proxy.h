@@ -31,6 +31,8 @@ struct recall_proxy_callbacks {
 	/* Users are asked for by name, so each name of one user is answered for,
 	   with the same row. Otherwise the first one will do. */
 	bool named;
+	/* Users of other nodes are not asked about: that's for those nodes. */
+	bool local;
 };
 
 /* socket_path is that of the doveadm-server to ask even if no user is
@@ -44,7 +46,7 @@ recall_proxy_init(const struct doveadm_cmd_context *cctx,
 		  const struct recall_proxy_callbacks *callbacks,
 		  void *context);
 /* Hands the user over if that is due: returns 1, and one of the callbacks will
-   be called, now or later. Returns 0 if the user is to be dealt with here, -1
+   be called, now or later (or none, with `local'). Returns 0 if the user is to be dealt with here, -1
    if that can't be told. */
 int recall_proxy_user(struct recall_proxy *proxy,
 		      const struct mail_storage_service_input *input,

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SET_NAME "set"
 #define SET_MAGIC "RCLSET1"
 
 struct set_header {
@@ -44,7 +43,7 @@ int recall_standing_set_write(const char *dir,
 			      struct recall_standing_entry *entries,
 			      unsigned int count, const char **error_r)
 {
-	const char *path = t_strconcat(dir, "/"SET_NAME, NULL);
+	const char *path = t_strconcat(dir, "/"RECALL_STANDING_SET_NAME, NULL);
 	const char *temp_path = t_strconcat(path, ".new", NULL);
 	struct set_header header = {
 		.magic = SET_MAGIC,
@@ -79,7 +78,7 @@ int recall_standing_set_write(const char *dir,
 
 int recall_standing_set_remove(const char *dir, const char **error_r)
 {
-	const char *path = t_strconcat(dir, "/"SET_NAME, NULL);
+	const char *path = t_strconcat(dir, "/"RECALL_STANDING_SET_NAME, NULL);
 
 	if (unlink(path) < 0 && errno != ENOENT) {
 		*error_r = t_strdup_printf("unlink(%s) failed: %m", path);
@@ -92,7 +91,7 @@ struct recall_standing_set *recall_standing_set_init(const char *dir)
 {
 	struct recall_standing_set *set = i_new(struct recall_standing_set, 1);
 
-	set->path = i_strconcat(dir, "/"SET_NAME, NULL);
+	set->path = i_strconcat(dir, "/"RECALL_STANDING_SET_NAME, NULL);
 	return set;
 }
 

@@ -17,6 +17,9 @@
 
 #define RECALL_STANDING_HASH_QUERY 0
 
+/* Its name in the directory. */
+#define RECALL_STANDING_SET_NAME "set"
+
 struct recall_standing_entry {
 	uint64_t hash;
 	uint64_t expires;

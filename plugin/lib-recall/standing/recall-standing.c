@@ -192,6 +192,21 @@ int recall_standing_read(const char *dir, const char *recall_id, pool_t pool,
 	return 1;
 }
 
+bool recall_standing_is_in_force(const char *dir, const char *recall_id,
+				 time_t now)
+{
+	pool_t pool = pool_alloconly_create("standing order", 2048);
+	struct recall_standing_order order;
+	const char *error;
+	int ret;
+
+	ret = recall_standing_read(dir, recall_id, pool, &order, &error);
+	if (ret > 0 && order.expires <= now)
+		ret = 0;
+	pool_unref(&pool);
+	return ret != 0;
+}
+
 /* Appends the recall ids of the directory's orders. One that does not exist has
    none. */
 static int
@@ -408,7 +423,7 @@ static const char *order_get_query(const struct recall_standing_order *order)
 }
 
 /* A recall comes in several parts if it has many users: the order is for all of
-   them. */
+   them. Returns 1 if it is so already. */
 static int standing_merge(const struct recall_standing_order *old,
 			  struct recall_standing_order *order,
 			  const char **error_r)
@@ -421,8 +436,10 @@ static int standing_merge(const struct recall_standing_order *old,
 		*error_r = "The recall id is that of another recall";
 		return -1;
 	}
-	if (old->users == NULL)
+	if (old->users == NULL) {
 		order->users = NULL;
+		return 1;
+	}
 	if (order->users == NULL)
 		return 0;
 	t_array_init(&users, 16);
@@ -433,7 +450,21 @@ static int standing_merge(const struct recall_standing_order *old,
 	}
 	array_append_zero(&users);
 	order->users = array_front(&users);
-	return 0;
+	return str_array_length(order->users) ==
+		str_array_length(old->users) ? 1 : 0;
+}
+
+/* Whether the set was written after the order, and not lost since. */
+static bool set_is_newer(const char *dir, const char *recall_id)
+{
+	struct stat set_st, order_st;
+
+	return stat(t_strconcat(dir, "/"RECALL_STANDING_SET_NAME, NULL),
+		    &set_st) == 0 &&
+		stat(order_path(dir, recall_id), &order_st) == 0 &&
+		(set_st.st_mtim.tv_sec > order_st.st_mtim.tv_sec ||
+		 (set_st.st_mtim.tv_sec == order_st.st_mtim.tv_sec &&
+		  set_st.st_mtim.tv_nsec >= order_st.st_mtim.tv_nsec));
 }
 
 static int
@@ -449,8 +480,13 @@ standing_add_locked(const char *dir, struct recall_standing_order *order,
 		return -1;
 	if ((unsigned int)count >= max)
 		return 0;
-	if ((old != NULL && standing_merge(old, order, error_r) < 0) ||
-	    recall_standing_late_init(dir, error_r) < 0 ||
+	ret = old == NULL ? 0 : standing_merge(old, order, error_r);
+	if (ret < 0)
+		return -1;
+	if (ret > 0 && order->expires - order->created ==
+	    old->expires - old->created && set_is_newer(dir, order->recall_id))
+		return 1;
+	if (recall_standing_late_init(dir, error_r) < 0 ||
 	    standing_write_order(dir, order, error_r) < 0)
 		return -1;
 	RECALL_FAILPOINT("standing-added");

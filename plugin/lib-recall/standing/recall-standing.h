@@ -56,6 +56,10 @@ int recall_standing_read(const char *dir, const char *recall_id, pool_t pool,
 			 struct recall_standing_order *order_r,
 			 const char **error_r);
 
+/* Whether it stands now, or may do so: it can't be read. */
+bool recall_standing_is_in_force(const char *dir, const char *recall_id,
+				 time_t now);
+
 /* Appends all orders, the newest first, expired ones too. Returns -1 if the
    directory, or some order in it, can't be read; the others are there then. */
 int recall_standing_list(const char *dir, pool_t pool,

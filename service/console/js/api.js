@@ -3,6 +3,8 @@
    alone. */
 const SESSION = "session";
 let session = null;
+/* what the OpenID provider is called that one can sign in by, or null */
+let provider = null;
 let onSession = () => {};
 
 /* The answer of a request that failed. */
@@ -21,6 +23,10 @@ export class ApiError extends Error {
 
 export function current() {
 	return session;
+}
+
+export function signInBy() {
+	return provider;
 }
 
 /* Calls back whenever somebody has signed in or out. */
@@ -65,6 +71,7 @@ export async function resume() {
 	try {
 		const { body } = await askSession("POST", {});
 
+		provider = body.provider ?? provider;
 		return setSession(body.access_token ? body : null);
 	} catch (error) {
 		if (error instanceof ApiError && error.status < 500)

@@ -1,11 +1,17 @@
 import { Field, html, Page, Problem, useState } from "./ui.js";
-import { signIn } from "./api.js";
+import { signIn, signInBy } from "./api.js";
 import { t } from "./i18n.js";
+
+/* Where the provider's answer was no, the page is told so by its address. */
+function cameBack() {
+	return new URLSearchParams(location.search).get("signin") === "failed" ?
+		new Error(t("signin.failed")) : null;
+}
 
 export function SignIn() {
 	const [login, setLogin] = useState("");
 	const [password, setPassword] = useState("");
-	const [error, setError] = useState(null);
+	const [error, setError] = useState(cameBack());
 	const [busy, setBusy] = useState(false);
 
 	async function submit(event) {
@@ -30,5 +36,7 @@ export function SignIn() {
 			autocomplete="current-password" />
 		<${Problem} error=${error} />
 		<p><button class="primary" disabled=${busy}>${t("signin")}</button></p>
+		${signInBy() && html`<p><a class="button" href="oidc">${
+			t("signin.by", { name: signInBy() })}</a></p>`}
 		</form><//>`;
 }

@@ -1,0 +1,83 @@
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "address.h"
+#include "alloc.h"
+#include "auth-token.h"
+#include "encode.h"
+#include "http-reply.h"
+#include "revocation.h"
+#include "login-session.h"
+
+#define SESSION_PATH "/console/session"
+
+bool session_issue(struct http_request *request,
+		   const struct session_terms *terms, char **access_r,
+		   char refresh_r[REFRESH_TOKEN_LEN + 1])
+{
+	const struct config *config = request->config;
+	const struct identity *who = &request->identity;
+	int64_t now = time(NULL), revoked = revocation_until(who);
+	/* one of this second is not told from those before */
+	int64_t issued = revoked >= now ? revoked + 1 : now;
+	char jti[TOKEN_ID_LEN + 1];
+	struct refresh_token token = {
+		.family = terms->family,
+		.jti = jti,
+		.access_expires = issued + config->auth_access_token_exp_time,
+		.created = issued,
+		.expires = terms->expires,
+		.address = request->source,
+		.granted = terms->granted,
+	};
+
+	*access_r = token_issue(config, who, issued, jti);
+	if (*access_r == NULL) {
+		http_reply_message(request, 501, "Tokens are issued elsewhere");
+		return false;
+	}
+	if (!refresh_token_add(who, &token, refresh_r)) {
+		free_secret(*access_r);
+		http_reply_journal(request);
+		return false;
+	}
+	return true;
+}
+
+/* The refresh token of a session is in a cookie, where no script sees it:
+   "<refresh token>.<login in base64url>", since it is the login's. */
+void session_set_cookie(struct http_request *request, const char *refresh,
+			int64_t max_age)
+{
+	const char *login = request->identity.login;
+	char *encoded = base64url_encode(login, strlen(login));
+	char *value = x_asprintf(SESSION_COOKIE "=%s%s%s; Path="
+				 SESSION_PATH "; Max-Age=%lld; Secure; "
+				 "HttpOnly; SameSite=Strict", refresh,
+				 *refresh == '\0' ? "" : ".",
+				 *refresh == '\0' ? "" : encoded,
+				 (long long)max_age);
+
+	http_reply_header(request, "Set-Cookie", value);
+	free_secret(value);
+	free(encoded);
+}
+
+char *session_get_cookie(const struct http_request *request, char **login_r)
+{
+	const char *cookie = request->session_cookie;
+	const char *dot = cookie == NULL ? NULL : strchr(cookie, '.');
+	size_t len;
+
+	if (dot == NULL)
+		return NULL;
+	*login_r = (char *)base64url_decode(dot + 1, strlen(dot + 1), &len);
+	if (*login_r == NULL)
+		return NULL;
+	if (strlen(*login_r) != len || address_check(*login_r) != NULL) {
+		free(*login_r);
+		return NULL;
+	}
+	return x_strndup(cookie, dot - cookie);
+}

@@ -1,0 +1,415 @@
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <curl/curl.h>
+#include <jansson.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include "recall-limits.h"
+#include "recall-tenant-name.h"
+#include "address.h"
+#include "alloc.h"
+#include "encode.h"
+#include "jwt.h"
+#include "oidc-keys.h"
+#include "oidc.h"
+#include "strbuf.h"
+#include "strlist.h"
+#include "text.h"
+
+#define ANSWER_MAX (1024 * 1024)
+/* What is known of the provider is asked for anew after so many seconds; its
+   keys, also when none of them is right. */
+#define KEEP 3600
+
+/* Answers of the provider, by their address. */
+static pthread_mutex_t cache_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct cached {
+	char *url;
+	json_t *json;
+	time_t asked;
+} cached[2];
+
+static size_t add_answer(char *data, size_t size, size_t nmemb, void *context)
+{
+	struct strbuf *answer = context;
+
+	if (answer->len + size * nmemb > ANSWER_MAX)
+		return 0;
+	strbuf_add(answer, data, size * nmemb);
+	return size * nmemb;
+}
+
+/* Returns what the address answers, which must be a JSON object. form is sent,
+   if there is one; secret goes along with the client's name. */
+static json_t *ask(const struct config *config, const char *url,
+		   const char *form, char **error_r)
+{
+	struct strbuf answer = { NULL, 0, 0 };
+	CURL *curl = curl_easy_init();
+	json_t *json = NULL;
+	long status = 0;
+	CURLcode ret;
+
+	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)config->oidc_timeout);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, add_answer);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
+	if (*config->oidc_ca_file != '\0')
+		curl_easy_setopt(curl, CURLOPT_CAINFO, config->oidc_ca_file);
+	if (form != NULL)
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, form);
+	ret = curl_easy_perform(curl);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_cleanup(curl);
+	if (ret != CURLE_OK)
+		*error_r = x_asprintf("%s: %s", url, curl_easy_strerror(ret));
+	else if (status != 200)
+		*error_r = x_asprintf("%s: answered status %ld", url, status);
+	else
+		json = json_loadb(answer.data != NULL ? answer.data : "",
+				  answer.len, JSON_REJECT_DUPLICATES, NULL);
+	free_secret(answer.data);
+	if (json == NULL && *error_r == NULL)
+		*error_r = x_asprintf("%s: answered no JSON", url);
+	return json;
+}
+
+/* Returns what the address has answered in the last `keep` seconds, with a
+   reference for the caller. The lock is not held while it is asked. */
+static json_t *ask_cached(const struct config *config, struct cached *cached,
+			  const char *url, time_t keep, char **error_r)
+{
+	time_t now = time(NULL);
+	json_t *json = NULL;
+
+	pthread_mutex_lock(&cache_mutex);
+	if (cached->url != NULL && strcmp(cached->url, url) == 0 &&
+	    now >= cached->asked && now - cached->asked < keep)
+		json = json_incref(cached->json);
+	pthread_mutex_unlock(&cache_mutex);
+	if (json != NULL)
+		return json;
+	json = ask(config, url, NULL, error_r);
+	if (json == NULL)
+		return NULL;
+	pthread_mutex_lock(&cache_mutex);
+	free(cached->url);
+	json_decref(cached->json);
+	cached->url = x_strdup(url);
+	cached->json = json_incref(json);
+	cached->asked = now;
+	pthread_mutex_unlock(&cache_mutex);
+	return json;
+}
+
+static bool is_issuer(const struct config *config, const json_t *json,
+		      const char *name)
+{
+	const char *issuer = json_string_value(json_object_get(json, name));
+
+	return issuer != NULL && strcmp(issuer, config->oidc_issuer) == 0;
+}
+
+/* Returns what the provider says of itself (Discovery 1.0, 4). */
+static json_t *discover(const struct config *config, char **error_r)
+{
+	size_t len = strlen(config->oidc_issuer);
+	json_t *json;
+	char *url;
+
+	while (len > 0 && config->oidc_issuer[len - 1] == '/')
+		len--;
+	url = x_asprintf("%.*s/.well-known/openid-configuration", (int)len,
+			 config->oidc_issuer);
+	json = ask_cached(config, &cached[0], url, KEEP, error_r);
+	if (json != NULL && !is_issuer(config, json, "issuer")) {
+		*error_r = x_asprintf("%s: is of another issuer", url);
+		json_decref(json);
+		json = NULL;
+	}
+	free(url);
+	return json;
+}
+
+/* Returns an address out of that. Secrets go there: no plain HTTP where the
+   issuer has TLS. */
+static const char *endpoint(const struct config *config, const json_t *provider,
+			    const char *name, char **error_r)
+{
+	const char *url = json_string_value(json_object_get(provider, name));
+	bool tls = strncmp(config->oidc_issuer, "https://", 8) == 0;
+
+	if (url != NULL && (strncmp(url, "https://", 8) == 0 ||
+			    (!tls && strncmp(url, "http://", 7) == 0)))
+		return url;
+	*error_r = x_asprintf("%s: has no %s", config->oidc_issuer, name);
+	return NULL;
+}
+
+static void add_param(struct strbuf *b, const char *name, const char *value)
+{
+	char *encoded = curl_easy_escape(NULL, value, strlen(value));
+
+	strbuf_addf(b, "%s%s=%s", b->len == 0 ? "" : "&", name, encoded);
+	curl_free(encoded);
+}
+
+/* RFC 7636, 4.2 */
+static char *challenge(const char *verifier)
+{
+	unsigned char md[EVP_MAX_MD_SIZE];
+	unsigned int len = 0;
+
+	if (EVP_Digest(verifier, strlen(verifier), md, &len, EVP_sha256(),
+		       NULL) != 1)
+		abort();
+	return base64url_encode(md, len);
+}
+
+char *oidc_begin(const struct config *config, struct oidc_flow *flow_r,
+		 char **error_r)
+{
+	json_t *provider = discover(config, error_r);
+	const char *url = provider == NULL ? NULL :
+		endpoint(config, provider, "authorization_endpoint", error_r);
+	struct strbuf b = { NULL, 0, 0 };
+	char *hash, *ret;
+
+	if (url == NULL) {
+		json_decref(provider);
+		return NULL;
+	}
+	random_hex(OIDC_SECRET_LEN / 2, flow_r->state);
+	random_hex(OIDC_SECRET_LEN / 2, flow_r->nonce);
+	random_hex(OIDC_SECRET_LEN / 2, flow_r->verifier);
+	hash = challenge(flow_r->verifier);
+	add_param(&b, "response_type", "code");
+	add_param(&b, "client_id", config->oidc_client_id);
+	add_param(&b, "redirect_uri", config->oidc_redirect_url);
+	add_param(&b, "scope", config->oidc_scope);
+	add_param(&b, "state", flow_r->state);
+	add_param(&b, "nonce", flow_r->nonce);
+	add_param(&b, "code_challenge", hash);
+	add_param(&b, "code_challenge_method", "S256");
+	ret = x_asprintf("%s%c%s", url, strchr(url, '?') == NULL ? '?' : '&',
+			 b.data);
+	free(b.data);
+	free(hash);
+	json_decref(provider);
+	return ret;
+}
+
+/* Returns the token that says who it is; the caller frees it. */
+static char *exchange(const struct config *config, const json_t *provider,
+		      const struct oidc_flow *flow, const char *code,
+		      char **error_r)
+{
+	const char *url = endpoint(config, provider, "token_endpoint", error_r);
+	struct strbuf b = { NULL, 0, 0 };
+	const char *token;
+	char *ret = NULL;
+	json_t *answer;
+
+	if (url == NULL)
+		return NULL;
+	add_param(&b, "grant_type", "authorization_code");
+	add_param(&b, "code", code);
+	add_param(&b, "redirect_uri", config->oidc_redirect_url);
+	add_param(&b, "client_id", config->oidc_client_id);
+	add_param(&b, "code_verifier", flow->verifier);
+	if (*config->oidc_client_secret != '\0')
+		add_param(&b, "client_secret", config->oidc_client_secret);
+	answer = ask(config, url, b.data, error_r);
+	free_secret(b.data);
+	token = json_string_value(json_object_get(answer, "id_token"));
+	if (token != NULL)
+		ret = x_strdup(token);
+	else if (answer != NULL)
+		*error_r = x_asprintf("%s: gave no id_token", url);
+	json_decref(answer);
+	return ret;
+}
+
+/* Whether a claim, a string or a list of strings, has one of the words. */
+static bool claim_has(const json_t *claim, const char *words)
+{
+	struct strlist list = { NULL, 0, 0 };
+	bool found = false;
+	size_t i;
+
+	strlist_split(&list, words);
+	for (i = 0; i < list.count && !found; i++)
+		found = jwt_is_for(claim, list.items[i]);
+	strlist_free(&list);
+	return found;
+}
+
+/* The most powerful of those that the claim has. */
+static enum role role_of(const struct config *config, const json_t *claims)
+{
+	const json_t *claim = json_object_get(claims, config->oidc_role_claim);
+
+	if (claim_has(claim, config->oidc_role_super))
+		return ROLE_SUPER;
+	if (claim_has(claim, config->oidc_role_admin))
+		return ROLE_ADMIN;
+	if (claim_has(claim, config->oidc_role_user))
+		return ROLE_USER;
+	return ROLE_NONE;
+}
+
+/* Who it is, by the claims that the settings name. Returns why nobody is, or
+   NULL. */
+static const char *
+read_identity(const struct config *config, const json_t *claims,
+	      struct identity *identity_r)
+{
+	const char *login = json_string_value(
+		json_object_get(claims, config->oidc_login_claim));
+	const char *tenant = *config->oidc_tenant_claim == '\0' ? NULL :
+		json_string_value(json_object_get(claims,
+						  config->oidc_tenant_claim));
+
+	if (login == NULL || address_check(login) != NULL)
+		return "names no login";
+	/* anybody may have typed it */
+	if (strcmp(config->oidc_login_claim, "email") == 0 &&
+	    !json_is_true(json_object_get(claims, "email_verified")))
+		return "has an address that the provider has not verified";
+	if (*config->oidc_role_claim != '\0') {
+		identity_r->role = role_of(config, claims);
+		if (identity_r->role == ROLE_NONE)
+			return "has no role here";
+		if (*config->oidc_tenant_claim != '\0' &&
+		    (tenant == NULL || *tenant == '\0' || has_control(tenant)))
+			return "names no tenant";
+	}
+	identity_r->login = x_strdup(login);
+	identity_r->tenant = x_strdup(recall_tenant_name(tenant));
+	return NULL;
+}
+
+/* OpenID Connect Core 1.0, 3.1.3.7 */
+static const char *
+check_claims(const struct config *config, const json_t *claims,
+	     const char *nonce, int64_t now)
+{
+	const json_t *audience = json_object_get(claims, "aud");
+	const char *azp = json_string_value(json_object_get(claims, "azp"));
+	const char *asked = json_string_value(json_object_get(claims,
+							      "nonce"));
+	int64_t exp, iat, nbf;
+
+	if (!is_issuer(config, claims, "iss"))
+		return "is of another issuer (iss)";
+	if (!jwt_is_for(audience, config->oidc_client_id))
+		return "is for somebody else (aud)";
+	if ((json_array_size(audience) > 1 && azp == NULL) ||
+	    (azp != NULL && strcmp(azp, config->oidc_client_id) != 0))
+		return "was given to somebody else (azp)";
+	if (!jwt_get_time(claims, "exp", -1, &exp) ||
+	    !jwt_get_time(claims, "iat", -1, &iat) ||
+	    !jwt_get_time(claims, "nbf", 0, &nbf) || exp < 0 || iat < 0)
+		return "has no valid exp, iat or nbf";
+	if (exp + config->auth_clock_skew <= now)
+		return "is expired";
+	if (iat > now + config->auth_clock_skew ||
+	    nbf > now + config->auth_clock_skew)
+		return "is not valid yet";
+	if (asked == NULL || strlen(asked) != OIDC_SECRET_LEN ||
+	    CRYPTO_memcmp(asked, nonce, OIDC_SECRET_LEN) != 0)
+		return "is of another sign-in (nonce)";
+	return NULL;
+}
+
+static bool is_signed(const struct jwt *jwt, const json_t *keys)
+{
+	const char *algorithm = jwt_algorithm(jwt);
+	EVP_PKEY *key = algorithm == NULL ? NULL :
+		oidc_keys_find(keys, jwt_key_id(jwt), algorithm);
+	bool ret = key != NULL && jwt_verify(jwt, key);
+
+	EVP_PKEY_free(key);
+	return ret;
+}
+
+bool oidc_check_token(const struct config *config, const char *token,
+		      const char *nonce, int64_t now, const void *keys,
+		      struct identity *identity_r, const char **error_r)
+{
+	json_t *claims = NULL;
+	struct jwt jwt;
+
+	*error_r = "is no JSON Web Token";
+	if (jwt_parse(token, &jwt)) {
+		if (is_signed(&jwt, keys))
+			claims = jwt_claims(&jwt);
+		else
+			*error_r = "is not signed by the provider";
+	}
+	jwt_free(&jwt);
+	if (claims == NULL)
+		return false;
+	*error_r = check_claims(config, claims, nonce, now);
+	if (*error_r == NULL)
+		*error_r = read_identity(config, claims, identity_r);
+	json_decref(claims);
+	return *error_r == NULL;
+}
+
+/* The key may be a new one: if none is right, the keys are asked for once
+   more. */
+static enum oidc_result
+check(const struct config *config, const char *url, const char *token,
+      const char *nonce, int64_t now, struct identity *identity_r,
+      char **error_r)
+{
+	static const time_t keep[] = { KEEP, 0 };
+	const char *why = "";
+	json_t *keys;
+	bool ok = false;
+	size_t i;
+
+	for (i = 0; i < 2 && !ok; i++) {
+		keys = ask_cached(config, &cached[1], url, keep[i], error_r);
+		if (keys == NULL)
+			return OIDC_FAILED;
+		identity_clear(identity_r);
+		ok = oidc_check_token(config, token, nonce, now, keys,
+				      identity_r, &why);
+		json_decref(keys);
+	}
+	if (ok)
+		return OIDC_OK;
+	*error_r = x_asprintf("the token %s", why);
+	return OIDC_DENIED;
+}
+
+enum oidc_result
+oidc_finish(const struct config *config, const struct oidc_flow *flow,
+	    const char *code, int64_t now, struct identity *identity_r,
+	    char **error_r)
+{
+	enum oidc_result result = OIDC_FAILED;
+	json_t *provider = discover(config, error_r);
+	char *token = NULL;
+	const char *url;
+
+	if (provider != NULL)
+		token = exchange(config, provider, flow, code, error_r);
+	if (token != NULL) {
+		url = endpoint(config, provider, "jwks_uri", error_r);
+		if (url != NULL)
+			result = check(config, url, token, flow->nonce, now,
+				       identity_r, error_r);
+	}
+	free_secret(token);
+	json_decref(provider);
+	return result;
+}

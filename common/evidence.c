@@ -81,7 +81,7 @@ static void put_recall(FILE *f, const struct evidence_recall *recall)
 {
 	fprintf(f, "{\"format\": 1");
 	put_text(f, "id", recall->id);
-	put_text(f, "messageid", recall->messageid);
+	put_text(f, "messageid", recall->message_id);
 	if (recall->query != NULL)
 		fprintf(f, ",\n \"query\": %s", recall->query);
 	put_text(f, "actor", recall->actor);
@@ -122,7 +122,7 @@ void evidence_add_user(struct evidence *e, const struct evidence_user *user)
 		user->copies);
 	put_text(f, "email", user->email);
 	put_text(f, "status", user->status);
-	put_text(f, "messageid", user->messageid);
+	put_text(f, "messageid", user->message_id);
 	put_text(f, "actor", user->actor);
 	put_text(f, "reason", user->reason);
 	if (user->recalled != 0)

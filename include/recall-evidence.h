@@ -14,7 +14,7 @@ struct evidence;
 
 /* What the whole is about; texts may be NULL. */
 struct evidence_recall {
-	const char *id, *messageid, *actor, *approver, *reason;
+	const char *id, *message_id, *actor, *approver, *reason;
 	/* JSON: the words of a query */
 	const char *query;
 	/* who has it now */
@@ -39,7 +39,7 @@ struct evidence *evidence_begin(int fd, const struct evidence_recall *recall);
 struct evidence_user {
 	const char *email, *status, *error;
 	int64_t copies;
-	const char *messageid, *actor, *reason;
+	const char *message_id, *actor, *reason;
 	int64_t recalled, restored;
 };
 

@@ -9,6 +9,7 @@
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
 #include "recall-params.h"
+#include "recall-text.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-rows.h"
 #include "recall-rights.h"
@@ -160,15 +161,6 @@ share_parse_rights(const struct doveadm_cmd_context *cctx,
 	return NULL;
 }
 
-static bool text_is_one_line(const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			return FALSE;
-	}
-	return TRUE;
-}
-
 /* Returns why the command's parameters can't be accepted, or NULL. */
 static const char *
 share_parse(const struct doveadm_cmd_context *cctx, bool adding,
@@ -192,7 +184,7 @@ share_parse(const struct doveadm_cmd_context *cctx, bool adding,
 		return "The mailbox is missing";
 	if (!uni_utf8_str_is_valid(cmd_r->mailbox))
 		return "The mailbox name is not valid UTF-8";
-	if (!text_is_one_line(cmd_r->mailbox))
+	if (recall_text_has_control(cmd_r->mailbox))
 		return "The mailbox name has control characters";
 	if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_IDENTIFIER, &id))
 		return "The other user is missing ("

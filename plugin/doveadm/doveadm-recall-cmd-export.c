@@ -277,7 +277,7 @@ export_tell_user(struct recall_export_command *cmd, const char *username,
 		.status = recall_verdict_name(record->restored != 0 ?
 			RECALL_VERDICT_RESTORED : RECALL_VERDICT_EXPUNGED),
 		.copies = recall_quarantine_record_copies(record),
-		.messageid = record->message_id,
+		.message_id = record->message_id,
 		.actor = record->actor,
 		.reason = record->reason,
 		.recalled = record->recalled,

@@ -1,7 +1,10 @@
 #include "lib.h"
+#include "array.h"
 #include "guid.h"
 #include "str-sanitize.h"
+#include "mail-namespace.h"
 #include "mail-storage.h"
+#include "mail-user.h"
 #include "doveadm.h"
 #include "doveadm-mail.h"
 #include "doveadm-print.h"
@@ -23,6 +26,9 @@ struct index_cmd_context {
 
 	/* of the user and mailbox being dumped */
 	const char *username, *vname;
+	/* the user's mailboxes; not all if there was an error */
+	ARRAY_TYPE(recall_index_id) ids;
+	bool incomplete;
 };
 
 static void index_user_error(struct index_cmd_context *ctx,
@@ -103,7 +109,9 @@ index_box_run(struct index_cmd_context *ctx, const char *username,
 			return;
 		error = t_strdup(mailbox_get_last_internal_error(box, NULL));
 		recall_rows_set_exit_code(rows, EX_TEMPFAIL);
+		ctx->incomplete = TRUE;
 	}
+	array_push_back(&ctx->ids, &stats.id);
 	if (!ctx->dump) {
 		recall_rows_add(rows, username);
 		recall_rows_add(rows, vname);
@@ -118,6 +126,19 @@ index_box_run(struct index_cmd_context *ctx, const char *username,
 	}
 }
 
+/* Drops what the index has of mailboxes that are not there any more. */
+static void
+index_drop_deleted(struct index_cmd_context *ctx, struct mail_user *user)
+{
+	struct mail_namespace *ns;
+
+	for (ns = user->namespaces; ns != NULL; ns = ns->next) {
+		if (recall_boxes_are_in(ns)) T_BEGIN {
+			recall_index_drop_others(ns->list, &ctx->ids);
+		} T_END;
+	}
+}
+
 static void
 index_cmd_run(void *context, struct mail_user *user, const char *username)
 {
@@ -126,6 +147,8 @@ index_cmd_run(void *context, struct mail_user *user, const char *username)
 	struct mailbox *box;
 	const char *error;
 
+	i_array_init(&ctx->ids, 32);
+	ctx->incomplete = ctx->dump || ctx->mailbox != NULL;
 	/* the same mailboxes as a recall looks through */
 	iter = recall_boxes_iter_init(user);
 	while ((box = recall_boxes_iter_next(iter)) != NULL) {
@@ -137,6 +160,9 @@ index_cmd_run(void *context, struct mail_user *user, const char *username)
 	}
 	if (recall_boxes_iter_deinit(&iter, &error) < 0)
 		index_user_error(ctx, username, error);
+	else if (!ctx->incomplete)
+		index_drop_deleted(ctx, user);
+	array_free(&ctx->ids);
 }
 
 static void

@@ -8,21 +8,17 @@
 #include "doveadm.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-rows.h"
+#include "recall-id.h"
 #include "recall-limits.h"
 #include "recall-params.h"
+#include "recall-text.h"
 #include "recall-utf8.h"
 #include "recall-query.h"
 #include "doveadm-recall-request.h"
 
 static bool text_is_clean(const char *text)
 {
-	if (!uni_utf8_str_is_valid(text))
-		return FALSE;
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text < ' ' || *text == 0x7f)
-			return FALSE;
-	}
-	return TRUE;
+	return uni_utf8_str_is_valid(text) && !recall_text_has_control(text);
 }
 
 static int
@@ -150,8 +146,7 @@ request_get_recall_id(const struct doveadm_cmd_context *cctx,
 		request->order.recall_id = guid_128_to_string(guid);
 		return 0;
 	}
-	if (strlen(request->order.recall_id) != RECALL_ID_LEN ||
-	    strspn(request->order.recall_id, "0123456789abcdef") != RECALL_ID_LEN) {
+	if (!recall_id_is_valid(request->order.recall_id)) {
 		*error_r = t_strdup_printf(
 			"%s is not 32 lower case hexadecimal digits",
 			recall_cmd_param_title(cctx, RECALL_PARAM_RECALL_ID));

@@ -8,6 +8,7 @@
 #include "doveadm.h"
 #include "recall-limits.h"
 #include "recall-params.h"
+#include "recall-text.h"
 #include "doveadm-recall-jobs.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-rows.h"
@@ -114,9 +115,9 @@ const char *recall_username_get_error(const char *username)
 	for (p = username; *p != '\0'; p++) {
 		if (*p == '*' || *p == '?')
 			return "A mask is not a user name here";
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			return "The user name has a control character";
 	}
+	if (recall_text_has_control(username))
+		return "The user name has a control character";
 	/* within it, auth_username_chars decides */
 	if (*username == ' ' || p[-1] == ' ')
 		return "The user name begins or ends with white space";

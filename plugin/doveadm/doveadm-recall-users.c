@@ -128,6 +128,15 @@ recall_users_run_mailbox(struct recall_users_context *ctx,
 	ctx->callbacks->run(ctx->context, user, username);
 }
 
+/* What a user has cost is read from three files in /proc for each one. The event
+   mail_user_session_finished has the times of getrusage() then. */
+static void recall_users_skip_statistics(struct mail_user *user)
+{
+	user->proc_stat.proc_io_failed = TRUE;
+	user->proc_stat.proc_stat_failed = TRUE;
+	user->proc_stat.proc_status_failed = TRUE;
+}
+
 void recall_users_get_input(const struct recall_users_context *ctx,
 			    const char *username,
 			    struct mail_storage_service_input *input_r)
@@ -197,6 +206,7 @@ void recall_users_run_here(struct recall_users_context *ctx,
 			recall_users_failed(ctx, username, error);
 		else
 			recall_users_run_mailbox(ctx, user, username);
+		recall_users_skip_statistics(user);
 		mail_user_deinit(&user);
 	}
 	mail_storage_service_user_unref(&service_user);

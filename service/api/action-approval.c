@@ -3,6 +3,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "recall-id.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "actions.h"
@@ -13,10 +14,14 @@
 #include "http-reply.h"
 #include "jobs.h"
 #include "journal-approval.h"
+#include "journal-visible.h"
 #include "listing.h"
 #include "log.h"
 #include "params.h"
+#include "reached.h"
 #include "recall-action.h"
+#include "recall-json.h"
+#include "strlist-json.h"
 #include "userdb.h"
 
 #define SAMPLES_MAX 5
@@ -54,9 +59,9 @@ static json_t *find_samples(const struct http_request *request,
 	for (i = 0; i < recall->count; i++)
 		strlist_add(&listing.users, recall->users[i].email);
 	listing.params = json_object();
-	if (recall->query != NULL)
+	if (recall->query.count > 0)
 		json_object_set_new(listing.params, RECALL_PARAM_QUERY,
-				    json_loads(recall->query, 0, NULL));
+				    strlist_to_json(&recall->query));
 	else
 		json_object_set_new(listing.params, RECALL_PARAM_MESSAGE_ID,
 				    json_string(recall->message_id));
@@ -97,15 +102,10 @@ static json_t *approval_to_json(const struct http_request *request,
 		"force", recall->force, "notify", recall->notify,
 		"samples", find_samples(request, recall));
 
-	if (recall->query != NULL) {
-		json_object_set_new(json, "query",
-				    json_loads(recall->query, 0, NULL));
+	recall_json_set_criteria(json, recall);
+	if (recall->query.count > 0)
 		json_object_set_new(json, "yes_count",
 				    json_integer(count_expected(recall)));
-	} else {
-		json_object_set_new(json, "messageid",
-				    json_string(recall->message_id));
-	}
 	return json;
 }
 
@@ -220,13 +220,7 @@ static bool check_other(struct http_request *request, const char *actor)
 				   "not approve it");
 		return false;
 	}
-	if ((r1 != DOVEADM_OK && r1 != DOVEADM_FAILED) ||
-	    (r2 != DOVEADM_OK && r2 != DOVEADM_FAILED)) {
-		http_reply_unreachable(request, r1 == DOVEADM_TIMEOUT ||
-				       r2 == DOVEADM_TIMEOUT, NULL);
-		return false;
-	}
-	return true;
+	return reached(request, r1) && reached(request, r2);
 }
 
 static void reply_decided(struct http_request *request,
@@ -305,7 +299,7 @@ void action_decide(struct http_request *request)
 	const char *reason;
 	bool approve, failed;
 
-	failed = strlen(id) == RECALL_ID_LEN &&
+	failed = recall_id_is_valid(id) &&
 		journal_load(id, &recall) == JOURNAL_FAILED;
 	free(id);
 	if (failed) {

@@ -13,6 +13,7 @@
 #include "identity.h"
 #include "imap-login.h"
 #include "metrics.h"
+#include "reached.h"
 #include "refresh-token.h"
 #include "revocation.h"
 #include "login-session.h"
@@ -72,12 +73,10 @@ static void login_accepted(struct http_request *request, const char *login)
 	identity_clear(&request->identity);
 	result = userdb_lookup(request->config, login, &request->identity,
 			       NULL);
-	if (result == DOVEADM_FAILED) {
-		reply_denied(request);
-	} else if (result != DOVEADM_OK) {
+	if (!reached(request, result)) {
 		login_failed(request, login);
-		http_reply_unreachable(request, result == DOVEADM_TIMEOUT,
-				       NULL);
+	} else if (result == DOVEADM_FAILED) {
+		reply_denied(request);
 	} else {
 		bruteforce_accepted(request->source, login);
 		metrics_add(METRIC_LOGIN_ACCEPTED, 1);
@@ -183,11 +182,8 @@ static void refresh(struct http_request *request, const char *login,
 		terms.expires = session.expires;
 	}
 	free(session.tenant);
-	if (result == DOVEADM_UNREACHABLE || result == DOVEADM_TIMEOUT) {
-		http_reply_unreachable(request, result == DOVEADM_TIMEOUT,
-				       NULL);
+	if (!reached(request, result))
 		return;
-	}
 	if (result == DOVEADM_OK)
 		used = refresh_token_use(token, identity.login, time(NULL),
 					 &family);

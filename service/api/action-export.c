@@ -6,18 +6,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "recall-id.h"
 #include "actions.h"
 #include "alloc.h"
 #include "audit.h"
 #include "export.h"
 #include "http-reply.h"
+#include "journal-visible.h"
 #include "journal.h"
 #include "log.h"
 
 #define RETRY_AFTER_EXPORT 30
 
-/* A file without a name, where the journal is: it may be larger than memory, and
-   an answer that has begun can't be taken back. Returns -1 after logging an
+/* A file without a name, where the journal is: it may be larger than memory,
+   and an answer that has begun can't be taken back. Returns -1 after logging an
    error. */
 static int open_spool(const struct config *config)
 {
@@ -42,16 +44,18 @@ static void audit(struct http_request *request, const struct recall *recall,
 		  const struct export_count *exported)
 {
 	char *messages = x_asprintf("%u", exported->messages);
+	char *query = recall_query_text(recall);
 
 	audit_done(request, "export", "Recalled messages exported",
 		   exported->errors == 0, (const struct audit_field[]) {
 			{ AUDIT_RECALL, recall->id },
-			{ AUDIT_MESSAGE_ID, recall->query == NULL ?
+			{ AUDIT_MESSAGE_ID, query == NULL ?
 				recall->message_id : NULL },
-			{ AUDIT_QUERY, recall->query },
+			{ AUDIT_QUERY, query },
 			{ AUDIT_MESSAGES, messages },
 			{ AUDIT_END, NULL } });
 	free(messages);
+	free(query);
 }
 
 static void reply_failed(struct http_request *request)
@@ -112,7 +116,7 @@ void action_export(struct http_request *request)
 	struct recall *recall = NULL;
 	bool failed;
 
-	failed = strlen(id) == RECALL_ID_LEN &&
+	failed = recall_id_is_valid(id) &&
 		journal_load(id, &recall) == JOURNAL_FAILED;
 	free(id);
 	if (failed)

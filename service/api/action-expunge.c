@@ -11,6 +11,7 @@
 #include "identity.h"
 #include "metrics.h"
 #include "params.h"
+#include "reached.h"
 #include "recall-action.h"
 #include "recall-run.h"
 #include "strlist.h"
@@ -83,35 +84,23 @@ static bool get_senders(struct http_request *request, struct recall *recall)
 {
 	enum doveadm_result result;
 	struct identity identity;
-	bool ok = false;
 
 	if (request->identity.role != ROLE_USER)
 		return true;
 	strlist_add(&recall->senders, request->identity.login);
 	result = userdb_lookup(request->config, request->identity.login,
 			       &identity, &recall->senders);
-	switch (result) {
-	case DOVEADM_OK:
-		ok = true;
-		break;
-	case DOVEADM_FAILED:
+	if (reached(request, result) && result == DOVEADM_FAILED)
 		http_reply_forbidden(request);
-		break;
-	case DOVEADM_UNREACHABLE:
-	case DOVEADM_TIMEOUT:
-		http_reply_unreachable(request, result == DOVEADM_TIMEOUT,
-				       NULL);
-		break;
-	}
 	identity_clear(&identity);
-	return ok;
+	return result == DOVEADM_OK;
 }
 
 /* Nobody can say how many messages of everyone's a query may delete. */
 static bool check_everyone(struct http_request *request,
 			   const struct recall *recall)
 {
-	if (!recall->everyone || recall->query == NULL || recall->dry_run)
+	if (!recall->everyone || recall->query.count == 0 || recall->dry_run)
 		return true;
 	http_reply_param(request, "all", "goes with a MESSAGEID, or with "
 			 "DRY_RUN");
@@ -135,8 +124,9 @@ static bool check_users(struct http_request *request,
 	return false;
 }
 
+/* Takes the query over. */
 static struct recall *make_recall(struct http_request *request,
-				  const struct expunge_params *p)
+				  struct expunge_params *p)
 {
 	struct recall *recall = recall_action_new(request, p->reason);
 
@@ -144,7 +134,8 @@ static struct recall *make_recall(struct http_request *request,
 		free(recall->message_id);
 		recall->message_id = x_strdup(p->criteria.message_id);
 	} else {
-		recall->query = param_query_text(&p->criteria.query);
+		recall->query = p->criteria.query;
+		memset(&p->criteria.query, 0, sizeof(p->criteria.query));
 	}
 	recall->verify_headers = p->criteria.verify_headers;
 	recall->force = p->force;
@@ -250,8 +241,7 @@ static bool check_count(struct http_request *request, struct recall *recall,
 	return false;
 }
 
-static void run_expunge(struct http_request *request,
-			const struct expunge_params *p)
+static void run_expunge(struct http_request *request, struct expunge_params *p)
 {
 	struct recall *recall;
 
@@ -260,7 +250,7 @@ static void run_expunge(struct http_request *request,
 		return;
 	/* what was deleted is not found again: a repeated request must not be
 	   counted for */
-	if (recall->query == NULL || recall->everyone ||
+	if (recall->query.count == 0 || recall->everyone ||
 	    (!recall_action_repeat(request, recall) &&
 	     check_count(request, recall, p->yes_count)))
 		recall_action_run(request, recall);

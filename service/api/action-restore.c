@@ -2,19 +2,15 @@
 #include <string.h>
 #include <strings.h>
 
+#include "recall-id.h"
 #include "actions.h"
 #include "alloc.h"
 #include "http-parse.h"
 #include "http-reply.h"
 #include "journal.h"
+#include "journal-visible.h"
 #include "params.h"
 #include "recall-action.h"
-
-static bool is_recall_id(const char *id)
-{
-	return strlen(id) == RECALL_ID_LEN &&
-	       strspn(id, "0123456789abcdef") == RECALL_ID_LEN;
-}
 
 /* A user may undo what he or she did, an administrator what was done in the
    tenant's name. */
@@ -132,7 +128,7 @@ void action_restore(struct http_request *request)
 		http_reply_missing(request, "id");
 		return;
 	}
-	if (!is_recall_id(id)) {
+	if (!recall_id_is_valid(id)) {
 		http_reply_param(request, "id", "is not the id of a recall");
 		return;
 	}

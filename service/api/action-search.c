@@ -15,7 +15,7 @@
 #include "params.h"
 #include "recall-action.h"
 #include "strbuf.h"
-#include "strlist.h"
+#include "strlist-json.h"
 
 #define LIMIT_DEFAULT 100
 #define LIMIT_MAX 1000
@@ -147,9 +147,8 @@ static char *join(const struct strlist *list, const char *first)
 static void make_params(const struct http_request *request,
 			struct search *search)
 {
-	json_t *params = json_object(), *words;
+	json_t *params = json_object();
 	char *fields;
-	size_t i;
 
 	if (search->criteria.message_id != NULL) {
 		json_object_set_new(params, RECALL_PARAM_MESSAGE_ID,
@@ -158,11 +157,8 @@ static void make_params(const struct http_request *request,
 			json_object_set_new(params,
 				RECALL_PARAM_VERIFY_HEADERS, json_true());
 	} else {
-		words = json_array();
-		for (i = 0; i < search->criteria.query.count; i++)
-			json_array_append_new(words, json_string(
-				search->criteria.query.items[i]));
-		json_object_set_new(params, RECALL_PARAM_QUERY, words);
+		json_object_set_new(params, RECALL_PARAM_QUERY,
+			strlist_to_json(&search->criteria.query));
 	}
 	if (search->fetch) {
 		fields = join(&search->fields, place_fields);
@@ -294,7 +290,7 @@ static void audit(struct http_request *request, const struct search *search)
 	char *query = NULL, *users = NULL, *fields = NULL, *count;
 
 	if (message_id == NULL)
-		query = param_query_text(&search->criteria.query);
+		query = strlist_to_json_text(&search->criteria.query);
 	if (!listing->all_users)
 		users = audit_list(&listing->users);
 	if (search->fetch)

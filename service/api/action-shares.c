@@ -12,7 +12,8 @@
 #include "http-reply.h"
 #include "metrics.h"
 #include "params.h"
-#include "strlist.h"
+#include "reached.h"
+#include "strlist-json.h"
 #include "text.h"
 
 #define MAILBOX_MAX 1024
@@ -58,45 +59,30 @@ static char *get_owner(struct http_request *request)
 static bool check_call(struct http_request *request, bool adding,
 		       const struct doveadm_call *call)
 {
-	switch (call->result) {
-	case DOVEADM_OK:
+	if (call->result == DOVEADM_OK)
 		return true;
-	case DOVEADM_FAILED:
-		if (call->exit_code == EX_USAGE && adding)
-			http_reply_param(request, "rights", "is not a list of "
-					 "rights");
-		else
-			http_reply_message(request, 502, "The mail system "
-					   "cannot do that");
-		break;
-	case DOVEADM_UNREACHABLE:
-	case DOVEADM_TIMEOUT:
-		http_reply_unreachable(request, call->result == DOVEADM_TIMEOUT,
-				       NULL);
-		break;
-	}
+	if (!reached(request, call->result))
+		return false;
+	if (call->exit_code == EX_USAGE && adding)
+		http_reply_param(request, "rights", "is not a list of rights");
+	else
+		http_reply_message(request, 502, "The mail system cannot do "
+				   "that");
 	return false;
-}
-
-static const char *column(const json_t *row, const char *name)
-{
-	const char *value = json_string_value(json_object_get(row, name));
-
-	return value == NULL ? "" : value;
 }
 
 static void reply_status(struct http_request *request, unsigned int status,
 			 const json_t *row)
 {
 	http_reply_json(request, status, json_pack("{s:b, s:s, s:s}",
-		"success", 0, "status", column(row, RECALL_COLUMN_STATUS),
-		"message", column(row, RECALL_COLUMN_ERROR)));
+		"success", 0, "status", row_text(row, RECALL_COLUMN_STATUS),
+		"message", row_text(row, RECALL_COLUMN_ERROR)));
 }
 
 /* A row that says why something was not done. */
 static void reply_undone(struct http_request *request, const json_t *row)
 {
-	const char *status = column(row, RECALL_COLUMN_STATUS);
+	const char *status = row_text(row, RECALL_COLUMN_STATUS);
 
 	if (strcmp(status, "forbidden") == 0)
 		http_reply_forbidden(request);
@@ -115,29 +101,27 @@ static void reply_undone(struct http_request *request, const json_t *row)
 static json_t *split_rights(const json_t *row)
 {
 	struct strlist words = { NULL, 0, 0 };
-	json_t *array = json_array();
-	size_t i;
+	json_t *array;
 
-	strlist_split(&words, column(row, RECALL_COLUMN_RIGHTS));
-	for (i = 0; i < words.count; i++)
-		json_array_append_new(array, json_string(words.items[i]));
+	strlist_split(&words, row_text(row, RECALL_COLUMN_RIGHTS));
+	array = strlist_to_json(&words);
 	strlist_free(&words);
 	return array;
 }
 
 static json_t *make_share(const json_t *row)
 {
-	const char *subscribed = column(row, RECALL_COLUMN_SUBSCRIBED);
+	const char *subscribed = row_text(row, RECALL_COLUMN_SUBSCRIBED);
 
 	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s}",
-		"direction", column(row, RECALL_COLUMN_DIRECTION),
-		"owner", column(row, RECALL_COLUMN_OWNER),
-		"mailbox", column(row, RECALL_COLUMN_MAILBOX),
-		"user", column(row, RECALL_COLUMN_USER),
+		"direction", row_text(row, RECALL_COLUMN_DIRECTION),
+		"owner", row_text(row, RECALL_COLUMN_OWNER),
+		"mailbox", row_text(row, RECALL_COLUMN_MAILBOX),
+		"user", row_text(row, RECALL_COLUMN_USER),
 		"rights", split_rights(row),
 		"subscribed", *subscribed == '\0' ? json_null() :
 			json_boolean(strcmp(subscribed, "yes") == 0),
-		"name", column(row, RECALL_COLUMN_NAME));
+		"name", row_text(row, RECALL_COLUMN_NAME));
 }
 
 /* listing */
@@ -148,14 +132,14 @@ static void reply_shares(struct http_request *request, const json_t *rows)
 	size_t i;
 
 	json_array_foreach(rows, i, row) {
-		if (*column(row, RECALL_COLUMN_ERROR) == '\0') {
+		if (*row_text(row, RECALL_COLUMN_ERROR) == '\0') {
 			json_array_append_new(shares, make_share(row));
-		} else if (*column(row, RECALL_COLUMN_DIRECTION) != '\0') {
+		} else if (*row_text(row, RECALL_COLUMN_DIRECTION) != '\0') {
 			/* the other direction may be known */
 			json_array_append_new(errors, json_pack("{s:s, s:s}",
 				"direction",
-				column(row, RECALL_COLUMN_DIRECTION),
-				"error", column(row, RECALL_COLUMN_ERROR)));
+				row_text(row, RECALL_COLUMN_DIRECTION),
+				"error", row_text(row, RECALL_COLUMN_ERROR)));
 		} else {
 			reply_undone(request, row);
 			json_decref(shares);
@@ -256,9 +240,8 @@ static json_t *make_params(const struct http_request *request, bool adding,
 			   const struct share_request *what)
 {
 	const struct identity *who = &request->identity;
-	json_t *params, *rights;
+	json_t *params;
 	char *identifier;
-	size_t i;
 
 	identifier = x_asprintf("user=%s", what->user);
 	params = json_pack("{s:s, s:s, s:s}", RECALL_PARAM_USER, what->owner,
@@ -270,21 +253,17 @@ static json_t *make_params(const struct http_request *request, bool adding,
 	if (who->role == ROLE_ADMIN || (who->role == ROLE_USER && adding))
 		json_object_set_new(params, RECALL_PARAM_TENANT,
 				    json_string(who->tenant));
-	if (!adding)
-		return params;
-	rights = json_array();
-	for (i = 0; i < what->rights.count; i++)
-		json_array_append_new(rights,
-				      json_string(what->rights.items[i]));
-	json_object_set_new(params, RECALL_PARAM_RIGHTS, rights);
+	if (adding)
+		json_object_set_new(params, RECALL_PARAM_RIGHTS,
+				    strlist_to_json(&what->rights));
 	return params;
 }
 
 static void reply_change(struct http_request *request, bool adding,
 			 const json_t *row)
 {
-	const char *status = column(row, RECALL_COLUMN_STATUS);
-	const char *name = column(row, RECALL_COLUMN_SUBSCRIBED_AS);
+	const char *status = row_text(row, RECALL_COLUMN_STATUS);
+	const char *name = row_text(row, RECALL_COLUMN_SUBSCRIBED_AS);
 
 	if (strcmp(status, adding ? "shared" : "unshared") != 0) {
 		reply_undone(request, row);
@@ -293,9 +272,9 @@ static void reply_change(struct http_request *request, bool adding,
 	http_reply_json(request, 200, json_pack(
 		"{s:b, s:s, s:s, s:s, s:s, s:o, s:o}", "success", 1,
 		"status", status,
-		"owner", column(row, RECALL_COLUMN_OWNER),
-		"mailbox", column(row, RECALL_COLUMN_MAILBOX),
-		"user", column(row, RECALL_COLUMN_USER),
+		"owner", row_text(row, RECALL_COLUMN_OWNER),
+		"mailbox", row_text(row, RECALL_COLUMN_MAILBOX),
+		"user", row_text(row, RECALL_COLUMN_USER),
 		"rights", split_rights(row),
 		"subscribed_as", *name == '\0' ? json_null() :
 			json_string(name)));

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recall-id.h"
 #include "recall-verdict.h"
 #include "actions.h"
 #include "approvals.h"
@@ -9,6 +10,7 @@
 #include "jobs.h"
 #include "journal-list.h"
 #include "journal.h"
+#include "journal-visible.h"
 #include "params.h"
 #include "recall-json.h"
 
@@ -58,7 +60,7 @@ void action_status(struct http_request *request)
 	enum journal_result found = JOURNAL_ABSENT;
 	json_t *json;
 
-	if (strlen(id) == RECALL_ID_LEN)
+	if (recall_id_is_valid(id))
 		found = journal_load(id, &recall);
 	free(id);
 	if (found == JOURNAL_FAILED) {
@@ -95,7 +97,7 @@ static bool get_before(struct http_request *request, int64_t *time_r,
 
 	*time_r = 0;
 	*id_r = NULL;
-	if (value == NULL || strlen(value) != RECALL_ID_LEN)
+	if (value == NULL || !recall_id_is_valid(value))
 		return ok && param_number(request, "before", 0, 1, INT64_MAX,
 					  time_r);
 	*id_r = value;
@@ -149,12 +151,14 @@ static bool check_names(struct http_request *request,
 /* Which recalls are paused is not for the journal to know. */
 static void reply_list(struct http_request *request, json_t *list)
 {
+	const char *id;
 	json_t *row;
 	size_t i;
 
 	json_array_foreach(list, i, row) {
+		id = json_string_value(json_object_get(row, "id"));
 		if (json_integer_value(json_object_get(row, "finished")) == 0 &&
-		    jobs_is_paused(json_string_value(json_object_get(row, "id"))))
+		    jobs_is_paused(id))
 			json_object_set_new(row, "state",
 					    json_string("paused"));
 	}

@@ -12,7 +12,7 @@
 #include "params.h"
 #include "recall-audit.h"
 #include "strbuf.h"
-#include "strlist.h"
+#include "strlist-json.h"
 
 #define RETRY_AFTER_AUDIT 30
 
@@ -132,7 +132,7 @@ static void add_targets(struct strbuf *line,
 	}
 	param_values(request, "query", &values);
 	if (values.count > 0) {
-		text = param_query_text(&values);
+		text = strlist_to_json_text(&values);
 		audit_cef_add(line, AUDIT_QUERY, text);
 		free(text);
 	}

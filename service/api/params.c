@@ -6,6 +6,7 @@
 
 #include "recall-limits.h"
 #include "recall-message-id.h"
+#include "recall-text.h"
 #include "actions.h"
 #include "address.h"
 #include "alloc.h"
@@ -92,7 +93,7 @@ bool param_check_text(struct http_request *request, const char *name,
 		return true;
 	if (strlen(value) > max)
 		why = "is too long";
-	else if (has_control(value))
+	else if (recall_text_has_control(value))
 		why = "has a control character";
 	if (why != NULL)
 		http_reply_param(request, name, why);
@@ -169,7 +170,7 @@ bool param_list(struct http_request *request, const char *name, size_t max,
 			strlist_add(list, value);
 	}
 	for (i = 0; i < list->count && why == NULL; i++) {
-		if (has_control(list->items[i]))
+		if (recall_text_has_control(list->items[i]))
 			why = "has a control character";
 	}
 	if (why == NULL && list->count > max)
@@ -197,19 +198,6 @@ void param_values(const struct http_request *request, const char *name,
 		strlist_add(list, start);
 		free(start);
 	}
-}
-
-char *param_query_text(const struct strlist *words)
-{
-	json_t *array = json_array();
-	char *text;
-	size_t i;
-
-	for (i = 0; i < words->count; i++)
-		json_array_append_new(array, json_string(words->items[i]));
-	text = json_dumps(array, JSON_COMPACT);
-	json_decref(array);
-	return text;
 }
 
 bool param_is_given(const struct http_request *request, const char *name)

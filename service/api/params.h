@@ -30,9 +30,6 @@ bool param_list(struct http_request *request, const char *name, size_t max,
    trail. Answers nothing. */
 void param_values(const struct http_request *request, const char *name,
 		  struct strlist *list);
-/* The words of a query as it is written everywhere, a JSON array; the caller
-   frees it. */
-char *param_query_text(const struct strlist *words);
 /* Whether there is a value that is not empty. */
 bool param_is_given(const struct http_request *request, const char *name);
 /* Whether it was named at all: an empty list is not the same as none. */

@@ -68,7 +68,7 @@ bool recall_action_add_emails(struct http_request *request,
 static void reply_refused(struct http_request *request,
 			  const struct recall *recall)
 {
-	if (recall->query != NULL)
+	if (recall->query.count > 0)
 		http_reply_param(request, "query", "is not a valid search "
 				 "query, or matches everything");
 	else
@@ -293,7 +293,7 @@ static void reply_pending(struct http_request *request,
 			  const struct recall *recall)
 {
 	struct strlist emails = { NULL, 0, 0 };
-	char *users;
+	char *users, *query = recall_query_text(recall);
 	size_t i;
 
 	for (i = 0; i < recall->count; i++)
@@ -304,14 +304,15 @@ static void reply_pending(struct http_request *request,
 	audit_done(request, "recall-pending", "Message recall waits for "
 		   "approval", true, (const struct audit_field[]) {
 			{ AUDIT_RECALL, recall->id },
-			{ AUDIT_MESSAGE_ID, recall->query == NULL ?
+			{ AUDIT_MESSAGE_ID, query == NULL ?
 				recall->message_id : NULL },
-			{ AUDIT_QUERY, recall->query },
+			{ AUDIT_QUERY, query },
 			{ AUDIT_USERS, users },
 			{ AUDIT_IDEMPOTENCY_KEY, recall->key },
 			{ AUDIT_REASON, recall->reason },
 			{ AUDIT_END, NULL } });
 	free(users);
+	free(query);
 }
 
 void recall_action_run(struct http_request *request, struct recall *recall)

@@ -10,11 +10,11 @@
 
 #include "recall-limits.h"
 #include "recall-tenant-name.h"
+#include "recall-text.h"
 #include "alloc.h"
 #include "auth-token.h"
 #include "encode.h"
 #include "jwt.h"
-#include "text.h"
 
 #define HMAC_SIZE 32
 
@@ -99,7 +99,8 @@ check_parties(const struct config *config, const json_t *claims)
 	    (issuer == NULL || strcmp(issuer, config->auth_jwt_issuer) != 0))
 		return "is not of the issuer asked for (iss)";
 	if (*config->auth_jwt_audience != '\0' &&
-	    !jwt_is_for(json_object_get(claims, "aud"), config->auth_jwt_audience))
+	    !jwt_is_for(json_object_get(claims, "aud"),
+			config->auth_jwt_audience))
 		return "is not for this service (aud)";
 	return NULL;
 }
@@ -110,19 +111,19 @@ static bool get_identity(const json_t *claims, struct identity *identity_r)
 	const json_t *tenant = json_object_get(claims, "tenant-id");
 	const json_t *role = json_object_get(claims, "role");
 	const json_t *jti = json_object_get(claims, "jti");
+	const char *name = recall_tenant_name(json_string_value(tenant));
 	json_int_t num = json_integer_value(role);
 
 	if (sub == NULL || *sub == '\0' || strlen(sub) > RECALL_ADDRESS_MAX ||
 	    !json_is_integer(role) || num < ROLE_ADMIN || num > ROLE_SUPER ||
-	    (tenant != NULL && !json_is_string(tenant)) || has_control(sub) ||
-	    (tenant != NULL && has_control(json_string_value(tenant))) ||
+	    (tenant != NULL && !json_is_string(tenant)) ||
+	    recall_text_has_control(sub) || recall_text_has_control(name) ||
 	    (jti != NULL && !json_is_string(jti)))
 		return false;
 	if (jti != NULL)
 		identity_r->jti = x_strdup(json_string_value(jti));
 	identity_r->login = x_strdup(sub);
-	identity_r->tenant = x_strdup(recall_tenant_name(
-		json_string_value(tenant)));
+	identity_r->tenant = x_strdup(name);
 	identity_r->role = (enum role)num;
 	return true;
 }

@@ -104,8 +104,11 @@ static EVP_PKEY *make_p256(const json_t *jwk)
 static bool is_for(const json_t *jwk, const char *key_id,
 		   const char *algorithm)
 {
-	return has(jwk, "kty", strcmp(algorithm, "RS256") == 0 ? "RSA" : "EC") &&
-	       (json_object_get(jwk, "use") == NULL || has(jwk, "use", "sig")) &&
+	bool rsa = strcmp(algorithm, "RS256") == 0;
+
+	return has(jwk, "kty", rsa ? "RSA" : "EC") &&
+	       (json_object_get(jwk, "use") == NULL ||
+		has(jwk, "use", "sig")) &&
 	       (json_object_get(jwk, "alg") == NULL ||
 		has(jwk, "alg", algorithm)) &&
 	       (key_id == NULL || has(jwk, "kid", key_id));

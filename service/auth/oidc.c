@@ -10,6 +10,7 @@
 
 #include "recall-limits.h"
 #include "recall-tenant-name.h"
+#include "recall-text.h"
 #include "address.h"
 #include "alloc.h"
 #include "encode.h"
@@ -18,7 +19,6 @@
 #include "oidc.h"
 #include "strbuf.h"
 #include "strlist.h"
-#include "text.h"
 
 #define ANSWER_MAX (1024 * 1024)
 /* What is known of the provider is asked for anew after so many seconds; its
@@ -287,7 +287,8 @@ read_identity(const struct config *config, const json_t *claims,
 		if (identity_r->role == ROLE_NONE)
 			return "has no role here";
 		if (*config->oidc_tenant_claim != '\0' &&
-		    (tenant == NULL || *tenant == '\0' || has_control(tenant)))
+		    (tenant == NULL || *tenant == '\0' ||
+		     recall_text_has_control(tenant)))
 			return "names no tenant";
 	}
 	identity_r->login = x_strdup(login);

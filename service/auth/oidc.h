@@ -8,8 +8,8 @@
 #include "identity.h"
 
 /* Sign-in by an OpenID provider: the authorization code flow (OpenID Connect
-   Core 1.0, 3.1) with PKCE (RFC 7636). What the provider has published of itself
-   (Discovery 1.0) and its keys are kept for a while. */
+   Core 1.0, 3.1) with PKCE (RFC 7636). What the provider has published of
+   itself (Discovery 1.0) and its keys are kept for a while. */
 
 /* What a sign-in is known by when the browser comes back: hexadecimal. */
 #define OIDC_SECRET_LEN 64
@@ -43,7 +43,8 @@ oidc_finish(const struct config *config, const struct oidc_flow *flow,
 	    char **error_r);
 
 /* Reads the claims of a token of the provider's, signed by one of the keys.
-   Returns false with the reason in error_r, a literal. Used by oidc_finish(). */
+   Returns false with the reason in error_r, a literal. Used by
+   oidc_finish(). */
 bool oidc_check_token(const struct config *config, const char *token,
 		      const char *nonce, int64_t now, const void *keys,
 		      struct identity *identity_r, const char **error_r);

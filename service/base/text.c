@@ -59,12 +59,3 @@ size_t utf8_cut(const char *s, size_t max)
 		len--;
 	return len;
 }
-
-bool has_control(const char *s)
-{
-	for (; *s != '\0'; s++) {
-		if ((unsigned char)*s < 0x20 || *s == 0x7f)
-			return true;
-	}
-	return false;
-}

@@ -14,7 +14,4 @@ bool utf8_valid(const char *s, size_t len);
    max. */
 size_t utf8_cut(const char *s, size_t max);
 
-/* Whether there is a control character of ASCII in it. */
-bool has_control(const char *s);
-
 #endif

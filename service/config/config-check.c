@@ -195,8 +195,9 @@ static void check_oidc(const struct config *config, struct strbuf *errors)
 	    *config->oidc_role_super == '\0' &&
 	    *config->oidc_role_admin == '\0' &&
 	    *config->oidc_role_user == '\0')
-		strbuf_addf(errors, "oidc.role_claim: no value of it is a role: "
-			    "see oidc.role_super, role_admin and role_user\n");
+		strbuf_addf(errors, "oidc.role_claim: no value of it is a "
+			    "role: see oidc.role_super, role_admin and "
+			    "role_user\n");
 	if (!config->console_enabled)
 		strbuf_addf(errors, "oidc.issuer: needs console.enabled\n");
 }

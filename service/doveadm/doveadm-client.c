@@ -70,6 +70,36 @@ char *doveadm_camel_case(const char *name)
 	return out;
 }
 
+const char *row_text(const json_t *row, const char *name)
+{
+	const char *value = json_string_value(json_object_get(row, name));
+
+	return value == NULL ? "" : value;
+}
+
+void doveadm_tally_add(struct doveadm_tally *tally, enum doveadm_result result)
+{
+	switch (result) {
+	case DOVEADM_OK:
+	case DOVEADM_FAILED:
+		tally->answered++;
+		break;
+	case DOVEADM_UNREACHABLE:
+		tally->unreachable++;
+		break;
+	case DOVEADM_TIMEOUT:
+		tally->timeouts++;
+		break;
+	}
+}
+
+enum doveadm_result doveadm_tally_result(const struct doveadm_tally *tally)
+{
+	if (tally->answered > 0 || tally->unreachable + tally->timeouts == 0)
+		return DOVEADM_OK;
+	return tally->unreachable > 0 ? DOVEADM_UNREACHABLE : DOVEADM_TIMEOUT;
+}
+
 /* The body is made once: a retry sends the same octets. */
 static char *make_body(const struct doveadm_call *call)
 {

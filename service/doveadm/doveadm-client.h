@@ -15,6 +15,17 @@ enum doveadm_result {
 	DOVEADM_TIMEOUT
 };
 
+/* What several calls came to together. */
+struct doveadm_tally {
+	/* doveadm did something, or refused to */
+	size_t answered;
+	size_t unreachable, timeouts;
+};
+
+void doveadm_tally_add(struct doveadm_tally *tally, enum doveadm_result result);
+/* DOVEADM_OK if anyone has answered, or nobody was asked. */
+enum doveadm_result doveadm_tally_result(const struct doveadm_tally *tally);
+
 /* One command sent to doveadm's HTTP API. */
 struct doveadm_call {
 	/* set by the caller */
@@ -69,6 +80,9 @@ struct doveadm_call *doveadm_calls_wait(struct doveadm_calls *calls);
 
 /* A single call, from start to end. */
 void doveadm_call_run(struct doveadm_call *call);
+
+/* A column of a row that doveadm answers, "" where it has none. */
+const char *row_text(const json_t *row, const char *name);
 
 /* "message-id" as "messageId"; the caller frees. */
 char *doveadm_camel_case(const char *name);

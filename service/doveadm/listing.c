@@ -30,7 +30,7 @@ struct listing_run {
 	/* names that are this page's own, or NULL */
 	char **names;
 	/* what the calls came to */
-	size_t answered, unreachable, timeouts;
+	struct doveadm_tally tally;
 };
 
 bool listing_cursor_parse(const char *text, struct listing_cursor *cursor_r)
@@ -55,17 +55,10 @@ static void set_next(struct listing *listing, int64_t offset, const char *user)
 		listing->next = x_asprintf("%lld.%s", (long long)offset, user);
 }
 
-static const char *column(const json_t *row, const char *name)
-{
-	const char *value = json_string_value(json_object_get(row, name));
-
-	return value == NULL ? "" : value;
-}
-
 /* A row without a message tells why there is none. */
 static bool is_message(const json_t *row)
 {
-	return *column(row, RECALL_COLUMN_UID) != '\0';
+	return *row_text(row, RECALL_COLUMN_UID) != '\0';
 }
 
 static void add_error(struct listing *listing, const char *user,
@@ -82,9 +75,9 @@ static void add_error(struct listing *listing, const char *user,
 
 static void add_error_row(struct listing *listing, const json_t *row)
 {
-	add_error(listing, column(row, RECALL_COLUMN_USERNAME),
-		  column(row, RECALL_COLUMN_MAILBOX),
-		  column(row, RECALL_COLUMN_ERROR));
+	add_error(listing, row_text(row, RECALL_COLUMN_USERNAME),
+		  row_text(row, RECALL_COLUMN_MAILBOX),
+		  row_text(row, RECALL_COLUMN_ERROR));
 }
 
 static void set_number(json_t *params, const char *name, int64_t value)
@@ -118,34 +111,29 @@ ask(struct listing_run *run, const char *urls, const char *command,
 	doveadm_call_run(&call);
 	*rows_r = NULL;
 	*error_r = call.error;
-	switch (call.result) {
-	case DOVEADM_OK:
-		run->answered++;
+	doveadm_tally_add(&run->tally, call.result);
+	if (call.result == DOVEADM_OK) {
 		*rows_r = call.answer;
 		return LISTING_DONE;
-	case DOVEADM_FAILED:
-		run->answered++;
-		if (call.exit_code == EX_USAGE)
-			result = LISTING_REFUSED;
-		break;
-	case DOVEADM_UNREACHABLE:
-		run->unreachable++;
-		if (call.too_large)
-			result = LISTING_TOO_LARGE;
-		break;
-	case DOVEADM_TIMEOUT:
-		run->timeouts++;
-		break;
 	}
+	if (call.result == DOVEADM_FAILED && call.exit_code == EX_USAGE)
+		result = LISTING_REFUSED;
+	else if (call.too_large)
+		result = LISTING_TOO_LARGE;
 	json_decref(call.answer);
 	return result;
 }
 
 static enum listing_result finish(const struct listing_run *run)
 {
-	if (run->answered > 0 || run->unreachable + run->timeouts == 0)
+	switch (doveadm_tally_result(&run->tally)) {
+	case DOVEADM_UNREACHABLE:
+		return LISTING_UNREACHABLE;
+	case DOVEADM_TIMEOUT:
+		return LISTING_TIMEOUT;
+	default:
 		return LISTING_DONE;
-	return run->unreachable > 0 ? LISTING_UNREACHABLE : LISTING_TIMEOUT;
+	}
 }
 
 /* named users */
@@ -186,7 +174,8 @@ take_rows(struct listing *listing, const char *user, int64_t offset,
 	size_t i;
 
 	json_array_foreach(rows, i, row) {
-		if (strcasecmp(column(row, RECALL_COLUMN_USERNAME), user) != 0)
+		if (strcasecmp(row_text(row, RECALL_COLUMN_USERNAME),
+			       user) != 0)
 			continue;
 		if (!is_message(row)) {
 			add_error_row(listing, row);
@@ -213,7 +202,7 @@ split_rows(const struct listing_user *users, size_t count, json_t *rows)
 	for (i = 0; i < count; i++)
 		split[i] = json_array();
 	json_array_foreach(rows, i, row) {
-		const char *name = column(row, RECALL_COLUMN_USERNAME);
+		const char *name = row_text(row, RECALL_COLUMN_USERNAME);
 
 		/* mostly the same one as before, or the next */
 		for (n = 0; n < count; n++, user = (user + 1) % count) {
@@ -364,7 +353,7 @@ static size_t take_names(struct listing_run *run, const char *urls,
 	free(*after);
 	*after = NULL;
 	json_array_foreach(rows, i, row) {
-		name = column(row, RECALL_COLUMN_USERNAME);
+		name = row_text(row, RECALL_COLUMN_USERNAME);
 		if (i + 1 == size)
 			*after = x_strdup(name);
 		if (strcmp(config_node_urls(run->listing->config, name),

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -26,17 +27,22 @@ static bool too_many(const struct http_request *request)
 	return request->params_count >= RECALL_USERS_MAX + HTTP_PARAMS_EXTRA;
 }
 
+/* In a form what is taken for a name may be part of a secret; JSON says which
+   parameter it is. */
+static const char not_utf8[] = "A parameter is not valid UTF-8";
+static const char too_long[] = "A parameter is too long";
+
 /* Adds what came in if it is text. */
 static const char *add_checked(struct http_request *request, const char *name,
 			       size_t name_len, const char *value,
 			       size_t value_len)
 {
 	if (!utf8_valid(name, name_len) || !utf8_valid(value, value_len))
-		return "A parameter is not valid UTF-8";
+		return not_utf8;
 	if (too_many(request))
 		return "There are too many parameters";
 	if (value_len > HTTP_VALUE_MAX && *value != '[')
-		return "A parameter is too long";
+		return too_long;
 	return http_request_add_param(request, name, name_len, value,
 				      value_len) ? NULL : HTTP_NO_MEMORY;
 }
@@ -148,55 +154,73 @@ static const char *parse_multipart(struct http_request *request)
 	return m.error;
 }
 
-static const char *add_json(struct http_request *request, const char *name,
-			    const json_t *value, bool in_array)
+/* Answers what is wrong with one parameter. */
+static const char *refuse(struct http_request *request, const char *name,
+			  const char *why)
 {
-	const char *error = NULL, *text;
-	char *number;
+	http_reply_param(request, name, why);
+	return why;
+}
+
+static const char *add_json_text(struct http_request *request,
+				 const char *name, const char *value,
+				 size_t len)
+{
+	const char *error = add_checked(request, name, strlen(name), value,
+					len);
+
+	return error == too_long ? refuse(request, name, "is too long") : error;
+}
+
+static const char *add_json_array(struct http_request *request,
+				  const char *name, const json_t *array)
+{
+	const char *error;
 	const json_t *item;
 	size_t i;
 
-	if (too_many(request))
-		return "There are too many parameters";
+	/* it is not the same as none */
+	if (json_array_size(array) == 0)
+		return add_json_text(request, name, "[]", 2);
+	json_array_foreach(array, i, item) {
+		if (!json_is_string(item))
+			return refuse(request, name,
+				      "has something else than strings");
+		error = add_json_text(request, name, json_string_value(item),
+				      json_string_length(item));
+		if (error != NULL)
+			return error;
+	}
+	return NULL;
+}
+
+static const char *add_json(struct http_request *request, const char *name,
+			    const json_t *value)
+{
+	char number[24];
+
 	switch (json_typeof(value)) {
 	case JSON_STRING:
-		text = json_string_value(value);
-		return add_checked(request, name, strlen(name), text,
-				   json_string_length(value));
+		return add_json_text(request, name, json_string_value(value),
+				     json_string_length(value));
 	case JSON_INTEGER:
-		number = x_asprintf("%lld",
-				    (long long)json_integer_value(value));
-		error = add_checked(request, name, strlen(name), number,
-				    strlen(number));
-		free(number);
-		return error;
+		snprintf(number, sizeof(number), "%lld",
+			 (long long)json_integer_value(value));
+		return add_json_text(request, name, number, strlen(number));
 	case JSON_TRUE:
 	case JSON_FALSE:
-		return add_checked(request, name, strlen(name),
-				   json_is_true(value) ? "1" : "0", 1);
+		return add_json_text(request, name,
+				     json_is_true(value) ? "1" : "0", 1);
 	case JSON_NULL:
 		strlist_add(&request->params_empty, name);
 		return NULL;
 	case JSON_ARRAY:
-		if (in_array)
-			break;
-		/* it is not the same as none */
-		if (json_array_size(value) == 0)
-			return add_checked(request, name, strlen(name), "[]",
-					   2);
-		json_array_foreach(value, i, item) {
-			if (!json_is_string(item))
-				return "An array has something else than "
-				       "strings";
-			error = add_json(request, name, item, true);
-			if (error != NULL)
-				return error;
-		}
-		return NULL;
+		return add_json_array(request, name, value);
 	default:
-		break;
+		return refuse(request, name, "is neither a string nor an "
+			      "integer, true, false, null or an array of "
+			      "strings");
 	}
-	return "A parameter is of no known type";
 }
 
 static const char *parse_json(struct http_request *request)
@@ -211,7 +235,7 @@ static const char *parse_json(struct http_request *request)
 	if (!json_is_object(body))
 		error = "The body is not a valid JSON object";
 	else json_object_foreach(body, name, value) {
-		error = add_json(request, name, value, false);
+		error = add_json(request, name, value);
 		if (error != NULL)
 			break;
 	}
@@ -249,7 +273,7 @@ bool http_request_parse(struct http_request *request)
 		http_body_drop(&request->body);
 		http_request_free_params(request);
 		http_reply_no_memory(request);
-	} else if (error != NULL) {
+	} else if (error != NULL && request->reply == NULL) {
 		http_reply_message(request, 400, error);
 	}
 	return error == NULL;

@@ -94,7 +94,8 @@ static int64_t parse_time(const char *text)
 		(int64_t)timegm(&tm);
 }
 
-/* Adds the next part. *done is how many octets there were before and are now. */
+/* Adds the next part. *done is how many octets there were before and are
+   now. */
 static enum export_result
 copy_part(const struct export *export, const char *email, const char *message,
 	  uint64_t *done, EVP_MD_CTX *hash)
@@ -264,10 +265,11 @@ enum export_result
 export_write(const struct recall *recall, const struct identity *who,
 	     struct config *config, int fd, struct export_count *count_r)
 {
+	char *query = recall_query_text(recall), *error = NULL;
 	const struct evidence_recall about = {
 		.id = recall->id,
-		.messageid = recall->query == NULL ? recall->message_id : NULL,
-		.query = recall->query,
+		.message_id = query == NULL ? recall->message_id : NULL,
+		.query = query,
 		.actor = recall->actor.login,
 		.approver = recall->approver,
 		.reason = recall->reason,
@@ -283,7 +285,6 @@ export_write(const struct recall *recall, const struct identity *who,
 	};
 	enum export_result result = EXPORT_DONE;
 	bool *taken = x_calloc(recall->count, sizeof(*taken));
-	char *error = NULL;
 	size_t pos = 0;
 
 	memset(count_r, 0, sizeof(*count_r));
@@ -297,5 +298,6 @@ export_write(const struct recall *recall, const struct identity *who,
 		result = EXPORT_FAILED;
 	}
 	free(error);
+	free(query);
 	return result;
 }

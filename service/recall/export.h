@@ -4,7 +4,8 @@
 #include "config.h"
 #include "recall.h"
 
-/* What a recall has put into quarantines, as evidence (see recall-evidence.h). */
+/* What a recall has put into quarantines, as evidence (see
+   recall-evidence.h). */
 
 enum export_result {
 	EXPORT_DONE = 0,

@@ -74,7 +74,7 @@ void recall_audit(const struct config *config, const struct recall *recall)
 {
 	struct strbuf line = { NULL, 0, 0 };
 	size_t errors = recall_count(recall, RECALL_VERDICT_ERROR), refused;
-	char *users, *verdicts;
+	char *users, *verdicts, *query;
 
 	/* mail of another tenant, or that somebody else sent */
 	refused = recall_count(recall, RECALL_VERDICT_FORBIDDEN) +
@@ -87,6 +87,7 @@ void recall_audit(const struct config *config, const struct recall *recall)
 		return;
 	users = list_users(recall);
 	verdicts = list_verdicts(recall);
+	query = recall_query_text(recall);
 	begin_recall(&line, config, recall, refused > 0);
 	audit_cef_add(&line, AUDIT_SOURCE, recall->source);
 	audit_cef_add(&line, AUDIT_LOGIN, recall->actor.login);
@@ -94,9 +95,9 @@ void recall_audit(const struct config *config, const struct recall *recall)
 	audit_cef_add_outcome(&line, errors + refused == 0);
 	audit_cef_add(&line, AUDIT_APPROVER, recall->approver);
 	audit_cef_add(&line, AUDIT_ID, recall->id);
-	if (recall->query == NULL)
+	if (recall->query.count == 0)
 		audit_cef_add(&line, AUDIT_MESSAGE_ID, recall->message_id);
-	audit_cef_add(&line, AUDIT_QUERY, recall->query);
+	audit_cef_add(&line, AUDIT_QUERY, query);
 	audit_cef_add(&line, AUDIT_USERS, users);
 	audit_cef_add(&line, AUDIT_VERDICTS, verdicts);
 	audit_cef_add(&line, AUDIT_RECALL, recall->target);
@@ -110,6 +111,7 @@ void recall_audit(const struct config *config, const struct recall *recall)
 	audit_log_write(config, line.data);
 	free(users);
 	free(verdicts);
+	free(query);
 }
 
 void recall_audit_expired(const struct config *config,

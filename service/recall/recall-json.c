@@ -6,6 +6,7 @@
 #include "jobs.h"
 #include "recall-json.h"
 #include "strbuf.h"
+#include "strlist-json.h"
 
 static json_t *user_to_json(const struct recall_user *user)
 {
@@ -92,6 +93,16 @@ static void add_everyone(json_t *json, const struct recall *recall)
 	free(text);
 }
 
+void recall_json_set_criteria(json_t *json, const struct recall *recall)
+{
+	if (recall->query.count > 0)
+		json_object_set_new(json, "query",
+				    strlist_to_json(&recall->query));
+	else
+		json_object_set_new(json, "messageid",
+				    json_string(recall->message_id));
+}
+
 const char *recall_json_state(const char *id, enum recall_approval approval,
 			      bool finished)
 {
@@ -131,12 +142,7 @@ json_t *recall_to_json(const struct recall *recall)
 	if (recall->target != NULL)
 		json_object_set_new(json, "recall",
 				    json_string(recall->target));
-	if (recall->query != NULL)
-		json_object_set_new(json, "query",
-				    json_loads(recall->query, 0, NULL));
-	else
-		json_object_set_new(json, "messageid",
-				    json_string(recall->message_id));
+	recall_json_set_criteria(json, recall);
 	if (recall->everyone)
 		add_everyone(json, recall);
 	json_object_set_new(json, "results", results);

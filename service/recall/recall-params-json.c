@@ -1,5 +1,6 @@
 #include "recall-params.h"
 #include "recall-params-json.h"
+#include "strlist-json.h"
 
 const char *recall_command(const struct recall *recall)
 {
@@ -11,12 +12,9 @@ const char *recall_command(const struct recall *recall)
 static void
 add_expunge_params(json_t *params, const struct recall *recall, bool dry_run)
 {
-	json_t *senders;
-	size_t i;
-
-	if (recall->query != NULL)
+	if (recall->query.count > 0)
 		json_object_set_new(params, RECALL_PARAM_QUERY,
-				    json_loads(recall->query, 0, NULL));
+				    strlist_to_json(&recall->query));
 	else
 		json_object_set_new(params, RECALL_PARAM_MESSAGE_ID,
 				    json_string(recall->message_id));
@@ -29,13 +27,9 @@ add_expunge_params(json_t *params, const struct recall *recall, bool dry_run)
 			    json_boolean(!recall->notify));
 	json_object_set_new(params, RECALL_PARAM_DRY_RUN,
 			    json_boolean(dry_run));
-	if (recall->senders.count > 0) {
-		senders = json_array();
-		for (i = 0; i < recall->senders.count; i++)
-			json_array_append_new(senders, json_string(
-				recall->senders.items[i]));
-		json_object_set_new(params, RECALL_PARAM_SENDER, senders);
-	}
+	if (recall->senders.count > 0)
+		json_object_set_new(params, RECALL_PARAM_SENDER,
+				    strlist_to_json(&recall->senders));
 }
 
 json_t *recall_make_params(const struct recall *recall, bool dry_run)

@@ -16,6 +16,7 @@
 #include "recall-params-json.h"
 #include "recall-rows.h"
 #include "recall-run.h"
+#include "strlist-json.h"
 
 /* Users who are asked about with one command. */
 struct batch {
@@ -32,8 +33,9 @@ struct recall_run {
 	/* only looks */
 	bool probe;
 	unsigned int active;
-	/* what the batches came to */
-	size_t answered, refused, unreachable, timeouts;
+	/* what the batches came to, and how many were refused */
+	struct doveadm_tally tally;
+	size_t refused;
 	/* users who have no verdict yet */
 	size_t left;
 	/* some verdicts could not be journalled */
@@ -53,7 +55,7 @@ static void add_expected(json_t *params, const struct batch *batch)
 	char number[24];
 	size_t i;
 
-	if (recall->query == NULL || is_dry(batch->run))
+	if (recall->query.count == 0 || is_dry(batch->run))
 		return;
 	numbers = json_array();
 	for (i = 0; i < batch->count; i++) {
@@ -113,15 +115,15 @@ static int cmp_rows(const void *p1, const void *p2)
 {
 	const json_t *const *row1 = p1, *const *row2 = p2;
 
-	return strcasecmp(recall_row_column(*row1, RECALL_COLUMN_USERNAME),
-			  recall_row_column(*row2, RECALL_COLUMN_USERNAME));
+	return strcasecmp(row_text(*row1, RECALL_COLUMN_USERNAME),
+			  row_text(*row2, RECALL_COLUMN_USERNAME));
 }
 
 static int cmp_key_row(const void *key, const void *p)
 {
 	const json_t *const *row = p;
 
-	return strcasecmp(key, recall_row_column(*row, RECALL_COLUMN_USERNAME));
+	return strcasecmp(key, row_text(*row, RECALL_COLUMN_USERNAME));
 }
 
 /* Rows come in any order, and some may be missing. */
@@ -133,7 +135,7 @@ static void read_rows(struct batch *batch)
 
 	rows = x_calloc(json_array_size(batch->call.answer), sizeof(*rows));
 	json_array_foreach(batch->call.answer, i, row) {
-		if (recall_row_column(row, RECALL_COLUMN_USERNAME) != NULL)
+		if (*row_text(row, RECALL_COLUMN_USERNAME) != '\0')
 			rows[n++] = row;
 	}
 	qsort(rows, n, sizeof(*rows), cmp_rows);
@@ -209,23 +211,12 @@ static void batch_end(struct batch *batch)
 	struct recall_run *run = batch->run;
 	size_t i;
 
-	switch (batch->call.result) {
-	case DOVEADM_OK:
-		run->answered++;
+	doveadm_tally_add(&run->tally, batch->call.result);
+	if (batch->call.result == DOVEADM_OK)
 		read_rows(batch);
-		break;
-	case DOVEADM_FAILED:
-		run->answered++;
-		if (batch->call.exit_code == EX_USAGE)
-			run->refused++;
-		break;
-	case DOVEADM_UNREACHABLE:
-		run->unreachable++;
-		break;
-	case DOVEADM_TIMEOUT:
-		run->timeouts++;
-		break;
-	}
+	else if (batch->call.result == DOVEADM_FAILED &&
+		 batch->call.exit_code == EX_USAGE)
+		run->refused++;
 	for (i = 0; i < batch->count; i++) {
 		struct recall_user *user =
 			&run->recall->users[batch->users[i]];
@@ -276,13 +267,19 @@ static enum recall_outcome run_batches(struct recall_run *run)
 	doveadm_calls_end(calls);
 	free(taken);
 	/* if a node does not take what others do, that is its users' error */
-	recall->refused = run->refused > 0 && run->refused == run->answered;
+	recall->refused = run->refused > 0 &&
+		run->refused == run->tally.answered;
 	if (run->left > 0)
 		return recall_interrupted() ? RECALL_INTERRUPTED :
 			RECALL_PAUSED;
-	if (run->answered > 0 || run->unreachable + run->timeouts == 0)
+	switch (doveadm_tally_result(&run->tally)) {
+	case DOVEADM_UNREACHABLE:
+		return RECALL_UNREACHABLE;
+	case DOVEADM_TIMEOUT:
+		return RECALL_TIMEOUT;
+	default:
 		return RECALL_DONE;
-	return run->unreachable > 0 ? RECALL_UNREACHABLE : RECALL_TIMEOUT;
+	}
 }
 
 enum recall_outcome recall_run(struct recall *recall, struct config *config)

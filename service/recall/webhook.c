@@ -28,8 +28,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static bool running, stopping;
 
-/* Who and what, and how many; whose mail it was is for GET /v2/actions/<id>, which
-   wants a token. */
+/* Who and what, and how many; whose mail it was is for GET /v2/actions/<id>,
+   which wants a token. */
 static json_t *make_recall(const struct recall *recall)
 {
 	json_t *json = recall_to_json(recall);

@@ -1,5 +1,6 @@
 #include "journal-approval.h"
 #include "journal-db.h"
+#include "journal-visible.h"
 
 /* Reads ids until the end. Gives the statement back. */
 static bool read_ids(sqlite3_stmt *stmt, struct strlist *ids)
@@ -18,14 +19,10 @@ bool journal_pending(const struct identity *identity, struct strlist *ids)
 	sqlite3_stmt *stmt;
 	bool ret;
 
-	/* the same rule as journal_visible(), for administrators */
 	stmt = journal_prepare(db, "SELECT id FROM recalls WHERE "
-		"approval = 'pending' AND (?1 = 3 OR (?1 = 1 AND role <> 3 "
-		"AND tenant = ?2)) ORDER BY created, rowid");
-	if (stmt != NULL) {
-		sqlite3_bind_int(stmt, 1, identity->role);
-		journal_bind_text(stmt, 2, identity->tenant);
-	}
+		"approval = 'pending' AND " JOURNAL_VISIBLE_SQL
+		" ORDER BY created, rowid");
+	journal_visible_bind(stmt, identity);
 	ret = read_ids(stmt, ids);
 	journal_unlock();
 	return ret;

@@ -23,9 +23,9 @@ bool journal_overdue(int64_t before, struct strlist *ids);
    approve. Dry runs are none. Returns -1 if that can't be read. */
 int64_t journal_recalled_users(const struct identity *actor, int64_t since);
 
-/* When the actor's max-th last recall since the time was; 0 if there were fewer.
-   Dry runs, and those that nobody approved, are none. Returns false if that can't
-   be read. */
+/* When the actor's max-th last recall since the time was; 0 if there were
+   fewer. Dry runs, and those that nobody approved, are none. Returns false if
+   that can't be read. */
 bool journal_nth_recall(const struct identity *actor, int64_t since,
 			int64_t max, int64_t *created_r);
 

@@ -12,6 +12,7 @@
 #include "recall-tenant-name.h"
 #include "alloc.h"
 #include "journal-db.h"
+#include "journal-visible.h"
 #include "log.h"
 
 #define BUSY_TIMEOUT_MS 5000
@@ -106,6 +107,12 @@ static const char *const upgrades[] = {
 	" VALUES (NEW.id, 'finished'); END;",
 	"ALTER TABLE refresh_tokens ADD COLUMN role INTEGER NOT NULL"
 	" DEFAULT 0;",
+	/* words with spaces in between; a list is JSON now, as that of a query
+	   was before */
+	"UPDATE recalls SET senders = '[\"' || replace(replace(replace("
+	"trim(senders), '\\', '\\\\'), '\"', '\\\"'), ' ', '\",\"') || '\"]'"
+	" WHERE senders <> '';"
+	"UPDATE recalls SET senders = '[]' WHERE senders = '';",
 	"ALTER TABLE recalls ADD COLUMN everyone INTEGER NOT NULL DEFAULT 0;"
 	"CREATE TABLE nodes ("
 	" recall TEXT NOT NULL REFERENCES recalls(id) ON DELETE CASCADE,"
@@ -215,12 +222,13 @@ bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...)
 	return ret == SQLITE_DONE || ret == SQLITE_ROW;
 }
 
+/* Returns -1 if it can't be read. */
 static int get_version(sqlite3 *db)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "PRAGMA user_version");
-	int version = VERSION;
+	int version = -1;
 
-	if (sqlite3_step(stmt) == SQLITE_ROW)
+	if (journal_step(stmt) == SQLITE_ROW)
 		version = sqlite3_column_int(stmt, 0);
 	journal_release(stmt);
 	return version;
@@ -235,8 +243,10 @@ static int make_tables(sqlite3 *db)
 	ret = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
 	if (ret == SQLITE_OK)
 		ret = sqlite3_exec(db, schema, NULL, NULL, NULL);
-	for (version = get_version(db); ret == SQLITE_OK && version < VERSION;
-	     version++) {
+	version = ret == SQLITE_OK ? get_version(db) : VERSION;
+	if (version < 0)
+		ret = SQLITE_ERROR;
+	for (; ret == SQLITE_OK && version < VERSION; version++) {
 		ret = sqlite3_exec(db, upgrades[version], NULL, NULL, NULL);
 		snprintf(sql, sizeof(sql), "PRAGMA user_version = %d",
 			 version + 1);
@@ -287,6 +297,8 @@ bool journal_open(const char *path, char **error_r)
 				   "PRAGMA foreign_keys = ON", NULL, NULL,
 				   NULL);
 	}
+	if (ret == SQLITE_OK)
+		ret = journal_visible_register(journal_db);
 	if (ret == SQLITE_OK)
 		ret = make_tables(journal_db);
 	umask(mask);

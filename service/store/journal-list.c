@@ -1,5 +1,6 @@
 #include "journal-db.h"
 #include "journal-list.h"
+#include "journal-visible.h"
 
 /* How many users have which verdict. Returns NULL if that can't be read. */
 static json_t *count_verdicts(sqlite3 *db, const char *id, json_int_t *done_r)
@@ -73,21 +74,19 @@ static json_t *read_row(sqlite3 *db, sqlite3_stmt *stmt)
 static void bind(sqlite3_stmt *stmt, const struct identity *identity,
 		 const struct journal_filter *filter)
 {
-	sqlite3_bind_int(stmt, 1, identity->role);
-	journal_bind_text(stmt, 2, identity->tenant);
-	journal_bind_text(stmt, 3, identity->login);
-	sqlite3_bind_int64(stmt, 4, filter->before);
-	sqlite3_bind_int64(stmt, 5, filter->limit);
-	journal_bind_text(stmt, 6, filter->before_id);
-	journal_bind_text(stmt, 7, filter->cmd);
-	journal_bind_text(stmt, 8, filter->actor);
-	journal_bind_text(stmt, 9, filter->message_id);
-	journal_bind_text(stmt, 10, filter->reason);
-	journal_bind_text(stmt, 11, filter->query);
-	sqlite3_bind_int(stmt, 12, filter->force);
-	sqlite3_bind_int(stmt, 13, filter->notify);
-	sqlite3_bind_int(stmt, 14, filter->dry_run);
-	journal_bind_text(stmt, 15, filter->status);
+	journal_visible_bind(stmt, identity);
+	sqlite3_bind_int64(stmt, 2, filter->before);
+	sqlite3_bind_int64(stmt, 3, filter->limit);
+	journal_bind_text(stmt, 4, filter->before_id);
+	journal_bind_text(stmt, 5, filter->cmd);
+	journal_bind_text(stmt, 6, filter->actor);
+	journal_bind_text(stmt, 7, filter->message_id);
+	journal_bind_text(stmt, 8, filter->reason);
+	journal_bind_text(stmt, 9, filter->query);
+	sqlite3_bind_int(stmt, 10, filter->force);
+	sqlite3_bind_int(stmt, 11, filter->notify);
+	sqlite3_bind_int(stmt, 12, filter->dry_run);
+	journal_bind_text(stmt, 13, filter->status);
 }
 
 static json_t *list(sqlite3 *db, const struct identity *identity,
@@ -97,25 +96,23 @@ static json_t *list(sqlite3 *db, const struct identity *identity,
 	sqlite3_stmt *stmt;
 	int ret;
 
-	/* the same rule as journal_visible() */
 	stmt = journal_prepare(db, "SELECT id, created, finished, messageid, "
 		"actor, users, cmd, reason, force, notify, dry_run, query, "
-		"target, approval, approver, everyone FROM recalls WHERE (?1 = 3 OR "
-		"(?1 = 1 AND ?2 <> '' AND role <> 3 AND tenant = ?2) OR "
-		"(?1 = 2 AND lower(actor) = lower(?3))) AND (?4 = 0 OR created < ?4) "
+		"target, approval, approver, everyone FROM recalls WHERE "
+		JOURNAL_VISIBLE_SQL " AND (?2 = 0 OR created < ?2) "
 		/* many may be of the same second */
-		"AND (?6 IS NULL OR (created, rowid) < (SELECT created, rowid "
-		"FROM recalls WHERE id = ?6)) "
-		"AND (?7 IS NULL OR cmd = ?7) "
-		"AND (?8 IS NULL OR actor = ?8 COLLATE NOCASE) "
-		"AND (?9 IS NULL OR trim(messageid, '<> ') = trim(?9, '<> ')) "
-		"AND (?10 IS NULL OR instr(lower(reason), lower(?10)) > 0) "
-		"AND (?11 IS NULL OR instr(lower(query), lower(?11)) > 0) "
-		"AND (?12 < 0 OR force = ?12) AND (?13 < 0 OR notify = ?13) "
-		"AND (?14 < 0 OR dry_run = ?14) "
-		"AND (?15 IS NULL OR EXISTS (SELECT 1 FROM verdicts WHERE "
-		"recall = id AND status = ?15)) "
-		"ORDER BY created DESC, rowid DESC LIMIT ?5");
+		"AND (?4 IS NULL OR (created, rowid) < (SELECT created, rowid "
+		"FROM recalls WHERE id = ?4)) "
+		"AND (?5 IS NULL OR cmd = ?5) "
+		"AND (?6 IS NULL OR actor = ?6 COLLATE NOCASE) "
+		"AND (?7 IS NULL OR trim(messageid, '<> ') = trim(?7, '<> ')) "
+		"AND (?8 IS NULL OR instr(lower(reason), lower(?8)) > 0) "
+		"AND (?9 IS NULL OR instr(lower(query), lower(?9)) > 0) "
+		"AND (?10 < 0 OR force = ?10) AND (?11 < 0 OR notify = ?11) "
+		"AND (?12 < 0 OR dry_run = ?12) "
+		"AND (?13 IS NULL OR EXISTS (SELECT 1 FROM verdicts WHERE "
+		"recall = id AND status = ?13)) "
+		"ORDER BY created DESC, rowid DESC LIMIT ?3");
 	if (stmt != NULL)
 		bind(stmt, identity, filter);
 	while ((ret = journal_step(stmt)) == SQLITE_ROW) {

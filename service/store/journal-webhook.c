@@ -7,8 +7,8 @@ int journal_webhook_next(int64_t now, struct journal_webhook *webhook_r)
 {
 	sqlite3 *db = journal_lock();
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT id, recall, event, "
-		"created, tries FROM webhooks WHERE next <= ? ORDER BY next, id "
-		"LIMIT 1");
+		"created, tries FROM webhooks WHERE next <= ? "
+		"ORDER BY next, id LIMIT 1");
 	int ret;
 
 	if (stmt != NULL)

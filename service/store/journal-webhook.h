@@ -18,8 +18,8 @@ struct journal_webhook {
 	unsigned int tries;
 };
 
-/* The next one that is due. Returns 1 if there is one, 0 if not, -1 if the journal
-   can't be read. */
+/* The next one that is due. Returns 1 if there is one, 0 if not, -1 if the
+   journal can't be read. */
 int journal_webhook_next(int64_t now, struct journal_webhook *webhook_r);
 /* It has not worked; to be tried again at the time. */
 bool journal_webhook_retry(int64_t id, int64_t next);

@@ -6,8 +6,7 @@
 #include "journal-db.h"
 #include "journal-nodes.h"
 #include "journal.h"
-#include "strbuf.h"
-#include "strlist.h"
+#include "strlist-json.h"
 
 static bool add_users(sqlite3 *db, const struct recall *recall)
 {
@@ -32,13 +31,10 @@ static bool add_users(sqlite3 *db, const struct recall *recall)
 bool journal_add(const struct recall *recall, bool promised)
 {
 	sqlite3 *db = journal_lock();
-	struct strbuf senders = { NULL, 0, 0 };
-	size_t i;
+	char *senders = strlist_to_json_text(&recall->senders);
+	char *query = recall_query_text(recall);
 	bool ret;
 
-	strbuf_add(&senders, "", 0);
-	for (i = 0; i < recall->senders.count; i++)
-		strbuf_addf(&senders, "%s ", recall->senders.items[i]);
 	/* what was promised has to survive a power cut, too; whoever still
 	   waits for an answer asks again, and so does the service for a lost
 	   verdict */
@@ -55,16 +51,17 @@ bool journal_add(const struct recall *recall, bool promised)
 			(int64_t)recall->dry_run, recall->reason,
 			recall->actor.login, recall->actor.tenant,
 			(int64_t)recall->actor.role, recall->source,
-			senders.data, (int64_t)recall->count,
+			senders, (int64_t)recall->count,
 			recall_kind_name(recall->kind), recall->target,
-			recall->query, recall->key,
+			query, recall->key,
 			(int64_t)recall->verify_headers,
 			recall_approval_name(recall->approval),
 			(int64_t)recall->everyone) &&
 		      add_users(db, recall);
 	ret = journal_end(db, ret);
 	journal_unlock();
-	free(senders.data);
+	free(senders);
+	free(query);
 	return ret;
 }
 
@@ -109,11 +106,16 @@ bool journal_save(const struct recall *recall, const size_t *users,
 	return ret;
 }
 
+static const char *column(sqlite3_stmt *stmt, int i)
+{
+	return (const char *)sqlite3_column_text(stmt, i);
+}
+
 static char *column_text(sqlite3_stmt *stmt, int i)
 {
-	const unsigned char *text = sqlite3_column_text(stmt, i);
+	const char *text = column(stmt, i);
 
-	return text == NULL ? NULL : x_strdup((const char *)text);
+	return text == NULL ? NULL : x_strdup(text);
 }
 
 /* What a later version has written counts as an error, of which a retry is
@@ -169,13 +171,12 @@ static void read_recall(sqlite3_stmt *stmt, struct recall *recall)
 	recall->actor.tenant = column_text(stmt, 8);
 	recall->actor.role = sqlite3_column_int(stmt, 9);
 	recall->source = column_text(stmt, 10);
-	strlist_split(&recall->senders,
-		      (const char *)sqlite3_column_text(stmt, 11));
+	strlist_add_json_text(&recall->senders, column(stmt, 11));
 	recall->kind = strcmp((const char *)sqlite3_column_text(stmt, 12),
 			      recall_kind_name(RECALL_RESTORE)) == 0 ?
 		RECALL_RESTORE : RECALL_EXPUNGE;
 	recall->target = column_text(stmt, 13);
-	recall->query = column_text(stmt, 14);
+	strlist_add_json_text(&recall->query, column(stmt, 14));
 	recall->key = column_text(stmt, 15);
 	recall->verify_headers = sqlite3_column_int(stmt, 16) != 0;
 	recall->approval = recall_approval_parse((const char *)
@@ -239,17 +240,6 @@ bool journal_unfinished(struct strlist *ids)
 	journal_release(stmt);
 	journal_unlock();
 	return ret == SQLITE_DONE;
-}
-
-bool journal_visible(const struct identity *identity,
-		     const struct recall *recall)
-{
-	if (identity->role == ROLE_SUPER)
-		return true;
-	if (identity->role == ROLE_ADMIN)
-		return recall->actor.role != ROLE_SUPER &&
-		       strcmp(identity->tenant, recall->actor.tenant) == 0;
-	return strcasecmp(identity->login, recall->actor.login) == 0;
 }
 
 void journal_purge(int64_t before)

@@ -26,9 +26,6 @@ enum journal_result journal_load(const char *id, struct recall **recall_r);
 /* The ids of recalls that have not finished and wait for nobody, oldest first.
    Returns false if they can't be read. */
 bool journal_unfinished(struct strlist *ids);
-/* Whether the identity may see the recall. */
-bool journal_visible(const struct identity *identity,
-		     const struct recall *recall);
 
 /* Forgets finished recalls and refresh tokens older than that. */
 void journal_purge(int64_t before);

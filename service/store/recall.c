@@ -5,6 +5,7 @@
 #include "alloc.h"
 #include "encode.h"
 #include "recall.h"
+#include "strlist-json.h"
 #include "text.h"
 
 struct recall *recall_new(void)
@@ -44,7 +45,7 @@ void recall_free(struct recall *recall)
 	free(recall->nodes);
 	free(recall->target);
 	free(recall->message_id);
-	free(recall->query);
+	strlist_free(&recall->query);
 	free(recall->reason);
 	free(recall->source);
 	free(recall->approver);
@@ -147,6 +148,12 @@ void recall_user_reset(struct recall_user *user)
 	recall_set_text(&user->error, NULL);
 }
 
+char *recall_query_text(const struct recall *recall)
+{
+	return recall->query.count == 0 ? NULL :
+		strlist_to_json_text(&recall->query);
+}
+
 const char *recall_kind_name(enum recall_kind kind)
 {
 	return kind == RECALL_RESTORE ? "restore" : "expunge";
@@ -199,6 +206,19 @@ static bool same_text(const char *s1, const char *s2)
 	return s1 == NULL || s2 == NULL ? s1 == s2 : strcmp(s1, s2) == 0;
 }
 
+static bool same_list(const struct strlist *l1, const struct strlist *l2)
+{
+	size_t i;
+
+	if (l1->count != l2->count)
+		return false;
+	for (i = 0; i < l1->count; i++) {
+		if (strcmp(l1->items[i], l2->items[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
 bool recall_is_same(const struct recall *old, const struct recall *recall)
 {
 	int64_t expected = 0;
@@ -212,7 +232,7 @@ bool recall_is_same(const struct recall *old, const struct recall *recall)
 	    old->everyone != recall->everyone ||
 	    (!old->everyone && old->count != recall->count) ||
 	    !same_text(old->target, recall->target) ||
-	    !same_text(old->query, recall->query) ||
+	    !same_list(&old->query, &recall->query) ||
 	    !same_text(old->reason, recall->reason) ||
 	    /* a restore has it of what it undoes */
 	    (old->kind == RECALL_EXPUNGE &&

@@ -80,8 +80,8 @@ struct recall {
 	char *target;
 	/* empty if there is a query, or if it is not known */
 	char *message_id;
-	/* the words of a search query, a JSON array; or NULL */
-	char *query;
+	/* the words of a search query; empty if there is a Message-ID */
+	struct strlist query;
 	bool force;
 	bool notify;
 	bool dry_run;
@@ -145,6 +145,10 @@ enum recall_node_state recall_node_state_parse(const char *name);
 
 /* Replaces a text, which is NULL if there is nothing to say. */
 void recall_set_text(char **text, const char *value);
+
+/* The query as it is written everywhere, a JSON array; NULL if there is none;
+   the caller frees it. */
+char *recall_query_text(const struct recall *recall);
 
 /* The name of a kind, e.g. "restore". */
 const char *recall_kind_name(enum recall_kind kind);

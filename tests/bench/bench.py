@@ -22,8 +22,11 @@ Environment:
     BENCH_FOLDER_USERS  500  such users
     BENCH_DELIVER   300      LMTP deliveries a round, with mail_fsync as Dovecot
                              has it by default and with none
+    BENCH_DELIVER_ROUNDS 9   such rounds, ours and stock in turn
     BENCH_ONLY      ""       parts, comma-separated: lookup, large, users,
                              all, folders, deliver
+    BENCH_CYRUS     /        where Cyrus's packages were unpacked
+                             (bench_cyrus.py)
     BENCH_DIR       ""       where to work (default: a temporary directory)
 and those of mailnode.py.
 """
@@ -45,7 +48,9 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 
-from mailnode import MailNode, build_message  # noqa: E402
+import bench_cyrus  # noqa: E402
+from mailnode import (DOVECOT_MODULES, MailNode,  # noqa: E402
+                      build_message)
 
 
 def number(name, default):
@@ -60,6 +65,7 @@ ALL = number("ALL", 2000)
 MESSAGES = [int(text) for text in
             (os.environ.get("BENCH_MESSAGES") or "10,1000").split(",")]
 DELIVER = number("DELIVER", 300)
+DELIVER_ROUNDS = number("DELIVER_ROUNDS", 9)
 FOLDERS = number("FOLDERS", 30)
 FOLDER_USERS = number("FOLDER_USERS", 500)
 # messages in each folder
@@ -125,6 +131,10 @@ class BenchNode(MailNode):
             self.doveadm_plugins = []
             for module in (self.dir / "modules").glob("*recall*"):
                 module.unlink()
+
+    def _doveadm_conf(self):
+        """As people run it."""
+        return self.conf
 
     def request(self, commands):
         """Answers and milliseconds."""
@@ -204,36 +214,42 @@ def numbered_id(index):
     return "<%08d.bench.message@mail.example.com>" % index
 
 
+def numbered_message(index):
+    return ("From: sender%d@example.com\nTo: big@example.com\n"
+            "Subject: Message %d\n"
+            "Date: Thu, 01 Jan 2026 00:00:00 +0000\n"
+            "Message-ID: %s\n\nText of message %d.\n" %
+            (index % 100, index, numbered_id(index), index))
+
+
 def write_mbox(path, count):
     with open(path, "w") as stream:
         for index in range(count):
-            stream.write(
-                "From sender Thu Jan  1 00:00:00 2026\n"
-                "From: sender%d@example.com\nTo: big@example.com\n"
-                "Subject: Message %d\n"
-                "Date: Thu, 01 Jan 2026 00:00:00 +0000\n"
-                "Message-ID: %s\n\nText of message %d.\n\n" %
-                (index % 100, index, numbered_id(index), index))
+            stream.write("From sender Thu Jan  1 00:00:00 2026\n%s\n" %
+                         numbered_message(index))
 
 
-def import_mail(node, user, count, directory, parent=""):
-    """Fills the INBOX of the user, or the INBOX below a mailbox, in one
-    transaction."""
+def import_mail(node, user, count, directory, folders=()):
+    """Fills the INBOX of the user in one transaction, and as many mailboxes with
+    the same."""
     spool = directory / ("spool-%d" % count)
-    spool.mkdir()
+    (spool / "root").mkdir(parents=True)
     write_mbox(spool / "inbox", count)
+    for name in folders:
+        shutil.copy(spool / "inbox", spool / "root" / name)
     if node.root:
-        for path in (spool, spool / "inbox"):
+        for path in [spool, *spool.rglob("*")]:
             shutil.chown(path, node.mail_user, node.mail_group)
     start = time.monotonic()
     subprocess.run(node.doveadm_command(
-        "import", "-u", user, "mbox:%s:INBOX=%s/inbox" % (spool, spool), parent,
-        "mailbox", "INBOX", "all"), check=True)
+        "import", "-u", user, "mbox:%s/root:INBOX=%s/inbox" % (spool, spool),
+        "", "all"), check=True)
     spent = time.monotonic() - start
     shutil.rmtree(spool)
     # as a client leaves it: nothing is \Recent any more
     connection = node.imap(user)
-    connection.select(parent + "/INBOX" if parent else "INBOX")
+    for name in ["INBOX", *folders]:
+        assert connection.select(name)[1] == [b"%d" % count]
     connection.logout()
     return spent
 
@@ -271,9 +287,10 @@ def lookup(directory):
         spent = import_mail(stock, big, LOOKUP, directory)
         say("import without the plugin: %.1f s" % spent)
         # what the first recall after installation costs, once
-        answer, spent = ours.request([ours_lookup(big, numbered_id(0))])
+        answer, spent, cpu = timed(ours, [ours_lookup(big, numbered_id(0))])
         expect_ours(answer, 1)
         bench("catch_up_%s" % short(LOOKUP), spent, "ms")
+        bench("catch_up_%s_cpu" % short(LOOKUP), cpu, "ms")
         bench("index_bytes_per_msg", index_size(ours, big) / LOOKUP, "bytes")
 
         # what is measured is a message like any other, and none
@@ -282,6 +299,7 @@ def lookup(directory):
             "stock_miss", "stock_none", "ours_command", "stock_command")}
         cpu = {side + name: [] for side in ("ours_", "stock_")
                for name in ("hit", "miss", "none")}
+        cpu["stock_cold"] = []
         path = stock.doveadm("mailbox", "path", "-u", big, "-t", "index",
                              "INBOX").stdout.strip()
         for index in range(ROUNDS):
@@ -300,8 +318,10 @@ def lookup(directory):
                 if name == "hit":
                     # no header is cached
                     os.unlink(path + "/dovecot.index.cache")
+                    before = stock.cpu()
                     answer, spent = stock.request(
                         [stock_lookup(user, wanted)])
+                    cpu["stock_cold"].append(stock.cpu() - before)
                     expect_stock(answer, count)
                     times["stock_cold"].append(spent)
                 before = stock.cpu()
@@ -318,10 +338,86 @@ def lookup(directory):
                 message_id)
             assert len(out.splitlines()) == 1
             times["stock_command"].append(spent)
-        report_lookup(short(LOOKUP), times, cpu)
+        hit = report_lookup(short(LOOKUP), times, cpu)
         bench("peak_rss_server", ours.peak_rss("doveadm-server") / 1024, "MiB")
         bench("peak_rss_server_stock",
               stock.peak_rss("doveadm-server") / 1024, "MiB")
+        for name, measure in ("cyrus", measure_cyrus), ("xapian",
+                                                        measure_xapian):
+            other = measure(pair, directory, big, empty)
+            if other is not None:
+                bench("lookup_%s_%s_cpu_ms" % (short(LOOKUP), name), other,
+                      "ms")
+                bench("lookup_%s_%s_ratio" % (short(LOOKUP), name),
+                      other / hit, "x")
+
+
+def measure_xapian(pair, directory, big, empty):
+    """Net processor milliseconds of a hit with fts-xapian, which has Message-ID
+    among what it indexes."""
+    module = pathlib.Path(DOVECOT_MODULES) / "lib21_fts_xapian_plugin.so"
+    if not module.exists():
+        say("fts-xapian: dovecot-fts-xapian is not installed")
+        return None
+    node = BenchNode(directory / "xapian", driver="sdbox", users=[big, empty],
+                     stock=True, homes=pair.ours,
+                     mail_plugins=["fts", "fts_xapian"],
+                     plugin={"fts": "xapian", "fts_enforced": "yes",
+                             "fts_autoindex": "no",
+                             "fts_xapian": "partial=3 full=20"})
+    node.dir.mkdir(parents=True)
+    node.own_directory = True
+    node.start()
+    try:
+        start = time.monotonic()
+        for user in big, empty:
+            # some minutes
+            subprocess.run(node.doveadm_command("index", "-u", user, "INBOX"),
+                           check=True)
+        bench("xapian_index_%s_s" % short(LOOKUP), time.monotonic() - start,
+              "s")
+        size = sum(path.stat().st_size for path in
+                   node.home(big).rglob("xapian-indexes/**/*"))
+        bench("xapian_index_bytes_per_msg", size / LOOKUP, "bytes")
+        spent = {big: [], empty: []}
+        for index in range(ROUNDS * SHORT):
+            wanted = numbered_id((LOOKUP // (ROUNDS * SHORT)) * index + 17)
+            for user, count in (big, 1), (empty, 0):
+                answer, _, cpu = timed(node, [stock_lookup(user, wanted)])
+                expect_stock(answer, count)
+                spent[user].append(cpu)
+    finally:
+        node.stop(remove=True)
+    big_ms, empty_ms = (statistics.median(spent[user])
+                        for user in (big, empty))
+    return max(big_ms - empty_ms, empty_ms / 10)
+
+
+def measure_cyrus(pair, *unused):
+    """Processor milliseconds of a hit with Cyrus, SEARCH HEADER Message-ID."""
+    if not bench_cyrus.available():
+        say("Cyrus: no cyrus-imapd in BENCH_CYRUS (bench_cyrus.py)")
+        return None
+    # in memory where there is such a file system: Cyrus has each message on the
+    # disk before it takes the next one
+    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="bench-cyrus-",
+                                              dir=memory))
+    directory.chmod(0o755)
+    spent = []
+    try:
+        with bench_cyrus.Cyrus(directory, pair.ours.mail_user,
+                               pair.ours.mail_group) as cyrus:
+            cyrus.fill([numbered_message(index).replace("\n", "\r\n").encode()
+                        for index in range(LOOKUP)])
+            for index in range(ROUNDS):
+                wanted = numbered_id((LOOKUP // ROUNDS) * index + 17)
+                uids, _, cpu = cyrus.search(wanted)
+                assert len(uids) == 1
+                spent.append(cpu)
+    finally:
+        shutil.rmtree(directory)
+    return statistics.median(spent)
 
 
 def short(count):
@@ -343,6 +439,7 @@ def net_times(median):
 
 
 def report_lookup(size, times, cpu):
+    """Returns the net processor milliseconds of a hit of ours."""
     prefix = "lookup_%s_" % size
     median = {name: statistics.median(values)
               for name, values in times.items()}
@@ -354,15 +451,19 @@ def report_lookup(size, times, cpu):
                            ("cpu_ms", cpu_median), ("cpu_net_ms", cpu_net)):
         for name, value in values.items():
             bench(prefix + name + "_" + suffix, value, "ms")
-    bench(prefix + "ratio", net["stock_hit"] / net["ours_hit"], "x")
-    bench(prefix + "miss_ratio", net["stock_miss"] / net["ours_miss"], "x")
-    bench(prefix + "cold_ratio", net["stock_cold"] / net["ours_hit"], "x")
-    bench(prefix + "cpu_ratio", cpu_net["stock_hit"] / cpu_net["ours_hit"],
-          "x")
+    # differences of wall times below 1 ms are noise
+    for name, values in ("", cpu_net), ("wall_", net):
+        bench(prefix + name + "ratio",
+              values["stock_hit"] / values["ours_hit"], "x")
+        bench(prefix + name + "miss_ratio",
+              values["stock_miss"] / values["ours_miss"], "x")
+        bench(prefix + name + "cold_ratio",
+              values["stock_cold"] / values["ours_hit"], "x")
     bench(prefix + "request_ratio", median["stock_hit"] / median["ours_hit"],
           "x")
     bench(prefix + "command_ratio",
           median["stock_command"] / median["ours_command"], "x")
+    return cpu_net["ours_hit"]
 
 
 def large(directory):
@@ -397,9 +498,10 @@ def deliver_to_all(node, users, message_id):
                           build_message(message_id))
 
 
-def fill_users(pair, names, count, directory, folders=0):
-    """Gives everyone the same mail: made once, copied as files. Mail lies in
-    files that nobody changes, so that links will do."""
+def fill_users(pair, names, count, directory, folders=()):
+    """Gives everyone the same mail, count messages in INBOX and in each of the
+    folders: made once, copied as files. Mail lies in files that nobody changes,
+    so that links will do."""
     def copy(source, target):
         if os.path.basename(source).startswith("u."):
             os.link(source, target)
@@ -410,17 +512,15 @@ def fill_users(pair, names, count, directory, folders=0):
                              pair.ours.mail_group)
 
     node, first = pair.ours, names[0]
-    import_mail(node, first, count, directory)
-    for index in range(folders):
-        import_mail(node, first, count, directory, "Folder%02d" % index)
+    import_mail(node, first, count, directory, folders)
     # as good as it gets for stock: all headers are cached
     pair.stock.request([stock_lookup(first, "<nothing@example.com>")])
     # dovecot.index has it all, as it has after a while, sizes too, which Dovecot
     # keeps once a message is expunged: what a log has in store costs both the
     # same each time a mailbox is opened
-    node.doveadm("mailbox", "status", "-u", first, "vsize", "INBOX")
+    node.doveadm("mailbox", "status", "-u", first, "vsize", "*")
     node.doveadm("-o", "mail_index_rewrite_max_log_bytes=1", "flags", "add",
-                 "-u", first, "\\Seen", "mailbox", "INBOX", "all")
+                 "-u", first, "\\Seen", "all")
     for name in names[1:]:
         shutil.copytree(node.home(first), node.home(name), copy_function=copy)
         if node.root:
@@ -539,77 +639,119 @@ def folders(directory):
         say("folders: %d users with %d folders of %d messages, sdbox" %
             (FOLDER_USERS, count, FOLDER_MESSAGES))
         with Pair(directory / str(count), "sdbox", names) as pair:
-            fill_users(pair, names, FOLDER_MESSAGES, directory, count - 1)
+            fill_users(pair, names, FOLDER_MESSAGES, directory,
+                       ["Folder%02d" % index for index in range(count - 1)])
             spent[count] = measure_folders(pair, names, count)
-    bench("folders_growth", spent[FOLDERS] / spent[1], "x")
+    for name, unit in ("user_cost_us", "us"), ("user_cost_wall_us", "us"):
+        bench(name, spent[FOLDERS][name], unit)
+    for name, what in (("folders_growth", "hit"),
+                       ("folders_growth_cpu", "hit_cpu"),
+                       ("folders_miss_growth", "miss"),
+                       ("folders_miss_growth_cpu", "miss_cpu")):
+        bench(name, spent[FOLDERS][what] / spent[1][what], "x")
+
+
+def timed(node, commands):
+    """The answer, milliseconds, and processor milliseconds of
+    doveadm-server."""
+    before = node.cpu()
+    answer, spent = node.request(commands)
+    assert all(row[0] == "doveadmResponse" for row in answer), answer
+    return answer, spent, node.cpu() - before
+
+
+def ours_recall(names, message_id, **more):
+    return [["recallExpunge", dict(more, users=names, messageId=message_id,
+                                   noNotify=True), "t"]]
+
+
+def stock_commands(command, names, message_id):
+    """One for each user, or one for all that a mask matches. Stock tells nothing of
+    what it has deleted."""
+    query = ["mailbox", "*", "HEADER", "Message-ID", message_id]
+    return {"stock_batch": [[command, {"user": user, "query": query}, user]
+                            for user in names],
+            "stock_mask": [[command, {"user": "user*", "query": query}, "t"]]}
+
+
+def measure_misses(pair, names, add):
+    """Nobody has it."""
+    missing = "<nothing@example.com>"
+    for name, users in ("ours_miss", names), ("ours_one", names[:1]):
+        answer, *spent = timed(pair.ours,
+                               ours_recall(users, missing, dryRun=True))
+        assert [row["status"] for row in answer[0][1]] == \
+            ["not_found"] * len(users), answer
+        add(name, spent)
+    for name, commands in stock_commands("search", names, missing).items():
+        add(name + "_miss", timed(pair.stock, commands)[1:])
+
+
+def measure_hits(pair, names, index, add):
+    """Everyone has it."""
+    for name in "ours_hit", "stock_batch_hit", "stock_mask_hit":
+        message_id = "<%s.%d@example.com>" % (name, index)
+        deliver_to_all(pair.ours, names, message_id)
+        time.sleep(SETTLE)
+        if name == "ours_hit":
+            answer, *spent = timed(pair.ours, ours_recall(names, message_id))
+            assert [row["status"] for row in answer[0][1]] == \
+                ["expunged"] * len(names), answer
+        else:
+            commands = stock_commands("expunge", names, message_id)
+            _, *spent = timed(pair.stock, commands[name[:-len("_hit")]])
+        add(name, spent)
+        check = pair.ours.request([ours_lookup(names[-1], message_id)])[0]
+        expect_ours(check, 0)
 
 
 def measure_folders(pair, names, count):
-    ours = {"users": names, "messageId": "<nothing@example.com>",
-            "dryRun": True}
-    single = dict(ours, users=names[:1])
-    times = {name: [] for name in ("none", "one", "ours", "stock_batch",
-                                   "stock_mask")}
-    cpu = {"none": [], "one": []}
+    times, cpu = {}, {}
+
+    def add(name, spent):
+        times.setdefault(name, []).append(spent[0])
+        cpu.setdefault(name, []).append(spent[1])
+
     # the copies of the first user's mail are not what the index knows
     for _ in range(2):
-        pair.ours.request([["recallExpunge", ours, "t"]])
+        pair.ours.request(ours_recall(names, "<nothing@example.com>",
+                                      dryRun=True))
         time.sleep(SETTLE)
     for _ in range(ROUNDS):
-        for name, parameters in (("none", ours), ("one", single)):
-            before = pair.ours.cpu()
-            answer, spent = pair.ours.request(
-                [["recallExpunge", parameters, "t"]])
-            cpu[name].append(pair.ours.cpu() - before)
-            times[name].append(spent)
-            assert all(row["status"] == "not_found" for row in answer[0][1])
+        measure_misses(pair, names, add)
     for index in range(ROUNDS):
-        for name in ("ours", "stock_batch", "stock_mask"):
-            message_id = "<%s.%d@example.com>" % (name, index)
-            deliver_to_all(pair.ours, names, message_id)
-            time.sleep(SETTLE)
-            query = ["mailbox", "*", "HEADER", "Message-ID", message_id]
-            if name == "ours":
-                commands = [["recallExpunge", {
-                    "users": names, "messageId": message_id,
-                    "noNotify": True}, "t"]]
-            elif name == "stock_batch":
-                commands = [["expunge", {"user": user, "query": query}, user]
-                            for user in names]
-            else:
-                commands = [["expunge", {"user": "user*", "query": query},
-                             "t"]]
-            node = pair.ours if name == "ours" else pair.stock
-            answer, spent = node.request(commands)
-            assert all(row[0] == "doveadmResponse" for row in answer)
-            if name == "ours":
-                assert all(row["status"] == "expunged"
-                           for row in answer[0][1]), answer
-            times[name].append(spent)
-            check = pair.ours.request([
-                ours_lookup(names[-1], message_id)])[0]
-            expect_ours(check, 0)
+        measure_hits(pair, names, index, add)
     prefix = "folders_%d_" % count
     median = {name: statistics.median(values)
               for name, values in times.items()}
-    for name, value in median.items():
-        bench(prefix + name + "_ms", value, "ms")
-    users = len(names) - 1
-    bench(prefix + "user_cost_us",
-          (median["none"] - median["one"]) * 1000 / users, "us")
-    bench(prefix + "user_cpu_us",
-          (statistics.median(cpu["none"]) - statistics.median(cpu["one"])) *
-          1000 / users, "us")
-    bench(prefix + "ratio", min(median["stock_batch"],
-                                median["stock_mask"]) / median["ours"], "x")
+    cpu_median = {name: statistics.median(values)
+                  for name, values in cpu.items()}
+    for suffix, values in ("_ms", median), ("_cpu_ms", cpu_median):
+        for name, value in values.items():
+            bench(prefix + name + suffix, value, "ms")
+
+    def ratio(values, what):
+        return min(values["stock_batch_" + what],
+                   values["stock_mask_" + what]) / values["ours_" + what]
+    bench(prefix + "ratio", ratio(median, "hit"), "x")
+    bench(prefix + "cpu_ratio", ratio(cpu_median, "hit"), "x")
+    bench(prefix + "miss_ratio", ratio(median, "miss"), "x")
+    bench(prefix + "miss_cpu_ratio", ratio(cpu_median, "miss"), "x")
     bench(prefix + "index_bytes", index_size(pair.ours, names[0]), "bytes")
-    return median["ours"]
+
+    def user_cost(values):
+        return (values["ours_miss"] - values["ours_one"]) * 1000 / \
+            (len(names) - 1)
+    return {"user_cost_us": user_cost(cpu_median),
+            "user_cost_wall_us": user_cost(median),
+            "hit": median["ours_hit"], "hit_cpu": cpu_median["ours_hit"],
+            "miss": median["ours_miss"], "miss_cpu": cpu_median["ours_miss"]}
 
 
 def deliver_pair(directory, fsync):
     """Rates of both, round by round, and processor milliseconds of lmtp for a
     delivery: [ours, stock] each."""
-    rounds = max(ROUNDS * 3, 15)
+    rounds = DELIVER_ROUNDS
     names = ["user%03d@example.com" % index for index in range(50)]
     nodes = [BenchNode(directory / "ours", driver="sdbox", users=names,
                        mail_plugins=["recall"], fsync=fsync),
@@ -662,6 +804,8 @@ def deliver(directory):
             ours / stock for ours, stock in zip(*rates)), "x")
         bench(name + "_cpu_ours", statistics.median(cpu[0]), "ms")
         bench(name + "_cpu_stock", statistics.median(cpu[1]), "ms")
+        bench(name + "_cpu_overhead", statistics.median(
+            ours / stock for ours, stock in zip(*cpu)), "x")
 
 
 PARTS = [("lookup", lookup), ("deliver", deliver), ("users", users),

@@ -4,9 +4,11 @@ message is missed."""
 import os
 import random
 import shutil
+import struct
 import subprocess
 import threading
 import time
+import zlib
 
 import pytest
 
@@ -44,9 +46,9 @@ class PastBox(Box):
             **kwargs)
         assert done.returncode == -9, done
 
-    def settle(self):
+    def settle(self, always=False):
         """Directories that have changed just now are not believed."""
-        if self.node.driver == "maildir":
+        if always or self.node.driver == "maildir":
             time.sleep(2.1)
 
     def look(self):
@@ -216,6 +218,125 @@ def test_deleted_mailbox_from_a_backup(box, in_place):
     box.assert_complete(ids)
 
 
+def rename_in_index(box, old, new):
+    """Changes a name among those of the list's mailboxes
+    (recall-index-format.h)."""
+    data = bytearray(box.index_file().read_bytes())
+    pos, = struct.unpack_from("=Q", data, 24)
+    found = 0
+    while pos < len(data):
+        size, _, kind = struct.unpack_from("=III", data, pos)
+        end = pos + size - 4
+        if kind == 3:
+            found += data.count(old, pos, end)
+            data[pos + 8:end] = data[pos + 8:end].replace(old, new)
+            struct.pack_into("=I", data, pos + 4,
+                             zlib.crc32(data[pos + 8:end]))
+        pos += size
+    assert found
+    box.index_file().write_bytes(data)
+
+
+def guid_of(box, mailbox):
+    row, = box.table("mailbox status", "guid", mailbox)
+    return bytes.fromhex(row["guid"])
+
+
+def test_deleted_mailboxes(box):
+    """The index does not keep what nobody can ask for any more."""
+    ids = [box.new_id() for _ in range(5)]
+    for message_id, mailbox in zip(ids, ("INBOX", "Kept", "Gone", "New")):
+        box.save(message_id, mailbox)
+    box.look()
+    gone, new, kept = (guid_of(box, mailbox)
+                       for mailbox in ("Gone", "New", "Kept"))
+    for mailbox in "Gone", "New":
+        box.doveadm("mailbox delete", mailbox)
+    # another one of that name
+    box.save(ids[4], "New", plugin=False)
+    box.look()
+    assert gone in box.index_file().read_bytes()
+    box.table("recall index")
+    data = box.index_file().read_bytes()
+    assert gone not in data and new not in data
+    assert kept in data and guid_of(box, "New") in data
+    box.assert_complete([ids[0], ids[1], ids[4]], ids[2:4])
+
+
+def test_deleted_mailbox_is_dropped_by_deliveries(box):
+    """... without anybody's command where the names are known."""
+    if box.node.driver == "maildir":
+        pytest.skip("names are kept for dbox only")
+    ids = [box.new_id() for _ in range(3)]
+    for message_id, mailbox in zip(ids, ("INBOX", "Kept", "Gone")):
+        box.save(message_id, mailbox)
+    box.settle(always=True)
+    box.look()
+    gone, kept = guid_of(box, "Gone"), guid_of(box, "Kept")
+    box.doveadm("mailbox delete", "Gone")
+    box.settle(always=True)
+    box.look()
+    before = box.index_file().stat().st_ino
+    connection = box.node.imap(box.user)
+    while box.index_file().stat().st_ino == before:
+        ids.append(box.new_id())
+        assert connection.append("INBOX", None, None,
+                                 build_message(ids[-1]))[0] == "OK"
+        assert len(ids) < 1000
+    connection.logout()
+    data = box.index_file().read_bytes()
+    assert gone not in data and kept in data
+    box.assert_complete(ids[:2] + ids[-3:], [ids[2]])
+
+
+def list_index_files(box):
+    return [path for path in box.home().rglob("dovecot.list.index*")]
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["old", "lost"])
+def test_list_index_from_a_backup(box, lost):
+    """Dovecot's mailbox list index does not know of all mailboxes."""
+    ids = [box.new_id() for _ in range(3)]
+    box.save(ids[0])
+    box.look()
+    old = {path: path.read_bytes() for path in list_index_files(box)}
+    assert old
+    owner = next(iter(old)).stat()
+    for mailbox in "INBOX", "Late", "Later":
+        box.save(ids[1], mailbox)
+    box.look()
+
+    def put_back():
+        for path in list_index_files(box):
+            path.unlink()
+        if not lost:
+            for path, data in old.items():
+                path.write_bytes(data)
+                os.chown(path, owner.st_uid, owner.st_gid)
+    put_back()
+    assert box.expunge(ids[1]) == ("expunged", 3)
+    assert box.dry_run(ids[1]) == 0
+    put_back()
+    box.save(ids[2], "Late", plugin=False)
+    put_back()
+    box.assert_complete([ids[0], ids[2]], [ids[1]])
+
+
+def test_corrupted_names(box):
+    """Whoever may write the index can name mailboxes that there can't be."""
+    if box.node.driver == "maildir":
+        pytest.skip("names are kept for dbox only")
+    message_id = box.new_id()
+    box.save(message_id, "Folder")
+    # directories that were made just now have no stamp
+    box.settle(always=True)
+    box.look()
+    for name in b"../../", b"a//bcd", b"\xff\xfe\xfd\xfcxy", b"/olde\0":
+        rename_in_index(box, b"Folder", name)
+        box.assert_complete([message_id])
+        box.look()
+
+
 def test_maildir_changed_by_others(box):
     if box.node.driver != "maildir":
         pytest.skip("nobody but Dovecot writes into dbox")
@@ -269,6 +390,41 @@ def test_killed_while_catching_up(box, point):
     box.assert_complete(ids)
 
 
+@pytest.mark.parametrize("point", ["index-locked:2", "index-torn:2",
+                                   "index-appended:2"])
+def test_killed_while_naming(box, point):
+    """What comes second is the list of mailboxes."""
+    if box.node.driver == "maildir":
+        pytest.skip("names are kept for dbox only")
+    ids = [box.new_id() for _ in range(2)]
+    box.save(ids[0], "Folder")
+    box.settle(always=True)
+    box.look()
+    box.doveadm("mailbox create", "New")
+    box.settle(always=True)
+    box.killed(point, "recall", "expunge", "--dry-run", "-u", box.user,
+               "<nothing@example.com>")
+    box.save(ids[1], "New", plugin=False)
+    box.assert_complete(ids)
+
+
+@pytest.mark.parametrize("point", COMPACT_POINTS)
+def test_killed_while_dropping(box, point):
+    """Mailboxes that were deleted leave the index in the last compaction."""
+    ids = [box.new_id() for _ in range(3)]
+    for message_id, mailbox in zip(ids, ("INBOX", "Kept", "Gone")):
+        box.save(message_id, mailbox)
+    box.look()
+    gone = guid_of(box, "Gone")
+    box.doveadm("mailbox delete", "Gone")
+    # one for each mailbox before
+    box.killed(point + ":3", "recall", "index", "-u", box.user)
+    box.assert_complete(ids[:2], ids[2:])
+    box.table("recall index")
+    assert gone not in box.index_file().read_bytes()
+    box.assert_complete(ids[:2], ids[2:])
+
+
 @pytest.mark.parametrize("point", COMPACT_POINTS)
 def test_killed_while_compacting(box, point):
     ids = [box.new_id() for _ in range(4)]
@@ -285,8 +441,8 @@ def test_killed_while_compacting(box, point):
 
 
 def test_many_at_once(box):
-    """Deliveries, appends, copies, saves without the plugin, recalls and
-    compactions."""
+    """Deliveries, appends, copies, saves without the plugin, new mailboxes and
+    renamed ones, recalls and compactions."""
     rng = random.Random(17)
     box.save(box.new_id())
     boxes = ["INBOX", "A", "B"]
@@ -315,6 +471,20 @@ def test_many_at_once(box):
                              input=build_message(message_id).decode())
             saved.append(message_id)
 
+    def rename(worker):
+        """A mailbox that is always there, but never for long under its
+        name."""
+        for i in range(12):
+            message_id = "<%d.%d.rename@example.com>" % (worker, i)
+            name = "%d-%d" % (worker, i)
+            # with mdbox it exists already if a recall has opened what was
+            # half made
+            box.doveadm("mailbox create", "New" + name, check=False)
+            box.node.append(box.user, "New" + name,
+                            build_message(message_id))
+            saved.append(message_id)
+            box.doveadm("mailbox rename", "New" + name, "Old" + name)
+
     def look(worker):
         for _ in range(12):
             wanted = list(saved)
@@ -330,7 +500,8 @@ def test_many_at_once(box):
             errors.append(error)
     threads = [threading.Thread(target=work, args=(function, worker))
                for worker, function in enumerate(
-                   [deliver, deliver, append, append, without, look, look])]
+                   [deliver, deliver, append, append, without, rename, look,
+                    look])]
     for thread in threads:
         thread.start()
     for thread in threads:

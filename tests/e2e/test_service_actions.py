@@ -729,6 +729,8 @@ def test_journal_of_an_older_version(node, service, user):
         with sqlite3.connect(old.dir / "journal.db") as db:
             for statement in DOWNGRADE.split(";"):
                 db.execute(statement)
+            db.execute("UPDATE recalls SET senders = ?",
+                       ['a@b.example "q\\"@b.example '])
         db.close()
         # which did not say how it had looked
         for row in recall["results"]:
@@ -737,6 +739,10 @@ def test_journal_of_an_older_version(node, service, user):
         shown = old.curl("/v2/actions/" + recall["id"], token=root(old)).json()
         assert (shown["cmd"], shown["results"]) == \
             ("expunge", recall["results"])
+        with sqlite3.connect(old.dir / "journal.db") as db:
+            [[senders]] = db.execute("SELECT senders FROM recalls")
+        db.close()
+        assert json.loads(senders) == ["a@b.example", '"q\\"@b.example']
         answer = ask(old, root(old), cmd="restore", id=recall["id"])
         assert statuses(answer) == {user: "restored"}
 

@@ -250,6 +250,21 @@ def test_flags(service, token, mail, way, value, status):
     assert (result["status"], result["notice"]) == (status, "none")
 
 
+@pytest.mark.parametrize("params, name, why", [
+    ({"emails": [USER, 7]}, "EMAILS", "has something else than strings"),
+    ({"query": [["FROM", "x"]]}, "QUERY", "has something else than strings"),
+    ({"notify": 0.5}, "NOTIFY", "is neither a string nor an integer, true, "
+     "false, null or an array of strings"),
+    ({"reason": {"why": "x"}}, "REASON", "is neither a string nor an integer, "
+     "true, false, null or an array of strings"),
+    ({"reason": "x" * 70000}, "REASON", "is too long"),
+])
+def test_json_of_another_type(service, token, params, name, why):
+    answer = send(service, token, {"messageid": "<a@b>", **params}, "json")
+    assert answer.status == 400
+    assert answer.json() == {"message": {name: name + " " + why}}
+
+
 @pytest.mark.parametrize("emails, where", [
     ("%s,%s" % (USER, OTHER), "number 1, '%s,%s'" % (USER, OTHER)),
     ("%s;%s" % (USER, OTHER), "number 1, '%s;%s'" % (USER, OTHER)),

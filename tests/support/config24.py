@@ -238,6 +238,11 @@ service doveadm {
 service anvil {
   chroot =
 }
+service config {
+  unix_listener config {
+    mode = 0666
+  }
+}
 service stats {
   chroot =
   unix_listener stats-writer {

@@ -124,6 +124,18 @@ def include_paths(top):
     return findings
 
 
+def conditions(path, text):
+    """#if inside of a function: what differs is a function of its own."""
+    inside = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line == "{":
+            inside = True
+        elif line == "}":
+            inside = False
+        elif inside and re.match(r"\s*#\s*if", line):
+            yield f"{path}:{number}: #if inside of a function"
+
+
 def check(top):
     """Returns what is wrong, a line each."""
     findings = include_paths(top)
@@ -132,6 +144,9 @@ def check(top):
         if path.name in by_name:
             findings.append(f"{path}: the name of {by_name[path.name]}, too")
         by_name[path.name] = path
+
+    for path in by_name.values():
+        findings += conditions(path, (top / path).read_text())
 
     # a module: NAME.c and NAME.h together
     graph = {path.with_suffix(""): set() for path in by_name.values()}

@@ -25,6 +25,7 @@ Environment:
 import argparse
 import base64
 import email.utils
+import functools
 import grp
 import http.client
 import imaplib
@@ -74,6 +75,13 @@ PATIENCE = 60
 def builddir():
     return pathlib.Path(os.environ.get("RECALL_BUILDDIR") or
                         SRCDIR / "build").resolve()
+
+
+@functools.lru_cache(maxsize=None)
+def sanitizers_of(module, unused_time):
+    """The sanitizers' libraries that it was linked with."""
+    done = subprocess.run(["ldd", module], capture_output=True, text=True)
+    return re.findall(r"lib[aut]\w*san\.so\S* => (\S+)", done.stdout)
 
 
 _ports_given = set()
@@ -238,6 +246,7 @@ class MailNode:
         self.initial_users = users if isinstance(users, dict) else \
             {name: {} for name in users}
         self.pid = None
+        self.running_conf = None
         self.process = None
         self.imap_port = self.lmtp_port = self.http_port = None
         self.doveadm_password = "doveadm-secret"
@@ -329,9 +338,7 @@ class MailNode:
         return ""
 
     def _find_sanitizers(self, module):
-        done = subprocess.run(["ldd", module], capture_output=True, text=True)
-        for name, path in re.findall(r"(lib[aut]\w*san\.so\S*) => (\S+)",
-                                     done.stdout):
+        for path in sanitizers_of(module, module.stat().st_mtime_ns):
             if path not in self.sanitizers:
                 self.sanitizers.append(path)
 
@@ -494,6 +501,7 @@ class MailNode:
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 start_new_session=True)
         self.pid = self.process.pid
+        self.running_conf = self.conf.read_text()
         if not self.outlive:
             self._watch()
         deadline = time.monotonic() + PATIENCE
@@ -550,16 +558,42 @@ class MailNode:
                 raise TimeoutError("Dovecot does not reload")
             time.sleep(0.02)
 
+    @staticmethod
+    def _process_name(pid):
+        """None if there is none any more."""
+        try:
+            return pathlib.Path("/proc/%s/comm" % pid).read_text().strip()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+
+    def _children(self):
+        """The master's processes: pid -> name."""
+        try:
+            pids = pathlib.Path("/proc/%d/task/%d/children" %
+                                (self.pid, self.pid)).read_text().split()
+        except (FileNotFoundError, ProcessLookupError):
+            return {}
+        return {pid: self._process_name(pid) for pid in pids}
+
     def stop(self, remove=None):
         """Ends the master by its pid, which ends its processes, and waits.
         The directory goes if start() made it (or as remove says)."""
         self._unwatch()
         if self.running():
+            children = self._children()
             os.kill(self.pid, signal.SIGTERM)
             deadline = time.monotonic() + PATIENCE
             while self.running():
-                if time.monotonic() > deadline:
+                # all that is left to the master then is to sleep for a second
+                if time.monotonic() > deadline or \
+                   set(self._children().values()) <= {"log"}:
                     os.kill(self.pid, signal.SIGKILL)
+                time.sleep(0.02)
+            # the log's writer ends when nobody can write to it any more
+            while any(self._process_name(pid) == name
+                      for pid, name in children.items()):
+                if time.monotonic() > deadline:
+                    break
                 time.sleep(0.02)
         if self.process is not None:
             self.process.wait()
@@ -669,8 +703,16 @@ class MailNode:
                 installed[0])
 
     def doveadm_command(self, *args):
-        return self.inside([DOVEADM, "-c", str(self.conf)] +
+        return self.inside([DOVEADM, "-c", str(self._doveadm_conf())] +
                            [str(arg) for arg in args])
+
+    def _doveadm_conf(self):
+        """Where doveadm has the configuration from: the node's process that
+        has read it, if that is still the file's. To read it takes longer than
+        most commands."""
+        if self.pid and self.conf.read_text() == self.running_conf:
+            return self.dir / "run/config"
+        return self.conf
 
     def doveadm(self, *args, check=True, input=None):
         """Runs doveadm in a process of its own; texts in and out."""
@@ -892,6 +934,11 @@ service stats {
 }
 service ipc {
   chroot =
+}
+service config {
+  unix_listener config {
+    mode = 0666
+  }
 }
 service dict {
   unix_listener dict {

@@ -238,7 +238,13 @@ static void file_end(void)
 static bool keep_odd(const struct recall_index_box *box ATTR_UNUSED,
 		     uint32_t uid, void *context ATTR_UNUSED)
 {
-	return uid % 2 == 1;
+	return uid == 0 || uid % 2 == 1;
+}
+
+static bool keep_first(const struct recall_index_box *box, uint32_t uid,
+		       void *context ATTR_UNUSED)
+{
+	return uid != 0 || guid_128_equals(box->guid, guid1);
 }
 
 static void test_file(void)
@@ -265,6 +271,8 @@ static void test_file(void)
 	file_compact(keep_odd, NULL);
 	CU_ASSERT_STRING_EQUAL(file_get(),
 			       "5/6 1=11 3=30 5=51 9=90;7/8 1=10;");
+	file_compact(keep_first, NULL);
+	CU_ASSERT_STRING_EQUAL(file_get(), "5/6 1=11 3=30 5=51 9=90;");
 	file_end();
 }
 

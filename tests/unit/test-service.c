@@ -16,7 +16,9 @@
 #include "encode.h"
 #include "identity.h"
 #include "journal-db.h"
+#include "journal-list.h"
 #include "journal.h"
+#include "journal-visible.h"
 #include "listing.h"
 #include "recall.h"
 #include "revocation.h"
@@ -415,7 +417,9 @@ static void test_journal(void)
 	CU_ASSERT_FATAL(journal_open(path, &error));
 	recall->kind = RECALL_RESTORE;
 	recall->target = x_strdup("0123456789abcdef0123456789abcdef");
-	recall->query = x_strdup("[\"FROM\",\"x\"]");
+	strlist_add(&recall->query, "FROM");
+	strlist_add(&recall->query, "\"x, y\"");
+	strlist_add(&recall->senders, "\"a b\"@b");
 	recall->actor.login = x_strdup("a@b");
 	recall->actor.tenant = x_strdup("t");
 	recall->actor.role = ROLE_ADMIN;
@@ -434,7 +438,10 @@ static void test_journal(void)
 			      JOURNAL_FOUND);
 	CU_ASSERT_EQUAL(loaded->kind, RECALL_RESTORE);
 	CU_ASSERT_STRING_EQUAL(loaded->target, recall->target);
-	CU_ASSERT_STRING_EQUAL(loaded->query, recall->query);
+	CU_ASSERT_EQUAL_FATAL(loaded->query.count, 2);
+	CU_ASSERT_STRING_EQUAL(loaded->query.items[1], "\"x, y\"");
+	CU_ASSERT_EQUAL_FATAL(loaded->senders.count, 1);
+	CU_ASSERT_STRING_EQUAL(loaded->senders.items[0], "\"a b\"@b");
 	CU_ASSERT_STRING_EQUAL(loaded->message_id, "");
 	CU_ASSERT_EQUAL(loaded->finished, 0);
 	CU_ASSERT_EQUAL_FATAL(loaded->count, 2);
@@ -445,6 +452,70 @@ static void test_journal(void)
 	CU_ASSERT(journal_visible(&recall->actor, loaded));
 	recall_free(loaded);
 	recall_free(recall);
+	journal_close();
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/journal.lock", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
+static void add_recall(const char *login, const char *tenant, enum role role)
+{
+	struct recall *recall = recall_new();
+
+	recall->actor.login = x_strdup(login);
+	recall->actor.tenant = x_strdup(tenant);
+	recall->actor.role = role;
+	recall->source = x_strdup("::1");
+	CU_ASSERT(journal_add(recall, false));
+	recall_free(recall);
+}
+
+/* What is listed is what may be seen one by one. */
+static void test_visible(void)
+{
+	static const struct identity people[] = {
+		{ .login = "root@r", .tenant = "one", .role = ROLE_SUPER },
+		{ .login = "admin@one", .tenant = "one", .role = ROLE_ADMIN },
+		{ .login = "Ann@one", .tenant = "one", .role = ROLE_USER },
+		{ .login = "bob@one", .tenant = "one", .role = ROLE_USER },
+		{ .login = "admin@two", .tenant = "two", .role = ROLE_ADMIN },
+		{ .login = "ann@one", .tenant = "one", .role = ROLE_NONE },
+	};
+	/* by root, the administrator and Ann of one, and one of two */
+	static const size_t seen[] = { 4, 2, 1, 0, 1, 0 };
+	const struct journal_filter filter = {
+		.limit = 10, .force = -1, .notify = -1, .dry_run = -1,
+	};
+	char dir[] = "/tmp/test-visible-XXXXXX", path[64], *error = NULL;
+	struct strlist ids = { NULL, 0, 0 };
+	struct recall *recall;
+	json_t *list;
+	size_t i, j, n;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/journal", dir);
+	CU_ASSERT_FATAL(journal_open(path, &error));
+	add_recall("root@r", "one", ROLE_SUPER);
+	add_recall("admin@one", "one", ROLE_ADMIN);
+	add_recall("ann@One", "one", ROLE_USER);
+	add_recall("x@two", "two", ROLE_USER);
+	CU_ASSERT(journal_unfinished(&ids));
+	CU_ASSERT_EQUAL(ids.count, 4);
+	for (i = 0; i < sizeof(people) / sizeof(people[0]); i++) {
+		list = journal_list(&people[i], &filter);
+		CU_ASSERT_EQUAL(json_array_size(list), seen[i]);
+		json_decref(list);
+		for (j = n = 0; j < ids.count; j++) {
+			CU_ASSERT_EQUAL_FATAL(journal_load(ids.items[j],
+							   &recall),
+					      JOURNAL_FOUND);
+			n += journal_visible(&people[i], recall);
+			recall_free(recall);
+		}
+		CU_ASSERT_EQUAL(n, seen[i]);
+	}
+	strlist_free(&ids);
 	journal_close();
 	unlink(path);
 	snprintf(path, sizeof(path), "%s/journal.lock", dir);
@@ -471,6 +542,7 @@ int main(void)
 		{ "cursors", test_cursor },
 		{ "revocation", test_revocation },
 		{ "journal", test_journal },
+		{ "visible", test_visible },
 	};
 	unsigned int failures;
 	CU_pSuite suite;

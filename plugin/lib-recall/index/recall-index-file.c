@@ -132,9 +132,12 @@ file_add_names(struct recall_index_file *file, const guid_128_t root,
 	       const unsigned char *data, size_t size)
 {
 	struct recall_index_names *names;
+	struct recall_index_box *box;
 
 	if (size < sizeof(names->stamp) || data[size - 1] != '\0')
 		return;
+	array_foreach_modifiable(&file->boxes, box)
+		box->newer = FALSE;
 	array_foreach_modifiable(&file->lists, names) {
 		if (guid_128_equals(names->root, root))
 			break;
@@ -179,6 +182,7 @@ file_add_block(struct recall_index_file *file, const unsigned char *data)
 		memcpy(&box->name, data, sizeof(box->name));
 		memcpy(&box->stamp, data + sizeof(box->name),
 		       sizeof(box->stamp));
+		box->newer = TRUE;
 		break;
 	}
 }

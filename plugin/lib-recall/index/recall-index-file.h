@@ -61,6 +61,8 @@ struct recall_index_box {
 	ARRAY(struct recall_index_rec) tail;
 	/* it has a record with the hash looked for */
 	bool candidate;
+	/* the stamp is newer than the names below */
+	bool newer;
 };
 
 /* The mailboxes of a list. */
@@ -136,7 +138,8 @@ void recall_index_block_names(buffer_t *dest,
 int recall_index_file_append(struct mailbox_list *list, const char *path,
 			     const buffer_t *blocks, const char **error_r);
 
-/* Returns FALSE for records that nobody needs any more. */
+/* Returns FALSE for records that nobody needs any more. uid 0 asks for the mailbox
+   as such. */
 typedef bool recall_index_keep_t(const struct recall_index_box *box,
 				 uint32_t uid, void *context);
 /* Writes all to a new base. If somebody else is just doing so, nothing is

@@ -12,6 +12,7 @@ struct recall_index_lookup {
 	struct mailbox_list *list;
 	char *path;
 	struct recall_index_file *file;
+	struct recall_index_root *root;
 	time_t started;
 	/* the list's mailboxes as they are told to us */
 	buffer_t *names;
@@ -73,6 +74,7 @@ recall_index_lookup_init(struct mailbox_list *list,
 	if (path == NULL)
 		return lookup;
 	lookup->path = i_strdup(path);
+	lookup->root = recall_index_root_open(list);
 	if (recall_index_file_read(path, &lookup->file, &error) < 0) {
 		/* all mailboxes are opened then */
 		e_warning(list->ns->user->event,
@@ -96,8 +98,10 @@ bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
 		if (box->name != name_hash || box->stamp == 0)
 			continue;
 		if (stamp == 0) {
-			stamp = recall_index_stamp_get(lookup->list, name,
-				recall_index_stamp_dirs(lookup->list, name),
+			stamp = recall_index_stamp_get(lookup->list,
+				lookup->root, name,
+				recall_index_stamp_dirs(lookup->list,
+							lookup->root, name),
 				changed_r);
 		}
 		if (stamp == 0)
@@ -134,8 +138,9 @@ bool recall_index_lookup_get_names(struct recall_index_lookup *lookup,
 	if (names == NULL)
 		return FALSE;
 	T_BEGIN {
-		stamp = recall_index_stamp_names(lookup->list, names->names,
-						 names->size, lookup->started);
+		stamp = recall_index_stamp_names(lookup->list, lookup->root,
+						 names->names, names->size,
+						 lookup->started);
 	} T_END;
 	if (stamp == 0 || stamp != names->stamp)
 		return FALSE;
@@ -172,9 +177,13 @@ void recall_index_lookup_names_added(struct recall_index_lookup *lookup)
 	names.size = lookup->names->used;
 	T_BEGIN {
 		names.stamp = recall_index_stamp_names(lookup->list,
-			names.names, names.size, lookup->started);
+			lookup->root, names.names, names.size,
+			lookup->started);
 	} T_END;
-	if (names.stamp == 0 || (old != NULL && old->stamp == names.stamp))
+	if (names.stamp == 0 ||
+	    (old != NULL && old->stamp == names.stamp &&
+	     old->size == names.size &&
+	     memcmp(old->names, names.names, names.size) == 0))
 		return;
 	blocks = buffer_create_dynamic(default_pool, 1024);
 	recall_index_block_names(blocks, &names);
@@ -194,6 +203,7 @@ void recall_index_lookup_deinit(struct recall_index_lookup **_lookup)
 	if (lookup == NULL)
 		return;
 	recall_index_file_free(&lookup->file);
+	recall_index_root_close(&lookup->root);
 	buffer_free(&lookup->names);
 	i_free(lookup->path);
 	i_free(lookup);

@@ -3,12 +3,57 @@
 #include "mailbox-list-private.h"
 #include "recall-index-stamp.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
 
 /* Time after which a directory's time tells of the next change, whatever the
    clock's ticks are: as Dovecot's Maildir code has it. */
 #define MAILDIR_SYNC_SECS 1
+
+struct recall_index_root {
+	/* -1 if it can't be opened */
+	int fd;
+	char *path;
+	size_t len;
+};
+
+struct recall_index_root *recall_index_root_open(struct mailbox_list *list)
+{
+	struct recall_index_root *root;
+	const char *path;
+
+	if (!mailbox_list_get_root_path(list, MAILBOX_LIST_PATH_TYPE_MAILBOX,
+					&path))
+		return NULL;
+	root = i_new(struct recall_index_root, 1);
+	root->path = i_strdup(path);
+	root->len = strlen(path);
+	root->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return root;
+}
+
+void recall_index_root_close(struct recall_index_root **_root)
+{
+	struct recall_index_root *root = *_root;
+
+	*_root = NULL;
+	if (root == NULL)
+		return;
+	i_close_fd(&root->fd);
+	i_free(root->path);
+	i_free(root);
+}
+
+static int root_stat(const struct recall_index_root *root, const char *path,
+		     struct stat *st_r)
+{
+	if (root != NULL && root->fd != -1 &&
+	    strncmp(path, root->path, root->len) == 0 &&
+	    path[root->len] == '/' && path[root->len + 1] != '\0')
+		return fstatat(root->fd, path + root->len + 1, st_r, 0);
+	return stat(path, st_r);
+}
 
 static uint64_t mix(uint64_t value, uint64_t next)
 {
@@ -29,11 +74,12 @@ static uint64_t mix_stat(uint64_t value, const struct stat *st)
 	return mix(value, st->st_ctim.tv_nsec);
 }
 
-static uint64_t stamp_dir(uint64_t value, const char *path, time_t before)
+static uint64_t stamp_dir(uint64_t value, const struct recall_index_root *root,
+			  const char *path, time_t before)
 {
 	struct stat st;
 
-	if (stat(path, &st) < 0 ||
+	if (root_stat(root, path, &st) < 0 ||
 	    I_MAX(st.st_mtim.tv_sec, st.st_ctim.tv_sec) + MAILDIR_SYNC_SECS >=
 	    before)
 		return 0;
@@ -47,17 +93,24 @@ static bool storage_is_dbox(const struct mail_storage *storage)
 }
 
 uint64_t recall_index_stamp_names(struct mailbox_list *list,
+				  const struct recall_index_root *root,
 				  const char *names, size_t size,
 				  time_t before)
 {
-	const char *name, *path, *parent, *root = NULL, *last = "";
+	const char *name, *path, *parent, *top, *last = "", *error;
 	uint64_t value = 3;
 
 	if (size == 0 || strcmp(list->name, MAILBOX_LIST_NAME_FS) != 0 ||
-	    !storage_is_dbox(list->ns->storage))
+	    !storage_is_dbox(list->ns->storage) ||
+	    !mailbox_list_get_root_path(list, MAILBOX_LIST_PATH_TYPE_MAILBOX,
+					&top))
 		return 0;
+	value = stamp_dir(value, root, top, before);
 	for (name = names; name < names + size; name += strlen(name) + 1) {
-		if (mailbox_list_get_path(list, *name == '/' ? name + 1 : name,
+		path = *name == '/' ? name + 1 : name;
+		if (value == 0 ||
+		    !mailbox_list_is_valid_name(list, path, &error) ||
+		    mailbox_list_get_path(list, path,
 					  MAILBOX_LIST_PATH_TYPE_DIR,
 					  &path) <= 0)
 			return 0;
@@ -65,16 +118,11 @@ uint64_t recall_index_stamp_names(struct mailbox_list *list,
 		if (parent == NULL)
 			return 0;
 		parent = t_strdup_until(path, parent);
-		/* mostly it's the root or the one before */
-		if ((root == NULL || strcmp(parent, root) != 0) &&
-		    strcmp(parent, last) != 0)
-			value = stamp_dir(value, parent, before);
+		/* mostly it's the one that all are in, or the one before */
+		if (strcmp(parent, top) != 0 && strcmp(parent, last) != 0)
+			value = stamp_dir(value, root, parent, before);
 		if (value != 0)
-			value = stamp_dir(value, path, before);
-		if (value == 0)
-			return 0;
-		if (root == NULL)
-			root = parent;
+			value = stamp_dir(value, root, path, before);
 		last = path;
 	}
 	return value;
@@ -91,7 +139,9 @@ void recall_index_stamp_root(struct mailbox_list *list, guid_128_t root_r)
 	memcpy(root_r, &value, sizeof(value));
 }
 
-uint64_t recall_index_stamp_dirs(struct mailbox_list *list, const char *name)
+uint64_t recall_index_stamp_dirs(struct mailbox_list *list,
+				 const struct recall_index_root *root,
+				 const char *name)
 {
 	struct mail_storage *storage = list->ns->storage;
 	uint64_t value;
@@ -103,14 +153,17 @@ uint64_t recall_index_stamp_dirs(struct mailbox_list *list, const char *name)
 	    mailbox_list_get_path(list, name, MAILBOX_LIST_PATH_TYPE_MAILBOX,
 				  &path) <= 0)
 		return 0;
-	value = stamp_dir(2, t_strconcat(path, "/new", NULL),
+	value = stamp_dir(2, root, t_strconcat(path, "/new", NULL),
 			  time(NULL));
 	return value == 0 ? 0 :
-		stamp_dir(value, t_strconcat(path, "/cur", NULL), time(NULL));
+		stamp_dir(value, root, t_strconcat(path, "/cur", NULL),
+			  time(NULL));
 }
 
-uint64_t recall_index_stamp_get(struct mailbox_list *list, const char *name,
-				uint64_t dirs, time_t *changed_r)
+uint64_t recall_index_stamp_get(struct mailbox_list *list,
+				const struct recall_index_root *root,
+				const char *name, uint64_t dirs,
+				time_t *changed_r)
 {
 	const char *path;
 	struct stat st;
@@ -118,7 +171,8 @@ uint64_t recall_index_stamp_get(struct mailbox_list *list, const char *name,
 	if (dirs == 0 ||
 	    mailbox_list_get_path(list, name, MAILBOX_LIST_PATH_TYPE_INDEX,
 				  &path) <= 0 ||
-	    stat(t_strconcat(path, "/"MAIL_INDEX_PREFIX".log", NULL), &st) < 0)
+	    root_stat(root, t_strconcat(path, "/"MAIL_INDEX_PREFIX".log", NULL),
+		      &st) < 0)
 		return 0;
 	*changed_r = st.st_mtime;
 	return mix(mix_stat(dirs, &st), st.st_size);

@@ -3,8 +3,8 @@
 
 #include "guid.h"
 
-struct mailbox;
 struct mailbox_list;
+struct recall_index_root;
 
 /* What a mailbox's files look like from outside: a number that changes with
    whatever changes the mailbox, for the price of a stat() and without the
@@ -19,14 +19,24 @@ struct mailbox_list;
    time of new/ or cur/. A change within the same tick of the clock does not, so a
    directory that was changed just now has no stamp. */
 
+/* The directory that the list's mailboxes are in, kept open: the many files that a
+   look at a user asks for are found from there. That halves what a stat() costs.
+   root may be NULL below. */
+struct recall_index_root *recall_index_root_open(struct mailbox_list *list);
+void recall_index_root_close(struct recall_index_root **root);
+
 /* The directories alone: 1 with dbox, which needs none of them, 0 if they can't
    be known. */
-uint64_t recall_index_stamp_dirs(struct mailbox_list *list, const char *name);
+uint64_t recall_index_stamp_dirs(struct mailbox_list *list,
+				 const struct recall_index_root *root,
+				 const char *name);
 /* Directories and log; 0 if the mailbox has none: its storage is another one, or
    has no index in files. dirs is what recall_index_stamp_dirs() said. changed_r
    is the log's time. */
-uint64_t recall_index_stamp_get(struct mailbox_list *list, const char *name,
-				uint64_t dirs, time_t *changed_r);
+uint64_t recall_index_stamp_get(struct mailbox_list *list,
+				const struct recall_index_root *root,
+				const char *name, uint64_t dirs,
+				time_t *changed_r);
 /* The directories that the list's mailboxes are, and are in: they change when
    one is made, deleted or renamed. names is as in struct recall_index_names.
    Returns 0 if that can't be told, or if one of them has changed shortly before
@@ -34,6 +44,7 @@ uint64_t recall_index_stamp_get(struct mailbox_list *list, const char *name,
    all the time. Otherwise each look at the user would have to read all
    directories, as Dovecot does for its mailbox list index. */
 uint64_t recall_index_stamp_names(struct mailbox_list *list,
+				  const struct recall_index_root *root,
 				  const char *names, size_t size,
 				  time_t before);
 /* Which list it is. */

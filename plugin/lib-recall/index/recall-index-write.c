@@ -9,6 +9,7 @@
 #include "failpoint.h"
 #include "recall-index-file.h"
 #include "recall-index-format.h"
+#include "recall-index-stamp.h"
 
 #include <stdio.h>
 #include <fcntl.h>
@@ -316,6 +317,37 @@ struct compact_context {
 	buffer_t *table, *hashes, *uids, *kept;
 };
 
+/* Whether a list has a mailbox of that name. */
+static bool
+names_have(const struct recall_index_names *names, uint64_t name_hash)
+{
+	const char *name, *end = names->names + names->size;
+
+	for (name = names->names; name < end; name += strlen(name) + 1) {
+		if (recall_index_stamp_name(*name == '/' ? name + 1 : name) ==
+		    name_hash)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* The lists of mailboxes are newer than its stamp, and its name is in none. If it
+   is there all the same, under another name or in a list whose mailboxes have not
+   been written down, then its messages are read again. */
+static bool box_is_gone(const struct recall_index_file *file,
+			const struct recall_index_box *box)
+{
+	const struct recall_index_names *names;
+
+	if (box->name == 0 || box->newer || array_is_empty(&file->lists))
+		return FALSE;
+	array_foreach(&file->lists, names) {
+		if (names_have(names, box->name))
+			return FALSE;
+	}
+	return TRUE;
+}
+
 static void compact_box(struct compact_context *ctx,
 			const struct recall_index_box *box)
 {
@@ -328,6 +360,9 @@ static void compact_box(struct compact_context *ctx,
 	struct recall_index_box_iter iter;
 	struct recall_index_rec rec;
 
+	if (box_is_gone(ctx->file, box) ||
+	    (ctx->keep != NULL && !ctx->keep(box, 0, ctx->context)))
+		return;
 	guid_128_copy(table.guid, box->guid);
 	recall_index_box_iter_init(&iter, ctx->file, box);
 	while (recall_index_box_iter_next(&iter, &rec)) {

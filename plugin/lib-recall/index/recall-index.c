@@ -251,11 +251,12 @@ static int pass_open(struct recall_index_pass *pass)
 		return -1;
 	/* syncing may change the directories itself */
 	for (i = 0; i < 2; i++) {
-		pass->dirs = recall_index_stamp_dirs(box->list, box->name);
+		pass->dirs = recall_index_stamp_dirs(box->list, NULL,
+						     box->name);
 		if ((pass->verify || box_needs_sync(box)) &&
 		    mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
 			return -1;
-		dirs = recall_index_stamp_dirs(box->list, box->name);
+		dirs = recall_index_stamp_dirs(box->list, NULL, box->name);
 		if (dirs == pass->dirs)
 			break;
 		pass->dirs = 0;
@@ -302,10 +303,10 @@ static void pass_stamp(struct recall_index_pass *pass)
 
 	if (pass->path == NULL || pass->failed || pass->write_failed ||
 	    pass->dirs == 0 ||
-	    pass->dirs != recall_index_stamp_dirs(box->list, box->name))
+	    pass->dirs != recall_index_stamp_dirs(box->list, NULL, box->name))
 		return;
 	/* in this order: it is known what all up to the stamp has brought */
-	stamp = recall_index_stamp_get(box->list, box->name, pass->dirs,
+	stamp = recall_index_stamp_get(box->list, NULL, box->name, pass->dirs,
 				       &changed);
 	if (stamp == 0 || (pass->rbox != NULL && pass->rbox->stamp == stamp &&
 			   pass->rbox->name == name))
@@ -368,19 +369,8 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 		.uids = uids_r,
 		.verify = verify,
 	};
-	struct recall_index_lookup *lookup;
-	bool may_have = TRUE;
-	time_t changed;
 	int ret;
 
-	if (!verify && !box->opened) {
-		lookup = recall_index_lookup_init(box->list, id);
-		may_have = recall_index_lookup_may_have(lookup, box->name,
-							&changed);
-		recall_index_lookup_deinit(&lookup);
-	}
-	if (!may_have)
-		return 0;
 	T_BEGIN {
 		ret = pass_run(&pass);
 	} T_END;
@@ -394,7 +384,7 @@ static bool keep_record(const struct recall_index_box *rbox, uint32_t uid,
 	uint32_t seq;
 
 	/* what was saved meanwhile is not in the view */
-	return rbox->uid_validity != pass->uid_validity ||
+	return uid == 0 || rbox->uid_validity != pass->uid_validity ||
 		!guid_128_equals(rbox->guid, pass->guid) ||
 		uid >= pass->next_uid ||
 		mail_index_lookup_seq(pass->box->view, uid, &seq);
@@ -427,7 +417,7 @@ static void pass_clean(struct recall_index_pass *pass)
 }
 
 int recall_index_update(struct mailbox *box, bool verify,
-			struct recall_index_stats *stats)
+			struct recall_index_stats *stats_r)
 {
 	struct recall_index_pass pass = {
 		.box = box,
@@ -443,10 +433,9 @@ int recall_index_update(struct mailbox *box, bool verify,
 		if (ret == 0 && !pass.write_failed)
 			pass_clean(&pass);
 	} T_END;
-	stats->messages += pass.stats.messages;
-	stats->indexed += pass.stats.indexed;
-	stats->added += pass.stats.added;
-	stats->wrong += pass.stats.wrong;
+	*stats_r = pass.stats;
+	guid_128_copy(stats_r->id.guid, pass.guid);
+	stats_r->id.uid_validity = pass.uid_validity;
 	return pass.write_failed ? -1 : ret;
 }
 

@@ -1,6 +1,7 @@
 #ifndef RECALL_INDEX_H
 #define RECALL_INDEX_H
 
+#include "guid.h"
 #include "seq-range-array.h"
 #include "recall-message-id.h"
 
@@ -39,6 +40,13 @@ struct mailbox_transaction_context;
 /* Hashes of Message-IDs start here. */
 #define RECALL_INDEX_HASH_FIRST ((uint64_t)3)
 
+/* What a mailbox is known by. */
+struct recall_index_id {
+	guid_128_t guid;
+	uint32_t uid_validity;
+};
+ARRAY_DEFINE_TYPE(recall_index_id, struct recall_index_id);
+
 /* What catch-up and verification found in one mailbox, in messages. */
 struct recall_index_stats {
 	uint32_t messages;
@@ -48,6 +56,8 @@ struct recall_index_stats {
 	uint32_t added;
 	/* had one that the header contradicts (verification only) */
 	uint32_t wrong;
+	/* the mailbox */
+	struct recall_index_id id;
 };
 
 /* Called for each message of the mailbox. indexed is what the record says,
@@ -94,9 +104,9 @@ void recall_index_lookup_deinit(struct recall_index_lookup **lookup);
    With verify no record is believed: all headers are read, and records that are
    wrong are put right.
 
-   The mailbox needs to be neither open nor synced: it is opened if it may have
-   the message. If it is open then, all messages of box->view were judged, and no
-   others; if it is not, it has none that may have the id.
+   The mailbox needs to be neither open nor synced. It is opened, whatever the
+   index says: ask recall_index_lookup_may_have() before. All messages of box->view
+   were judged then, and no others.
 
    UIDs are added to uids_r, which the caller has created. Returns 0 if all
    messages could be judged. Returns -1 on errors, which are in the mailbox's
@@ -105,12 +115,16 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 		      bool verify, ARRAY_TYPE(seq_range) *uids_r);
 
 /* Opens, syncs and catches up the mailbox: adds the records of messages that
-   have none, and drops those of messages that have gone. Counts are added to
-   stats. With verify all messages' headers are read and wrong records are put
+   have none, and drops those of messages that have gone. stats_r has the counts.
+   With verify all messages' headers are read and wrong records are put
    right. Returns 0 or, if something could not be read or written, -1; the error
    is in the mailbox's storage. */
 int recall_index_update(struct mailbox *box, bool verify,
-			struct recall_index_stats *stats);
+			struct recall_index_stats *stats_r);
+/* Drops what the index has of other mailboxes than these (struct
+   recall_index_id): they have been deleted. */
+void recall_index_drop_others(struct mailbox_list *list,
+			      const ARRAY_TYPE(recall_index_id) *ids);
 /* Opens and syncs the mailbox and calls back for each message. Writes
    nothing. Returns -1 if something could not be read. */
 int recall_index_dump(struct mailbox *box, recall_index_callback_t *callback,

@@ -8,6 +8,7 @@
 #include "recall-quarantine-settings.h"
 #include "recall-find.h"
 #include "recall-index.h"
+#include "recall-list-index.h"
 #include "recall-looked.h"
 #include "recall-boxes.h"
 
@@ -51,7 +52,7 @@ recall_boxes_iter_init_for(struct mail_user *user,
 	return iter;
 }
 
-static bool ns_is_wanted(struct mail_namespace *ns)
+bool recall_boxes_are_in(struct mail_namespace *ns)
 {
 	return ns->type == MAIL_NAMESPACE_TYPE_PRIVATE &&
 		ns->alias_for == NULL && !recall_quarantine_is_namespace(ns);
@@ -72,7 +73,7 @@ static enum mailbox_list_iter_flags ns_get_flags(struct mail_namespace *ns)
 /* Goes to the next namespace that is wanted. Returns FALSE if there is none. */
 static bool boxes_iter_begin_ns(struct recall_boxes_iter *iter)
 {
-	while (iter->ns != NULL && !ns_is_wanted(iter->ns))
+	while (iter->ns != NULL && !recall_boxes_are_in(iter->ns))
 		iter->ns = iter->ns->next;
 	if (iter->ns == NULL)
 		return FALSE;
@@ -87,6 +88,7 @@ static bool boxes_iter_begin_ns(struct recall_boxes_iter *iter)
 	/* a namespace at a time: where all are listed at once, those that
 	   clients are not shown (list=no) are left out, but the user can get at
 	   mail in there */
+	recall_list_index_forget(iter->ns->list);
 	iter->iter = mailbox_list_iter_init(iter->ns->list, "*",
 					    ns_get_flags(iter->ns));
 	return TRUE;

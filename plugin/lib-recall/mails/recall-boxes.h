@@ -1,6 +1,7 @@
 #ifndef RECALL_BOXES_H
 #define RECALL_BOXES_H
 
+struct mail_namespace;
 struct mail_user;
 struct mailbox;
 struct recall_criteria;
@@ -17,6 +18,8 @@ struct recall_boxes_iter *
 recall_boxes_iter_init_for(struct mail_user *user,
 			   const struct recall_criteria *criteria,
 			   struct recall_looked *looked);
+/* Whether that namespace's mailboxes are among them. */
+bool recall_boxes_are_in(struct mail_namespace *ns);
 /* The next mailbox, not opened yet, or NULL. The caller frees it. */
 struct mailbox *recall_boxes_iter_next(struct recall_boxes_iter *iter);
 /* Returns -1 if some mailboxes could not be listed; error_r then says why, on

@@ -7,6 +7,7 @@
 #include "failpoint.h"
 #include "recall-find.h"
 #include "recall-limits.h"
+#include "recall-list-index.h"
 #include "recall-looked.h"
 #include "recall-match.h"
 #include "recall-message-id.h"
@@ -285,6 +286,7 @@ static void copies_expunge_box(struct recall_copies *copies,
 		copies_failed(copies, cbox->box, "Syncing");
 		return;
 	}
+	recall_list_index_read(mailbox_get_namespace(cbox->box)->list);
 	trans = mailbox_transaction_begin(cbox->box, 0, __func__);
 	mail = mail_alloc(trans, 0, NULL);
 	copies_foreach_mail(cbox, mail, copies_expunge_mail, &cbox->expunged);

@@ -8,7 +8,7 @@
 #include "qp-encoder.h"
 #include "smtp-address.h"
 #include "str.h"
-#include "recall-limits.h"
+#include "recall-id.h"
 #include "recall-notice-text.h"
 #include "recall-notice-message.h"
 
@@ -235,17 +235,6 @@ static void append_body(string_t *dest, const string_t *text)
 	qp_encoder_deinit(&qp);
 }
 
-static bool is_recall_id(const char *id)
-{
-	const char *p;
-
-	for (p = id; *p != '\0'; p++) {
-		if (!i_isalnum(*p) && *p != '-')
-			return FALSE;
-	}
-	return p != id && p - id <= 64;
-}
-
 const char *
 recall_notice_message_id(const char *recall_id, const char *key,
 			 const struct recall_notice_envelope *env)
@@ -273,7 +262,7 @@ int recall_notice_message_append(string_t *dest,
 					    RECALL_NOTICE_NAME_MAX));
 		return -1;
 	}
-	if (!is_recall_id(msg->recall_id)) {
+	if (!recall_id_is_valid(msg->recall_id)) {
 		*error_r = t_strdup_printf("Not a recall id: %s",
 			recall_notice_clean(msg->recall_id,
 					    RECALL_NOTICE_NAME_MAX));

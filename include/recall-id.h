@@ -1,0 +1,12 @@
+#ifndef RECALL_ID_H
+#define RECALL_ID_H
+
+#include <stdbool.h>
+
+#include "recall-limits.h"
+
+/* Whether it is the id of a recall: RECALL_ID_LEN hexadecimal digits in lower
+   case. */
+bool recall_id_is_valid(const char *id);
+
+#endif

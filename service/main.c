@@ -45,6 +45,8 @@
 #define PURGE_INTERVAL 3600
 /* how often slow clients are looked for, and what waits for the audit trail */
 #define TICK 2
+/* how often a node is asked on which recalls are stopped */
+#define UNPAUSE_INTERVAL 10
 #define DAY 86400
 
 static const char usage[] =
@@ -130,12 +132,16 @@ static void purge(void)
 
 static void tick(void)
 {
+	static int64_t unpaused;
 	struct config *config = config_current();
 
 	http_clients_drop();
 	audit_tick(config);
 	approvals_expire(config);
-	jobs_unpause();
+	if (now_ms() - unpaused >= UNPAUSE_INTERVAL * 1000) {
+		jobs_unpause();
+		unpaused = now_ms();
+	}
 	config_unref(config);
 }
 

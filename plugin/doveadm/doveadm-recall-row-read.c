@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "iso8601-date.h"
 #include "recall-params.h"
 #include "doveadm-recall-rows.h"
 #include "doveadm-recall-row.h"
@@ -22,6 +23,15 @@ static enum recall_notice_status row_notice(const char *name)
 	return RECALL_NOTICE_NONE;
 }
 
+static time_t row_time(const char *value)
+{
+	time_t t;
+	int zone;
+
+	return iso8601_date_parse((const unsigned char *)value, strlen(value),
+				  &t, &zone) ? t : 0;
+}
+
 void recall_row_read(struct recall_verdict_rows *vrows, const char *username,
 		     const char *const *columns, struct recall_row *row_r)
 {
@@ -41,6 +51,7 @@ void recall_row_read(struct recall_verdict_rows *vrows, const char *username,
 	outcome->notice = row_notice(COLUMN(NOTICE));
 	outcome->mailboxes = COLUMN(MAILBOXES);
 	outcome->mailbox_guids = COLUMN(MAILBOX_GUIDS);
+	outcome->kept_until = row_time(COLUMN(KEPT_UNTIL));
 	outcome->error = COLUMN(ERROR);
 	row_r->searched = COLUMN(SEARCHED);
 	if (*COLUMN(MAILBOX_USER) != '\0')

@@ -3,6 +3,7 @@
 #include "doveadm.h"
 #include "doveadm-print.h"
 #include "recall-params.h"
+#include "doveadm-recall-listing.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-row.h"
 #include "doveadm-recall-rows.h"
@@ -20,6 +21,7 @@ static const struct recall_column row_columns[] = {
 	{ .name = RECALL_COLUMN_SEARCHED, .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_MAILBOX_USER, .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_PRESENT, .flags = RECALL_COLUMN_FLAG_WIDE },
+	{ .name = RECALL_COLUMN_KEPT_UNTIL, .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_ERROR },
 };
 
@@ -113,6 +115,8 @@ row_print(struct recall_verdict_rows *vrows, const struct recall_row *row)
 	recall_rows_add(rows, row->searched);
 	recall_rows_add(rows, row->mailbox_user);
 	recall_rows_add(rows, dec2str(outcome->present));
+	recall_rows_add(rows, outcome->kept_until == 0 ? "" :
+			recall_listing_time(outcome->kept_until));
 	recall_rows_add(rows, outcome->error);
 }
 

@@ -274,7 +274,7 @@ recall_users_get_names(const struct doveadm_cmd_context *cctx)
 	}
 	if (doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS, &users))
 		return users;
-	if (!doveadm_cmd_param_array(cctx, RECALL_PARAM_USER, &users))
+	if (!recall_cmd_param_user(cctx, &users))
 		return NULL;
 	for (user = users; *user != NULL; user++) {
 		if (recall_user_is_mask(*user))

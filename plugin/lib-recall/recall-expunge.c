@@ -10,7 +10,12 @@
 #include "recall-tenant.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-record.h"
+#include "recall-quarantine-settings.h"
 #include "recall-expunge.h"
+
+#include <time.h>
+
+#define SECS_PER_DAY (24 * 60 * 60)
 
 struct expunge_context {
 	struct mail_user *user;
@@ -125,6 +130,11 @@ expunge_quarantine(struct expunge_context *ctx, const char **error_r)
 		.query = order->query,
 	};
 
+	if (recall_quarantine_add(&ctx->q, &record, ctx->copies, error_r) == 0)
+		return 0;
+	/* only when it copies does sdbox come over a file that a killed process
+	   has left, and mends that when the mailbox is opened again */
+	recall_quarantine_restart(&ctx->q, order->recall_id, ctx->copies);
 	return recall_quarantine_add(&ctx->q, &record, ctx->copies, error_r);
 }
 
@@ -258,6 +268,19 @@ recall_look(struct mail_user *user, const struct recall_order *order,
 	return expunge_decide(order, copies_r);
 }
 
+static time_t expunge_kept_until(const struct expunge_context *ctx)
+{
+	unsigned int days;
+	const char *error;
+
+	if (ctx->q.ns == NULL || recall_quarantine_is_held(ctx->user) ||
+	    recall_settings_parse_days(
+			recall_settings(ctx->user)->recall_quarantine_days,
+			&days, &error) < 0)
+		return 0;
+	return time(NULL) + (time_t)days * SECS_PER_DAY;
+}
+
 static void
 expunge_run(struct expunge_context *ctx, struct recall_outcome *outcome_r)
 {
@@ -281,6 +304,8 @@ expunge_run(struct expunge_context *ctx, struct recall_outcome *outcome_r)
 	outcome_r->error = copies->error;
 	if (verdict == RECALL_VERDICT_ALREADY_RECALLED)
 		return;
+	if (copies->expunged > 0)
+		outcome_r->kept_until = expunge_kept_until(ctx);
 	outcome_r->copies = copies->expunged > 0 ?
 		copies->expunged : copies->count;
 	outcome_r->mailboxes = recall_copies_get_mailboxes(copies);

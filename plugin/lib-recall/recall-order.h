@@ -36,6 +36,8 @@ struct recall_outcome {
 	unsigned int copies;
 	/* Copies that a restore found where they belong. */
 	unsigned int present;
+	/* When a purge may delete what was deleted here; 0 if not known. */
+	time_t kept_until;
 	/* Where: see RECALL_COLUMN_MAILBOXES. NULL if there are none. */
 	const char *mailboxes, *mailbox_guids;
 	enum recall_notice_status notice;

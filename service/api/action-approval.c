@@ -56,7 +56,9 @@ static json_t *find_samples(const struct http_request *request,
 	json_t *samples;
 	size_t i;
 
-	for (i = 0; i < recall->count; i++)
+	/* one command, however many users there are */
+	for (i = 0; i < recall->count &&
+	     i < (size_t)request->config->doveadm_batch; i++)
 		strlist_add(&listing.users, recall->users[i].email);
 	listing.params = json_object();
 	if (recall->query.count > 0)

@@ -75,6 +75,9 @@ void action_status(struct http_request *request)
 	}
 	json = recall_to_json(recall);
 	add_approval(request, json, recall);
+	if (recall_kept_until(recall) != 0)
+		json_object_set_new(json, "kept_until",
+				    json_integer(recall_kept_until(recall)));
 	json_object_set_new(json, "actor", json_string(recall->actor.login));
 	json_object_set_new(json, "reason", json_string(recall->reason));
 	json_object_set_new(json, "force", json_boolean(recall->force));

@@ -9,6 +9,7 @@
 #include "recall-params.h"
 #include "recall-verdict.h"
 #include "alloc.h"
+#include "clock.h"
 #include "doveadm-client.h"
 #include "encode.h"
 #include "export.h"
@@ -84,16 +85,6 @@ ask(const struct export *export, const char *urls, json_t *users,
 	return result;
 }
 
-/* "2026-01-31T12:34:56Z" */
-static int64_t parse_time(const char *text)
-{
-	struct tm tm;
-
-	memset(&tm, 0, sizeof(tm));
-	return strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) == NULL ? 0 :
-		(int64_t)timegm(&tm);
-}
-
 /* Adds the next part. *done is how many octets there were before and are
    now. */
 static enum export_result
@@ -145,7 +136,7 @@ copy_message(const struct export *export, const json_t *row)
 		.user = email,
 		.mailbox = column(row, RECALL_COLUMN_MAILBOX),
 		.mailbox_guid = column(row, RECALL_COLUMN_MAILBOX_GUID),
-		.received = parse_time(column(row, RECALL_COLUMN_RECEIVED)),
+		.received = parse_utc(column(row, RECALL_COLUMN_RECEIVED)),
 		.size = strtoull(column(row, RECALL_COLUMN_SIZE), NULL, 10),
 	};
 	char *name = x_asprintf("%s %s", message.mailbox_guid,

@@ -3,6 +3,7 @@
 
 #include "recall-params.h"
 #include "recall-verdict.h"
+#include "clock.h"
 #include "recall-rows.h"
 
 const char *recall_row_column(const json_t *row, const char *name)
@@ -44,6 +45,8 @@ void recall_row_take(struct recall_user *user, const json_t *row)
 	user->verdict = verdict;
 	user->copies = copies == NULL ? 0 : strtoll(copies, NULL, 10);
 	user->present = present == NULL ? 0 : strtoll(present, NULL, 10);
+	user->kept_until = COLUMN(KEPT_UNTIL) == NULL ? 0 :
+		parse_utc(COLUMN(KEPT_UNTIL));
 	recall_set_text(&user->notice, COLUMN(NOTICE));
 	recall_set_text(&user->mailboxes, COLUMN(MAILBOXES));
 	recall_set_text(&user->mailbox_user, COLUMN(MAILBOX_USER));

@@ -7,8 +7,8 @@ static bool save_users(sqlite3 *db, const struct recall *recall,
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "INSERT OR REPLACE INTO "
 		"verdicts (recall, pos, email, status, copies, notice, "
-		"mailboxes, error, mailbox_user, searched, present) VALUES "
-		"(?,?,?,?,?,?,?,?,?,?,?)");
+		"mailboxes, error, mailbox_user, searched, present, kept_until) "
+		"VALUES (?,?,?,?,?,?,?,?,?,?,?,?)");
 	bool ret = stmt != NULL;
 	size_t i;
 
@@ -27,6 +27,7 @@ static bool save_users(sqlite3 *db, const struct recall *recall,
 		journal_bind_text(stmt, 9, user->mailbox_user);
 		journal_bind_text(stmt, 10, user->searched);
 		sqlite3_bind_int64(stmt, 11, user->present);
+		sqlite3_bind_int64(stmt, 12, user->kept_until);
 		ret = journal_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}

@@ -76,8 +76,8 @@ bool journal_save(const struct recall *recall, const size_t *users,
 	ret = journal_begin(db, false);
 	stmt = journal_prepare(db, "UPDATE verdicts SET status = ?, "
 		"copies = ?, notice = ?, mailboxes = ?, error = ?, "
-		"mailbox_user = ?, searched = ?, present = ? WHERE recall = ? "
-		"AND pos = ?");
+		"mailbox_user = ?, searched = ?, present = ?, kept_until = ? "
+		"WHERE recall = ? AND pos = ?");
 	ret = ret && stmt != NULL;
 	for (i = 0; ret && i < count; i++) {
 		const struct recall_user *user = &recall->users[users[i]];
@@ -91,8 +91,9 @@ bool journal_save(const struct recall *recall, const size_t *users,
 		journal_bind_text(stmt, 6, user->mailbox_user);
 		journal_bind_text(stmt, 7, user->searched);
 		sqlite3_bind_int64(stmt, 8, user->present);
-		journal_bind_text(stmt, 9, recall->id);
-		sqlite3_bind_int64(stmt, 10, users[i]);
+		sqlite3_bind_int64(stmt, 9, user->kept_until);
+		journal_bind_text(stmt, 10, recall->id);
+		sqlite3_bind_int64(stmt, 11, users[i]);
 		ret = journal_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}
@@ -131,7 +132,7 @@ static bool load_users(sqlite3 *db, struct recall *recall)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT email, status, "
 		"copies, notice, mailboxes, error, expected, mailbox_user, "
-		"searched, present FROM verdicts WHERE recall = ? "
+		"searched, present, kept_until FROM verdicts WHERE recall = ? "
 		"ORDER BY pos");
 	struct recall_user *user;
 	int ret;
@@ -151,6 +152,7 @@ static bool load_users(sqlite3 *db, struct recall *recall)
 		user->mailbox_user = column_text(stmt, 7);
 		user->searched = column_text(stmt, 8);
 		user->present = sqlite3_column_int64(stmt, 9);
+		user->kept_until = sqlite3_column_int64(stmt, 10);
 	}
 	journal_release(stmt);
 	return ret == SQLITE_DONE;

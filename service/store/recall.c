@@ -131,6 +131,19 @@ size_t recall_count(const struct recall *recall, int verdict)
 	return n;
 }
 
+int64_t recall_kept_until(const struct recall *recall)
+{
+	int64_t first = 0, until;
+	size_t i;
+
+	for (i = 0; i < recall->count; i++) {
+		until = recall->users[i].kept_until;
+		if (until != 0 && (first == 0 || until < first))
+			first = until;
+	}
+	return first;
+}
+
 void recall_set_text(char **text, const char *value)
 {
 	free(*text);
@@ -140,7 +153,7 @@ void recall_set_text(char **text, const char *value)
 void recall_user_reset(struct recall_user *user)
 {
 	user->verdict = -1;
-	user->copies = user->present = 0;
+	user->copies = user->present = user->kept_until = 0;
 	recall_set_text(&user->notice, NULL);
 	recall_set_text(&user->mailboxes, NULL);
 	recall_set_text(&user->mailbox_user, NULL);

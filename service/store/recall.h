@@ -19,6 +19,8 @@ struct recall_user {
 	int64_t copies;
 	/* of a restore: copies that were there already */
 	int64_t present;
+	/* until when what was deleted can be put back; 0 if not known */
+	int64_t kept_until;
 	/* of a query: how many messages may be deleted, as counted before */
 	int64_t expected;
 	/* empty or NULL where there is nothing to say */
@@ -163,6 +165,9 @@ const char *recall_state_name(enum recall_approval approval, bool finished);
 
 /* How many users have the verdict (-1: none yet). */
 size_t recall_count(const struct recall *recall, int verdict);
+
+/* Until when all that was deleted can be put back; 0 if that is not known. */
+int64_t recall_kept_until(const struct recall *recall);
 
 /* Whether both ask for the same. The first one comes from the journal. */
 bool recall_is_same(const struct recall *old, const struct recall *recall);

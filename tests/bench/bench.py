@@ -49,7 +49,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 
 import bench_cyrus  # noqa: E402
-from mailnode import (DOVECOT_MODULES, MailNode,  # noqa: E402
+from mailnode import (DOVECOT_24, DOVECOT_MODULES, MailNode,  # noqa: E402
                       build_message)
 
 
@@ -234,16 +234,21 @@ def import_mail(node, user, count, directory, folders=()):
     the same."""
     spool = directory / ("spool-%d" % count)
     (spool / "root").mkdir(parents=True)
-    write_mbox(spool / "inbox", count)
+    inbox = spool / "inbox"
+    source = "mbox:%s/root:INBOX=%s" % (spool, inbox)
+    if DOVECOT_24:
+        # knows no place but this for it
+        inbox = spool / "root/inbox"
+        source = "mbox:%s/root" % spool
+    write_mbox(inbox, count)
     for name in folders:
-        shutil.copy(spool / "inbox", spool / "root" / name)
+        shutil.copy(inbox, spool / "root" / name)
     if node.root:
         for path in [spool, *spool.rglob("*")]:
             shutil.chown(path, node.mail_user, node.mail_group)
     start = time.monotonic()
     subprocess.run(node.doveadm_command(
-        "import", "-u", user, "mbox:%s/root:INBOX=%s/inbox" % (spool, spool),
-        "", "all"), check=True)
+        "import", "-u", user, source, "", "all"), check=True)
     spent = time.monotonic() - start
     shutil.rmtree(spool)
     # as a client leaves it: nothing is \Recent any more

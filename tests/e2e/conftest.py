@@ -29,7 +29,7 @@ DRIVERS = os.environ.get("RECALL_DRIVERS", "maildir,sdbox,mdbox").split(",")
 
 COLUMNS = ["username", "status", "copies", "notice", "mailboxes",
            "mailbox-guids", "recall-id", "searched", "mailbox-user",
-           "present", "error"]
+           "present", "kept-until", "error"]
 
 EX_USAGE = 64
 EX_NOUSER = 67

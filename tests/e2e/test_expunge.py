@@ -29,7 +29,8 @@ def test_unread(node, user, message_id, recall):
     assert row == {"username": user, "status": "expunged", "copies": "1",
                    "notice": "none", "mailboxes": "INBOX",
                    "mailbox-guids": guid, "searched": "index",
-                   "mailbox-user": user, "present": "0", "error": ""}
+                   "mailbox-user": user, "present": "0", "kept-until": "",
+                   "error": ""}
     assert result.code == 0
     assert node.count(user) == 1
 

@@ -1,13 +1,17 @@
 """Legal hold: what is recalled stays, whatever the quarantine is."""
 
+import calendar
 import itertools
+import time
 
 import pytest
 
 from conftest import DRIVERS
-from mailnode import MailNode, build_message
+from mailnode import DOVECOT_24, MailNode, build_message
 from quarantine import (LOCATIONS, NAMESPACE, PREFIX, command, make_node,
                         quarantined)
+from servicenode import Service
+from test_service import check_described
 from test_quarantine import age, recall, recall_id  # noqa: F401
 
 HELD, FREE, OTHER, LOST, ODD = (name + "@example.com" for name in (
@@ -82,8 +86,8 @@ def test_is_not_purged(node, message_id, recall_id):  # noqa: F811
     assert quarantined(node, HELD) == before
     # once it is released
     node.add_user(HELD, recall_hold="no")
-    option = "recall_quarantine" if getattr(node, "version", "").startswith(
-        "2.4") else "plugin/recall_quarantine"
+    option = "recall_quarantine" if DOVECOT_24 else \
+        "plugin/recall_quarantine"
     try:
         done = node.doveadm("-o", option + "=" + PREFIX, "-f", "tab",
                             "recall", "purge", "-u", HELD, recall_id)
@@ -132,6 +136,38 @@ def test_with_a_quarantine(quarantine_node, value, held, message_id,
     row = command(node, "purge", "-u", user).row()
     assert row["status"] == ("held" if held else "purged")
     assert bool(quarantined(node, user)) is held
+
+
+def test_kept_until(quarantine_node, message_id, recall_id):  # noqa: F811
+    """Until when it can be undone, where there is an end to that."""
+    node, now = quarantine_node, time.time()
+    users = {"k%d@example.com" % next(number): fields for fields in (
+        {}, {"recall_quarantine_days": "7"}, {"recall_hold": "yes"},
+        {"recall_quarantine": "off"})}
+    for user, fields in users.items():
+        node.add_user(user, **fields)
+        node.append(user, "INBOX", build_message(message_id))
+    with Service(node) as service:
+        done = service.recall(service.token(), message_id,
+                              list(users)).json()
+        assert done["summary"] == {"expunged": 4}
+        answer = service.curl("/v2/actions/" + done["id"],
+                              token=service.token())
+        check_described("/v2/actions/{id}", "get", answer)
+        # of the user whose copies are kept for the shortest time
+        assert 0 <= answer.json()["kept_until"] - 7 * 86400 - int(now) < 600
+    for user, days in zip(users, (30, 7, None, None)):
+        node.append(user, "INBOX", build_message(message_id))
+        until = recall(node, user, message_id, recall_id,
+                       "--no-notify").row()["kept-until"]
+        if days is None:
+            assert until == ""
+        else:
+            until = calendar.timegm(time.strptime(until,
+                                                  "%Y-%m-%dT%H:%M:%SZ"))
+            assert 0 <= until - days * 86400 - int(now) < 600
+    row = command(node, "restore", "-u", list(users)[0], recall_id).row()
+    assert row["kept-until"] == ""
 
 
 @pytest.fixture(scope="module")

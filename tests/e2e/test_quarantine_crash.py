@@ -213,6 +213,46 @@ def test_locks_left_behind(node, user, message_id, recall_id, lock):
     assert in_quarantine(node, user) == EVERYTHING + OTHERS
 
 
+def test_file_left_behind(node, user, message_id, recall_id):
+    """sdbox: killed when a file had its name, but no record in the index."""
+    if node.driver != "sdbox":
+        pytest.skip("sdbox only")
+    args = ["expunge", "-u", user, "--force", "--no-notify", "--recall-id",
+            recall_id, message_id]
+    killed(node, "quarantine-box", *args)
+    box, = quarantined(node, user)
+    guid = box.split("/")[-1]
+    mailbox, = [mailbox for mailbox in COPIES if guid in node.doveadm(
+        "mailbox", "status", "-u", user, "guid", mailbox).stdout]
+    paths = [pathlib.Path(node.doveadm(
+        "mailbox", "path", "-u", user, name).stdout.strip())
+        for name in (mailbox, box)]
+    # the first one is the other message
+    os.link(paths[0] / "u.2", paths[1] / "u.1")
+    done = command(node, *args)
+    assert done.row()["status"] == "expunged"
+    assert "u.1 already exists" in done.stderr
+    check_recalled(node, user)
+    assert command(node, "list", "-u", user).row()["copies"] == str(COUNT)
+
+
+def test_record_left_behind(node, user, message_id, recall_id):
+    """The same with the file of a record."""
+    if node.driver != "sdbox":
+        pytest.skip("sdbox only")
+    args = ["expunge", "-u", user, "--force", "--no-notify", "--recall-id",
+            recall_id, message_id]
+    killed(node, "quarantine-recorded", *args)
+    move(node, user, "Work", None)
+    path = pathlib.Path(node.doveadm("mailbox", "path", "-u", user,
+                                     PREFIX + recall_id).stdout.strip())
+    os.link(path / "u.1", path / "u.2")
+    done = command(node, *args)
+    assert done.row()["status"] == "expunged"
+    assert "u.2 already exists" in done.stderr
+    assert command(node, "list", "-u", user).row()["copies"] == str(COUNT - 1)
+
+
 @pytest.mark.parametrize("point", ["quarantine-copied:2", "expunged:2"])
 def test_restore_of_half_a_recall(node, user, message_id, recall_id, point):
     """What is in both places comes back once."""

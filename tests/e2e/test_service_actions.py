@@ -677,6 +677,7 @@ ALTER TABLE refresh_tokens DROP COLUMN role;
 ALTER TABLE refresh_tokens DROP COLUMN address;
 ALTER TABLE refresh_tokens DROP COLUMN access_expires;
 DROP TABLE stop;
+ALTER TABLE verdicts DROP COLUMN kept_until;
 PRAGMA user_version = 0"""
 
 

@@ -101,7 +101,8 @@ def test_recalls_an_hour(node, login):
         assert answer.status == 429
         assert 3590 < int(answer.headers["retry-after"]) <= 3600
         check_described("/v2/actions/expunge", "post", answer)
-        assert "cn1=429" in service.audit()[-1]
+        # that of the background recall may come later
+        assert any("cn1=429" in line for line in service.audit())
         assert has(node, U[2], messageid)
         # what is no new recall goes on: the same again, a look, an undoing
         assert service.recall(mine, messageid, U[:1], *key).json() == \

@@ -299,3 +299,18 @@ def test_several_users_over_http(node, message_id):
         name: USERS[:2], "query": ["ALL"]}, "tag"]])
     assert answer[0][0] == "doveadmResponse"
     assert {row["username"] for row in answer[0][1]} <= set(USERS[:2])
+
+
+@pytest.mark.parametrize("command, parameters", [
+    ("recallExpunge", {"messageId": "<nobody.has@example.com>"}),
+    ("recallSearch", {"query": ["ALL"]}),
+    ("recallIndex", {}),
+    ("recallList", {}),
+])
+def test_one_user_over_http(node, command, parameters):
+    """Where the user is no array, either."""
+    answer = node.doveadm_http([[command, dict(parameters, user=USERS[0]),
+                                 "tag"]])
+    assert answer[0][0] == "doveadmResponse", answer
+    assert {row["username"] for row in answer[0][1]} <= {USERS[0]}
+    assert node.panics() == []

@@ -137,6 +137,8 @@ def configuration(node, mode, plugins, imap_plugins, plugin):
     """The whole of it. mode: what the templates take."""
     mode = {
         **mode,
+        "vsz_limit": "unlimited" if mode["vsz_limit"] == "0" else
+                     mode["vsz_limit"],
         "driver": node.driver, "directory": DIRECTORIES[node.driver],
         "mail_plugins": plugin_block(plugins),
         "imap_plugins": plugin_block(imap_plugins),

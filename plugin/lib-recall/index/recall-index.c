@@ -139,6 +139,44 @@ pass_record(struct recall_index_pass *pass, uint32_t uid, uint64_t hash)
 		seq_range_array_add(pass->uids, uid);
 }
 
+/* TRUE if the mailbox is as it was when all of its messages had a record. The
+   view may be older than the record of a message that has just come, not newer. */
+static bool pass_is_known(struct recall_index_pass *pass)
+{
+	const struct recall_index_box *rbox = pass->rbox;
+	struct mailbox *box = pass->box;
+	time_t changed;
+
+	return !pass->verify && pass->wanted != RECALL_INDEX_HASH_UNKNOWN &&
+		rbox != NULL && rbox->stamp != 0 &&
+		rbox->name == recall_index_stamp_name(box->name) &&
+		rbox->stamp == recall_index_stamp_get(box->list, NULL,
+						      box->name, pass->dirs,
+						      &changed);
+}
+
+/* Records of messages that have gone are among them. */
+static void pass_records(struct recall_index_pass *pass)
+{
+	const struct recall_index_file *file = pass->file;
+	const struct recall_index_box *rbox = pass->rbox;
+	const struct recall_index_rec *rec;
+	uint32_t i, seq;
+
+	for (i = rbox->first; i < rbox->first + rbox->count; i++) {
+		if (pass_matches(pass, file->hashes[i]) &&
+		    mail_index_lookup_seq(pass->box->view, file->uids[i], &seq))
+			seq_range_array_add(pass->uids, file->uids[i]);
+	}
+	if (!array_is_created(&rbox->tail))
+		return;
+	array_foreach(&rbox->tail, rec) {
+		if (pass_matches(pass, rec->hash) &&
+		    mail_index_lookup_seq(pass->box->view, rec->uid, &seq))
+			seq_range_array_add(pass->uids, rec->uid);
+	}
+}
+
 /* Goes through the mailbox's messages and their records. */
 static void pass_view(struct recall_index_pass *pass)
 {
@@ -345,6 +383,11 @@ static int pass_run(struct recall_index_pass *pass)
 		return -1;
 	}
 	pass_load(pass);
+	if (pass_is_known(pass)) {
+		pass_records(pass);
+		pass_deinit(pass);
+		return 0;
+	}
 	pass->fence = recall_index_fence_get(box->view);
 	pass_view(pass);
 	if (array_count(&pass->unread) > 0) {

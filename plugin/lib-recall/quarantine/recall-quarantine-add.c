@@ -68,9 +68,13 @@ quarantine_record(struct recall_quarantine *q,
 		return -1;
 	if (q->kept == NULL) {
 		q->kept = recall_quarantine_kept_init();
-		if (ret > 0 &&
-		    quarantine_load(q, recall->recall_id, error_r) < 0)
-			return -1;
+		if (ret > 0) {
+			/* the first try may have been stopped before it took
+			   all of it */
+			recall_quarantine_kept_set_changed(q->kept);
+			if (quarantine_load(q, recall->recall_id, error_r) < 0)
+				return -1;
+		}
 	}
 	complete = ret > 0;
 	array_foreach(&copies->boxes, cbox) {
@@ -110,7 +114,7 @@ quarantine_see_box(struct recall_quarantine *q, unsigned int box_idx,
 				   error_r) < 0)
 		return -1;
 	if (array_count(&guids) < seq_range_count(&cbox->uids))
-		recall_quarantine_kept_gone(q->kept);
+		recall_quarantine_kept_set_changed(q->kept);
 	array_clear(&cbox->uids);
 	array_foreach(&guids, mail)
 		seq_range_array_add(&cbox->uids, mail->uid);
@@ -244,6 +248,14 @@ void recall_quarantine_settle(struct recall_quarantine *q,
 				  "quarantine: %s", recall_id, error);
 		}
 	} T_END;
+}
+
+void recall_quarantine_restart(struct recall_quarantine *q,
+			       const char *recall_id,
+			       struct recall_copies *copies)
+{
+	recall_quarantine_settle(q, recall_id, copies);
+	recall_quarantine_kept_deinit(&q->kept);
 }
 
 int recall_quarantine_recount(struct recall_quarantine *q,

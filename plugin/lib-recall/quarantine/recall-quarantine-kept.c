@@ -116,7 +116,6 @@ void recall_quarantine_kept_load(struct recall_quarantine_kept *kept,
 				     box_guid);
 		copy->uid = mail->uid;
 	}
-	kept->changed = TRUE;
 }
 
 void recall_quarantine_kept_begin(struct recall_quarantine_kept *kept)
@@ -206,7 +205,7 @@ void recall_quarantine_kept_want(struct recall_quarantine_kept *kept,
 	}
 }
 
-void recall_quarantine_kept_gone(struct recall_quarantine_kept *kept)
+void recall_quarantine_kept_set_changed(struct recall_quarantine_kept *kept)
 {
 	kept->changed = TRUE;
 }

@@ -41,8 +41,8 @@ void recall_quarantine_kept_want(struct recall_quarantine_kept *kept,
 				 const guid_128_t box_guid,
 				 const ARRAY_TYPE(recall_mails_guid) *left,
 				 ARRAY_TYPE(seq_range) *uids_r);
-/* Some of what was recorded turned out to be gone. */
-void recall_quarantine_kept_gone(struct recall_quarantine_kept *kept);
+/* Something that was recorded may not be kept. */
+void recall_quarantine_kept_set_changed(struct recall_quarantine_kept *kept);
 /* They were copied. */
 void recall_quarantine_kept_saved(struct recall_quarantine_kept *kept,
 				  unsigned int box_idx,

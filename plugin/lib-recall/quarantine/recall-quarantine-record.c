@@ -280,9 +280,10 @@ static int record_save(struct mailbox *box, struct istream *input)
 	return mailbox_transaction_commit(&trans);
 }
 
-int recall_quarantine_record_write(struct recall_quarantine *q,
-				   const struct recall_quarantine_record *record,
-				   const char **error_r)
+static int
+record_write(struct recall_quarantine *q,
+	     const struct recall_quarantine_record *record,
+	     const char **error_r)
 {
 	struct mailbox *box;
 	struct istream *input;
@@ -303,4 +304,15 @@ int recall_quarantine_record_write(struct recall_quarantine *q,
 	i_stream_unref(&input);
 	mailbox_free(&box);
 	return ret;
+}
+
+int recall_quarantine_record_write(struct recall_quarantine *q,
+				   const struct recall_quarantine_record *record,
+				   const char **error_r)
+{
+	/* only when it saves does sdbox come over a file that a killed process
+	   has left, and mends that when the mailbox is opened again */
+	if (record_write(q, record, error_r) == 0)
+		return 0;
+	return record_write(q, record, error_r);
 }

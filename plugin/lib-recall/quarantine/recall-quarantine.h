@@ -96,6 +96,11 @@ int recall_quarantine_add(struct recall_quarantine *q,
 void recall_quarantine_settle(struct recall_quarantine *q,
 			      const char *recall_id,
 			      struct recall_copies *copies);
+/* After recall_quarantine_add() has failed: the next one looks at all that there
+   is in the quarantine anew. */
+void recall_quarantine_restart(struct recall_quarantine *q,
+			       const char *recall_id,
+			       struct recall_copies *copies);
 /* Records how many copies there are, if that is not what is recorded. */
 int recall_quarantine_recount(struct recall_quarantine *q,
 			      const char *recall_id, const char **error_r);

@@ -5,9 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What was recalled, as evidence: a zip with a file for each message, exactly as
-   it is, and manifest.json, which says whose it was, and its SHA-256. Messages go
-   through as they come; of each only its line in the manifest stays in memory.
+/* What was recalled, as evidence: a zip with a file for each message, exactly
+   as it is, and manifest.json, which says whose it was, and its SHA-256.
+   Messages go through as they come; of each only its line in the manifest stays
+   in memory.
 
    The first thing that goes wrong is kept until evidence_end(). */
 struct evidence;

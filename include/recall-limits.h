@@ -11,14 +11,14 @@
 #define RECALL_ADDRESS_MAX 254
 /* Most mailboxes' users that one HTTP request may name. */
 #define RECALL_USERS_MAX 10000
-/* Most users that one command may name: Dovecot 2.4's JSON parser takes no longer
-   array. */
+/* Most users that one command may name: Dovecot 2.4's JSON parser takes no
+   longer array. */
 #define RECALL_BATCH_MAX 1024
 /* Most octets of the free text that says why a recall was made. */
 #define RECALL_REASON_MAX 1024
 /* Most words of a search query. */
 #define RECALL_QUERY_WORDS_MAX 1000
-/* Octets of a recall id: 32 hexadecimal digits. */
+/* Octets of a recall id: see recall-id.h. */
 #define RECALL_ID_LEN 32
 /* Rounds of finding and deleting for one user whose mail moves meanwhile, and
    looks taken to be sure that there is none. */

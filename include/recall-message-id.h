@@ -26,10 +26,10 @@
      but for folds, quoted strings are kept to the letter.
 
    An id asked for is a name: what stands in its brackets, if it is a token; the
-   value itself, if it is not. It means the messages with a Message-ID field, any
-   of them, that has exactly this name: the same octets, case kept. What is asked
-   for is never simplified: "<a (1)@b>" is "<a@b>" by the grammar, but it must
-   not find "<a (2)@b>".
+   value itself, if it is not. It means the messages with a Message-ID field,
+   any of them, that has exactly this name: the same octets, case kept. What is
+   asked for is never simplified: "<a (1)@b>" is "<a@b>" by the grammar, but it
+   must not find "<a (2)@b>".
 
    A name over RECALL_MESSAGE_ID_MAX octets can't be asked for, so a field has
    none such. */

@@ -93,8 +93,8 @@
 /* The number of messages that a dry run said it would delete. */
 #define RECALL_PARAM_YES_COUNT "yes-count"
 /* The same for each of the users, in the order in which RECALL_PARAM_USER or
-   RECALL_PARAM_USERS names them: an array of numbers, as texts. A user with more
-   messages than that is refused, the others are not. */
+   RECALL_PARAM_USERS names them: an array of numbers, as texts. A user with
+   more messages than that is refused, the others are not. */
 #define RECALL_PARAM_EXPECTED "expected"
 
 /* Sharing: whom the owner's mailbox is shared with ("user=NAME"), and the
@@ -192,8 +192,9 @@
 /* All of them end with a status, e.g. `shared`, `no_user`, and with error. */
 
 /* Columns of a row of recall search, one a message, mailbox-user among them; a
-   row of recall fetch has username, what was asked for, and error. Of a user who could not be looked
-   at there is one row with nothing but username and error. */
+   row of recall fetch has username, what was asked for, and error. Of a user
+   who could not be looked at there is one row with nothing but username and
+   error. */
 #define RECALL_COLUMN_MAILBOX_GUID "mailbox-guid"
 #define RECALL_COLUMN_UID "uid"
 /* "yes" if the message was read, answered or forwarded, "no" if not. */

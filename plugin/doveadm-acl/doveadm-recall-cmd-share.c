@@ -13,6 +13,7 @@
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-rows.h"
 #include "recall-rights.h"
+#include "recall-utf8.h"
 #include "doveadm-recall-users.h"
 #include "recall-share.h"
 #include "doveadm-recall-acl-plugin.h"
@@ -34,7 +35,8 @@ share_init_rows(const struct doveadm_cmd_context *cctx)
 		{ .name = RECALL_COLUMN_OWNER },
 		{ .name = RECALL_COLUMN_MAILBOX },
 		{ .name = RECALL_COLUMN_USER },
-		{ .name = RECALL_COLUMN_RIGHTS, .flags = RECALL_COLUMN_FLAG_WIDE },
+		{ .name = RECALL_COLUMN_RIGHTS,
+		  .flags = RECALL_COLUMN_FLAG_WIDE },
 		{ .name = RECALL_COLUMN_SUBSCRIBED_AS,
 		  .flags = RECALL_COLUMN_FLAG_WIDE },
 		{ .name = RECALL_COLUMN_STATUS },

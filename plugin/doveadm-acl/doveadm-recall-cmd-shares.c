@@ -49,8 +49,10 @@ shares_init_rows(const struct doveadm_cmd_context *cctx)
 		{ .name = RECALL_COLUMN_RIGHTS },
 		{ .name = RECALL_COLUMN_SUBSCRIBED,
 		  .flags = RECALL_COLUMN_FLAG_WIDE },
-		{ .name = RECALL_COLUMN_NAME, .flags = RECALL_COLUMN_FLAG_WIDE },
-		{ .name = RECALL_COLUMN_STATUS, .flags = RECALL_COLUMN_FLAG_WIDE },
+		{ .name = RECALL_COLUMN_NAME,
+		  .flags = RECALL_COLUMN_FLAG_WIDE },
+		{ .name = RECALL_COLUMN_STATUS,
+		  .flags = RECALL_COLUMN_FLAG_WIDE },
 		{ .name = RECALL_COLUMN_ERROR },
 	};
 

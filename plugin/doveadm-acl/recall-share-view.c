@@ -92,7 +92,7 @@ share_get_owner_ns(struct mail_namespace *root, const char *owner,
 		return -1;
 	}
 	if (str_len(prefix) > 0 &&
-	    str_data(prefix)[str_len(prefix)-1] != mail_namespace_get_sep(root))
+	    str_c(prefix)[str_len(prefix)-1] != mail_namespace_get_sep(root))
 		str_append_c(prefix, mail_namespace_get_sep(root));
 	str_append(prefix, "INBOX");
 

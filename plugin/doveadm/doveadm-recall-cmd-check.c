@@ -24,7 +24,6 @@
 
 #define PURGE_COMMAND "recall purge"
 #define PURGE_TIMER "dovecot-recall-purge.timer"
-#define TEMPLATE_SUFFIX ".txt"
 
 enum check_status {
 	CHECK_OK,
@@ -320,6 +319,7 @@ static void check_notices(struct check_context *ctx)
 {
 	const char *dir = check_setting(ctx, "recall_notice_dir",
 					RECALL_NOTICE_DIR);
+	const char *lang;
 	struct dirent *d;
 	DIR *dirp;
 
@@ -336,13 +336,9 @@ static void check_notices(struct check_context *ctx)
 		return;
 	}
 	while ((d = readdir(dirp)) != NULL) {
-		size_t len = strlen(d->d_name), suffix = strlen(TEMPLATE_SUFFIX);
-
-		if (len > suffix &&
-		    strcmp(d->d_name + len - suffix, TEMPLATE_SUFFIX) == 0) {
-			check_template(ctx, dir, t_strndup(d->d_name,
-							   len - suffix));
-		}
+		lang = recall_notice_template_get_lang(d->d_name);
+		if (lang != NULL)
+			check_template(ctx, dir, lang);
 	}
 	(void)closedir(dirp);
 	check_template(ctx, dir, check_setting(ctx, "recall_notice_lang",

@@ -53,7 +53,8 @@ restore_user(struct mail_user *user, const struct recall_request *request,
 	i_zero(restored_r);
 	ret = recall_quarantine_init(user, &q, error_r);
 	if (ret > 0 && request->dry_run) {
-		ret = recall_quarantine_preview(&q, pool, request->order.recall_id,
+		ret = recall_quarantine_preview(&q, pool,
+						request->order.recall_id,
 						restored_r, error_r);
 		recall_quarantine_deinit(&q);
 		return ret;
@@ -61,7 +62,8 @@ restore_user(struct mail_user *user, const struct recall_request *request,
 	if (ret > 0)
 		ret = recall_quarantine_lock(&q, error_r) < 0 ? -1 : 1;
 	if (ret > 0) {
-		ret = recall_quarantine_restore(&q, pool, request->order.recall_id,
+		ret = recall_quarantine_restore(&q, pool,
+						request->order.recall_id,
 						restored_r, error_r);
 		if (restored_r->found)
 			restore_report_message(&q, request, pool);

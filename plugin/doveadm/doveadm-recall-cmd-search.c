@@ -18,7 +18,8 @@
 static const struct recall_column search_columns[] = {
 	{ .name = RECALL_COLUMN_USERNAME },
 	{ .name = RECALL_COLUMN_MAILBOX },
-	{ .name = RECALL_COLUMN_MAILBOX_GUID, .flags = RECALL_COLUMN_FLAG_WIDE },
+	{ .name = RECALL_COLUMN_MAILBOX_GUID,
+	  .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_UID, .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_SEEN },
 	{ .name = RECALL_COLUMN_DATE, .flags = RECALL_COLUMN_FLAG_DAY },
@@ -26,7 +27,8 @@ static const struct recall_column search_columns[] = {
 	{ .name = RECALL_COLUMN_FROM, .max_chars = 14 },
 	{ .name = RECALL_COLUMN_SUBJECT, .max_chars = 14 },
 	{ .name = RECALL_COLUMN_MESSAGE_ID, .flags = RECALL_COLUMN_FLAG_WIDE },
-	{ .name = RECALL_COLUMN_MAILBOX_USER, .flags = RECALL_COLUMN_FLAG_WIDE },
+	{ .name = RECALL_COLUMN_MAILBOX_USER,
+	  .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_ERROR },
 };
 

@@ -20,7 +20,8 @@ static const struct recall_column list_columns[] = {
 	{ .name = RECALL_COLUMN_QUERY, .max_chars = 40 },
 	{ .name = RECALL_COLUMN_CREATED, .flags = RECALL_COLUMN_FLAG_DAY },
 	{ .name = RECALL_COLUMN_EXPIRES },
-	{ .name = RECALL_COLUMN_LATE, .flags = RECALL_COLUMN_FLAG_RIGHT_JUSTIFY },
+	{ .name = RECALL_COLUMN_LATE,
+	  .flags = RECALL_COLUMN_FLAG_RIGHT_JUSTIFY },
 	{ .name = RECALL_COLUMN_USERS, .max_chars = 40 },
 	{ .name = RECALL_COLUMN_SENDERS, .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_TENANT, .flags = RECALL_COLUMN_FLAG_WIDE },
@@ -33,7 +34,8 @@ static const struct recall_column late_columns[] = {
 	{ .name = RECALL_COLUMN_USERNAME },
 	{ .name = RECALL_COLUMN_RECALL_ID },
 	{ .name = RECALL_COLUMN_DATE },
-	{ .name = RECALL_COLUMN_COPIES, .flags = RECALL_COLUMN_FLAG_RIGHT_JUSTIFY },
+	{ .name = RECALL_COLUMN_COPIES,
+	  .flags = RECALL_COLUMN_FLAG_RIGHT_JUSTIFY },
 	{ .name = RECALL_COLUMN_MAILBOXES },
 };
 
@@ -149,8 +151,8 @@ static void cmd_recall_standing_list(struct doveadm_cmd_context *cctx)
 
 	if (standing_command_init(cctx, &cmd) < 0)
 		return;
-	cmd.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE, list_columns,
-				    N_ELEMENTS(list_columns));
+	cmd.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE,
+				    list_columns, N_ELEMENTS(list_columns));
 	standing_list(&cmd);
 	standing_finish(cctx, &cmd);
 }
@@ -164,8 +166,8 @@ static void cmd_recall_standing_late(struct doveadm_cmd_context *cctx)
 
 	if (standing_command_init(cctx, &cmd) < 0)
 		return;
-	cmd.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE, late_columns,
-				    N_ELEMENTS(late_columns));
+	cmd.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE,
+				    late_columns, N_ELEMENTS(late_columns));
 	p_array_init(&lates, cmd.pool, 16);
 	if (recall_standing_late_read(cmd.set.dir, cmd.recall_id, cmd.pool,
 				      &lates, &error) < 0)

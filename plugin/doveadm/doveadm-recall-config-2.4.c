@@ -10,8 +10,8 @@
 #define CONFIG_NS "namespace"
 #define CONFIG_QUOTA_IGNORE "quota_ignore"
 
-/* What doveconf is asked for besides our settings. What a section does not have is its default, which
-   stands outside. */
+/* What doveconf is asked for besides our settings. What a section does not have
+   is its default, which stands outside. */
 static const char *const config_names[] = {
 	"protocols", CONFIG_PLUGINS, "mail_plugin_dir",
 	CONFIG_NS, "namespace_disabled", "namespace_type", "namespace_inbox",
@@ -193,7 +193,8 @@ const char *recall_config_get_ns(const struct recall_config *config,
 	const char *value = config_get_in_ns(config, ns, name);
 
 	return *value != '\0' ? value :
-		recall_config_get(config, t_strconcat(CONFIG_NS"_", name, NULL));
+		recall_config_get(config,
+				  t_strconcat(CONFIG_NS"_", name, NULL));
 }
 
 bool recall_config_ns_has_location(const struct recall_config *config,

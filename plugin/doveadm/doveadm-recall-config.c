@@ -14,8 +14,8 @@
 
 #define CONFIG_LINE_MAX (64 * 1024)
 
-/* A server's process has been told the socket of the service config; the file is
-   linked to from the same directory. */
+/* A server's process has been told the socket of the service config; the file
+   is linked to from the same directory. */
 static const char *config_get_path(void)
 {
 	const char *p, *path = master_service_get_config_path(master_service);

@@ -1,9 +1,9 @@
 #ifndef RECALL_CONFIG_H
 #define RECALL_CONFIG_H
 
-/* Dovecot's configuration as one of its services sees it, asked of doveconf: what
-   this process has read may be of yesterday. What settings are called, and what
-   doveconf prints, differs between Dovecot's series. */
+/* Dovecot's configuration as one of its services sees it, asked of doveconf:
+   what this process has read may be of yesterday. What settings are called, and
+   what doveconf prints, differs between Dovecot's series. */
 
 struct recall_config;
 
@@ -34,8 +34,8 @@ const char *recall_config_get_ns(const struct recall_config *config,
 /* Whether its mail is elsewhere than that of the user's other mailboxes. */
 bool recall_config_ns_has_location(const struct recall_config *config,
 				   const char *ns);
-/* NULL if mail in there does not count for the quota, or there is none. Otherwise
-   what is missing. */
+/* NULL if mail in there does not count for the quota, or there is none.
+   Otherwise what is missing. */
 const char *
 recall_config_ns_get_quota_error(const struct recall_config *config,
 				 const char *ns);

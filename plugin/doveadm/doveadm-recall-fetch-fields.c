@@ -12,49 +12,24 @@
 #include "doveadm-recall-fetch-fields.h"
 #include "doveadm-recall-rows.h"
 
-static int get_user(const struct recall_fetch_field *field ATTR_UNUSED,
-		    const struct recall_listing *listing,
-		    struct mail *mail ATTR_UNUSED, const char **value_r)
-{
-	*value_r = listing->username;
-	return 0;
-}
-
-static int get_mailbox(const struct recall_fetch_field *field ATTR_UNUSED,
-		       const struct recall_listing *listing ATTR_UNUSED,
-		       struct mail *mail, const char **value_r)
+static int get_mailbox(struct mail *mail, const char **value_r)
 {
 	*value_r = mailbox_get_vname(mail->box);
 	return 0;
 }
 
-static int get_mailbox_guid(const struct recall_fetch_field *field ATTR_UNUSED,
-			    const struct recall_listing *listing,
-			    struct mail *mail ATTR_UNUSED,
-			    const char **value_r)
-{
-	*value_r = listing->guid;
-	return 0;
-}
-
-static int get_uid(const struct recall_fetch_field *field ATTR_UNUSED,
-		   const struct recall_listing *listing ATTR_UNUSED,
-		   struct mail *mail, const char **value_r)
+static int get_uid(struct mail *mail, const char **value_r)
 {
 	*value_r = dec2str(mail->uid);
 	return 0;
 }
 
-static int get_guid(const struct recall_fetch_field *field ATTR_UNUSED,
-		    const struct recall_listing *listing ATTR_UNUSED,
-		    struct mail *mail, const char **value_r)
+static int get_guid(struct mail *mail, const char **value_r)
 {
 	return mail_get_special(mail, MAIL_FETCH_GUID, value_r);
 }
 
-static int get_flags(const struct recall_fetch_field *field ATTR_UNUSED,
-		     const struct recall_listing *listing ATTR_UNUSED,
-		     struct mail *mail, const char **value_r)
+static int get_flags(struct mail *mail, const char **value_r)
 {
 	string_t *str = t_str_new(64);
 
@@ -63,9 +38,7 @@ static int get_flags(const struct recall_fetch_field *field ATTR_UNUSED,
 	return 0;
 }
 
-static int get_preview(const struct recall_fetch_field *field ATTR_UNUSED,
-		       const struct recall_listing *listing ATTR_UNUSED,
-		       struct mail *mail, const char **value_r)
+static int get_preview(struct mail *mail, const char **value_r)
 {
 	const char *value;
 
@@ -76,14 +49,13 @@ static int get_preview(const struct recall_fetch_field *field ATTR_UNUSED,
 	return 0;
 }
 
-static int get_header(const struct recall_fetch_field *field,
-		      const struct recall_listing *listing ATTR_UNUSED,
-		      struct mail *mail, const char **value_r)
+static int
+get_header(struct mail *mail, const char *name, const char **value_r)
 {
 	const char *const *values;
 	string_t *str = t_str_new(128);
 
-	if (mail_get_headers_utf8(mail, field->header, &values) < 0)
+	if (mail_get_headers_utf8(mail, name, &values) < 0)
 		return -1;
 	for (; *values != NULL; values++) {
 		if (str_len(str) > 0)
@@ -94,9 +66,7 @@ static int get_header(const struct recall_fetch_field *field,
 	return 0;
 }
 
-static int get_date_received(const struct recall_fetch_field *field ATTR_UNUSED,
-			     const struct recall_listing *listing ATTR_UNUSED,
-			     struct mail *mail, const char **value_r)
+static int get_date_received(struct mail *mail, const char **value_r)
 {
 	time_t t;
 
@@ -106,9 +76,7 @@ static int get_date_received(const struct recall_fetch_field *field ATTR_UNUSED,
 	return 0;
 }
 
-static int get_date_saved(const struct recall_fetch_field *field ATTR_UNUSED,
-			  const struct recall_listing *listing ATTR_UNUSED,
-			  struct mail *mail, const char **value_r)
+static int get_date_saved(struct mail *mail, const char **value_r)
 {
 	time_t t;
 
@@ -118,9 +86,7 @@ static int get_date_saved(const struct recall_fetch_field *field ATTR_UNUSED,
 	return 0;
 }
 
-static int get_date_sent(const struct recall_fetch_field *field ATTR_UNUSED,
-			 const struct recall_listing *listing ATTR_UNUSED,
-			 struct mail *mail, const char **value_r)
+static int get_date_sent(struct mail *mail, const char **value_r)
 {
 	time_t t;
 	int timezone;
@@ -131,9 +97,7 @@ static int get_date_sent(const struct recall_fetch_field *field ATTR_UNUSED,
 	return 0;
 }
 
-static int get_size_physical(const struct recall_fetch_field *field ATTR_UNUSED,
-			     const struct recall_listing *listing ATTR_UNUSED,
-			     struct mail *mail, const char **value_r)
+static int get_size_physical(struct mail *mail, const char **value_r)
 {
 	uoff_t size;
 
@@ -143,9 +107,7 @@ static int get_size_physical(const struct recall_fetch_field *field ATTR_UNUSED,
 	return 0;
 }
 
-static int get_size_virtual(const struct recall_fetch_field *field ATTR_UNUSED,
-			    const struct recall_listing *listing ATTR_UNUSED,
-			    struct mail *mail, const char **value_r)
+static int get_size_virtual(struct mail *mail, const char **value_r)
 {
 	uoff_t size;
 
@@ -190,9 +152,11 @@ static int open_text(struct mail *mail, struct istream **input_r)
 #define FETCH_HEADER_PREFIX "hdr."
 
 static const struct recall_fetch_field fetch_fields[] = {
-	{ .name = "user", .get = get_user },
+	{ .name = "user",
+	  .listing_offset = offsetof(struct recall_listing, username) },
 	{ .name = "mailbox", .get = get_mailbox },
-	{ .name = "mailbox-guid", .get = get_mailbox_guid },
+	{ .name = "mailbox-guid",
+	  .listing_offset = offsetof(struct recall_listing, guid) },
 	{ .name = "uid", .get = get_uid },
 	{ .name = "guid", .wanted = MAIL_FETCH_GUID, .get = get_guid },
 	{ .name = "flags", .wanted = MAIL_FETCH_FLAGS, .get = get_flags },
@@ -242,7 +206,6 @@ static bool fetch_field_find(pool_t pool, const char *name,
 	i_zero(field_r);
 	field_r->name = p_strdup(pool, name);
 	field_r->header = field_r->name + strlen(FETCH_HEADER_PREFIX);
-	field_r->get = get_header;
 	return TRUE;
 }
 
@@ -316,6 +279,20 @@ fetch_print_istream(struct recall_rows *rows, struct istream *input)
 	return input->stream_errno != 0 ? -1 : 0;
 }
 
+static int
+fetch_get(const struct recall_fetch_field *field,
+	  const struct recall_listing *listing, struct mail *mail,
+	  const char **value_r)
+{
+	if (field->header != NULL)
+		return get_header(mail, field->header, value_r);
+	if (field->get != NULL)
+		return field->get(mail, value_r);
+	*value_r = *(const char *const *)CONST_PTR_OFFSET(listing,
+						field->listing_offset);
+	return 0;
+}
+
 static const char *fetch_mail_error(const struct recall_fetch_field *field,
 				    struct mail *mail)
 {
@@ -331,8 +308,8 @@ int recall_fetch_field_print(const struct recall_fetch_field *field,
 	const char *value;
 	int ret;
 
-	if (field->get != NULL) {
-		if (field->get(field, listing, mail, &value) < 0) {
+	if (field->open == NULL) {
+		if (fetch_get(field, listing, mail, &value) < 0) {
 			recall_rows_add(listing->rows, NULL);
 			*error_r = fetch_mail_error(field, mail);
 			return -1;

@@ -5,13 +5,10 @@
 
 struct istream;
 struct recall_listing;
-struct recall_fetch_field;
 
 /* Reads a field's value. Returns -1 on error, which is in the mail's
    storage. */
-typedef int recall_fetch_get_t(const struct recall_fetch_field *field,
-			       const struct recall_listing *listing,
-			       struct mail *mail, const char **value_r);
+typedef int recall_fetch_get_t(struct mail *mail, const char **value_r);
 /* Opens a field that may be large. The caller unreferences input_r. */
 typedef int recall_fetch_open_t(struct mail *mail, struct istream **input_r);
 
@@ -21,9 +18,11 @@ struct recall_fetch_field {
 	/* of hdr.<name>, or NULL */
 	const char *header;
 	enum mail_fetch_field wanted;
-	/* one of these */
+	/* one of these; neither if it's the header, or a text of struct
+	   recall_listing */
 	recall_fetch_get_t *get;
 	recall_fetch_open_t *open;
+	size_t listing_offset;
 };
 ARRAY_DEFINE_TYPE(recall_fetch_field, struct recall_fetch_field);
 

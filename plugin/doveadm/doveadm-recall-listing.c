@@ -127,14 +127,15 @@ listing_run(void *context, struct mail_user *user, const char *username)
 	if (!recall_tenant_matches(listing->request.order.tenant, user)) {
 		if (listing->named_users) {
 			listing_print_error(listing, username, NULL,
-				EX_TEMPFAIL, "The user belongs to another tenant");
+				EX_TEMPFAIL,
+				"The user belongs to another tenant");
 		}
 		return;
 	}
 	listing->username = username;
 	listing->mailbox_user = user->username;
-	iter = recall_boxes_iter_init_for(user, &listing->request.order.criteria,
-					  NULL);
+	iter = recall_boxes_iter_init_for(user,
+		&listing->request.order.criteria, NULL);
 	while (!listing_is_done(listing) &&
 	       (box = recall_boxes_iter_next(iter)) != NULL) {
 		T_BEGIN {

@@ -13,9 +13,9 @@ struct recall_pace {
 	uint64_t next_usecs;
 };
 
-/* Takes the next slot. Returns for how many microseconds, counted from `now` (of
-   any clock that never goes back), to wait for it. Slots that nobody took are
-   lost: a slow user is not followed by a rush. */
+/* Takes the next slot. Returns for how many microseconds, counted from `now`
+   (of any clock that never goes back), to wait for it. Slots that nobody took
+   are lost: a slow user is not followed by a rush. */
 uint64_t recall_pace_take(struct recall_pace *pace, uint64_t now_usecs);
 
 /* A process's priorities, as they were. */

@@ -35,8 +35,8 @@ DOVEADM_CMD_PARAM('\0', http_name, CMD_PARAM_STR, \
 		  CMD_PARAM_FLAG_DO_NOT_EXPOSE) \
 DOVEADM_CMD_PARAM(short_opt, name, CMD_PARAM_BOOL, 0)
 
-/* Reads such a flag; FALSE if it was not given. Returns -1 if it is neither true
-   nor false; that has been logged then and doveadm_exit_code set. */
+/* Reads such a flag; FALSE if it was not given. Returns -1 if it is neither
+   true nor false; that has been logged then and doveadm_exit_code set. */
 int recall_cmd_param_flag(const struct doveadm_cmd_context *cctx,
 			  const char *name, const char *http_name,
 			  bool *value_r);

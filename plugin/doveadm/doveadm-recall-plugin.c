@@ -36,9 +36,9 @@ void doveadm_recall_plugin_preinit(void)
 {
 	unsigned int i;
 
-	/* 2.3: At the shell doveconf gives doveadm the settings of modules that it
-	   asks for, and no others. This comes too late for that if the module
-	   comes in through mail_plugins. */
+	/* 2.3: At the shell doveconf gives doveadm the settings of modules that
+	   it asks for, and no others. This comes too late for that if the
+	   module comes in through mail_plugins. */
 	recall_doveadm_setting_roots_add(&smtp_submit_setting_parser_info);
 	for (i = 0; i < N_ELEMENTS(recall_commands); i++) {
 		if (doveadm_cmd_find_ver2(recall_commands[i]->name) == NULL)

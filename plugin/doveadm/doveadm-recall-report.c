@@ -82,8 +82,10 @@ void recall_reporter_read_settings(struct recall_reporter *reporter,
 	if (reporter == NULL)
 		return;
 	T_BEGIN {
-		reporter->error = read_settings(reporter, service, &error) == 0 ?
-			NULL : p_strdup(reporter->pool, error);
+		if (read_settings(reporter, service, &error) < 0)
+			reporter->error = p_strdup(reporter->pool, error);
+		else
+			reporter->error = NULL;
 	} T_END;
 }
 

@@ -219,6 +219,7 @@ static int request_refuse(const struct doveadm_cmd_context *cctx,
 int recall_request_parse(const struct doveadm_cmd_context *cctx,
 			 struct recall_request *request_r)
 {
+	struct recall_criteria *criteria = &request_r->order.criteria;
 	const char *error;
 	bool no_notify;
 
@@ -228,13 +229,14 @@ int recall_request_parse(const struct doveadm_cmd_context *cctx,
 				  RECALL_PARAM_DRY_RUN_HTTP,
 				  &request_r->dry_run) < 0 ||
 	    recall_cmd_param_flag(cctx, RECALL_PARAM_NO_NOTIFY,
-				  RECALL_PARAM_NO_NOTIFY_HTTP, &no_notify) < 0 ||
+				  RECALL_PARAM_NO_NOTIFY_HTTP,
+				  &no_notify) < 0 ||
 	    recall_cmd_param_flag(cctx, RECALL_PARAM_VERIFY_HEADERS,
 				  RECALL_PARAM_VERIFY_HEADERS_HTTP,
-				  &request_r->order.criteria.verify_headers) < 0)
+				  &criteria->verify_headers) < 0)
 		return -1;
 	if (request_get_criteria(cctx, request_r, &error) < 0 ||
-	    request_check_verify(&request_r->order.criteria, &error) < 0 ||
+	    request_check_verify(criteria, &error) < 0 ||
 	    request_get_senders(cctx, request_r, &error) < 0 ||
 	    request_get_common(cctx, request_r, &error) < 0)
 		return request_refuse(cctx, request_r, error);

@@ -16,10 +16,12 @@ static const struct recall_column row_columns[] = {
 	  .flags = RECALL_COLUMN_FLAG_RIGHT_JUSTIFY },
 	{ .name = RECALL_COLUMN_NOTICE },
 	{ .name = RECALL_COLUMN_MAILBOXES },
-	{ .name = RECALL_COLUMN_MAILBOX_GUIDS, .flags = RECALL_COLUMN_FLAG_WIDE },
+	{ .name = RECALL_COLUMN_MAILBOX_GUIDS,
+	  .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_RECALL_ID, .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_SEARCHED, .flags = RECALL_COLUMN_FLAG_WIDE },
-	{ .name = RECALL_COLUMN_MAILBOX_USER, .flags = RECALL_COLUMN_FLAG_WIDE },
+	{ .name = RECALL_COLUMN_MAILBOX_USER,
+	  .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_PRESENT, .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_KEPT_UNTIL, .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_ERROR },
@@ -163,6 +165,7 @@ void recall_row_add_proxied(struct recall_verdict_rows *vrows,
 
 void recall_row_finish(struct recall_verdict_rows *vrows)
 {
-	if (vrows->hits && vrows->cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI)
+	if (vrows->hits &&
+	    vrows->cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI)
 		i_info("%u users were looked at", vrows->users);
 }

@@ -26,15 +26,15 @@ int recall_standing_get_settings(const struct doveadm_cmd_context *cctx,
 				 pool_t pool,
 				 struct recall_standing_settings *set_r);
 
-/* Reads until when the recall is to stand, 0 if it is not. Returns -1 if what was
-   asked for can't be. */
+/* Reads until when the recall is to stand, 0 if it is not. Returns -1 if what
+   was asked for can't be. */
 int recall_standing_get_expires(const struct doveadm_cmd_context *cctx,
 				const struct recall_standing_settings *set,
 				const struct recall_request *request,
 				time_t *expires_r);
 
-/* Makes the recall stand for these users (NULL: everyone). Returns -1 if it does
-   not. */
+/* Makes the recall stand for these users (NULL: everyone). Returns -1 if it
+   does not. */
 int recall_standing_begin(const struct recall_standing_settings *set,
 			  const struct recall_request *request,
 			  const char *const *users, time_t expires,

@@ -102,24 +102,27 @@ recall_users_proxy_args(const struct recall_users_context *ctx)
 	return array_front(&args);
 }
 
+static bool recall_user_is_mask(const char *user)
+{
+	return strpbrk(user, "*?") != NULL;
+}
+
 const char *recall_username_get_error(const char *username)
 {
-	const char *p;
+	size_t len = strlen(username);
 
-	if (*username == '\0')
+	if (len == 0)
 		return "The user name is empty";
-	if (strlen(username) > RECALL_ADDRESS_MAX)
+	if (len > RECALL_ADDRESS_MAX)
 		return "The user name is too long";
 	if (!uni_utf8_str_is_valid(username))
 		return "The user name is not valid UTF-8";
-	for (p = username; *p != '\0'; p++) {
-		if (*p == '*' || *p == '?')
-			return "A mask is not a user name here";
-	}
+	if (recall_user_is_mask(username))
+		return "A mask is not a user name here";
 	if (recall_text_has_control(username))
 		return "The user name has a control character";
 	/* within it, auth_username_chars decides */
-	if (*username == ' ' || p[-1] == ' ')
+	if (*username == ' ' || username[len - 1] == ' ')
 		return "The user name begins or ends with white space";
 	return NULL;
 }
@@ -172,11 +175,6 @@ static void recall_users_drop_duplicates(struct recall_users_context *ctx)
 	}
 	hash_table_destroy(&seen);
 	ctx->names = names;
-}
-
-static bool recall_user_is_mask(const char *user)
-{
-	return strpbrk(user, "*?") != NULL;
 }
 
 bool recall_users_are_shared_out(const struct doveadm_cmd_context *cctx)

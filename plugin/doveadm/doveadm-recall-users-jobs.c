@@ -37,8 +37,8 @@ recall_users_row_mailbox(const struct recall_users_context *ctx,
 	unsigned int idx = recall_rows_find(ctx->rows,
 					    RECALL_COLUMN_MAILBOX_USER);
 
-	return idx == recall_rows_get_count(ctx->rows) || *columns[idx] == '\0' ?
-		NULL : columns[idx];
+	return idx == recall_rows_get_count(ctx->rows) ||
+		*columns[idx] == '\0' ? NULL : columns[idx];
 }
 
 /* Processes don't know what the others have looked at: of the rows of one
@@ -53,7 +53,8 @@ recall_users_job_preview(void *context, const char *const *columns)
 	if (mailbox_user == NULL || ctx->callbacks->is_better == NULL)
 		return;
 	other = hash_table_lookup(ctx->answers, mailbox_user);
-	if (other == NULL || ctx->callbacks->is_better(ctx->context, other, columns))
+	if (other == NULL ||
+	    ctx->callbacks->is_better(ctx->context, other, columns))
 		hash_table_update(ctx->answers, mailbox_user, columns);
 }
 
@@ -138,8 +139,8 @@ void recall_users_jobs_init(struct recall_users_context *ctx, bool hits)
 	if (ctx->callbacks->may_spread == NULL ||
 	    !ctx->callbacks->may_spread(ctx->context))
 		return;
-	ctx->jobs = recall_jobs_init(ctx->cctx, ctx->rows, ctx->service, ctx->proxy,
-				     &ctx->sweep, &callbacks, ctx);
+	ctx->jobs = recall_jobs_init(ctx->cctx, ctx->rows, ctx->service,
+				     ctx->proxy, &ctx->sweep, &callbacks, ctx);
 }
 
 void recall_users_jobs_flush(struct recall_users_context *ctx)

@@ -34,7 +34,8 @@ struct recall_users_context {
 
 /* doveadm-recall-users-get.c: */
 
-/* Reads who is asked for into names and masks. Returns -1 if that is unclear. */
+/* Reads who is asked for into names and masks. Returns -1 if that is
+   unclear. */
 int recall_users_get(struct recall_users_context *ctx);
 /* Has them be these names and masks. */
 void recall_users_set(struct recall_users_context *ctx,
@@ -54,7 +55,8 @@ void recall_users_lost(void *context, const char *username, const char *error);
 void recall_users_get_input(const struct recall_users_context *ctx,
 			    const char *username,
 			    struct mail_storage_service_input *input_r);
-/* The user is to be dealt with by this process. named: one asked for by name. */
+/* The user is to be dealt with by this process. named: one asked for by
+   name. */
 void recall_users_run_here(struct recall_users_context *ctx,
 			   const struct mail_storage_service_input *input,
 			   bool named);

@@ -128,8 +128,8 @@ recall_users_run_mailbox(struct recall_users_context *ctx,
 	ctx->callbacks->run(ctx->context, user, username);
 }
 
-/* What a user has cost is read from three files in /proc for each one. The event
-   mail_user_session_finished has the times of getrusage() then. */
+/* What a user has cost is read from three files in /proc for each one. The
+   event mail_user_session_finished has the times of getrusage() then. */
 static void recall_users_skip_statistics(struct mail_user *user)
 {
 	user->proc_stat.proc_io_failed = TRUE;
@@ -359,10 +359,10 @@ static const char *const *recall_users_asked(struct recall_users_context *ctx)
 	return array_front(&users);
 }
 
-/* Reads the settings in the way that the lookup of a user will. Otherwise it's the
-   listing of users that reads them, into memory that it frees at once. Lookups
-   that find other settings in their cache by then, as after those of a report,
-   look into that memory for what doveadm -o overrides. */
+/* Reads the settings in the way that the lookup of a user will. Otherwise it's
+   the listing of users that reads them, into memory that it frees at once.
+   Lookups that find other settings in their cache by then, as after those of a
+   report, look into that memory for what doveadm -o overrides. */
 static void recall_users_read_settings(struct recall_users_context *ctx)
 {
 	const struct mail_storage_service_input input = {

@@ -69,8 +69,8 @@ struct recall_users_callbacks {
 	bool (*again)(void *context);
 };
 
-/* The parameters that say which users: -u USER or mask, --users USER (both may be
-   repeated), -F FILE, -A. */
+/* The parameters that say which users: -u USER or mask, --users USER (both may
+   be repeated), -F FILE, -A. */
 #define RECALL_CMD_USERS_PARAMS \
 DOVEADM_CMD_PARAM('A', RECALL_PARAM_ALL_USERS, CMD_PARAM_BOOL, 0) \
 DOVEADM_CMD_PARAM('S', "socket-path", CMD_PARAM_STR, 0) \
@@ -98,14 +98,14 @@ recall_users_get_names(const struct doveadm_cmd_context *cctx);
 /* Whether the command names users: it asks for more than everyone or masks. */
 bool recall_users_are_named(const struct doveadm_cmd_context *cctx);
 
-/* Whether another doveadm has its users shared out to several processes, of which
-   this is one. */
+/* Whether another doveadm has its users shared out to several processes, of
+   which this is one. */
 bool recall_users_are_shared_out(const struct doveadm_cmd_context *cctx);
 
 /* Calls one callback for each user asked for, or, if Dovecot proxies the user
-   to another node, runs the command there and prints its rows; then finishes the
-   rows. Returns -1 if nothing was done because the users asked for are unclear,
-   or by `begin'; that and other failures are logged and set
+   to another node, runs the command there and prints its rows; then finishes
+   the rows. Returns -1 if nothing was done because the users asked for are
+   unclear, or by `begin'; that and other failures are logged and set
    doveadm_exit_code. */
 int recall_users_run(struct doveadm_cmd_context *cctx,
 		     struct recall_rows *rows,

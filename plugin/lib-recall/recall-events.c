@@ -85,7 +85,8 @@ void recall_event_finished(struct mail_user *user,
 	      outcome->copies, order->force ? "yes" : "no",
 	      recall_notice_status_name(outcome->notice), order->actor,
 	      *order->approver == '\0' ? "" : "approver=", order->approver,
-	      *order->approver == '\0' ? "" : ", ", order->reason, outcome->error == NULL ? "" : ", error=",
+	      *order->approver == '\0' ? "" : ", ", order->reason,
+	      outcome->error == NULL ? "" : ", error=",
 	      outcome->error == NULL ? "" : outcome->error);
 }
 
@@ -167,7 +168,8 @@ void recall_event_purged(struct mail_user *user, const char *recall_id,
 
 	e->set_name("recall_purged");
 	e->add_str("recall_id", recall_id);
-	e_log(e->event(), event_log_type(quiet), "recall %s: purged", recall_id);
+	e_log(e->event(), event_log_type(quiet), "recall %s: purged",
+	      recall_id);
 }
 
 void recall_event_stop(const struct recall_order *order, bool release)

@@ -8,9 +8,9 @@ struct recall_copies;
 struct recall_order;
 struct recall_outcome;
 
-/* What a recall does to one user's mail. In all of these copies_r tells what was
-   found and deleted; the caller frees it. Outcomes are of the data stack and
-   live as long as copies_r. */
+/* What a recall does to one user's mail. In all of these copies_r tells what
+   was found and deleted; the caller frees it. Outcomes are of the data stack
+   and live as long as copies_r. */
 
 /* Looks for the message and decides what is due to the user. Changes nothing
    and tells nobody. */

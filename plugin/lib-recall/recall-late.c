@@ -127,8 +127,8 @@ void recall_late(struct mail_user *user,
 	} else {
 		recall_expunge(user, &late.order, copies_r, outcome_r);
 	}
-	/* a copy kept, or none at all, is no news to anyone: the recall itself has
-	   told */
+	/* a copy kept, or none at all, is no news to anyone: the recall itself
+	   has told */
 	if (copies_r->expunged > 0) {
 		recall_notify(user, &late.order, copies_r, outcome_r);
 		recall_event_finished(user, &late.order, copies_r, outcome_r);

@@ -13,10 +13,11 @@ bool recall_late_is_for(struct mail_user *user,
 const char *const *
 recall_late_query(const struct recall_standing_order *standing);
 
-/* Carries out a standing order for one user to whom a copy may have come late. What was restored to the user stays, as does the user's own
-   outgoing mail unless the order is forced. The audit trail and the node's orders
-   are told if copies were deleted or could not be. copies_r and outcome_r are as
-   those of recall_execute(). */
+/* Carries out a standing order for one user to whom a copy may have come late.
+   What was restored to the user stays, as does the user's own outgoing mail
+   unless the order is forced. The audit trail and the node's orders are told if
+   copies were deleted or could not be. copies_r and outcome_r are as those of
+   recall_execute(). */
 void recall_late(struct mail_user *user,
 		 const struct recall_standing_order *standing,
 		 struct recall_copies *copies_r,

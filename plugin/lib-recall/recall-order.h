@@ -32,7 +32,8 @@ struct recall_order {
 
 struct recall_outcome {
 	enum recall_verdict verdict;
-	/* Copies deleted (restored); found ones if nothing was to be changed. */
+	/* Copies deleted (restored); found ones if nothing was to be
+	   changed. */
 	unsigned int copies;
 	/* Copies that a restore found where they belong. */
 	unsigned int present;

@@ -214,7 +214,8 @@ static bool judge_found(struct mail *mail ATTR_UNUSED, void *context)
 	return FALSE;
 }
 
-/* Returns 1 if a message is one that the query finds, 0 if not, -1 on errors. */
+/* Returns 1 if a message is one that the query finds, 0 if not, -1 on
+   errors. */
 static int
 judge_query(const struct recall_standing_order *order, struct mailbox *box,
 	    const ARRAY_TYPE(seq_range) *uids, const char **error_r)

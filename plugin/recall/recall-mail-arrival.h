@@ -7,9 +7,9 @@ struct mail_user;
 struct mailbox;
 struct recall_standing_set;
 
-/* Messages that have arrived in one mailbox and have to be looked at to know which
-   standing orders they are for: their Message-ID was not read yet, or there are
-   several, or orders are search queries. */
+/* Messages that have arrived in one mailbox and have to be looked at to know
+   which standing orders they are for: their Message-ID was not read yet, or
+   there are several, or orders are search queries. */
 struct recall_mail_arrival {
 	char *vname;
 	ARRAY_TYPE(seq_range) uids;
@@ -18,9 +18,9 @@ struct recall_mail_arrival {
 };
 ARRAY_DEFINE_TYPE(recall_mail_arrival, struct recall_mail_arrival);
 
-/* Appends to recall_ids (guid_128_t) the orders that messages' hashes are of, and
-   to arrivals the messages for which that is not all. The parameters are those
-   of recall_mail_standing_saved(). */
+/* Appends to recall_ids (guid_128_t) the orders that messages' hashes are of,
+   and to arrivals the messages for which that is not all. The parameters are
+   those of recall_mail_standing_saved(). */
 void recall_mail_arrivals_add(const struct recall_standing_set *set,
 			      struct mailbox *box,
 			      const ARRAY_TYPE(seq_range) *uids,

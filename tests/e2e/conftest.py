@@ -23,6 +23,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 
+pytest.register_assert_rewrite("answers", "faults", "quarantine")
 from mailnode import MailNode, build_message  # noqa: E402
 
 DRIVERS = os.environ.get("RECALL_DRIVERS", "maildir,sdbox,mdbox").split(",")

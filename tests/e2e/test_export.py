@@ -14,7 +14,7 @@ from mailnode import build_message, free_port
 from quarantine import (LOCATIONS, NAMESPACE, PREFIX, command, http)
 from servicenode import RecallNode, Service
 from test_quarantine import recall, recall_id  # noqa: F401
-from test_service import check_described
+from answers import check_described
 
 RED = ["u%d@red.example" % i for i in range(4)]
 BLUE = "u@blue.example"

@@ -2,22 +2,18 @@
 
 import json
 import pathlib
-import re
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
+from answers import (OPENAPI, check_described, has,  # noqa: E402
+                     resolve, statuses)
 from mailnode import build_message  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
 
 USERS = ["user%d@example.com" % i for i in range(4)]
-FORBIDDEN = (b'{"message": "You don\'t have the permission to access the '
-             b'requested resource. It is either read-protected or not '
-             b'readable by the server."}')
-
-
 @pytest.fixture(scope="module")
 def node():
     with RecallNode(users=USERS) as node:
@@ -47,16 +43,6 @@ def mail(node):
     messageid = "<%d.service@example.com>" % number
     node.lmtp_deliver(USERS, build_message(messageid))
     return messageid
-
-
-def has(node, user, messageid):
-    return any(b"\r\nMessage-ID: " + messageid.encode() in message
-               for message in node.messages(user))
-
-
-def statuses(answer):
-    return {result["email"]: result["status"]
-            for result in answer.json()["results"]}
 
 
 def test_documented_call(node, service, token, mail):
@@ -364,65 +350,6 @@ def test_metrics(service, token, mail):
     assert (value(expunged), value(requests)) == (before[0] + 2,
                                                   before[1] + 1)
     assert value("http_request_seconds_count") >= before[1]
-
-
-HERE = pathlib.Path(__file__).resolve().parent.parent.parent
-OPENAPI = json.loads((HERE / "docs/openapi.json").read_text())
-TYPES = {"object": dict, "array": list, "string": str, "boolean": bool,
-         "integer": int}
-
-
-def resolve(thing):
-    while "$ref" in thing:
-        where = OPENAPI
-        for part in thing["$ref"].removeprefix("#/").split("/"):
-            where = where[part]
-        thing = where
-    return thing
-
-
-def conforms(schema, value):
-    """Whether the value is as the schema says; the part of JSON Schema that
-    the description uses."""
-    schema = resolve(schema)
-    if "oneOf" in schema:
-        return sum(conforms(each, value) for each in schema["oneOf"]) == 1
-    if "anyOf" in schema:
-        return any(conforms(each, value) for each in schema["anyOf"])
-    if "allOf" in schema:
-        return all(conforms(each, value) for each in schema["allOf"])
-    if value is None:
-        return schema.get("nullable", "type" not in schema)
-    if "type" in schema and (
-            not isinstance(value, TYPES[schema["type"]]) or
-            (schema["type"] == "integer" and isinstance(value, bool))):
-        return False
-    if "enum" in schema and value not in schema["enum"]:
-        return False
-    if "pattern" in schema and not re.search(schema["pattern"], value):
-        return False
-    if isinstance(value, int) and value < schema.get("minimum", value):
-        return False
-    if isinstance(value, list):
-        return all(conforms(schema.get("items", {}), item)
-                   for item in value)
-    if isinstance(value, dict):
-        properties = schema.get("properties", {})
-        return all(name in value for name in schema.get("required", [])) and \
-            all(conforms(properties.get(name) or
-                         schema.get("additionalProperties") or {}, item)
-                for name, item in value.items())
-    return True
-
-
-def check_described(path, method, answer):
-    operation = OPENAPI["paths"][path][method]
-    response = resolve(operation["responses"][str(answer.status)])
-    content = response["content"][answer.headers["content-type"].split(";")[0]]
-    assert conforms(content["schema"], answer.json()), answer
-    for name in response.get("headers", {}):
-        if name != "Preference-Applied":
-            assert name.lower() in answer.headers
 
 
 def test_openapi_is_sound():

@@ -16,20 +16,19 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
+from answers import (ACTIONS, FORBIDDEN, ROOT, ask,  # noqa: E402
+                     check_described, has, message, pages, root, statuses)
+from faults import doveadm_children  # noqa: E402
 from mailnode import build_message, imap_quote  # noqa: E402
 from quarantine import LOCATIONS, NAMESPACE, PREFIX  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
-from test_service import (FORBIDDEN, OPENAPI, check_described,  # noqa: E402
-                          has, statuses)
-from test_service_failures import doveadm_children  # noqa: E402
 
-ROOT, ADMIN = "root@example.com", "admin@red.example"
+ADMIN = "admin@red.example"
 STAFF = "staff@red.example"
 FIXED = {ROOT: {"role": "3"}, ADMIN: {"role": "1", "tenant_id": "red"},
          STAFF: {"acl_groups": "staff"}}
 RED = ["red%02d@red.example" % i for i in range(200)]
 BLUE = ["blue%02d@blue.example" % i for i in range(30)]
-ACTIONS = "/v2/actions/expunge"
 SHARES = "/v2/mailboxes/{owner}/shares"
 
 reds, blues, numbers = iter(RED), iter(BLUE), itertools.count(1)
@@ -69,10 +68,6 @@ def stranger(node):
     return next(blues)
 
 
-def root(service):
-    return service.token(ROOT, 3)
-
-
 def admin(service):
     return service.token(ADMIN, 1, "red")
 
@@ -93,24 +88,10 @@ def deliver(node, users, subject="offer", sender="sender@example.com",
     return messageid
 
 
-def ask(service, token, **params):
-    """A form-encoded action; lists become JSON arrays, as documented."""
-    data = []
-    for name, value in params.items():
-        if isinstance(value, list):
-            value = json.dumps(value)
-        data += ["--data-urlencode", "%s=%s" % (name, value)]
-    return service.curl(ACTIONS, *data, token=token)
-
-
 def ask_json(service, token, path=ACTIONS, method="POST", **params):
     return service.curl(path, "-X", method, "-H",
                         "Content-Type: application/json", "-d",
                         json.dumps(params), token=token)
-
-
-def message(answer):
-    return answer.json()["message"]
 
 
 def assert_forbidden(answer):
@@ -186,23 +167,6 @@ def test_search_tells_of_those_it_cannot_look_at(node, service, user):
     assert error["email"] == "nobody@example.com"
     assert error["error"].startswith("User doesn't exist")
     check_described(ACTIONS, "post", answer)
-
-
-def pages(service, token, **params):
-    """All pages, each of which has as many as the limit but the last."""
-    found, cursor = [], None
-    while True:
-        more = {} if cursor is None else {"cursor": cursor}
-        answer = ask(service, token, **params, **more)
-        assert answer.status == 200, answer
-        check_described(ACTIONS, "post", answer)
-        body = answer.json()
-        assert ("next" in body) == body["more"]
-        found.append(body["results"])
-        if not body["more"]:
-            return found
-        assert len(body["results"]) == params["limit"]
-        cursor = body["next"]
 
 
 @pytest.mark.parametrize("limit, sizes", [

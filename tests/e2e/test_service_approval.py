@@ -12,7 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 from mailnode import build_message  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
-from test_service import check_described, has  # noqa: E402
+from answers import check_described, has  # noqa: E402
 
 U = ["u%d@red.example" % i for i in range(4)]
 BLUE = "u@blue.example"

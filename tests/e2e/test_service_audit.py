@@ -17,8 +17,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 from mailnode import PATIENCE, build_message  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
-from test_service import has, statuses  # noqa: E402
-from test_service_failures import Swallow  # noqa: E402
+from answers import has, statuses  # noqa: E402
+from faults import Swallow  # noqa: E402
 
 USER, OTHER = "user@one.example", "other@one.example"
 STRANGER = "user@two.example"

@@ -11,8 +11,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 from mailnode import build_message, free_port  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
-from test_service import check_described, has, statuses  # noqa: E402
-from test_service_failures import Frozen  # noqa: E402
+from answers import check_described, has, statuses  # noqa: E402
+from faults import Frozen  # noqa: E402
 
 U = ["u%d@red.example" % i for i in range(6)]
 USER, ADMIN, ROOT = U[0], "adm@red.example", "root@example.com"

@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 from mailnode import BATCH_MAX, DOVECOT_24  # noqa: E402
 from servicenode import JWT_KEY, RecallNode, Service  # noqa: E402
-from test_service_failures import etcd  # noqa: E402,F401
+from faults import etcd  # noqa: E402,F401
 
 USER = "user@example.com"
 # 2.4 refuses settings that contradict each other

@@ -10,11 +10,11 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
-from mailnode import PATIENCE, build_message, free_port  # noqa: E402
+from answers import ask, message, pages  # noqa: E402
+from mailnode import build_message, free_port  # noqa: E402
 from quarantine import LOCATIONS, NAMESPACE, PREFIX  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
 from test_jobs import Held, wait_for  # noqa: E402
-from test_service_actions import ask, message, pages  # noqa: E402
 from test_service_proxy import Front  # noqa: E402
 
 RED = {"red%02d@red.example" % number: {"tenant_id": "red"}

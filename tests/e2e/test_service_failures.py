@@ -1,6 +1,5 @@
 """mail-recalld: what fails around it, and what it survives."""
 
-import contextlib
 import http.server
 import json
 import os
@@ -11,15 +10,16 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
+from answers import has, statuses  # noqa: E402
+from faults import (Frozen, Swallow, doveadm_children, etcd,  # noqa: E402,F401
+                    unread, wait_for)
 from mailnode import PATIENCE, build_message, free_port  # noqa: E402
 from servicenode import JWT_KEY, RecallNode, Service, curl  # noqa: E402
-from test_service import has, statuses  # noqa: E402
 
 A = ["a%d@a.example" % i for i in range(3)]
 B = ["b%d@b.example" % i for i in range(3)]
@@ -47,56 +47,6 @@ def deliver(node, users):
     messageid = "<%d.failures@example.com>" % number
     node.lmtp_deliver(users, build_message(messageid))
     return messageid
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(what)
-        time.sleep(0.02)
-
-
-def children(pid):
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text()
-            except OSError:
-                continue
-            if int(stat.rpartition(")")[2].split()[1]) == pid:
-                found.append(int(entry.name))
-    return found
-
-
-def doveadm_children(node):
-    found = []
-    for pid in children(node.pid):
-        with contextlib.suppress(OSError):  # it may end at any time
-            if b"doveadm" in pathlib.Path("/proc/%d/cmdline" % pid) \
-                    .read_bytes():
-                found.append(pid)
-    return found
-
-
-class Frozen:
-    """Dovecot takes connections but does nothing."""
-
-    def __init__(self, node):
-        self.pids = [node.pid] + doveadm_children(node)
-
-    def __enter__(self):
-        for pid in self.pids:
-            os.kill(pid, signal.SIGSTOP)
-
-    def thaw(self):
-        for pid in self.pids:
-            os.kill(pid, signal.SIGCONT)
-        self.pids = []
-
-    def __exit__(self, *unused):
-        self.thaw()
 
 
 def two_nodes(node, other, **settings):
@@ -127,26 +77,6 @@ def test_another_url_answers(node):
         messageid = deliver(node, A)
         answer = service.recall(service.token(), messageid, A)
         assert statuses(answer) == {user: "expunged" for user in A}
-
-
-class Swallow:
-    """A host that is off: whoever connects gets no answer at all."""
-
-    def __enter__(self):
-        self.sockets = [socket.socket()]
-        self.sockets[0].bind(("127.0.0.1", 0))
-        self.sockets[0].listen(0)
-        # more than the queue takes
-        for i in range(4):
-            self.sockets.append(socket.socket())
-            self.sockets[-1].setblocking(False)
-            self.sockets[-1].connect_ex(self.sockets[0].getsockname())
-        return "http://127.0.0.1:%d/doveadm/v1" % \
-            self.sockets[0].getsockname()[1]
-
-    def __exit__(self, *unused):
-        for each in self.sockets:
-            each.close()
 
 
 def test_another_url_answers_than_that_of_a_dead_host(node):
@@ -279,16 +209,6 @@ def test_health_does_not_wait_for_recalls(other):
                 os.kill(pid, signal.SIGCONT)
         assert json.loads(recall.communicate()[0])["summary"] == {
             "expunged": 1}
-
-
-def unread(node):
-    """Whether doveadm has been sent something that it has not read."""
-    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if int(fields[1].split(":")[1], 16) == node.http_port and \
-           fields[3] == "01" and int(fields[4].split(":")[1], 16) > 0:
-            return True
-    return False
 
 
 class Fake(http.server.BaseHTTPRequestHandler):
@@ -691,41 +611,6 @@ def test_log_is_opened_anew_by_a_reload(node):
         (service.dir / "service.log").rename(service.dir / "service.log.1")
         service.process.send_signal(signal.SIGHUP)
         wait_for(lambda: "settings reloaded" in service.log(), "no new log")
-
-
-class Etcd:
-    def __init__(self, directory):
-        self.client = "http://127.0.0.1:%d" % free_port()
-        peer = "http://127.0.0.1:%d" % free_port()
-        self.process = subprocess.Popen(
-            ["etcd", "--data-dir", directory, "--name", "test",
-             "--listen-client-urls", self.client, "--advertise-client-urls",
-             self.client, "--listen-peer-urls", peer,
-             "--initial-advertise-peer-urls", peer, "--initial-cluster",
-             "test=" + peer], stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL)
-        wait_for(lambda: self.ctl("endpoint", "health").returncode == 0,
-                 "etcd does not start")
-
-    def ctl(self, *args):
-        return subprocess.run(["etcdctl", "--endpoints", self.client] +
-                              list(args), capture_output=True, text=True,
-                              env={**os.environ, "ETCDCTL_API": "3"})
-
-    def put(self, key, value):
-        done = self.ctl("put", key, value)
-        assert done.returncode == 0, done.stderr
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait()
-
-
-@pytest.fixture
-def etcd(tmp_path):
-    etcd = Etcd(tmp_path / "etcd")
-    yield etcd
-    etcd.stop()
 
 
 def test_etcd(node, etcd):

@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 from mailnode import PATIENCE, build_message, free_port  # noqa: E402
 from servicenode import RecallNode, Service, curl, program  # noqa: E402
-from test_service import has, statuses  # noqa: E402
+from answers import has, statuses  # noqa: E402
 
 USER = "user@example.com"
 

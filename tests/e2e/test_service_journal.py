@@ -1,7 +1,6 @@
 """mail-recalld: what the journal tells, and what is answered if it can't."""
 
 import contextlib
-import json
 import pathlib
 import sqlite3
 import sys
@@ -12,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 from mailnode import build_message  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
-from test_service import has, statuses  # noqa: E402
+from answers import has  # noqa: E402
 
 A, B = "a@one.example", "b@two.example"
 

@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 from mailnode import PATIENCE, build_message  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
-from test_service import statuses  # noqa: E402
+from answers import statuses  # noqa: E402
 
 ROOT, USER = "root@example.com", "user@example.com"
 PASSWORDS = ["a b", "\"\\", "{5}", "ключ", "*", "x" * 1024, ")(", "%u%%"]

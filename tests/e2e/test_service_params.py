@@ -9,14 +9,13 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
+from answers import OPENAPI, resolve  # noqa: E402
 from mailnode import build_message  # noqa: E402
 from servicenode import RecallNode, Service, curl  # noqa: E402
 
 USER, OTHER = "user@example.com", "other@example.com"
 EXPUNGE = "/v2/actions/expunge"
 SHARES = "/v2/mailboxes/%s/shares" % USER
-OPENAPI = json.loads((pathlib.Path(__file__).resolve().parent.parent.parent /
-                      "docs/openapi.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -175,15 +174,6 @@ def test_passwords_are_not_repeated(service):
 def test_who_asks_comes_first(service):
     assert send(service, "x", {"dryRun": 1}, "form").status == 401
     assert service.curl("/v2/actions?x=1").status == 401
-
-
-def resolve(schema):
-    if "$ref" not in schema:
-        return schema
-    thing = OPENAPI
-    for part in schema["$ref"].removeprefix("#/").split("/"):
-        thing = thing[part]
-    return thing
 
 
 def described():

@@ -8,10 +8,9 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
+from answers import ask, has, pages, root, statuses  # noqa: E402
 from mailnode import build_message, free_port  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
-from test_service import has, statuses  # noqa: E402
-from test_service_actions import ask, pages, root  # noqa: E402
 
 USERS = ["user%d@example.com" % number for number in range(4)]
 SUBJECT = ["SUBJECT", "proxied"]

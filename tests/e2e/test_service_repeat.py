@@ -10,14 +10,21 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
+from answers import check_described, has, statuses  # noqa: E402
+from faults import Frozen, unread, wait_for  # noqa: E402
 from mailnode import build_message, free_port  # noqa: E402
 from quarantine import LOCATIONS, NAMESPACE, PREFIX  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
-from test_service import check_described, has, statuses  # noqa: E402
-from test_service_failures import (  # noqa: E402
-    A, B, Frozen, other, unread, wait_for)  # noqa: F401
 
+A = ["a%d@a.example" % i for i in range(3)]
+B = ["b%d@b.example" % i for i in range(3)]
 ASYNC = "-H", "Prefer: respond-async"
+
+
+@pytest.fixture(scope="module")
+def other():
+    with RecallNode(users=B) as node:
+        yield node
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,12 @@ each role; what the route table says is let in gets as far as a mail system that
 is not there."""
 
 import json
-import pathlib
 
 import pytest
 
+from answers import OPENAPI
 from servicenode import Service
 
-OPENAPI = json.loads((pathlib.Path(__file__).resolve().parents[2] /
-                      "docs/openapi.json").read_text())
 ME, OTHER = "me@example.com", "other@example.com"
 EXPUNGE = "/v2/actions/expunge"
 SHARES = "/v2/mailboxes/%s/shares"

@@ -9,7 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 from mailnode import PASSWORD  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
-from test_service import check_described  # noqa: E402
+from answers import check_described  # noqa: E402
 
 PEOPLE = {"user@red.example": "2", "adm@red.example": "1",
           "root@example.com": "3"}

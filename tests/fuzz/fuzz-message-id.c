@@ -1,5 +1,5 @@
-/* Message-IDs: what a field is called by finds it, and so does the field's value
-   as it stands, if it may be asked for. */
+/* Message-IDs: what a field is called by finds it, and so does the field's
+   value as it stands, if it may be asked for. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* Access tokens: whatever is sent, it is no token of ours unless we signed it. */
+/* Access tokens: whatever is sent, it is no token of ours unless we signed
+   it. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

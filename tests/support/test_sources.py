@@ -1,6 +1,7 @@
 """The scripts that look at the sources find what they are for."""
 import pathlib
 
+import columns
 import layers
 import pytest
 
@@ -72,5 +73,16 @@ base_cppflags += -I$(srcdir)/lib-recall/index
           "plugin/lib-recall/index"]
 
 
+@pytest.mark.parametrize("line, found", [
+    ("x" * 80, []), ("x" * 81, ["service/base/wide.c:2: 81 columns"]),
+    ("\t" * 9 + "x" * 8, []),
+    ("\t" * 9 + "x" * 9, ["service/base/wide.c:2: 81 columns"]),
+    ("ä" * 80, [])], ids=["80", "81", "tabs-80", "tabs-81", "utf-8"])
+def test_columns(tree, tmp_path, line, found):
+    tree({"service/base/wide.c": "\n" + line + "\n"})
+    assert columns.check(tmp_path) == found
+
+
 def test_this_tree():
     assert layers.check(TOP) == []
+    assert columns.check(TOP) == []

@@ -56,8 +56,8 @@ static void test_accepted(void)
 		CU_ASSERT_STRING_EQUAL(id.data, tests[i].id);
 		CU_ASSERT_EQUAL(id.len, strlen(tests[i].id));
 		/* an id is found by the value as it stands */
-		CU_ASSERT(recall_message_id_is_in_header(&id, tests[i].text,
-							 strlen(tests[i].text)));
+		CU_ASSERT(recall_message_id_is_in_header(&id,
+				tests[i].text, strlen(tests[i].text)));
 	}
 }
 
@@ -107,7 +107,8 @@ static void test_length(void)
 	text[RECALL_MESSAGE_ID_MAX + 1] = 'a';
 	text[RECALL_MESSAGE_ID_MAX + 2] = '>';
 	CU_ASSERT_EQUAL(recall_message_id_parse(text, RECALL_MESSAGE_ID_MAX + 3,
-						&id), RECALL_MESSAGE_ID_TOO_LONG);
+						&id),
+			RECALL_MESSAGE_ID_TOO_LONG);
 	CU_ASSERT(!recall_message_id_from_header(text,
 				RECALL_MESSAGE_ID_MAX + 3, &id));
 }
@@ -249,7 +250,8 @@ static void test_names(void)
 	int i;
 
 	for (i = 0; i < RECALL_VERDICT_COUNT; i++) {
-		CU_ASSERT_EQUAL(recall_verdict_parse(recall_verdict_name(i)), i);
+		CU_ASSERT_EQUAL(recall_verdict_parse(recall_verdict_name(i)),
+				i);
 	}
 	CU_ASSERT_EQUAL(recall_verdict_parse("nonsense"), -1);
 	for (i = 0; i < RECALL_NOTICE_COUNT; i++)

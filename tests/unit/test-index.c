@@ -179,8 +179,8 @@ static void file_append(const guid_128_t guid, uint32_t uid, uint64_t hash)
 
 	recall_index_block_mails(blocks, guid, 1, &rec, 1);
 	file_create(t_strconcat(file_path(), ".tmp", NULL));
-	CU_ASSERT_EQUAL_FATAL(recall_index_file_append(NULL, file_path(), blocks,
-						       &error), 0);
+	CU_ASSERT_EQUAL_FATAL(recall_index_file_append(NULL, file_path(),
+						       blocks, &error), 0);
 }
 
 static void file_stamp(const guid_128_t guid, uint64_t name, uint64_t stamp)
@@ -189,8 +189,8 @@ static void file_stamp(const guid_128_t guid, uint64_t name, uint64_t stamp)
 	const char *error;
 
 	recall_index_block_stamp(blocks, guid, 1, name, stamp);
-	CU_ASSERT_EQUAL_FATAL(recall_index_file_append(NULL, file_path(), blocks,
-						       &error), 0);
+	CU_ASSERT_EQUAL_FATAL(recall_index_file_append(NULL, file_path(),
+						       blocks, &error), 0);
 }
 
 /* All there is, as text: "name/stamp uid=hash ... " for guid1 and guid2 */

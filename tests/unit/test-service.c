@@ -293,7 +293,9 @@ static void test_bruteforce_of_an_account(void)
 
 static void test_users_once(void)
 {
-	static const char *const asked[] = { "b@x", "a@x", "B@X", "c@x", "a@x" };
+	static const char *const asked[] = {
+		"b@x", "a@x", "B@X", "c@x", "a@x"
+	};
 	struct recall *recall = recall_new();
 	size_t i;
 

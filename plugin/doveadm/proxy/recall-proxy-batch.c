@@ -36,9 +36,10 @@ void recall_proxy_batch_deinit(struct recall_proxy_batch **_batch)
 	pool_unref(&batch->pool);
 }
 
-void recall_proxy_batch_tell(const struct recall_proxy_batch *batch,
-			     const struct recall_proxy_batch_callbacks *callbacks,
-			     void *context)
+void
+recall_proxy_batch_tell(const struct recall_proxy_batch *batch,
+			const struct recall_proxy_batch_callbacks *callbacks,
+			void *context)
 {
 	const unsigned int width = recall_rows_get_count(batch->rows);
 	const unsigned int name_idx =

@@ -42,9 +42,10 @@ struct recall_proxy_batch_callbacks {
 	bool all_have_rows;
 };
 
-void recall_proxy_batch_tell(const struct recall_proxy_batch *batch,
-			     const struct recall_proxy_batch_callbacks *callbacks,
-			     void *context);
+void
+recall_proxy_batch_tell(const struct recall_proxy_batch *batch,
+			const struct recall_proxy_batch_callbacks *callbacks,
+			void *context);
 
 /* Calls back for every row. */
 void recall_proxy_batch_foreach(const struct recall_proxy_batch *batch,

@@ -7,7 +7,6 @@
 #include "istream-multiplex.h"
 #include "ostream.h"
 #include "str.h"
-#include "strescape.h"
 #include "iostream-ssl.h"
 #include "master-service.h"
 #include "doveadm.h"
@@ -15,16 +14,14 @@
 #include "doveadm-util.h"
 #include "recall-params.h"
 #include "doveadm-recall-rows.h"
-#include "recall-utf8.h"
 #include "recall-proxy-batch.h"
 #include "recall-proxy-conn.h"
+#include "recall-proxy-row.h"
 #include "recall-proxy-tls.h"
 
 #include <unistd.h>
 
-#define PROXY_BUF_SIZE (32 * 1024)
-/* Octets up to which a row or a field is waited for until it's complete. */
-#define PROXY_WHOLE_SIZE (PROXY_BUF_SIZE / 2)
+#define PROXY_BUF_SIZE (2 * RECALL_PROXY_WHOLE_SIZE)
 #define PROXY_CONNECT_SECS 30
 #define PROXY_LOG_CHANNEL 'L'
 /* The server's minor version from which on it knows STARTTLS. */
@@ -51,10 +48,7 @@ struct recall_proxy_conn {
 	unsigned int minor;
 
 	enum proxy_conn_state state;
-	/* the row's column that comes next */
-	unsigned int column;
-	/* of which a part has been printed */
-	bool in_field:1;
+	struct recall_proxy_row row;
 	bool version_received:1;
 	bool tls_started:1;
 	bool auth_sent:1;
@@ -215,18 +209,18 @@ static void conn_print_stream(struct recall_proxy_conn *conn,
 /* Completes the row that has been begun, if there is one. */
 static bool conn_end_row(struct recall_proxy_conn *conn, const char *error)
 {
-	unsigned int columns = recall_rows_get_count(conn->server->rows);
+	struct recall_proxy_row *row = &conn->row;
 
 	if (conn->request->batch != NULL ||
-	    (!conn->in_field && conn->column == 0))
+	    (!row->in_column && row->column == 0))
 		return FALSE;
-	if (conn->in_field) {
+	if (row->in_column) {
 		recall_rows_add_stream(conn->server->rows, "", 0);
-		conn->column++;
+		row->column++;
 	}
-	for (; conn->column < columns; conn->column++)
+	for (; row->column < row->columns; row->column++)
 		conn_print_column(conn,
-				  conn->column + 1 < columns ? "" : error);
+				  row->column + 1 < row->columns ? "" : error);
 	return TRUE;
 }
 
@@ -238,13 +232,13 @@ void recall_proxy_conn_deinit(struct recall_proxy_conn **_conn,
 	struct recall_proxy_request *request = conn->request;
 	const char *text;
 	unsigned int i;
-	bool ready = conn->ready, torn = FALSE;
+	bool ready = conn->ready, partial = FALSE;
 
 	*_conn = NULL;
 	text = t_strdup_printf(RECALL_ERROR_NODE"%s "RECALL_ERROR_NODE_LOST
 			       " %s", server->name, error);
 	if (request != NULL)
-		torn = conn_end_row(conn, text);
+		partial = conn_end_row(conn, text);
 	for (i = 0; i < array_count(&server->conns); i++) {
 		if (array_idx_elem(&server->conns, i) == conn) {
 			array_delete(&server->conns, i, 1);
@@ -267,7 +261,7 @@ void recall_proxy_conn_deinit(struct recall_proxy_conn **_conn,
 	if (!ready && server->error == NULL)
 		server->error = i_strdup(text);
 	if (request != NULL)
-		recall_proxy_lost(server, request, torn, text);
+		recall_proxy_lost(server, request, partial, text);
 	else
 		io_loop_stop(current_ioloop);
 }
@@ -285,8 +279,8 @@ bool recall_proxy_conn_is_ready(const struct recall_proxy_conn *conn)
 static void conn_send_request(struct recall_proxy_conn *conn)
 {
 	conn->state = PROXY_CONN_ROWS;
-	conn->column = 0;
-	conn->in_field = FALSE;
+	i_zero(&conn->row);
+	conn->row.columns = recall_rows_get_count(conn->server->rows);
 	o_stream_nsend_str(conn->output,
 		recall_proxy_get_line(conn->server->proxy, conn->request));
 }
@@ -404,107 +398,57 @@ conn_input_handshake(struct recall_proxy_conn *conn, const char **error_r)
 static bool conn_is_alias(const struct recall_proxy_conn *conn)
 {
 	return conn->request->batch == NULL &&
-		conn->column == recall_rows_find(conn->server->rows,
+		conn->row.column == recall_rows_find(conn->server->rows,
 						RECALL_COLUMN_USERNAME) &&
 		strcmp(conn->request->username,
 		       conn->request->remote_username) != 0;
 }
 
-static void
-conn_print_part(struct recall_proxy_conn *conn, const unsigned char *data,
-		size_t size, bool last)
+static void conn_print_part(struct recall_proxy_conn *conn,
+			    const struct recall_proxy_part *part)
 {
-	struct recall_rows *rows = conn->server->rows;
-	string_t *str = t_str_new(size + 1);
+	const char *text = str_c(part->text);
 
-	str_append_tabunescaped(str, data, size);
-	if (last && !conn->in_field) {
+	if (part->last && !conn->row.in_column) {
 		conn_print_column(conn, conn_is_alias(conn) ?
-				  conn->request->username : str_c(str));
+				  conn->request->username : text);
 	} else {
-		if (str_len(str) > 0)
-			conn_print_stream(conn, str_data(str), str_len(str));
-		if (last)
+		if (str_len(part->text) > 0)
+			conn_print_stream(conn, text, str_len(part->text));
+		if (part->last)
 			conn_print_stream(conn, "", 0);
 	}
-	conn->in_field = !last;
-	if (last && ++conn->column == recall_rows_get_count(rows)) {
-		conn->column = 0;
+	if (recall_proxy_row_next(&conn->row, part))
 		conn->request->rows++;
-	}
-}
-
-/* Whether to begin with a row: not with one that may never be completed, if
-   it can be helped. Returns 0 if it has not come yet, -1 if it never will. */
-static int
-conn_row_is_there(const unsigned char *data, size_t size, unsigned int columns,
-		  const char **error_r)
-{
-	size_t i;
-
-	for (i = 0; i < size && columns > 0; i++) {
-		if (data[i] == '\n' && i > 0) {
-			*error_r = "A row is incomplete";
-			return -1;
-		}
-		if (data[i] == '\n')
-			return 1;
-		if (data[i] == '\t')
-			columns--;
-	}
-	return columns == 0 || size >= PROXY_WHOLE_SIZE ? 1 : 0;
 }
 
 static int conn_input_rows(struct recall_proxy_conn *conn, const char **error_r)
 {
-	const unsigned char *data, *end;
-	size_t size, len;
+	struct recall_proxy_part part;
+	const unsigned char *data;
+	size_t size;
 	int ret;
 
 	data = i_stream_get_data(conn->input, &size);
-	if (conn->column == 0 && !conn->in_field) {
-		ret = conn_row_is_there(data, size,
-			recall_rows_get_count(conn->server->rows), error_r);
-		if (ret <= 0)
-			return ret;
-	}
+	ret = recall_proxy_row_begin(&conn->row, data, size, error_r);
+	if (ret <= 0)
+		return ret;
 	if (conn->request->batch == NULL &&
 	    !recall_proxy_begin_print(conn->server->proxy, conn)) {
 		io_remove(&conn->io);
 		return 0;
 	}
-	for (len = 0; len < size; len++) {
-		if (data[len] == '\t' || data[len] == '\n')
-			break;
-	}
-	end = data + len;
-	if (len < size && *end == '\n') {
-		if (len > 0 || conn->in_field || conn->column > 0) {
-			*error_r = "A row is incomplete";
-			return -1;
-		}
-		i_stream_skip(conn->input, 1);
+	ret = recall_proxy_row_read(&conn->row, data, size, &part, error_r);
+	if (ret <= 0)
+		return ret;
+	i_stream_skip(conn->input, part.size);
+	if (part.end) {
 		conn->state = PROXY_CONN_RESULT;
 		recall_proxy_end_print(conn->server->proxy, conn);
-		return 1;
+	} else {
+		conn_print_part(conn, &part);
 	}
-	if (len < size) {
-		conn_print_part(conn, data, len, TRUE);
-		i_stream_skip(conn->input, len + 1);
-		return 1;
-	}
-	/* doveadm's formatter "tab" makes a column of each part of a field */
-	if (!conn->in_field && size < PROXY_WHOLE_SIZE)
-		return 0;
-	/* what is escaped must not be taken apart */
-	if (len > 0 && data[len - 1] == '\001')
-		len--;
-	len = recall_utf8_whole_size(data, len);
-	if (len > 0) {
-		conn_print_part(conn, data, len, FALSE);
-		i_stream_skip(conn->input, len);
-	}
-	return 0;
+	return 1;
 }
 
 static int

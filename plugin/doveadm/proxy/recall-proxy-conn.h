@@ -91,9 +91,9 @@ void recall_proxy_answered(struct recall_proxy_server *server,
    others will do: then the request is theirs. */
 bool recall_proxy_postpone(struct recall_proxy_server *server,
 			   struct recall_proxy_request *request);
-/* It was not. torn: the error is in the row that had been begun. */
+/* It was not. partial: the error is in the row that had been begun. */
 void recall_proxy_lost(struct recall_proxy_server *server,
-		       struct recall_proxy_request *request, bool torn,
+		       struct recall_proxy_request *request, bool partial,
 		       const char *error);
 
 #endif

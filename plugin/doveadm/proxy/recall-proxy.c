@@ -669,7 +669,8 @@ void recall_proxy_answered(struct recall_proxy_server *server,
 			doveadm_exit_code = exit_code;
 		else if (exit_code != 0)
 			recall_rows_set_exit_code(proxy->rows, exit_code);
-	} else if (exit_code != 0 && exit_code != EX_USAGE && request->rows == 0) {
+	} else if (exit_code != 0 && exit_code != EX_USAGE &&
+		   request->rows == 0) {
 		error = t_strdup_printf("Node %s failed the command: %s",
 					server->name, reason);
 		proxy_add_lost(proxy, request->username, error);
@@ -701,7 +702,7 @@ bool recall_proxy_postpone(struct recall_proxy_server *server,
 }
 
 void recall_proxy_lost(struct recall_proxy_server *server,
-		       struct recall_proxy_request *request, bool torn,
+		       struct recall_proxy_request *request, bool partial,
 		       const char *error)
 {
 	struct recall_proxy *proxy = server->proxy;
@@ -713,16 +714,16 @@ void recall_proxy_lost(struct recall_proxy_server *server,
 		io_loop_stop(current_ioloop);
 		return;
 	}
-	if (!torn && (request->rows == 0 || !proxy->callbacks->one_row)) {
+	if (!partial && (request->rows == 0 || !proxy->callbacks->one_row)) {
 		proxy_add_lost(proxy, request->username, error);
 	} else {
 		i_error("%s: %s", request->username, error);
 		recall_rows_set_exit_code(proxy->rows, EX_TEMPFAIL);
 		proxy->callbacks->done(proxy->context, request->username);
 	}
-	/* a torn row has been completed: it's as good as any */
+	/* a partial row has been completed: it's as good as any */
 	proxy_request_finish(proxy, request,
-			     request->rows == 0 && !torn ? error : NULL);
+			     request->rows == 0 && !partial ? error : NULL);
 	server_feed(server);
 	io_loop_stop(current_ioloop);
 }

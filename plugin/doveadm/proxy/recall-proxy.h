@@ -28,8 +28,8 @@ struct recall_proxy_callbacks {
 	/* The command prints one row a user: a node that fails after that has
 	   not left out anything. */
 	bool one_row;
-	/* Users are asked for by name, so each name of one user is answered for,
-	   with the same row. Otherwise the first one will do. */
+	/* Users are asked for by name, so each name of one user is answered
+	   for, with the same row. Otherwise the first one will do. */
 	bool named;
 	/* Users of other nodes are not asked about: that's for those nodes. */
 	bool local;
@@ -41,13 +41,14 @@ struct recall_proxy_callbacks {
    long as the proxy. */
 struct recall_proxy *
 recall_proxy_init(const struct doveadm_cmd_context *cctx,
-		  struct recall_rows *rows, struct mail_storage_service_ctx *service,
+		  struct recall_rows *rows,
+		  struct mail_storage_service_ctx *service,
 		  const char *socket_path, const char *const *args,
 		  const struct recall_proxy_callbacks *callbacks,
 		  void *context);
 /* Hands the user over if that is due: returns 1, and one of the callbacks will
-   be called, now or later (or none, with `local'). Returns 0 if the user is to be dealt with here, -1
-   if that can't be told. */
+   be called, now or later (or none, with `local'). Returns 0 if the user is to
+   be dealt with here, -1 if that can't be told. */
 int recall_proxy_user(struct recall_proxy *proxy,
 		      const struct mail_storage_service_input *input,
 		      const char **error_r);

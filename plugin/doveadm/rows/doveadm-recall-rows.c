@@ -56,8 +56,9 @@ static void rows_begin(struct recall_rows *rows)
 	for (i = 0; i < rows->count; i++) {
 		const struct recall_column *column = &rows->columns[i];
 
-		flags = (column->flags & RECALL_COLUMN_FLAG_RIGHT_JUSTIFY) == 0 ? 0 :
-			DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY;
+		flags = 0;
+		if ((column->flags & RECALL_COLUMN_FLAG_RIGHT_JUSTIFY) != 0)
+			flags = DOVEADM_PRINT_HEADER_FLAG_RIGHT_JUSTIFY;
 		if (!rows_hide(rows, i)) {
 			doveadm_print_header(column->name, column->name,
 					     flags);

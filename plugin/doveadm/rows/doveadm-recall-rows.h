@@ -4,10 +4,10 @@
 struct doveadm_cmd_context;
 struct recall_rows;
 
-/* The rows of a recall command, on top of doveadm's: titles are printed with the
-   first row, or when a command ends well without one, so that one which fails
-   prints no empty table; and a terminal gets a short table, unless doveadm has
-   been given -v, or a format with -f. */
+/* The rows of a recall command, on top of doveadm's: titles are printed with
+   the first row, or when a command ends well without one, so that one which
+   fails prints no empty table; and a terminal gets a short table, unless
+   doveadm has been given -v, or a format with -f. */
 
 enum recall_column_flags {
 	RECALL_COLUMN_FLAG_RIGHT_JUSTIFY = 0x01,
@@ -39,15 +39,15 @@ void recall_rows_add(struct recall_rows *rows, const char *value);
 /* Prints a part of it. One of size 0 ends the column. */
 void recall_rows_add_stream(struct recall_rows *rows, const void *data,
 			    size_t size);
-/* Prints a whole row of which these columns are known alone: pairs of a name and
-   a value, and NULL. Names of columns that the command doesn't have are passed
-   over. */
+/* Prints a whole row of which these columns are known alone: pairs of a name
+   and a value, and NULL. Names of columns that the command doesn't have are
+   passed over. */
 void recall_rows_add_known(struct recall_rows *rows, ...) ATTR_SENTINEL;
 
 /* The command's exit code, if nothing is worse. */
 void recall_rows_set_exit_code(struct recall_rows *rows, int exit_code);
-/* Called when no more rows will come. Sets doveadm_exit_code, but not over HTTP:
-   doveadm drops the rows of a command that fails, and they tell all. */
+/* Called when no more rows will come. Sets doveadm_exit_code, but not over
+   HTTP: doveadm drops the rows of a command that fails, and they tell all. */
 void recall_rows_finish(struct recall_rows *rows);
 
 /* Returns TRUE if the table is the short one. */

@@ -13,8 +13,8 @@
 
 #if RECALL_DOVECOT_24
 
-/* version_string_verify_full() was in master-service.h, json_append_escaped() in
-   json-parser.h */
+/* version_string_verify_full() was in master-service.h, json_append_escaped()
+   in json-parser.h */
 #  include "str-parse.h"
 #  include "version.h"
 #  include "json-generator.h"

@@ -25,9 +25,10 @@ struct mailbox;
 #define RECALL_STANDING_MAX_DEFAULT "1000"
 
 /* Ours, with the defaults filled in: see conf.d/ for what each one means. They
-   are texts whose values are judged where they are used: the userdb may override
-   any of them, and one that can't be must neither stop the user's mail nor what
-   has no use for it. (What stands in 2.4's configuration is checked there.) */
+   are texts whose values are judged where they are used: the userdb may
+   override any of them, and one that can't be must neither stop the user's mail
+   nor what has no use for it. (What stands in 2.4's configuration is checked
+   there.) */
 struct recall_settings {
 	pool_t pool;
 
@@ -90,8 +91,9 @@ extern const struct setting_parser_info recall_setting_parser_info;
 struct mail_storage_service_ctx *
 recall_settings_init_service(enum mail_storage_service_flags flags);
 
-/* Reads the user's settings, which fails if variables in them can't be expanded. To be called where that can be told; who calls
-   recall_settings() later on won't fail. */
+/* Reads the user's settings, which fails if variables in them can't be
+   expanded. To be called where that can be told; who calls recall_settings()
+   later on won't fail. */
 int recall_settings_init_user(struct mail_user *user, const char **error_r);
 /* What it does that differs between series. */
 int recall_settings_read(struct mail_user *user,
@@ -114,8 +116,8 @@ int recall_settings_get_service(struct mail_storage_service_ctx *service,
 
 /* Whether the namespace's mailboxes have ACLs. */
 bool recall_settings_have_acl(struct mail_namespace *ns);
-/* Where lazy_expunge puts what is expunged from the mailbox: another one's name,
-   or up to 2.3 the prefix of a namespace. NULL if it's off. */
+/* Where lazy_expunge puts what is expunged from the mailbox: another one's
+   name, or up to 2.3 the prefix of a namespace. NULL if it's off. */
 const char *recall_settings_get_lazy_expunge(struct mailbox *box);
 /* maildir_very_dirty_syncs of a mailbox in a Maildir. */
 bool recall_settings_maildir_is_very_dirty(struct mailbox *box);

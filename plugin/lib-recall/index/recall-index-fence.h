@@ -6,10 +6,10 @@ struct mail_index_view;
 struct mail_index_transaction;
 
 /* The fence is a UID in the header of a mailbox's dovecot.index: records of the
-   user's index for UIDs below it are this mailbox's. It moves in the transaction
-   that saves the messages. So it goes back with the mailbox when an old copy of
-   that is put back, and records of UIDs which will be given out a second time
-   lie beyond it. */
+   user's index for UIDs below it are this mailbox's. It moves in the
+   transaction that saves the messages. So it goes back with the mailbox when an
+   old copy of that is put back, and records of UIDs which will be given out a
+   second time lie beyond it. */
 
 /* 1 if there is none yet. */
 uint32_t recall_index_fence_get(struct mail_index_view *view);

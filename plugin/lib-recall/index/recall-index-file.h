@@ -6,8 +6,8 @@
 struct mailbox_list;
 
 /* The Message-ID index of a user: one file beside the mailbox list index, since
-   the question is whether the user has a message, and opening a user's mailboxes
-   one after another is what costs.
+   the question is whether the user has a message, and opening a user's
+   mailboxes one after another is what costs.
 
    Format (host byte order; another one's version is another one):
 
@@ -23,20 +23,21 @@ struct mailbox_list;
 
    Locking: appending takes an fcntl() lock on the file, for as long as it takes
    to write a few octets. Reading takes none: what is there of a block that is
-   being written fails its checksum. A compaction writes its new file without any
-   lock but one against other compactions; only to carry over the blocks that
-   have come meanwhile, and for the rename(), it locks the old file. Whoever waits
-   for that lock finds that the path is another file's by then, and begins anew.
+   being written fails its checksum. A compaction writes its new file without
+   any lock but one against other compactions; only to carry over the blocks
+   that have come meanwhile, and for the rename(), it locks the old file.
+   Whoever waits for that lock finds that the path is another file's by then,
+   and begins anew.
 
    Crash safety: each block has a checksum over all of it, and reading ends at
    the first one that is wrong; what comes later was written later and counts on
-   what came before. So it does not matter in which order the disk got the pages.
-   Whoever appends next cuts off what is torn. A base is on the disk (fdatasync)
-   before it is renamed; its header and table have a checksum. All that can get
-   lost are records, and that is seen: see recall-index.h.
+   what came before. So it does not matter in which order the disk got the
+   pages. Whoever appends next cuts off what is torn. A base is on the disk
+   (fdatasync) before it is renamed; its header and table have a checksum. All
+   that can get lost are records, and that is seen: see recall-index.h.
 
-   It's not one of Dovecot's own mail indexes (as mdbox's map is): what is looked
-   up is the hash, so all records have to be gone through, and a struct
+   It's not one of Dovecot's own mail indexes (as mdbox's map is): what is
+   looked up is the hash, so all records have to be gone through, and a struct
    mail_index_record with extension and its modseqs would double them. */
 
 #define RECALL_INDEX_FILE_NAME "dovecot.recall.index"
@@ -138,8 +139,8 @@ void recall_index_block_names(buffer_t *dest,
 int recall_index_file_append(struct mailbox_list *list, const char *path,
 			     const buffer_t *blocks, const char **error_r);
 
-/* Returns FALSE for records that nobody needs any more. uid 0 asks for the mailbox
-   as such. */
+/* Returns FALSE for records that nobody needs any more. uid 0 asks for the
+   mailbox as such. */
 typedef bool recall_index_keep_t(const struct recall_index_box *box,
 				 uint32_t uid, void *context);
 /* Writes all to a new base. If somebody else is just doing so, nothing is

@@ -15,13 +15,13 @@ struct recall_index_root;
    index have it as well.
 
    With dbox the log of dovecot.index is the mailbox: whatever comes, goes or
-   changes is appended to it. To a Maildir others may add, too, which changes the
-   time of new/ or cur/. A change within the same tick of the clock does not, so a
-   directory that was changed just now has no stamp. */
+   changes is appended to it. To a Maildir others may add, too, which changes
+   the time of new/ or cur/. A change within the same tick of the clock does
+   not, so a directory that was changed just now has no stamp. */
 
-/* The directory that the list's mailboxes are in, kept open: the many files that a
-   look at a user asks for are found from there. That halves what a stat() costs.
-   root may be NULL below. */
+/* The directory that the list's mailboxes are in, kept open: the many files
+   that a look at a user asks for are found from there. That halves what a
+   stat() costs. root may be NULL below. */
 struct recall_index_root *recall_index_root_open(struct mailbox_list *list);
 void recall_index_root_close(struct recall_index_root **root);
 
@@ -30,9 +30,9 @@ void recall_index_root_close(struct recall_index_root **root);
 uint64_t recall_index_stamp_dirs(struct mailbox_list *list,
 				 const struct recall_index_root *root,
 				 const char *name);
-/* Directories and log; 0 if the mailbox has none: its storage is another one, or
-   has no index in files. dirs is what recall_index_stamp_dirs() said. changed_r
-   is the log's time. */
+/* Directories and log; 0 if the mailbox has none: its storage is another one,
+   or has no index in files. dirs is what recall_index_stamp_dirs() said.
+   changed_r is the log's time. */
 uint64_t recall_index_stamp_get(struct mailbox_list *list,
 				const struct recall_index_root *root,
 				const char *name, uint64_t dirs,
@@ -40,8 +40,8 @@ uint64_t recall_index_stamp_get(struct mailbox_list *list,
 /* The directories that the list's mailboxes are, and are in: they change when
    one is made, deleted or renamed. names is as in struct recall_index_names.
    Returns 0 if that can't be told, or if one of them has changed shortly before
-   that time or since. Only for dbox in the layout "fs": a Maildir's root changes
-   all the time. Otherwise each look at the user would have to read all
+   that time or since. Only for dbox in the layout "fs": a Maildir's root
+   changes all the time. Otherwise each look at the user would have to read all
    directories, as Dovecot does for its mailbox list index. */
 uint64_t recall_index_stamp_names(struct mailbox_list *list,
 				  const struct recall_index_root *root,

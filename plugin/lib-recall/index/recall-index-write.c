@@ -331,9 +331,9 @@ names_have(const struct recall_index_names *names, uint64_t name_hash)
 	return FALSE;
 }
 
-/* The lists of mailboxes are newer than its stamp, and its name is in none. If it
-   is there all the same, under another name or in a list whose mailboxes have not
-   been written down, then its messages are read again. */
+/* The lists of mailboxes are newer than its stamp, and its name is in none. If
+   it is there all the same, under another name or in a list whose mailboxes
+   have not been written down, then its messages are read again. */
 static bool box_is_gone(const struct recall_index_file *file,
 			const struct recall_index_box *box)
 {

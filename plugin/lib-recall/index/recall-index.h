@@ -11,18 +11,18 @@ struct mailbox_list;
 struct mailbox_transaction_context;
 
 /* The Message-ID index of a user: a 64-bit hash for each message, beside the
-   mailbox list index (recall-index-file.h). Two Message-IDs may share a hash, and
-   records may be of messages that have gone: a record is a hint, and the header
-   decides. That a message has no record is no proof either. What is believed,
-   and why nothing is missed:
+   mailbox list index (recall-index-file.h). Two Message-IDs may share a hash,
+   and records may be of messages that have gone: a record is a hint, and the
+   header decides. That a message has no record is no proof either. What is
+   believed, and why nothing is missed:
 
    - A mailbox is not opened if the index has a stamp of it and its files look
      like that still (recall-index-stamp.h). The stamp was written after records
      for all messages were, in the same file, and is valid only if they are.
    - A mailbox that has changed is opened. Each of its messages needs a record,
      or its header is read. That covers what came without our mail plugin or was
-     not written down by it (a crash, a full disk), and an index that was lost or
-     is an old one. It does not need those who save to tell how far they are.
+     not written down by it (a crash, a full disk), and an index that was lost
+     or is an old one. It does not need those who save to tell how far they are.
    - A record counts only below the mailbox's fence (recall-index-fence.h), so
      the record of one message is not taken for that of another one with the
      same UID, where a mailbox was put back from a backup and got new mail.
@@ -82,12 +82,12 @@ struct recall_index_lookup *
 recall_index_lookup_init(struct mailbox_list *list,
 			 const struct recall_message_id *id);
 /* Whether it is worth while to open the mailbox: FALSE if it is certain that it
-   does not have the id; changed_r is the time then when its dovecot.index.log was
-   last written to. name is the mailbox's in the list's storage. */
+   does not have the id; changed_r is the time then when its dovecot.index.log
+   was last written to. name is the mailbox's in the list's storage. */
 bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
 				  const char *name, time_t *changed_r);
-/* The names of all mailboxes that can be opened, in the list's storage. They live
-   as long as the lookup. Returns FALSE if they have to be asked for. */
+/* The names of all mailboxes that can be opened, in the list's storage. They
+   live as long as the lookup. Returns FALSE if they have to be asked for. */
 bool recall_index_lookup_get_names(struct recall_index_lookup *lookup,
 				   ARRAY_TYPE(const_string) *names_r);
 /* Tells the names that there are, and that these are all. */
@@ -105,8 +105,8 @@ void recall_index_lookup_deinit(struct recall_index_lookup **lookup);
    wrong are put right.
 
    The mailbox needs to be neither open nor synced. It is opened, whatever the
-   index says: ask recall_index_lookup_may_have() before. All messages of box->view
-   were judged then, and no others.
+   index says: ask recall_index_lookup_may_have() before. All messages of
+   box->view were judged then, and no others.
 
    UIDs are added to uids_r, which the caller has created. Returns 0 if all
    messages could be judged. Returns -1 on errors, which are in the mailbox's
@@ -115,8 +115,8 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 		      bool verify, ARRAY_TYPE(seq_range) *uids_r);
 
 /* Opens, syncs and catches up the mailbox: adds the records of messages that
-   have none, and drops those of messages that have gone. stats_r has the counts.
-   With verify all messages' headers are read and wrong records are put
+   have none, and drops those of messages that have gone. stats_r has the
+   counts. With verify all messages' headers are read and wrong records are put
    right. Returns 0 or, if something could not be read or written, -1; the error
    is in the mailbox's storage. */
 int recall_index_update(struct mailbox *box, bool verify,
@@ -131,8 +131,8 @@ int recall_index_dump(struct mailbox *box, recall_index_callback_t *callback,
 		      void *context);
 
 /* To be called with the UIDs given out when a transaction that saves messages
-   is being committed: moves the fence. Returns FALSE if that can't be done: then
-   the messages get no records, catch-up will do it. */
+   is being committed: moves the fence. Returns FALSE if that can't be done:
+   then the messages get no records, catch-up will do it. */
 bool recall_index_save_uids(struct mailbox_transaction_context *t,
 			    const ARRAY_TYPE(seq_range) *uids);
 /* Adds the records of saved messages: hashes has one for each UID, in their

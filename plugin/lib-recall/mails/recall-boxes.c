@@ -142,8 +142,9 @@ static const char *boxes_iter_next_listed(struct recall_boxes_iter *iter)
 /* The next name in the storage of the namespace's list, or NULL.
 
    Dovecot lists the INBOX of a namespace that is not the user's INBOX as any
-   other directory, so it leaves out one that has a path of its own: in a Maildir
-   of 2.4 the root itself, and wherever mail_inbox_path (INBOX= in 2.3) leads. */
+   other directory, so it leaves out one that has a path of its own: in a
+   Maildir of 2.4 the root itself, and wherever mail_inbox_path (INBOX= in 2.3)
+   leads. */
 static const char *boxes_iter_next_in_ns(struct recall_boxes_iter *iter)
 {
 	const char *name = boxes_iter_next_listed(iter);

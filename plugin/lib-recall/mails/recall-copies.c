@@ -9,6 +9,7 @@
 #include "recall-limits.h"
 #include "recall-list-index.h"
 #include "recall-looked.h"
+#include "recall-mail-iter.h"
 #include "recall-match.h"
 #include "recall-message-id.h"
 #include "recall-names.h"
@@ -19,8 +20,8 @@ static void copies_failed(struct recall_copies *copies, struct mailbox *box,
 {
 	if (copies->error != NULL)
 		return;
-	copies->error = p_strdup_printf(copies->pool, "%s mailbox %s failed: %s",
-		what, mailbox_get_vname(box),
+	copies->error = p_strdup_printf(copies->pool,
+		"%s mailbox %s failed: %s", what, mailbox_get_vname(box),
 		mailbox_get_last_internal_error(box, NULL));
 }
 
@@ -178,45 +179,12 @@ void recall_copies_find(struct recall_copies *copies)
 	copies->error = RECALL_COPIES_CHANGED;
 }
 
-/* Calls the function for each copy that is still there. */
-static void
-copies_foreach_mail(struct recall_copies_box *cbox, struct mail *mail,
-		    void (*func)(struct mail *mail, void *context),
-		    void *context)
-{
-	struct seq_range_iter iter;
-	unsigned int n = 0;
-	uint32_t uid;
-
-	seq_range_array_iter_init(&iter, &cbox->uids);
-	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
-		if (mail_set_uid(mail, uid))
-			func(mail, context);
-	}
-}
-
-struct copies_refresh_context {
-	ARRAY_TYPE(seq_range) uids;
-	unsigned int count;
-	bool read;
-};
-
-static void copies_refresh_mail(struct mail *mail, void *context)
-{
-	struct copies_refresh_context *ctx = context;
-
-	seq_range_array_add(&ctx->uids, mail->uid);
-	ctx->count++;
-	if (recall_match_is_read(mail))
-		ctx->read = TRUE;
-}
-
 void recall_copies_refresh(struct recall_copies *copies)
 {
 	const unsigned int found = copies->count;
 	struct recall_copies_box *cbox;
-	struct mailbox_transaction_context *trans;
-	struct copies_refresh_context ctx;
+	struct recall_mail_iter iter;
+	ARRAY_TYPE(seq_range) uids;
 	struct mail *mail;
 
 	copies->count = 0;
@@ -226,29 +194,21 @@ void recall_copies_refresh(struct recall_copies *copies)
 			copies_failed(copies, cbox->box, "Syncing");
 			continue;
 		}
-		i_zero(&ctx);
-		p_array_init(&ctx.uids, copies->pool, 2);
-		trans = mailbox_transaction_begin(cbox->box, 0, __func__);
-		mail = mail_alloc(trans, MAIL_FETCH_FLAGS, NULL);
-		copies_foreach_mail(cbox, mail, copies_refresh_mail, &ctx);
-		mail_free(&mail);
-		mailbox_transaction_rollback(&trans);
-
-		cbox->uids = ctx.uids;
-		copies->count += ctx.count;
-		if (ctx.read && !box_is_outgoing(cbox->box))
-			copies->read = TRUE;
+		p_array_init(&uids, copies->pool, 2);
+		recall_mail_iter_init(&iter, cbox->box, &cbox->uids,
+				      MAIL_FETCH_FLAGS, NULL);
+		while ((mail = recall_mail_iter_next(&iter)) != NULL) {
+			seq_range_array_add(&uids, mail->uid);
+			copies->count++;
+			if (recall_match_is_read(mail) &&
+			    !box_is_outgoing(cbox->box))
+				copies->read = TRUE;
+		}
+		recall_mail_iter_rollback(&iter);
+		cbox->uids = uids;
 	}
 	if (copies->count < found)
 		recall_copies_find(copies);
-}
-
-static void copies_expunge_mail(struct mail *mail, void *context)
-{
-	ARRAY_TYPE(seq_range) *uids = context;
-
-	mail_expunge(mail);
-	seq_range_array_add(uids, mail->uid);
 }
 
 static void copies_add_expunged(struct recall_copies *copies,
@@ -277,7 +237,7 @@ static void copies_add_expunged(struct recall_copies *copies,
 static void copies_expunge_box(struct recall_copies *copies,
 			       struct recall_copies_box *cbox)
 {
-	struct mailbox_transaction_context *trans;
+	struct recall_mail_iter iter;
 	struct mail *mail;
 
 	p_array_init(&cbox->expunged, copies->pool, 2);
@@ -287,11 +247,12 @@ static void copies_expunge_box(struct recall_copies *copies,
 		return;
 	}
 	recall_list_index_read(mailbox_get_namespace(cbox->box)->list);
-	trans = mailbox_transaction_begin(cbox->box, 0, __func__);
-	mail = mail_alloc(trans, 0, NULL);
-	copies_foreach_mail(cbox, mail, copies_expunge_mail, &cbox->expunged);
-	mail_free(&mail);
-	if (mailbox_transaction_commit(&trans) < 0) {
+	recall_mail_iter_init(&iter, cbox->box, &cbox->uids, 0, NULL);
+	while ((mail = recall_mail_iter_next(&iter)) != NULL) {
+		mail_expunge(mail);
+		seq_range_array_add(&cbox->expunged, mail->uid);
+	}
+	if (recall_mail_iter_commit(&iter) < 0) {
 		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Expunging from");
 	} else if (mailbox_sync(cbox->box, 0) < 0) {

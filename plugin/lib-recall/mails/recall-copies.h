@@ -42,8 +42,8 @@ struct recall_copies {
 	unsigned int other_sender_count;
 	/* A copy outside \Sent and \Drafts was read, answered or forwarded. */
 	bool read;
-	/* When the last look began. What it says of all mailboxes together was so
-	   at that moment: see recall-looked.h */
+	/* When the last look began. What it says of all mailboxes together was
+	   so at that moment: see recall-looked.h */
 	struct timeval looked_at;
 
 	/* What recall_copies_expunge() has deleted, in all. */
@@ -68,8 +68,8 @@ struct recall_copies {
 	struct recall_looked *looked;
 };
 
-/* Begins with a search that has found nothing yet. The criteria must live as long
-   as copies_r. */
+/* Begins with a search that has found nothing yet. The criteria must live as
+   long as copies_r. */
 void recall_copies_init(struct mail_user *user,
 			const struct recall_criteria *criteria,
 			struct recall_copies *copies_r);

@@ -4,6 +4,7 @@
 #include "mail-search.h"
 #include "mail-storage-private.h"
 #include "recall-index.h"
+#include "recall-mail-iter.h"
 #include "recall-match.h"
 #include "recall-find.h"
 
@@ -67,13 +68,10 @@ find_wanted_headers(struct recall_find_context *ctx)
 
 static int find_by_id(struct recall_find_context *ctx)
 {
-	struct mailbox_transaction_context *trans;
 	struct mailbox_header_lookup_ctx *headers;
-	struct seq_range_iter iter;
+	struct recall_mail_iter iter;
 	ARRAY_TYPE(seq_range) uids;
 	struct mail *mail;
-	unsigned int n = 0;
-	uint32_t uid;
 	int find_ret, ret = 1;
 
 	t_array_init(&uids, 8);
@@ -82,18 +80,16 @@ static int find_by_id(struct recall_find_context *ctx)
 	if (array_is_empty(&uids))
 		return find_ret;
 
-	trans = mailbox_transaction_begin(ctx->box, 0, __func__);
 	headers = find_wanted_headers(ctx);
-	mail = mail_alloc(trans, ctx->wanted->fields, headers);
+	recall_mail_iter_init(&iter, ctx->box, &uids, ctx->wanted->fields,
+			      headers);
 	mailbox_header_lookup_unref(&headers);
-	seq_range_array_iter_init(&iter, &uids);
-	while (ret > 0 && seq_range_array_iter_nth(&iter, n++, &uid)) {
-		if (mail_set_uid(mail, uid)) T_BEGIN {
+	while (ret > 0 && (mail = recall_mail_iter_next(&iter)) != NULL) {
+		T_BEGIN {
 			ret = find_check_mail(ctx, mail);
 		} T_END;
 	}
-	mail_free(&mail);
-	if (mailbox_transaction_commit(&trans) < 0)
+	if (recall_mail_iter_commit(&iter) < 0)
 		ret = -1;
 	return ret < 0 || find_ret < 0 ? -1 : 0;
 }

@@ -24,8 +24,8 @@ void recall_looked_begin(struct recall_looked *looked);
    that has changed is opened: what Dovecot's mailbox list index knows of it is
    not enough. */
 bool recall_looked_skip(struct recall_looked *looked, struct mailbox *box);
-/* The index is sure that the mailbox has nothing; its log was last written to at
-   that time. Returns FALSE if it has to be searched nevertheless. */
+/* The index is sure that the mailbox has nothing; its log was last written to
+   at that time. Returns FALSE if it has to be searched nevertheless. */
 bool recall_looked_pass_over(struct recall_looked *looked, const char *vname,
 			     time_t changed);
 /* The mailbox was searched. found: something that must be found again. */

@@ -4,6 +4,7 @@
 #include "recall-index.h"
 #include "recall-copies.h"
 #include "recall-limits.h"
+#include "recall-mail-iter.h"
 #include "recall-mails.h"
 
 static void mails_set_error(struct mailbox *box, const char *what,
@@ -63,34 +64,26 @@ int recall_mails_get_guids(struct mailbox *box,
 			   ARRAY_TYPE(recall_mails_guid) *guids,
 			   const char **error_r)
 {
-	struct mailbox_transaction_context *trans;
+	struct recall_mail_iter iter;
 	struct recall_mails_guid *entry;
 	struct mail *mail;
-	struct seq_range_iter iter;
-	unsigned int n = 0;
-	uint32_t uid;
 	const char *guid;
 	int ret = 0;
 
-	trans = mailbox_transaction_begin(box, 0, __func__);
-	mail = mail_alloc(trans, MAIL_FETCH_GUID, NULL);
-	seq_range_array_iter_init(&iter, uids);
-	while (ret >= 0 && seq_range_array_iter_nth(&iter, n++, &uid)) {
-		if (!mail_set_uid(mail, uid))
-			continue;
+	recall_mail_iter_init(&iter, box, uids, MAIL_FETCH_GUID, NULL);
+	while (ret >= 0 && (mail = recall_mail_iter_next(&iter)) != NULL) {
 		ret = mail_get_guid(mail, &guid);
 		if (ret > 0)
 			ret = mail_try_open(mail);
 		if (ret > 0) {
 			entry = array_append_space(guids);
 			entry->guid = t_strdup(guid);
-			entry->uid = uid;
+			entry->uid = iter.uid;
 		}
 	}
 	if (ret < 0)
 		mails_set_error(box, "Reading GUIDs in", error_r);
-	mail_free(&mail);
-	mailbox_transaction_rollback(&trans);
+	recall_mail_iter_rollback(&iter);
 	return ret < 0 ? -1 : 0;
 }
 
@@ -124,24 +117,16 @@ int recall_mails_get_related(struct mailbox *src,
 			     ARRAY_TYPE(recall_mails_guid) *guids,
 			     const char **error_r)
 {
-	struct mailbox_transaction_context *trans;
+	struct recall_mail_iter iter;
 	struct mail *mail;
-	struct seq_range_iter iter;
 	ARRAY_TYPE(seq_range) related;
-	unsigned int n = 0;
-	uint32_t uid;
 	int ret = 0;
 
 	t_array_init(&related, 8);
-	trans = mailbox_transaction_begin(src, 0, __func__);
-	mail = mail_alloc(trans, 0, NULL);
-	seq_range_array_iter_init(&iter, uids);
-	while (ret >= 0 && seq_range_array_iter_nth(&iter, n++, &uid)) {
-		if (mail_set_uid(mail, uid))
-			ret = mail_find_related(mail, dest, &related, error_r);
-	}
-	mail_free(&mail);
-	mailbox_transaction_rollback(&trans);
+	recall_mail_iter_init(&iter, src, uids, 0, NULL);
+	while (ret >= 0 && (mail = recall_mail_iter_next(&iter)) != NULL)
+		ret = mail_find_related(mail, dest, &related, error_r);
+	recall_mail_iter_rollback(&iter);
 	if (ret < 0 || array_count(&related) == 0)
 		return ret;
 	return recall_mails_get_guids(dest, &related, guids, error_r);
@@ -200,31 +185,25 @@ static int
 mails_verify(struct mailbox *box, const ARRAY_TYPE(seq_range) *uids,
 	     bool clients, const char **error_r)
 {
-	struct mailbox_transaction_context *trans;
+	struct recall_mail_iter iter;
 	struct mail *mail;
-	struct seq_range_iter iter;
-	unsigned int n = 0;
-	uint32_t uid;
 	int ret = 1;
 
 	if (mailbox_sync(box, 0) < 0) {
 		mails_set_error(box, "Syncing", error_r);
 		return -1;
 	}
-	trans = mailbox_transaction_begin(box, 0, __func__);
-	mail = mail_alloc(trans, MAIL_FETCH_STREAM_HEADER, NULL);
-	seq_range_array_iter_init(&iter, uids);
-	while (ret > 0 && seq_range_array_iter_nth(&iter, n++, &uid))
-		ret = !mail_set_uid(mail, uid) ? clients : mail_try_open(mail);
+	recall_mail_iter_init(&iter, box, uids, MAIL_FETCH_STREAM_HEADER, NULL);
+	while (ret > 0 && recall_mail_iter_next_uid(&iter, &mail))
+		ret = mail == NULL ? clients : mail_try_open(mail);
 	if (ret < 0) {
 		mails_set_error(box, "Reading", error_r);
 	} else if (ret == 0) {
 		*error_r = t_strdup_printf("Copying to mailbox %s failed: "
-			"The copy (UID %u) can't be opened", mailbox_get_vname(box),
-			uid);
+			"The copy (UID %u) can't be opened",
+			mailbox_get_vname(box), iter.uid);
 	}
-	mail_free(&mail);
-	mailbox_transaction_rollback(&trans);
+	recall_mail_iter_rollback(&iter);
 	return ret > 0 ? 0 : -1;
 }
 
@@ -268,30 +247,26 @@ mails_copy_all(struct mailbox *src, const ARRAY_TYPE(seq_range) *uids,
 	       ARRAY_TYPE(recall_mails_copied) *copied, uint32_t *gone_r,
 	       const char **error_r)
 {
-	struct mailbox_transaction_context *src_trans, *dest_trans;
+	struct mailbox_transaction_context *dest_trans;
 	struct mail_transaction_commit_changes changes;
+	struct recall_mail_iter iter;
 	struct mail *mail;
-	struct seq_range_iter iter;
-	unsigned int n = 0;
-	uint32_t uid;
 	int ret = 1;
 
 	array_clear(copied);
-	src_trans = mailbox_transaction_begin(src, 0, __func__);
+	recall_mail_iter_init(&iter, src, uids,
+			      MAIL_FETCH_FLAGS | MAIL_FETCH_GUID, NULL);
 	dest_trans = mailbox_transaction_begin(dest,
 		MAILBOX_TRANSACTION_FLAG_EXTERNAL |
 		MAILBOX_TRANSACTION_FLAG_ASSIGN_UIDS, "recall");
-	mail = mail_alloc(src_trans, MAIL_FETCH_FLAGS | MAIL_FETCH_GUID, NULL);
-	seq_range_array_iter_init(&iter, uids);
-	while (ret > 0 && seq_range_array_iter_nth(&iter, n++, &uid)) {
-		ret = !mail_set_uid(mail, uid) ? 0 :
+	while (ret > 0 && recall_mail_iter_next_uid(&iter, &mail)) {
+		ret = mail == NULL ? 0 :
 			mails_copy_one(mail, dest_trans, guids, copied,
 				       error_r);
 		if (ret == 0)
-			*gone_r = uid;
+			*gone_r = iter.uid;
 	}
-	mail_free(&mail);
-	mailbox_transaction_rollback(&src_trans);
+	recall_mail_iter_rollback(&iter);
 	if (ret <= 0) {
 		/* Not even those that could be copied: sdbox deletes all files
 		   of a transaction in which one copy failed. */
@@ -341,26 +316,17 @@ int recall_mails_copy(struct mailbox *src, ARRAY_TYPE(seq_range) *uids,
 int recall_mails_expunge(struct mailbox *box, const ARRAY_TYPE(seq_range) *uids,
 			 const char **error_r)
 {
-	struct mailbox_transaction_context *trans;
+	struct recall_mail_iter iter;
 	struct mail *mail;
-	struct seq_range_iter iter;
-	unsigned int n = 0;
-	uint32_t uid;
 
 	if (mailbox_sync(box, 0) < 0) {
 		mails_set_error(box, "Syncing", error_r);
 		return -1;
 	}
-	trans = mailbox_transaction_begin(box, 0, __func__);
-	mail = mail_alloc(trans, 0, NULL);
-	seq_range_array_iter_init(&iter, uids);
-	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
-		if (mail_set_uid(mail, uid))
-			mail_expunge(mail);
-	}
-	mail_free(&mail);
-	if (mailbox_transaction_commit(&trans) < 0 ||
-	    mailbox_sync(box, 0) < 0) {
+	recall_mail_iter_init(&iter, box, uids, 0, NULL);
+	while ((mail = recall_mail_iter_next(&iter)) != NULL)
+		mail_expunge(mail);
+	if (recall_mail_iter_commit(&iter) < 0 || mailbox_sync(box, 0) < 0) {
 		mails_set_error(box, "Expunging from", error_r);
 		return -1;
 	}

@@ -9,7 +9,8 @@ struct mail_search_args;
 int recall_query_parse(const char *const *words,
 		       struct mail_search_args **args_r, const char **error_r);
 
-/* Whether nothing but headers is asked for: what arrives can be judged by it. */
+/* Whether nothing but headers is asked for: what arrives can be judged by
+   it. */
 bool recall_query_is_of_headers(const struct mail_search_args *args);
 
 /* Whether the query says more about the messages than which mailbox they are

@@ -17,6 +17,7 @@
 /* RFC 5322, 2.1.1, without CRLF */
 #define LINE_MAX_LEN 998
 #define LINE_FOLD_LEN 76
+
 static bool is_printable_ascii(const char *text, bool allow_space)
 {
 	for (; *text != '\0'; text++) {

@@ -6,9 +6,10 @@
 
 struct recall_notice_template;
 
-/* Appends the notice to dest as a complete message: lines end with CRLF, are
-   at most 998 octets long and all octets are ASCII. Returns 0 if ok, -1 if the envelope or
-   the recall id are not usable, with an error_r of the data stack. */
+/* Appends the notice to dest as a complete message: lines end with CRLF, are at
+   most 998 octets long and all octets are ASCII. Returns 0 if ok, -1 if the
+   envelope or the recall id are not usable, with an error_r of the data
+   stack. */
 int recall_notice_render(const struct recall_notice *notice,
 			 const struct recall_notice_template *tmpl,
 			 const struct recall_notice_envelope *env,

@@ -1,11 +1,11 @@
 #include "lib.h"
-#include "istream.h"
 #include "str.h"
 #include "mail-namespace.h"
 #include "mail-storage.h"
 #include "mail-storage-settings.h"
 #include "mail-user.h"
 #include "recall-params.h"
+#include "recall-save.h"
 #include "recall-settings.h"
 #include "recall-notice-from.h"
 #include "recall-notice-render.h"
@@ -52,53 +52,13 @@ render(struct mail_user *user, const struct recall_notice *notice,
        const struct recall_notice_envelope *env, string_t *dest,
        const char **error_r)
 {
+	const char *dir = recall_settings(user)->recall_notice_dir;
 	const struct recall_notice_template *tmpl;
 
-	if (recall_notice_template_load(pool_datastack_create(),
-					recall_settings(user)->recall_notice_dir,
+	if (recall_notice_template_load(pool_datastack_create(), dir,
 					get_lang(user), &tmpl, error_r) < 0)
 		return -1;
 	return recall_notice_render(notice, tmpl, env, dest, error_r);
-}
-
-static int
-save_message(struct mailbox_transaction_context *trans, struct istream *input)
-{
-	struct mail_save_context *save_ctx;
-	ssize_t ret;
-
-	save_ctx = mailbox_save_alloc(trans);
-	mailbox_save_set_received_date(save_ctx, time(NULL), 0);
-	if (mailbox_save_begin(&save_ctx, input) < 0)
-		return -1;
-	do {
-		if (mailbox_save_continue(save_ctx) < 0) {
-			mailbox_save_cancel(&save_ctx);
-			return -1;
-		}
-	} while ((ret = i_stream_read(input)) > 0);
-	i_assert(ret == -1);
-	return mailbox_save_finish(&save_ctx);
-}
-
-static int save(struct mailbox *box, const string_t *message)
-{
-	struct mailbox_transaction_context *trans;
-	struct istream *input;
-	int ret;
-
-	if (mailbox_open(box) < 0)
-		return -1;
-	trans = mailbox_transaction_begin(box,
-		MAILBOX_TRANSACTION_FLAG_EXTERNAL, "recall notice");
-	input = i_stream_create_from_data(str_data(message), str_len(message));
-	ret = save_message(trans, input);
-	i_stream_unref(&input);
-	if (ret < 0)
-		mailbox_transaction_rollback(&trans);
-	else
-		ret = mailbox_transaction_commit(&trans);
-	return ret;
 }
 
 static int
@@ -114,7 +74,8 @@ save_to_inbox(struct mail_user *user, const string_t *message,
 	struct mailbox *box = mailbox_alloc(ns->list, "INBOX", flags);
 	int ret;
 
-	ret = save(box, message);
+	ret = mailbox_open(box) < 0 ? -1 :
+		recall_save(box, 0, message, "recall notice");
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Saving to INBOX failed: %s",
 			mailbox_get_last_internal_error(box, NULL));

@@ -392,48 +392,48 @@ template_read(const char *path, buffer_t **data_r, const char **error_r)
 	return ret;
 }
 
-/* Returns the first template by name that is of the language, or NULL. */
+const char *recall_notice_template_get_lang(const char *fname)
+{
+	size_t len = strlen(fname), suffix_len = strlen(TEMPLATE_SUFFIX);
+	const char *lang, *norm;
+
+	if (len <= suffix_len ||
+	    strcmp(fname + len - suffix_len, TEMPLATE_SUFFIX) != 0)
+		return NULL;
+	lang = t_strndup(fname, len - suffix_len);
+	norm = recall_notice_lang_normalize(lang);
+	return norm != NULL && strcmp(norm, lang) == 0 ? lang : NULL;
+}
+
+/* Finds the first template by name that is of the language, NULL if there is
+   none. */
 static int
 find_region(const char *dir, const char *language, const char **lang_r,
 	    const char **error_r)
 {
-	size_t suffix_len = strlen(TEMPLATE_SUFFIX);
 	size_t language_len = strlen(language);
-	const char *lang, *norm, *best = NULL;
-	struct dirent *d;
-	DIR *dirp;
-	int ret = 0;
+	struct dirent **entries;
+	const char *lang;
+	int i, count;
 
-	dirp = opendir(dir);
-	if (dirp == NULL) {
-		*error_r = t_strdup_printf("opendir(%s) failed: %m", dir);
+	*lang_r = NULL;
+	count = scandir(dir, &entries, NULL, NULL);
+	if (count < 0) {
+		*error_r = t_strdup_printf("scandir(%s) failed: %m", dir);
 		return -1;
 	}
-	for (errno = 0; (d = readdir(dirp)) != NULL; errno = 0) {
-		size_t len = strlen(d->d_name);
-
-		if (len <= suffix_len ||
-		    strcmp(d->d_name + len - suffix_len, TEMPLATE_SUFFIX) != 0)
-			continue;
-		lang = t_strndup(d->d_name, len - suffix_len);
-		norm = recall_notice_lang_normalize(lang);
-		if (norm == NULL || strcmp(norm, lang) != 0 ||
-		    strncmp(lang, language, language_len) != 0 ||
-		    (lang[language_len] != '\0' && lang[language_len] != '-'))
-			continue;
-		if (best == NULL || strcmp(lang, best) < 0)
-			best = lang;
+	for (i = 0; i < count; i++) {
+		lang = recall_notice_template_get_lang(entries[i]->d_name);
+		if (lang != NULL &&
+		    strncmp(lang, language, language_len) == 0 &&
+		    (lang[language_len] == '\0' ||
+		     lang[language_len] == '-') &&
+		    (*lang_r == NULL || strcmp(lang, *lang_r) < 0))
+			*lang_r = lang;
+		free(entries[i]);
 	}
-	if (errno != 0) {
-		*error_r = t_strdup_printf("readdir(%s) failed: %m", dir);
-		ret = -1;
-	}
-	if (closedir(dirp) < 0 && ret == 0) {
-		*error_r = t_strdup_printf("closedir(%s) failed: %m", dir);
-		ret = -1;
-	}
-	*lang_r = best;
-	return ret;
+	free(entries);
+	return 0;
 }
 
 static const char *template_path(const char *dir, const char *lang)

@@ -47,6 +47,10 @@ struct recall_notice_template {
    a file name). The result is of the data stack. */
 const char *recall_notice_lang_normalize(const char *lang);
 
+/* Returns the language that a file is of by its name, NULL if it is no
+   template. */
+const char *recall_notice_template_get_lang(const char *fname);
+
 /* Reads the template for a language from dir: of the language itself, else of
    another region of it (the first by name), else of
    RECALL_NOTICE_LANG_DEFAULT. A file that exists but can't be used is an

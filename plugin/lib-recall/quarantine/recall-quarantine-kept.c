@@ -210,9 +210,10 @@ void recall_quarantine_kept_set_changed(struct recall_quarantine_kept *kept)
 	kept->changed = TRUE;
 }
 
-void recall_quarantine_kept_saved(struct recall_quarantine_kept *kept,
-				  unsigned int box_idx,
-				  const ARRAY_TYPE(recall_mails_copied) *copied)
+void
+recall_quarantine_kept_saved(struct recall_quarantine_kept *kept,
+			     unsigned int box_idx,
+			     const ARRAY_TYPE(recall_mails_copied) *copied)
 {
 	const struct recall_mails_copied *saved;
 	const struct kept_claim *claim;
@@ -276,7 +277,8 @@ recall_quarantine_kept_count(const struct recall_quarantine_kept *kept,
 	return count;
 }
 
-bool recall_quarantine_kept_is_changed(const struct recall_quarantine_kept *kept)
+bool
+recall_quarantine_kept_is_changed(const struct recall_quarantine_kept *kept)
 {
 	return kept->changed;
 }

@@ -1,134 +1,14 @@
 #include "lib.h"
 #include "array.h"
-#include "hostpid.h"
 #include "istream.h"
-#include "message-date.h"
 #include "message-size.h"
 #include "str.h"
-#include "str-sanitize.h"
 #include "mail-storage-private.h"
-#include "recall-quarantine.h"
+#include "recall-mail-iter.h"
 #include "recall-mails.h"
+#include "recall-quarantine.h"
 #include "recall-quarantine-record.h"
-
-#include <time.h>
-
-/* Characters kept of a header's value. */
-#define RECORD_VALUE_MAX 1024
-/* A longer line is none of ours. */
-#define RECORD_LINE_MAX 8192
-
-/* The value as it was written down. */
-static bool record_has(const char *recorded, const char *value)
-{
-	if (value == NULL || recorded == NULL)
-		return value == recorded;
-	return strcmp(str_sanitize_utf8(value, RECORD_VALUE_MAX),
-		      recorded) == 0;
-}
-
-bool recall_quarantine_record_is_of(
-	const struct recall_quarantine_record *record, const char *message_id,
-	const char *query)
-{
-	return record_has(record->message_id, message_id) &&
-		/* older ones did not tell */
-		(record->query == NULL || record_has(record->query, query));
-}
-
-const struct recall_quarantine_record_box *
-recall_quarantine_record_find(const struct recall_quarantine_record *record,
-			      const guid_128_t guid)
-{
-	const struct recall_quarantine_record_box *rbox;
-
-	array_foreach(&record->boxes, rbox) {
-		if (guid_128_equals(rbox->guid, guid))
-			return rbox;
-	}
-	return NULL;
-}
-
-unsigned int
-recall_quarantine_record_copies(const struct recall_quarantine_record *record)
-{
-	const struct recall_quarantine_record_box *rbox;
-	unsigned int copies = 0;
-
-	array_foreach(&record->boxes, rbox)
-		copies += rbox->copies;
-	return copies;
-}
-
-/* "<GUID> <copies> <name>" */
-static void
-record_parse_box(struct recall_quarantine_record *record, pool_t pool,
-		 const char *value, bool recount)
-{
-	struct recall_quarantine_record_box rbox, *old;
-	const char *const *args = t_strsplit(value, " ");
-
-	i_zero(&rbox);
-	if (str_array_length(args) < 3 ||
-	    guid_128_from_string(args[0], rbox.guid) < 0 ||
-	    str_to_uint(args[1], &rbox.copies) < 0)
-		return;
-	rbox.vname = p_strdup(pool, value + strlen(args[0]) + 1 +
-			      strlen(args[1]) + 1);
-	array_foreach_modifiable(&record->boxes, old) {
-		if (guid_128_equals(old->guid, rbox.guid)) {
-			/* a second try may have come over fewer copies */
-			if (recount || old->copies < rbox.copies)
-				old->copies = rbox.copies;
-			return;
-		}
-	}
-	array_push_back(&record->boxes, &rbox);
-}
-
-static void
-record_parse_line(struct recall_quarantine_record *record, pool_t pool,
-		  const char *line)
-{
-	const struct {
-		const char *name;
-		const char **value;
-	} texts[] = {
-		{ "actor", &record->actor },
-		{ "reason", &record->reason },
-		{ "message-id", &record->message_id },
-		{ "query", &record->query },
-		{ "subject", &record->subject },
-		{ "from", &record->from },
-		{ "date", &record->date },
-	};
-	const char *name, *value = strstr(line, ": ");
-	time_t stamp;
-	unsigned int i;
-
-	if (value == NULL)
-		return;
-	name = t_strdup_until(line, value);
-	value += 2;
-	if (strcmp(name, "mailbox") == 0 || strcmp(name, "kept") == 0) {
-		record_parse_box(record, pool, value, *name == 'k');
-		return;
-	}
-	if (strcmp(name, "recalled") == 0) {
-		if (record->recalled == 0 && str_to_time(value, &stamp) == 0)
-			record->recalled = stamp;
-		return;
-	}
-	if (strcmp(name, "restored") == 0) {
-		if (record->restored == 0 && str_to_time(value, &stamp) == 0)
-			record->restored = stamp;
-		return;
-	}
-	for (i = 0; i < N_ELEMENTS(texts); i++) {
-		if (strcmp(name, texts[i].name) == 0 && *texts[i].value == NULL)
-			*texts[i].value = p_strdup(pool, value);
-	}
-}
+#include "recall-save.h"
 
 static int
 record_parse_mail(struct recall_quarantine_record *record, pool_t pool,
@@ -136,16 +16,13 @@ record_parse_mail(struct recall_quarantine_record *record, pool_t pool,
 {
 	struct message_size hdr_size;
 	struct istream *input;
-	const char *line;
 
 	if (mail_get_stream(mail, &hdr_size, NULL, &input) < 0) {
 		return mailbox_get_last_mail_error(mail->box) ==
 			MAIL_ERROR_EXPUNGED ? 0 : -1;
 	}
 	i_stream_seek(input, hdr_size.physical_size);
-	i_stream_set_max_buffer_size(input, RECORD_LINE_MAX);
-	while ((line = i_stream_read_next_line(input)) != NULL)
-		record_parse_line(record, pool, line);
+	recall_quarantine_record_parse(record, pool, input);
 	if (input->stream_errno != 0) {
 		mail_set_critical(mail, "read(%s) failed: %s",
 				  i_stream_get_name(input),
@@ -160,13 +37,11 @@ int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
 				  struct recall_quarantine_record *record_r,
 				  const char **error_r)
 {
+	struct recall_mail_iter iter;
 	struct mailbox *box;
-	struct mailbox_transaction_context *trans;
 	struct mail *mail;
 	ARRAY_TYPE(seq_range) uids;
-	struct seq_range_iter iter;
-	unsigned int n = 0, found = 0;
-	uint32_t uid;
+	bool found = FALSE;
 	int ret;
 
 	i_zero(record_r);
@@ -182,102 +57,20 @@ int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
 		mailbox_free(&box);
 		return -1;
 	}
-	trans = mailbox_transaction_begin(box, 0, __func__);
-	mail = mail_alloc(trans, MAIL_FETCH_STREAM_BODY, NULL);
-	seq_range_array_iter_init(&iter, &uids);
-	while (ret >= 0 && seq_range_array_iter_nth(&iter, n++, &uid)) {
-		if (!mail_set_uid(mail, uid))
-			continue;
+	recall_mail_iter_init(&iter, box, &uids, MAIL_FETCH_STREAM_BODY, NULL);
+	while (ret >= 0 && (mail = recall_mail_iter_next(&iter)) != NULL) {
 		ret = record_parse_mail(record_r, pool, mail);
 		if (ret > 0)
-			found++;
+			found = TRUE;
 	}
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Reading mailbox %s failed: %s",
 			mailbox_get_vname(box),
 			mailbox_get_last_internal_error(box, NULL));
 	}
-	mail_free(&mail);
-	mailbox_transaction_rollback(&trans);
+	recall_mail_iter_rollback(&iter);
 	mailbox_free(&box);
-	return ret < 0 ? -1 : (found > 0 ? 1 : 0);
-}
-
-static void
-record_append(string_t *str, const char *name, const char *value)
-{
-	if (value == NULL || *value == '\0')
-		return;
-	str_printfa(str, "%s: ", name);
-	/* no line breaks from other people's headers in here */
-	str_sanitize_append_utf8(str, value, RECORD_VALUE_MAX);
-	str_append(str, "\r\n");
-}
-
-static void
-record_render(const struct recall_quarantine_record *record, string_t *str)
-{
-	const struct recall_quarantine_record_box *rbox;
-	time_t now = time(NULL);
-
-	str_printfa(str, "Date: %s\r\n", message_date_create(now));
-	str_printfa(str, "From: Recall <postmaster@%s>\r\n", my_hostdomain());
-	str_printfa(str, "Subject: Recall %s\r\n", record->recall_id);
-	str_printfa(str, "Message-ID: <%s.%s.%ld@%s>\r\n", record->recall_id,
-		    record->restored != 0 ? "restored" : "recalled",
-		    (long)now, my_hostdomain());
-	str_append(str, "MIME-Version: 1.0\r\n"
-		   "Content-Type: text/plain; charset=utf-8\r\n"
-		   "Content-Transfer-Encoding: 8bit\r\n\r\n");
-
-	record_append(str, "recall-id", record->recall_id);
-	if (record->recalled != 0)
-		str_printfa(str, "recalled: %ld\r\n", (long)record->recalled);
-	if (record->restored != 0)
-		str_printfa(str, "restored: %ld\r\n", (long)record->restored);
-	record_append(str, "actor", record->actor);
-	record_append(str, "reason", record->reason);
-	record_append(str, "message-id", record->message_id);
-	record_append(str, "query", record->query);
-	record_append(str, "subject", record->subject);
-	record_append(str, "from", record->from);
-	record_append(str, "date", record->date);
-	array_foreach(&record->boxes, rbox) {
-		record_append(str, record->recount ? "kept" : "mailbox",
-			      t_strdup_printf("%s %u %s",
-			guid_128_to_string(rbox->guid), rbox->copies,
-			rbox->vname));
-	}
-}
-
-static int record_save(struct mailbox *box, struct istream *input)
-{
-	struct mailbox_transaction_context *trans;
-	struct mail_save_context *save_ctx;
-	ssize_t ret;
-
-	trans = mailbox_transaction_begin(box,
-		MAILBOX_TRANSACTION_FLAG_EXTERNAL, "recall record");
-	save_ctx = mailbox_save_alloc(trans);
-	mailbox_save_set_flags(save_ctx, MAIL_SEEN, NULL);
-	mailbox_save_set_received_date(save_ctx, time(NULL), 0);
-	if (mailbox_save_begin(&save_ctx, input) < 0) {
-		mailbox_transaction_rollback(&trans);
-		return -1;
-	}
-	do {
-		if (mailbox_save_continue(save_ctx) < 0) {
-			mailbox_save_cancel(&save_ctx);
-			mailbox_transaction_rollback(&trans);
-			return -1;
-		}
-	} while ((ret = i_stream_read(input)) > 0);
-	i_assert(ret == -1);
-	if (mailbox_save_finish(&save_ctx) < 0) {
-		mailbox_transaction_rollback(&trans);
-		return -1;
-	}
-	return mailbox_transaction_commit(&trans);
+	return ret < 0 ? -1 : (found ? 1 : 0);
 }
 
 static int
@@ -286,29 +79,27 @@ record_write(struct recall_quarantine *q,
 	     const char **error_r)
 {
 	struct mailbox *box;
-	struct istream *input;
 	string_t *str = t_str_new(1024);
 	int ret;
 
 	if (recall_quarantine_box_open(q, record->recall_id, NULL, TRUE, &box,
 				       error_r) < 0)
 		return -1;
-	record_render(record, str);
-	input = i_stream_create_from_data(str_data(str), str_len(str));
-	ret = record_save(box, input);
+	recall_quarantine_record_render(record, str);
+	ret = recall_save(box, MAIL_SEEN, str, "recall record");
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Saving to mailbox %s failed: %s",
 			mailbox_get_vname(box),
 			mailbox_get_last_internal_error(box, NULL));
 	}
-	i_stream_unref(&input);
 	mailbox_free(&box);
 	return ret;
 }
 
-int recall_quarantine_record_write(struct recall_quarantine *q,
-				   const struct recall_quarantine_record *record,
-				   const char **error_r)
+int
+recall_quarantine_record_write(struct recall_quarantine *q,
+			       const struct recall_quarantine_record *record,
+			       const char **error_r)
 {
 	/* only when it saves does sdbox come over a file that a killed process
 	   has left, and mends that when the mailbox is opened again */

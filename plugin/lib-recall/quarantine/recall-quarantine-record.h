@@ -3,6 +3,7 @@
 
 #include "guid.h"
 
+struct istream;
 struct recall_quarantine;
 
 /* A record is a message that people can read, too. Its body has a line
@@ -33,6 +34,16 @@ struct recall_quarantine_record {
 	ARRAY_TYPE(recall_quarantine_record_box) boxes;
 };
 
+/* Appends the message that a record is. What comes from users and from headers
+   can't make up lines of it. */
+void recall_quarantine_record_render(
+	const struct recall_quarantine_record *record, string_t *str);
+/* Adds what the lines of a record's body tell. What is unknown or malformed is
+   passed over; of several values of one name the first one counts. boxes must
+   have been created. */
+void recall_quarantine_record_parse(struct recall_quarantine_record *record,
+				    pool_t pool, struct istream *input);
+
 /* Reads what was recorded. Returns 1 if something was, 0 if not, -1 on
    errors. */
 int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
@@ -40,12 +51,13 @@ int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
 				  struct recall_quarantine_record *record_r,
 				  const char **error_r);
 /* Adds a record. */
-int recall_quarantine_record_write(struct recall_quarantine *q,
-				   const struct recall_quarantine_record *record,
-				   const char **error_r);
+int
+recall_quarantine_record_write(struct recall_quarantine *q,
+			       const struct recall_quarantine_record *record,
+			       const char **error_r);
 
-/* Whether the record is of a recall of this message, or of what this query finds;
-   the other one is NULL. */
+/* Whether the record is of a recall of this message, or of what this query
+   finds; the other one is NULL. */
 bool recall_quarantine_record_is_of(
 	const struct recall_quarantine_record *record, const char *message_id,
 	const char *query);

@@ -7,7 +7,6 @@
 #include "failpoint.h"
 #include "recall-names.h"
 #include "recall-quarantine.h"
-#include "recall-quarantine-settings.h"
 #include "recall-mails.h"
 #include "recall-quarantine-record.h"
 #include "recall-quarantine-settings.h"
@@ -205,49 +204,86 @@ restore_record(struct restore_context *ctx, const char **error_r)
 	return recall_quarantine_record_write(ctx->q, &record, error_r);
 }
 
+static int
+preview_box(struct restore_context *ctx,
+	    const struct recall_quarantine_box *qbox, const char **error_r)
+{
+	const struct recall_quarantine_record_box *rbox =
+		recall_quarantine_record_find(&ctx->record, qbox->guid);
+
+	if (recall_quarantine_box_count(ctx->q, qbox, &ctx->restored->copies,
+					error_r) < 0)
+		return -1;
+	recall_names_append(ctx->mailboxes, rbox == NULL ? "" : rbox->vname);
+	recall_names_append(ctx->guids, guid_128_to_string(qbox->guid));
+	return 0;
+}
+
+typedef int restore_box_t(struct restore_context *ctx,
+			  const struct recall_quarantine_box *qbox,
+			  const char **error_r);
+
+/* Goes on if there is something wrong with one mailbox, and returns -1 in the
+   end. */
+static int
+restore_boxes(struct restore_context *ctx, pool_t pool, const char *recall_id,
+	      restore_box_t *box_func, const char **error_r)
+{
+	struct recall_quarantine_restored *restored = ctx->restored;
+	ARRAY_TYPE(recall_quarantine_box) boxes;
+	const struct recall_quarantine_box *qbox;
+	const char *error;
+	int ret, box_ret;
+
+	i_zero(restored);
+	ctx->mailboxes = str_new(pool, 64);
+	ctx->guids = str_new(pool, 64);
+	ret = recall_quarantine_record_read(ctx->q, pool, recall_id,
+					    &ctx->record, error_r);
+	if (ret < 0 ||
+	    recall_quarantine_list(ctx->q, pool, recall_id, &boxes,
+				   error_r) < 0)
+		return -1;
+	restored->found = ret > 0;
+	ret = 0;
+	array_foreach(&boxes, qbox) {
+		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent)
+			continue;
+		restored->found = TRUE;
+		T_BEGIN {
+			box_ret = box_func(ctx, qbox, &error);
+			if (box_ret < 0 && ret == 0)
+				*error_r = p_strdup(pool, error);
+		} T_END;
+		if (box_ret < 0)
+			ret = -1;
+	}
+	restored->mailboxes = str_c(ctx->mailboxes);
+	restored->guids = str_c(ctx->guids);
+	return ret;
+}
+
 int recall_quarantine_restore(struct recall_quarantine *q, pool_t pool,
 			      const char *recall_id,
 			      struct recall_quarantine_restored *restored_r,
 			      const char **error_r)
 {
-	struct restore_context ctx;
-	ARRAY_TYPE(recall_quarantine_box) boxes;
-	const struct recall_quarantine_box *qbox;
-	const char *error;
-	bool copies_left = FALSE;
-	int ret;
+	struct restore_context ctx = { .q = q, .restored = restored_r };
 
 	i_assert(q->lock != NULL);
 
-	i_zero(restored_r);
-	i_zero(&ctx);
-	ctx.q = q;
-	ctx.restored = restored_r;
-	ctx.mailboxes = str_new(pool, 64);
-	ctx.guids = str_new(pool, 64);
-	ret = recall_quarantine_record_read(q, pool, recall_id, &ctx.record,
-					    error_r);
-	if (ret < 0 ||
-	    recall_quarantine_list(q, pool, recall_id, &boxes, error_r) < 0)
-		return -1;
-	restored_r->found = ret > 0;
-
-	array_foreach(&boxes, qbox) {
-		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent)
-			continue;
-		restored_r->found = TRUE;
-		T_BEGIN {
-			ret = restore_box(&ctx, qbox, &error);
-			if (ret < 0 && !copies_left)
-				*error_r = p_strdup(pool, error);
-		} T_END;
-		if (ret < 0)
-			copies_left = TRUE;
-	}
-	restored_r->mailboxes = str_c(ctx.mailboxes);
-	restored_r->guids = str_c(ctx.guids);
-	if (copies_left)
+	if (restore_boxes(&ctx, pool, recall_id, restore_box, error_r) < 0)
 		return -1;
 	RECALL_FAILPOINT("restore-finished");
 	return restored_r->found ? restore_record(&ctx, error_r) : 0;
+}
+
+int recall_quarantine_preview(struct recall_quarantine *q, pool_t pool,
+			      const char *recall_id,
+			      struct recall_quarantine_restored *restored_r,
+			      const char **error_r)
+{
+	struct restore_context ctx = { .q = q, .restored = restored_r };
+
+	return restore_boxes(&ctx, pool, recall_id, preview_box, error_r);
 }

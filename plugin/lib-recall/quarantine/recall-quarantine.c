@@ -10,7 +10,7 @@
 #include "mailbox-list-index.h"
 #include "mailbox-list-iter.h"
 #include "recall-dotlock.h"
-#include "recall-limits.h"
+#include "recall-id.h"
 #include "recall-mails.h"
 #include "recall-quarantine-settings.h"
 #include "recall-quarantine.h"
@@ -97,22 +97,21 @@ static bool
 quarantine_parse_name(struct recall_quarantine *q, const char *vname,
 		      struct recall_quarantine_box *qbox_r)
 {
-	const char *name;
+	const char *name, *rest;
 
 	i_zero(qbox_r);
 	if (!str_begins_with(vname, q->ns->prefix))
 		return FALSE;
 	name = vname + strlen(q->ns->prefix);
-	if (strspn(name, "0123456789abcdef") != RECALL_ID_LEN)
+	rest = recall_id_skip(name);
+	if (rest == NULL)
 		return FALSE;
 	qbox_r->vname = vname;
-	qbox_r->recall_id = t_strndup(name, RECALL_ID_LEN);
-	name += RECALL_ID_LEN;
-	if (*name == '\0')
-		return TRUE;
-	return *name == mail_namespace_get_sep(q->ns) &&
-		strlen(name + 1) == GUID_HEX_LEN &&
-		guid_128_from_string(name + 1, qbox_r->guid) == 0;
+	qbox_r->recall_id = t_strdup_until(name, rest);
+	return *rest == '\0' ||
+		(*rest == mail_namespace_get_sep(q->ns) &&
+		 strlen(rest + 1) == GUID_HEX_LEN &&
+		 guid_128_from_string(rest + 1, qbox_r->guid) == 0);
 }
 
 int recall_quarantine_list(struct recall_quarantine *q, pool_t pool,
@@ -177,8 +176,8 @@ quarantine_delete_all_stale_locks(struct recall_quarantine *q,
 	return 0;
 }
 
-/* Whoever unlocks deletes the file: if it is the same one still then its owner was
-   killed. */
+/* Whoever unlocks deletes the file: if it is the same one still then its owner
+   was killed. */
 static bool
 quarantine_is_same_file(const char *path, const struct stat *old)
 {
@@ -286,7 +285,8 @@ int recall_quarantine_box_delete(struct recall_quarantine *q,
 		ret = 0;
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Deleting mailbox %s failed: %s",
-			qbox->vname, mailbox_get_last_internal_error(box, NULL));
+			qbox->vname,
+			mailbox_get_last_internal_error(box, NULL));
 	}
 	mailbox_free(&box);
 	return ret;

@@ -82,17 +82,17 @@ int recall_quarantine_box_delete(struct recall_quarantine *q,
 				 const struct recall_quarantine_box *qbox,
 				 const char **error_r);
 
-/* Records the recall, with what the copies tell of themselves, and puts them into
-   the quarantine. Copies that an earlier try has put there are not doubled, and
-   those that are gone meanwhile are dropped from copies. Nothing may be expunged
-   unless this returns 0. */
+/* Records the recall, with what the copies tell of themselves, and puts them
+   into the quarantine. Copies that an earlier try has put there are not
+   doubled, and those that are gone meanwhile are dropped from copies. Nothing
+   may be expunged unless this returns 0. */
 int recall_quarantine_add(struct recall_quarantine *q,
 			  const struct recall_quarantine_record *recall,
 			  struct recall_copies *copies,
 			  const char **error_r);
-/* Called after recall_copies_expunge(), or instead of it: takes copies out of the
-   quarantine whose messages were not expunged but moved or deleted by a client,
-   and takes messages that came back out of copies->expunged. */
+/* Called after recall_copies_expunge(), or instead of it: takes copies out of
+   the quarantine whose messages were not expunged but moved or deleted by a
+   client, and takes messages that came back out of copies->expunged. */
 void recall_quarantine_settle(struct recall_quarantine *q,
 			      const char *recall_id,
 			      struct recall_copies *copies);

@@ -4,7 +4,7 @@
 #include "str.h"
 #include "strescape.h"
 #include "strnum.h"
-#include "recall-limits.h"
+#include "recall-id.h"
 #include "recall-standing-late.h"
 
 #include <dirent.h>
@@ -71,11 +71,11 @@ int recall_standing_late_add(const char *dir,
 static bool
 late_parse_name(const char *name, const char **recall_id_r, uid_t *uid_r)
 {
-	if (strspn(name, "0123456789abcdef") != RECALL_ID_LEN ||
-	    name[RECALL_ID_LEN] != '.' ||
-	    str_to_uid(name + RECALL_ID_LEN + 1, uid_r) < 0)
+	const char *rest = recall_id_skip(name);
+
+	if (rest == NULL || *rest != '.' || str_to_uid(rest + 1, uid_r) < 0)
 		return FALSE;
-	*recall_id_r = t_strndup(name, RECALL_ID_LEN);
+	*recall_id_r = t_strdup_until(name, rest);
 	return TRUE;
 }
 

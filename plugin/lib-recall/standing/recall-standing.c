@@ -10,6 +10,7 @@
 #include "wildcard-match.h"
 #include "write-full.h"
 #include "failpoint.h"
+#include "recall-id.h"
 #include "recall-index.h"
 #include "recall-message-id.h"
 #include "recall-standing-late.h"
@@ -213,10 +214,9 @@ static int
 standing_ids(const char *dir, ARRAY_TYPE(const_string) *ids,
 	     const char **error_r)
 {
-	const char *id;
+	const char *id, *rest;
 	struct dirent *d;
 	DIR *dirp;
-	size_t len;
 
 	dirp = opendir(dir);
 	if (dirp == NULL) {
@@ -226,11 +226,10 @@ standing_ids(const char *dir, ARRAY_TYPE(const_string) *ids,
 		return -1;
 	}
 	for (errno = 0; (d = readdir(dirp)) != NULL; errno = 0) {
-		len = strlen(d->d_name);
-		if (len != RECALL_ID_LEN + strlen(ORDER_SUFFIX) ||
-		    strcmp(d->d_name + RECALL_ID_LEN, ORDER_SUFFIX) != 0)
+		rest = recall_id_skip(d->d_name);
+		if (rest == NULL || strcmp(rest, ORDER_SUFFIX) != 0)
 			continue;
-		id = t_strndup(d->d_name, RECALL_ID_LEN);
+		id = t_strdup_until(d->d_name, rest);
 		array_push_back(ids, &id);
 	}
 	if (errno != 0) {
@@ -419,7 +418,8 @@ static int standing_count_others(const char *dir, const char *recall_id,
 
 static const char *order_get_query(const struct recall_standing_order *order)
 {
-	return order->query == NULL ? NULL : t_strarray_join(order->query, "\t");
+	return order->query == NULL ? NULL :
+		t_strarray_join(order->query, "\t");
 }
 
 /* A recall comes in several parts if it has many users: the order is for all of

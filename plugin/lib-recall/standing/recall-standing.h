@@ -47,11 +47,12 @@ int recall_standing_end(const char *dir, const char *recall_id,
 			const char **error_r);
 
 /* Ends orders that have expired, forgets what took place long ago, and writes a
-   set that is missing or damaged anew. Returns the number of orders ended, or -1 on errors. */
+   set that is missing or damaged anew. Returns the number of orders ended, or
+   -1 on errors. */
 int recall_standing_expire(const char *dir, time_t now, const char **error_r);
 
-/* Reads an order into the pool. Returns 1 if it stands, 0 if there is none, -1 if
-   it can't be read. */
+/* Reads an order into the pool. Returns 1 if it stands, 0 if there is none, -1
+   if it can't be read. */
 int recall_standing_read(const char *dir, const char *recall_id, pool_t pool,
 			 struct recall_standing_order *order_r,
 			 const char **error_r);

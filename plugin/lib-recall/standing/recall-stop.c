@@ -22,8 +22,8 @@ static const char *stop_path(const char *dir)
 	return t_strconcat(dir, "/"STOP_NAME, NULL);
 }
 
-/* The file's one line: when, who, why. What can't be read of it is left out: that
-   the file is there is what counts. */
+/* The file's one line: when, who, why. What can't be read of it is left out:
+   that the file is there is what counts. */
 static void stop_parse(const char *line, struct recall_stop *stop_r)
 {
 	const char *const *fields = t_strsplit_tabescaped(line);

@@ -2,8 +2,8 @@
 #define RECALL_STOP_H
 
 /* Whether somebody has stopped all recalls of the node: a file beside the
-   standing orders (setting recall_standing_dir), which is looked for before each
-   user. */
+   standing orders (setting recall_standing_dir), which is looked for before
+   each user. */
 
 struct recall_stop {
 	/* "" if not given */
@@ -14,8 +14,8 @@ struct recall_stop {
 /* Returns 1 if recalls are stopped, 0 if not, -1 if that can't be known. */
 int recall_stop_read(const char *dir, struct recall_stop *stop_r,
 		     const char **error_r);
-/* Stops recalls. Returns 1 if they are stopped now, 0 if they were before, which
-   stays as it is, or -1 on errors. */
+/* Stops recalls. Returns 1 if they are stopped now, 0 if they were before,
+   which stays as it is, or -1 on errors. */
 int recall_stop_set(const char *dir, const struct recall_stop *stop,
 		    const char **error_r);
 /* Returns 1 if they were stopped, 0 if not, -1 on errors. */

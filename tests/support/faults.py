@@ -1,0 +1,128 @@
+"""What may go wrong around mail-recalld, and settings from etcd."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from mailnode import PATIENCE, free_port
+
+
+def wait_for(condition, what):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(0.02)
+
+
+def children(pid):
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            if int(stat.rpartition(")")[2].split()[1]) == pid:
+                found.append(int(entry.name))
+    return found
+
+
+def doveadm_children(node):
+    found = []
+    for pid in children(node.pid):
+        with contextlib.suppress(OSError):  # it may end at any time
+            if b"doveadm" in pathlib.Path("/proc/%d/cmdline" % pid) \
+                    .read_bytes():
+                found.append(pid)
+    return found
+
+
+class Frozen:
+    """Dovecot takes connections but does nothing."""
+
+    def __init__(self, node):
+        self.pids = [node.pid] + doveadm_children(node)
+
+    def __enter__(self):
+        for pid in self.pids:
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self):
+        for pid in self.pids:
+            os.kill(pid, signal.SIGCONT)
+        self.pids = []
+
+    def __exit__(self, *unused):
+        self.thaw()
+
+
+class Swallow:
+    """A host that is off: whoever connects gets no answer at all."""
+
+    def __enter__(self):
+        self.sockets = [socket.socket()]
+        self.sockets[0].bind(("127.0.0.1", 0))
+        self.sockets[0].listen(0)
+        # more than the queue takes
+        for i in range(4):
+            self.sockets.append(socket.socket())
+            self.sockets[-1].setblocking(False)
+            self.sockets[-1].connect_ex(self.sockets[0].getsockname())
+        return "http://127.0.0.1:%d/doveadm/v1" % \
+            self.sockets[0].getsockname()[1]
+
+    def __exit__(self, *unused):
+        for each in self.sockets:
+            each.close()
+
+
+def unread(node):
+    """Whether doveadm has been sent something that it has not read."""
+    for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if int(fields[1].split(":")[1], 16) == node.http_port and \
+           fields[3] == "01" and int(fields[4].split(":")[1], 16) > 0:
+            return True
+    return False
+
+
+class Etcd:
+    def __init__(self, directory):
+        self.client = "http://127.0.0.1:%d" % free_port()
+        peer = "http://127.0.0.1:%d" % free_port()
+        self.process = subprocess.Popen(
+            ["etcd", "--data-dir", directory, "--name", "test",
+             "--listen-client-urls", self.client, "--advertise-client-urls",
+             self.client, "--listen-peer-urls", peer,
+             "--initial-advertise-peer-urls", peer, "--initial-cluster",
+             "test=" + peer], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
+        wait_for(lambda: self.ctl("endpoint", "health").returncode == 0,
+                 "etcd does not start")
+
+    def ctl(self, *args):
+        return subprocess.run(["etcdctl", "--endpoints", self.client] +
+                              list(args), capture_output=True, text=True,
+                              env={**os.environ, "ETCDCTL_API": "3"})
+
+    def put(self, key, value):
+        done = self.ctl("put", key, value)
+        assert done.returncode == 0, done.stderr
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+@pytest.fixture
+def etcd(tmp_path):
+    etcd = Etcd(tmp_path / "etcd")
+    yield etcd
+    etcd.stop()

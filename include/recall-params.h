@@ -126,8 +126,8 @@
 /* Copies that a restore found where they belong: not counted in
    RECALL_COLUMN_COPIES. */
 #define RECALL_COLUMN_PRESENT "present"
-/* Until when at least what was deleted can be put back, in UTC; empty where there is
-   no quarantine, or no end to it. */
+/* Until when at least what was deleted can be put back, in UTC; empty where
+   there is no quarantine, or no end to it. */
 #define RECALL_COLUMN_KEPT_UNTIL "kept-until"
 /* What went wrong, for `error` verdicts and notices that failed. */
 #define RECALL_COLUMN_ERROR "error"

@@ -95,7 +95,7 @@ recall_users_job_row(void *context, const char *username,
 	columns = recall_users_job_choose(ctx, username, columns);
 	if (columns == NULL)
 		return;
-	recall_proxy_settle(ctx->proxy);
+	recall_proxy_finish_row(ctx->proxy);
 	if (ctx->callbacks->row != NULL) {
 		ctx->callbacks->row(ctx->context, username, columns);
 		return;
@@ -119,7 +119,7 @@ recall_users_job_lost(void *context, const char *username, const char *error)
 {
 	struct recall_users_context *ctx = context;
 
-	recall_proxy_settle(ctx->proxy);
+	recall_proxy_finish_row(ctx->proxy);
 	recall_users_lost(ctx, username, error);
 }
 

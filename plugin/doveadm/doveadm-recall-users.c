@@ -177,7 +177,7 @@ void recall_users_run_here(struct recall_users_context *ctx,
 	int ret;
 
 	recall_users_pace(ctx);
-	recall_proxy_settle(ctx->proxy);
+	recall_proxy_finish_row(ctx->proxy);
 	ret = mail_storage_service_lookup(ctx->service, input, &service_user,
 					  &error);
 	if (ret == 0) {
@@ -221,7 +221,7 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username,
 	const char *error;
 	int ret;
 
-	recall_proxy_settle(ctx->proxy);
+	recall_proxy_finish_row(ctx->proxy);
 	error = recall_username_get_error(username);
 	if (error != NULL) {
 		if (ctx->jobs != NULL)
@@ -244,7 +244,7 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username,
 	} else if (ret == 0) {
 		recall_users_run_here(ctx, &input, named);
 	} else if (ret < 0) {
-		recall_proxy_settle(ctx->proxy);
+		recall_proxy_finish_row(ctx->proxy);
 		recall_users_failed(ctx, username, t_strdup_printf(
 			"User lookup failed: %s", error));
 	}

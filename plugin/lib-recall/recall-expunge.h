@@ -23,8 +23,8 @@ void recall_probe(struct mail_user *user, const struct recall_order *order,
 		  struct recall_copies *copies_r,
 		  struct recall_outcome *outcome_r);
 
-/* Looks, decides, quarantines, expunges, and looks again whether something has
-   escaped meanwhile. */
+/* Looks, decides, quarantines, expunges, and searches once more whether
+   something has escaped meanwhile. */
 void recall_expunge(struct mail_user *user, const struct recall_order *order,
 		    struct recall_copies *copies_r,
 		    struct recall_outcome *outcome_r);

@@ -24,8 +24,8 @@ struct expunge_params {
 	struct param_criteria criteria;
 	const char *reason;
 	bool force, notify, dry_run;
-	/* 0 if it was not given */
-	int64_t yes_count;
+	/* 0 if they were not given */
+	int64_t yes_count, stand;
 };
 
 /* Everything that is missing is named at once. */
@@ -60,6 +60,13 @@ static bool check_yes_count(struct http_request *request,
 	return true;
 }
 
+/* A user's recall is not for others to be reminded of for ever. */
+static int64_t max_stand(const struct http_request *request)
+{
+	return request->identity.role == ROLE_USER ?
+		request->config->recall_max_stand : RECALL_STAND_MAX_SECS;
+}
+
 static bool get_params(struct http_request *request, struct expunge_params *p)
 {
 	bool ok = true;
@@ -74,6 +81,8 @@ static bool get_params(struct http_request *request, struct expunge_params *p)
 	       param_number(request, "yes_count", 0, 1, COUNT_MAX,
 			    &p->yes_count) &&
 	       check_yes_count(request, p) &&
+	       param_duration(request, "stand", max_stand(request),
+			      &p->stand) &&
 	       param_check_text(request, "reason", p->reason,
 				RECALL_REASON_MAX) &&
 	       (p->dry_run || param_check_reason(request, p->reason));
@@ -138,6 +147,7 @@ static struct recall *make_recall(struct http_request *request,
 		memset(&p->criteria.query, 0, sizeof(p->criteria.query));
 	}
 	recall->verify_headers = p->criteria.verify_headers;
+	recall->stand = p->dry_run ? 0 : p->stand;
 	recall->force = p->force;
 	recall->notify = p->notify;
 	recall->dry_run = p->dry_run;
@@ -164,6 +174,10 @@ static int64_t take_counts(struct recall *recall)
 
 	for (i = 0; i < recall->count; i++) {
 		user = &recall->users[i];
+		/* what stands is for those who have nothing yet, too */
+		if (recall->stand > 0 &&
+		    user->verdict == RECALL_VERDICT_NOT_FOUND)
+			recall_user_reset(user);
 		if (user->verdict != RECALL_VERDICT_WOULD_EXPUNGE)
 			continue;
 		total += user->copies;

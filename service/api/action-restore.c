@@ -11,6 +11,7 @@
 #include "journal-visible.h"
 #include "params.h"
 #include "recall-action.h"
+#include "standing.h"
 
 /* A user may undo what he or she did, an administrator what was done in the
    tenant's name. */
@@ -97,6 +98,7 @@ static void restore(struct http_request *request, const char *id,
 		    const char *reason, const struct recall *target)
 {
 	struct recall *recall = recall_action_new(request, reason);
+	bool ok, found;
 
 	recall->kind = RECALL_RESTORE;
 	recall->target = x_strdup(id);
@@ -106,10 +108,16 @@ static void restore(struct http_request *request, const char *id,
 		recall->message_id = x_strdup(target->message_id);
 	}
 	if (recall_action_get_key(request, recall) &&
-	    get_users(request, target, recall))
+	    get_users(request, target, recall)) {
+		/* whoever gets it back alone is known by the nodes' records */
+		if (target != NULL && target->stand > 0 &&
+		    !param_is_there(request, "emails"))
+			json_decref(standing_end(request->config, id, &ok,
+						 &found));
 		recall_action_run(request, recall);
-	else
+	} else {
 		recall_free(recall);
+	}
 }
 
 void action_restore(struct http_request *request)

@@ -13,6 +13,7 @@
 #include "journal-visible.h"
 #include "params.h"
 #include "recall-json.h"
+#include "standing.h"
 
 #define LIST_DEFAULT 50
 #define LIST_MAX 1000
@@ -53,6 +54,24 @@ static json_t *progress(const struct recall *recall)
 		"failures", failures);
 }
 
+/* Where its order stands now; it may have ended. */
+static void add_standing(const struct http_request *request, json_t *json,
+			 const char *id)
+{
+	json_t *orders, *order;
+	bool ok;
+
+	orders = standing_list(request->config, id, NULL, &ok);
+	order = json_array_get(orders, 0);
+	if (order != NULL)
+		json_object_set_new(json, "standing", json_pack(
+			"{s:O, s:O, s:O}",
+			"expires", json_object_get(order, "expires"),
+			"late", json_object_get(order, "late"),
+			"nodes", json_object_get(order, "nodes")));
+	json_decref(orders);
+}
+
 void action_status(struct http_request *request)
 {
 	char *id = http_request_path_part(request);
@@ -87,6 +106,8 @@ void action_status(struct http_request *request)
 	json_object_set_new(json, "finished", recall->finished == 0 ?
 			    json_null() : json_integer(recall->finished));
 	json_object_set_new(json, "progress", progress(recall));
+	if (recall->stand > 0)
+		add_standing(request, json, recall->id);
 	http_reply_json(request, 200, json);
 	recall_free(recall);
 }

@@ -26,6 +26,9 @@ void action_list(struct http_request *request);
    POST /v2/approvals/<id>: who decides */
 void action_approvals(struct http_request *request);
 void action_decide(struct http_request *request);
+/* GET /v2/standing and DELETE /v2/standing/{id}: recalls that stand */
+void action_standing(struct http_request *request);
+void action_standing_end(struct http_request *request);
 /* GET, POST and DELETE /v2/stop: whether recalls are stopped */
 void action_stop_state(struct http_request *request);
 void action_stop(struct http_request *request);

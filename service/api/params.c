@@ -66,6 +66,37 @@ bool param_number(struct http_request *request, const char *name, int64_t def,
 	return false;
 }
 
+bool param_duration(struct http_request *request, const char *name,
+		    int64_t max, int64_t *secs_r)
+{
+	static const struct {
+		char unit;
+		int64_t secs;
+	} units[] = {
+		{ 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 },
+	};
+	bool ok = true;
+	const char *value = http_request_param(request, name, &ok);
+	size_t digits, i;
+
+	*secs_r = 0;
+	if (!ok || value == NULL || strcmp(value, "off") == 0)
+		return ok;
+	digits = strspn(value, "0123456789");
+	for (i = 0; digits > 0 && digits <= 9 &&
+	     i < sizeof(units) / sizeof(units[0]); i++) {
+		if (value[digits] == units[i].unit &&
+		    value[digits + 1] == '\0')
+			*secs_r = strtoll(value, NULL, 10) * units[i].secs;
+	}
+	if (*secs_r > 0 && *secs_r <= max)
+		return true;
+	http_reply_param(request, name, *secs_r > max ?
+			 "is longer than a recall may stand" :
+			 "is not a time as 30m, 48h or 7d");
+	return false;
+}
+
 bool param_check_message_id(struct http_request *request, const char *value)
 {
 	enum recall_message_id_error error;

@@ -15,6 +15,10 @@ bool param_flag(struct http_request *request, const char *name, bool def,
 /* A number from min to max. */
 bool param_number(struct http_request *request, const char *name, int64_t def,
 		  int64_t min, int64_t max, int64_t *value_r);
+/* A time, e.g. "90s", "30m", "48h" or "7d", or "off", in seconds; 0 if it's not
+   given. */
+bool param_duration(struct http_request *request, const char *name,
+		    int64_t max, int64_t *secs_r);
 /* A Message-ID that may be looked for. */
 bool param_check_message_id(struct http_request *request, const char *value);
 /* One line of at most max octets; NULL is fine. */

@@ -18,6 +18,8 @@
 #define APPROVALS .path = "/v2/approvals", .allow = "GET, HEAD"
 #define APPROVAL .path = "/v2/approvals/{id}", .allow = "POST"
 #define STOP .path = "/v2/stop", .allow = "GET, HEAD, POST, DELETE"
+#define STANDING .path = "/v2/standing", .allow = "GET, HEAD"
+#define STANDING_ORDER .path = "/v2/standing/{id}", .allow = "DELETE"
 #define AUTH .path = "/v2/auth", .allow = "POST, DELETE"
 #define REVOCATIONS .path = "/v2/auth/revocations", .allow = "POST"
 #define SESSIONS .path = "/v2/auth/sessions", .allow = "GET, HEAD"
@@ -31,7 +33,7 @@ const struct http_route api_routes[] = {
 	  .auth = HTTP_AUTH_TOKEN, .admin = may_own_tenant,
 	  .user = may_recall_own, .needs_audit = true, .audit = "recall",
 	  BODY("messageid", "verify_headers", "query", "emails", "all", "force",
-	       "notify", "dry_run", "yes_count", "reason") },
+	       "notify", "dry_run", "yes_count", "stand", "reason") },
 	{ "POST", EXPUNGE, .cmd = "restore", .handler = action_restore,
 	  .auth = HTTP_AUTH_TOKEN, .admin = may_own_tenant, .user = may_search_named,
 	  .needs_audit = true, .audit = "restore",
@@ -77,6 +79,14 @@ const struct http_route api_routes[] = {
 	{ "POST", APPROVAL, .handler = action_decide,
 	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything,
 	  .needs_audit = true, .audit = "approve", BODY("decision", "reason") },
+
+	{ "GET", STANDING, .handler = action_standing,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .audit = "standing",
+	  NO_URL },
+	/* whose recalls is for the journal to say */
+	{ "DELETE", STANDING_ORDER, .handler = action_standing_end,
+	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .user = may_anything,
+	  .needs_audit = true, .audit = "standing-end", NO_URL },
 
 	{ "GET", STOP, .handler = action_stop_state,
 	  .auth = HTTP_AUTH_TOKEN, .admin = may_anything, .audit = "stop",

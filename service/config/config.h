@@ -100,6 +100,7 @@ struct config {
 	int64_t approval_expire_hours;
 	/* [recall] and [rights] */
 	bool recall_require_reason;
+	int64_t recall_max_stand;
 	char *rights_fetch_body;
 	char *rights_export;
 	/* [limits] */

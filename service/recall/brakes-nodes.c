@@ -1,38 +1,7 @@
-#include <stdlib.h>
-#include <string.h>
-
 #include "recall-params.h"
-#include "alloc.h"
 #include "brakes-nodes.h"
-#include "doveadm-client.h"
+#include "doveadm-nodes.h"
 #include "log.h"
-
-static bool has(const struct strlist *list, const char *text)
-{
-	size_t i;
-
-	for (i = 0; i < list->count; i++) {
-		if (strcmp(list->items[i], text) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Each of them once. */
-static void get_urls(const struct config *config, struct strlist *urls)
-{
-	struct strlist all = { NULL, 0, 0 };
-	size_t i;
-
-	strlist_split(&all, config->doveadm_url);
-	for (i = 0; i < config->nodes.count; i += 2)
-		strlist_split(&all, config->nodes.items[i + 1]);
-	for (i = 0; i < all.count; i++) {
-		if (!has(urls, all.items[i]))
-			strlist_add(urls, all.items[i]);
-	}
-	strlist_free(&all);
-}
 
 static json_t *make_params(bool release, const char *actor, const char *reason)
 {
@@ -64,33 +33,19 @@ static json_t *node_to_json(const struct doveadm_call *call, bool release)
 json_t *brakes_tell_nodes(struct config *config, bool release,
 			  const char *actor, const char *reason, bool *ok_r)
 {
-	struct strlist urls = { NULL, 0, 0 };
-	struct doveadm_calls *calls = doveadm_calls_begin();
 	struct doveadm_call *all;
 	json_t *nodes = json_array();
-	size_t i;
+	size_t i, count;
 
-	get_urls(config, &urls);
-	all = x_calloc(urls.count, sizeof(*all));
-	for (i = 0; i < urls.count; i++) {
-		all[i].config = config;
-		all[i].urls = urls.items[i];
-		all[i].command = RECALL_CMD_STOP;
+	all = doveadm_nodes_calls(config, RECALL_CMD_STOP, &count);
+	for (i = 0; i < count; i++)
 		all[i].params = make_params(release, actor, reason);
-		all[i].timeout = config->doveadm_connect_timeout;
-		doveadm_calls_add(calls, &all[i]);
-	}
-	for (i = 0; i < urls.count; i++)
-		(void)doveadm_calls_wait(calls);
-	doveadm_calls_end(calls);
+	doveadm_nodes_run(all, count);
 	*ok_r = true;
-	for (i = 0; i < urls.count; i++) {
+	for (i = 0; i < count; i++) {
 		*ok_r = *ok_r && all[i].result == DOVEADM_OK;
 		json_array_append_new(nodes, node_to_json(&all[i], release));
-		json_decref(all[i].answer);
-		free(all[i].error);
 	}
-	free(all);
-	strlist_free(&urls);
+	doveadm_nodes_free(all, count);
 	return nodes;
 }

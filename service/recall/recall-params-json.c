@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "recall-params.h"
 #include "recall-params-json.h"
 #include "strlist-json.h"
@@ -12,6 +14,8 @@ const char *recall_command(const struct recall *recall)
 static void
 add_expunge_params(json_t *params, const struct recall *recall, bool dry_run)
 {
+	char stand[32];
+
 	if (recall->query.count > 0)
 		json_object_set_new(params, RECALL_PARAM_QUERY,
 				    strlist_to_json(&recall->query));
@@ -21,6 +25,12 @@ add_expunge_params(json_t *params, const struct recall *recall, bool dry_run)
 	if (recall->verify_headers)
 		json_object_set_new(params, RECALL_PARAM_VERIFY_HEADERS,
 				    json_true());
+	if (recall->stand > 0) {
+		snprintf(stand, sizeof(stand), "%lld secs",
+			 (long long)recall->stand);
+		json_object_set_new(params, RECALL_PARAM_STAND,
+				    json_string(stand));
+	}
 	json_object_set_new(params, RECALL_PARAM_FORCE,
 			    json_boolean(recall->force));
 	json_object_set_new(params, RECALL_PARAM_NO_NOTIFY,

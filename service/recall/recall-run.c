@@ -217,6 +217,12 @@ static void batch_end(struct batch *batch)
 	else if (batch->call.result == DOVEADM_FAILED &&
 		 batch->call.exit_code == EX_USAGE)
 		run->refused++;
+	else if (batch->call.result == DOVEADM_FAILED &&
+		 batch->call.exit_code == EX_CANTCREAT) {
+		free(batch->call.error);
+		batch->call.error = x_strdup("The recall can't stand there, so "
+			"nothing was done: the mail system's log says why");
+	}
 	for (i = 0; i < batch->count; i++) {
 		struct recall_user *user =
 			&run->recall->users[batch->users[i]];

@@ -115,6 +115,7 @@ static const char *const upgrades[] = {
 	"UPDATE recalls SET senders = '[]' WHERE senders = '';",
 	"ALTER TABLE verdicts ADD COLUMN kept_until INTEGER NOT NULL"
 	" DEFAULT 0;",
+	"ALTER TABLE recalls ADD COLUMN stand INTEGER NOT NULL DEFAULT 0;",
 	"ALTER TABLE recalls ADD COLUMN everyone INTEGER NOT NULL DEFAULT 0;"
 	"CREATE TABLE nodes ("
 	" recall TEXT NOT NULL REFERENCES recalls(id) ON DELETE CASCADE,"

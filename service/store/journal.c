@@ -43,9 +43,9 @@ bool journal_add(const struct recall *recall, bool promised)
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
 			"messageid, force, notify, dry_run, reason, actor, "
 			"tenant, role, source, senders, users, cmd, target, "
-			"query, key, verify_headers, approval, everyone) "
-			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			"sisiiisssississssisi",
+			"query, key, verify_headers, approval, stand, everyone) "
+			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"sisiiisssississssisii",
 			recall->id, recall->created, recall->message_id,
 			(int64_t)recall->force, (int64_t)recall->notify,
 			(int64_t)recall->dry_run, recall->reason,
@@ -56,7 +56,7 @@ bool journal_add(const struct recall *recall, bool promised)
 			query, recall->key,
 			(int64_t)recall->verify_headers,
 			recall_approval_name(recall->approval),
-			(int64_t)recall->everyone) &&
+			recall->stand, (int64_t)recall->everyone) &&
 		      add_users(db, recall);
 	ret = journal_end(db, ret);
 	journal_unlock();
@@ -186,7 +186,8 @@ static void read_recall(sqlite3_stmt *stmt, struct recall *recall)
 	recall->approver = column_text(stmt, 18);
 	recall->decision = column_text(stmt, 19);
 	recall->decided = sqlite3_column_int64(stmt, 20);
-	recall->everyone = sqlite3_column_int(stmt, 21) != 0;
+	recall->stand = sqlite3_column_int64(stmt, 21);
+	recall->everyone = sqlite3_column_int(stmt, 22) != 0;
 }
 
 static enum journal_result
@@ -195,7 +196,7 @@ load(sqlite3 *db, const char *id, struct recall **recall_r)
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT created, finished, "
 		"messageid, force, notify, dry_run, reason, actor, tenant, "
 		"role, source, senders, cmd, target, query, key, "
-		"verify_headers, approval, approver, decision, decided, "
+		"verify_headers, approval, approver, decision, decided, stand, "
 		"everyone "
 		"FROM recalls WHERE id = ?");
 	struct recall *recall;

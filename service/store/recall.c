@@ -241,6 +241,7 @@ bool recall_is_same(const struct recall *old, const struct recall *recall)
 	    old->notify != recall->notify ||
 	    old->dry_run != recall->dry_run ||
 	    old->verify_headers != recall->verify_headers ||
+	    old->stand != recall->stand ||
 	    old->actor.role != recall->actor.role ||
 	    old->everyone != recall->everyone ||
 	    (!old->everyone && old->count != recall->count) ||

@@ -89,6 +89,9 @@ struct recall {
 	bool dry_run;
 	/* no index is believed */
 	bool verify_headers;
+	/* how many seconds it stands, and takes what arrives later; 0 if it
+	   does not, or as the nodes' settings say */
+	int64_t stand;
 	char *reason;
 	/* who asked, with which rights, and from where */
 	struct identity actor;

@@ -33,7 +33,8 @@ def complete(line, before="", after=""):
 def commands():
     """The commands that the plugin has."""
     text = (SRCDIR / "include/recall-params.h").read_text()
-    return sorted(re.findall(r'#define RECALL_CMD_\w+ "recall (\w+)"', text))
+    return sorted(set(re.findall(r'#define RECALL_CMD_\w+ "recall (\w+)',
+                                 text)))
 
 
 def test_commands():
@@ -56,6 +57,7 @@ def test_commands():
     ("doveadm recall fetch -A ", ["hdr", "text"], ["query"]),
     ("doveadm recall fetch -A hdr ", ["query"], ["text"]),
     ("doveadm recall share -u o INBOX user=x ", ["reader", "lookup"], []),
+    ("doveadm recall standing ", ["list", "late", "end", "run"], ["--force"]),
     ("doveadm recall expunge --reason ", [], ["query", "--force"]),
 ])
 def test_words(line, offered, not_offered):

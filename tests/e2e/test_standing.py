@@ -1,15 +1,19 @@
 """Recalls that stand: copies that arrive after the recall."""
 
-
+import os
+import smtplib
+import subprocess
 import time
 
 import pytest
 
-from conftest import (DRIVERS, EX_CANTCREAT, EX_USAGE, HttpRecall, ShellRecall,
-                      Users, run_shell)
+import namespace
+from conftest import (DRIVERS, EX_CANTCREAT, EX_TEMPFAIL, EX_USAGE,
+                      HttpRecall, ShellRecall, Users, run_shell)
 from mailnode import PATIENCE, MailNode, build_message
 from quarantine import make_node as quarantine_node
 from quarantine import command, http, quarantined
+from test_quarantine_crash import failpoint_builddir
 
 PLUGINS = ["notify", "recall"]
 
@@ -568,3 +572,108 @@ def test_restore_of_everyone(quarantine, message_id):
     assert orders(node) == []
     node.lmtp_deliver([user, other], message)
     assert (node.count(user), node.count(other)) == (2, 1)
+
+
+# what goes wrong
+
+
+@pytest.fixture
+def broken():
+    """A node whose store may be damaged."""
+    with make_node() as node:
+        yield node
+        assert node.panics() == []
+
+
+def test_damaged_set(broken, message_id):
+    """Deliveries go on; the next look finds what they have let pass, and writes
+    the set anew."""
+    node = broken
+    user, = node.test_users.take()
+    stand(node, user, message_id, "--no-notify")
+    place = node.standing_dir / "set"
+    whole = place.read_bytes()
+    for damaged in b"", b"x" * len(whole), whole[:-1]:
+        since = node.log_size()
+        temporary = node.standing_dir / "temporary"
+        temporary.write_bytes(damaged)
+        temporary.chmod(0o644)
+        temporary.rename(place)
+        node.lmtp_deliver(user, build_message(message_id))
+        node.wait_log("set is damaged", since)
+        assert node.count(user) == 1
+        assert run(node) == [(user, "expunged", "1", "INBOX")]
+        assert run(node) == [] and place.read_bytes() == whole
+        node.lmtp_deliver(user, build_message(message_id))
+        assert node.count(user) == 0
+    place.unlink()
+    node.lmtp_deliver(user, build_message(message_id))
+    assert node.count(user) == 1
+    assert run(node) == [(user, "expunged", "1", "INBOX")]
+
+
+def test_damaged_order(broken, message_id):
+    """It holds up nobody but itself."""
+    node = broken
+    user, other = node.test_users.take(2)
+    recall_id = stand(node, user, message_id)
+    stand(node, other, message_id, "--no-notify")
+    place = node.standing_dir / (recall_id + ".order")
+    text = place.read_text()
+    place.write_text(text.replace("user\t" + user, "user\t*")[:-4])
+    since = node.log_size()
+    node.lmtp_deliver([user, other], build_message(message_id))
+    node.wait_log(recall_id + ".*no standing order", since)
+    assert (node.count(user), node.count(other)) == (1, 0)
+    for name in "list", "run":
+        result = command(node, "standing", name)
+        assert result.code == EX_TEMPFAIL
+        assert "no standing order" in result.stderr
+    assert len(command(node, "standing", "list").rows) == 1
+    assert node.count(user) == 1
+    place.write_text(text)
+    assert run(node) == [(user, "expunged", "1", "INBOX")]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone mounts")
+def test_full_disk(broken, message_id):
+    """Orders can't be kept: then nothing is recalled. What has come late is
+    recalled even if that can't be written down."""
+    node = broken
+    user, other = node.test_users.take(2)
+    node.lmtp_deliver(other, build_message(message_id))
+    node.standing_dir.mkdir(exist_ok=True)
+    inside = namespace.of_process(node.pid)
+    subprocess.run([*inside, "mount", "-t", "tmpfs", "-o",
+                    "size=64k,mode=0755", "tmpfs", str(node.standing_dir)],
+                   check=True)
+    stand(node, user, message_id, "--no-notify")
+    fill = "head -c 1m /dev/zero >'%s/fill'" % node.standing_dir
+    subprocess.run([*inside, "sh", "-c", fill], stderr=subprocess.DEVNULL)
+    result = run_shell(node, "-u", other, "--stand=1h", "--", message_id)
+    assert (result.code, result.rows) == (EX_CANTCREAT, [])
+    assert "No space left" in result.stderr
+    assert node.count(other) == 1
+    assert order(node)["users"] == user
+    since = node.log_size()
+    node.lmtp_deliver(user, build_message(message_id))
+    assert node.count(user) == 0
+    node.wait_log("came late", since)
+    node.wait_log("late/.*No space left|late/.*cut short", since)
+
+
+def test_killed_before_the_recall(message_id, monkeypatch):
+    """The delivery is committed, and the process is killed: the message is
+    there, and the next look recalls it."""
+    monkeypatch.setenv("RECALL_BUILDDIR", str(failpoint_builddir()))
+    monkeypatch.setenv("RECALL_FAILPOINT", "late-committed")
+    with make_node(extra="import_environment = $import_environment "
+                         "RECALL_FAILPOINT\n") as node:
+        user, = node.test_users.take()
+        stand(node, user, message_id, "--no-notify")
+        with pytest.raises((smtplib.SMTPException, OSError)):
+            node.lmtp_deliver(user, build_message(message_id))
+        node.wait_log("killed with signal 9")
+        assert node.count(user) == 1
+        assert run(node) == [(user, "expunged", "1", "INBOX")]
+        assert late(node, user) == [(user, "1", "INBOX")]

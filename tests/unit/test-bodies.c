@@ -154,7 +154,8 @@ static void test_json(void)
 	REFUSED(JSON, "{\"a\": 1, \"a\": 2}",
 		"\"The body is not a valid JSON object\"");
 	REFUSED(JSON, "[1]", "\"The body is not a valid JSON object\"");
-	REFUSED(JSON, "{\"a\": 1} x", "\"The body is not a valid JSON object\"");
+	REFUSED(JSON, "{\"a\": 1} x",
+		"\"The body is not a valid JSON object\"");
 	REFUSED(JSON, "{\"a\": \"\\u0000\"}",
 		"\"The body is not a valid JSON object\"");
 }
@@ -174,8 +175,8 @@ static void test_json_of_another_type(void)
 }
 
 #define PART(name, more, value) \
-	"--boundary\r\nContent-Disposition: form-data; name=\"" name "\"\r\n" more \
-	"\r\n" value "\r\n"
+	"--boundary\r\nContent-Disposition: form-data; name=\"" name "\"\r\n" \
+	more "\r\n" value "\r\n"
 #define END "--boundary--\r\n"
 
 static void test_multipart(void)

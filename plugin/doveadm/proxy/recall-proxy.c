@@ -393,7 +393,7 @@ proxy_repeat(struct recall_proxy *proxy, struct recall_proxy_request *request,
 	unsigned int i;
 
 	while (!request->finished && proxy_wait(proxy)) ;
-	recall_proxy_settle(proxy);
+	recall_proxy_finish_row(proxy);
 	if (!proxy->callbacks->named)
 		return;
 	error = request->error;
@@ -485,7 +485,7 @@ int recall_proxy_user(struct recall_proxy *proxy,
 	return 1;
 }
 
-void recall_proxy_settle(struct recall_proxy *proxy)
+void recall_proxy_finish_row(struct recall_proxy *proxy)
 {
 	while (proxy->printer != NULL && proxy_wait(proxy)) ;
 	proxy_tell_lost(proxy);
@@ -553,7 +553,7 @@ static bool proxy_is_busy(struct recall_proxy *proxy)
 void recall_proxy_flush(struct recall_proxy *proxy)
 {
 	while (proxy_is_busy(proxy) && proxy_wait(proxy)) ;
-	recall_proxy_settle(proxy);
+	recall_proxy_finish_row(proxy);
 	proxy_forget_requests(proxy);
 }
 

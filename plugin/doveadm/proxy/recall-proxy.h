@@ -54,7 +54,7 @@ int recall_proxy_user(struct recall_proxy *proxy,
 		      const char **error_r);
 /* Waits until a row is complete that has come in part. To be called before
    anything is printed. */
-void recall_proxy_settle(struct recall_proxy *proxy);
+void recall_proxy_finish_row(struct recall_proxy *proxy);
 /* Waits for all answers. */
 void recall_proxy_flush(struct recall_proxy *proxy);
 /* Waits for all answers, closes the connections and frees the proxy. */

@@ -140,7 +140,8 @@ pass_record(struct recall_index_pass *pass, uint32_t uid, uint64_t hash)
 }
 
 /* TRUE if the mailbox is as it was when all of its messages had a record. The
-   view may be older than the record of a message that has just come, not newer. */
+   view may be older than the record of a message that has just come, not
+   newer. */
 static bool pass_is_known(struct recall_index_pass *pass)
 {
 	const struct recall_index_box *rbox = pass->rbox;

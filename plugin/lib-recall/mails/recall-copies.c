@@ -100,7 +100,7 @@ static void copies_find_in_box(struct recall_copies *copies,
 	recall_looked_add(copies->looked, box, found ||
 			  copies->other_sender_count > other_senders);
 	if (gone)
-		recall_looked_unsettle(copies->looked);
+		recall_looked_set_uncertain(copies->looked);
 	if (found && mailbox_get_metadata(box, MAILBOX_METADATA_GUID,
 					  &metadata) < 0) {
 		copies_failed(copies, box, "Reading the GUID of");
@@ -173,7 +173,7 @@ void recall_copies_find(struct recall_copies *copies)
 	for (looks = 0; looks < RECALL_LOOKS_MAX; looks++) {
 		copies_look(copies);
 		if (copies->count > 0 || copies->error != NULL ||
-		    recall_looked_is_settled(copies->looked))
+		    recall_looked_is_certain(copies->looked))
 			return;
 	}
 	copies->error = RECALL_COPIES_CHANGED;

@@ -28,7 +28,7 @@ struct recall_looked {
 	/* where in before the last one was found: looks have the same order */
 	unsigned int before_idx;
 	bool again:1;
-	bool settled:1;
+	bool certain:1;
 };
 
 struct recall_looked *recall_looked_init(pool_t pool)
@@ -51,7 +51,7 @@ void recall_looked_begin(struct recall_looked *looked)
 	looked->before_idx = 0;
 	looked->now = old;
 	array_clear(&looked->now);
-	looked->settled = TRUE;
+	looked->certain = TRUE;
 }
 
 static const struct looked_box *
@@ -163,18 +163,18 @@ void recall_looked_add(struct recall_looked *looked, struct mailbox *box,
 
 	if (box->opened && old != NULL && old->uid_validity != 0) {
 		if (!looked_all_stayed(old, box->view))
-			looked->settled = FALSE;
+			looked->certain = FALSE;
 	} else if (looked_box_has_changed(looked, box)) {
-		looked->settled = FALSE;
+		looked->certain = FALSE;
 	}
 }
 
-void recall_looked_unsettle(struct recall_looked *looked)
+void recall_looked_set_uncertain(struct recall_looked *looked)
 {
-	looked->settled = FALSE;
+	looked->certain = FALSE;
 }
 
-bool recall_looked_is_settled(const struct recall_looked *looked)
+bool recall_looked_is_certain(const struct recall_looked *looked)
 {
-	return looked->settled;
+	return looked->certain;
 }

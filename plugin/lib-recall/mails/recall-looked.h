@@ -32,8 +32,8 @@ bool recall_looked_pass_over(struct recall_looked *looked, const char *vname,
 void recall_looked_add(struct recall_looked *looked, struct mailbox *box,
 		       bool found);
 /* A message was gone before it could be judged. */
-void recall_looked_unsettle(struct recall_looked *looked);
+void recall_looked_set_uncertain(struct recall_looked *looked);
 /* Returns TRUE if nothing can have been missed in this look. */
-bool recall_looked_is_settled(const struct recall_looked *looked);
+bool recall_looked_is_certain(const struct recall_looked *looked);
 
 #endif

@@ -96,8 +96,8 @@ int recall_quarantine_add(struct recall_quarantine *q,
 void recall_quarantine_settle(struct recall_quarantine *q,
 			      const char *recall_id,
 			      struct recall_copies *copies);
-/* After recall_quarantine_add() has failed: the next one looks at all that there
-   is in the quarantine anew. */
+/* After recall_quarantine_add() has failed: the next one looks at all that
+   there is in the quarantine anew. */
 void recall_quarantine_restart(struct recall_quarantine *q,
 			       const char *recall_id,
 			       struct recall_copies *copies);

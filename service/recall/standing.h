@@ -1,0 +1,23 @@
+#ifndef STANDING_H
+#define STANDING_H
+
+#include <jansson.h>
+
+#include "config.h"
+
+/* Recalls that stand: their orders are the mail nodes' to keep, so it's the nodes
+   that are asked. */
+
+/* All orders, or the one of this recall if id is not NULL, as GET /v2/standing
+   has them: an array; the caller gets the reference. tenant is that of the orders,
+   NULL for all. *ok_r is whether all nodes have answered. */
+json_t *standing_list(struct config *config, const char *id,
+		      const char *tenant, bool *ok_r);
+
+/* Ends the order on all nodes. Returns an array of {"name": ..., "ended": ...},
+   with "error" of those of which that is not known; the caller gets the
+   reference. *found_r is whether any had it. */
+json_t *standing_end(struct config *config, const char *id, bool *ok_r,
+		     bool *found_r);
+
+#endif

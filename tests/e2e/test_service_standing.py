@@ -1,0 +1,209 @@
+"""mail-recalld: recalls that stand."""
+
+import json
+import pathlib
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
+                        "support"))
+from mailnode import build_message, free_port  # noqa: E402
+from servicenode import RecallNode, Service  # noqa: E402
+from test_service import check_described, statuses  # noqa: E402
+
+U = ["u%d@red.example" % i for i in range(40)]
+OTHER = "x@blue.example"
+PLUGINS = ["notify", "recall"]
+
+
+@pytest.fixture(scope="module")
+def node():
+    users = {user: {"tenant_id": "red"} for user in U}
+    users[OTHER] = {"tenant_id": "blue"}
+    with RecallNode(users=users, mail_plugins=PLUGINS) as node:
+        node.free_users = iter(U)
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture
+def service(node):
+    with Service(node, auth__revoke_email="yes") as service:
+        yield service
+        root = service.token()
+        for order in standing(service, root):
+            service.curl("/v2/standing/" + order["id"], "-X", "DELETE",
+                         token=root)
+
+
+@pytest.fixture
+def user(node):
+    return next(node.free_users)
+
+
+number = 0
+
+
+@pytest.fixture
+def messageid():
+    global number
+    number += 1
+    return "<%d.standing@example.com>" % number
+
+
+def admin(service, tenant="red"):
+    return service.token("adm@%s.example" % tenant, 1, tenant)
+
+
+def standing(service, token):
+    answer = service.curl("/v2/standing", token=token)
+    assert answer.status == 200, answer
+    check_described("/v2/standing", "get", answer)
+    assert answer.json()["success"], answer
+    return answer.json()["standing"]
+
+
+def end(service, token, recall_id):
+    answer = service.curl("/v2/standing/" + recall_id, "-X", "DELETE",
+                          token=token)
+    check_described("/v2/standing/{id}", "delete", answer)
+    return answer
+
+
+def name(node):
+    return "127.0.0.1:%d" % node.http_port
+
+
+def test_recall_that_stands(node, service, user, messageid):
+    token = admin(service)
+    answer = service.recall(token, messageid, [user], stand="48h",
+                            reason="Phishing", notify="0")
+    assert (answer.status, statuses(answer)) == (200, {user: "not_found"})
+    recall_id = answer.json()["id"]
+    order, = standing(service, token)
+    assert time.time() < order.pop("expires") <= time.time() + 48 * 3600
+    assert order == {
+        "id": recall_id, "messageid": messageid.strip("<>"),
+        "actor": "adm@red.example", "reason": "Phishing", "late": 0,
+        "nodes": [{"name": name(node), "stands": True}]}
+
+    node.lmtp_deliver(user, build_message(messageid))
+    assert node.count(user) == 0
+    order, = standing(service, token)
+    assert order["late"] == 1
+    answer = service.curl("/v2/actions/" + recall_id, token=token)
+    check_described("/v2/actions/{id}", "get", answer)
+    assert answer.json()["standing"] == {
+        "late": 1, "expires": order["expires"], "nodes": order["nodes"]}
+
+    # of another tenant, and of nobody
+    assert standing(service, admin(service, "blue")) == []
+    assert end(service, admin(service, "blue"), recall_id).status == 404
+    assert end(service, token, "0" * 32).status == 404
+    assert end(service, service.token(), "0" * 32).status == 404
+    assert end(service, service.token(), "x").status == 404
+    answer = end(service, token, recall_id)
+    assert answer.status == 200 and answer.json() == {
+        "success": True, "nodes": [{"name": name(node), "ended": True}]}
+    assert standing(service, service.token()) == []
+    node.lmtp_deliver(user, build_message(messageid))
+    assert node.count(user) == 1
+    assert "standing-end" in service.audit()[-1]
+    answer = service.curl("/v2/actions/" + recall_id, token=token)
+    assert "standing" not in answer.json()
+
+
+def test_not_without_being_asked(node, service, user, messageid):
+    service.recall(service.token(), messageid, [user])
+    service.recall(service.token(), messageid, [user], stand="off")
+    service.recall(service.token(), messageid, [user], stand="1h", dry_run="1")
+    assert standing(service, service.token()) == []
+
+
+@pytest.mark.parametrize("stand", ["0", "h", "1", "1 h", "-1h", "1w", "31d",
+                                   "721h", "99999999999s", ""])
+def test_wrong_time(node, service, user, messageid, stand):
+    node.lmtp_deliver(user, build_message(messageid))
+    answer = service.recall(service.token(), messageid, [user], stand=stand)
+    assert answer.status == 400 and "STAND" in answer.json()["message"]
+    assert node.count(user) == 1
+
+
+def test_users(node, service, messageid):
+    """Of mail that they have sent, and not for long."""
+    sender, user = next(node.free_users), next(node.free_users)
+    token = service.token(sender, 2, "red")
+    answer = service.recall(token, messageid, [user], stand="2h")
+    assert answer.status == 400
+    assert "longer" in answer.json()["message"]["STAND"]
+    answer = service.recall(token, messageid, [user], stand="1h", notify="0")
+    assert answer.status == 200
+    for who in "other@example.com", sender:
+        node.lmtp_deliver(user, build_message(messageid, sender=who))
+    message, = node.messages(user)
+    assert b"other@example.com" in message
+    assert service.curl("/v2/standing", token=token).status == 403
+    other = service.token(user, 2, "red")
+    assert end(service, other, answer.json()["id"]).status == 404
+    assert end(service, token, answer.json()["id"]).status == 200
+
+
+@pytest.mark.log_errors("can't be judged")
+def test_query(node, service, messageid):
+    """It stands for those, too, who have nothing yet."""
+    user, late = next(node.free_users), next(node.free_users)
+    subject = "A prize %d" % number
+    node.lmtp_deliver(user, build_message(messageid, subject=subject))
+    answer = service.recall(admin(service), None, [user, late],
+                            query=json.dumps(["SUBJECT", subject]), yes_count=1,
+                            stand="1h", notify="0")
+    assert statuses(answer) == {user: "expunged", late: "not_found"}
+    order, = standing(service, admin(service))
+    assert order["query"] == ["SUBJECT " + subject]
+    node.lmtp_deliver([user, late], build_message(None, subject=subject))
+    assert node.count(user) == node.count(late) == 0
+    answer = service.recall(admin(service), None, [user], query=json.dumps(["BODY", "x"]),
+                            yes_count=1, stand="1h")
+    assert answer.status != 200
+
+
+def test_node_that_does_not_answer(node, user, messageid):
+    port = free_port()
+    with Service(node) as service:
+        service.set(doveadm__url="%s http://127.0.0.1:%d/doveadm/v1" % (
+            node.http_url, port))
+        service.reload()
+        token = service.token()
+        recall_id = service.recall(token, messageid, [user],
+                                   stand="1h").json()["id"]
+        answer = service.curl("/v2/standing", token=token)
+        assert answer.status == 200 and not answer.json()["success"]
+        order, = answer.json()["standing"]
+        first, second = order["nodes"]
+        assert first == {"name": name(node), "stands": True}
+        assert (second["name"], second["stands"]) == (
+            "127.0.0.1:%d" % port, False)
+        assert second["error"]
+        answer = end(service, token, recall_id)
+        assert answer.status == 502 and not answer.json()["success"]
+        assert [node.get("ended") for node in answer.json()["nodes"]] == [
+            True, False]
+
+
+@pytest.mark.log_errors("can't stand")
+def test_order_that_can_not_be_kept(node, service, user, messageid):
+    """Nothing is done then."""
+    node.lmtp_deliver(user, build_message(messageid))
+    moved = node.standing_dir.with_name("moved")
+    if node.standing_dir.exists():
+        node.standing_dir.rename(moved)
+    node.standing_dir.write_text("")
+    answer = service.recall(service.token(), messageid, [user], stand="1h")
+    assert statuses(answer) == {user: "error"}
+    assert "can't stand" in answer.json()["results"][0]["error"]
+    assert node.count(user) == 1
+    node.standing_dir.unlink()
+    if moved.exists():
+        moved.rename(node.standing_dir)

@@ -105,14 +105,22 @@ static bool get_senders(struct http_request *request, struct recall *recall)
 	return result == DOVEADM_OK;
 }
 
-/* Nobody can say how many messages of everyone's a query may delete. */
+/* Nobody can say how many messages of everyone's a query may delete; and an order
+   that stands has the names of those whom a command asks about. */
 static bool check_everyone(struct http_request *request,
 			   const struct recall *recall)
 {
-	if (!recall->everyone || recall->query.count == 0 || recall->dry_run)
+	const char *why;
+
+	if (!recall->everyone)
 		return true;
-	http_reply_param(request, "all", "goes with a MESSAGEID, or with "
-			 "DRY_RUN");
+	if (recall->query.count > 0 && !recall->dry_run)
+		why = "goes with a MESSAGEID, or with DRY_RUN";
+	else if (recall->stand > 0)
+		why = "is given besides STAND";
+	else
+		return true;
+	http_reply_param(request, "all", why);
 	return false;
 }
 

@@ -30,6 +30,10 @@ add_expunge_params(json_t *params, const struct recall *recall, bool dry_run)
 			 (long long)recall->stand);
 		json_object_set_new(params, RECALL_PARAM_STAND,
 				    json_string(stand));
+	} else if (recall->everyone) {
+		/* whatever the node's default is: see action-expunge.c */
+		json_object_set_new(params, RECALL_PARAM_STAND,
+				    json_string("off"));
 	}
 	json_object_set_new(params, RECALL_PARAM_FORCE,
 			    json_boolean(recall->force));

@@ -5,12 +5,12 @@
 
 #include "config.h"
 
-/* Recalls that stand: their orders are the mail nodes' to keep, so it's the nodes
-   that are asked. */
+/* Recalls that stand: their orders are the mail nodes' to keep, so it's the
+   nodes that are asked. */
 
 /* All orders, or the one of this recall if id is not NULL, as GET /v2/standing
-   has them: an array; the caller gets the reference. tenant is that of the orders,
-   NULL for all. *ok_r is whether all nodes have answered. */
+   has them: an array; the caller gets the reference. tenant is that of the
+   orders, NULL for all. *ok_r is whether all nodes have answered. */
 json_t *standing_list(struct config *config, const char *id,
 		      const char *tenant, bool *ok_r);
 

@@ -49,6 +49,8 @@ TABLE = [
     ("GET", "/v2/approvals", {}, ADMINS, True),
     ("POST", "/v2/approvals/" + "0" * 32, {"decision": "approve"}, ADMINS,
      True),
+    ("GET", "/v2/standing", {}, ADMINS, False),
+    ("DELETE", "/v2/standing/" + "0" * 32, {}, WITH_TOKEN, True),
     ("GET", "/v2/stop", {}, ADMINS, False),
     ("POST", "/v2/stop", {"reason": "a drill"}, SUPER, False),
     ("DELETE", "/v2/stop", {}, SUPER, True),

@@ -637,6 +637,7 @@ ALTER TABLE recalls DROP COLUMN decided;
 DROP INDEX refresh_logins;
 DROP TABLE nodes;
 ALTER TABLE recalls DROP COLUMN everyone;
+ALTER TABLE recalls DROP COLUMN stand;
 ALTER TABLE refresh_tokens DROP COLUMN role;
 ALTER TABLE refresh_tokens DROP COLUMN address;
 ALTER TABLE refresh_tokens DROP COLUMN access_expires;

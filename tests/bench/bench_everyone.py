@@ -83,7 +83,8 @@ def everyone(directory):
     say("everyone: %d users with %d folders of %d messages, 3 of whom have "
         "it, sdbox" % (ALL, FOLDERS, MESSAGES))
     with Pair(directory, "sdbox", names) as pair:
-        bench.fill_users(pair, names, MESSAGES, directory, FOLDERS - 1)
+        bench.fill_users(pair, names, MESSAGES, directory, [
+            "Folder%02d" % index for index in range(FOLDERS - 1)])
         # the copies of the first user's mail are not what the index knows
         for _ in range(2):
             ours(pair, "<nothing@example.com>", JOBS)

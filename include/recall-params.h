@@ -14,6 +14,7 @@
 #define RECALL_CMD_PURGE "recall purge"
 #define RECALL_CMD_INDEX "recall index"
 #define RECALL_CMD_CHECK "recall check"
+#define RECALL_CMD_USERS "recall users"
 #define RECALL_CMD_STANDING_LIST "recall standing list"
 #define RECALL_CMD_STANDING_LATE "recall standing late"
 #define RECALL_CMD_STANDING_END "recall standing end"
@@ -37,6 +38,8 @@
 #define RECALL_PARAM_FIELDS "fields"
 /* The most messages to show. */
 #define RECALL_PARAM_LIMIT "limit"
+/* Only users whose names come after this one (recall users). */
+#define RECALL_PARAM_AFTER "after"
 /* How many messages to pass over first. */
 #define RECALL_PARAM_OFFSET "offset"
 /* Delete mail that was read, too. */
@@ -66,7 +69,8 @@
 #define RECALL_PARAM_RECALL_ID "recall-id"
 /* Only recalls made since then (recall list). */
 #define RECALL_PARAM_SINCE "since"
-/* Only rows of users who have the message (recall expunge, recall restore). */
+/* Only rows of users who have the message (recall expunge, recall restore); none
+   of users of another tenant (recall search, recall fetch). */
 #define RECALL_PARAM_HITS "hits"
 /* Processes that users are spread over, users a second at most, and whether to
    give way to others (recall expunge, restore, search, index). */
@@ -203,6 +207,13 @@
 #define RECALL_COLUMN_FROM "from"
 #define RECALL_COLUMN_SUBJECT "subject"
 #define RECALL_COLUMN_MESSAGE_ID "message-id"
+
+/* How errors begin that are a node's to which Dovecot proxies, not the user's:
+   "Node host:port can't be reached: ...", "Node host:port failed: ...". The same
+   command goes well when the node is back. */
+#define RECALL_ERROR_NODE "Node "
+#define RECALL_ERROR_NODE_UNREACHABLE "can't be reached:"
+#define RECALL_ERROR_NODE_LOST "failed:"
 
 /* The userdb field that says which tenant a user belongs to. */
 #define RECALL_USERDB_TENANT "tenant_id"

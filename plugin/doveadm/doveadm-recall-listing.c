@@ -229,7 +229,10 @@ int recall_listing_parse(const struct doveadm_cmd_context *cctx,
 void recall_listing_run(struct doveadm_cmd_context *cctx,
 			struct recall_listing *listing)
 {
-	listing->named_users = recall_users_are_named(cctx);
+	bool hits = FALSE;
+
+	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_HITS, &hits);
+	listing->named_users = recall_users_are_named(cctx) && !hits;
 	if (recall_users_run(cctx, listing->rows, &listing_callbacks,
 			     listing) == 0 && listing_is_mixed(listing)) {
 		recall_rows_error(listing->rows, EX_DATAERR,

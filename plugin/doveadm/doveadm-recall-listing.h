@@ -43,11 +43,12 @@ struct recall_listing {
 DOVEADM_CMD_PARAM('s', RECALL_PARAM_SENDER, CMD_PARAM_ARRAY, 0) \
 DOVEADM_CMD_PARAM('t', RECALL_PARAM_TENANT, CMD_PARAM_STR, 0) \
 DOVEADM_CMD_PARAM('l', RECALL_PARAM_LIMIT, CMD_PARAM_STR, 0) \
-DOVEADM_CMD_PARAM('\0', RECALL_PARAM_OFFSET, CMD_PARAM_STR, 0)
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_OFFSET, CMD_PARAM_STR, 0) \
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_HITS, CMD_PARAM_BOOL, 0)
 
 #define RECALL_CMD_LISTING_USAGE \
 	"[--verify-headers] [--sender <address> ...] [--tenant <tenant>] " \
-	"[--limit <n>] [--offset <n>]"
+	"[--limit <n>] [--offset <n>] [--hits]"
 
 /* Reads the parameters. Returns -1 as recall_request_parse() does. */
 int recall_listing_parse(const struct doveadm_cmd_context *cctx,

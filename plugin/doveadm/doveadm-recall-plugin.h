@@ -6,6 +6,7 @@ struct module;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_fetch;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_search;
+extern struct doveadm_cmd_ver2 doveadm_cmd_recall_users;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_index;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_restore;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_list;

@@ -37,7 +37,8 @@ static bool check_required(struct http_request *request)
 	if (!param_is_given(request, "messageid") &&
 	    !param_is_given(request, "query"))
 		missing[n++] = "messageid";
-	if (!param_is_given(request, "emails"))
+	if (!param_is_given(request, "emails") &&
+	    !param_is_there(request, "all"))
 		missing[n++] = "emails";
 	if (n > 0)
 		param_reply_missing(request, missing);
@@ -104,6 +105,25 @@ static bool get_senders(struct http_request *request, struct recall *recall)
 	return result == DOVEADM_OK;
 }
 
+/* Nobody can say how many messages of everyone's a query may delete; and an order
+   that stands has the names of those whom a command asks about. */
+static bool check_everyone(struct http_request *request,
+			   const struct recall *recall)
+{
+	const char *why;
+
+	if (!recall->everyone)
+		return true;
+	if (recall->query.count > 0 && !recall->dry_run)
+		why = "goes with a MESSAGEID, or with DRY_RUN";
+	else if (recall->stand > 0)
+		why = "is given besides STAND";
+	else
+		return true;
+	http_reply_param(request, "all", why);
+	return false;
+}
+
 /* Whether the role may recall from so many at a time. */
 static bool check_users(struct http_request *request,
 			const struct recall *recall)
@@ -111,11 +131,12 @@ static bool check_users(struct http_request *request,
 	int64_t max = brakes_users(request->config, recall->actor.role);
 	char *why;
 
-	if (recall->dry_run || max == 0 || (int64_t)recall->count <= max)
+	if (recall->dry_run || max == 0 ||
+	    (!recall->everyone && (int64_t)recall->count <= max))
 		return true;
 	why = x_asprintf("has more than the %lld addresses that a recall of "
 			 "this role may have", (long long)max);
-	http_reply_param(request, "emails", why);
+	http_reply_param(request, recall->everyone ? "all" : "emails", why);
 	free(why);
 	return false;
 }
@@ -140,7 +161,8 @@ static struct recall *make_recall(struct http_request *request,
 	recall->dry_run = p->dry_run;
 	recall->yes_count = p->dry_run ? 0 : p->yes_count;
 	if (!recall_action_get_key(request, recall) ||
-	    !recall_action_add_emails(request, recall) ||
+	    !recall_action_get_users(request, recall) ||
+	    !check_everyone(request, recall) ||
 	    !check_users(request, recall) ||
 	    !get_senders(request, recall)) {
 		recall_free(recall);
@@ -250,7 +272,7 @@ static void run_expunge(struct http_request *request, struct expunge_params *p)
 		return;
 	/* what was deleted is not found again: a repeated request must not be
 	   counted for */
-	if (recall->query.count == 0 ||
+	if (recall->query.count == 0 || recall->everyone ||
 	    (!recall_action_repeat(request, recall) &&
 	     check_count(request, recall, p->yes_count)))
 		recall_action_run(request, recall);

@@ -32,7 +32,8 @@ static bool check_target(struct http_request *request,
 		/* it may be one that was made at the shell, or long ago: then
 		   only the plugin can tell, and of tenants nothing is known */
 		if (who->role == ROLE_SUPER) {
-			if (param_is_given(request, "emails"))
+			if (param_is_given(request, "emails") ||
+			    param_is_there(request, "all"))
 				return true;
 			http_reply_missing(request, "emails");
 			return false;
@@ -68,12 +69,18 @@ static bool get_users(struct http_request *request,
 {
 	size_t i;
 
+	if (param_is_there(request, "all")) {
+		if (!recall_action_get_users(request, recall))
+			return false;
+		if (recall->everyone)
+			return true;
+	}
 	if (!param_is_there(request, "emails")) {
 		for (i = 0; i < target->count; i++)
 			recall_add_user(recall, target->users[i].email);
 		return true;
 	}
-	if (!recall_action_add_emails(request, recall))
+	if (recall->count == 0 && !recall_action_add_emails(request, recall))
 		return false;
 	if (request->identity.role == ROLE_SUPER)
 		return true;

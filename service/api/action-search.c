@@ -270,10 +270,6 @@ static void reply(struct http_request *request, const struct search *search,
 		http_reply_param(request, "cursor",
 				 "is not one that was answered");
 		break;
-	case LISTING_SEVERAL_NODES:
-		http_reply_param(request, "all", "is not possible where "
-				 "Dovecot proxies users to several nodes");
-		break;
 	case LISTING_TOO_LARGE:
 		http_reply_param(request, "limit", "is too high for messages "
 				 "of this size");

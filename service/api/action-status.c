@@ -33,6 +33,27 @@ static void add_approval(const struct http_request *request, json_t *json,
 				    json_string(recall->decision));
 }
 
+static json_t *progress(const struct recall *recall)
+{
+	size_t open = recall_count(recall, -1);
+	json_int_t looked = recall_looked(recall), failures;
+
+	if (!recall->everyone)
+		return json_pack("{s:I, s:I}",
+			"done", (json_int_t)(recall->count - open),
+			"total", (json_int_t)recall->count);
+	/* how many there are is known when all have been listed */
+	failures = recall_count(recall, RECALL_VERDICT_ERROR) +
+		   recall_count(recall, RECALL_VERDICT_NO_USER);
+	return json_pack("{s:I, s:o, s:I, s:I}", "done", looked,
+		"total", recall->finished == 0 ? json_null() :
+			json_integer(looked),
+		"hits", (json_int_t)(recall->count - open) - failures -
+			(json_int_t)recall_count(recall,
+						 RECALL_VERDICT_NOT_FOUND),
+		"failures", failures);
+}
+
 /* Where its order stands now; it may have ended. */
 static void add_standing(const struct http_request *request, json_t *json,
 			 const char *id)
@@ -57,7 +78,6 @@ void action_status(struct http_request *request)
 	struct recall *recall = NULL;
 	enum journal_result found = JOURNAL_ABSENT;
 	json_t *json;
-	size_t open;
 
 	if (recall_id_is_valid(id))
 		found = journal_load(id, &recall);
@@ -72,7 +92,6 @@ void action_status(struct http_request *request)
 		recall_free(recall);
 		return;
 	}
-	open = recall_count(recall, -1);
 	json = recall_to_json(recall);
 	add_approval(request, json, recall);
 	if (recall_kept_until(recall) != 0)
@@ -86,9 +105,7 @@ void action_status(struct http_request *request)
 	json_object_set_new(json, "created", json_integer(recall->created));
 	json_object_set_new(json, "finished", recall->finished == 0 ?
 			    json_null() : json_integer(recall->finished));
-	json_object_set_new(json, "progress", json_pack("{s:I, s:I}",
-		"done", (json_int_t)(recall->count - open),
-		"total", (json_int_t)recall->count));
+	json_object_set_new(json, "progress", progress(recall));
 	if (recall->stand > 0)
 		add_standing(request, json, recall->id);
 	http_reply_json(request, 200, json);

@@ -37,6 +37,19 @@ struct recall *recall_action_new(const struct http_request *request,
 	return recall;
 }
 
+bool recall_action_get_users(struct http_request *request,
+			     struct recall *recall)
+{
+	if (!param_flag(request, "all", false, &recall->everyone))
+		return false;
+	if (!recall->everyone)
+		return recall_action_add_emails(request, recall);
+	if (!param_is_there(request, "emails"))
+		return true;
+	http_reply_param(request, "all", "is given besides EMAILS");
+	return false;
+}
+
 bool recall_action_add_emails(struct http_request *request,
 			      struct recall *recall)
 {
@@ -238,13 +251,14 @@ static void reply_repeated(struct http_request *request, struct recall *before,
 		http_reply_header(request, "Preference-Applied",
 				  "respond-async");
 	if (before->finished != 0 && !recall_is_denied(before) &&
-	    recall_count(before, RECALL_VERDICT_ERROR) > 0 &&
+	    (recall_count(before, RECALL_VERDICT_ERROR) > 0 ||
+	     recall_count_nodes(before, RECALL_NODE_FAILED) > 0) &&
 	    !journal_reopen(before, &claimed)) {
 		http_reply_journal(request);
 	} else if (claimed) {
 		log_info("recall %s: asked for again, %zu of %zu users failed",
 			 before->id, recall_count(before, -1), before->count);
-		run_journalled(request, before, async);
+		run_journalled(request, before, async || before->everyone);
 		return;
 	} else {
 		if (async || before->finished == 0)
@@ -318,7 +332,7 @@ void recall_action_run(struct http_request *request, struct recall *recall)
 		if (wait < 0 ||
 		    (wait == 0 &&
 		     (!approval_require(request->config, recall) ||
-		      !journal_all(recall, async ||
+		      !journal_all(recall, async || recall->everyone ||
 				   recall->approval == RECALL_PENDING))))
 			found = JOURNAL_FAILED;
 	}
@@ -341,7 +355,7 @@ void recall_action_run(struct http_request *request, struct recall *recall)
 			reply_pending(request, recall);
 			break;
 		}
-		run_journalled(request, recall, async);
+		run_journalled(request, recall, async || recall->everyone);
 		return;
 	case JOURNAL_FAILED:
 		http_reply_journal(request);

@@ -13,6 +13,9 @@ struct recall *recall_action_new(const struct http_request *request,
 /* Adds the users of the parameter "emails". */
 bool recall_action_add_emails(struct http_request *request,
 			      struct recall *recall);
+/* The same, or everyone if the parameter "all" says so. */
+bool recall_action_get_users(struct http_request *request,
+			     struct recall *recall);
 /* Takes the caller's own name of the request, if it has one. */
 bool recall_action_get_key(struct http_request *request,
 			   struct recall *recall);

@@ -47,7 +47,7 @@ bool may_recall_own(const struct http_request *request)
 
 	/* a query finds more than what a user has sent, and reading headers
 	   costs others' mailboxes more than a user may ask of them */
-	return config->auth_revoke_email &&
+	return config->auth_revoke_email && !is_flagged(request, "all") &&
 	       !param_is_given(request, "query") &&
 	       !is_flagged(request, "verify_headers") &&
 	       (config->auth_force_revoke || !is_flagged(request, "force"));
@@ -56,6 +56,12 @@ bool may_recall_own(const struct http_request *request)
 bool may_search_named(const struct http_request *request)
 {
 	return !is_flagged(request, "all");
+}
+
+bool may_own_tenant(const struct http_request *request)
+{
+	return !is_flagged(request, "all") ||
+	       *request->identity.tenant != '\0';
 }
 
 bool may_search_own(const struct http_request *request)

@@ -13,8 +13,10 @@ http_may_func may_anything;
 /* Mail that one has sent oneself, by its Message-ID, as far as the settings
    let users do that. */
 http_may_func may_recall_own;
-/* Users who are named. */
+/* Users who are named, or those of the recall. */
 http_may_func may_search_named;
+/* The same, or everyone of the administrator's tenant. */
+http_may_func may_own_tenant;
 /* Nobody's mail but one's own. */
 http_may_func may_search_own;
 /* The same, for fetching: no more than headers without the right to it. */

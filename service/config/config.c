@@ -71,6 +71,7 @@ static const struct setting settings[] = {
 	    "4", 1, 1000, NULL),
 	INT("doveadm.batch", doveadm_batch, "500", 1, RECALL_BATCH_MAX, NULL),
 	INT("doveadm.retries", doveadm_retries, "2", 0, 20, NULL),
+	INT("doveadm.max_rate", doveadm_max_rate, "0", 0, 1000000, NULL),
 
 	STR("auth.jwt_algorithm", auth_jwt_algorithm, "HS256", NULL),
 	STR("auth.jwt_key", auth_jwt_key, "", "psn/web/secure/jwt_key"),
@@ -341,6 +342,22 @@ void config_unref(struct config *config)
 	strlist_free(&config->doveadm_urls);
 	strlist_free(&config->warnings);
 	free(config);
+}
+
+void config_node_groups(const struct config *config, struct strlist *groups)
+{
+	size_t i, n;
+
+	strlist_add(groups, config->doveadm_url);
+	for (i = 1; i < config->nodes.count; i += 2) {
+		for (n = 0; n < groups->count; n++) {
+			if (strcmp(groups->items[n], config->nodes.items[i]) ==
+			    0)
+				break;
+		}
+		if (n == groups->count)
+			strlist_add(groups, config->nodes.items[i]);
+	}
 }
 
 const char *config_node_urls(const struct config *config, const char *user)

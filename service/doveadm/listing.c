@@ -14,7 +14,8 @@
 /* A page is given out as it is when the next users would take it longer. */
 #define PAGE_MS 60000
 
-#define ALL_USERS_MARK "*"
+/* Users whom a node lists at a time. */
+#define USERS_LIMIT 1000
 
 struct listing_user {
 	const char *name;
@@ -26,6 +27,8 @@ struct listing_run {
 	struct listing *listing;
 	/* users of one node stand together */
 	struct listing_user *users;
+	/* names that are this page's own, or NULL */
+	char **names;
 	/* what the calls came to */
 	struct doveadm_tally tally;
 };
@@ -45,7 +48,11 @@ bool listing_cursor_parse(const char *text, struct listing_cursor *cursor_r)
 
 static void set_next(struct listing *listing, int64_t offset, const char *user)
 {
-	listing->next = x_asprintf("%lld.%s", (long long)offset, user);
+	if (listing->all_users)
+		listing->next = x_asprintf("%lld.%zu:%s", (long long)offset,
+					   listing->group, user);
+	else
+		listing->next = x_asprintf("%lld.%s", (long long)offset, user);
 }
 
 /* A row without a message tells why there is none. */
@@ -90,13 +97,13 @@ static int64_t rows_wanted(const struct listing *listing)
 /* Asks for rows. Returns LISTING_DONE with them, or with NULL if only these
    users are lost. */
 static enum listing_result
-ask(struct listing_run *run, const char *urls, json_t *params,
-    json_t **rows_r, char **error_r)
+ask(struct listing_run *run, const char *urls, const char *command,
+    json_t *params, json_t **rows_r, char **error_r)
 {
 	struct doveadm_call call = {
 		.config = run->listing->config,
 		.urls = urls,
-		.command = run->listing->command,
+		.command = command,
 		.params = params,
 	};
 	enum listing_result result = LISTING_DONE;
@@ -111,8 +118,6 @@ ask(struct listing_run *run, const char *urls, json_t *params,
 	}
 	if (call.result == DOVEADM_FAILED && call.exit_code == EX_USAGE)
 		result = LISTING_REFUSED;
-	else if (call.result == DOVEADM_FAILED && call.exit_code == EX_DATAERR)
-		result = LISTING_SEVERAL_NODES;
 	else if (call.too_large)
 		result = LISTING_TOO_LARGE;
 	json_decref(call.answer);
@@ -259,10 +264,14 @@ ask_users(struct listing_run *run, const struct listing_user *users,
 		json_array_append_new(names, json_string(users[i].name));
 	json_object_set_new(params, RECALL_PARAM_USERS, names);
 	set_number(params, RECALL_PARAM_LIMIT, rows_wanted(listing));
+	/* whom nobody named is nobody's error if it's another tenant's */
+	if (listing->all_users)
+		json_object_set_new(params, RECALL_PARAM_HITS, json_true());
 	if (offset > 0)
 		set_number(params, RECALL_PARAM_OFFSET, offset);
 	*full_r = false;
-	result = ask(run, users[0].urls, params, &rows, &error);
+	result = ask(run, users[0].urls, listing->command, params, &rows,
+		     &error);
 	if (rows != NULL) {
 		*full_r = !take_answer(listing, users, count, offset, rows);
 		json_decref(rows);
@@ -318,100 +327,129 @@ static enum listing_result run_users(struct listing_run *run)
 
 /* everyone */
 
-/* The groups of nodes: those of doveadm.url, and those of [nodes]. */
-static void get_groups(const struct config *config, struct strlist *groups)
+static void free_users(struct listing_run *run, size_t count)
 {
-	size_t i, n;
-
-	strlist_add(groups, config->doveadm_url);
-	for (i = 1; i < config->nodes.count; i += 2) {
-		for (n = 0; n < groups->count; n++) {
-			if (strcmp(groups->items[n], config->nodes.items[i]) ==
-			    0)
-				break;
-		}
-		if (n == groups->count)
-			strlist_add(groups, config->nodes.items[i]);
-	}
-}
-
-/* Takes over a node's rows: those of users whose node it is. Returns false if
-   the page is full. */
-static bool take_all_rows(struct listing *listing, size_t group,
-			  const char *urls, int64_t offset, json_t *rows)
-{
-	char mark[32];
-	json_t *row;
 	size_t i;
 
-	snprintf(mark, sizeof(mark), ALL_USERS_MARK"%zu", group);
-	json_array_foreach(rows, i, row) {
-		const char *user = row_text(row, RECALL_COLUMN_USERNAME);
-		bool ours = strcmp(config_node_urls(listing->config, user),
-				   urls) == 0;
-
-		if (!is_message(row)) {
-			if (ours)
-				add_error_row(listing, row);
-			continue;
-		}
-		if (ours && rows_wanted(listing) == 1) {
-			set_next(listing, offset, mark);
-			return false;
-		}
-		if (ours)
-			json_array_append(listing->rows, row);
-		offset++;
-	}
-	return true;
+	for (i = 0; i < count; i++)
+		free(run->names[i]);
+	free(run->names);
+	free(run->users);
+	run->names = NULL;
+	run->users = NULL;
 }
 
-static enum listing_result
-ask_all(struct listing_run *run, size_t group, const char *urls,
-	int64_t *offset, size_t *count_r, bool *full_r)
+/* Takes over the names of those whose node it is. *after is the last one that was
+   listed, or NULL if there was none. */
+static size_t take_names(struct listing_run *run, const char *urls,
+			 const json_t *rows, char **after)
 {
-	struct listing *listing = run->listing;
-	json_t *params = json_copy(listing->params), *rows, *row;
+	size_t i, n = 0, size = json_array_size(rows);
+	const char *name;
+	json_t *row;
+
+	run->users = x_calloc(size + 1, sizeof(*run->users));
+	run->names = x_calloc(size + 1, sizeof(*run->names));
+	free(*after);
+	*after = NULL;
+	json_array_foreach(rows, i, row) {
+		name = row_text(row, RECALL_COLUMN_USERNAME);
+		if (i + 1 == size)
+			*after = x_strdup(name);
+		if (strcmp(config_node_urls(run->listing->config, name),
+			   urls) != 0)
+			continue;
+		run->names[n] = x_strdup(name);
+		run->users[n].name = run->names[n];
+		run->users[n].urls = urls;
+		n++;
+	}
+	return n;
+}
+
+/* Lists users of a node after that one. */
+static enum listing_result
+list_users(struct listing_run *run, const char *urls, char **after,
+	   size_t *count_r)
+{
+	json_t *params = json_object(), *rows;
 	enum listing_result result;
 	char *error;
-	size_t i;
 
-	json_object_set_new(params, RECALL_PARAM_ALL_USERS, json_true());
-	set_number(params, RECALL_PARAM_LIMIT, rows_wanted(listing));
-	/* also where it is 0: it says that the rows have to be countable */
-	set_number(params, RECALL_PARAM_OFFSET, *offset);
-	*full_r = false;
 	*count_r = 0;
-	result = ask(run, urls, params, &rows, &error);
+	set_number(params, RECALL_PARAM_LIMIT, USERS_LIMIT);
+	if (*after != NULL)
+		json_object_set_new(params, RECALL_PARAM_AFTER,
+				    json_string(*after));
+	result = ask(run, urls, RECALL_CMD_USERS, params, &rows, &error);
 	if (rows != NULL) {
-		*full_r = !take_all_rows(listing, group, urls, *offset, rows);
-		json_array_foreach(rows, i, row) {
-			if (is_message(row))
-				(*count_r)++;
-		}
-		*offset += *count_r;
+		*count_r = take_names(run, urls, rows, after);
 		json_decref(rows);
-	} else if (result == LISTING_DONE) {
-		add_error(listing, "", "", error);
+	} else {
+		free(*after);
+		*after = NULL;
+		if (result == LISTING_DONE)
+			add_error(run->listing, "", "", error);
 	}
 	free(error);
 	return result;
 }
 
+/* Asks about the users. Sets *full_r if the page has ended. */
+static enum listing_result
+ask_page(struct listing_run *run, size_t count, int64_t started, bool *full_r)
+{
+	struct listing *listing = run->listing;
+	enum listing_result result = LISTING_DONE;
+	size_t pos = 0, n;
+
+	while (pos < count && result == LISTING_DONE && !*full_r) {
+		if (now_ms() - started > PAGE_MS) {
+			set_next(listing, 0, run->users[pos].name);
+			*full_r = true;
+			break;
+		}
+		n = count - pos;
+		if (n > (size_t)listing->config->doveadm_batch)
+			n = listing->config->doveadm_batch;
+		result = ask_users(run, &run->users[pos], n, 0, full_r);
+		pos += n;
+	}
+	return result;
+}
+
+static enum listing_result
+run_group(struct listing_run *run, const char *urls, char **after,
+	  int64_t started, bool *full_r)
+{
+	enum listing_result result;
+	size_t count;
+
+	do {
+		result = list_users(run, urls, after, &count);
+		if (result == LISTING_DONE)
+			result = ask_page(run, count, started, full_r);
+		free_users(run, count);
+	} while (result == LISTING_DONE && *after != NULL && !*full_r);
+	return result;
+}
+
+/* Where the cursor points to: a group's number, ":" and a user. */
 static bool get_start_group(const struct listing *listing, size_t count,
-			    size_t *group_r)
+			    size_t *group_r, char **user_r)
 {
 	const char *user = listing->cursor.user;
-	size_t len = strlen(ALL_USERS_MARK);
+	size_t digits = user == NULL ? 0 : strspn(user, "0123456789");
 
 	*group_r = 0;
+	*user_r = NULL;
 	if (user == NULL)
 		return true;
-	if (strncmp(user, ALL_USERS_MARK, len) != 0 ||
-	    strlen(user) - len == 0 || strlen(user) - len > 6 ||
-	    strspn(user + len, "0123456789") != strlen(user) - len)
+	if (digits == 0 || digits > 6 || user[digits] != ':' ||
+	    user[digits + 1] == '\0')
 		return false;
-	*group_r = strtoul(user + len, NULL, 10);
+	*group_r = strtoul(user, NULL, 10);
+	*user_r = x_strdup(user + digits + 1);
 	return *group_r < count;
 }
 
@@ -420,23 +458,30 @@ static enum listing_result run_all(struct listing_run *run)
 	struct listing *listing = run->listing;
 	struct strlist groups = { NULL, 0, 0 };
 	enum listing_result result = LISTING_DONE;
-	int64_t offset = listing->cursor.offset, wanted;
-	size_t group, count;
+	int64_t started = now_ms();
+	struct listing_user first;
+	char *user;
 	bool full = false;
 
-	get_groups(listing->config, &groups);
-	if (!get_start_group(listing, groups.count, &group))
+	config_node_groups(listing->config, &groups);
+	if (!get_start_group(listing, groups.count, &listing->group, &user)) {
 		result = LISTING_NO_CURSOR;
-	while (result == LISTING_DONE && group < groups.count && !full) {
-		wanted = rows_wanted(listing);
-		result = ask_all(run, group, groups.items[group], &offset,
-				 &count, &full);
-		/* rows of others' users took the place of some */
-		if ((int64_t)count == wanted && !full)
-			continue;
-		group++;
-		offset = 0;
+	} else if (user != NULL) {
+		/* the rest of this one's, then those after */
+		first.name = user;
+		first.urls = groups.items[listing->group];
+		result = ask_users(run, &first, 1, listing->cursor.offset,
+				   &full);
 	}
+	while (result == LISTING_DONE && listing->group < groups.count &&
+	       !full) {
+		result = run_group(run, groups.items[listing->group], &user,
+				   started, &full);
+		free(user);
+		user = NULL;
+		listing->group++;
+	}
+	free(user);
 	strlist_free(&groups);
 	return result != LISTING_DONE ? result : finish(run);
 }

@@ -8,8 +8,7 @@
 
 /* Asks doveadm for messages and gives them out a page at a time. */
 
-/* Where a page begins: after so many messages of the user. For all users it
-   is after so many rows of the nodes' answers. */
+/* Where a page begins: after so many messages of the user. */
 struct listing_cursor {
 	int64_t offset;
 	/* NULL: the first; belongs to the caller */
@@ -30,6 +29,9 @@ struct listing {
 	int64_t limit;
 	struct listing_cursor cursor;
 
+	/* of the nodes, while all users are gone through */
+	size_t group;
+
 	/* set by listing_run(): references of the caller */
 	/* rows of messages, as doveadm answers them */
 	json_t *rows;
@@ -45,8 +47,6 @@ enum listing_result {
 	LISTING_REFUSED,
 	/* The cursor's user is none of the users. */
 	LISTING_NO_CURSOR,
-	/* The users of several nodes can't be paged together. */
-	LISTING_SEVERAL_NODES,
 	/* A page of that many messages is too large. */
 	LISTING_TOO_LARGE,
 	/* No doveadm answered for anyone. */

@@ -12,7 +12,8 @@
 static bool is_grave(const struct config *config, const struct recall *recall)
 {
 	return (config->approval_force && recall->force) ||
-	       (config->approval_query && recall->query.count > 0);
+	       (config->approval_query && recall->query.count > 0) ||
+	       (config->approval_users > 0 && recall->everyone);
 }
 
 bool approval_require(const struct config *config, struct recall *recall)

@@ -15,7 +15,11 @@
 /* what waits is in the journal, so only memory limits it */
 #define JOBS_MAX 10000
 
-static struct worker_pool *pool;
+/* Recalls from everyone take long, or wait for a node that is down: they must not
+   keep others from running. */
+#define SWEEPS_MAX 16
+
+static struct worker_pool *pool, *sweeps;
 static pthread_mutex_t paused_lock = PTHREAD_MUTEX_INITIALIZER;
 /* their ids */
 static struct strlist paused;
@@ -65,12 +69,13 @@ static void run_job(void *context)
 bool jobs_start(const struct config *config)
 {
 	pool = worker_pool_start(config->journal_workers, JOBS_MAX);
-	return pool != NULL;
+	sweeps = worker_pool_start(SWEEPS_MAX, JOBS_MAX);
+	return pool != NULL && sweeps != NULL;
 }
 
 bool jobs_add(struct recall *recall)
 {
-	if (worker_pool_add(pool, run_job, recall))
+	if (worker_pool_add(recall->everyone ? sweeps : pool, run_job, recall))
 		return true;
 	recall_free(recall);
 	return false;
@@ -105,8 +110,12 @@ static void resume(const char *id)
 		log_error("recall %s: waits for the next start", id);
 		return;
 	}
-	log_info("recall %s: resumed, %zu of %zu users are left", recall->id,
-		 recall_count(recall, -1), recall->count);
+	if (recall->everyone)
+		log_info("recall %s: resumed after %lld users", recall->id,
+			 (long long)recall_looked(recall));
+	else
+		log_info("recall %s: resumed, %zu of %zu users are left",
+			 recall->id, recall_count(recall, -1), recall->count);
 	if (!jobs_add(recall))
 		log_warning("recall %s: waits for the next start", id);
 }
@@ -142,11 +151,13 @@ bool jobs_resume(void)
 void jobs_stop(void)
 {
 	worker_pool_stop(pool);
+	worker_pool_stop(sweeps);
 	worker_pool_free(pool);
+	worker_pool_free(sweeps);
 	strlist_free(&paused);
 }
 
 unsigned int jobs_busy(void)
 {
-	return worker_pool_busy(pool);
+	return worker_pool_busy(pool) + worker_pool_busy(sweeps);
 }

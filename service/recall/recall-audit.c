@@ -29,7 +29,8 @@ static char *list_users(const struct recall *recall)
 	bool fits = true;
 	size_t i;
 
-	strbuf_add(&b, "", 0);
+	/* those of everyone who had it, or could not be looked at */
+	strbuf_add(&b, "*", recall->everyone ? 1 : 0);
 	for (i = 0; i < recall->count && fits; i++) {
 		item = user_text(&recall->users[i]);
 		fits = audit_list_add(&b, item, recall->count - i);

@@ -8,16 +8,15 @@
 #include "recall-params.h"
 #include "recall-verdict.h"
 #include "alloc.h"
-#include "brakes.h"
-#include "clock.h"
 #include "doveadm-client.h"
 #include "journal.h"
 #include "log.h"
 #include "metrics.h"
+#include "recall-everyone.h"
+#include "recall-params-json.h"
+#include "recall-rows.h"
 #include "recall-run.h"
 #include "strlist-json.h"
-
-static bool interrupted;
 
 /* Users who are asked about with one command. */
 struct batch {
@@ -43,72 +42,9 @@ struct recall_run {
 	bool unsaved;
 };
 
-static void set_error(struct recall_user *user, const char *error)
-{
-	user->verdict = RECALL_VERDICT_ERROR;
-	recall_set_text(&user->error, error);
-}
-
 static bool is_dry(const struct recall_run *run)
 {
 	return run->probe || run->recall->dry_run;
-}
-
-/* What only an expunge has. */
-static void add_expunge_params(json_t *params, const struct recall_run *run)
-{
-	const struct recall *recall = run->recall;
-	char stand[32];
-
-	if (recall->query.count > 0)
-		json_object_set_new(params, RECALL_PARAM_QUERY,
-				    strlist_to_json(&recall->query));
-	else
-		json_object_set_new(params, RECALL_PARAM_MESSAGE_ID,
-				    json_string(recall->message_id));
-	if (recall->verify_headers)
-		json_object_set_new(params, RECALL_PARAM_VERIFY_HEADERS,
-				    json_true());
-	if (recall->stand > 0) {
-		snprintf(stand, sizeof(stand), "%lld secs",
-			 (long long)recall->stand);
-		json_object_set_new(params, RECALL_PARAM_STAND,
-				    json_string(stand));
-	}
-	json_object_set_new(params, RECALL_PARAM_FORCE,
-			    json_boolean(recall->force));
-	json_object_set_new(params, RECALL_PARAM_NO_NOTIFY,
-			    json_boolean(!recall->notify));
-	json_object_set_new(params, RECALL_PARAM_DRY_RUN,
-			    json_boolean(is_dry(run)));
-	if (recall->senders.count > 0)
-		json_object_set_new(params, RECALL_PARAM_SENDER,
-				    strlist_to_json(&recall->senders));
-}
-
-/* The command without its users. */
-static json_t *make_params(const struct recall_run *run)
-{
-	const struct recall *recall = run->recall;
-	json_t *params = json_object();
-
-	if (recall->kind == RECALL_EXPUNGE)
-		add_expunge_params(params, run);
-	json_object_set_new(params, RECALL_PARAM_RECALL_ID,
-			    json_string(recall->kind == RECALL_RESTORE ?
-					recall->target : recall->id));
-	json_object_set_new(params, RECALL_PARAM_ACTOR,
-			    json_string(recall->actor.login));
-	if (recall->approver != NULL)
-		json_object_set_new(params, RECALL_PARAM_APPROVER,
-				    json_string(recall->approver));
-	if (*recall->reason != '\0')
-		json_object_set_new(params, RECALL_PARAM_REASON,
-				    json_string(recall->reason));
-	if (recall->actor.role == ROLE_ADMIN)
-		json_object_set_new(params, RECALL_PARAM_TENANT,
-				    json_string(recall->actor.tenant));
-	return params;
 }
 
 /* No user of a query loses more than was counted. */
@@ -167,48 +103,12 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 	}
 	batch->call.config = run->config;
 	batch->call.urls = urls;
-	batch->call.command = recall->kind == RECALL_RESTORE ?
-		RECALL_CMD_RESTORE : RECALL_CMD_EXPUNGE;
-	batch->call.params = make_params(run);
+	batch->call.command = recall_command(recall);
+	batch->call.params = recall_make_params(recall, is_dry(run));
 	json_object_set_new(batch->call.params, RECALL_PARAM_USERS, users);
 	add_expected(batch->call.params, batch);
 	batch->call.context = batch;
 	return batch;
-}
-
-/* Whether the node has only not begun. */
-static bool is_stop(const char *error)
-{
-	return strncmp(error, RECALL_ERROR_STOPPED,
-		       strlen(RECALL_ERROR_STOPPED)) == 0;
-}
-
-static void read_row(struct recall_user *user, const json_t *row)
-{
-	const char *status = row_text(row, RECALL_COLUMN_STATUS);
-	const char *copies = row_text(row, RECALL_COLUMN_COPIES);
-	const char *present = row_text(row, RECALL_COLUMN_PRESENT);
-	const char *kept = row_text(row, RECALL_COLUMN_KEPT_UNTIL);
-	int verdict = recall_verdict_parse(status);
-
-	if (verdict < 0) {
-		set_error(user, "doveadm's answer has an unknown status");
-		return;
-	}
-	if (verdict == RECALL_VERDICT_ERROR &&
-	    is_stop(row_text(row, RECALL_COLUMN_ERROR)))
-		return;
-	user->verdict = verdict;
-	user->copies = strtoll(copies, NULL, 10);
-	user->present = strtoll(present, NULL, 10);
-	user->kept_until = parse_utc(kept);
-	recall_set_text(&user->notice, row_text(row, RECALL_COLUMN_NOTICE));
-	recall_set_text(&user->mailboxes,
-			row_text(row, RECALL_COLUMN_MAILBOXES));
-	recall_set_text(&user->mailbox_user,
-			row_text(row, RECALL_COLUMN_MAILBOX_USER));
-	recall_set_text(&user->searched, row_text(row, RECALL_COLUMN_SEARCHED));
-	recall_set_text(&user->error, row_text(row, RECALL_COLUMN_ERROR));
 }
 
 static int cmp_rows(const void *p1, const void *p2)
@@ -244,10 +144,10 @@ static void read_rows(struct batch *batch)
 
 		found = bsearch(user->key, rows, n, sizeof(*rows), cmp_key_row);
 		if (found != NULL)
-			read_row(user, *found);
+			recall_row_take(user, *found);
 		else
-			set_error(user, "doveadm's answer has no row for the "
-				  "user");
+			recall_row_set_error(user, "doveadm's answer has no "
+					     "row for the user");
 	}
 	free(rows);
 }
@@ -328,7 +228,7 @@ static void batch_end(struct batch *batch)
 			&run->recall->users[batch->users[i]];
 
 		if (batch->call.result != DOVEADM_OK)
-			set_error(user, batch->call.error);
+			recall_row_set_error(user, batch->call.error);
 	}
 	run->left -= count_verdicts(batch);
 	if (!run->probe)
@@ -339,11 +239,10 @@ static void batch_end(struct batch *batch)
 	free(batch);
 }
 
-/* What deletes nothing goes on, and so does what puts messages back. */
-static bool is_stopped(const struct recall_run *run)
+static bool is_held(const struct recall_run *run)
 {
-	return run->recall->kind == RECALL_EXPUNGE && !run->recall->dry_run &&
-	       !run->probe && brakes_stopped();
+	return run->probe ? recall_interrupted() :
+		recall_is_held(run->recall);
 }
 
 static enum recall_outcome run_batches(struct recall_run *run)
@@ -360,7 +259,7 @@ static enum recall_outcome run_batches(struct recall_run *run)
 		taken[i] = recall->users[i].verdict >= 0;
 	for (;;) {
 		while (run->active < config->doveadm_connections_per_recall &&
-		       !recall_interrupted() && !is_stopped(run) &&
+		       !is_held(run) &&
 		       (batch = next_batch(run, taken, &pos)) != NULL) {
 			run->active++;
 			doveadm_calls_add(calls, &batch->call);
@@ -392,8 +291,11 @@ static enum recall_outcome run_batches(struct recall_run *run)
 enum recall_outcome recall_run(struct recall *recall, struct config *config)
 {
 	struct recall_run run = { .recall = recall, .config = config };
-	enum recall_outcome outcome = run_batches(&run);
+	enum recall_outcome outcome;
 
+	if (recall->everyone)
+		return recall_everyone_run(recall, config);
+	outcome = run_batches(&run);
 	/* all verdicts were known before */
 	if (outcome == RECALL_DONE && recall->finished == 0) {
 		recall->finished = time(NULL);
@@ -413,14 +315,4 @@ enum recall_outcome recall_probe(struct recall *recall, struct config *config)
 	};
 
 	return run_batches(&run);
-}
-
-bool recall_interrupted(void)
-{
-	return __atomic_load_n(&interrupted, __ATOMIC_RELAXED);
-}
-
-void recall_interrupt_all(void)
-{
-	__atomic_store_n(&interrupted, true, __ATOMIC_RELAXED);
 }

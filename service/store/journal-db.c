@@ -116,6 +116,13 @@ static const char *const upgrades[] = {
 	"ALTER TABLE verdicts ADD COLUMN kept_until INTEGER NOT NULL"
 	" DEFAULT 0;",
 	"ALTER TABLE recalls ADD COLUMN stand INTEGER NOT NULL DEFAULT 0;",
+	"ALTER TABLE recalls ADD COLUMN everyone INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE nodes ("
+	" recall TEXT NOT NULL REFERENCES recalls(id) ON DELETE CASCADE,"
+	" pos INTEGER NOT NULL, name TEXT NOT NULL, urls TEXT NOT NULL,"
+	" cursor TEXT, state TEXT NOT NULL, down_since INTEGER NOT NULL,"
+	" looked INTEGER NOT NULL, error TEXT,"
+	" PRIMARY KEY (recall, pos)) WITHOUT ROWID;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 

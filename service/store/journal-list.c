@@ -60,6 +60,11 @@ static json_t *read_row(sqlite3 *db, sqlite3_stmt *stmt)
 	if (text(stmt, 14) != NULL)
 		json_object_set_new(json, "approver",
 				    json_string(text(stmt, 14)));
+	/* what is known of them are hits and failures */
+	if (sqlite3_column_int(stmt, 15) != 0) {
+		json_object_set_new(json, "all", json_true());
+		json_object_set(json, "done", json_object_get(json, "total"));
+	}
 	if (text(stmt, 12) != NULL)
 		json_object_set_new(json, "recall",
 				    json_string(text(stmt, 12)));
@@ -93,7 +98,7 @@ static json_t *list(sqlite3 *db, const struct identity *identity,
 
 	stmt = journal_prepare(db, "SELECT id, created, finished, messageid, "
 		"actor, users, cmd, reason, force, notify, dry_run, query, "
-		"target, approval, approver FROM recalls WHERE "
+		"target, approval, approver, everyone FROM recalls WHERE "
 		JOURNAL_VISIBLE_SQL " AND (?2 = 0 OR created < ?2) "
 		/* many may be of the same second */
 		"AND (?4 IS NULL OR (created, rowid) < (SELECT created, rowid "

@@ -4,6 +4,7 @@
 #include "recall-verdict.h"
 #include "alloc.h"
 #include "journal-db.h"
+#include "journal-nodes.h"
 #include "journal.h"
 #include "strlist-json.h"
 
@@ -42,9 +43,9 @@ bool journal_add(const struct recall *recall, bool promised)
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
 			"messageid, force, notify, dry_run, reason, actor, "
 			"tenant, role, source, senders, users, cmd, target, "
-			"query, key, verify_headers, approval, stand) "
-			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			"sisiiisssississssisi",
+			"query, key, verify_headers, approval, stand, everyone) "
+			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"sisiiisssississssisii",
 			recall->id, recall->created, recall->message_id,
 			(int64_t)recall->force, (int64_t)recall->notify,
 			(int64_t)recall->dry_run, recall->reason,
@@ -55,7 +56,7 @@ bool journal_add(const struct recall *recall, bool promised)
 			query, recall->key,
 			(int64_t)recall->verify_headers,
 			recall_approval_name(recall->approval),
-			recall->stand) &&
+			recall->stand, (int64_t)recall->everyone) &&
 		      add_users(db, recall);
 	ret = journal_end(db, ret);
 	journal_unlock();
@@ -186,6 +187,7 @@ static void read_recall(sqlite3_stmt *stmt, struct recall *recall)
 	recall->decision = column_text(stmt, 19);
 	recall->decided = sqlite3_column_int64(stmt, 20);
 	recall->stand = sqlite3_column_int64(stmt, 21);
+	recall->everyone = sqlite3_column_int(stmt, 22) != 0;
 }
 
 static enum journal_result
@@ -194,7 +196,8 @@ load(sqlite3 *db, const char *id, struct recall **recall_r)
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT created, finished, "
 		"messageid, force, notify, dry_run, reason, actor, tenant, "
 		"role, source, senders, cmd, target, query, key, "
-		"verify_headers, approval, approver, decision, decided, stand "
+		"verify_headers, approval, approver, decision, decided, stand, "
+		"everyone "
 		"FROM recalls WHERE id = ?");
 	struct recall *recall;
 	int ret;
@@ -209,7 +212,7 @@ load(sqlite3 *db, const char *id, struct recall **recall_r)
 	memcpy(recall->id, id, sizeof(recall->id));
 	read_recall(stmt, recall);
 	journal_release(stmt);
-	if (!load_users(db, recall)) {
+	if (!load_users(db, recall) || !journal_load_nodes(db, recall)) {
 		recall_free(recall);
 		return JOURNAL_FAILED;
 	}

@@ -36,6 +36,13 @@ void recall_free(struct recall *recall)
 		free(recall->users[i].error);
 	}
 	free(recall->users);
+	for (i = 0; i < recall->node_count; i++) {
+		free(recall->nodes[i].name);
+		free(recall->nodes[i].urls);
+		free(recall->nodes[i].cursor);
+		free(recall->nodes[i].error);
+	}
+	free(recall->nodes);
 	free(recall->target);
 	free(recall->message_id);
 	strlist_free(&recall->query);
@@ -236,7 +243,8 @@ bool recall_is_same(const struct recall *old, const struct recall *recall)
 	    old->verify_headers != recall->verify_headers ||
 	    old->stand != recall->stand ||
 	    old->actor.role != recall->actor.role ||
-	    old->count != recall->count ||
+	    old->everyone != recall->everyone ||
+	    (!old->everyone && old->count != recall->count) ||
 	    !same_text(old->target, recall->target) ||
 	    !same_list(&old->query, &recall->query) ||
 	    !same_text(old->reason, recall->reason) ||
@@ -244,10 +252,79 @@ bool recall_is_same(const struct recall *old, const struct recall *recall)
 	    (old->kind == RECALL_EXPUNGE &&
 	     !same_text(old->message_id, recall->message_id)))
 		return false;
-	for (i = 0; i < old->count; i++) {
+	for (i = 0; i < old->count && !old->everyone; i++) {
 		if (strcmp(old->users[i].key, recall->users[i].key) != 0)
 			return false;
 		expected += old->users[i].expected;
 	}
 	return expected == recall->yes_count;
+}
+
+/* "http://host:2222/doveadm/v1 ..." as "host:2222" */
+static char *name_of_urls(const char *urls)
+{
+	const char *p = strstr(urls, "://");
+
+	p = p == NULL ? urls : p + 3;
+	return x_strndup(p, strcspn(p, "/ "));
+}
+
+struct recall_node *recall_add_node(struct recall *recall, const char *name,
+				    const char *urls)
+{
+	struct recall_node *node;
+
+	recall->nodes = x_realloc(recall->nodes, (recall->node_count + 1) *
+				  sizeof(*node));
+	node = &recall->nodes[recall->node_count++];
+	memset(node, 0, sizeof(*node));
+	node->name = name == NULL ? name_of_urls(urls) : x_strdup(name);
+	node->urls = x_strdup(urls);
+	return node;
+}
+
+int64_t recall_looked(const struct recall *recall)
+{
+	int64_t looked = 0;
+	size_t i;
+
+	for (i = 0; i < recall->node_count; i++)
+		looked += recall->nodes[i].looked;
+	return looked;
+}
+
+size_t recall_count_nodes(const struct recall *recall,
+			  enum recall_node_state state)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < recall->node_count; i++) {
+		if (recall->nodes[i].state == state)
+			n++;
+	}
+	return n;
+}
+
+static const char *const node_state_names[] = {
+	[RECALL_NODE_RUNNING] = "running",
+	[RECALL_NODE_DOWN] = "down",
+	[RECALL_NODE_DONE] = "done",
+	[RECALL_NODE_FAILED] = "failed",
+};
+
+const char *recall_node_state_name(enum recall_node_state state)
+{
+	return node_state_names[state];
+}
+
+enum recall_node_state recall_node_state_parse(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(node_state_names) /
+			sizeof(node_state_names[0]); i++) {
+		if (strcmp(node_state_names[i], name) == 0)
+			return (enum recall_node_state)i;
+	}
+	return RECALL_NODE_RUNNING;
 }

@@ -48,6 +48,32 @@ enum recall_approval {
 	RECALL_EXPIRED
 };
 
+enum recall_node_state {
+	RECALL_NODE_RUNNING = 0,
+	/* it can't be reached now */
+	RECALL_NODE_DOWN,
+	RECALL_NODE_DONE,
+	/* it has been given up */
+	RECALL_NODE_FAILED
+};
+
+/* How far a node is in a recall from everyone. */
+struct recall_node {
+	/* host and port */
+	char *name;
+	/* empty for one behind another, to which Dovecot proxies */
+	char *urls;
+	/* its last user who was asked about, in the order of `recall users`;
+	   NULL: none */
+	char *cursor;
+	enum recall_node_state state;
+	/* seconds since the epoch, 0 if it's not down */
+	int64_t down_since;
+	/* how many users were asked about */
+	int64_t looked;
+	char *error;
+};
+
 /* A recall as asked for, and how far it is. */
 struct recall {
 	char id[RECALL_ID_LEN + 1];
@@ -90,6 +116,12 @@ struct recall {
 	   answered */
 	bool refused;
 
+	/* from everyone: then users are those who had the message, or could not
+	   be looked at */
+	bool everyone;
+	struct recall_node *nodes;
+	size_t node_count;
+
 	struct recall_user *users;
 	size_t count;
 };
@@ -103,6 +135,18 @@ void recall_dedup(struct recall *recall);
 
 /* As if the user had never been asked about. */
 void recall_user_reset(struct recall_user *user);
+
+/* Adds a node; its name is that of its first URL, if it's NULL. */
+struct recall_node *recall_add_node(struct recall *recall, const char *name,
+				    const char *urls);
+/* How many users the nodes have been asked about. */
+int64_t recall_looked(const struct recall *recall);
+/* How many nodes are in the state. */
+size_t recall_count_nodes(const struct recall *recall,
+			  enum recall_node_state state);
+/* The name of a node's state, e.g. "down". */
+const char *recall_node_state_name(enum recall_node_state state);
+enum recall_node_state recall_node_state_parse(const char *name);
 
 /* Replaces a text, which is NULL if there is nothing to say. */
 void recall_set_text(char **text, const char *value);

@@ -544,7 +544,8 @@ def users(directory):
     bench("users_%d_ratio" % USERS, ratio, "x")
 
 
-def measure_users(pair, names, count):
+def measure_users(pair, names, count, jobs=0):
+    spread = {"jobs": str(jobs)} if jobs else {}
     times = {"ours": [], "stock_batch": [], "stock_mask": []}
     for index in range(ROUNDS):
         for name in times:
@@ -554,7 +555,7 @@ def measure_users(pair, names, count):
             if name == "ours":
                 answer, spent = pair.ours.request([["recallExpunge", {
                     "users": names, "messageId": message_id,
-                    "noNotify": True}, "t"]])
+                    "noNotify": True, **spread}, "t"]])
                 rows = answer[0][1]
                 assert len(rows) == USERS and all(
                     row["status"] == "expunged" and row["copies"] == "1"

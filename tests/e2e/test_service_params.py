@@ -84,7 +84,7 @@ def mail(node):
 @pytest.mark.parametrize("way", ["form", "multipart", "json"])
 @pytest.mark.parametrize("name, value", [
     ("dryRun", "1"), ("dry-run", "1"), ("dryrun", "1"), ("DRY_RUN", "1"),
-    ("notfy", "0"), ("id", "0" * 32), ("all", "0"), ("messageId", "<a@b>"),
+    ("notfy", "0"), ("id", "0" * 32), ("everyone", "0"), ("messageId", "<a@b>"),
     ("dry_run ", "1"),
 ])
 def test_misspelt_parameter_deletes_nothing(node, service, token, mail, way,

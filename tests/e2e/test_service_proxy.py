@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
-from answers import ask, has, message, pages, root, statuses  # noqa: E402
+from answers import ask, has, pages, root, statuses  # noqa: E402
 from mailnode import build_message, free_port  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
 
@@ -77,10 +77,12 @@ def test_pages(node, service, ids, limit):
     assert not list(node.home(USERS[0]).rglob("dovecot.index*"))
 
 
-@pytest.mark.log_errors("--offset is for the users of one node")
-def test_everyone_cannot_be_paged(service, ids):
-    answer = ask(service, root(service), cmd="search", query=SUBJECT, all=1)
-    assert (answer.status, list(message(answer))) == (400, ["ALL"])
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_pages_of_everyone(service, ids, limit):
+    found = pages(service, root(service), cmd="search", query=SUBJECT, all=1,
+                  limit=limit)
+    assert [(row["email"], "<%s>" % row["messageid"]) for page in found
+            for row in page] == ids
 
 
 def test_query_is_counted_over_users_of_other_nodes(back, service, ids):

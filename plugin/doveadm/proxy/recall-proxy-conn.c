@@ -235,7 +235,8 @@ void recall_proxy_conn_deinit(struct recall_proxy_conn **_conn,
 	bool ready = conn->ready, partial = FALSE;
 
 	*_conn = NULL;
-	text = t_strdup_printf("Node %s failed: %s", server->name, error);
+	text = t_strdup_printf(RECALL_ERROR_NODE"%s "RECALL_ERROR_NODE_LOST
+			       " %s", server->name, error);
 	if (request != NULL)
 		partial = conn_end_row(conn, text);
 	for (i = 0; i < array_count(&server->conns); i++) {

@@ -323,7 +323,8 @@ static void server_feed(struct recall_proxy_server *server)
 			if (recall_proxy_conn_init(server, &idle, &error) < 0 &&
 			    server->error == NULL) {
 				server->error = i_strdup_printf(
-					"Node %s can't be reached: %s",
+					RECALL_ERROR_NODE"%s "
+					RECALL_ERROR_NODE_UNREACHABLE" %s",
 					server->name, error);
 			}
 		}

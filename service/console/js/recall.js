@@ -165,7 +165,7 @@ export function Recall({ args: [id, only] }) {
 	const [failed, setFailed] = useState(null);
 	const request = sent(id);
 	const done = recall?.progress?.done ?? 0;
-	const total = recall?.progress?.total ?? 0;
+	const total = recall?.progress?.total ?? done;
 	const mayUndo = recall?.state === "finished" &&
 		recall.cmd === "expunge" && recall.summary?.expunged > 0;
 

@@ -1,0 +1,18 @@
+#ifndef RECALL_ROWS_READ_H
+#define RECALL_ROWS_READ_H
+
+#include <jansson.h>
+
+#include "recall.h"
+
+/* What a verdict row of doveadm's says of the user: nothing if recalls are stopped
+   on the node. */
+void recall_row_take(struct recall_user *user, const json_t *row);
+/* The user's verdict is an error. */
+void recall_row_set_error(struct recall_user *user, const char *error);
+/* Whether the row says that. */
+bool recall_row_is_stop(const json_t *row);
+/* A text of the row, or NULL. */
+const char *recall_row_column(const json_t *row, const char *name);
+
+#endif

@@ -243,6 +243,7 @@ class MailNode:
         self.outlive = outlive
         self.watcher = None
         self.users = {}
+        self.users_stamp = 0
         self.initial_users = users if isinstance(users, dict) else \
             {name: {} for name in users}
         self.pid = None
@@ -422,6 +423,9 @@ class MailNode:
         temporary = self.dir / "users.new"
         temporary.write_text("".join(lines))
         temporary.chmod(0o644)
+        # auth goes by the second and the size, which may both be as before
+        self.users_stamp = max(int(time.time()), self.users_stamp + 1)
+        os.utime(temporary, (self.users_stamp, self.users_stamp))
         temporary.rename(path)
 
     def _put_user(self, name, fields, password=PASSWORD):

@@ -41,6 +41,19 @@ recall_users_row_mailbox(const struct recall_users_context *ctx,
 		*columns[idx] == '\0' ? NULL : columns[idx];
 }
 
+/* Returns a copy of the row, which outlives the batch that it came in. */
+static const char *const *
+recall_users_row_copy(struct recall_users_context *ctx,
+		      const char *const *columns)
+{
+	unsigned int i, count = recall_rows_get_count(ctx->rows);
+	const char **copy = p_new(ctx->done_pool, const char *, count);
+
+	for (i = 0; i < count; i++)
+		copy[i] = p_strdup(ctx->done_pool, columns[i]);
+	return copy;
+}
+
 /* Processes don't know what the others have looked at: of the rows of one
    mailbox the one that tells what was done counts for all of its names. */
 static void
@@ -54,8 +67,12 @@ recall_users_job_preview(void *context, const char *const *columns)
 		return;
 	other = hash_table_lookup(ctx->answers, mailbox_user);
 	if (other == NULL ||
-	    ctx->callbacks->is_better(ctx->context, other, columns))
-		hash_table_update(ctx->answers, mailbox_user, columns);
+	    ctx->callbacks->is_better(ctx->context, other, columns)) {
+		columns = recall_users_row_copy(ctx, columns);
+		hash_table_update(ctx->answers,
+				  recall_users_row_mailbox(ctx, columns),
+				  columns);
+	}
 }
 
 /* Returns the columns to be printed for this name, or NULL if the mailbox has

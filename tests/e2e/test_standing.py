@@ -173,6 +173,7 @@ def refused(node, how, *args, **parameters):
     if how == "http":
         before = node.log_size()
         assert http(node, "recallExpunge", **parameters).code == EX_CANTCREAT
+        node.settle_log()
         return node.log(before)
     result = node.doveadm("recall", "expunge", *args, check=False)
     assert (result.returncode, result.stdout) == (EX_CANTCREAT, "")

@@ -69,8 +69,8 @@
 #define RECALL_PARAM_RECALL_ID "recall-id"
 /* Only recalls made since then (recall list). */
 #define RECALL_PARAM_SINCE "since"
-/* Only rows of users who have the message (recall expunge, recall restore); none
-   of users of another tenant (recall search, recall fetch). */
+/* Only rows of users who have the message (recall expunge, recall restore);
+   none of users of another tenant (recall search, recall fetch). */
 #define RECALL_PARAM_HITS "hits"
 /* Processes that users are spread over, users a second at most, and whether to
    give way to others (recall expunge, restore, search, index). */
@@ -209,8 +209,8 @@
 #define RECALL_COLUMN_MESSAGE_ID "message-id"
 
 /* How errors begin that are a node's to which Dovecot proxies, not the user's:
-   "Node host:port can't be reached: ...", "Node host:port failed: ...". The same
-   command goes well when the node is back. */
+   "Node host:port can't be reached: ...", "Node host:port failed: ...". The
+   same command goes well when the node is back. */
 #define RECALL_ERROR_NODE "Node "
 #define RECALL_ERROR_NODE_UNREACHABLE "can't be reached:"
 #define RECALL_ERROR_NODE_LOST "failed:"

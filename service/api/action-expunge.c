@@ -105,8 +105,8 @@ static bool get_senders(struct http_request *request, struct recall *recall)
 	return result == DOVEADM_OK;
 }
 
-/* Nobody can say how many messages of everyone's a query may delete; and an order
-   that stands has the names of those whom a command asks about. */
+/* Nobody can say how many messages of everyone's a query may delete; and an
+   order that stands has the names of those whom a command asks about. */
 static bool check_everyone(struct http_request *request,
 			   const struct recall *recall)
 {

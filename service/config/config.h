@@ -182,7 +182,8 @@ void config_etcd_keys(void (*callback)(const char *etcd_key, const char *key,
 /* The settings by name with their defaults, as an example file shows them. */
 void config_print_defaults(void);
 
-/* Adds the URLs of each group of nodes: of doveadm.url, and of those in [nodes]. */
+/* Adds the URLs of each group of nodes: of doveadm.url, and of those in
+   [nodes]. */
 void config_node_groups(const struct config *config, struct strlist *groups);
 /* Whether a list of roles, e.g. of rights.export, has this one. */
 bool config_has_role(const char *roles, int role);

@@ -339,8 +339,8 @@ static void free_users(struct listing_run *run, size_t count)
 	run->users = NULL;
 }
 
-/* Takes over the names of those whose node it is. *after is the last one that was
-   listed, or NULL if there was none. */
+/* Takes over the names of those whose node it is. *after is the last one that
+   was listed, or NULL if there was none. */
 static size_t take_names(struct listing_run *run, const char *urls,
 			 const json_t *rows, char **after)
 {

@@ -15,8 +15,8 @@
 /* what waits is in the journal, so only memory limits it */
 #define JOBS_MAX 10000
 
-/* Recalls from everyone take long, or wait for a node that is down: they must not
-   keep others from running. */
+/* Recalls from everyone take long, or wait for a node that is down: they must
+   not keep others from running. */
 #define SWEEPS_MAX 16
 
 static struct worker_pool *pool, *sweeps;

@@ -5,8 +5,8 @@
 
 #include "recall.h"
 
-/* What a verdict row of doveadm's says of the user: nothing if recalls are stopped
-   on the node. */
+/* What a verdict row of doveadm's says of the user: nothing if recalls are
+   stopped on the node. */
 void recall_row_take(struct recall_user *user, const json_t *row);
 /* The user's verdict is an error. */
 void recall_row_set_error(struct recall_user *user, const char *error);

@@ -7,8 +7,8 @@ static bool save_users(sqlite3 *db, const struct recall *recall,
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "INSERT OR REPLACE INTO "
 		"verdicts (recall, pos, email, status, copies, notice, "
-		"mailboxes, error, mailbox_user, searched, present, kept_until) "
-		"VALUES (?,?,?,?,?,?,?,?,?,?,?,?)");
+		"mailboxes, error, mailbox_user, searched, present, "
+		"kept_until) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)");
 	bool ret = stmt != NULL;
 	size_t i;
 

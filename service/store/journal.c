@@ -43,7 +43,8 @@ bool journal_add(const struct recall *recall, bool promised)
 		ret = journal_exec(db, "INSERT INTO recalls (id, created, "
 			"messageid, force, notify, dry_run, reason, actor, "
 			"tenant, role, source, senders, users, cmd, target, "
-			"query, key, verify_headers, approval, stand, everyone) "
+			"query, key, verify_headers, approval, stand, "
+			"everyone) "
 			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 			"sisiiisssississssisii",
 			recall->id, recall->created, recall->message_id,

@@ -17,10 +17,9 @@ COMMANDS = ["user", "recall expunge", "recall restore", "recall search",
 
 @pytest.fixture(scope="module")
 def node():
-    names = (" " if DOVECOT_24 else ",").join(
-        '"%s"' % name if DOVECOT_24 else name for name in COMMANDS)
-    if not DOVECOT_24:
-        names = '"%s"' % names
+    # 2.4 has a list, whose first word must not be quoted
+    names = " ".join([COMMANDS[0]] + ['"%s"' % name for name in COMMANDS[1:]]) \
+        if DOVECOT_24 else '"%s"' % ",".join(COMMANDS)
     with RecallNode(users=[ALICE, BOB], acl=True,
                     plugin={"recall_quarantine": PREFIX},
                     driver="sdbox",

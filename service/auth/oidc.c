@@ -340,56 +340,67 @@ static bool is_signed(const struct jwt *jwt, const json_t *keys)
 	return ret;
 }
 
-bool oidc_check_token(const struct config *config, const char *token,
-		      const char *nonce, int64_t now, const void *keys,
-		      struct identity *identity_r, const char **error_r)
-{
-	json_t *claims = NULL;
-	struct jwt jwt;
-
-	*error_r = "is no JSON Web Token";
-	if (jwt_parse(token, &jwt)) {
-		if (is_signed(&jwt, keys))
-			claims = jwt_claims(&jwt);
-		else
-			*error_r = "is not signed by the provider";
-	}
-	jwt_free(&jwt);
-	if (claims == NULL)
-		return false;
-	*error_r = check_claims(config, claims, nonce, now);
-	if (*error_r == NULL)
-		*error_r = read_identity(config, claims, identity_r);
-	json_decref(claims);
-	return *error_r == NULL;
-}
-
 /* The key may be a new one: if none is right, the keys are asked for once
    more. */
 static enum oidc_result
-check(const struct config *config, const char *url, const char *token,
-      const char *nonce, int64_t now, struct identity *identity_r,
-      char **error_r)
+check_signature(const struct config *config, const struct jwt *jwt,
+		const char *keys_url, char **error_r)
 {
 	static const time_t keep[] = { KEEP, 0 };
-	const char *why = "";
 	json_t *keys;
 	bool ok = false;
 	size_t i;
 
 	for (i = 0; i < 2 && !ok; i++) {
-		keys = ask_cached(config, &cached[1], url, keep[i], error_r);
+		keys = ask_cached(config, &cached[1], keys_url, keep[i],
+				  error_r);
 		if (keys == NULL)
 			return OIDC_FAILED;
-		identity_clear(identity_r);
-		ok = oidc_check_token(config, token, nonce, now, keys,
-				      identity_r, &why);
+		ok = is_signed(jwt, keys);
 		json_decref(keys);
 	}
 	if (ok)
 		return OIDC_OK;
+	*error_r = x_strdup("the token is not signed by the provider");
+	return OIDC_DENIED;
+}
+
+static enum oidc_result
+check_signed(const struct config *config, const struct jwt *jwt,
+	     const char *nonce, int64_t now, struct identity *identity_r,
+	     char **error_r)
+{
+	const char *why = "is no JSON Web Token";
+	json_t *claims = jwt_claims(jwt);
+
+	if (claims != NULL)
+		why = check_claims(config, claims, nonce, now);
+	if (why == NULL)
+		why = read_identity(config, claims, identity_r);
+	json_decref(claims);
+	if (why == NULL)
+		return OIDC_OK;
 	*error_r = x_asprintf("the token %s", why);
 	return OIDC_DENIED;
+}
+
+static enum oidc_result
+check(const struct config *config, const char *keys_url, const char *token,
+      const char *nonce, int64_t now, struct identity *identity_r,
+      char **error_r)
+{
+	enum oidc_result result = OIDC_DENIED;
+	struct jwt jwt;
+
+	if (!jwt_parse(token, &jwt))
+		*error_r = x_strdup("the token is no JSON Web Token");
+	else
+		result = check_signature(config, &jwt, keys_url, error_r);
+	if (result == OIDC_OK)
+		result = check_signed(config, &jwt, nonce, now, identity_r,
+				      error_r);
+	jwt_free(&jwt);
+	return result;
 }
 
 enum oidc_result

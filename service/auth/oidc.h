@@ -42,11 +42,4 @@ oidc_finish(const struct config *config, const struct oidc_flow *flow,
 	    const char *code, int64_t now, struct identity *identity_r,
 	    char **error_r);
 
-/* Reads the claims of a token of the provider's, signed by one of the keys.
-   Returns false with the reason in error_r, a literal. Used by
-   oidc_finish(). */
-bool oidc_check_token(const struct config *config, const char *token,
-		      const char *nonce, int64_t now, const void *keys,
-		      struct identity *identity_r, const char **error_r);
-
 #endif

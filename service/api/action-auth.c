@@ -20,7 +20,6 @@
 #include "userdb.h"
 
 #define PASSWORD_MAX 1024
-#define RETRY_AFTER_LOGINS 5
 
 static void reply_tokens(struct http_request *request,
 			 const struct session_terms *terms)
@@ -97,8 +96,7 @@ static void check_password(struct http_request *request)
 	password = http_request_param(request, "password", &ok);
 	if (request->too_busy) {
 		login_failed(request, login);
-		http_reply_later(request, 503, "Too many logins are under way",
-				 RETRY_AFTER_LOGINS);
+		session_reply_busy(request);
 		return;
 	}
 	switch (imap_login_check(request->config, login, password,

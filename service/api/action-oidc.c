@@ -21,7 +21,6 @@
 
 #define FLOW_PATH "/console/oidc"
 #define FLOW_SECONDS 600
-#define RETRY_AFTER_LOGINS 5
 /* codes are short */
 #define CODE_MAX 4096
 
@@ -90,8 +89,7 @@ static bool is_on(struct http_request *request)
 static bool is_busy(struct http_request *request)
 {
 	if (request->too_busy)
-		http_reply_later(request, 503, "Too many logins are under way",
-				 RETRY_AFTER_LOGINS);
+		session_reply_busy(request);
 	return request->too_busy;
 }
 

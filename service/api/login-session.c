@@ -10,6 +10,7 @@
 #include "revocation.h"
 #include "login-session.h"
 
+#define RETRY_AFTER_LOGINS 5
 #define SESSION_PATH "/console/session"
 
 bool session_issue(struct http_request *request,
@@ -62,6 +63,12 @@ void session_set_cookie(struct http_request *request, const char *refresh,
 	http_reply_header(request, "Set-Cookie", value);
 	free_secret(value);
 	free(encoded);
+}
+
+void session_reply_busy(struct http_request *request)
+{
+	http_reply_later(request, 503, "Too many logins are under way",
+			 RETRY_AFTER_LOGINS);
 }
 
 char *session_get_cookie(const struct http_request *request, char **login_r)

@@ -25,6 +25,9 @@ bool session_issue(struct http_request *request,
 		   const struct session_terms *terms, char **access_r,
 		   char refresh_r[REFRESH_TOKEN_LEN + 1]);
 
+/* Answers that there is no place in the pool of logins. */
+void session_reply_busy(struct http_request *request);
+
 /* Puts the refresh token of who asks into the console's cookie; "" takes it out
    of there. */
 void session_set_cookie(struct http_request *request, const char *refresh,

@@ -1,6 +1,6 @@
 #include "lib.h"
 #include "buffer.h"
-#include "write-full.h"
+#include "recall-standing-file.h"
 #include "recall-standing-set.h"
 
 #include <fcntl.h>
@@ -50,30 +50,16 @@ int recall_standing_set_write(const char *dir,
 		.count = count,
 		.entry_size = sizeof(*entries),
 	};
-	int fd;
+	buffer_t *buf;
 
 	qsort(entries, count, sizeof(*entries), entry_cmp);
-	fd = open(temp_path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
-	if (fd == -1) {
-		*error_r = t_strdup_printf("open(%s) failed: %m", temp_path);
+	buf = t_buffer_create(sizeof(header) + count * sizeof(*entries));
+	buffer_append(buf, &header, sizeof(header));
+	buffer_append(buf, entries, count * sizeof(*entries));
+	if (recall_standing_file_write(temp_path, buf->data, buf->used,
+				       error_r) < 0)
 		return -1;
-	}
-	if (write_full(fd, &header, sizeof(header)) < 0 ||
-	    write_full(fd, entries, count * sizeof(*entries)) < 0 ||
-	    fchmod(fd, 0644) < 0 || fdatasync(fd) < 0) {
-		*error_r = t_strdup_printf("write(%s) failed: %m", temp_path);
-		i_close_fd(&fd);
-		i_unlink(temp_path);
-		return -1;
-	}
-	i_close_fd(&fd);
-	if (rename(temp_path, path) < 0) {
-		*error_r = t_strdup_printf("rename(%s, %s) failed: %m",
-					   temp_path, path);
-		i_unlink(temp_path);
-		return -1;
-	}
-	return 0;
+	return recall_standing_file_rename(temp_path, path, error_r);
 }
 
 int recall_standing_set_remove(const char *dir, const char **error_r)

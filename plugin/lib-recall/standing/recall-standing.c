@@ -8,11 +8,11 @@
 #include "strescape.h"
 #include "strnum.h"
 #include "wildcard-match.h"
-#include "write-full.h"
 #include "failpoint.h"
 #include "recall-id.h"
 #include "recall-index.h"
 #include "recall-message-id.h"
+#include "recall-standing-file.h"
 #include "recall-standing-late.h"
 #include "recall-standing-set.h"
 #include "recall-standing.h"
@@ -364,30 +364,13 @@ static int standing_write_order(const char *dir,
 	const char *path = order_path(dir, order->recall_id);
 	const char *temp_path = t_strconcat(path, ".new", NULL);
 	string_t *str = t_str_new(1024);
-	int fd;
 
 	order_render(order, str);
-	fd = open(temp_path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
-	if (fd == -1) {
-		*error_r = t_strdup_printf("open(%s) failed: %m", temp_path);
+	if (recall_standing_file_write(temp_path, str_data(str), str_len(str),
+				       error_r) < 0)
 		return -1;
-	}
-	if (write_full(fd, str_data(str), str_len(str)) < 0 ||
-	    fchmod(fd, 0644) < 0 || fdatasync(fd) < 0) {
-		*error_r = t_strdup_printf("write(%s) failed: %m", temp_path);
-		i_close_fd(&fd);
-		i_unlink(temp_path);
-		return -1;
-	}
-	i_close_fd(&fd);
 	RECALL_FAILPOINT("standing-written");
-	if (rename(temp_path, path) < 0) {
-		*error_r = t_strdup_printf("rename(%s, %s) failed: %m",
-					   temp_path, path);
-		i_unlink(temp_path);
-		return -1;
-	}
-	return 0;
+	return recall_standing_file_rename(temp_path, path, error_r);
 }
 
 /* Returns how many orders stand now, but for the one with this recall id; -1 on

@@ -4,8 +4,8 @@
 #include "str.h"
 #include "strescape.h"
 #include "strnum.h"
-#include "write-full.h"
 #include "recall-params.h"
+#include "recall-standing-file.h"
 #include "recall-stop.h"
 
 #include <fcntl.h>
@@ -63,26 +63,14 @@ static int stop_write(const char *temp_path, const struct recall_stop *stop,
 		      const char **error_r)
 {
 	string_t *str = t_str_new(128);
-	int fd;
 
 	str_printfa(str, "%s\t", dec2str(stop->since));
 	str_append_tabescaped(str, stop->actor);
 	str_append_c(str, '\t');
 	str_append_tabescaped(str, stop->reason);
 	str_append_c(str, '\n');
-	fd = open(temp_path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
-	if (fd == -1) {
-		*error_r = t_strdup_printf("open(%s) failed: %m", temp_path);
-		return -1;
-	}
-	if (write_full(fd, str_data(str), str_len(str)) < 0 ||
-	    fchmod(fd, 0644) < 0 || fdatasync(fd) < 0) {
-		*error_r = t_strdup_printf("write(%s) failed: %m", temp_path);
-		i_close_fd(&fd);
-		return -1;
-	}
-	i_close_fd(&fd);
-	return 0;
+	return recall_standing_file_write(temp_path, str_data(str),
+					  str_len(str), error_r);
 }
 
 int recall_stop_set(const char *dir, const struct recall_stop *stop,

@@ -1,0 +1,15 @@
+#ifndef RECALL_STANDING_FILE_H
+#define RECALL_STANDING_FILE_H
+
+/* Files of the directory of standing orders, which every process may read. A
+   new one is written whole under another name and takes its place then. */
+
+/* Writes the file anew, and waits until it is on the disk. On errors there is
+   none. */
+int recall_standing_file_write(const char *path, const void *data, size_t size,
+			       const char **error_r);
+/* Puts it in the place of another. On errors it is removed. */
+int recall_standing_file_rename(const char *temp_path, const char *path,
+				const char **error_r);
+
+#endif

@@ -14,7 +14,6 @@
 #include "doveadm-print.h"
 #include "recall-evidence.h"
 #include "recall-events.h"
-#include "recall-mails.h"
 #include "recall-params.h"
 #include "recall-quarantine-record.h"
 #include "recall-quarantine.h"
@@ -256,14 +255,10 @@ export_box(struct recall_export_command *cmd, struct recall_quarantine *q,
 	struct mailbox *box;
 	int ret;
 
-	ret = recall_quarantine_box_open(q, qbox->recall_id, qbox->guid, FALSE,
-					 &box, error_r);
+	ret = recall_quarantine_box_read(q, qbox, &box, &uids, error_r);
 	if (ret <= 0)
 		return ret;
-	t_array_init(&uids, 4);
-	ret = recall_mails_get_all(box, &uids, error_r);
-	if (ret == 0)
-		ret = export_uids(cmd, box, &uids, &message, error_r);
+	ret = export_uids(cmd, box, &uids, &message, error_r);
 	mailbox_free(&box);
 	return ret;
 }

@@ -29,19 +29,14 @@ quarantine_load(struct recall_quarantine *q, const char *recall_id,
 	array_foreach(&boxes, qbox) {
 		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent)
 			continue;
-		ret = recall_quarantine_box_open(q, recall_id, qbox->guid,
-						 FALSE, &box, error_r);
+		ret = recall_quarantine_box_read(q, qbox, &box, &uids,
+						 error_r);
 		if (ret < 0)
 			return -1;
 		if (ret == 0)
 			continue;
-		t_array_init(&uids, 4);
 		t_array_init(&guids, 4);
-		ret = recall_mails_get_all(box, &uids, error_r);
-		if (ret == 0) {
-			ret = recall_mails_get_guids(box, &uids, &guids,
-						     error_r);
-		}
+		ret = recall_mails_get_guids(box, &uids, &guids, error_r);
 		mailbox_free(&box);
 		if (ret < 0)
 			return -1;

@@ -292,6 +292,26 @@ int recall_quarantine_box_delete(struct recall_quarantine *q,
 	return ret;
 }
 
+int recall_quarantine_box_read(struct recall_quarantine *q,
+			       const struct recall_quarantine_box *qbox,
+			       struct mailbox **box_r,
+			       ARRAY_TYPE(seq_range) *uids_r,
+			       const char **error_r)
+{
+	int ret;
+
+	ret = recall_quarantine_box_open(q, qbox->recall_id, qbox->guid, FALSE,
+					 box_r, error_r);
+	if (ret <= 0)
+		return ret;
+	t_array_init(uids_r, 4);
+	if (recall_mails_get_all(*box_r, uids_r, error_r) < 0) {
+		mailbox_free(box_r);
+		return -1;
+	}
+	return 1;
+}
+
 int recall_quarantine_box_count(struct recall_quarantine *q,
 				const struct recall_quarantine_box *qbox,
 				unsigned int *copies, const char **error_r)
@@ -300,15 +320,12 @@ int recall_quarantine_box_count(struct recall_quarantine *q,
 	ARRAY_TYPE(seq_range) uids;
 	int ret;
 
-	ret = recall_quarantine_box_open(q, qbox->recall_id, qbox->guid, FALSE,
-					 &box, error_r);
+	ret = recall_quarantine_box_read(q, qbox, &box, &uids, error_r);
 	if (ret <= 0)
 		return ret;
-	t_array_init(&uids, 4);
-	ret = recall_mails_get_all(box, &uids, error_r);
 	*copies += seq_range_count(&uids);
 	mailbox_free(&box);
-	return ret;
+	return 0;
 }
 
 int recall_quarantine_count(struct recall_quarantine *q, const char *recall_id,

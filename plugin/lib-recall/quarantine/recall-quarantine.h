@@ -77,6 +77,13 @@ int recall_quarantine_box_open(struct recall_quarantine *q,
 			       const char *recall_id, const guid_128_t guid,
 			       bool create, struct mailbox **box_r,
 			       const char **error_r);
+/* Opens a mailbox of copies and says which ones it has; uids_r is on the data
+   stack. Returns as above; the caller frees the mailbox if it is 1. */
+int recall_quarantine_box_read(struct recall_quarantine *q,
+			       const struct recall_quarantine_box *qbox,
+			       struct mailbox **box_r,
+			       ARRAY_TYPE(seq_range) *uids_r,
+			       const char **error_r);
 /* Deletes a mailbox with all that is in it. It's no error if it's gone. */
 int recall_quarantine_box_delete(struct recall_quarantine *q,
 				 const struct recall_quarantine_box *qbox,

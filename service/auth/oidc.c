@@ -13,6 +13,7 @@
 #include "recall-text.h"
 #include "address.h"
 #include "alloc.h"
+#include "curl-json.h"
 #include "encode.h"
 #include "jwt.h"
 #include "oidc-keys.h"
@@ -20,7 +21,6 @@
 #include "strbuf.h"
 #include "strlist.h"
 
-#define ANSWER_MAX (1024 * 1024)
 /* What is known of the provider is asked for anew after so many seconds; its
    keys, also when none of them is right. */
 #define KEEP 3600
@@ -33,50 +33,21 @@ static struct cached {
 	time_t asked;
 } cached[2];
 
-static size_t add_answer(char *data, size_t size, size_t nmemb, void *context)
-{
-	struct strbuf *answer = context;
-
-	if (answer->len + size * nmemb > ANSWER_MAX)
-		return 0;
-	strbuf_add(answer, data, size * nmemb);
-	return size * nmemb;
-}
-
-/* Returns what the address answers, which must be a JSON object. form is sent,
-   if there is one; secret goes along with the client's name. */
+/* Returns what the address answers, which is JSON. form is sent, if there is
+   one. */
 static json_t *ask(const struct config *config, const char *url,
 		   const char *form, char **error_r)
 {
-	struct strbuf answer = { NULL, 0, 0 };
 	CURL *curl = curl_easy_init();
-	json_t *json = NULL;
-	long status = 0;
-	CURLcode ret;
+	json_t *json;
 
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)config->oidc_timeout);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, add_answer);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
 	if (*config->oidc_ca_file != '\0')
 		curl_easy_setopt(curl, CURLOPT_CAINFO, config->oidc_ca_file);
 	if (form != NULL)
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, form);
-	ret = curl_easy_perform(curl);
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	json = curl_json_get(curl, url, JSON_REJECT_DUPLICATES, error_r);
 	curl_easy_cleanup(curl);
-	if (ret != CURLE_OK)
-		*error_r = x_asprintf("%s: %s", url, curl_easy_strerror(ret));
-	else if (status != 200)
-		*error_r = x_asprintf("%s: answered status %ld", url, status);
-	else
-		json = json_loadb(answer.data != NULL ? answer.data : "",
-				  answer.len, JSON_REJECT_DUPLICATES, NULL);
-	free_secret(answer.data);
-	if (json == NULL && *error_r == NULL)
-		*error_r = x_asprintf("%s: answered no JSON", url);
 	return json;
 }
 

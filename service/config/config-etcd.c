@@ -6,14 +6,11 @@
 
 #include "alloc.h"
 #include "config-etcd.h"
+#include "curl-json.h"
 #include "encode.h"
 #include "file.h"
-#include "strbuf.h"
 #include "strlist.h"
 #include "text.h"
-
-/* Settings are short. */
-#define ANSWER_MAX (1024 * 1024)
 
 struct overlay {
 	struct config *config;
@@ -23,42 +20,19 @@ struct overlay {
 	char *error;
 };
 
-static size_t add_answer(char *data, size_t size, size_t nmemb, void *context)
-{
-	struct strbuf *answer = context;
-
-	if (answer->len + size * nmemb > ANSWER_MAX)
-		return 0;
-	strbuf_add(answer, data, size * nmemb);
-	return size * nmemb;
-}
-
 /* Asks etcd's JSON gateway. */
 static json_t *ask(struct overlay *o, const char *path, json_t *question)
 {
-	struct strbuf answer = { NULL, 0, 0 };
 	char *url = x_asprintf("%s%s", o->endpoint, path);
-	char *body = json_dumps(question, JSON_COMPACT);
-	json_t *json = NULL;
-	long status = 0;
-	CURLcode ret;
+	char *body = json_dumps(question, JSON_COMPACT), *error = NULL;
+	json_t *json;
 
-	curl_easy_setopt(o->curl, CURLOPT_URL, url);
 	curl_easy_setopt(o->curl, CURLOPT_POSTFIELDS, body);
 	curl_easy_setopt(o->curl, CURLOPT_HTTPHEADER, o->headers);
-	curl_easy_setopt(o->curl, CURLOPT_WRITEDATA, &answer);
-	ret = curl_easy_perform(o->curl);
-	curl_easy_getinfo(o->curl, CURLINFO_RESPONSE_CODE, &status);
-	if (ret != CURLE_OK)
-		o->error = x_asprintf("etcd: %s: %s", url,
-				      curl_easy_strerror(ret));
-	else if (status != 200)
-		o->error = x_asprintf("etcd: %s: answered status %ld", url,
-				      status);
-	else if ((json = json_loadb(answer.data != NULL ? answer.data : "",
-				    answer.len, 0, NULL)) == NULL)
-		o->error = x_asprintf("etcd: %s: answered no JSON", url);
-	free_secret(answer.data);
+	json = curl_json_get(o->curl, url, 0, &error);
+	if (json == NULL)
+		o->error = x_asprintf("etcd: %s", error);
+	free(error);
 	free_secret(body);
 	free(url);
 	json_decref(question);
@@ -145,10 +119,7 @@ static bool overlay_from(struct overlay *o)
 
 	o->curl = curl_easy_init();
 	o->headers = curl_slist_append(NULL, "Content-Type: application/json");
-	curl_easy_setopt(o->curl, CURLOPT_WRITEFUNCTION, add_answer);
-	curl_easy_setopt(o->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(o->curl, CURLOPT_PROXY, "");
-	curl_easy_setopt(o->curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(o->curl, CURLOPT_TIMEOUT, (long)config->etcd_timeout);
 	if (*config->etcd_ca_file != '\0')
 		curl_easy_setopt(o->curl, CURLOPT_CAINFO,

@@ -6,7 +6,7 @@ finds each.
     mutate.py --only FILE[:LINE]        all mutants of a file or a line
     mutate.py --list                    what there is, without a build
 
-A mutant has a condition negated, a relation or && and || exchanged, a number
+A mutant has a condition negated, a relation, && and || or + and - exchanged, a number
 one more or less, true for false, or a statement or return left out. It is built
 in a copy of the tree in build/mutate and tested by what mutants.py says of its
 file, up to the first test that fails. First all those tests must pass without
@@ -42,6 +42,7 @@ TOKENS = [
       "<=": ["<", ">"], ">=": [">", "<"]}, "relation"),
     (re.compile(r"(?<=\s)(&&|\|\|)(?=\s|$)"),
      {"&&": ["||"], "||": ["&&"]}, "logic"),
+    (re.compile(r"(?<=\s)([+-])(?=\s)"), {"+": ["-"], "-": ["+"]}, "sum"),
     (re.compile(r"\b(true|false|TRUE|FALSE)\b"),
      {"true": ["false"], "false": ["true"],
       "TRUE": ["FALSE"], "FALSE": ["TRUE"]}, "truth"),

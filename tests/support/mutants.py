@@ -8,7 +8,8 @@ or a file of end to end tests with pytest's -k expression ("" for all).
 _EXPUNGE = [("test_expunge", "read or sender or tenant or not_found"),
             ("test_expunge", ""), ("test_search", "count or expected or "
                                    "other_senders or recall"),
-            ("test_quarantine", "not bare"), ("test_concurrent", "")]
+            ("test_quarantine_crash", "counted"), ("test_quarantine", ""),
+            ("test_concurrent", "")]
 _QUERY = ["test-query", ("test_search", "")]
 _TOKENS = ["test-service", ("test_service_auth", "")]
 _WHO = [("test_service_routes", ""), ("test_service_actions", "role"),
@@ -35,6 +36,7 @@ TESTS = {
     "plugin/doveadm-acl/recall-rights.c": ["test-rights",
                                            ("test_share", "rights")],
     "service/store/journal-visible.c": [
+        "test-service",
         ("test_service_journal", "filters"),
         ("test_service_auth", "past_recalls"), ("test_service_approval", "")],
     "service/api/roles.c": _WHO,

@@ -211,7 +211,7 @@ class Tree:
             for command, cwd in (
                     (["autoreconf", "-fi"], self.source),
                     (["../../configure", "-q", "--disable-hardening",
-                      "CFLAGS=-O1", "CC=" + compiler], self.build)):
+                      "--enable-failpoints", "CFLAGS=-O1", "CC=" + compiler], self.build)):
                 status, output = self.run(command, cwd)
                 if status != 0:
                     sys.exit("mutate: %s\n%s" % (command, output[-3000:]))

@@ -6,7 +6,7 @@ build_packages="autoconf automake libtool pkg-config gcc libc6-dev make
 	libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libssl-dev
 	libsqlite3-dev libinih-dev libarchive-dev curl mount python3"
 test_packages="ca-certificates libcunit1-dev python3-pytest cppcheck etcd-server etcd-client
-	groff man-db openssl procps prometheus strace
+	groff man-db openssl procps prometheus python3-seccomp strace systemd
 	chromium chromium-driver python3-selenium
 	python3-jsonschema libopenapi-client-perl"
 # Debian 13 has none

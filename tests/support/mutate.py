@@ -51,6 +51,8 @@ NUMBER = re.compile(r"(?<![\w.\"'#])(\d+)(?![\w.\"'])")
 STATEMENT = re.compile(r"\t+(?!return\b|goto\b|break\b|continue\b|case\b|else\b)"
                        r"(?:[\w>.*()\[\]-]+(?:\(.*\)| [-+|&]?= .*|\+\+|--));$")
 RETURN = re.compile(r"\t{2,}return\b.*;$")
+# memory that is lost is the sanitizers' to find
+FREES = re.compile(r"\t+\w*(free|unref|deinit|decref|destroy|release)\(")
 DECLARATION = re.compile(r"\t(?:static |const |struct |enum |unsigned |int |"
                          r"bool |char |size_t |void |int64_t |json_t |time_t |"
                          r"ARRAY)")
@@ -133,14 +135,17 @@ def mutants_of(name):
                 for other in others[match[1]]:
                     add(*match.span(1), other, kind)
         for match in NUMBER.finditer(code, begin, stop):
-            add(*match.span(1), str(int(match[1]) + 1), "constant")
+            # -2 is an error as -1 is
+            if code[match.start() - 1] != "-":
+                add(*match.span(1), str(int(match[1]) + 1), "constant")
             if match[1] != "0":
                 add(*match.span(1), str(int(match[1]) - 1), "constant")
         at = begin
         for line in code[begin:stop].split("\n"):
             if (RETURN.fullmatch(line) or
                     STATEMENT.fullmatch(line) and
-                    not DECLARATION.match(line)) and \
+                    not DECLARATION.match(line) and
+                    not FREES.match(line)) and \
                     code[:at].rstrip()[-1] in "{};:)":
                 indent = len(line) - len(line.lstrip())
                 add(at + indent, at + len(line), ";", "dropped")

@@ -251,9 +251,10 @@ class Tree:
 
     def without(self, tests):
         """All must pass without a mutant."""
+        tests = [test for test in tests if str(test) not in self.passed]
+        if tests:
+            self.make()
         for test in tests:
-            if str(test) in self.passed:
-                continue
             good, output = self.test(test)
             if not good:
                 sys.exit("mutate: fails without a mutant: %s\n%s" %
@@ -278,8 +279,8 @@ class Tree:
                     return "killed", " ".join([str(test), *failed[:1]])
             return "survived", ""
         finally:
+            # what comes next is built with it
             path.write_text(original)
-            self.make()
 
 
 def chosen(args):
@@ -288,7 +289,7 @@ def chosen(args):
         name, _, line = args.only.partition(":")
         return [mutant for mutant in found
                 if fnmatch.fnmatch(mutant.file, "*" + name) and
-                (not line or mutant.line == int(line))]
+                (not line or str(mutant.line) in line.split(","))]
     random.Random(args.seed).shuffle(found)
     return found
 
@@ -297,7 +298,7 @@ def main():
     parser = argparse.ArgumentParser(description="Mutation tests.")
     parser.add_argument("-n", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", metavar="FILE[:LINE]")
+    parser.add_argument("--only", metavar="FILE[:LINE[,LINE...]]")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--goal", type=int, default=95)
@@ -308,6 +309,8 @@ def main():
         print(len(found))
         return 0
 
+    # a shell in the background has it ignored, and so would pytest
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     WORK.mkdir(parents=True, exist_ok=True)
     report = WORK / "report.json"
     results = json.loads(report.read_text()) \
@@ -315,10 +318,11 @@ def main():
     known = [result["mutant"] for result in results]
     tree = Tree()
     tree.prepare()
-    wanted = len(found) if args.only else args.n
+    wanted = len(found) + 1 if args.only else args.n
+    keys = [mutant.key for mutant in found]
     for mutant in found:
-        counted = sum(result["result"] in ("killed", "survived")
-                      for result in results)
+        counted = sum(result["result"] in ("killed", "survived") and
+                      result["mutant"] in keys for result in results)
         if counted >= wanted:
             break
         if mutant.key in known:

@@ -7,7 +7,8 @@ build_packages="autoconf automake libtool pkg-config gcc libc6-dev make
 	libsqlite3-dev libinih-dev libarchive-dev curl mount python3"
 test_packages="ca-certificates libcunit1-dev python3-pytest cppcheck etcd-server etcd-client
 	groff man-db openssl procps prometheus strace
-	chromium chromium-driver python3-selenium"
+	chromium chromium-driver python3-selenium
+	python3-jsonschema libopenapi-client-perl"
 # Debian 13 has none
 ! grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release ||
 	test_packages="$test_packages clang-tidy dovecot-fts-xapian"

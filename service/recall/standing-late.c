@@ -33,7 +33,7 @@ static bool read_row(const json_t *row, struct journal_late *late)
 	late->date = x_strdup(row_text(row, RECALL_COLUMN_DATE));
 	late->line = x_strdup(row_text(row, RECALL_COLUMN_LINE));
 	late->mailboxes = x_strdup(row_text(row, RECALL_COLUMN_MAILBOXES));
-	late->copies = strtoll(row_text(row, RECALL_COLUMN_COPIES), NULL, 10);
+	late->copies = row_number(row, RECALL_COLUMN_COPIES);
 	return true;
 }
 

@@ -7,12 +7,16 @@ user        one such user
 message_id  a Message-ID that no other test has
 recall      runs the recall at the shell and through the HTTP API in turn
 shell       runs `doveadm recall expunge` with any arguments
+recall_id   one that no other test has
+service     a mail-recalld that asks the node, for all tests of a module that has
+            a node of its own
+token       an administrator's token for it
+etcd        a running etcd
 
 RECALL_DRIVERS=sdbox,... restricts the drivers.
 """
 
 import itertools
-import json
 import os
 import pathlib
 import re
@@ -24,7 +28,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 
 pytest.register_assert_rewrite("answers", "faults", "quarantine")
-from mailnode import MailNode, build_message  # noqa: E402
+from faults import Etcd  # noqa: E402
+from mailnode import MailNode  # noqa: E402
+from servicenode import Service  # noqa: E402
 
 DRIVERS = os.environ.get("RECALL_DRIVERS", "maildir,sdbox,mdbox").split(",")
 
@@ -262,6 +268,32 @@ _numbers = itertools.count(1)
 @pytest.fixture
 def message_id():
     return "<test.%d.%d@example.com>" % (os.getpid(), next(_numbers))
+
+
+@pytest.fixture(scope="module")
+def service(node):
+    """mail-recalld for the module's node, as it is by default."""
+    with Service(node) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def token(service):
+    """An administrator's."""
+    return service.token()
+
+
+@pytest.fixture
+def etcd(tmp_path):
+    etcd = Etcd(tmp_path / "etcd")
+    yield etcd
+    etcd.stop()
+
+
+@pytest.fixture
+def recall_id():
+    """One that no other test has."""
+    return "%032x" % ((os.getpid() << 64) + next(_numbers))
 
 
 @pytest.fixture(params=[ShellRecall, HttpRecall], ids=["shell", "http"])

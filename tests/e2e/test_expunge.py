@@ -3,7 +3,7 @@
 import pytest
 
 from conftest import COLUMNS, EX_TEMPFAIL
-from mailnode import Idle, build_message, imap_quote
+from mailnode import Idle, build_message
 
 
 def other_mail(node, user, mailbox="INBOX"):

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from mailnode import Idle, build_message
+from mailnode import Idle, build_message, check_wire_format
 
 
 def the_notice(node, user):
@@ -16,14 +16,6 @@ def the_notice(node, user):
     assert len(found) == 1
     check_wire_format(found[0])
     return email.message_from_bytes(found[0], policy=email.policy.default)
-
-
-def check_wire_format(raw):
-    assert b"\n" not in raw.replace(b"\r\n", b"")
-    assert b"\r" not in raw.replace(b"\r\n", b"")
-    assert all(len(line) <= 998 for line in raw.split(b"\r\n"))
-    header = raw.partition(b"\r\n\r\n")[0]
-    assert header.isascii()
 
 
 @pytest.mark.smoke

@@ -1,18 +1,14 @@
 """mail-recalld: recalls that a second person has to approve."""
 
 import json
-import pathlib
 import sqlite3
 import subprocess
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from mailnode import build_message  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
-from answers import check_described, has  # noqa: E402
+from mailnode import build_message
+from servicenode import RecallNode, Service
+from answers import check_described, has
 
 U = ["u%d@red.example" % i for i in range(4)]
 BLUE = "u@blue.example"

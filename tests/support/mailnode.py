@@ -156,6 +156,15 @@ def build_message(message_id=None, subject="Test", sender="sender@example.com",
     return re.sub(rb"\r?\n", b"\r\n", text.encode())
 
 
+def check_wire_format(raw):
+    """Whether a message is as it may be sent: RFC 5322."""
+    assert b"\n" not in raw.replace(b"\r\n", b"")
+    assert b"\r" not in raw.replace(b"\r\n", b"")
+    assert all(len(line) <= 998 for line in raw.split(b"\r\n"))
+    header = raw.partition(b"\r\n\r\n")[0]
+    assert header.isascii()
+
+
 class DeliveryError(Exception):
     pass
 

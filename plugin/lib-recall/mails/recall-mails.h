@@ -40,7 +40,7 @@ int recall_mails_get_related(struct mailbox *src,
 
 /* Copies messages in one transaction, with flags, keywords, received date and
    GUID. The copies that dest has already are not made again: guids are theirs,
-   one for each copy. Messages that are gone are dropped from uids. copied tells
+   one for each copy. Messages that are gone are dropped from uids. copied says
    of the copies made, if it returns an error, too. If this returns 0, all of
    uids are in dest: each copy made has been opened after the commit, unless
    clients are let into dest and have deleted it since. */

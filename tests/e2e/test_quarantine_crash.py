@@ -14,7 +14,7 @@ import subprocess
 
 import pytest
 
-from conftest import DRIVERS, parse_tab
+from conftest import DRIVERS, EX_TEMPFAIL, parse_tab
 from failpoints import IMPORT, with_failpoints
 from mailnode import build_message, imap_quote
 from quarantine import (DATE, PREFIX, age, append, command, fetch, make_node,
@@ -66,7 +66,7 @@ def killed(node, point, *args):
 
 
 @contextlib.contextmanager
-def stopped(node, point, *args):
+def stopped(node, point, *args, code=0):
     """Runs doveadm until it's stopped at the point, and further when the block
     ends. Its rows are put into the list."""
     rows = []
@@ -81,7 +81,7 @@ def stopped(node, point, *args):
         yield rows
         process.send_signal(signal.SIGCONT)
         rows += parse_tab(process.communicate()[0])
-        assert process.returncode == 0
+        assert process.returncode == code
     finally:
         process.kill()
         process.wait()
@@ -285,6 +285,26 @@ def move(node, user, source, target):
         connection.uid("STORE", uid, "+FLAGS.SILENT", "(\\Deleted)")
         connection.uid("EXPUNGE", uid)
     connection.logout()
+
+
+@pytest.mark.log_errors("2 messages match, but only 1 did")
+def test_one_more_than_was_counted(node, message_id, recall_id):
+    """What arrives while the others are taken stays: nobody has counted it."""
+    user = next(node.free_users)
+    counted, later = [build_message(message_id.replace("<", "<%s." % name),
+                                    subject="Counted " + name)
+                      for name in ("first", "later")]
+    append(node, user, "INBOX", counted)
+    with stopped(node, "expunged", "expunge", "-u", user, "--expected=1",
+                 "--no-notify", "--recall-id", recall_id, "query", "SUBJECT",
+                 "Counted", code=EX_TEMPFAIL) as rows:
+        append(node, user, "INBOX", later)
+    row, = rows
+    assert (row["status"], row["copies"]) == ("error", "1")
+    assert row["error"].startswith("2 messages match, but only 1 did")
+    left, = node.messages(user)
+    assert b"Counted later" in left
+    assert command(node, "list", "-u", user).row()["copies"] == "1"
 
 
 @pytest.mark.parametrize("point", ["quarantine-begin", "quarantine-recorded",

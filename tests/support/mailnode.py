@@ -600,6 +600,8 @@ class MailNode:
         """Ends the master by its pid, which ends its processes, and waits.
         The directory goes if start() made it (or as remove says)."""
         self._unwatch()
+        if remove is None:
+            remove = self.own_directory
         if self.running():
             children = self._children()
             os.kill(self.pid, signal.SIGTERM)
@@ -610,7 +612,12 @@ class MailNode:
                    set(self._children().values()) <= {"log"}:
                     os.kill(self.pid, signal.SIGKILL)
                 time.sleep(0.02)
-            # the log's writer ends when nobody can write to it any more
+            # the log's writer stays for a second more: for a log that goes
+            # with the directory there is no need to wait for that
+            for pid, name in children.items():
+                if remove and name == "log" and \
+                   self._process_name(pid) == name:
+                    os.kill(int(pid), signal.SIGKILL)
             while any(self._process_name(pid) == name
                       for pid, name in children.items()):
                 if time.monotonic() > deadline:
@@ -619,7 +626,7 @@ class MailNode:
         if self.process is not None:
             self.process.wait()
         self.pid = self.process = None
-        if self.own_directory if remove is None else remove:
+        if remove:
             shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self):

@@ -169,7 +169,7 @@ int recall_standing_read(const char *dir, const char *recall_id, pool_t pool,
 	bool ok;
 	int fd;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1) {
 		if (errno == ENOENT)
 			return 0;

@@ -581,11 +581,14 @@ class MailNode:
 
     @staticmethod
     def _process_name(pid):
-        """None if there is none any more."""
+        """None if there is none any more, or has ended: in a container it may
+        take init a second or two to take notice."""
         try:
-            return pathlib.Path("/proc/%s/comm" % pid).read_text().strip()
+            stat = pathlib.Path("/proc/%s/stat" % pid).read_text()
         except (FileNotFoundError, ProcessLookupError):
             return None
+        head, mark, tail = stat.rpartition(")")
+        return None if tail.split()[0] in "ZX" else head.partition("(")[2]
 
     def _children(self):
         """The master's processes: pid -> name."""
@@ -600,8 +603,6 @@ class MailNode:
         """Ends the master by its pid, which ends its processes, and waits.
         The directory goes if start() made it (or as remove says)."""
         self._unwatch()
-        if remove is None:
-            remove = self.own_directory
         if self.running():
             children = self._children()
             os.kill(self.pid, signal.SIGTERM)
@@ -612,12 +613,7 @@ class MailNode:
                    set(self._children().values()) <= {"log"}:
                     os.kill(self.pid, signal.SIGKILL)
                 time.sleep(0.02)
-            # the log's writer stays for a second more: for a log that goes
-            # with the directory there is no need to wait for that
-            for pid, name in children.items():
-                if remove and name == "log" and \
-                   self._process_name(pid) == name:
-                    os.kill(int(pid), signal.SIGKILL)
+            # the log's writer ends when nobody can write to it any more
             while any(self._process_name(pid) == name
                       for pid, name in children.items()):
                 if time.monotonic() > deadline:
@@ -626,7 +622,7 @@ class MailNode:
         if self.process is not None:
             self.process.wait()
         self.pid = self.process = None
-        if remove:
+        if self.own_directory if remove is None else remove:
             shutil.rmtree(self.dir, ignore_errors=True)
 
     def __enter__(self):

@@ -233,8 +233,26 @@ def pytest_addoption(parser):
                      "the same code, in a process that is already there")
 
 
+def is_another_format(item):
+    """Drivers by need: of a test whose marker says why the format of the
+    mailboxes makes no difference to it, one is enough."""
+    marker = item.get_closest_marker("one_format")
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    if marker is None or "node" not in params:
+        return False
+    assert marker.args[0], "why?"
+    needed = [DRIVERS[-1]]
+    if marker.kwargs.get("also_bare"):
+        needed.append("bare-" + DRIVERS[-1])
+    return params["node"] not in needed
+
+
 def pytest_collection_modifyitems(config, items):
-    """Drops the shell's twins if that is wanted."""
+    """Drops other formats where one is enough, and the shell's twins if that
+    is asked for."""
+    others = [item for item in items if is_another_format(item)]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
     if not config.getoption("no_twins"):
         return
     names = {item.nodeid for item in items}
@@ -248,6 +266,9 @@ def pytest_collection_modifyitems(config, items):
 def pytest_configure(config):
     config.addinivalue_line("markers", "log_errors(pattern): errors in "
                             "Dovecot's log that the test provokes")
+    config.addinivalue_line("markers", "one_format(why, also_bare=False): "
+                            "runs on one driver of `node`, also_bare: and "
+                            "without the mail plugin")
     config.addinivalue_line("markers", "smoke: the few tests that show the "
                             "most, e.g. for a run under valgrind")
 

@@ -9,6 +9,10 @@ import pytest
 
 from mailnode import Idle, build_message, check_wire_format
 
+TEXT_ONLY = pytest.mark.one_format(
+    "what is in a notice, and whether there is one, is decided before it is "
+    "saved; test_notice() saves one in each format")
+
 
 def the_notice(node, user):
     found = [text for text in node.messages(user)
@@ -68,6 +72,7 @@ def test_idle_client_sees_both(node, user, message_id, recall):
     connection.logout()
 
 
+@TEXT_ONLY
 @pytest.mark.parametrize("lang, sample", [
     ("ru-RU", "[а-яё]{4}"), ("fr-FR", "[àéèêç]")])
 def test_language(node, users, message_id, recall, lang, sample):
@@ -79,6 +84,7 @@ def test_language(node, users, message_id, recall, lang, sample):
     assert re.search(sample, notice.get_content())
 
 
+@TEXT_ONLY
 @pytest.mark.parametrize("asked", [
     {"notify": False}, {"notify": True, "dry_run": True}],
     ids=["no-notify", "dry-run"])
@@ -88,6 +94,7 @@ def test_no_notice(node, user, message_id, recall, asked):
     assert node.count(user) == 1
 
 
+@TEXT_ONLY
 def test_no_notice_if_there_was_nothing(node, users, message_id, recall):
     user, = users.take(tenant_id="t1")
     node.append(user, "INBOX", build_message(message_id))
@@ -123,6 +130,7 @@ def test_full_quota(node, user, message_id, recall):
     assert len(left) == 1 and b"<big@example.com>" in left[0]
 
 
+@TEXT_ONLY
 @pytest.mark.parametrize("hostile", [
     "=?utf-8?q?a=0D=0ABcc=3A_evil=40example=2Ecom?=",
     "=?utf-8?q?a=00b?=", "{from} {subject} %s %n", "x" * 900,

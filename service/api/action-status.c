@@ -24,9 +24,11 @@ static void add_approval(const struct http_request *request, json_t *json,
 	if (recall->approval == RECALL_PENDING)
 		json_object_set_new(json, "expires", json_integer(
 			approval_expires(request->config, recall)));
-	if (recall->approver == NULL)
+	if (recall->approver != NULL)
+		json_object_set_new(json, "approver",
+				    json_string(recall->approver));
+	else if (recall->decision == NULL)
 		return;
-	json_object_set_new(json, "approver", json_string(recall->approver));
 	json_object_set_new(json, "decided", json_integer(recall->decided));
 	if (recall->decision != NULL)
 		json_object_set_new(json, "decision",

@@ -145,6 +145,7 @@ static const struct setting settings[] = {
 	INT("approval.users", approval_users, "0", 0, RECALL_USERS_MAX, NULL),
 	BOOL("approval.force", approval_force, "no", NULL),
 	BOOL("approval.query", approval_query, "no", NULL),
+	BOOL("approval.check_asker", approval_check_asker, "yes", NULL),
 	INT("approval.expire_hours", approval_expire_hours, "72", 1, 8784,
 	    NULL),
 

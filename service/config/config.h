@@ -97,6 +97,7 @@ struct config {
 	int64_t approval_users;
 	bool approval_force;
 	bool approval_query;
+	bool approval_check_asker;
 	int64_t approval_expire_hours;
 	/* [recall] and [rights] */
 	bool recall_require_reason;

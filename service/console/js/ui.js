@@ -140,6 +140,18 @@ export function Verdict({ status }) {
 		t("verdict." + status)}</span>`;
 }
 
+/* Nodes that can't be asked: what is there comes when they are back. */
+export function Incomplete({ nodes = [] }) {
+	const missing = nodes.filter((node) => node.state === "down" ||
+				     node.state === "failed");
+
+	return missing.length > 0 && html`<ul class="problem">${missing.map(
+		(node) => html`<li key=${node.name}><strong>${
+		t("incomplete")}:</strong> ${t("node." + node.state, {
+			name: visible(node.name) })}${node.state === "down" &&
+		html` <${When} at=${node.down_since} />`}</li>`)}</ul>`;
+}
+
 /* A page: its heading takes the focus when the page is shown. */
 export function Page({ title, children }) {
 	const ref = useRef(null);
@@ -152,10 +164,10 @@ export function Page({ title, children }) {
 }
 
 /* The file is made here: nothing has to be fetched with a token in its URL. */
-export function download(name, type, text) {
+export function download(name, blob) {
 	const link = document.createElement("a");
 
-	link.href = URL.createObjectURL(new Blob([text], { type }));
+	link.href = URL.createObjectURL(blob);
 	link.download = name;
 	link.click();
 	setTimeout(() => URL.revokeObjectURL(link.href), 10000);

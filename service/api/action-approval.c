@@ -93,7 +93,7 @@ static int64_t count_expected(const struct recall *recall)
 static json_t *approval_to_json(const struct http_request *request,
 				const struct recall *recall)
 {
-	json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:b, s:b,"
+	json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:b, s:I, s:b,"
 				 " s:b, s:o}",
 		"id", recall->id, "actor", recall->actor.login,
 		"tenant", recall->actor.tenant,

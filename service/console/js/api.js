@@ -86,11 +86,14 @@ export async function resume() {
 	}
 }
 
+/* The next one begins at the beginning: only who was signed out by the time comes
+   back to the same page. */
 export async function signOut() {
 	try {
 		await askSession("DELETE");
 	} finally {
 		setSession(null);
+		location.hash = "";
 	}
 }
 

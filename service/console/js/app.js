@@ -72,12 +72,12 @@ function Console({ session }) {
 		main.current.focus();
 	}}>${t("skip")}</a>
 	<header><p class="brand">${t("title")}</p>
-		<${Menu} pages=${pages} at=${at} />
-		<${StopButton} stop=${stop} />
-		<div class="who"><span><bdi>${session.login}</bdi> (${
+		<div class="who"><${StopButton} stop=${stop} />
+		<span><bdi>${session.login}</bdi> (${
 			t("role." + session.role)})</span>
 		<button type="button" onClick=${() => signOut().catch(setError)}>${
-			t("signout")}</button></div></header>
+			t("signout")}</button></div>
+		<${Menu} pages=${pages} at=${at} /></header>
 	<${StopBanner} stop=${stop} />
 	<main id="main" tabindex="-1" ref=${main}><${Problem} error=${error} />
 		<${View} key=${at + "/" + rest.join("/")} args=${rest} /></main>`;
@@ -91,7 +91,8 @@ function App() {
 		setSession(now);
 	}), []);
 	return session ? html`<${Console} session=${session} />` :
-		html`<main><${SignIn} /></main>`;
+		html`<header><p class="brand">${t("title")}</p></header>
+		<main><${SignIn} /></main>`;
 }
 
 async function begin() {

@@ -72,8 +72,6 @@ const hitColumns = () => [
 	  cell: (hit) => hit.seen ? t("yes") : t("no") },
 	{ name: "date", label: t("date"),
 	  cell: (hit) => html`<${When} at=${hit.date} />` },
-	{ name: "subject", label: t("subject"),
-	  cell: (hit) => html`<${Foreign} text=${hit.subject} />` },
 ];
 
 function Hits({ hits, chosen, setChosen }) {
@@ -97,7 +95,7 @@ function Hits({ hits, chosen, setChosen }) {
 				n: group.hits.length })})</label></div>
 		<details open=${groups.length === 1}><summary>${
 			t("find.show")}</summary>
-		<${Table} caption=${t("find.hits", { n: i + 1 })}
+		<${Table} quiet caption=${t("find.hits", { n: i + 1 })}
 			columns=${hitColumns()} rows=${group.hits}
 			rowKey=${(hit) => hit.email + hit["mailbox-guid"] + hit.uid}
 		/></details></section>`);
@@ -122,12 +120,12 @@ function Found({ request, hits, errors, more, stopped }) {
 	${errors.length > 0 && html`<${Table} caption=${t("find.errors")}
 		columns=${[
 			{ name: "user", label: t("user"),
-			  cell: (e) => html`<${Foreign} text=${e.email} />` },
+			  cell: (e) => e.email ? html`<${Foreign}
+				text=${e.email} />` : t("node") },
 			{ name: "error", label: t("error"),
 			  cell: (e) => html`<${Foreign} text=${e.error}
 				most=${300} />` }]}
 		rows=${errors} rowKey=${(e, i) => i} />`}
-	${hits.length > 0 && html`<p>${t("find.choose")}</p>`}
 	<${Hits} hits=${hits} chosen=${chosen} setChosen=${setChosen} />
 	${chosenHits.length > 0 && (tooMany ? html`<p class="problem">${
 		t("limit.users", { n: rights().users })}</p>` :
@@ -181,6 +179,7 @@ export function Find({ args: [messageid, all] }) {
 		<button type="button" onClick=${stop}>${t("stop")}</button></p>` :
 		found && html`<p>${t("find.found", {
 			messages: found.hits.length,
-			users: usersOf(found.hits).length })}</p>`}<//>
+			users: usersOf(found.hits).length })} ${
+			found.hits.length > 0 && t("find.choose")}</p>`}<//>
 	${!busy && found && html`<${Found} ...${found} />`}<//>`;
 }

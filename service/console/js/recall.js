@@ -58,6 +58,12 @@ const columns = () => [
 	  cell: (r) => html`<${Foreign} text=${r.error} />` },
 ];
 
+/* Without the columns that none of the rows has a value for. */
+function withValues(all, rows, fields) {
+	return all.filter((c) => !fields[c.name] ||
+			  rows.some((row) => row[fields[c.name]]));
+}
+
 function Undo({ recall, onClose }) {
 	const [who, setWho] = useState("all");
 	const [emails, setEmails] = useState("");
@@ -149,14 +155,16 @@ function Progress({ recall }) {
 	const ended = ENDED.includes(recall.state);
 
 	return html`<${Status}><progress value=${recall.all && !ended ?
-		undefined : done} max=${(total ?? done) || 1}
+		(recall.state === "paused" ? 0 : undefined) : done} max=${(total ?? done) || 1}
 		aria-label=${t("progress")}></progress>
 	<p>${recall.all ? t("progress.everyone", { done, hits, failures }) :
 		t("progress.users", { done, total })}</p>
 	${recall.state === "paused" && html`<p>${t("paused.hint")}</p>`}
 	<${Incomplete} nodes=${recall.nodes} /><//>
 	${recall.nodes?.length > 0 && html`<${Table} caption=${t("nodes")}
-		columns=${nodeColumns()} rows=${recall.nodes}
+		columns=${withValues(nodeColumns(), recall.nodes, {
+			since: "down_since", error: "error" })}
+		rows=${recall.nodes}
 		rowKey=${(n) => n.name} />`}`;
 }
 
@@ -173,14 +181,15 @@ function Results({ recall, wanted, setWanted }) {
 			 { type: "application/json" }));
 
 	return html`<h2>${t("verdicts")}</h2>
-	<${Select} id="only" label=${t("filter")} value=${wanted}
+	<div class="narrow"><${Select} id="only" label=${t("filter")} value=${wanted}
 		onInput=${setWanted} options=${[["", t("all", {
 			n: results.length })],
 			...Object.entries(recall.summary ?? {})
 			.filter(([, n]) => n > 0).map(([status, n]) =>
-			[status, t("verdict." + status) + " (" + n + ")"])]} />
+			[status, t("verdict." + status) + " (" + n + ")"])]} /></div>
 	${wanted === "read" && html`<p>${t("read.hint")}</p>`}
-	<${Table} caption=${t("verdicts")} columns=${columns()} rows=${rows}
+	<${Table} quiet caption=${t("verdicts")} rows=${rows}
+		columns=${withValues(columns(), rows, { error: "error" })}
 		rowKey=${(r) => r.email} />
 	<p class="buttons noprint">
 	<button type="button" onClick=${() => save("csv")}>${

@@ -44,6 +44,6 @@ export function Sessions() {
 
 	return html`<${Page} title=${t("page.sessions")}>
 	<${Problem} error=${error} /><${Status}>${said}<//>
-	${sessions && html`<${Table} caption=${t("page.sessions")}
+	${sessions && html`<${Table} quiet caption=${t("page.sessions")}
 		columns=${columns} rows=${sessions} rowKey=${(s) => s.id} />`}<//>`;
 }

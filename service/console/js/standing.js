@@ -69,7 +69,7 @@ export function Standing() {
 
 	return html`<${Page} title=${t("page.standing")}>
 	<${Problem} error=${error} /><${Status}>${said}<//>
-	${orders && html`<${Table} caption=${t("page.standing")}
+	${orders && html`<${Table} quiet caption=${t("page.standing")}
 		columns=${columns} rows=${orders} rowKey=${(o) => o.id} />`}
 	${ending && html`<${End} order=${ending}
 		onClose=${() => setEnding(null)} onDone=${() => {

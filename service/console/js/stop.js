@@ -50,8 +50,9 @@ const untoldOf = (answer) => answer.nodes.filter((node) => node.error);
 function Untold({ nodes }) {
 	return nodes?.length > 0 && html`<div class="problem">
 		<p>${t("stop.untold")}</p><ul>${nodes.map((node) =>
-		html`<li key=${node.url}><${Foreign} text=${node.url} />: <${
-			Foreign} text=${node.error} /></li>`)}</ul></div>`;
+		html`<li key=${node.url}><${Foreign} text=${node.error.startsWith(
+			node.url) ? node.error : node.url + ": " + node.error}
+			most=${300} /></li>`)}</ul></div>`;
 }
 
 /* Stops, or releases. */

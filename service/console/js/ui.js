@@ -42,13 +42,15 @@ export function When({ at }) {
 }
 
 /* columns: [{ name, label, cell(row), number }]; the first one heads its row.
-   A table that is too wide scrolls by itself, by keyboard too. */
-export function Table({ caption, columns, rows, rowKey, empty }) {
+   quiet: the heading before it says the same as the caption. A table that is
+   too wide scrolls by itself, by keyboard too. */
+export function Table({ caption, columns, rows, rowKey, empty, quiet }) {
 	if (rows.length === 0)
 		return html`<p class="empty">${empty ?? t("none")}</p>`;
 	return html`<div class="scroll" role="region" tabindex="0"
 		aria-label=${caption}><table>
-		<caption>${caption}</caption>
+		<caption class=${quiet ? "hidden" : undefined}>${
+			caption}</caption>
 		<thead><tr>${columns.map((c) => html`<th scope="col" key=${c.name}
 			class=${c.number ? "number" : undefined}>${c.label}</th>`)}
 		</tr></thead>
@@ -145,7 +147,7 @@ export function Incomplete({ nodes = [] }) {
 	const missing = nodes.filter((node) => node.state === "down" ||
 				     node.state === "failed");
 
-	return missing.length > 0 && html`<ul class="problem">${missing.map(
+	return missing.length > 0 && html`<ul class="problem plain">${missing.map(
 		(node) => html`<li key=${node.name}><strong>${
 		t("incomplete")}:</strong> ${t("node." + node.state, {
 			name: visible(node.name) })}${node.state === "down" &&

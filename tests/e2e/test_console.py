@@ -280,6 +280,9 @@ def test_a_second_person_decides(strict, node, mail, decision):
             asker.wait_text("3 of 3 users looked at.")
         else:
             second.wait_text("Rejected.")
+            second.wait_text("0 recalls wait.")
+            # what had the focus is gone
+            assert second.focused.tag_name == "h1"
             asker.wait_text("rejected")
             assert all(has(node, user, mail) for user in USERS)
         asker.wait_text("looked at it")

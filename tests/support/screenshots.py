@@ -256,7 +256,7 @@ def picture(browser, path):
     resize(browser, width, height)
     small = path.with_suffix(".small.png")
     done = subprocess.run(["convert", path, "-strip", "-dither", "None",
-                           "-colors", "48", "-define",
+                           "-colors", "96", "-define",
                            "png:compression-level=9", "PNG8:%s" % small],
                           capture_output=True)
     if done.returncode == 0 and small.stat().st_size < path.stat().st_size:

@@ -1,6 +1,6 @@
 /* Recalls that wait for a second person. */
-import { Dialog, Field, Foreign, html, Page, Problem, Status, Table, useEffect,
-	 useState, When } from "./ui.js";
+import { Dialog, Field, focusPage, Foreign, html, Page, Problem, Status, Table,
+	 useEffect, useState, When } from "./ui.js";
 import { ask, current, rights } from "./api.js";
 import { t } from "./i18n.js";
 
@@ -98,8 +98,8 @@ export function Approvals() {
 
 	return html`<${Page} title=${t("page.approvals")}>
 	<${Problem} error=${error} />
-	<${Status}>${said || (approvals && t("approval.waiting", {
-		n: approvals.length }))}<//>
+	<${Status}>${said} ${approvals && t("approval.waiting", {
+		n: approvals.length })}<//>
 	${approvals?.map((approval) => html`<${Approval} key=${approval.id}
 		approval=${approval} onDecide=${(a, decision) =>
 			setDeciding({ approval: a, decision })} />`)}
@@ -111,6 +111,6 @@ export function Approvals() {
 			if (decision === "approve")
 				location.hash = "#/recall/" + approval.id;
 			else
-				look();
+				look().then(focusPage);
 		}} />`}<//>`;
 }

@@ -1,5 +1,5 @@
 /* Standing orders: recalls that also take what arrives later. */
-import { Dialog, Foreign, html, Page, Problem, Status, Table, useEffect,
+import { Dialog, focusPage, Foreign, html, Page, Problem, Status, Table, useEffect,
 	 useState, When } from "./ui.js";
 import { ask } from "./api.js";
 import { t } from "./i18n.js";
@@ -75,6 +75,6 @@ export function Standing() {
 		onClose=${() => setEnding(null)} onDone=${() => {
 			setEnding(null);
 			setSaid(t("standing.ended"));
-			look();
+			look().then(focusPage);
 		}} />`}<//>`;
 }

@@ -76,7 +76,7 @@ export function Dialog({ title, onClose, children }) {
 			if (before?.isConnected)
 				before.focus();
 			else
-				document.querySelector("main h1")?.focus();
+				focusPage();
 		};
 	}, []);
 	return html`<dialog ref=${ref} aria-labelledby=${id.current}
@@ -152,6 +152,11 @@ export function Incomplete({ nodes = [] }) {
 		t("incomplete")}:</strong> ${t("node." + node.state, {
 			name: visible(node.name) })}${node.state === "down" &&
 		html` <${When} at=${node.down_since} />`}</li>`)}</ul>`;
+}
+
+/* Where the focus goes when what had it is no longer there. */
+export function focusPage() {
+	document.querySelector("main h1")?.focus();
 }
 
 /* A page: its heading takes the focus when the page is shown. */

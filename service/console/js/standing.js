@@ -1,6 +1,6 @@
 /* Standing orders: recalls that also take what arrives later. */
-import { Dialog, focusPage, Foreign, html, Page, Problem, Status, Table, useEffect,
-	 useState, When } from "./ui.js";
+import { Dialog, focusPage, Foreign, html, Page, Problem, Status, Table,
+	 useEffect, useState, When } from "./ui.js";
 import { ask } from "./api.js";
 import { t } from "./i18n.js";
 

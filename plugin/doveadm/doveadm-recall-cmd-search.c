@@ -6,6 +6,7 @@
 #include "recall-params.h"
 #include "recall-match.h"
 #include "recall-message-id.h"
+#include "recall-utf8.h"
 #include "doveadm-recall-jobs.h"
 #include "doveadm-recall-listing.h"
 #include "doveadm-recall-rows.h"
@@ -44,7 +45,7 @@ static int search_get_header(struct mail *mail, const char *name,
 
 	ret = mail_get_first_header_utf8(mail, name, &value);
 	if (ret > 0)
-		*value_r = recall_listing_text(value, SEARCH_TEXT_MAX);
+		*value_r = recall_utf8_line(value, SEARCH_TEXT_MAX);
 	return ret < 0 ? -1 : 0;
 }
 
@@ -57,7 +58,7 @@ static int search_get_message_id(struct mail *mail, const char **value_r)
 	ret = mail_get_first_header(mail, "Message-ID", &value);
 	if (ret > 0 &&
 	    recall_message_id_from_header(value, strlen(value), &id)) {
-		*value_r = recall_listing_text(id.data, RECALL_MESSAGE_ID_MAX);
+		*value_r = recall_utf8_line(id.data, RECALL_MESSAGE_ID_MAX);
 	}
 	return ret < 0 ? -1 : 0;
 }

@@ -45,7 +45,7 @@ static int get_preview(struct mail *mail, const char **value_r)
 	if (mail_get_special(mail, MAIL_FETCH_BODY_SNIPPET, &value) < 0)
 		return -1;
 	/* the first character says how the rest was made */
-	*value_r = *value == '\0' ? "" : recall_listing_text(value + 1, 1000);
+	*value_r = *value == '\0' ? "" : recall_utf8_line(value + 1, 1000);
 	return 0;
 }
 
@@ -60,7 +60,7 @@ get_header(struct mail *mail, const char *name, const char **value_r)
 	for (; *values != NULL; values++) {
 		if (str_len(str) > 0)
 			str_append_c(str, '\n');
-		str_append(str, recall_listing_text(*values, UINT_MAX));
+		str_append(str, recall_utf8_line(*values, UINT_MAX));
 	}
 	*value_r = str_c(str);
 	return 0;

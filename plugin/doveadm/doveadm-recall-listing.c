@@ -1,8 +1,6 @@
 #include "lib.h"
 #include "guid.h"
 #include "ostream.h"
-#include "str.h"
-#include "str-sanitize.h"
 #include "time-util.h"
 #include "mail-user.h"
 #include "doveadm.h"
@@ -14,27 +12,6 @@
 #include "recall-tenant.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-listing.h"
-
-const char *recall_listing_text(const char *text, unsigned int max_chars)
-{
-	const char *p, *clean = str_sanitize_utf8(text, max_chars);
-	string_t *str = t_str_new(strlen(clean) + 1);
-
-	for (p = clean; *p != '\0'; p++) {
-		if (*p == 0x7f) {
-			/* str_sanitize_utf8() leaves DEL */
-			str_append_c(str, '?');
-		} else if ((unsigned char)*p == 0xc2 &&
-			   (unsigned char)p[1] < 0xa0) {
-			/* ... and the controls of ISO 8859 */
-			str_append_c(str, '?');
-			p++;
-		} else {
-			str_append_c(str, *p);
-		}
-	}
-	return str_c(str);
-}
 
 const char *recall_listing_time(time_t t)
 {

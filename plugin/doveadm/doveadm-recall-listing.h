@@ -62,10 +62,6 @@ void recall_listing_run(struct doveadm_cmd_context *cctx,
 /* Frees the request and the rows. */
 void recall_listing_deinit(struct recall_listing *listing);
 
-/* A header's text without what could make up rows or move about a terminal's
-   cursor: senders write these. Cut after max_chars characters. */
-const char *recall_listing_text(const char *text, unsigned int max_chars);
-
 /* A time as columns have it: UTC, ISO 8601. */
 const char *recall_listing_time(time_t t);
 

@@ -250,7 +250,9 @@ static void judge_order(struct judge_context *ctx, const guid_128_t guid,
 	int ret;
 
 	ret = recall_standing_read(dir, recall_id, pool, &order, &error);
-	if (ret > 0 && recall_late_is_for(ctx->user, &order))
+	/* a damaged set may take another order for a query */
+	if (ret > 0 && order.query != NULL &&
+	    recall_late_is_for(ctx->user, &order))
 		ret = judge_query(&order, box, uids, &error);
 	else if (ret > 0)
 		ret = 0;

@@ -5,21 +5,16 @@
 
 #include <curl/curl.h>
 #include <jansson.h>
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#include "recall-limits.h"
-#include "recall-tenant-name.h"
-#include "recall-text.h"
-#include "address.h"
 #include "alloc.h"
 #include "curl-json.h"
 #include "encode.h"
 #include "jwt.h"
+#include "oidc-claims.h"
 #include "oidc-keys.h"
 #include "oidc.h"
 #include "strbuf.h"
-#include "strlist.h"
 
 /* What is known of the provider is asked for anew after so many seconds; its
    keys, also when none of them is right. */
@@ -79,14 +74,6 @@ static json_t *ask_cached(const struct config *config, struct cached *cached,
 	return json;
 }
 
-static bool is_issuer(const struct config *config, const json_t *json,
-		      const char *name)
-{
-	const char *issuer = json_string_value(json_object_get(json, name));
-
-	return issuer != NULL && strcmp(issuer, config->oidc_issuer) == 0;
-}
-
 /* Returns what the provider says of itself (Discovery 1.0, 4). */
 static json_t *discover(const struct config *config, char **error_r)
 {
@@ -99,7 +86,7 @@ static json_t *discover(const struct config *config, char **error_r)
 	url = x_asprintf("%.*s/.well-known/openid-configuration", (int)len,
 			 config->oidc_issuer);
 	json = ask_cached(config, &cached[0], url, KEEP, error_r);
-	if (json != NULL && !is_issuer(config, json, "issuer")) {
+	if (json != NULL && !oidc_is_issuer(config, json, "issuer")) {
 		*error_r = x_asprintf("%s: is of another issuer", url);
 		json_decref(json);
 		json = NULL;
@@ -207,99 +194,6 @@ static char *exchange(const struct config *config, const json_t *provider,
 	return ret;
 }
 
-/* Whether a claim, a string or a list of strings, has one of the words. */
-static bool claim_has(const json_t *claim, const char *words)
-{
-	struct strlist list = { NULL, 0, 0 };
-	bool found = false;
-	size_t i;
-
-	strlist_split(&list, words);
-	for (i = 0; i < list.count && !found; i++)
-		found = jwt_is_for(claim, list.items[i]);
-	strlist_free(&list);
-	return found;
-}
-
-/* The most powerful of those that the claim has. */
-static enum role role_of(const struct config *config, const json_t *claims)
-{
-	const json_t *claim = json_object_get(claims, config->oidc_role_claim);
-
-	if (claim_has(claim, config->oidc_role_super))
-		return ROLE_SUPER;
-	if (claim_has(claim, config->oidc_role_admin))
-		return ROLE_ADMIN;
-	if (claim_has(claim, config->oidc_role_user))
-		return ROLE_USER;
-	return ROLE_NONE;
-}
-
-/* Who it is, by the claims that the settings name. Returns why nobody is, or
-   NULL. */
-static const char *
-read_identity(const struct config *config, const json_t *claims,
-	      struct identity *identity_r)
-{
-	const char *login = json_string_value(
-		json_object_get(claims, config->oidc_login_claim));
-	const char *tenant = *config->oidc_tenant_claim == '\0' ? NULL :
-		json_string_value(json_object_get(claims,
-						  config->oidc_tenant_claim));
-
-	if (login == NULL || address_check(login) != NULL)
-		return "names no login";
-	/* anybody may have typed it */
-	if (strcmp(config->oidc_login_claim, "email") == 0 &&
-	    !json_is_true(json_object_get(claims, "email_verified")))
-		return "has an address that the provider has not verified";
-	if (*config->oidc_role_claim != '\0') {
-		identity_r->role = role_of(config, claims);
-		if (identity_r->role == ROLE_NONE)
-			return "has no role here";
-		if (*config->oidc_tenant_claim != '\0' &&
-		    (tenant == NULL || *tenant == '\0' ||
-		     recall_text_has_control(tenant)))
-			return "names no tenant";
-	}
-	identity_r->login = x_strdup(login);
-	identity_r->tenant = x_strdup(recall_tenant_name(tenant));
-	return NULL;
-}
-
-/* OpenID Connect Core 1.0, 3.1.3.7 */
-static const char *
-check_claims(const struct config *config, const json_t *claims,
-	     const char *nonce, int64_t now)
-{
-	const json_t *audience = json_object_get(claims, "aud");
-	const char *azp = json_string_value(json_object_get(claims, "azp"));
-	const char *asked = json_string_value(json_object_get(claims,
-							      "nonce"));
-	int64_t exp, iat, nbf;
-
-	if (!is_issuer(config, claims, "iss"))
-		return "is of another issuer (iss)";
-	if (!jwt_is_for(audience, config->oidc_client_id))
-		return "is for somebody else (aud)";
-	if ((json_array_size(audience) > 1 && azp == NULL) ||
-	    (azp != NULL && strcmp(azp, config->oidc_client_id) != 0))
-		return "was given to somebody else (azp)";
-	if (!jwt_get_time(claims, "exp", -1, &exp) ||
-	    !jwt_get_time(claims, "iat", -1, &iat) ||
-	    !jwt_get_time(claims, "nbf", 0, &nbf) || exp < 0 || iat < 0)
-		return "has no valid exp, iat or nbf";
-	if (exp + config->auth_clock_skew <= now)
-		return "is expired";
-	if (iat > now + config->auth_clock_skew ||
-	    nbf > now + config->auth_clock_skew)
-		return "is not valid yet";
-	if (asked == NULL || strlen(asked) != OIDC_SECRET_LEN ||
-	    CRYPTO_memcmp(asked, nonce, OIDC_SECRET_LEN) != 0)
-		return "is of another sign-in (nonce)";
-	return NULL;
-}
-
 static bool is_signed(const struct jwt *jwt, const json_t *keys)
 {
 	const char *algorithm = jwt_algorithm(jwt);
@@ -345,9 +239,7 @@ check_signed(const struct config *config, const struct jwt *jwt,
 	json_t *claims = jwt_claims(jwt);
 
 	if (claims != NULL)
-		why = check_claims(config, claims, nonce, now);
-	if (why == NULL)
-		why = read_identity(config, claims, identity_r);
+		why = oidc_claims_read(config, claims, nonce, now, identity_r);
 	json_decref(claims);
 	if (why == NULL)
 		return OIDC_OK;

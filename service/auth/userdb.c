@@ -29,9 +29,9 @@ static bool is_locked(const struct config *config, const json_t *fields)
 	return value != NULL && strcmp(value, "1") != 0;
 }
 
-static bool read_fields(const struct config *config, const char *login,
-			const json_t *answer, struct identity *identity_r,
-			struct strlist *aliases)
+bool userdb_read(const struct config *config, const char *login,
+		 const json_t *answer, struct identity *identity_r,
+		 struct strlist *aliases)
 {
 	const json_t *fields = json_object_iter_value(
 		json_object_iter((json_t *)answer));
@@ -102,7 +102,7 @@ userdb_lookup(struct config *config, const char *login,
 	memset(identity_r, 0, sizeof(*identity_r));
 	result = ask(config, login, &answer);
 	if (result == DOVEADM_OK &&
-	    !read_fields(config, login, answer, identity_r, aliases))
+	    !userdb_read(config, login, answer, identity_r, aliases))
 		result = DOVEADM_FAILED;
 	json_decref(answer);
 	return result;

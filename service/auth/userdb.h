@@ -12,6 +12,12 @@ enum doveadm_result
 userdb_lookup(struct config *config, const char *login,
 	      struct identity *identity_r, struct strlist *aliases);
 
+/* Reads what doveadm answered about the user, as above. Returns false, with
+   nothing in identity_r, if the user may not log in here. */
+bool userdb_read(const struct config *config, const char *login,
+		 const json_t *answer, struct identity *identity_r,
+		 struct strlist *aliases);
+
 /* Adds all names that are known of whoever logs in so: the login itself,
    aliases, and the user whose mailbox it is. DOVEADM_FAILED: there is no such
    user, so it has no other name. */

@@ -54,14 +54,40 @@ static char *strip(const char *value, size_t len)
 	return x_strndup(value, len);
 }
 
+bool config_etcd_take(struct config *config, const char *name,
+		      const char *key, const json_t *answer, char **error_r)
+{
+	const json_t *kv = json_array_get(json_object_get(answer, "kvs"), 0);
+	unsigned char *decoded;
+	const char *value;
+	char *stripped;
+	size_t len = 0;
+	bool ret;
+
+	if (kv == NULL)
+		return true;
+	/* proto3 leaves an empty value out */
+	value = json_string_value(json_object_get(kv, "value"));
+	if (value == NULL)
+		value = "";
+	decoded = base64_decode(value, strlen(value), &len);
+	if (decoded == NULL || !utf8_valid((char *)decoded, len)) {
+		*error_r = x_asprintf("etcd: %s: is not text", name);
+		ret = false;
+	} else {
+		stripped = strip((char *)decoded, len);
+		ret = config_set(config, key, stripped, error_r);
+		free_secret(stripped);
+	}
+	free_secret((char *)decoded);
+	return ret;
+}
+
 static void overlay_key(const char *etcd_key, const char *key, void *context)
 {
 	struct overlay *o = context;
-	char *name, *encoded, *stripped;
-	const char *value;
-	unsigned char *decoded;
-	json_t *answer, *kv;
-	size_t len;
+	char *name, *encoded;
+	json_t *answer;
 
 	if (o->error != NULL)
 		return;
@@ -69,22 +95,9 @@ static void overlay_key(const char *etcd_key, const char *key, void *context)
 	encoded = base64_encode(name, strlen(name));
 	answer = ask(o, "/v3/kv/range", json_pack("{s:s}", "key", encoded));
 	free(encoded);
-	kv = json_array_get(json_object_get(answer, "kvs"), 0);
-	if (kv != NULL) {
-		/* proto3 leaves an empty value out */
-		value = json_string_value(json_object_get(kv, "value"));
-		if (value == NULL)
-			value = "";
-		decoded = base64_decode(value, strlen(value), &len);
-		if (decoded == NULL || !utf8_valid((char *)decoded, len)) {
-			o->error = x_asprintf("etcd: %s: is not text", name);
-		} else {
-			stripped = strip((char *)decoded, len);
-			(void)config_set(o->config, key, stripped, &o->error);
-			free_secret(stripped);
-		}
-		free_secret((char *)decoded);
-	}
+	if (answer != NULL)
+		(void)config_etcd_take(o->config, name, key, answer,
+				       &o->error);
 	json_decref(answer);
 	free(name);
 }

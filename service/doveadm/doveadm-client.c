@@ -70,13 +70,6 @@ char *doveadm_camel_case(const char *name)
 	return out;
 }
 
-const char *row_text(const json_t *row, const char *name)
-{
-	const char *value = json_string_value(json_object_get(row, name));
-
-	return value == NULL ? "" : value;
-}
-
 void doveadm_tally_add(struct doveadm_tally *tally, enum doveadm_result result)
 {
 	switch (result) {
@@ -208,38 +201,16 @@ static void queue_add(struct transfer *t)
 	t->calls->queue_end = &t->next;
 }
 
-static void parse_answer(struct transfer *t)
+static void read_answer(struct transfer *t)
 {
 	struct doveadm_call *call = t->call;
-	const char *kind, *type;
-	json_t *answer, *first, *value;
 
-	answer = json_loadb(t->answer.data != NULL ? t->answer.data : "",
-			    t->answer.len, JSON_ALLOW_NUL, NULL);
-	first = json_array_get(answer, 0);
-	kind = json_string_value(json_array_get(first, 0));
-	value = json_array_get(first, 1);
-	if (call->command == NULL && json_is_object(first)) {
-		call->result = DOVEADM_OK;
-		call->answer = json_incref(answer);
-	} else if (kind != NULL && strcmp(kind, "doveadmResponse") == 0) {
-		call->result = DOVEADM_OK;
-		call->answer = json_incref(value);
-		free(call->error);
-		call->error = NULL;
-	} else if (kind != NULL && strcmp(kind, "error") == 0) {
-		type = json_string_value(json_object_get(value, "type"));
-		call->exit_code = (int)json_integer_value(
-			json_object_get(value, "exitCode"));
-		fail(t, DOVEADM_FAILED,
-		     x_asprintf("doveadm answered %s %d",
-				type != NULL ? type : "error",
-				call->exit_code));
-	} else {
-		fail(t, DOVEADM_UNREACHABLE,
-		     x_strdup("doveadm's answer is not valid"));
-	}
-	json_decref(answer);
+	/* of a try before this one */
+	free(call->error);
+	call->result = doveadm_answer_read(
+		t->answer.data != NULL ? t->answer.data : "", t->answer.len,
+		call->command == NULL, &call->answer, &call->exit_code,
+		&call->error);
 }
 
 /* Whether anything can have been sent: it took too long to connect. */
@@ -281,7 +252,7 @@ static bool evaluate(struct transfer *t, CURL *curl, CURLcode code)
 		     x_asprintf("%s: status %ld", url, status));
 		return status >= 500;
 	}
-	parse_answer(t);
+	read_answer(t);
 	return false;
 }
 

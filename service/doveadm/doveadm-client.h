@@ -4,16 +4,7 @@
 #include <jansson.h>
 
 #include "config.h"
-
-enum doveadm_result {
-	DOVEADM_OK = 0,
-	/* The command was refused or failed; see exit_code. */
-	DOVEADM_FAILED,
-	/* Nothing answered, or not like doveadm. */
-	DOVEADM_UNREACHABLE,
-	/* No answer in time. */
-	DOVEADM_TIMEOUT
-};
+#include "doveadm-answer.h"
 
 /* What several calls came to together. */
 struct doveadm_tally {
@@ -80,9 +71,6 @@ struct doveadm_call *doveadm_calls_wait(struct doveadm_calls *calls);
 
 /* A single call, from start to end. */
 void doveadm_call_run(struct doveadm_call *call);
-
-/* A column of a row that doveadm answers, "" where it has none. */
-const char *row_text(const json_t *row, const char *name);
 
 /* "message-id" as "messageId"; the caller frees. */
 char *doveadm_camel_case(const char *name);

@@ -1,9 +1,9 @@
-#include <stdlib.h>
 #include <string.h>
 
 #include "recall-params.h"
 #include "recall-verdict.h"
 #include "clock.h"
+#include "doveadm-answer.h"
 #include "recall-rows.h"
 
 const char *recall_row_column(const json_t *row, const char *name)
@@ -31,8 +31,7 @@ bool recall_row_is_stop(const json_t *row)
 void recall_row_take(struct recall_user *user, const json_t *row)
 {
 #define COLUMN(name) recall_row_column(row, RECALL_COLUMN_##name)
-	const char *status = COLUMN(STATUS), *copies = COLUMN(COPIES);
-	const char *present = COLUMN(PRESENT);
+	const char *status = COLUMN(STATUS);
 	int verdict = status == NULL ? -1 : recall_verdict_parse(status);
 
 	if (verdict < 0) {
@@ -43,8 +42,8 @@ void recall_row_take(struct recall_user *user, const json_t *row)
 	if (recall_row_is_stop(row))
 		return;
 	user->verdict = verdict;
-	user->copies = copies == NULL ? 0 : strtoll(copies, NULL, 10);
-	user->present = present == NULL ? 0 : strtoll(present, NULL, 10);
+	user->copies = row_number(row, RECALL_COLUMN_COPIES);
+	user->present = row_number(row, RECALL_COLUMN_PRESENT);
 	user->kept_until = COLUMN(KEPT_UNTIL) == NULL ? 0 :
 		parse_utc(COLUMN(KEPT_UNTIL));
 	recall_set_text(&user->notice, COLUMN(NOTICE));

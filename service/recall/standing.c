@@ -83,7 +83,7 @@ static json_t *order_from_row(const json_t *row)
 static void add_node(json_t *order, const char *name, const json_t *row)
 {
 	int64_t expires = parse_time(column(row, RECALL_COLUMN_EXPIRES));
-	int64_t late = strtoll(column(row, RECALL_COLUMN_LATE), NULL, 10);
+	int64_t late = row_number(row, RECALL_COLUMN_LATE);
 
 	late += json_integer_value(json_object_get(order, "late"));
 	if (expires < json_integer_value(json_object_get(order, "expires")))

@@ -347,6 +347,10 @@ FROMS = [
     ("\"s@example.com\" <other@example.com>", False),
     ("s@example.com, other@example.com", False),
     (None, False),
+    # nobody's address is not everybody's
+    ("", False),
+    ("undisclosed-senders:;", False),
+    ("s", False),
 ]
 
 
@@ -426,6 +430,33 @@ def test_error_and_retry(node, users, message_id, recall):
     assert result.row(good)["error"] == ""
     assert result.code == (EX_TEMPFAIL if recall.name == "shell" else 0)
     assert node.count(good) == 0
+
+
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("mailbox", ["INBOX", "Work"])
+def test_mailbox_that_cannot_be_searched(node, user, message_id, recall,
+                                         mailbox, force):
+    """It may hold a copy that was read: then all stays. Where that does not
+    matter, what can be found is taken back. It never counts as done."""
+    node.append(user, "Work", build_message("<other@example.com>"))
+    node.append(user, mailbox, build_message(message_id))
+    path = node.home(user) / {"maildir": "Maildir/.Work"}.get(
+        node.driver, node.driver + "/mailboxes/Work")
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        row = recall(user, message_id, force=force).row()
+    finally:
+        path.chmod(mode)
+    taken = force and mailbox == "INBOX"
+    assert (row["status"], row["copies"]) == \
+        ("error", "0" if mailbox == "Work" else "1")
+    assert "Work" in row["error"]
+    assert node.count(user, mailbox) == (1 if mailbox == "Work" else
+                                         int(not taken)) + (mailbox == "Work")
+    assert recall(user, message_id, force=force).status() == (
+        "not_found" if taken else "expunged")
 
 
 # what a client sees

@@ -15,7 +15,7 @@ import subprocess
 import pytest
 
 import mailnode
-from conftest import DRIVERS, parse_tab
+from conftest import DRIVERS, EX_TEMPFAIL, parse_tab
 from mailnode import build_message, imap_quote
 from quarantine import (PREFIX, append, command, fetch, make_node,
                         quarantined)
@@ -92,7 +92,7 @@ def killed(node, point, *args):
 
 
 @contextlib.contextmanager
-def stopped(node, point, *args):
+def stopped(node, point, *args, code=0):
     """Runs doveadm until it's stopped at the point, and further when the block
     ends. Its rows are put into the list."""
     rows = []
@@ -107,7 +107,7 @@ def stopped(node, point, *args):
         yield rows
         process.send_signal(signal.SIGCONT)
         rows += parse_tab(process.communicate()[0])
-        assert process.returncode == 0
+        assert process.returncode == code
     finally:
         process.kill()
         process.wait()
@@ -236,8 +236,10 @@ def test_file_left_behind(node, user, message_id, recall_id):
     assert command(node, "list", "-u", user).row()["copies"] == str(COUNT)
 
 
-def test_record_left_behind(node, user, message_id, recall_id):
-    """The same with the file of a record."""
+@pytest.mark.parametrize("uid", [1, 2])
+def test_record_left_behind(node, user, message_id, recall_id, uid):
+    """The same with the file of a record, of which another one is known or
+    none. What it counts is that of the try that was killed."""
     if node.driver != "sdbox":
         pytest.skip("sdbox only")
     args = ["expunge", "-u", user, "--force", "--no-notify", "--recall-id",
@@ -246,10 +248,14 @@ def test_record_left_behind(node, user, message_id, recall_id):
     move(node, user, "Work", None)
     path = pathlib.Path(node.doveadm("mailbox", "path", "-u", user,
                                      PREFIX + recall_id).stdout.strip())
-    os.link(path / "u.1", path / "u.2")
+    if uid == 1:
+        for index in path.glob("dovecot.index*"):
+            index.unlink()
+    else:
+        os.link(path / "u.1", path / "u.2")
     done = command(node, *args)
     assert done.row()["status"] == "expunged"
-    assert "u.2 already exists" in done.stderr
+    assert "u.%d already exists" % uid in done.stderr
     assert command(node, "list", "-u", user).row()["copies"] == str(COUNT - 1)
 
 
@@ -305,6 +311,26 @@ def move(node, user, source, target):
         connection.uid("STORE", uid, "+FLAGS.SILENT", "(\\Deleted)")
         connection.uid("EXPUNGE", uid)
     connection.logout()
+
+
+@pytest.mark.log_errors("2 messages match, but only 1 did")
+def test_one_more_than_was_counted(node, message_id, recall_id):
+    """What arrives while the others are taken stays: nobody has counted it."""
+    user = next(node.free_users)
+    counted, later = [build_message(message_id.replace("<", "<%s." % name),
+                                    subject="Counted " + name)
+                      for name in ("first", "later")]
+    append(node, user, "INBOX", counted)
+    with stopped(node, "expunged", "expunge", "-u", user, "--expected=1",
+                 "--no-notify", "--recall-id", recall_id, "query", "SUBJECT",
+                 "Counted", code=EX_TEMPFAIL) as rows:
+        append(node, user, "INBOX", later)
+    row, = rows
+    assert (row["status"], row["copies"]) == ("error", "1")
+    assert row["error"].startswith("2 messages match, but only 1 did")
+    left, = node.messages(user)
+    assert b"Counted later" in left
+    assert command(node, "list", "-u", user).row()["copies"] == "1"
 
 
 @pytest.mark.parametrize("point", ["quarantine-begin", "quarantine-recorded",

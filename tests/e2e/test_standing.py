@@ -1,7 +1,9 @@
 """Recalls that stand: copies that arrive after the recall."""
 
+import contextlib
 import os
 import smtplib
+import struct
 import subprocess
 import time
 
@@ -39,7 +41,7 @@ def node(request):
 def no_orders(request):
     """Orders of one test are none of the next one's business."""
     yield
-    for name in {"node", "quarantine"} & set(request.fixturenames):
+    for name in {"node", "quarantine", "mended"} & set(request.fixturenames):
         node = request.getfixturevalue(name)
         for order in orders(node):
             command(node, "standing", "end", order["recall-id"])
@@ -634,6 +636,194 @@ def test_damaged_order(broken, message_id):
     assert node.count(user) == 1
     place.write_text(text)
     assert run(node) == [(user, "expunged", "1", "INBOX")]
+
+
+@pytest.fixture(scope="module")
+def mended():
+    """A node whose store is damaged for a while."""
+    with make_node() as node:
+        yield node
+        assert node.panics() == []
+
+
+@contextlib.contextmanager
+def closed(path):
+    """Nobody but root may read or search it."""
+    mode = path.stat().st_mode
+    path.chmod(0)
+    yield
+    if path.exists():
+        path.chmod(mode)
+
+
+@contextlib.contextmanager
+def replaced(path, make):
+    """Something else is in its place, or nothing."""
+    aside = path.with_name(path.name + ".aside")
+    path.rename(aside)
+    make(path)
+    yield
+    if path.is_dir():
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+    aside.rename(path)
+
+
+def nothing(path):
+    pass
+
+
+def link_to_itself(path):
+    path.symlink_to(path.name)
+
+
+DAMAGE = {
+    "closed": closed,
+    "directory": lambda path: replaced(path, os.mkdir),
+    "fifo": lambda path: replaced(path, os.mkfifo),
+    "loop": lambda path: replaced(path, link_to_itself),
+    "file": lambda path: replaced(path, os.mknod),
+}
+
+
+def deliver_and_settle(node, users, message_id):
+    """In one session: what the same process logs."""
+    since = node.log_size()
+    node.lmtp_deliver(users, build_message(message_id))
+    node.settle_log()
+    return [line for line in node.log(since).splitlines()
+            if "Error: " in line]
+
+
+def run_finishes(node, users):
+    assert sorted(run(node)) == sorted((user, "expunged", "1", "INBOX")
+                                       for user in users)
+    assert [node.count(user) for user in users] == [0] * len(users)
+
+
+@pytest.mark.parametrize("damage", sorted(DAMAGE))
+@pytest.mark.parametrize("what", ["set", "."])
+def test_unreadable_store(mended, message_id, what, damage):
+    """What is delivered arrives, the log tells of it once, and the next look
+    recalls it."""
+    node = mended
+    if what == "." and damage == "directory":
+        pytest.skip("is one")
+    users = node.test_users.take(2)
+    stand(node, users, message_id, "--no-notify")
+    with DAMAGE[damage]((node.standing_dir / what).resolve()):
+        line, = deliver_and_settle(node, users, message_id)
+        assert "what arrives waits for the next doveadm recall" in line
+        assert [node.count(user) for user in users] == [1, 1]
+    run_finishes(node, users)
+    assert deliver_and_settle(node, users, message_id) == []
+    assert [node.count(user) for user in users] == [0, 0]
+
+
+@pytest.mark.parametrize("damage", ["closed", "fifo", "loop"])
+@pytest.mark.skipif(os.geteuid() != 0, reason="others can't read it either")
+def test_look_mends_the_set(mended, message_id, damage):
+    node = mended
+    users = node.test_users.take(2)
+    stand(node, users, message_id, "--no-notify")
+    place = node.standing_dir / "set"
+    whole = place.read_bytes()
+    with DAMAGE[damage](place):
+        deliver_and_settle(node, users, message_id)
+        run_finishes(node, users)
+        assert place.read_bytes() == whole
+        assert deliver_and_settle(node, users, message_id) == []
+        assert [node.count(user) for user in users] == [0, 0]
+
+
+def test_no_store(mended, message_id):
+    """Without the directory there are no orders, until it is back."""
+    node = mended
+    users = node.test_users.take(2)
+    stand(node, users, message_id, "--no-notify")
+    with replaced(node.standing_dir, nothing):
+        assert deliver_and_settle(node, users, message_id) == []
+        assert run(node) == [] and orders(node) == []
+        assert [node.count(user) for user in users] == [1, 1]
+    run_finishes(node, users)
+
+
+def test_session_sees_a_store_that_is_back(mended, message_id):
+    """It may be years old, and is not told."""
+    node = mended
+    user, = node.test_users.take()
+    stand(node, user, message_id, "--no-notify")
+    connection = node.imap(user)
+    connection.select("INBOX")
+    for path in node.standing_dir / "set", node.standing_dir:
+        since = node.log_size()
+        with closed(path):
+            connection.append("INBOX", None, None, build_message(message_id))
+            node.wait_log("Permission denied", since)
+            wait_for_uids(connection, connection.search(None, "ALL")[1][0])
+            assert node.count(user) == 1
+        connection.append("INBOX", None, None, build_message(message_id))
+        wait_for_uids(connection, b"")
+    connection.logout()
+
+
+@pytest.mark.parametrize("damage", ["closed", "directory", "fifo", "loop"])
+def test_unreadable_order(mended, message_id, damage):
+    """It is in the set, and does not say what to do; others do."""
+    node = mended
+    users = node.test_users.take(2)
+    other, = node.test_users.take()
+    place = node.standing_dir / (stand(node, users, message_id,
+                                       "--no-notify") + ".order")
+    stand(node, other, message_id, "--no-notify")
+    with DAMAGE[damage](place):
+        lines = deliver_and_settle(node, [*users, other], message_id)
+        assert len(lines) == 3
+        assert all(place.name in line for line in lines)
+        assert [node.count(user) for user in [*users, other]] == [1, 1, 0]
+    run_finishes(node, users)
+
+
+@pytest.mark.parametrize("damage", ["missing", "closed", "loop", "file"])
+def test_unreadable_list_of_late_copies(mended, message_id, damage):
+    """They are recalled even if that can't be written down."""
+    node = mended
+    users = node.test_users.take(2)
+    stand(node, users, message_id, "--no-notify")
+    place = node.standing_dir / "late"
+    with DAMAGE.get(damage, lambda path: replaced(path, nothing))(place):
+        lines = deliver_and_settle(node, users, message_id)
+        assert len(lines) == 2 and all("/late/" in line for line in lines)
+        assert [node.count(user) for user in users] == [0, 0]
+    assert run(node) == [] and late(node, *users) == []
+
+
+def test_set_of_other_orders(mended, message_id):
+    """One that takes an order for what it is not: for a query, for another
+    message's, for what is not there any more."""
+    node = mended
+    users = node.test_users.take(2)
+    recall_id = stand(node, users, message_id, "--no-notify")
+    place = node.standing_dir / "set"
+    whole = place.read_bytes()
+    order, = struct.iter_unpack("=QQ16s", whole[16:])
+    gone = struct.pack("=QQ16s", *order[:2], bytes(16))
+    query = struct.pack("=QQ16s", 0, *order[1:])
+    temporary = node.standing_dir / "temporary"
+    temporary.write_bytes(whole[:8] + struct.pack("=II", 3, 32) + query +
+                          gone + whole[16:])
+    temporary.chmod(0o644)
+    temporary.rename(place)
+    assert bytes.fromhex(recall_id) == order[2]
+    # other mail is looked at for what seems to be a query
+    node.lmtp_deliver(users, build_message("<other" + message_id[1:]))
+    assert [node.count(user) for user in users] == [1, 1]
+    node.lmtp_deliver(users, build_message(message_id))
+    assert [node.count(user) for user in users] == [1, 1]
+    assert run(node) == [] and place.read_bytes() == whole
+    node.lmtp_deliver(users, build_message(message_id))
+    assert [node.count(user) for user in users] == [1, 1]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root alone mounts")

@@ -3,9 +3,7 @@
    "@LENGTH@" for the octets of what follows the head. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,19 +14,17 @@
 #include "auth-token.h"
 #include "config-load.h"
 #include "config.h"
+#include "dispatch.h"
 #include "doveadm-client.h"
 #include "http-server.h"
 #include "jobs.h"
 #include "journal-db.h"
 #include "revocation.h"
-#include "routes.h"
 
-static char dir[] = "/tmp/fuzz-http-XXXXXX";
+#include "fuzz.h"
+
 static char token[4096];
 static in_port_t port;
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A port that nobody has; the listener has no way to tell which it took. */
 static in_port_t free_port(void)
@@ -47,12 +43,11 @@ static in_port_t free_port(void)
 
 static struct config *make_config(void)
 {
-	char path[64], *error = NULL;
+	char *path = fuzz_path("conf"), *error = NULL;
 	struct config *config;
 	FILE *f;
 
 	port = free_port();
-	snprintf(path, sizeof(path), "%s/conf", dir);
 	f = fopen(path, "w");
 	if (f == NULL)
 		abort();
@@ -68,13 +63,14 @@ static struct config *make_config(void)
 		"[journal]\npath = %s/journal.db\n"
 		"[log]\npath = /dev/null\n[audit]\ncef_enabled = no\n"
 		"required = no\n[console]\nenabled = no\n",
-		port, free_port(), dir);
+		port, free_port(), fuzz_dir());
 	fclose(f);
 	config = config_load(path, &error);
 	if (config == NULL) {
 		fputs(error, stderr);
 		abort();
 	}
+	free(path);
 	return config;
 }
 
@@ -89,8 +85,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	(void)argc;
 	(void)argv;
-	if (mkdtemp(dir) == NULL)
-		abort();
 	config = make_config();
 	config_replace(config);
 	if (!journal_open(config->journal_path, &error) ||
@@ -98,7 +92,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		abort();
 	doveadm_client_start(config);
 	if (!jobs_start(config) ||
-	    !http_server_start(config, &routes_api, &error)) {
+	    !http_server_start(config, &dispatch_api, &error)) {
 		fputs(error != NULL ? error : "no jobs", stderr);
 		abort();
 	}

@@ -1,21 +1,15 @@
 /* Message-IDs: what a field is called by finds it, and so does the field's
    value as it stands, if it may be asked for. */
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "recall-message-id.h"
+
+#include "fuzz.h"
 
 struct field {
 	const char *value;
 	size_t size;
 };
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 static bool check_name(const struct recall_message_id *id, void *context)
 {
@@ -26,8 +20,6 @@ static bool check_name(const struct recall_message_id *id, void *context)
 	require(recall_message_id_is_in_header(id, field->value, field->size));
 	return true;
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

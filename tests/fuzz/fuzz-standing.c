@@ -1,5 +1,5 @@
 /* Standing orders and their set, of whatever contents. The first octet says
-   which file it is. */
+   which file it is, and whether what was read of an order is written again. */
 #include "lib.h"
 #include "array.h"
 #include "buffer.h"
@@ -7,74 +7,88 @@
 #include "recall-standing.h"
 #include "recall-standing-set.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "fuzz.h"
 
 #define ID "0123456789abcdef0123456789abcdef"
 
-static char dir[] = "/tmp/fuzz-standing-XXXXXX";
-
-static void clean(void)
-{
-	(void)unlink(t_strconcat(dir, "/set", NULL));
-	(void)unlink(t_strconcat(dir, "/"ID".order", NULL));
-	(void)rmdir(dir);
-	lib_deinit();
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static char *set_path, *order_path;
 
 int LLVMFuzzerInitialize(int *argc ATTR_UNUSED, char ***argv ATTR_UNUSED)
 {
 	lib_init();
-	if (mkdtemp(dir) == NULL)
-		i_fatal("mkdtemp() failed: %m");
-	(void)atexit(clean);
+	(void)atexit(lib_deinit);
+	set_path = fuzz_path("set");
+	order_path = fuzz_path(ID".order");
 	return 0;
 }
 
-static void write_file(const char *name, const uint8_t *data, size_t size)
+static void require_same_list(const char *const *a, const char *const *b)
 {
-	const char *path = t_strconcat(dir, name, NULL);
-	int fd;
-
-	/* a new file each time, as writers do */
-	(void)unlink(path);
-	fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
-	if (fd == -1 || write(fd, data, size) != (ssize_t)size)
-		i_fatal("write(%s) failed: %m", path);
-	i_close_fd(&fd);
+	require((a == NULL) == (b == NULL));
+	for (; a != NULL && *a != NULL; a++, b++)
+		require(*b != NULL && strcmp(*a, *b) == 0);
+	require(b == NULL || *b == NULL);
 }
 
-static void try_order(const uint8_t *data, size_t size)
+static int read_order(pool_t pool, struct recall_standing_order *order_r)
 {
-	struct recall_standing_order order;
 	const char *error = NULL;
-	pool_t pool = pool_alloconly_create("order", 1024);
+	int ret;
 
-	write_file("/"ID".order", data, size);
-	if (recall_standing_read(dir, ID, pool, &order, &error) > 0) {
-		/* one that has no limit must say so */
-		i_assert((order.message_id == NULL) != (order.query == NULL));
-		i_assert(order.users == NULL || order.users[0] != NULL);
-		(void)recall_standing_is_for_user(&order, "a@example.com");
-	} else {
-		i_assert(error != NULL);
-	}
+	ret = recall_standing_read(fuzz_dir(), ID, pool, order_r, &error);
+	require(ret != 0 && (ret < 0) == (error != NULL));
+	if (ret < 0)
+		return ret;
+	/* one that has no limit must say so */
+	require((order_r->message_id == NULL) != (order_r->query == NULL));
+	require(order_r->users == NULL || order_r->users[0] != NULL);
+	(void)recall_standing_is_for_user(order_r, "a@example.com");
+	return ret;
+}
+
+/* What was read is read again when it is written. */
+static void rewrite(pool_t pool, const struct recall_standing_order *order)
+{
+	struct recall_standing_order copy;
+	const char *error;
+
+	fuzz_write(order_path, "", 0);
+	require(unlink(order_path) == 0);
+	require(recall_standing_add(fuzz_dir(), order, 10, &error) == 1);
+	require(read_order(pool, &copy) > 0);
+	require(null_strcmp(order->message_id, copy.message_id) == 0);
+	require_same_list(order->query, copy.query);
+	require_same_list(order->senders, copy.senders);
+	require_same_list(order->users, copy.users);
+	require(null_strcmp(order->tenant, copy.tenant) == 0);
+	require(null_strcmp(order->reason, copy.reason) == 0);
+	require(null_strcmp(order->actor, copy.actor) == 0);
+	require(order->force == copy.force && order->notify == copy.notify);
+	require(order->created == copy.created);
+	require(order->expires == copy.expires);
+}
+
+static void try_order(const uint8_t *data, size_t size, bool write)
+{
+	pool_t pool = pool_alloconly_create("order", 1024);
+	struct recall_standing_order order;
+
+	fuzz_write(order_path, data, size);
+	if (read_order(pool, &order) > 0 && write)
+		rewrite(pool, &order);
 	pool_unref(&pool);
 }
 
 static void try_set(const uint8_t *data, size_t size)
 {
-	struct recall_standing_set *set = recall_standing_set_init(dir);
+	struct recall_standing_set *set = recall_standing_set_init(fuzz_dir());
 	buffer_t *ids = t_buffer_create(64);
 	const char *error;
 	uint64_t hash = 0;
 
-	write_file("/set", data, size);
+	fuzz_write(set_path, data, size);
 	memcpy(&hash, data + (size > 40 ? 24 : 0),
 	       size > 40 ? sizeof(hash) : 0);
 	if (recall_standing_set_refresh(set, &error) > 0) {
@@ -90,10 +104,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	T_BEGIN {
-		if (data[0] % 2 == 0)
-			try_order(data + 1, size - 1);
-		else
+		if (data[0] % 2 == 1)
 			try_set(data + 1, size - 1);
+		else
+			try_order(data + 1, size - 1, data[0] % 4 == 2);
 	} T_END;
 	return 0;
 }

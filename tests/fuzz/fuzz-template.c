@@ -3,29 +3,15 @@
 #include "str.h"
 #include "recall-notice-template.h"
 
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include "fuzz.h"
 
-static char dir[] = "/tmp/fuzz-template-XXXXXX";
-
-static void clean(void)
-{
-	(void)unlink(t_strconcat(dir, "/en-US.txt", NULL));
-	(void)rmdir(dir);
-	lib_deinit();
-}
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static char *path;
 
 int LLVMFuzzerInitialize(int *argc ATTR_UNUSED, char ***argv ATTR_UNUSED)
 {
 	lib_init();
-	if (mkdtemp(dir) == NULL)
-		i_fatal("mkdtemp() failed: %m");
-	(void)atexit(clean);
+	(void)atexit(lib_deinit);
+	path = fuzz_path("en-US.txt");
 	return 0;
 }
 
@@ -52,21 +38,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct recall_notice_template *tmpl;
 	const char *error;
 	pool_t pool;
-	int fd;
 
 	T_BEGIN {
-		fd = open(t_strconcat(dir, "/en-US.txt", NULL),
-			  O_CREAT | O_TRUNC | O_WRONLY, 0600);
-		if (fd == -1 || write(fd, data, size) != (ssize_t)size)
-			i_fatal("write() failed: %m");
-		i_close_fd(&fd);
+		fuzz_write(path, data, size);
 		pool = pool_alloconly_create("template", 4096);
 		error = NULL;
-		if (recall_notice_template_load(pool, dir, "en-US", &tmpl,
-						&error) == 0)
+		if (recall_notice_template_load(pool, fuzz_dir(), "en-US",
+						&tmpl, &error) == 0)
 			expand(tmpl);
 		else
-			i_assert(error != NULL);
+			require(error != NULL);
 		pool_unref(&pool);
 	} T_END;
 	return 0;

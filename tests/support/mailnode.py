@@ -482,6 +482,15 @@ class MailNode:
         self.initial_users = {}
         self._write_users()
         self._install_modules()
+        try:
+            self._launch_somewhere()
+        except BaseException:
+            # e.g. Ctrl-C, which does not reach what was launched
+            self.stop(remove=False)
+            raise
+        return self
+
+    def _launch_somewhere(self):
         for attempt in range(5):
             self.imap_port, self.lmtp_port, self.http_port = \
                 free_port(), free_port(), free_port()
@@ -492,7 +501,6 @@ class MailNode:
             raise RuntimeError("Dovecot does not start:\n" + self.log() +
                                self.start_output)
         (self.dir / "node.json").write_text(json.dumps(self._state()))
-        return self
 
     def write_configuration(self):
         self.conf.write_text(self._configuration())
@@ -982,12 +990,16 @@ Dovecot (pid {node.pid}) runs in {node.dir}
 Try
   {doveadm} recall expunge -u {user} '<MESSAGE-ID>'
   curl -u doveadm:{node.doveadm_password} -d '[["recallExpunge",{{"users":["{user}"],"messageId":"<MESSAGE-ID>"}},"1"]]' {node.http_url}
-Stop it with
-  {program} stop --dir {node.dir}
-(with --remove, its directory goes, too)
 """.format(node=node, password=PASSWORD, users=", ".join(users),
-           doveadm=doveadm, user=users[0] if users else "USER",
-           program=os.path.abspath(__file__))
+           doveadm=doveadm, user=users[0] if users else "USER")
+
+
+def how_to_stop(node):
+    return """\
+Stop it with
+  %s stop --dir %s
+(with --remove, its directory goes, too)
+""" % (os.path.abspath(__file__), node.dir)
 
 
 def pair(text):
@@ -1067,7 +1079,7 @@ def main():
                     dict(args.plugin), args.acl, args.quota, extra,
                     debug=args.debug, outlive=True)
     node.start()
-    print(usage(node), end="")
+    print(usage(node) + how_to_stop(node), end="")
     return 0
 
 

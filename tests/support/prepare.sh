@@ -6,11 +6,17 @@ build_packages="autoconf automake libtool pkg-config gcc libc6-dev make
 	libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libssl-dev
 	libsqlite3-dev libinih-dev libarchive-dev curl mount python3"
 test_packages="ca-certificates libcunit1-dev python3-pytest cppcheck etcd-server etcd-client
-	groff man-db openssl procps prometheus strace
-	chromium chromium-driver python3-selenium"
+	groff man-db openssl procps prometheus python3-seccomp strace systemd
+	chromium chromium-driver python3-selenium
+	python3-jsonschema libopenapi-client-perl"
 # Debian 13 has none
 ! grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release ||
 	test_packages="$test_packages clang-tidy dovecot-fts-xapian"
+# a system has one mail server only: another one would be removed for it
+dpkg-query -W -f '${Status} ${Package} ${Provides}\n' 2>/dev/null |
+	grep ' installed .*mail-transport-agent' |
+	grep -qv ' installed postfix ' ||
+	test_packages="$test_packages postfix"
 
 # Installs those of the packages that are missing. No daemon is started.
 install_packages() {
@@ -38,6 +44,13 @@ install_packages() {
 		printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
 		$sudo chmod 755 $policy
 	fi
+	# tests run a Postfix with a configuration of their own
+	case " ${missing[*]} " in
+	*' postfix '*)
+		echo 'postfix postfix/main_mailer_type select No configuration' |
+			$sudo debconf-set-selections
+		;;
+	esac
 	$sudo apt-get -qq update &&
 		$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
 			--no-install-recommends install "${missing[@]}" \

@@ -9,7 +9,8 @@ As a command: servicenode.py --dir DIR writes settings for a node that runs ther
 (mailnode.py start --dir DIR) to DIR/mail-recall.conf.
 
 The service is asked with the real curl. Environment: RECALL_BUILDDIR (see
-mailnode.py), MAIL_RECALLD (the program to run).
+mailnode.py), MAIL_RECALLD (the program to run), RECALL_SERVICE_WRAPPER (a
+command that runs it, e.g. sandbox.py).
 """
 
 import argparse
@@ -21,6 +22,7 @@ import os
 import pathlib
 import re
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -173,7 +175,9 @@ class Service:
             for section, lines in sections.items()) + self.text)
 
     def command(self, *args):
-        return self.wrapper + [program(), "-c", str(self.conf)] + list(args)
+        return [*self.wrapper,
+                *shlex.split(os.environ.get("RECALL_SERVICE_WRAPPER", "")),
+                program(), "-c", str(self.conf), *args]
 
     def check_config(self):
         self.write_configuration()

@@ -21,6 +21,7 @@ As a command: soak.py --driver sdbox --operations 100000 --seed 1
 import argparse
 import collections
 import concurrent.futures
+import imaplib
 import multiprocessing
 import random
 import re
@@ -55,6 +56,9 @@ class Client:
         self.node = node
         self.pipe = pipe
         self.connection = None
+        self.user = None
+        # tokens of the message that a command is changing now
+        self.changing = []
 
     def serve(self):
         while True:
@@ -66,6 +70,7 @@ class Client:
     def login(self, user):
         if self.connection is not None:
             self.connection.logout()
+        self.user = user
         self.connection = self.node.imap(user)
         for mailbox in MAILBOXES[1:]:
             self.connection.create(mailbox)
@@ -79,8 +84,18 @@ class Client:
             name = chance.choices(names, [OPERATIONS[n] for n in names])[0]
             token = "%s-%d-%d" % (message_id.strip("<>"), seed, number)
             start = time.time()
-            tokens = self.append(chance, message_id, token) \
-                if name == "append" else self.change(chance, message_id, name)
+            self.changing = []
+            try:
+                tokens = self.append(chance, message_id, token) \
+                    if name == "append" \
+                    else self.change(chance, message_id, name)
+            except imaplib.IMAP4.abort:
+                # Dovecot rebuilds an mdbox if it finds that a killed process
+                # has left its map half-written, and ends the sessions that
+                # have it open. A move may have got half-way.
+                self.connection = self.node.imap(self.user)
+                tokens = self.changing
+                name = "copy" if name == "move" else name
             if tokens:
                 done.append(Operation(name, tokens, start, time.time()))
         return done
@@ -106,6 +121,7 @@ class Client:
                       if isinstance(part, tuple) and b":" in part[1]]
             if not tokens:
                 continue
+            self.changing = tokens
             self.change_uid(chance, name, uid, mailbox)
             return tokens
         return []

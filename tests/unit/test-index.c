@@ -377,6 +377,28 @@ static void test_file_broken(void)
 	file_end();
 }
 
+/* A base that is broken, wherever it is, is begun anew: nothing that is written
+   behind it would ever be found. */
+static void test_file_broken_base(void)
+{
+	size_t size, pos;
+
+	file_begin();
+	file_append(guid1, 1, 10);
+	file_compact(NULL, NULL);
+	size = file_size() - 12;
+	for (pos = 0; pos < size; pos++) T_BEGIN {
+		file_begin();
+		file_append(guid1, 1, 10);
+		file_compact(NULL, NULL);
+		file_patch(pos, 0x21);
+		CU_ASSERT_STRING_EQUAL(file_get(), "");
+		file_append(guid1, 2, 20);
+		CU_ASSERT_STRING_EQUAL(file_get(), "0/0 2=20;");
+	} T_END;
+	file_end();
+}
+
 static void test_stamp_name(void)
 {
 	CU_ASSERT_NOT_EQUAL(recall_index_stamp_name("INBOX"),
@@ -405,6 +427,7 @@ int main(void)
 	CU_add_test(suite, "file", test_file);
 	CU_add_test(suite, "a file that grows", test_file_grows);
 	CU_add_test(suite, "a broken file", test_file_broken);
+	CU_add_test(suite, "a broken base", test_file_broken_base);
 	CU_add_test(suite, "names", test_stamp_name);
 	ret = tests_run();
 	(void)rmdir(test_dir);

@@ -146,6 +146,42 @@ static void test_hostile_values(void)
 	} T_END;
 }
 
+/* What is no UTF-8, and a character that is cut off, take nothing with them:
+   neither what was written before nor, as a line that is too long to be read,
+   what comes after. */
+static void test_no_utf8(void)
+{
+	static const char *const values[] = {
+		"\xd0", "x\xd0", "\xf0\x9f\x98", "\xff", "\xff\xd0",
+	};
+	struct recall_quarantine_record record, copy;
+	string_t *str = t_str_new(16 * 1024);
+	unsigned int i;
+
+	while (str_len(str) < 10000)
+		str_append_c(str, 0xff);
+	for (i = 0; i <= N_ELEMENTS(values); i++) T_BEGIN {
+		record_init(&record);
+		record.recalled = 7;
+		record.actor = "a";
+		record.subject = i < N_ELEMENTS(values) ? values[i] :
+			str_c(str);
+		record.from = "b";
+		record_add_box(&record, guid, "x", 3);
+		record_copy(&record, &copy);
+		CU_ASSERT_EQUAL(copy.recalled, 7);
+		CU_ASSERT_STRING_EQUAL(copy.actor, "a");
+		CU_ASSERT(copy.subject != NULL);
+		CU_ASSERT_STRING_EQUAL(copy.from, "b");
+		CU_ASSERT_EQUAL(recall_quarantine_record_copies(&copy), 3);
+	} T_END;
+	record_init(&record);
+	record.subject = "x\xd0\xd0\x9f\x7f";
+	record_copy(&record, &copy);
+	CU_ASSERT_STRING_EQUAL(copy.subject, "x\xef\xbf\xbd\xd0\x9f"
+			       "\xef\xbf\xbd");
+}
+
 static void test_long_values(void)
 {
 	struct recall_quarantine_record record, copy;
@@ -241,6 +277,7 @@ int main(void)
 	suite = tests_begin("quarantine records");
 	CU_add_test(suite, "what is written is read", test_round_trip);
 	CU_add_test(suite, "values that would be lines", test_hostile_values);
+	CU_add_test(suite, "values that are no UTF-8", test_no_utf8);
 	CU_add_test(suite, "long values", test_long_values);
 	CU_add_test(suite, "malformed lines", test_malformed);
 	CU_add_test(suite, "several records", test_records_together);

@@ -525,6 +525,29 @@ static void test_visible(void)
 	rmdir(dir);
 }
 
+/* A node's numbers may be anything; sums of many of them are numbers, too. */
+static void test_row_numbers(void)
+{
+	static const struct {
+		const char *text;
+		int64_t number;
+	} tests[] = {
+		{ "7", 7 }, { "0", 0 }, { "7x", 7 }, { "", 0 }, { "x", 0 },
+		{ "-1", 0 }, { " 1", 0 }, { "281474976710657", ROW_NUMBER_MAX },
+		{ "99999999999999999999", ROW_NUMBER_MAX },
+	};
+	json_t *row;
+	size_t i;
+
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		row = json_pack("{s:s}", "n", tests[i].text);
+		CU_ASSERT_EQUAL(row_number(row, "n"), tests[i].number);
+		CU_ASSERT_EQUAL(row_number(row, "m"), 0);
+		json_decref(row);
+	}
+	CU_ASSERT_EQUAL(row_number(NULL, "n"), 0);
+}
+
 int main(void)
 {
 	static const struct {
@@ -541,6 +564,7 @@ int main(void)
 		{ "brute force of an account", test_bruteforce_of_an_account },
 		{ "users once", test_users_once },
 		{ "camel case", test_camel_case },
+		{ "numbers in rows", test_row_numbers },
 		{ "cursors", test_cursor },
 		{ "revocation", test_revocation },
 		{ "journal", test_journal },

@@ -3,9 +3,9 @@
 #include "buffer.h"
 #include "ostream.h"
 #include "str.h"
-#include "str-sanitize.h"
 #include "doveadm.h"
 #include "doveadm-print.h"
+#include "recall-utf8.h"
 #include "doveadm-recall-rows.h"
 
 struct recall_rows {
@@ -79,7 +79,7 @@ void recall_rows_add(struct recall_rows *rows, const char *value)
 	if (value == NULL)
 		value = "";
 	if (rows->is_short && column->max_chars > 0)
-		value = str_sanitize_utf8(value, column->max_chars);
+		value = recall_utf8_line(value, column->max_chars);
 	if (rows->is_short && (column->flags & RECALL_COLUMN_FLAG_DAY) != 0)
 		value = t_strcut(value, 'T');
 	if (!rows_hide(rows, rows->idx))

@@ -6,6 +6,11 @@
    time. */
 size_t recall_utf8_whole_size(const unsigned char *data, size_t size);
 
+/* The text as one line of UTF-8: what is none of it, and controls, which may be
+   a line's end or move a terminal's cursor, become U+FFFD each; of more than
+   max_chars characters the last ones become an ellipsis. Of the data stack. */
+const char *recall_utf8_line(const char *text, unsigned int max_chars);
+
 bool recall_is_ascii(const char *text);
 
 #endif

@@ -42,6 +42,21 @@ bool recall_index_header_check(const struct recall_index_header *hdr,
 		(uint64_t)RECALL_INDEX_REC_SIZE;
 }
 
+bool recall_index_table_check(const struct recall_index_header *hdr,
+			      const struct recall_index_table *table)
+{
+	uint32_t i;
+
+	if (recall_index_header_crc(hdr, table) != hdr->crc)
+		return FALSE;
+	for (i = 0; i < hdr->boxes; i++) {
+		if (table[i].first > hdr->records ||
+		    table[i].count > hdr->records - table[i].first)
+			return FALSE;
+	}
+	return TRUE;
+}
+
 size_t recall_index_block_check(const unsigned char *data, size_t size)
 {
 	struct recall_index_block block;
@@ -73,12 +88,9 @@ static bool file_get_base(struct recall_index_file *file)
 	    !recall_index_header_check(hdr, file->size))
 		return FALSE;
 	table = CONST_PTR_OFFSET(file->data, sizeof(*hdr));
-	if (recall_index_header_crc(hdr, table) != hdr->crc)
+	if (!recall_index_table_check(hdr, table))
 		return FALSE;
 	for (i = 0; i < hdr->boxes; i++) {
-		if (table[i].first > hdr->records ||
-		    table[i].count > hdr->records - table[i].first)
-			return FALSE;
 		box = array_append_space(&file->boxes);
 		guid_128_copy(box->guid, table[i].guid);
 		box->uid_validity = table[i].uid_validity;
@@ -191,11 +203,8 @@ static void file_parse(struct recall_index_file *file)
 {
 	size_t size;
 
-	if (!file_get_base(file)) {
-		array_clear(&file->boxes);
-		file->count = 0;
+	if (!file_get_base(file))
 		return;
-	}
 	while ((size = recall_index_block_check(file->data + file->end,
 					file->size - file->end)) > 0) {
 		file_add_block(file, file->data + file->end);

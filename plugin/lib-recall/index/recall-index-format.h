@@ -60,6 +60,10 @@ size_t recall_index_block_check(const unsigned char *data, size_t size);
    of the file. */
 bool recall_index_header_check(const struct recall_index_header *hdr,
 			       uint64_t size);
+/* Returns FALSE if header or table are damaged, or the table is wrong; the
+   header is one that recall_index_header_check() knows. */
+bool recall_index_table_check(const struct recall_index_header *hdr,
+			      const struct recall_index_table *table);
 uint32_t recall_index_header_crc(const struct recall_index_header *hdr,
 				 const void *table);
 

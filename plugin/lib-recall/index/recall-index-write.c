@@ -238,6 +238,19 @@ static bool ends_well(int fd, uoff_t tail, uoff_t size)
 	return ret;
 }
 
+/* Whether those who read it will find the base whole. */
+static bool base_is_whole(int fd, const struct recall_index_header *hdr)
+{
+	size_t size = hdr->boxes * sizeof(struct recall_index_table);
+	struct recall_index_table *table = i_malloc(size + 1);
+	bool ret;
+
+	ret = (size == 0 || pread_full(fd, table, size, sizeof(*hdr)) > 0) &&
+		recall_index_table_check(hdr, table);
+	i_free(table);
+	return ret;
+}
+
 /* Returns where to write the next block, and where the first one is that came
    after a compaction. */
 static int prepare_append(int fd, const char *path, const struct stat *st,
@@ -246,7 +259,8 @@ static int prepare_append(int fd, const char *path, const struct stat *st,
 	struct recall_index_header hdr;
 
 	if (pread_full(fd, &hdr, sizeof(hdr), 0) <= 0 ||
-	    !recall_index_header_check(&hdr, st->st_size)) {
+	    !recall_index_header_check(&hdr, st->st_size) ||
+	    !base_is_whole(fd, &hdr)) {
 		*tail_r = *end_r = sizeof(hdr);
 		return write_empty(fd, path, error_r);
 	}

@@ -12,6 +12,8 @@
 #include "recall-looked.h"
 #include "recall-boxes.h"
 
+#include <sys/stat.h>
+
 struct recall_boxes_iter {
 	struct mail_namespace *ns;
 	struct mailbox_list_iterate_context *iter;
@@ -113,6 +115,20 @@ static void boxes_iter_end_ns(struct recall_boxes_iter *iter, bool all)
 	iter->inbox_done = iter->unlisted = FALSE;
 }
 
+/* Dovecot takes a directory that it may not look into for one without mail.
+   Opening it tells of the error. */
+static bool
+boxes_iter_is_hidden(struct recall_boxes_iter *iter, const char *name)
+{
+	const char *path;
+	struct stat st;
+
+	return mailbox_list_get_path(iter->ns->list, name,
+				     MAILBOX_LIST_PATH_TYPE_MAILBOX,
+				     &path) > 0 &&
+		stat(path, &st) < 0 && errno == EACCES;
+}
+
 static const char *boxes_iter_next_listed(struct recall_boxes_iter *iter)
 {
 	const struct mailbox_info *info;
@@ -129,6 +145,7 @@ static const char *boxes_iter_next_listed(struct recall_boxes_iter *iter)
 					     MAILBOX_NONEXISTENT)) == 0;
 		name = mailbox_list_get_storage_name(iter->ns->list,
 						     info->vname);
+		selectable = selectable || boxes_iter_is_hidden(iter, name);
 		if (iter->lookup != NULL) {
 			recall_index_lookup_add_name(iter->lookup, name,
 						     selectable);

@@ -4,8 +4,8 @@
 #include "istream.h"
 #include "message-date.h"
 #include "str.h"
-#include "str-sanitize.h"
 #include "recall-quarantine-record.h"
+#include "recall-utf8.h"
 
 #include <time.h>
 
@@ -19,7 +19,7 @@ static bool record_has(const char *recorded, const char *value)
 {
 	if (value == NULL || recorded == NULL)
 		return value == recorded;
-	return strcmp(str_sanitize_utf8(value, RECORD_VALUE_MAX),
+	return strcmp(recall_utf8_line(value, RECORD_VALUE_MAX),
 		      recorded) == 0;
 }
 
@@ -141,10 +141,9 @@ record_append(string_t *str, const char *name, const char *value)
 {
 	if (value == NULL || *value == '\0')
 		return;
-	str_printfa(str, "%s: ", name);
 	/* no line breaks from other people's headers in here */
-	str_sanitize_append_utf8(str, value, RECORD_VALUE_MAX);
-	str_append(str, "\r\n");
+	str_printfa(str, "%s: %s\r\n", name,
+		    recall_utf8_line(value, RECORD_VALUE_MAX));
 }
 
 void recall_quarantine_record_render(

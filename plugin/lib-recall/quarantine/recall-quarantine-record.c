@@ -7,6 +7,7 @@
 #include "recall-mail-iter.h"
 #include "recall-mails.h"
 #include "recall-quarantine.h"
+#include "recall-quarantine-kept.h"
 #include "recall-quarantine-record.h"
 #include "recall-save.h"
 
@@ -102,8 +103,11 @@ recall_quarantine_record_write(struct recall_quarantine *q,
 			       const char **error_r)
 {
 	/* only when it saves does sdbox come over a file that a killed process
-	   has left, and mends that when the mailbox is opened again */
+	   has left, and mends that when the mailbox is opened again: then there
+	   is a record of that process, too, with what it had counted */
 	if (record_write(q, record, error_r) == 0)
 		return 0;
+	if (q->kept != NULL)
+		recall_quarantine_kept_set_changed(q->kept);
 	return record_write(q, record, error_r);
 }

@@ -133,7 +133,8 @@ static int set_map(struct recall_standing_set *set, const char **error_r)
 	int fd;
 
 	set_unmap(set);
-	fd = open(set->path, O_RDONLY | O_CLOEXEC);
+	/* nothing that is there may hold up who saves mail */
+	fd = open(set->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1) {
 		if (errno == ENOENT)
 			return 0;
@@ -143,6 +144,11 @@ static int set_map(struct recall_standing_set *set, const char **error_r)
 	/* that of the file which is mapped */
 	if (fstat(fd, &set->st) < 0) {
 		*error_r = t_strdup_printf("fstat(%s) failed: %m", set->path);
+		i_close_fd(&fd);
+		return -1;
+	}
+	if (!S_ISREG(set->st.st_mode)) {
+		*error_r = t_strdup_printf("%s is no file", set->path);
 		i_close_fd(&fd);
 		return -1;
 	}
@@ -178,7 +184,10 @@ static bool set_is_same(const struct recall_standing_set *set,
 	return set->st.st_ino == st->st_ino && set->st.st_dev == st->st_dev &&
 		set->st.st_size == st->st_size &&
 		set->st.st_mtim.tv_sec == st->st_mtim.tv_sec &&
-		set->st.st_mtim.tv_nsec == st->st_mtim.tv_nsec;
+		set->st.st_mtim.tv_nsec == st->st_mtim.tv_nsec &&
+		/* who may read it */
+		set->st.st_ctim.tv_sec == st->st_ctim.tv_sec &&
+		set->st.st_ctim.tv_nsec == st->st_ctim.tv_nsec;
 }
 
 int recall_standing_set_refresh(struct recall_standing_set *set,

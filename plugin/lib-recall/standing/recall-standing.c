@@ -36,12 +36,13 @@ static const char *order_path(const char *dir, const char *recall_id)
 	return t_strconcat(dir, "/", recall_id, ORDER_SUFFIX, NULL);
 }
 
-/* Lines "name<TAB>value"; a list has one for each of its members. The line
-   "end" shows that nothing is missing. */
+/* Lines "name<TAB>value"; a list has one for each of its members, the empty
+   ones too: a query without such a word is another one. The line "end" shows
+   that nothing is missing. */
 
 static void order_append(string_t *str, const char *name, const char *value)
 {
-	if (value == NULL || *value == '\0')
+	if (value == NULL)
 		return;
 	str_append(str, name);
 	str_append_c(str, '\t');
@@ -169,7 +170,7 @@ int recall_standing_read(const char *dir, const char *recall_id, pool_t pool,
 	bool ok;
 	int fd;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1) {
 		if (errno == ENOENT)
 			return 0;

@@ -45,7 +45,7 @@ int recall_stop_read(const char *dir, struct recall_stop *stop_r,
 	int fd;
 
 	i_zero(stop_r);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd == -1) {
 		if (errno == ENOENT || errno == ENOTDIR)
 			return 0;

@@ -1,0 +1,57 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "doveadm-answer.h"
+
+const char *row_text(const json_t *row, const char *name)
+{
+	const char *value = json_string_value(json_object_get(row, name));
+
+	return value == NULL ? "" : value;
+}
+
+int64_t row_number(const json_t *row, const char *name)
+{
+	const char *text = row_text(row, name);
+	int64_t value;
+
+	if (*text < '0' || *text > '9')
+		return 0;
+	value = strtoll(text, NULL, 10);
+	return value > ROW_NUMBER_MAX ? ROW_NUMBER_MAX : value;
+}
+
+enum doveadm_result
+doveadm_answer_read(const char *data, size_t len, bool list,
+		    json_t **answer_r, int *exit_code_r, char **error_r)
+{
+	json_t *answer = json_loadb(data, len, JSON_ALLOW_NUL, NULL);
+	json_t *first = json_array_get(answer, 0);
+	json_t *value = json_array_get(first, 1);
+	const char *kind = json_string_value(json_array_get(first, 0)), *type;
+	enum doveadm_result result = DOVEADM_UNREACHABLE;
+
+	*answer_r = NULL;
+	*exit_code_r = 0;
+	*error_r = NULL;
+	if (list && json_is_object(first)) {
+		result = DOVEADM_OK;
+		*answer_r = json_incref(answer);
+	} else if (kind != NULL && strcmp(kind, "doveadmResponse") == 0) {
+		result = DOVEADM_OK;
+		*answer_r = json_incref(value);
+	} else if (kind != NULL && strcmp(kind, "error") == 0) {
+		result = DOVEADM_FAILED;
+		type = json_string_value(json_object_get(value, "type"));
+		*exit_code_r = (int)json_integer_value(
+			json_object_get(value, "exitCode"));
+		*error_r = x_asprintf("doveadm answered %s %d",
+				      type != NULL ? type : "error",
+				      *exit_code_r);
+	} else {
+		*error_r = x_strdup("doveadm's answer is not valid");
+	}
+	json_decref(answer);
+	return result;
+}

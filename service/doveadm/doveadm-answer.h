@@ -1,0 +1,36 @@
+#ifndef DOVEADM_ANSWER_H
+#define DOVEADM_ANSWER_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What doveadm's HTTP API answers. A node is believed as far as its users go:
+   whatever it sends, the service goes on. */
+
+enum doveadm_result {
+	DOVEADM_OK = 0,
+	/* The command was refused or failed; see its exit code. */
+	DOVEADM_FAILED,
+	/* Nothing answered, or not like doveadm. */
+	DOVEADM_UNREACHABLE,
+	/* No answer in time. */
+	DOVEADM_TIMEOUT
+};
+
+/* Reads the body of an answer, to a command or, with list, to the question for
+   all of them. DOVEADM_OK: what was answered is in answer_r, a reference of the
+   caller, NULL for nothing at all. DOVEADM_FAILED, with the exit code, or
+   DOVEADM_UNREACHABLE: why is in error_r; the caller frees it. */
+enum doveadm_result
+doveadm_answer_read(const char *data, size_t len, bool list,
+		    json_t **answer_r, int *exit_code_r, char **error_r);
+
+/* A column of a row that doveadm answers, "" where it has none. */
+const char *row_text(const json_t *row, const char *name);
+/* One that is a number, at most ROW_NUMBER_MAX, which many times over still is
+   one; 0 where it is none. */
+#define ROW_NUMBER_MAX ((int64_t)1 << 48)
+int64_t row_number(const json_t *row, const char *name);
+
+#endif

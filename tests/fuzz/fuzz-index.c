@@ -1,0 +1,219 @@
+/* The Message-ID index of a user, of whatever contents. The first octet says
+   what is done with it: 1: its sizes and checksums are put right before, since
+   none comes right by chance; 2: a record is appended; 4: it is compacted. */
+#include "lib.h"
+#include "array.h"
+#include "buffer.h"
+#include "crc32.h"
+#include "hex-binary.h"
+#include "str.h"
+#include "recall-index-file.h"
+#include "recall-index-format.h"
+
+#include "fuzz.h"
+
+#define RIGHT 1
+#define APPEND 2
+#define COMPACT 4
+
+#define BOXES_MAX 8
+#define RECORDS_MAX 64
+
+static char *path, *temp_path;
+static const guid_128_t guid = { 1 };
+
+int LLVMFuzzerInitialize(int *argc ATTR_UNUSED, char ***argv ATTR_UNUSED)
+{
+	lib_init();
+	(void)atexit(lib_deinit);
+	path = fuzz_path("index");
+	temp_path = fuzz_path("index.tmp");
+	return 0;
+}
+
+/* Returns where the blocks begin. */
+static size_t put_base_right(unsigned char *data, size_t size)
+{
+	struct recall_index_header hdr;
+	size_t left = size - sizeof(hdr);
+
+	memcpy(&hdr, data, sizeof(hdr));
+	hdr.magic = RECALL_INDEX_MAGIC;
+	hdr.version = RECALL_INDEX_VERSION;
+	hdr.boxes %= BOXES_MAX;
+	hdr.boxes = I_MIN(hdr.boxes, left / sizeof(struct recall_index_table));
+	left -= hdr.boxes * sizeof(struct recall_index_table);
+	hdr.records %= RECORDS_MAX;
+	hdr.records = I_MIN(hdr.records, left / RECALL_INDEX_REC_SIZE);
+	left -= hdr.records * RECALL_INDEX_REC_SIZE;
+	hdr.base_size = size - left;
+	hdr.crc = recall_index_header_crc(&hdr, data + sizeof(hdr));
+	memcpy(data, &hdr, sizeof(hdr));
+	return hdr.base_size;
+}
+
+static void put_blocks_right(unsigned char *data, size_t size)
+{
+	const size_t start = offsetof(struct recall_index_block, type);
+	struct recall_index_block block;
+	size_t len;
+
+	for (; size >= RECALL_INDEX_BLOCK_MIN; data += len, size -= len) {
+		memcpy(&block, data, sizeof(block));
+		len = RECALL_INDEX_BLOCK_MIN + block.size % 256;
+		block.size = len = I_MIN(len, size);
+		memcpy(data + len - sizeof(block.size), &block.size,
+		       sizeof(block.size));
+		block.crc = crc32_data(data + start,
+				       len - sizeof(block.size) - start);
+		memcpy(data, &block, start);
+	}
+}
+
+static struct recall_index_file *read_index(void)
+{
+	struct recall_index_file *file;
+	const char *error;
+
+	require(recall_index_file_read(path, &file, &error) == 0);
+	require(file->end <= file->size && file->tail <= file->end);
+	return file;
+}
+
+static void tell_box(const struct recall_index_file *file,
+		     const struct recall_index_box *box, string_t *text)
+{
+	struct recall_index_box_iter iter;
+	struct recall_index_rec rec;
+	unsigned int count = box->count;
+
+	require(box->first <= file->count);
+	require(box->count <= file->count - box->first);
+	if (array_is_created(&box->tail))
+		count += array_count(&box->tail);
+	str_printfa(text, "%s %u %llx %llx:", guid_128_to_string(box->guid),
+		    box->uid_validity, (unsigned long long)box->name,
+		    (unsigned long long)box->stamp);
+	recall_index_box_iter_init(&iter, file, box);
+	while (recall_index_box_iter_next(&iter, &rec)) {
+		require(count-- > 0);
+		str_printfa(text, " %u=%llx", rec.uid,
+			    (unsigned long long)rec.hash);
+	}
+	str_append_c(text, '\n');
+}
+
+/* All that a lookup can know of it. */
+static const char *tell(const struct recall_index_file *file, bool *gone_r)
+{
+	string_t *text = t_str_new(1024);
+	const struct recall_index_names *names;
+	const struct recall_index_box *box;
+
+	*gone_r = FALSE;
+	array_foreach(&file->lists, names) {
+		require(names->size == 0 ||
+			names->names[names->size - 1] == '\0');
+		str_printfa(text, "%s %llx %s\n",
+			    guid_128_to_string(names->root),
+			    (unsigned long long)names->stamp,
+			    binary_to_hex((const void *)names->names,
+					  names->size));
+		*gone_r = TRUE;
+	}
+	array_foreach(&file->boxes, box) {
+		/* a compaction leaves these out */
+		if (box->stamp == 0 && box->count == 0 &&
+		    (!array_is_created(&box->tail) ||
+		     array_is_empty(&box->tail)))
+			continue;
+		tell_box(file, box, text);
+	}
+	return str_c(text);
+}
+
+/* What was appended is there, whatever was there before: but for a block that
+   is broken amidst others, which the next compaction cuts off. */
+static void append(bool whole)
+{
+	const struct recall_index_rec added = { .hash = 70, .uid = 7 };
+	struct recall_index_box_iter iter;
+	struct recall_index_rec rec = { .uid = 0 };
+	struct recall_index_file *file;
+	buffer_t *blocks = t_buffer_create(64);
+	const char *error;
+	bool found = FALSE;
+
+	recall_index_block_mails(blocks, guid, 1, &added, 1);
+	require(recall_index_file_append(NULL, path, blocks, &error) == 0);
+	file = read_index();
+	recall_index_box_iter_init(&iter, file,
+				   recall_index_file_find(file, guid, 1));
+	while (recall_index_box_iter_next(&iter, &rec)) {
+		if (rec.uid == added.uid && rec.hash == added.hash)
+			found = TRUE;
+	}
+	require(found || !whole);
+	recall_index_file_free(&file);
+}
+
+static void compact(void)
+{
+	struct recall_index_file *file;
+	const char *before, *after, *error;
+	bool has_names;
+
+	file = read_index();
+	before = tell(file, &has_names);
+	recall_index_file_free(&file);
+	require(recall_index_file_compact(NULL, path, NULL, NULL,
+					  &error) == 0);
+	file = read_index();
+	require(file->end == file->size || file->end == 0);
+	after = tell(file, &has_names);
+	recall_index_file_free(&file);
+	/* with names, mailboxes that are gone are left out */
+	require(has_names ? strlen(after) <= strlen(before) :
+		strcmp(after, before) == 0);
+}
+
+static void run(unsigned int what, unsigned char *data, size_t size)
+{
+	struct recall_index_file *file;
+	size_t base;
+	bool whole, has_names;
+
+	if ((what & RIGHT) != 0 &&
+	    size >= sizeof(struct recall_index_header)) {
+		base = put_base_right(data, size);
+		put_blocks_right(data + base, size - base);
+	}
+	fuzz_write(path, data, size);
+	file = read_index();
+	whole = file->end == 0 || file->size - file->end <
+		RECALL_INDEX_BLOCK_MIN;
+	(void)tell(file, &has_names);
+	recall_index_file_free(&file);
+	/* with these there, no mailbox list is asked for permissions */
+	if ((what & (APPEND | COMPACT)) != 0)
+		fuzz_write(temp_path, "", 0);
+	if ((what & APPEND) != 0)
+		append(whole);
+	if ((what & COMPACT) != 0) {
+		fuzz_write(temp_path, "", 0);
+		compact();
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	unsigned char *copy;
+
+	if (size == 0)
+		return 0;
+	T_BEGIN {
+		copy = p_memdup(pool_datastack_create(), data, size);
+		run(copy[0], copy + 1, size - 1);
+	} T_END;
+	return 0;
+}

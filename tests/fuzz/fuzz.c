@@ -1,0 +1,60 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fuzz.h"
+
+static char dir[64];
+
+void fuzz_failed(const char *condition, const char *file, int line)
+{
+	fprintf(stderr, "%s:%d: it is not true that %s\n", file, line,
+		condition);
+	abort();
+}
+
+static void remove_dir(void)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+
+	while (d != NULL && (entry = readdir(d)) != NULL)
+		(void)unlinkat(dirfd(d), entry->d_name, 0);
+	if (d != NULL)
+		closedir(d);
+	(void)rmdir(dir);
+}
+
+const char *fuzz_dir(void)
+{
+	if (*dir != '\0')
+		return dir;
+	strcpy(dir, "/dev/shm/fuzz-XXXXXX");
+	if (mkdtemp(dir) == NULL) {
+		strcpy(dir, "/tmp/fuzz-XXXXXX");
+		require(mkdtemp(dir) != NULL);
+	}
+	(void)atexit(remove_dir);
+	return dir;
+}
+
+char *fuzz_path(const char *name)
+{
+	char *path;
+
+	require(asprintf(&path, "%s/%s", fuzz_dir(), name) > 0);
+	return path;
+}
+
+void fuzz_write(const char *path, const void *data, size_t size)
+{
+	int fd;
+
+	(void)unlink(path);
+	fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
+	require(fd != -1);
+	require(write(fd, data, size) == (ssize_t)size);
+	close(fd);
+}

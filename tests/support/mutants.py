@@ -1,0 +1,56 @@
+"""What mutate.py changes, which tests look at it, and which of its changes
+change nothing.
+
+TESTS: a pattern of files -> tests, the fastest first: a unit test's program,
+or a file of end to end tests with pytest's -k expression ("" for all).
+"""
+
+_EXPUNGE = [("test_expunge", "read or sender or tenant or not_found"),
+            ("test_expunge", ""), ("test_search", "count or expected or "
+                                   "other_senders or recall"),
+            ("test_quarantine_crash", "counted"), ("test_quarantine", ""),
+            ("test_concurrent", "")]
+_QUERY = ["test-query", ("test_search", "")]
+_TOKENS = ["test-service", ("test_service_auth", "")]
+_WHO = [("test_service_routes", ""), ("test_service_actions", "role"),
+        ("test_service_auth", "user or administrator or past_recalls"),
+        ("test_service_brakes", "fetch_body or header_fields or who")]
+
+TESTS = {
+    "common/message-id.c": ["test-common", ("test_message_id", "")],
+    "common/recall-id.c": ["test-common"],
+    "common/tenant-name.c": ["test-common", ("test_expunge", "tenant"),
+                             ("test_service_auth", "tenant")],
+    "plugin/lib-recall/recall-expunge.c": _EXPUNGE,
+    "plugin/lib-recall/mails/recall-copies.c": _EXPUNGE,
+    "plugin/lib-recall/mails/recall-match.c": [
+        ("test_expunge", "read or sender or flags or id"),
+        ("test_message_id", ""), ("test_search", "sender")],
+    "plugin/lib-recall/mails/recall-find.c": [
+        ("test_expunge", ""), ("test_search", "")],
+    "plugin/lib-recall/mails/recall-query.c": _QUERY,
+    "plugin/lib-recall/mails/recall-count.c": [
+        ("test_search", "count or expected or number or total")],
+    "plugin/lib-recall/base/recall-tenant.c": [
+        ("test_expunge", "tenant"), ("test_search", "tenant")],
+    "plugin/doveadm-acl/recall-rights.c": ["test-rights",
+                                           ("test_share", "rights")],
+    "service/store/journal-visible.c": [
+        "test-service",
+        ("test_service_journal", "filters"),
+        ("test_service_auth", "past_recalls"), ("test_service_approval", "")],
+    "service/api/roles.c": _WHO,
+    "service/api/bearer.c": _TOKENS,
+    "service/auth/auth-token.c": _TOKENS,
+    "service/auth/revocation.c": _TOKENS,
+    "service/auth/refresh-token.c": _TOKENS,
+    "service/auth/jwt.c": _TOKENS + [("test_console_oidc", "")],
+    "service/recall/approvals.c": [("test_service_approval", "")],
+    "service/recall/recall-rows.c": [
+        ("test_service", ""), ("test_service_failures", "")],
+}
+
+# (file, the line as the mutant has it, why nothing can tell it from the
+# original)
+EQUIVALENT = [
+]

@@ -1,0 +1,340 @@
+#!/usr/bin/python3
+"""Makes mistakes in code that decides, one at a time, and looks whether a test
+finds each.
+
+    mutate.py -n 100 --seed 1           so many mutants, chosen by the seed
+    mutate.py --only FILE[:LINE]        all mutants of a file or a line
+    mutate.py --list                    what there is, without a build
+
+A mutant has a condition negated, a relation, && and || or + and - exchanged, a number
+one more or less, true for false, or a statement or return left out. It is built
+in a copy of the tree in build/mutate and tested by what mutants.py says of its
+file, up to the first test that fails. First all those tests must pass without
+a mutant. The results are in build/mutate/report.json; --resume goes on with
+what is not in there yet.
+
+Exit code 0: at least --goal percent of the mutants were killed.
+"""
+import argparse
+import fnmatch
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+import runtests
+from mutants import EQUIVALENT, TESTS
+
+SRCDIR = pathlib.Path(__file__).resolve().parents[2]
+WORK = SRCDIR / "build/mutate"
+# a mutant that goes on for ever is killed, too
+PATIENCE = 900
+
+CONDITION = re.compile(r"\bif \(")
+TOKENS = [
+    (re.compile(r"(?<=\s)(==|!=|<=|>=|<|>)(?=\s)"),
+     {"==": ["!="], "!=": ["=="], "<": ["<=", ">="], ">": [">=", "<="],
+      "<=": ["<", ">"], ">=": [">", "<"]}, "relation"),
+    (re.compile(r"(?<=\s)(&&|\|\|)(?=\s|$)"),
+     {"&&": ["||"], "||": ["&&"]}, "logic"),
+    (re.compile(r"(?<=\s)([+-])(?=\s)"), {"+": ["-"], "-": ["+"]}, "sum"),
+    (re.compile(r"\b(true|false|TRUE|FALSE)\b"),
+     {"true": ["false"], "false": ["true"],
+      "TRUE": ["FALSE"], "FALSE": ["TRUE"]}, "truth"),
+]
+NUMBER = re.compile(r"(?<![\w.\"'#])(\d+)(?![\w.\"'])")
+STATEMENT = re.compile(r"\t+(?!return\b|goto\b|break\b|continue\b|case\b|else\b)"
+                       r"(?:[\w>.*()\[\]-]+(?:\(.*\)| [-+|&]?= .*|\+\+|--));$")
+RETURN = re.compile(r"\t{2,}return\b.*;$")
+DECLARATION = re.compile(r"\t(?:static |const |struct |enum |unsigned |int |"
+                         r"bool |char |size_t |void |int64_t |json_t |time_t |"
+                         r"ARRAY)")
+
+
+def blanked(text):
+    """The text with comments, literals and directives made blank, as long."""
+    def blank(match):
+        return re.sub(r"[^\n]", " ", match[0])
+    text = re.sub(r"/\*.*?\*/", blank, text, flags=re.S)
+    text = re.sub(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'',
+                  lambda match: match[0][0] + "_" * (len(match[0]) - 2) +
+                  match[0][0], text)
+    return re.sub(r"^#.*$", blank, text, flags=re.M)
+
+
+def closing(text, start):
+    """Where the parenthesis that opens at start closes."""
+    depth = 0
+    for at in range(start, len(text)):
+        depth += {"(": 1, ")": -1}.get(text[at], 0)
+        if depth == 0:
+            return at
+    raise ValueError("no closing parenthesis")
+
+
+def functions(code):
+    """Where bodies are: lines from "{" to "}" in the first column."""
+    return [match.span() for match in
+            re.finditer(r"^\{\n.*?^\}", code, re.M | re.S)]
+
+
+class Mutant:
+    def __init__(self, name, text, start, end, new, kind):
+        self.file, self.kind = name, kind
+        self.start, self.end, self.new = start, end, new
+        self.line = text.count("\n", 0, start) + 1
+        self.text = text[:start] + new + text[end:]
+        first = text.rfind("\n", 0, start) + 1
+        self.old_line = text[first:text.find("\n", end)].strip()
+        self.new_line = self.text[first:self.text.find(
+            "\n", start + len(new))].strip()
+
+    @property
+    def key(self):
+        return [self.file, self.line, self.kind, self.new_line]
+
+    def reason(self):
+        """Why it is no mistake, if it is known to be none."""
+        for name, line, reason in EQUIVALENT:
+            if name == self.file and line == self.new_line:
+                return reason
+        return None
+
+    def __str__(self):
+        return "%s:%d: %s\n\t- %s\n\t+ %s" % (
+            self.file, self.line, self.kind, self.old_line, self.new_line)
+
+
+def mutants_of(name):
+    text = (SRCDIR / name).read_text()
+    code = blanked(text)
+    found = []
+
+    def add(start, end, new, kind):
+        found.append(Mutant(name, text, start, end, new, kind))
+
+    for begin, stop in functions(code):
+        for match in CONDITION.finditer(code, begin, stop):
+            opened = match.end() - 1
+            closed = closing(code, opened)
+            # of one relation it is what is done to that below
+            if not re.search("&&|[|][|]", code[opened:closed]) and \
+               TOKENS[0][0].search(code, opened, closed):
+                continue
+            add(opened, closed + 1, "(!%s)" % text[opened:closed + 1],
+                "negated")
+        for pattern, others, kind in TOKENS:
+            for match in pattern.finditer(code, begin, stop):
+                for other in others[match[1]]:
+                    add(*match.span(1), other, kind)
+        for match in NUMBER.finditer(code, begin, stop):
+            add(*match.span(1), str(int(match[1]) + 1), "constant")
+            if match[1] != "0":
+                add(*match.span(1), str(int(match[1]) - 1), "constant")
+        at = begin
+        for line in code[begin:stop].split("\n"):
+            if (RETURN.fullmatch(line) or
+                    STATEMENT.fullmatch(line) and
+                    not DECLARATION.match(line)) and \
+                    code[:at].rstrip()[-1] in "{};:)":
+                indent = len(line) - len(line.lstrip())
+                add(at + indent, at + len(line), ";", "dropped")
+            at += len(line) + 1
+    return found
+
+
+def all_mutants():
+    return [mutant for name in sorted(TESTS) for mutant in mutants_of(name)]
+
+
+class Tree:
+    """The copy that mutants are built in."""
+
+    def __init__(self):
+        self.source, self.build = WORK / "source", WORK / "source/build/check"
+        self.passed = set()
+        self.scratch = runtests.scratch_directory()
+        # Dovecot's processes are other users'
+        os.chmod(self.scratch.name, 0o755)
+
+    def run(self, command, cwd=None, environment=()):
+        """Returns exit status and output; None after too long."""
+        log = WORK / "output.log"
+        with open(log, "wb") as output:
+            process = subprocess.Popen(
+                command, cwd=cwd or self.build, stdin=subprocess.DEVNULL,
+                stdout=output, stderr=subprocess.STDOUT,
+                start_new_session=True, env={**os.environ, **dict(environment)})
+            try:
+                status = process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                # pytest stops the nodes that it has started
+                status = None
+                process.send_signal(signal.SIGINT)
+                try:
+                    process.wait(60)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    process.wait()
+        return status, log.read_text(errors="replace")
+
+    def make(self):
+        for target in ("common", "plugin", "service"):
+            status, output = self.run(["make", "-s", "-C", target, "-j2"])
+            if status != 0:
+                return False, output
+        return True, ""
+
+    def prepare(self):
+        """Copies the tree as it is, and builds it."""
+        names = subprocess.run(["git", "ls-files", "-z"], cwd=SRCDIR,
+                               check=True, capture_output=True,
+                               text=True).stdout.split("\0")[:-1]
+        for name in names:
+            path, copy = SRCDIR / name, self.source / name
+            if not path.exists():
+                continue
+            if copy.exists() and copy.read_bytes() == path.read_bytes():
+                continue
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            # not its time: what is compared by make must be newer
+            shutil.copyfile(path, copy)
+            copy.chmod(path.stat().st_mode)
+        self.build.mkdir(parents=True, exist_ok=True)
+        if not (self.build / "config.status").exists():
+            compiler = "ccache gcc" if shutil.which("ccache") else "gcc"
+            for command, cwd in (
+                    (["autoreconf", "-fi"], self.source),
+                    (["../../configure", "-q", "--disable-hardening",
+                      "--enable-failpoints", "CFLAGS=-O1", "CC=" + compiler], self.build)):
+                status, output = self.run(command, cwd)
+                if status != 0:
+                    sys.exit("mutate: %s\n%s" % (command, output[-3000:]))
+        good, output = self.make()
+        if not good:
+            sys.exit("mutate: the tree does not build\n" + output[-3000:])
+
+    def test(self, test):
+        """Whether it passes."""
+        if isinstance(test, str):
+            status, output = self.run(
+                ["make", "-s", "-C", "tests", "unit/" + test])
+            if status != 0:
+                return False, output
+            status, output = self.run([str(self.build / "tests/unit" / test)])
+            return status == 0, output
+        name, expression = test
+        status, output = self.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", "-p",
+             "no:cacheprovider", "--no-twins",
+             str(self.source / "tests/e2e" / (name + ".py")), "-k",
+             "not bare-" + (" and (%s)" % expression if expression else "")],
+            environment={"RECALL_BUILDDIR": str(self.build),
+                         "RECALL_DRIVERS": "sdbox",
+                         "RECALL_SRCDIR": str(self.source),
+                         "PYTHONDONTWRITEBYTECODE": "1",
+                         "TMPDIR": self.scratch.name}.items())
+        # 5: no test of that name, which would hide that none looks
+        if status == 5:
+            sys.exit("mutate: no tests: %s -k '%s'" % test)
+        return status == 0, output
+
+    def without(self, tests):
+        """All must pass without a mutant."""
+        for test in tests:
+            if str(test) in self.passed:
+                continue
+            good, output = self.test(test)
+            if not good:
+                sys.exit("mutate: fails without a mutant: %s\n%s" %
+                         (test, output[-3000:]))
+            self.passed.add(str(test))
+
+    def result(self, mutant):
+        """"killed" and by what, "survived" or "did not compile"."""
+        path = self.source / mutant.file
+        original = path.read_text()
+        tests = TESTS[mutant.file]
+        self.without(tests)
+        try:
+            path.write_text(mutant.text)
+            good, output = self.make()
+            if not good:
+                return "did not compile", ""
+            for test in tests:
+                good, output = self.test(test)
+                if not good:
+                    failed = re.findall(r"^FAILED \S+::(\S+)", output, re.M)
+                    return "killed", " ".join([str(test), *failed[:1]])
+            return "survived", ""
+        finally:
+            path.write_text(original)
+            self.make()
+
+
+def chosen(args):
+    found = all_mutants()
+    if args.only:
+        name, _, line = args.only.partition(":")
+        return [mutant for mutant in found
+                if fnmatch.fnmatch(mutant.file, "*" + name) and
+                (not line or mutant.line == int(line))]
+    random.Random(args.seed).shuffle(found)
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Mutation tests.")
+    parser.add_argument("-n", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", metavar="FILE[:LINE]")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--goal", type=int, default=95)
+    args = parser.parse_args()
+    found = chosen(args)
+    if args.list:
+        print(*found, sep="\n")
+        print(len(found))
+        return 0
+
+    WORK.mkdir(parents=True, exist_ok=True)
+    report = WORK / "report.json"
+    results = json.loads(report.read_text()) \
+        if args.resume and report.exists() else []
+    known = [result["mutant"] for result in results]
+    tree = Tree()
+    tree.prepare()
+    wanted = len(found) if args.only else args.n
+    for mutant in found:
+        counted = sum(result["result"] in ("killed", "survived")
+                      for result in results)
+        if counted >= wanted:
+            break
+        if mutant.key in known:
+            continue
+        if mutant.reason():
+            result, by = "equivalent", mutant.reason()
+        else:
+            result, by = tree.result(mutant)
+        print("%s: %s%s" % (mutant, result, by and " (%s)" % by), flush=True)
+        results.append({"mutant": mutant.key, "was": mutant.old_line,
+                        "result": result, "by": by})
+        report.write_text(json.dumps(results, indent=1) + "\n")
+    counts = {}
+    for result in results:
+        counts[result["result"]] = counts.get(result["result"], 0) + 1
+    print("; ".join("%d %s" % (count, result)
+                    for result, count in sorted(counts.items())))
+    killed = counts.get("killed", 0)
+    tested = killed + counts.get("survived", 0)
+    return 0 if tested and killed * 100 >= args.goal * tested else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

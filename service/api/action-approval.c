@@ -9,6 +9,7 @@
 #include "actions.h"
 #include "alloc.h"
 #include "approvals.h"
+#include "asker.h"
 #include "audit.h"
 #include "http-parse.h"
 #include "http-reply.h"
@@ -262,14 +263,14 @@ static void audit_decision(struct http_request *request, bool approve,
 			{ AUDIT_END, NULL } });
 }
 
-/* Returns whether the recall has been handed on. */
-static bool decide(struct http_request *request, struct recall *recall,
-		   bool approve, const char *reason)
+/* Returns false if it was answered. */
+static bool journal_decision(struct http_request *request,
+			     struct recall *recall, bool approve,
+			     const char *reason)
 {
 	bool claimed;
 
 	recall->approval = approve ? RECALL_APPROVED : RECALL_REJECTED;
-	recall->approver = x_strdup(request->identity.login);
 	recall->decision = reason == NULL ? NULL : x_strdup(reason);
 	recall->decided = time(NULL);
 	recall->finished = approve ? 0 : recall->decided;
@@ -277,11 +278,39 @@ static bool decide(struct http_request *request, struct recall *recall,
 		http_reply_journal(request);
 		return false;
 	}
-	if (!claimed) {
-		/* by somebody else, at the same time */
+	/* by somebody else, at the same time */
+	if (!claimed)
 		reply_decided(request, recall);
+	return claimed;
+}
+
+/* What nobody might ask for any more is not approved, whoever tries. */
+static bool check_asker(struct http_request *request, struct recall *recall)
+{
+	const char *why;
+	char *text;
+
+	if (!reached(request, asker_check(request->config, recall, &why)))
 		return false;
-	}
+	if (why == NULL)
+		return true;
+	text = x_asprintf("Who asked for the recall may not do so any more: %s",
+			  why);
+	log_info("recall %s: rejected: %s", recall->id, text);
+	if (journal_decision(request, recall, false, text))
+		http_reply_json(request, 409, json_pack("{s:s, s:s}",
+			"message", text, "state", "rejected"));
+	free(text);
+	return false;
+}
+
+/* Returns whether the recall has been handed on. */
+static bool decide(struct http_request *request, struct recall *recall,
+		   bool approve, const char *reason)
+{
+	recall->approver = x_strdup(request->identity.login);
+	if (!journal_decision(request, recall, approve, reason))
+		return false;
 	audit_decision(request, approve, recall);
 	if (!approve) {
 		http_reply_json(request, 200, json_pack("{s:b, s:s, s:s}",
@@ -312,7 +341,8 @@ void action_decide(struct http_request *request)
 	/* a request may be taken back by who made it */
 	if (!get_decision(request, &approve, &reason) ||
 	    !check_pending(request, recall) ||
-	    (approve && !check_other(request, recall->actor.login)) ||
+	    (approve && (!check_other(request, recall->actor.login) ||
+			 !check_asker(request, recall))) ||
 	    !decide(request, recall, approve, reason))
 		recall_free(recall);
 }

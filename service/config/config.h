@@ -97,10 +97,12 @@ struct config {
 	int64_t approval_users;
 	bool approval_force;
 	bool approval_query;
+	bool approval_check_asker;
 	int64_t approval_expire_hours;
 	/* [recall] and [rights] */
 	bool recall_require_reason;
 	int64_t recall_max_stand;
+	int64_t recall_late_interval;
 	char *rights_fetch_body;
 	char *rights_export;
 	/* [limits] */

@@ -23,8 +23,10 @@ Environment:
     BENCH_DELIVER   300      LMTP deliveries a round, with mail_fsync as Dovecot
                              has it by default and with none
     BENCH_DELIVER_ROUNDS 9   such rounds, ours and stock in turn
+    BENCH_ORDERS    1000     standing orders of which no delivery matches one
+    BENCH_LATE      200      deliveries that a standing order recalls
     BENCH_ONLY      ""       parts, comma-separated: lookup, large, users,
-                             all, folders, deliver
+                             all, folders, deliver, standing
     BENCH_CYRUS     /        where Cyrus's packages were unpacked
                              (bench_cyrus.py)
     BENCH_DIR       ""       where to work (default: a temporary directory)
@@ -49,6 +51,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 
 import bench_cyrus  # noqa: E402
+from exported import exported, seconds  # noqa: E402
 from mailnode import (DOVECOT_24, DOVECOT_MODULES, MailNode,  # noqa: E402
                       build_message)
 
@@ -66,6 +69,8 @@ MESSAGES = [int(text) for text in
             (os.environ.get("BENCH_MESSAGES") or "10,1000").split(",")]
 DELIVER = number("DELIVER", 300)
 DELIVER_ROUNDS = number("DELIVER_ROUNDS", 9)
+ORDERS = number("ORDERS", 1000)
+LATE = number("LATE", 200)
 FOLDERS = number("FOLDERS", 30)
 FOLDER_USERS = number("FOLDER_USERS", 500)
 # messages in each folder
@@ -115,9 +120,9 @@ service auth {
 class BenchNode(MailNode):
     """stock: without our modules; homes: the node whose mail this serves."""
 
-    def __init__(self, *args, stock=False, homes=None, **kwargs):
+    def __init__(self, *args, stock=False, homes=None, extra="", **kwargs):
         super().__init__(*args, doveadm_requests=1000000,
-                         extra=OPEN_USERDB, **kwargs)
+                         extra=OPEN_USERDB + extra, **kwargs)
         self.stock = stock
         self.homes = homes
         self.connection = None
@@ -769,33 +774,37 @@ def deliver_pair(directory, fsync):
         sessions.append(smtplib.LMTP("127.0.0.1", node.lmtp_port))
     rates = [[], []]
     cpu = [[], []]
-    body = "".join("Line %d of the text of a message.\n" % index
-                   for index in range(100))
     try:
         for index in range(rounds + 1):
             # who is first changes, so that no one has the warmer caches
             for side in ((0, 1) if index % 2 == 0 else (1, 0)):
-                messages = [build_message(
-                    "<%d.%d@example.com>" % (index, count), body=body)
-                    for count in range(DELIVER)]
-                before = nodes[side].cpu("lmtp")
-                start = time.perf_counter()
-                for count, message in enumerate(messages):
-                    sessions[side].sendmail("sender@example.com",
-                                            names[count % len(names)],
-                                            message)
-                rate = DELIVER / (time.perf_counter() - start)
+                rate, spent = deliver_round(nodes[side], sessions[side],
+                                            names, index)
                 # the first round makes the mailboxes
                 if index > 0:
                     rates[side].append(rate)
-                    cpu[side].append(
-                        (nodes[side].cpu("lmtp") - before) / DELIVER)
+                    cpu[side].append(spent)
         for session in sessions:
             session.quit()
     finally:
         for node in nodes:
             node.stop(remove=True)
     return rates, cpu
+
+
+def deliver_round(node, session, names, index):
+    """Deliveries a second, and processor milliseconds of lmtp for one."""
+    body = "".join("Line %d of the text of a message.\n" % line
+                   for line in range(100))
+    messages = [build_message("<%s.%d@example.com>" % (index, count),
+                              body=body) for count in range(DELIVER)]
+    before = node.cpu("lmtp")
+    start = time.perf_counter()
+    for count, message in enumerate(messages):
+        session.sendmail("sender@example.com", names[count % len(names)],
+                         message)
+    spent = time.perf_counter() - start
+    return DELIVER / spent, (node.cpu("lmtp") - before) / DELIVER
 
 
 def deliver(directory):
@@ -813,8 +822,120 @@ def deliver(directory):
             ours / stock for ours, stock in zip(*cpu)), "x")
 
 
+# when a delivery was committed, and when its copy had gone
+TIMES = ("""\
+event_exporter times {
+  driver = log
+  format = json
+  time_format = rfc3339
+}
+""" if DOVECOT_24 else """\
+event_exporter times {
+  format = json
+  format_args = time-rfc3339
+  transport = log
+}
+""") + """\
+metric times_delivered {
+  exporter = times
+  filter = event=mail_delivery_finished
+}
+metric times_expunged {
+  exporter = times
+  filter = event=recall_message_expunged
+}
+"""
+
+
+def stand_for(node, message_ids, **who):
+    answer, _ = node.request([["recallExpunge", {
+        "messageId": message_id, "stand": "1h", "noNotify": True, **who}, "t"]
+        for message_id in message_ids])
+    assert all(row[0] == "doveadmResponse" for row in answer), answer
+
+
+def standing_rounds(node, names):
+    """As deliver_pair(), with orders and without: then their directory is not
+    where it is looked for."""
+    rates, cpu = [[], []], [[], []]
+    aside = node.standing_dir.with_name("aside")
+    session = smtplib.LMTP("127.0.0.1", node.lmtp_port)
+    for index in range(DELIVER_ROUNDS + 1):
+        for side in ((0, 1) if index % 2 == 0 else (1, 0)):
+            if side == 1:
+                node.standing_dir.rename(aside)
+            rate, spent = deliver_round(node, session, names,
+                                        "%d.%d" % (index, side))
+            if side == 1:
+                aside.rename(node.standing_dir)
+            if index > 0:
+                rates[side].append(rate)
+                cpu[side].append(spent)
+    session.quit()
+    return rates, cpu
+
+
+def standing(directory):
+    say("standing: rounds of %d LMTP deliveries to 50 users, sdbox, with %d "
+        "orders and without" % (DELIVER, ORDERS))
+    names = ["user%03d@example.com" % index for index in range(50)]
+    options = {"driver": "sdbox", "users": names, "mail_plugins": ["recall"],
+               "plugin": {"recall_standing_max": str(ORDERS + 1)}}
+    node = BenchNode(directory / "orders", **options)
+    node.dir.mkdir(parents=True)
+    node.start()
+    try:
+        for start in range(0, ORDERS, BATCH):
+            stand_for(node, ["<order.%d@example.com>" % index for index in
+                             range(start, min(start + BATCH, ORDERS))],
+                      user=names[0])
+        rates, cpu = standing_rounds(node, names)
+        # none got lost
+        assert (node.standing_dir / "set").stat().st_size == 16 + 32 * ORDERS
+        assert node.errors() == []
+    finally:
+        node.stop(remove=True)
+    for name, values, unit in (("", rates, "1/s"), ("cpu_", cpu, "ms")):
+        prefix = "deliver_standing_" + name
+        bench(prefix + "with", statistics.median(values[0]), unit)
+        bench(prefix + "without", statistics.median(values[1]), unit)
+        bench(prefix + "overhead", statistics.median(
+            there / none for there, none in zip(*values)), "x")
+    late(directory / "late", names, options)
+
+
+def late(directory, names, options):
+    say("late: %d LMTP deliveries that are recalled" % LATE)
+    node = BenchNode(directory, extra=TIMES, **options)
+    node.dir.mkdir(parents=True)
+    node.start()
+    try:
+        stand_for(node, ["<order.%d@example.com>" % index
+                         for index in range(min(BATCH, ORDERS))],
+                  user=names[0])
+        stand_for(node, ["<late@example.com>"], users=names)
+        session = smtplib.LMTP("127.0.0.1", node.lmtp_port)
+        for index in range(LATE):
+            session.sendmail("sender@example.com", names[index % len(names)],
+                             build_message("<late@example.com>"))
+        session.quit()
+        delivered, expunged = (exported(node, LATE, '"%s"' % name) for name in
+                               ("mail_delivery_finished",
+                                "recall_message_expunged"))
+        assert len(delivered) == len(expunged) == LATE
+        assert [event["fields"]["user"] for event in delivered] == \
+            [event["fields"]["user"] for event in expunged]
+        spent = [(seconds(gone["end_time"]) - seconds(there["end_time"])) *
+                 1000 for there, gone in zip(delivered, expunged)]
+        assert node.errors() == []
+    finally:
+        node.stop(remove=True)
+    bench("late_ms", statistics.median(spent), "ms")
+    bench("late_p99_ms", sorted(spent)[len(spent) * 99 // 100], "ms")
+
+
 PARTS = [("lookup", lookup), ("deliver", deliver), ("users", users),
-         ("all", everyone), ("folders", folders), ("large", large)]
+         ("all", everyone), ("folders", folders), ("standing", standing), ("large", large)]
 
 
 def main():

@@ -10,9 +10,10 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
-from mailnode import build_message  # noqa: E402
+from mailnode import build_message, free_port  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
-from answers import check_described, has  # noqa: E402
+from answers import check_described, has, statuses  # noqa: E402
+from faults import wait_for  # noqa: E402
 
 U = ["u%d@red.example" % i for i in range(4)]
 BLUE = "u@blue.example"
@@ -344,3 +345,161 @@ def test_off_by_default(node):
         assert answer.status == 200
         assert answer.json()["state"] == "finished"
         assert waiting(service) == []
+
+
+@pytest.fixture
+def asker(node):
+    """Somebody whose entry in the userdb a test changes."""
+    login = "asker%d@example.com" % len(node.users)
+    node.add_user(login, tenant_id="red", role="1")
+    yield login
+    if login in node.users:
+        node.remove_user(login)
+
+
+def ask_as(service, login, role, messageid, **params):
+    answer = service.recall(service.token(login, role, "red"), messageid, U,
+                            **params)
+    assert answer.json()["state"] == "pending_approval", answer
+    return answer.json()["id"]
+
+
+LOST = "Who asked for the recall may not do so any more: "
+
+
+def check_lost(node, service, recall_id, messageid, why):
+    """That nobody can approve it, and that it is over."""
+    answer = decide(service, ADMIN2, recall_id)
+    assert answer.status == 409, answer
+    assert answer.json() == {"message": LOST + why, "state": "rejected"}
+    seen = state(service, recall_id)
+    assert (seen["state"], seen["decision"]) == ("rejected", LOST + why)
+    # it is nobody's decision
+    assert "approver" not in seen
+    event = [line for line in service.audit() if "|approve-refused|" in line
+             ][-1]
+    assert "suser=" + ADMIN2 in event and "cs6=" + recall_id in event and \
+        "cn1=409" in event and why in event
+    assert decide(service, ROOT, recall_id).status == 409
+    assert waiting(service) == [] and all_have(node, messageid)
+
+
+@pytest.mark.parametrize("fields, why", [
+    (None, "there is no such user any more, or it is locked"),
+    ({"tenant_id": "red", "role": "1", "inetUserStatus": "0"},
+     "there is no such user any more, or it is locked"),
+    ({"tenant_id": "red", "role": "2"}, "the role is not what it was"),
+    ({"tenant_id": "blue", "role": "1"}, "the tenant is another one now")])
+def test_asker_who_lost_the_right(node, service, asker, fields, why):
+    messageid = deliver(node)
+    recall_id = ask_as(service, asker, 1, messageid)
+    if fields is None:
+        node.remove_user(asker)
+    else:
+        node.add_users({asker: fields})
+    check_lost(node, service, recall_id, messageid, why)
+
+
+@pytest.mark.parametrize("fields", [
+    {"tenant_id": "red", "role": "1"}, {"tenant_id": "red", "role": "3"}])
+def test_asker_who_has_it_still(node, service, asker, fields):
+    messageid = deliver(node)
+    recall_id = ask_as(service, asker, 1, messageid)
+    node.add_users({asker: fields})
+    assert decide(service, ADMIN2, recall_id).status == 202
+    service.wait_recall(token(service, ROOT), recall_id)
+    assert not any(has(node, user, messageid) for user in U)
+
+
+def test_asker_whose_tokens_were_revoked(node, service, asker):
+    messageid = deliver(node)
+    before = ask_as(service, asker, 1, messageid)
+    # who asks for another one is not meant
+    other = ask(service, ADMIN, messageid)
+    answer = service.curl("/v2/auth/revocations", "-d", "login=" + asker,
+                          token=token(service, ROOT))
+    assert answer.status == 200
+    decide(service, ROOT, other, "reject")
+    check_lost(node, service, before, messageid, "the tokens were revoked")
+
+
+def test_asker_whose_address_is_another_s_now(node, service, asker):
+    alias = "of-" + asker
+    node.add_users({asker: {"tenant_id": "red", "role": "2", "alias": alias}})
+    messageid = deliver(node, sender=alias)
+    recall_id = ask_as(service, asker, 2, messageid)
+    node.add_users({asker: {"tenant_id": "red", "role": "2"}})
+    check_lost(node, service, recall_id, messageid,
+               "an address of the sender belongs to somebody else now")
+
+
+@pytest.mark.parametrize("setting, why", [
+    ("auth__revoke_email", "users may not recall any more"),
+    ("auth__force_revoke", "users may not force a recall any more")])
+def test_what_users_may_not_do_any_more(node, service, setting, why):
+    messageid = deliver(node, sender=U[0])
+    recall_id = ask_as(service, U[0], 2, messageid, force=1)
+    service.set(**{setting: "no"})
+    assert service.reload() == "reloaded"
+    check_lost(node, service, recall_id, messageid, why)
+
+
+def test_asker_who_cannot_be_looked_up(node, service, asker):
+    """It still waits then."""
+    messageid = deliver(node)
+    recall_id = ask_as(service, asker, 1, messageid)
+    url = service.settings["doveadm.url"]
+    service.set(doveadm__url="http://127.0.0.1:%d/doveadm/v1" % free_port(),
+                doveadm__retries=0)
+    service.reload()
+    assert decide(service, ADMIN2, recall_id).status == 502
+    service.set(doveadm__url=url)
+    service.reload()
+    assert decide(service, ADMIN2, recall_id).status == 202
+    service.wait_recall(token(service, ROOT), recall_id)
+
+
+def test_asker_whom_the_userdb_does_not_know(node, service):
+    """Roles of another issuer's tokens."""
+    service.set(approval__check_asker="no")
+    service.reload()
+    messageid = deliver(node)
+    recall_id = ask_as(service, "elsewhere@example.net", 1, messageid)
+    assert decide(service, ADMIN2, recall_id).status == 202
+    service.wait_recall(token(service, ROOT), recall_id)
+    assert not any(has(node, user, messageid) for user in U)
+
+
+def test_what_runs_goes_on(node, service, asker):
+    """What was begun with the right to do so, even after a crash."""
+    messageid = deliver(node)
+    root = token(service, ROOT)
+    assert service.curl("/v2/stop", "-d", "", token=root).status == 200
+    answer = service.recall(service.token(asker, 1, "red"), messageid, U[:1],
+                            *ASYNC)
+    recall_id = answer.json()["id"]
+    wait_for(lambda: state(service, recall_id)["state"] == "paused",
+             "a pause")
+    node.remove_user(asker)
+    service.kill()
+    service.start()
+    wait_for(lambda: state(service, recall_id)["state"] == "paused",
+             "a pause")
+    assert service.curl("/v2/stop", "-X", "DELETE", token=root).status == 200
+    done = service.wait_recall(root, recall_id)
+    assert done["summary"] == {"expunged": 1}
+
+
+def test_what_stands_goes_on(node, service, asker):
+    messageid = deliver(node)
+    root = token(service, ROOT)
+    answer = service.recall(service.token(asker, 1, "red"), messageid, U[:1],
+                            stand="1h")
+    assert statuses(answer) == {U[0]: "expunged"}
+    node.remove_user(asker)
+    node.lmtp_deliver(U[:1], build_message(messageid))
+    wait_for(lambda: not has(node, U[0], messageid), "a late copy to go")
+    path = "/v2/standing/" + answer.json()["id"]
+    assert service.curl(path, "-X", "DELETE", token=root).status == 200
+    node.lmtp_deliver(U[:1], build_message(messageid))
+    assert has(node, U[0], messageid)

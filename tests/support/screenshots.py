@@ -197,6 +197,7 @@ def walk_everyone(node, service, browser):
     yield "stop"
     browser.push("Stop all")
     browser.wait_text("All recalls are stopped")
+    browser.wait_text("It goes on by itself once recalls are released.")
     yield "stopped"
     browser.push("Let recalls go on")
     yield "release"

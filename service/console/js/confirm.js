@@ -109,7 +109,7 @@ export function Confirm({ request, everyone, part, onClose }) {
 	}
 	async function recall() {
 		const { id } = await start({ ...full(), notify: options.notify,
-			...(options.stand && !all ? { stand: options.stand } : {}),
+			...(options.stand ? { stand: options.stand } : {}),
 			...(request.query ? { yes_count: Number(typed) } : {}) });
 
 		location.hash = "#/recall/" + id;
@@ -146,9 +146,8 @@ export function Confirm({ request, everyone, part, onClose }) {
 		value=${options.force} onInput=${set("force")} />
 	<${Field} id="notify" type="checkbox" label=${t("notify")}
 		value=${options.notify} onInput=${set("notify")} />
-	${!all && html`<${Select} id="stand" label=${t("stand")}
-		value=${options.stand} onInput=${set("stand")}
-		options=${standOptions()} />`}
+	<${Select} id="stand" label=${t("stand")} value=${options.stand}
+		onInput=${set("stand")} options=${standOptions()} />
 	<${Status}>${counting && html`<p>${t("progress.everyone",
 		counting.progress)}</p>`}${counted && html`<${Counted}
 		counted=${counted} />`}<//>

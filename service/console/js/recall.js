@@ -132,7 +132,11 @@ function Summary({ recall }) {
 	${recall.kept_until > 0 && line(t("kept_until"),
 		html`<${When} at=${recall.kept_until} />`)}
 	${recall.standing && line(t("page.standing"), html`${
-		t("until")} <${When} at=${recall.standing.expires} />`)}
+		t("until")} <${When} at=${recall.standing.until} />${
+		recall.standing.missing?.length > 0 && html`; ${
+		t("standing.not")}: <${Foreign} text=${recall.standing.missing
+			.map((node) => node.name).join(", ")} />`}`)}
+	${recall.late !== undefined && line(t("standing.late"), recall.late)}
 	${recall.recall && line(t("undoes"), html`<a
 		href=${"#/recall/" + recall.recall}>${recall.recall}</a>`)}</dl>`;
 }
@@ -207,7 +211,7 @@ export function Recall({ args: [id, only] }) {
 	const request = sent(id);
 	const finished = recall?.state === "finished";
 	const mayUndo = finished && recall.cmd === "expunge" &&
-		(recall.summary?.expunged > 0 || recall.standing?.late > 0);
+		(recall.summary?.expunged > 0 || recall.late > 0);
 	const failed = finished && (recall.summary?.error ?? 0);
 	const lost = finished && recall.nodes?.some((n) => n.state === "failed");
 

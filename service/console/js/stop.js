@@ -116,7 +116,7 @@ export function StopBanner({ stop: { state, told } }) {
 			most=${255} />`}</p>
 	<p>${t("stopped.hint")}</p>
 	<${Untold} nodes=${state.untold} />
-	${rights().stop && html`<p><${Puller} release told=${told} /></p>`}
+	${rights().stop && html`<div><${Puller} release told=${told} /></div>`}
 	</section>`}${state && !state.stopped && html`<${Untold}
 		nodes=${state.untold} />`}</div>`;
 }

@@ -44,7 +44,7 @@ OTHER = "<other@example.com>"
 
 @pytest.fixture(scope="module", params=DRIVERS)
 def node(request):
-    users = ["u%03d@example.com" % i for i in range(20)]
+    users = ["u%03d@example.com" % i for i in range(60)]
     # a process a command: what one keeps in memory of an account would not be
     # what was put back
     with make_node(request.param, users, fsync=True, doveadm_requests=1,
@@ -733,3 +733,34 @@ def test_damaged(node, tmp_path, pattern, how):
     assert bodies(mailboxes) == bodies(before)
     assert bodies(quarantine) == {}
     case.check_index()
+
+
+@contextlib.contextmanager
+def read_only(home):
+    """Its directories may be read, and nothing made or deleted in them."""
+    modes = {path: path.stat().st_mode for path in [home, *home.rglob("*")]
+             if path.is_dir()}
+    for path, mode in modes.items():
+        path.chmod(mode & ~0o222)
+    try:
+        yield
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+
+
+@pytest.mark.log_errors(".")
+@pytest.mark.parametrize("kind", [Recall, Restore, Purge],
+                         ids=lambda kind: kind.__name__)
+def test_read_only(node, tmp_path, kind):
+    case, counts = prepared(kind, node, tmp_path)
+    case.put_back()
+    before = case.mails()[:2]
+    with read_only(case.home):
+        result = case.run()
+        assert result.code == 75, result
+        assert result.row()["status"] == "error"
+        assert result.row()["error"] != ""
+    assert case.mails()[:2] == before
+    # as if nothing had been
+    case.check(case.run(), None)

@@ -2,6 +2,7 @@
 #include "str-sanitize.h"
 #include "dovecot-compat.h"
 #include "array.h"
+#include "mail-storage.h"
 #include "doveadm.h"
 #include "recall-params.h"
 #include "doveadm-recall-params.h"
@@ -83,6 +84,21 @@ int recall_cmd_param_numbers(const struct doveadm_cmd_context *cctx,
 	}
 	*values_r = values;
 	return 1;
+}
+
+int recall_cmd_param_since(const struct doveadm_cmd_context *cctx,
+			   time_t *since)
+{
+	const char *value;
+	bool utc;
+
+	if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_SINCE, &value) ||
+	    (value != NULL &&
+	     mail_parse_human_timestamp(value, since, &utc) == 0))
+		return 0;
+	recall_cmd_error(cctx, EX_USAGE, "--"RECALL_PARAM_SINCE
+		" is neither a date (2026-01-31), nor an interval (7days)");
+	return -1;
 }
 
 int recall_cmd_param_flag(const struct doveadm_cmd_context *cctx,

@@ -27,6 +27,10 @@ int recall_cmd_param_numbers(const struct doveadm_cmd_context *cctx,
 			     const char *name, unsigned int count,
 			     const unsigned int **values_r);
 
+/* The time of RECALL_PARAM_SINCE; it is left as it is if that was not given. */
+int recall_cmd_param_since(const struct doveadm_cmd_context *cctx,
+			   time_t *since);
+
 /* A flag that must not be misread. doveadm's HTTP API takes whatever is not the
    JSON value true for false: 1 and "yes", too. So there the flag is a text, a
    parameter that only has the camelCase spelling and comes first. */

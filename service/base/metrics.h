@@ -38,6 +38,8 @@ enum metrics_counter {
 	METRIC_WEBHOOK_SENT,
 	METRIC_WEBHOOK_FAILED,
 	METRIC_WEBHOOK_LOST,
+	/* that standing orders have taken */
+	METRIC_LATE_COPIES,
 	METRICS_COUNTERS
 };
 void metrics_add(enum metrics_counter counter, uint64_t count);

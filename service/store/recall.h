@@ -92,6 +92,8 @@ struct recall {
 	/* how many seconds it stands, and takes what arrives later; 0 if it
 	   does not, or as the nodes' settings say */
 	int64_t stand;
+	/* until when, in seconds since the epoch; 0 until recall_run() knows */
+	int64_t stand_until;
 	char *reason;
 	/* who asked, with which rights, and from where */
 	struct identity actor;

@@ -166,7 +166,7 @@ def test_users_may_not(service, params):
 
 @pytest.mark.parametrize("params, named", [
     ({"all": 1, "emails": HITS}, "ALL"), ({"all": 0}, "EMAILS"),
-    ({"all": "yes", }, "ALL"), ({"all": 1, "stand": "1h"}, "ALL"),
+    ({"all": "yes", }, "ALL"), ({"all": 1, "stand": "1"}, "STAND"),
     ({"all": 1, "messageid": None, "query": ["SUBJECT", "x"],
       "yes_count": 1}, "ALL")])
 def test_refused(service, params, named):

@@ -245,7 +245,8 @@ def test_standing(node, client, media):
                           stand="1h").value
     one, = client.listStanding().value["standing"]
     assert one["id"] == done["id"] and one["nodes"][0]["stands"]
-    assert client.status(id=done["id"]).value["standing"]["late"] == 0
+    shown = client.status(id=done["id"]).value
+    assert shown["late"] == 0 and len(shown["standing"]["nodes"]) == 1
     ended = client.endStanding(id=done["id"]).value
     assert ended["nodes"][0]["ended"]
     assert client.endStanding(id=done["id"]).status == 404

@@ -1,5 +1,6 @@
 """Recalls that stand: copies that arrive after the recall."""
 
+import calendar
 import contextlib
 import os
 import smtplib
@@ -226,6 +227,85 @@ def stand(node, user, message_id, *args):
     result = run_shell(node, *users, "--stand=1h", *args, "--", message_id)
     assert result.code == 0, result
     return result.rows[0]["recall-id"]
+
+
+def test_begin(node, users, message_id):
+    """An order alone, to which others' users come; nobody is looked at."""
+    user, other, later = users.take(3)
+    node.lmtp_deliver(user, build_message(message_id))
+    recall_id = "%032x" % 5
+    options = ["--stand=1h", "--no-notify", "--recall-id=" + recall_id]
+    found = command(node, "standing", "begin", "--users=" + user,
+                    "--users=a*b@example.com", "--reason=Because", *options,
+                    message_id)
+    assert found.code == 0 and found.row()["recall-id"] == recall_id
+    assert found.row()["expires"] == order(node)["expires"]
+    assert node.count(user) == 1
+    found = http(node, "recallStandingBegin", users=[other], noNotify="true",
+                 stand="3599 secs", recallId=recall_id, messageId=message_id)
+    assert found.code == 0 and found.row()["recall-id"] == recall_id
+    assert order(node)["users"] == user + "," + other
+    node.lmtp_deliver([user, other, later], build_message(message_id))
+    # with what was there
+    assert [node.count(name) for name in (user, other, later)] == [0, 0, 1]
+    assert command(node, "standing", "begin", "-A", *options,
+                   message_id).code == 0
+    assert order(node)["users"] == "*"
+    node.lmtp_deliver(later, build_message(message_id))
+    assert node.count(later) == 0
+
+
+@pytest.mark.parametrize("args", [
+    ["--stand=1h", "<x@y>"], ["-A", "--users=x@y", "--stand=1h", "<x@y>"],
+    ["-A", "<x@y>"], ["-A", "--stand=off", "<x@y>"],
+    ["--users=x*", "--stand=1h", "<x@y>"],
+    ["-A", "--stand=1h", "query", "BODY", "x"]])
+def test_begin_that_is_refused(node, args):
+    assert command(node, "standing", "begin", *args).code == EX_USAGE
+    assert orders(node) == []
+
+
+def test_stand_for_all(node, users, message_id):
+    """Of a recall that asks about some of them only."""
+    user, other = users.take(2)
+    stand(node, user, message_id, "--stand-all", "--no-notify")
+    assert order(node)["users"] == "*"
+    node.lmtp_deliver([user, other], build_message(message_id))
+    assert node.count(user) == node.count(other) == 0
+
+
+def test_run_of_one_order(node, users, message_id):
+    """What others are for stays until it's their turn."""
+    user, other = users.take(2)
+    for name in user, other:
+        node.lmtp_deliver(name, build_message(message_id))
+    ids = [command(node, "standing", "begin", "--users=" + name, "--stand=1h",
+                   "--no-notify", message_id).row()["recall-id"]
+           for name in (user, other)]
+    rows = command(node, "standing", "run", ids[1]).rows
+    assert [(row["username"], row["recall-id"]) for row in rows] == [
+        (other, ids[1])]
+    assert (node.count(user), node.count(other)) == (1, 0)
+    assert run(node) == [(user, "expunged", "1", "INBOX")]
+
+
+def test_late_since(node, user, message_id):
+    """What comes is told of with a name of its own, and by when it came."""
+    stand(node, user, message_id, "--no-notify")
+    for _ in range(2):
+        node.lmtp_deliver(user, build_message(message_id))
+    rows = [row for row in command(node, "standing", "late").rows
+            if row["username"] == user]
+    assert len({row["line"] for row in rows}) == len(rows) == 2
+    when = max(calendar.timegm(time.strptime(row["date"],
+                                             "%Y-%m-%dT%H:%M:%SZ"))
+               for row in rows)
+    for since, count in (when - 3600, 2), (when + 3600, 0):
+        found = command(node, "standing", "late", "--since=%d" % since)
+        assert found.code == 0
+        assert len([row for row in found.rows
+                    if row["username"] == user]) == count
+    assert command(node, "standing", "late", "--since=x").code == EX_USAGE
 
 
 def late(node, *users):

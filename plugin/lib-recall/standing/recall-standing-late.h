@@ -14,6 +14,8 @@ struct recall_standing_late {
 	unsigned int copies;
 	/* In the format of RECALL_COLUMN_MAILBOXES. */
 	const char *mailboxes;
+	/* Set when read: where it is kept, "<owner>:<offset>". */
+	const char *line;
 };
 ARRAY_DEFINE_TYPE(recall_standing_late, struct recall_standing_late);
 

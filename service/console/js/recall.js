@@ -116,7 +116,7 @@ function Summary({ recall }) {
 	${recall.kept_until > 0 && line(t("kept_until"),
 		html`<${When} at=${recall.kept_until} />`)}
 	${recall.standing && line(t("page.standing"), html`${
-		t("until")} <${When} at=${recall.standing.expires} />`)}
+		t("until")} <${When} at=${recall.standing.until} />`)}
 	${recall.recall && line(t("undoes"), html`<a
 		href=${"#/recall/" + recall.recall}>${recall.recall}</a>`)}</dl>`;
 }

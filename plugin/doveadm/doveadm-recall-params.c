@@ -8,6 +8,8 @@
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-rows.h"
 
+#include <unistd.h>
+
 const char *
 recall_cmd_param_title(const struct doveadm_cmd_context *cctx,
 		       const char *name)
@@ -24,10 +26,17 @@ recall_cmd_param_title(const struct doveadm_cmd_context *cctx,
 	return t_strdup_printf("--%s (-%c)", name, param->short_opt);
 }
 
+void recall_cmd_regain_root(void)
+{
+	if (getuid() == 0 && geteuid() != 0 && seteuid(0) < 0)
+		i_fatal("seteuid(0) failed: %m");
+}
+
 int recall_cmd_params_check(const struct doveadm_cmd_context *cctx)
 {
 	int i;
 
+	recall_cmd_regain_root();
 	for (i = 0; i < cctx->argc; i++) {
 		const struct doveadm_cmd_param *param = &cctx->argv[i];
 

@@ -388,15 +388,6 @@ static void recall_users_read_settings(struct recall_users_context *ctx)
 	mail_storage_service_init_settings(ctx->service, &input);
 }
 
-/* The last user's privileges were taken on only for a time, but nobody gives
-   them back: the next command in this process, if it is no mail command, would
-   for instance not be allowed to look up another user. */
-static void recall_users_regain_root(void)
-{
-	if (getuid() == 0 && geteuid() != 0 && seteuid(0) < 0)
-		i_fatal("seteuid(0) failed: %m");
-}
-
 /* users is NULL for those whom the command's parameters say. */
 static int
 recall_users_run_list(struct doveadm_cmd_context *cctx,
@@ -471,7 +462,7 @@ recall_users_run_list(struct doveadm_cmd_context *cctx,
 		if (ret == 0) do {
 			recall_users_run_all(&ctx);
 			recall_proxy_flush(ctx.proxy);
-			recall_users_regain_root();
+			recall_cmd_regain_root();
 		} while (killed_signo == 0 && callbacks->again != NULL &&
 			 callbacks->again(context));
 		if (ctx.jobs != NULL)

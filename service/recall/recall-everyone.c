@@ -632,6 +632,9 @@ static void set_nodes(struct everyone *all)
 			recall_add_node(recall, NULL, urls.items[n]);
 	}
 	strlist_free(&urls);
+	/* who looks does not take the first ones that answer for all */
+	for (i = 0; i < recall->node_count; i++)
+		save(all, NULL, 0, &recall->nodes[i]);
 }
 
 static void run_nodes(struct everyone *all)

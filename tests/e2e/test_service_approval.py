@@ -122,6 +122,7 @@ def test_approved_under_both_names(node, service, why, users, params):
     assert one["expires"] - one["created"] == 72 * 3600
     assert one["force"] is (why == "force")
     assert one.get("yes_count") == params.get("yes_count")
+    assert one["all"] is False
     assert [(s["email"], s["subject"]) for s in one["samples"]] == \
         [(user, "Approval %s" % why) for user in users]
     assert "mal@example.net" in one["samples"][0]["from"]
@@ -290,6 +291,15 @@ def test_more_mail_than_was_approved_stays(node, service):
     done = service.wait_recall(token(service, ROOT), recall_id)
     assert done["summary"] == {"error": 1}
     assert has(node, U[0], messageid) and has(node, U[0], second)
+
+
+def test_that_it_is_from_everyone_is_said(node, service):
+    messageid = deliver(node)
+    ask(service, ROOT, messageid, None, all=1)
+    one, = waiting(service)
+    assert (one["all"], one["users"], one["samples"]) == (True, 0, [])
+    assert one["messageid"] == messageid
+    assert all_have(node, messageid)
 
 
 def test_only_what_may_be_seen_is_shown(node, service):

@@ -228,6 +228,26 @@ def test_node_that_is_down(red, message_id):
         assert answer["progress"]["done"] == len(USERS)
 
 
+@pytest.mark.log_errors("")
+def test_all_nodes_are_told_of_at_once(red, message_id):
+    """Also one that has not answered yet, when another is known to be down."""
+    with make_node() as blue, make_service(red, blue) as service:
+        deliver(red, blue, message_id)
+        blue.stop(remove=False)
+        token = service.token()
+        with Held(red, HITS[0]) as held:
+            recall_id = start(service, token, messageid=message_id, notify=0)
+            wait_for(held.waiting)
+            states = wait_for(lambda: (
+                lambda now: now if now.get(name(blue), {}).get("state") ==
+                "down" else None)(nodes(service.curl(
+                    "/v2/actions/" + recall_id, token=token).json())))
+            assert states[name(red)]["state"] == "running"
+        assert blue._launch()
+        assert found(service.wait_recall(token, recall_id)) == {
+            user: "expunged" for user in HITS}
+
+
 def test_goes_on_where_it_stopped(red, blue, message_id):
     """Killed while the second page of users is under way."""
     # so a page has ten users, one command each

@@ -91,6 +91,20 @@ def test_order(node, recall, users, message_id):
     assert [row["status"] for row in ended.rows] == ["not_found"]
 
 
+def test_order_after_a_command_of_another(node, users, message_id):
+    """doveadm-server goes on with the privileges that it had for a user: the
+    node's orders are root's."""
+    first, second = users.take(2)
+    run_shell(node, "-u", first, "--stand", "1h", "--", message_id)
+    answers = node.doveadm_http([
+        ["fetch", {"user": second, "field": ["uid"], "query": ["all"]}, "1"],
+        ["recallExpunge", {"users": [second], "messageId": message_id,
+                           "stand": "1h"}, "2"]])
+    assert [answer[0] for answer in answers] == ["doveadmResponse"] * 2
+    assert answers[1][1][0]["status"] == "not_found"
+    assert len(orders(node)) == 2
+
+
 def test_no_order_unless_asked_for(node, recall, user, message_id):
     recall(user, message_id)
     recall(user, message_id, stand="off")

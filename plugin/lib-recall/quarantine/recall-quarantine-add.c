@@ -152,6 +152,30 @@ quarantine_add_box(struct recall_quarantine *q, const char *recall_id,
 	return ret;
 }
 
+/* A copy that sdbox has found again after a process was killed has lost its
+   flags. */
+static int
+quarantine_mend_box(struct recall_quarantine *q, const char *recall_id,
+		    unsigned int box_idx, struct recall_copies_box *cbox,
+		    const char **error_r)
+{
+	ARRAY_TYPE(recall_mails_copied) left;
+	struct mailbox *box;
+	int ret;
+
+	t_array_init(&left, 4);
+	recall_quarantine_kept_get_left(q->kept, box_idx, cbox->guid, &left);
+	if (array_is_empty(&left))
+		return 0;
+	ret = recall_quarantine_box_open(q, recall_id, cbox->guid, FALSE, &box,
+					 error_r);
+	if (ret <= 0)
+		return ret;
+	ret = recall_mails_copy_flags(cbox->box, box, &left, error_r);
+	mailbox_free(&box);
+	return ret;
+}
+
 static int
 quarantine_add_all(struct recall_quarantine *q, const char *recall_id,
 		   struct recall_copies *copies, const char **error_r)
@@ -174,7 +198,8 @@ quarantine_add_all(struct recall_quarantine *q, const char *recall_id,
 	array_foreach_modifiable(&copies->boxes, cbox) {
 		idx = array_foreach_idx(&copies->boxes, cbox);
 		if (quarantine_add_box(q, recall_id, idx, cbox,
-				       array_idx(&left, idx), error_r) < 0)
+				       array_idx(&left, idx), error_r) < 0 ||
+		    quarantine_mend_box(q, recall_id, idx, cbox, error_r) < 0)
 			return -1;
 		RECALL_FAILPOINT("quarantine-copied");
 	}

@@ -42,6 +42,12 @@ void recall_quarantine_kept_want(struct recall_quarantine_kept *kept,
 				 const guid_128_t box_guid,
 				 const ARRAY_TYPE(recall_mails_guid) *left,
 				 ARRAY_TYPE(seq_range) *uids_r);
+/* Of the mailbox's messages those whose copies an earlier try has left for
+   it. */
+void recall_quarantine_kept_get_left(const struct recall_quarantine_kept *kept,
+				     unsigned int box_idx,
+				     const guid_128_t box_guid,
+				     ARRAY_TYPE(recall_mails_copied) *copied_r);
 /* Something that was recorded may not be kept. */
 void recall_quarantine_kept_set_changed(struct recall_quarantine_kept *kept);
 /* They were copied. */

@@ -238,6 +238,13 @@ quarantine_get_vname(struct recall_quarantine *q, const char *recall_id,
 			    guid_128_to_string(guid), NULL);
 }
 
+const char *recall_quarantine_box_get_vname(struct recall_quarantine *q,
+					    pool_t pool, const char *recall_id,
+					    const guid_128_t guid)
+{
+	return p_strdup(pool, quarantine_get_vname(q, recall_id, guid));
+}
+
 int recall_quarantine_box_open(struct recall_quarantine *q,
 			       const char *recall_id, const guid_128_t guid,
 			       bool create, struct mailbox **box_r,
@@ -271,17 +278,35 @@ int recall_quarantine_box_open(struct recall_quarantine *q,
 	return -1;
 }
 
+/* Whoever was killed while deleting it may have left it with a mark that it is
+   deleted: then nobody can open it, and so nobody can delete it. */
+static void
+quarantine_box_undelete(struct recall_quarantine *q, const char *vname)
+{
+	struct mailbox *box;
+
+	box = mailbox_alloc(q->ns->list, vname, QUARANTINE_BOX_FLAGS);
+	quarantine_delete_stale_locks(box);
+	if (mailbox_open(box) < 0 && box->mailbox_deleted)
+		(void)mailbox_mark_index_deleted(box, FALSE);
+	mailbox_free(&box);
+}
+
 int recall_quarantine_box_delete(struct recall_quarantine *q,
 				 const struct recall_quarantine_box *qbox,
 				 const char **error_r)
 {
+	enum mailbox_existence existence;
 	struct mailbox *box;
 	int ret;
 
+	quarantine_box_undelete(q, qbox->vname);
 	box = mailbox_alloc(q->ns->list, qbox->vname, QUARANTINE_BOX_FLAGS);
-	quarantine_delete_stale_locks(box);
 	ret = mailbox_delete(box);
-	if (ret < 0 && mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND)
+	if (ret < 0 &&
+	    mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND &&
+	    mailbox_exists(box, FALSE, &existence) == 0 &&
+	    existence != MAILBOX_EXISTENCE_SELECT)
 		ret = 0;
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Deleting mailbox %s failed: %s",

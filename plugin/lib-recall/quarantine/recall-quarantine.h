@@ -77,6 +77,10 @@ int recall_quarantine_box_open(struct recall_quarantine *q,
 			       const char *recall_id, const guid_128_t guid,
 			       bool create, struct mailbox **box_r,
 			       const char **error_r);
+/* Its name. */
+const char *recall_quarantine_box_get_vname(struct recall_quarantine *q,
+					    pool_t pool, const char *recall_id,
+					    const guid_128_t guid);
 /* Opens a mailbox of copies and says which ones it has; uids_r is on the data
    stack. Returns as above; the caller frees the mailbox if it is 1. */
 int recall_quarantine_box_read(struct recall_quarantine *q,

@@ -56,7 +56,7 @@ struct recall_users_callbacks {
 	   NULL. */
 	bool (*done)(void *context);
 	/* Whether several processes may share the users: nothing has to be
-	   known of all of them together, but what their rows tell. NULL if
+	   known of all of them together, but what is in their rows. NULL if
 	   not; then there is no recall_sweep. */
 	bool (*may_spread)(void *context);
 	/* Another process has answered for the user with this row, of all the
@@ -66,7 +66,7 @@ struct recall_users_callbacks {
 	/* ... and without a row. May be NULL. */
 	void (*passed)(void *context, const char *username);
 	/* Of two rows that names of one mailbox have got, whether the other one
-	   tells what was done. NULL if `repeat` is. */
+	   says what was done. NULL if `repeat` is. */
 	bool (*is_better)(void *context, const char *const *columns,
 			  const char *const *other);
 	/* Called after all users; returns TRUE to go through them once more.

@@ -1,21 +1,18 @@
 """One recall spread over several processes (--jobs)."""
 
-import fcntl
 import os
 import pathlib
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
 from conftest import EX_TEMPFAIL, EX_USAGE, parse_tab, run_http, \
-    run_shell  # noqa: E402
-from mailnode import DOVECOT_24, PATIENCE, build_message  # noqa: E402
-from servicenode import RecallNode  # noqa: E402
+    run_shell
+from faults import Held, wait_for
+from mailnode import DOVECOT_24, PATIENCE, build_message
+from servicenode import RecallNode
 
 USERS = ["user%02d@example.com" % number for number in range(24)]
 ALIAS = "alias@example.com"
@@ -130,30 +127,6 @@ def test_search_and_index_and_restore(node, message_id):
         columns(done[1], "username", "status") != []
 
 
-class Held:
-    """A mailbox that nobody else can change: its log is locked."""
-
-    def __init__(self, node, user):
-        self.path, = node.home(user).rglob("mailboxes/INBOX/*/dovecot.index.log")
-
-    def __enter__(self):
-        self.file = open(self.path, "r+b")
-        fcntl.lockf(self.file, fcntl.LOCK_EX)
-        return self
-
-    def __exit__(self, *unused):
-        self.file.close()
-
-    def waiting(self):
-        """The process that waits for the lock, or None."""
-        inode = str(os.stat(self.path).st_ino)
-        for line in pathlib.Path("/proc/locks").read_text().splitlines():
-            fields = line.split()
-            if fields[1] == "->" and fields[6].split(":")[-1] == inode:
-                return int(fields[5])
-        return None
-
-
 def launch(node, *args):
     return subprocess.Popen(
         node.doveadm_command("-f", "tab", "recall", "expunge", "--no-notify",
@@ -209,14 +182,6 @@ def test_a_signal_ends_all(node, message_id, signo):
     again = recall(node, *named(USERS), "--", message_id)
     assert [row["status"] for row in again.rows[12:14]] == \
         ["not_found", "expunged"]
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return condition()
 
 
 def test_over_http(node, message_id):

@@ -1,10 +1,8 @@
 """doveadm recall for users whose mail is on other nodes, some of which fail."""
 
 import contextlib
-import os
 import re
 import signal
-import socket
 import socketserver
 import subprocess
 import threading

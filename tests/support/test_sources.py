@@ -75,6 +75,17 @@ base_cppflags += -I$(srcdir)/lib-recall/index
 
 
 @pytest.mark.parametrize("line, found", [
+    ("import answers", []), ("from faults import wait_for", []),
+    ("import test_index", ["test_index"]),
+    ("import os, test_index as index", ["test_index"]),
+    ("from test_index import Box", ["test_index"]),
+    ("def late():\n    from test_index import Box", ["test_index"])])
+def test_import_of_a_test(tree, line, found):
+    assert [finding.rpartition(" ")[2] for finding in
+            tree({"tests/e2e/test_more.py": line + "\n"})] == found
+
+
+@pytest.mark.parametrize("line, found", [
     ("x" * 80, []), ("x" * 81, ["service/base/wide.c:2: 81 columns"]),
     ("\t" * 9 + "x" * 8, []),
     ("\t" * 9 + "x" * 9, ["service/base/wide.c:2: 81 columns"]),

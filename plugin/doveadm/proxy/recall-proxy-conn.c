@@ -88,7 +88,8 @@ static const char *conn_get_error(struct recall_proxy_conn *conn)
 		return error;
 	if (conn->input->stream_errno != 0)
 		return i_stream_get_error(conn->input);
-	/* where writing came first, it alone was told of a failed connect() */
+	/* where writing came first, it alone got the error of a failed
+	   connect() */
 	return conn->output->stream_errno == 0 ? "Connection closed" :
 		o_stream_get_error(conn->output);
 }

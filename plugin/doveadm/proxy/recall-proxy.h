@@ -53,7 +53,7 @@ recall_proxy_init(const struct doveadm_cmd_context *cctx,
 		  void *context);
 /* Hands the user over if that is due: returns 1, and one of the callbacks will
    be called, now or later (or none, with `local'). Returns 0 if the user is to
-   be dealt with here, -1 if that can't be told. */
+   be dealt with here, -1 if that isn't known. */
 int recall_proxy_user(struct recall_proxy *proxy,
 		      const struct mail_storage_service_input *input,
 		      const char **error_r);

@@ -582,9 +582,8 @@ def occupy(service):
 PERL = r"""
 use Mojo::JSON qw(true);
 use OpenAPI::Client;
-my ($url, $login, @operations) = @ARGV;
-my $client = OpenAPI::Client->new("$url/v2/openapi.json");
-# it takes the server "/" to be localhost
+my ($document, $url, $login, @operations) = @ARGV;
+my $client = OpenAPI::Client->new("file://$document");
 $client->base_url(Mojo::URL->new($url));
 my @errors = @{$client->validator->errors};
 die "@errors\n" if @errors;
@@ -602,7 +601,7 @@ print $client->status({id => "x"})->res->json->{errors}[0]{path}, "\n";
 # OpenAPI's own, of the package openapi-specification, and how Perl calls it
 SCHEMA = pathlib.Path("/usr/share/openapi-specification/schemas/v3.0/"
                       "schema.yaml")
-SCHEMA_URL = b"https://spec.openapis.org/oas/3.0/schema/2019-04-02"
+SCHEMA_URL = "https://spec.openapis.org/oas/3.0/schema/2019-04-02"
 
 
 @pytest.fixture
@@ -616,13 +615,21 @@ def test_is_openapi(schema):
 
 def test_another_generator(service, schema, tmp_path):
     """One that is not ours."""
-    # what it would ask the network for
-    (tmp_path / hashlib.md5(SCHEMA_URL).hexdigest()).write_text(
-        json.dumps(schema))
-    done = subprocess.run(["perl", "-e", PERL, service.url, ROOT,
+    # what it would ask the network for, which it does not reach
+    for url, text in ((SCHEMA_URL, schema),
+                      ("http://json-schema.org/draft-04/schema",
+                       jsonschema.Draft4Validator.META_SCHEMA)):
+        name = hashlib.md5(url.encode()).hexdigest()
+        (tmp_path / name).write_text(json.dumps(text))
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy"),
+                            "http://127.0.0.1:9")
+    document = tmp_path / "openapi.json"
+    document.write_bytes(service.curl("/v2/openapi.json").body)
+    done = subprocess.run(["perl", "-e", PERL, document, service.url, ROOT,
                            *DOCUMENT.operations], text=True,
-                          env={**os.environ,
-                               "JSON_VALIDATOR_CACHE_PATH": str(tmp_path)},
+                          env={**os.environ, **nowhere,
+                               "JSON_VALIDATOR_CACHE_PATH": str(tmp_path),
+                               "no_proxy": "127.0.0.1"},
                           capture_output=True)
     assert (done.returncode, done.stderr) == (0, ""), done
     assert done.stdout.split() == ["200", "404", "/id"]

@@ -20,6 +20,7 @@
 #include "jobs.h"
 #include "journal-db.h"
 #include "log.h"
+#include "recall-outcome.h"
 #include "revocation.h"
 
 #include "fuzz.h"
@@ -74,6 +75,20 @@ static struct config *make_config(void)
 	return config;
 }
 
+/* As the daemon ends: its threads must not see what exit() takes away. */
+static void stop(void)
+{
+	recall_interrupt_all();
+	http_server_stop();
+	jobs_stop();
+	doveadm_client_stop();
+	journal_close();
+	revocations_free();
+	brakes_free();
+	config_replace(NULL);
+	log_close();
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	struct identity who = {
@@ -96,6 +111,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		fputs(error != NULL ? error : "no jobs", stderr);
 		abort();
 	}
+	(void)atexit(stop);
 	issued = token_issue(config, &who, time(NULL), jti);
 	snprintf(token, sizeof(token), "%s", issued);
 	free(issued);

@@ -42,6 +42,11 @@ struct recall_users_callbacks {
 			   ARRAY_TYPE(const_string) *args);
 	/* Another node has answered for the user. May be NULL. */
 	void (*proxied)(void *context, const char *username);
+	/* Whether one more row of another node is to be printed. NULL: all
+	   are. */
+	bool (*wants_row)(void *context);
+	/* It has been; mail: it is of a message. May be NULL. */
+	void (*row_printed)(void *context, bool mail);
 	/* Another node was asked, but it can't be reached, or it failed before
 	   it had answered. NULL if `unseen` will do. */
 	void (*lost)(void *context, const char *username, const char *error);

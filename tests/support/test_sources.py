@@ -1,5 +1,6 @@
 """The scripts that look at the sources find what they are for."""
 import pathlib
+import re
 
 import columns
 import layers
@@ -97,3 +98,30 @@ def test_columns(tree, tmp_path, line, found):
 def test_this_tree():
     assert layers.check(TOP) == []
     assert columns.check(TOP) == []
+
+
+# where the version stands besides configure.ac, and what it looks like there
+VERSIONS = {
+    "NEWS": r"^Version (\S+)",
+    "debian/changelog": r"^dovecot-recall \((\S+)\)",
+    "conf.d/mail-recall.conf":
+        r"(?m)^#cef_prefix = CEF:0\|dovecot-recall\|mail-recalld\|(\S+)$",
+}
+
+
+def configured():
+    return re.search(r"AC_INIT\(\[dovecot-recall\],\[([^]]+)\]",
+                     (TOP / "configure.ac").read_text()).group(1)
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_version(name):
+    """It is that of configure.ac, which the programs have it from."""
+    found = re.search(VERSIONS[name], (TOP / name).read_text())
+    assert found is not None and found.group(1) == configured()
+
+
+def test_version_is_in_no_source():
+    for room in "common", "include", "plugin", "service":
+        for path in (TOP / room).rglob("*.[ch]"):
+            assert configured() not in path.read_text(), path

@@ -75,6 +75,9 @@ void recall_proxy_conn_resume(struct recall_proxy_conn *conn);
 
 /* Callbacks of the connection to the proxy: */
 
+/* Whether the row that comes next is to be printed; and that it has been. */
+bool recall_proxy_wants_row(struct recall_proxy *proxy);
+void recall_proxy_row_printed(struct recall_proxy *proxy, bool mail);
 /* Only one prints at a time. Returns FALSE if it's another one's turn. */
 bool recall_proxy_begin_print(struct recall_proxy *proxy,
 			      struct recall_proxy_conn *conn);

@@ -580,6 +580,18 @@ void recall_proxy_deinit(struct recall_proxy **_proxy)
 	pool_unref(&proxy->pool);
 }
 
+bool recall_proxy_wants_row(struct recall_proxy *proxy)
+{
+	return proxy->callbacks->wants_row == NULL ||
+		proxy->callbacks->wants_row(proxy->context);
+}
+
+void recall_proxy_row_printed(struct recall_proxy *proxy, bool mail)
+{
+	if (proxy->callbacks->row_printed != NULL)
+		proxy->callbacks->row_printed(proxy->context, mail);
+}
+
 bool recall_proxy_begin_print(struct recall_proxy *proxy,
 			      struct recall_proxy_conn *conn)
 {

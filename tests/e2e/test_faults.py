@@ -168,12 +168,13 @@ class Case:
                  **self.shim.environment(self.node.sanitizers)}))
 
     def again(self):
-        """The next try, without a fault. Storages may need one more: what is
+        """The next try, without a fault. Storages may need more: what is
         damaged is mended when a mailbox is opened anew."""
-        result = self.run()
-        if result.code == 75:
-            assert all(row["error"] for row in result.rows)
+        for _ in range(3):
             result = self.run()
+            if result.code != 75:
+                break
+            assert all(row["error"] for row in result.rows)
         assert result.code == 0, result
         return result
 
@@ -210,6 +211,9 @@ class Case:
         known: errors are what it tests least."""
         panic = re.search(r"Panic: (file (\S+): line|Leaked )",
                           result.stderr)
+        if self.fault.call == "malloc" and "nss_" in result.stderr:
+            # the C library's
+            return
         if panic is not None:
             assert not panic.group(2) or \
                 os.path.basename(panic.group(2)) not in OUR_FILES
@@ -371,7 +375,8 @@ class Restore(Recalled):
         if result.code == 0:
             row = result.row()
             assert row["status"] == "restored"
-            assert row["copies"] == str(COUNT)
+            # it may have begun again
+            assert int(row["copies"]) + int(row["present"]) == COUNT
             self.check_restored(mailboxes, quarantine)
         elif result.rows:
             assert result.row()["status"] == "error"
@@ -405,7 +410,7 @@ class Purge(Recalled):
         else:
             assert set(bodies(quarantine)) <= BODIES
             for row in result.rows:
-                assert row["status"] == "error"
+                assert row["status"] == ("purged" if gone else "error")
         again = self.again()
         assert [row["status"] for row in again.rows] == \
             [] if gone else ["purged"]
@@ -559,6 +564,7 @@ def try_faults(case, chosen):
     found = []
     hit = 0
     for fault in chosen:
+        case.fault = fault
         case.put_back()
         case.shim.arm(fault.call, fault.at, fault.error)
         try:
@@ -610,6 +616,27 @@ def test_killed_while_renaming(node, tmp_path, kind):
     case, counts = prepared(kind, node, tmp_path)
     try_faults(case, [Fault("rename", at, KILLED)
                       for at in range(1, counts["rename"] + 1)])
+
+
+@pytest.mark.log_errors(".")
+def test_recall_into_what_is_half_deleted(node, tmp_path):
+    """A retry whose mailbox in the quarantine somebody was about to delete."""
+    case, counts = prepared(Purge, node, tmp_path)
+    for at in range(1, counts["rename"] + 1):
+        case.put_back()
+        case.shim.arm("rename", at, KILLED)
+        case.run()
+        case.shim.arm()
+        append(node, case.user, "INBOX", build_message(case.id, body="one"))
+        for _ in range(2):
+            done = case.doveadm("recallExpunge", messageId=case.id,
+                                force=True, recallId=case.recall_id)
+            if done.status() != "error":
+                break
+        assert done.status() == "expunged", done
+        mailboxes, quarantine, notices = case.mails()
+        assert bodies(mailboxes) == dict.fromkeys(COPIES, 1)
+        assert bodies(quarantine)["one"] >= 1
 
 
 @pytest.mark.log_errors("opendir")

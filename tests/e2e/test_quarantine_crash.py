@@ -229,7 +229,9 @@ def test_record_left_behind(node, user, message_id, recall_id, uid):
         os.link(path / "u.1", path / "u.2")
     done = command(node, *args)
     assert done.row()["status"] == "expunged"
-    assert "u.%d already exists" % uid in done.stderr
+    # of the first one there is no record yet that would be in the way
+    assert ("u.2 already exists" if uid == 2 else "Rebuilding index") in \
+        done.stderr
     assert command(node, "list", "-u", user).row()["copies"] == str(COUNT - 1)
 
 

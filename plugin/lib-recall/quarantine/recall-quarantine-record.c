@@ -74,6 +74,22 @@ int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
 	return ret < 0 ? -1 : (found ? 1 : 0);
 }
 
+/* How many records can be opened. */
+static int
+record_count(struct mailbox *box, unsigned int *count_r, const char **error_r)
+{
+	ARRAY_TYPE(seq_range) uids;
+	ARRAY_TYPE(recall_mails_guid) guids;
+
+	t_array_init(&uids, 4);
+	t_array_init(&guids, 4);
+	if (recall_mails_get_all(box, &uids, error_r) < 0 ||
+	    recall_mails_get_guids(box, &uids, &guids, error_r) < 0)
+		return -1;
+	*count_r = array_count(&guids);
+	return 0;
+}
+
 static int
 record_write(struct recall_quarantine *q,
 	     const struct recall_quarantine_record *record,
@@ -81,14 +97,28 @@ record_write(struct recall_quarantine *q,
 {
 	struct mailbox *box;
 	string_t *str = t_str_new(1024);
+	unsigned int before, count;
 	int ret;
 
 	if (recall_quarantine_box_open(q, record->recall_id, NULL, TRUE, &box,
 				       error_r) < 0)
 		return -1;
 	recall_quarantine_record_render(record, str);
+	if (record_count(box, &before, error_r) < 0) {
+		mailbox_free(&box);
+		return -1;
+	}
 	ret = recall_save(box, MAIL_SEEN, str, "recall record");
-	if (ret < 0) {
+	if (ret == 0) {
+		/* sdbox may have deleted what it has said to be saved */
+		ret = record_count(box, &count, error_r);
+		if (ret == 0 && count <= before) {
+			*error_r = t_strdup_printf("Saving to mailbox %s "
+				"failed: The record can't be opened",
+				mailbox_get_vname(box));
+			ret = -1;
+		}
+	} else {
 		*error_r = t_strdup_printf("Saving to mailbox %s failed: %s",
 			mailbox_get_vname(box),
 			mailbox_get_last_internal_error(box, NULL));

@@ -245,6 +245,26 @@ const char *recall_quarantine_box_get_vname(struct recall_quarantine *q,
 	return p_strdup(pool, quarantine_get_vname(q, recall_id, guid));
 }
 
+/* Opens the mailbox, or returns it with an error. */
+static int quarantine_try_open(struct recall_quarantine *q, const char *vname,
+			       struct mailbox **box_r)
+{
+	*box_r = mailbox_alloc(q->ns->list, vname, QUARANTINE_BOX_FLAGS);
+	quarantine_delete_stale_locks(*box_r);
+	return mailbox_open(*box_r);
+}
+
+/* Whoever was killed while deleting it may have left it with a mark that it is
+   deleted: then nobody can open it, and so nobody can use or delete it. All
+   that was in it has been expunged before. */
+static int quarantine_undelete(struct recall_quarantine *q, const char *vname,
+			       struct mailbox **box)
+{
+	(void)mailbox_mark_index_deleted(*box, FALSE);
+	mailbox_free(box);
+	return quarantine_try_open(q, vname, box);
+}
+
 int recall_quarantine_box_open(struct recall_quarantine *q,
 			       const char *recall_id, const guid_128_t guid,
 			       bool create, struct mailbox **box_r,
@@ -254,9 +274,9 @@ int recall_quarantine_box_open(struct recall_quarantine *q,
 	struct mailbox *box;
 	enum mail_error error;
 
-	box = mailbox_alloc(q->ns->list, vname, QUARANTINE_BOX_FLAGS);
-	quarantine_delete_stale_locks(box);
-	if (mailbox_open(box) == 0) {
+	if (quarantine_try_open(q, vname, &box) == 0 ||
+	    (create && box->mailbox_deleted &&
+	     quarantine_undelete(q, vname, &box) == 0)) {
 		*box_r = box;
 		return 1;
 	}
@@ -278,20 +298,6 @@ int recall_quarantine_box_open(struct recall_quarantine *q,
 	return -1;
 }
 
-/* Whoever was killed while deleting it may have left it with a mark that it is
-   deleted: then nobody can open it, and so nobody can delete it. */
-static void
-quarantine_box_undelete(struct recall_quarantine *q, const char *vname)
-{
-	struct mailbox *box;
-
-	box = mailbox_alloc(q->ns->list, vname, QUARANTINE_BOX_FLAGS);
-	quarantine_delete_stale_locks(box);
-	if (mailbox_open(box) < 0 && box->mailbox_deleted)
-		(void)mailbox_mark_index_deleted(box, FALSE);
-	mailbox_free(&box);
-}
-
 int recall_quarantine_box_delete(struct recall_quarantine *q,
 				 const struct recall_quarantine_box *qbox,
 				 const char **error_r)
@@ -300,8 +306,9 @@ int recall_quarantine_box_delete(struct recall_quarantine *q,
 	struct mailbox *box;
 	int ret;
 
-	quarantine_box_undelete(q, qbox->vname);
-	box = mailbox_alloc(q->ns->list, qbox->vname, QUARANTINE_BOX_FLAGS);
+	if (quarantine_try_open(q, qbox->vname, &box) < 0 &&
+	    box->mailbox_deleted)
+		(void)quarantine_undelete(q, qbox->vname, &box);
 	ret = mailbox_delete(box);
 	if (ret < 0 &&
 	    mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND &&

@@ -15,6 +15,7 @@
 #define RECALL_CMD_INDEX "recall index"
 #define RECALL_CMD_CHECK "recall check"
 #define RECALL_CMD_USERS "recall users"
+#define RECALL_CMD_STANDING_BEGIN "recall standing begin"
 #define RECALL_CMD_STANDING_LIST "recall standing list"
 #define RECALL_CMD_STANDING_LATE "recall standing late"
 #define RECALL_CMD_STANDING_END "recall standing end"
@@ -44,7 +45,7 @@
 #define RECALL_PARAM_OFFSET "offset"
 /* Delete mail that was read, too. */
 #define RECALL_PARAM_FORCE "force"
-/* Tell nobody. */
+/* No notices. */
 #define RECALL_PARAM_NO_NOTIFY "no-notify"
 #define RECALL_PARAM_NO_NOTIFY_HTTP "noNotify"
 /* Trust no index: read the header of every message. */
@@ -67,7 +68,8 @@
 /* The caller's id of this recall (RECALL_ID_LEN hexadecimal digits): a retry
    with the same id is the same recall. Made anew if not given. */
 #define RECALL_PARAM_RECALL_ID "recall-id"
-/* Only recalls made since then (recall list). */
+/* Only recalls made since then (recall list), late ones among them (recall
+   standing late). */
 #define RECALL_PARAM_SINCE "since"
 /* Only rows of users who have the message (recall expunge, recall restore);
    none of users of another tenant (recall search, recall fetch). */
@@ -90,6 +92,8 @@
 #define RECALL_PARAM_REPORT_TO "report-to"
 /* How long the recall takes what arrives later, too: "1h", "2 days"; "off". */
 #define RECALL_PARAM_STAND "stand"
+/* That goes for everyone, whoever this command asks about. */
+#define RECALL_PARAM_STAND_ALL "stand-all"
 /* The number of messages that a dry run said it would delete. */
 #define RECALL_PARAM_YES_COUNT "yes-count"
 /* The same for each of the users, in the order in which RECALL_PARAM_USER or
@@ -139,6 +143,9 @@
 #define RECALL_COLUMN_EXPIRES "expires"
 /* Copies that came late and were recalled. */
 #define RECALL_COLUMN_LATE "late"
+/* Of a late recall (recall standing late): what its node knows it by, the same
+   whenever it is asked. */
+#define RECALL_COLUMN_LINE "line"
 /* "*" for everyone */
 #define RECALL_COLUMN_USERS "users"
 #define RECALL_COLUMN_SENDERS "senders"

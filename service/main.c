@@ -35,6 +35,7 @@
 #include "log.h"
 #include "recall-run.h"
 #include "revocation.h"
+#include "standing-keeper.h"
 #include "strbuf.h"
 #include "webhook.h"
 
@@ -58,7 +59,7 @@ static const char usage[] =
 	"  -V, --version       print the version and exit\n"
 	"  -h, --help          print this and exit\n";
 
-/* Tells the service manager, as sd_notify(3) describes. */
+/* Notifies the service manager, as sd_notify(3) describes. */
 static void notify_manager(const char *state)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
@@ -208,6 +209,8 @@ static int run(struct config *config, const char *path)
 		log_warning("the audit trail can't be written%s",
 			    config->audit_required ? ": no message is recalled "
 			    "or shown until it can" : "");
+	if (!standing_keeper_start())
+		return fail(x_strdup("threads could not be started"));
 	if (!jobs_resume())
 		log_error("recalls that have not finished wait for the next "
 			  "start");
@@ -222,6 +225,7 @@ static int run(struct config *config, const char *path)
 		recall_interrupt_all();
 	}
 	jobs_stop();
+	standing_keeper_stop();
 	webhook_stop();
 	doveadm_client_stop();
 	config = config_current();

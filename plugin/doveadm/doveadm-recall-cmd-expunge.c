@@ -57,7 +57,7 @@ static void expunge_count(struct recall_expunge_context *ctx,
 {
 	struct recall_copies copies;
 
-	if (recall_look(user, &ctx->request.order, &copies) ==
+	if (recall_search(user, &ctx->request.order, &copies) ==
 	    RECALL_VERDICT_WOULD_EXPUNGE)
 		recall_count_add(ctx->count, username, copies.count);
 	recall_copies_free(&copies);
@@ -124,6 +124,7 @@ cmd_expunge_begin(void *context, struct mail_storage_service_ctx *service,
 		  const char *const *users)
 {
 	struct recall_expunge_context *ctx = context;
+	bool stand_all = FALSE;
 
 	recall_reporter_read_settings(ctx->request.reporter, service);
 	if (recall_standing_get_settings(ctx->cctx, service, ctx->pool,
@@ -134,10 +135,12 @@ cmd_expunge_begin(void *context, struct mail_storage_service_ctx *service,
 	/* then it's whoever shares them out that has the recall stand */
 	if (recall_users_are_shared_out(ctx->cctx))
 		ctx->expires = 0;
-	ctx->users = users;
+	(void)doveadm_cmd_param_bool(ctx->cctx, RECALL_PARAM_STAND_ALL,
+				     &stand_all);
+	ctx->users = stand_all ? NULL : users;
 	/* before the first user is looked at: what comes while the recall goes
 	   on must not fall between the two */
-	return ctx->counting ? 0 : expunge_stand(ctx, users);
+	return ctx->counting ? 0 : expunge_stand(ctx, ctx->users);
 }
 
 static void
@@ -311,7 +314,7 @@ static bool cmd_expunge_again(void *context)
 	}
 	ctx->counting = FALSE;
 	if (ctx->lost_users) {
-		/* a single user's row tells all */
+		/* a single user's row has all */
 		if (ctx->own_users == 0 && ctx->proxied_users == 0)
 			return FALSE;
 		error = "A node failed: nothing was done here";
@@ -326,7 +329,7 @@ static bool cmd_expunge_again(void *context)
 	}
 	recall_rows_error(recall_row_get_rows(ctx->vrows), EX_USAGE, "%s",
 			  error);
-	/* nothing was done, so there is nothing to tell */
+	/* nothing was done, so there is nothing to report */
 	recall_reporter_deinit(&ctx->request.reporter);
 	return FALSE;
 }
@@ -481,7 +484,8 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_expunge = {
 		"[--verify-headers] "
 		"[--sender <address> ...] [--tenant <tenant>] "
 		"[--reason <text>] [--actor <name>] [--approver <name>] "
-		"[--recall-id <id>] [--report-to <address>] [--stand <time>] "
+		"[--recall-id <id>] [--report-to <address>] "
+		"[--stand <time> [--stand-all]] "
 		"[--yes-count <n>|--expected <n> ...] [--hits] "
 		RECALL_CMD_SWEEP_USAGE" "RECALL_CMD_CRITERIA_USAGE,
 DOVEADM_CMD_PARAMS_START
@@ -495,6 +499,7 @@ DOVEADM_CMD_PARAM('\0', RECALL_PARAM_EXPECTED, CMD_PARAM_ARRAY, 0)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_APPROVER, CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_REPORT_TO, CMD_PARAM_STR, 0)
 RECALL_CMD_STAND_PARAM
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_STAND_ALL, CMD_PARAM_BOOL, 0)
 RECALL_CMD_HITS_PARAM
 RECALL_CMD_SWEEP_PARAMS
 RECALL_CMD_CRITERIA_PARAMS

@@ -1,6 +1,5 @@
 #include "lib.h"
 #include "array.h"
-#include "mail-storage.h"
 #include "doveadm.h"
 #include "recall-params.h"
 #include "doveadm-recall-params.h"
@@ -56,28 +55,12 @@ list_record(struct recall_record_command *_cmd,
 	recall_record_row_print(&cmd->cmd, &row);
 }
 
-static int
-list_get_since(const struct doveadm_cmd_context *cctx,
-	       struct recall_list_command *cmd)
-{
-	const char *value;
-	bool utc;
-
-	if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_SINCE, &value) ||
-	    (value != NULL &&
-	     mail_parse_human_timestamp(value, &cmd->since, &utc) == 0))
-		return 0;
-	recall_cmd_error(cctx, EX_USAGE, "--"RECALL_PARAM_SINCE
-		" is neither a date (2026-01-31), nor an interval (7days)");
-	return -1;
-}
-
 static void cmd_recall_list(struct doveadm_cmd_context *cctx)
 {
 	struct recall_list_command cmd = { .cmd = { .record = list_record } };
 
 	if (recall_cmd_params_check(cctx) < 0 ||
-	    list_get_since(cctx, &cmd) < 0)
+	    recall_cmd_param_since(cctx, &cmd.since) < 0)
 		return;
 	recall_record_command_run(cctx, &cmd.cmd);
 }

@@ -68,6 +68,28 @@ purge_boxes(struct recall_quarantine *q,
 		recall_quarantine_box_delete(q, records, error_r);
 }
 
+/* Without a record it is not known how old copies are. Where there is none, a
+   purge was stopped when it had deleted all but the mailboxes. */
+static int
+purge_left_over(struct recall_quarantine *q,
+		const ARRAY_TYPE(recall_quarantine_box) *boxes, bool dry_run,
+		const char **error_r)
+{
+	const struct recall_quarantine_box *qbox;
+	unsigned int copies = 0;
+
+	array_foreach(boxes, qbox) {
+		if (!guid_128_is_empty(qbox->guid) && !qbox->nonexistent &&
+		    recall_quarantine_box_count(q, qbox, &copies, error_r) < 0)
+			return -1;
+	}
+	if (copies > 0) {
+		*error_r = "There is no record that tells how old this is";
+		return -1;
+	}
+	return dry_run ? 0 : purge_boxes(q, boxes, error_r);
+}
+
 /* What was restored would be recalled anew. */
 static bool purge_must_wait(struct mail_user *user, const char *recall_id,
 			    const struct recall_quarantine_record *record)
@@ -93,7 +115,8 @@ purge_record(struct recall_record_command *_cmd, struct recall_quarantine *q,
 	};
 
 	if (record == NULL) {
-		row.error = "There is no record that tells how old this is";
+		if (purge_left_over(q, boxes, cmd->dry_run, &row.error) == 0)
+			cmd->purged = !cmd->dry_run;
 	} else if (record->recalled > cmd->oldest ||
 		   purge_must_wait(q->user, recall_id, record)) {
 		return;

@@ -106,9 +106,22 @@ static const char *const *run_get_users(struct standing_run *run)
 	return array_front(&users);
 }
 
+/* Forgets all but the one that is asked for. */
+static void run_keep(struct standing_run *run, const char *recall_id)
+{
+	const struct recall_standing_order *order;
+	unsigned int i = array_count(&run->orders);
+
+	while (i-- > 0) {
+		order = array_idx(&run->orders, i);
+		if (strcmp(order->recall_id, recall_id) != 0)
+			array_delete(&run->orders, i, 1);
+	}
+}
+
 static void
 standing_run(struct doveadm_cmd_context *cctx, struct standing_run *run,
-	     const struct recall_standing_settings *set)
+	     const struct recall_standing_settings *set, const char *recall_id)
 {
 	const char *error;
 
@@ -118,6 +131,8 @@ standing_run(struct doveadm_cmd_context *cctx, struct standing_run *run,
 	if (recall_standing_list(set->dir, run->pool, &run->orders,
 				 &error) < 0)
 		recall_rows_error(run->rows, EX_TEMPFAIL, "%s", error);
+	if (recall_id != NULL)
+		run_keep(run, recall_id);
 	recall_users_run_local(cctx, run->rows, run_get_users(run),
 			       &run_callbacks, run);
 }
@@ -125,9 +140,10 @@ standing_run(struct doveadm_cmd_context *cctx, struct standing_run *run,
 static void cmd_recall_standing_run(struct doveadm_cmd_context *cctx)
 {
 	struct recall_standing_settings set;
+	struct recall_request request;
 	struct standing_run run;
 
-	if (recall_cmd_params_check(cctx) < 0)
+	if (recall_request_parse_id(cctx, &request) < 0)
 		return;
 	i_zero(&run);
 	run.pool = pool_alloconly_create("recall standing run", 4096);
@@ -136,7 +152,8 @@ static void cmd_recall_standing_run(struct doveadm_cmd_context *cctx)
 		run.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE,
 					    run_columns,
 					    N_ELEMENTS(run_columns));
-		standing_run(cctx, &run, &set);
+		standing_run(cctx, &run, &set, request.order.may_be_retry ?
+			     request.order.recall_id : NULL);
 		recall_rows_deinit(&run.rows);
 	}
 	pool_unref(&run.pool);
@@ -145,7 +162,9 @@ static void cmd_recall_standing_run(struct doveadm_cmd_context *cctx)
 struct doveadm_cmd_ver2 doveadm_cmd_recall_standing_run = {
 	.name = RECALL_CMD_STANDING_RUN,
 	.cmd = cmd_recall_standing_run,
-	.usage = "",
+	.usage = "[<recall-id>]",
 DOVEADM_CMD_PARAMS_START
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RECALL_ID, CMD_PARAM_STR,
+		  CMD_PARAM_FLAG_POSITIONAL)
 DOVEADM_CMD_PARAMS_END
 };

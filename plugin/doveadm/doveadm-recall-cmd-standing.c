@@ -37,6 +37,7 @@ static const struct recall_column late_columns[] = {
 	{ .name = RECALL_COLUMN_COPIES,
 	  .flags = RECALL_COLUMN_FLAG_RIGHT_JUSTIFY },
 	{ .name = RECALL_COLUMN_MAILBOXES },
+	{ .name = RECALL_COLUMN_LINE, .flags = RECALL_COLUMN_FLAG_WIDE },
 };
 
 struct standing_command {
@@ -157,14 +158,28 @@ static void cmd_recall_standing_list(struct doveadm_cmd_context *cctx)
 	standing_finish(cctx, &cmd);
 }
 
+static void
+late_print(struct recall_rows *rows, const struct recall_standing_late *late)
+{
+	recall_rows_add(rows, late->username);
+	recall_rows_add(rows, late->recall_id);
+	recall_rows_add(rows, recall_listing_time(late->time));
+	recall_rows_add(rows, dec2str(late->copies));
+	recall_rows_add(rows, late->mailboxes);
+	recall_rows_add(rows, late->line);
+}
+
 static void cmd_recall_standing_late(struct doveadm_cmd_context *cctx)
 {
 	ARRAY_TYPE(recall_standing_late) lates;
 	const struct recall_standing_late *late;
 	struct standing_command cmd;
 	const char *error;
+	time_t since = 0;
 
-	if (standing_command_init(cctx, &cmd) < 0)
+	if (recall_cmd_params_check(cctx) < 0 ||
+	    recall_cmd_param_since(cctx, &since) < 0 ||
+	    standing_command_init(cctx, &cmd) < 0)
 		return;
 	cmd.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE,
 				    late_columns, N_ELEMENTS(late_columns));
@@ -173,11 +188,8 @@ static void cmd_recall_standing_late(struct doveadm_cmd_context *cctx)
 				      &lates, &error) < 0)
 		recall_rows_error(cmd.rows, EX_TEMPFAIL, "%s", error);
 	array_foreach(&lates, late) T_BEGIN {
-		recall_rows_add(cmd.rows, late->username);
-		recall_rows_add(cmd.rows, late->recall_id);
-		recall_rows_add(cmd.rows, recall_listing_time(late->time));
-		recall_rows_add(cmd.rows, dec2str(late->copies));
-		recall_rows_add(cmd.rows, late->mailboxes);
+		if (late->time >= since)
+			late_print(cmd.rows, late);
 	} T_END;
 	standing_finish(cctx, &cmd);
 }
@@ -213,21 +225,25 @@ static void cmd_recall_standing_end(struct doveadm_cmd_context *cctx)
 	pool_unref(&cmd.pool);
 }
 
+static const struct doveadm_cmd_param standing_params[] = {
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RECALL_ID, CMD_PARAM_STR,
+		  CMD_PARAM_FLAG_POSITIONAL)
+{ .name = NULL }
+};
+
 struct doveadm_cmd_ver2 doveadm_cmd_recall_standing_list = {
 	.name = RECALL_CMD_STANDING_LIST,
 	.cmd = cmd_recall_standing_list,
 	.usage = "[<recall-id>]",
-DOVEADM_CMD_PARAMS_START
-DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RECALL_ID, CMD_PARAM_STR,
-		  CMD_PARAM_FLAG_POSITIONAL)
-DOVEADM_CMD_PARAMS_END
+	.parameters = standing_params
 };
 
 struct doveadm_cmd_ver2 doveadm_cmd_recall_standing_late = {
 	.name = RECALL_CMD_STANDING_LATE,
 	.cmd = cmd_recall_standing_late,
-	.usage = "[<recall-id>]",
+	.usage = "[--since <date>] [<recall-id>]",
 DOVEADM_CMD_PARAMS_START
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_SINCE, CMD_PARAM_STR, 0)
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RECALL_ID, CMD_PARAM_STR,
 		  CMD_PARAM_FLAG_POSITIONAL)
 DOVEADM_CMD_PARAMS_END
@@ -237,8 +253,5 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_standing_end = {
 	.name = RECALL_CMD_STANDING_END,
 	.cmd = cmd_recall_standing_end,
 	.usage = "<recall-id>",
-DOVEADM_CMD_PARAMS_START
-DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RECALL_ID, CMD_PARAM_STR,
-		  CMD_PARAM_FLAG_POSITIONAL)
-DOVEADM_CMD_PARAMS_END
+	.parameters = standing_params
 };

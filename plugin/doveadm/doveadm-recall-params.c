@@ -2,10 +2,13 @@
 #include "str-sanitize.h"
 #include "dovecot-compat.h"
 #include "array.h"
+#include "mail-storage.h"
 #include "doveadm.h"
 #include "recall-params.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-rows.h"
+
+#include <unistd.h>
 
 const char *
 recall_cmd_param_title(const struct doveadm_cmd_context *cctx,
@@ -23,10 +26,17 @@ recall_cmd_param_title(const struct doveadm_cmd_context *cctx,
 	return t_strdup_printf("--%s (-%c)", name, param->short_opt);
 }
 
+void recall_cmd_regain_root(void)
+{
+	if (getuid() == 0 && geteuid() != 0 && seteuid(0) < 0)
+		i_fatal("seteuid(0) failed: %m");
+}
+
 int recall_cmd_params_check(const struct doveadm_cmd_context *cctx)
 {
 	int i;
 
+	recall_cmd_regain_root();
 	for (i = 0; i < cctx->argc; i++) {
 		const struct doveadm_cmd_param *param = &cctx->argv[i];
 
@@ -83,6 +93,21 @@ int recall_cmd_param_numbers(const struct doveadm_cmd_context *cctx,
 	}
 	*values_r = values;
 	return 1;
+}
+
+int recall_cmd_param_since(const struct doveadm_cmd_context *cctx,
+			   time_t *since)
+{
+	const char *value;
+	bool utc;
+
+	if (!doveadm_cmd_param_str(cctx, RECALL_PARAM_SINCE, &value) ||
+	    (value != NULL &&
+	     mail_parse_human_timestamp(value, since, &utc) == 0))
+		return 0;
+	recall_cmd_error(cctx, EX_USAGE, "--"RECALL_PARAM_SINCE
+		" is neither a date (2026-01-31), nor an interval (7days)");
+	return -1;
 }
 
 int recall_cmd_param_flag(const struct doveadm_cmd_context *cctx,

@@ -6,8 +6,14 @@ struct doveadm_cmd_context;
 /* What doveadm's own reading of parameters leaves open. These log why a
    parameter is refused, set doveadm_exit_code to EX_USAGE and return -1. */
 
+/* Users' privileges are taken on only for a time, but neither Dovecot's
+   commands nor ours give the last user's back. Those who do not have root's
+   can't look up another user, nor do they get at standing orders. */
+void recall_cmd_regain_root(void);
+
 /* Refuses texts that are null in the JSON of an HTTP request: doveadm gives
-   them as a NULL that it says is set. All commands call this first. */
+   them as a NULL that it says is set. All commands call this first, and have
+   root's privileges then. */
 int recall_cmd_params_check(const struct doveadm_cmd_context *cctx);
 
 /* What users know a parameter as: "--limit (-l)", or "<recall-id>" where it's
@@ -26,6 +32,10 @@ int recall_cmd_param_number(const struct doveadm_cmd_context *cctx,
 int recall_cmd_param_numbers(const struct doveadm_cmd_context *cctx,
 			     const char *name, unsigned int count,
 			     const unsigned int **values_r);
+
+/* The time of RECALL_PARAM_SINCE; it is left as it is if that was not given. */
+int recall_cmd_param_since(const struct doveadm_cmd_context *cctx,
+			   time_t *since);
 
 /* A flag that must not be misread. doveadm's HTTP API takes whatever is not the
    JSON value true for false: 1 and "yes", too. So there the flag is a text, a

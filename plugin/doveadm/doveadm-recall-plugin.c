@@ -20,6 +20,7 @@ static struct doveadm_cmd_ver2 *recall_commands[] = {
 	&doveadm_cmd_recall_list,
 	&doveadm_cmd_recall_purge,
 	&doveadm_cmd_recall_users,
+	&doveadm_cmd_recall_standing_begin,
 	&doveadm_cmd_recall_standing_list,
 	&doveadm_cmd_recall_standing_run,
 	&doveadm_cmd_recall_standing_late,

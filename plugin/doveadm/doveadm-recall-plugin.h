@@ -11,6 +11,7 @@ extern struct doveadm_cmd_ver2 doveadm_cmd_recall_index;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_restore;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_list;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_purge;
+extern struct doveadm_cmd_ver2 doveadm_cmd_recall_standing_begin;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_standing_list;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_standing_run;
 extern struct doveadm_cmd_ver2 doveadm_cmd_recall_standing_late;

@@ -77,6 +77,22 @@ static void recall_users_proxied(void *context, const char *username)
 		ctx->callbacks->proxied(ctx->context, username);
 }
 
+static bool recall_users_want_row(void *context)
+{
+	struct recall_users_context *ctx = context;
+
+	return ctx->callbacks->wants_row == NULL ||
+		ctx->callbacks->wants_row(ctx->context);
+}
+
+static void recall_users_row_printed(void *context, bool mail)
+{
+	struct recall_users_context *ctx = context;
+
+	if (ctx->callbacks->row_printed != NULL)
+		ctx->callbacks->row_printed(ctx->context, mail);
+}
+
 void recall_users_failed(struct recall_users_context *ctx, const char *username,
 			 const char *error)
 {
@@ -372,15 +388,6 @@ static void recall_users_read_settings(struct recall_users_context *ctx)
 	mail_storage_service_init_settings(ctx->service, &input);
 }
 
-/* The last user's privileges were taken on only for a time, but nobody gives
-   them back: the next command in this process, if it is no mail command, would
-   for instance not be allowed to look up another user. */
-static void recall_users_regain_root(void)
-{
-	if (getuid() == 0 && geteuid() != 0 && seteuid(0) < 0)
-		i_fatal("seteuid(0) failed: %m");
-}
-
 /* users is NULL for those whom the command's parameters say. */
 static int
 recall_users_run_list(struct doveadm_cmd_context *cctx,
@@ -393,6 +400,8 @@ recall_users_run_list(struct doveadm_cmd_context *cctx,
 		.add_args = recall_users_add_proxy_args,
 		.done = recall_users_proxied,
 		.lost = recall_users_lost,
+		.wants_row = recall_users_want_row,
+		.row_printed = recall_users_row_printed,
 		.killed = recall_users_killed,
 		.one_row = callbacks->one_row,
 		.named = recall_users_are_named(cctx),
@@ -453,7 +462,7 @@ recall_users_run_list(struct doveadm_cmd_context *cctx,
 		if (ret == 0) do {
 			recall_users_run_all(&ctx);
 			recall_proxy_flush(ctx.proxy);
-			recall_users_regain_root();
+			recall_cmd_regain_root();
 		} while (killed_signo == 0 && callbacks->again != NULL &&
 			 callbacks->again(context));
 		if (ctx.jobs != NULL)

@@ -126,7 +126,7 @@ lazy_expunge_box(struct recall_lazy_expunge *lazy, struct mailbox *box,
 	struct mailbox_transaction_context *trans;
 	struct mail *mail;
 	const char *guid;
-	uint32_t seq1, seq2;
+	uint32_t seq1, seq2, uid;
 	int ret = 0;
 
 	if (mailbox_open(box) < 0 ||
@@ -145,7 +145,8 @@ lazy_expunge_box(struct recall_lazy_expunge *lazy, struct mailbox *box,
 		if (mail_get_special(mail, MAIL_FETCH_GUID, &guid) < 0) {
 			if (!mail->expunged)
 				ret = -1;
-		} else if (recall_mails_use_guid(&lazy->guids, guid)) {
+		} else if (recall_mails_use_guid(&lazy->guids, guid,
+						 &uid)) {
 			mail_expunge(mail);
 		}
 	}

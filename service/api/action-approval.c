@@ -45,7 +45,7 @@ static json_t *make_samples(const json_t *rows)
 }
 
 /* Headers of some of the messages that the approver would see by a search, too;
-   nothing where the mail system does not tell. */
+   nothing where the mail system does not say. */
 static json_t *find_samples(const struct http_request *request,
 			    const struct recall *recall)
 {
@@ -94,14 +94,15 @@ static int64_t count_expected(const struct recall *recall)
 static json_t *approval_to_json(const struct http_request *request,
 				const struct recall *recall)
 {
-	json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:b, s:b,"
-				 " s:o}",
+	json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:b, s:I, s:b,"
+				 " s:b, s:o}",
 		"id", recall->id, "actor", recall->actor.login,
 		"tenant", recall->actor.tenant,
 		"created", (json_int_t)recall->created,
 		"expires", (json_int_t)approval_expires(request->config,
 							recall),
-		"reason", recall->reason, "users", (json_int_t)recall->count,
+		"reason", recall->reason, "all", recall->everyone,
+		"users", (json_int_t)recall->count,
 		"force", recall->force, "notify", recall->notify,
 		"samples", find_samples(request, recall));
 

@@ -17,6 +17,7 @@
 #include "refresh-token.h"
 #include "revocation.h"
 #include "login-session.h"
+#include "rights.h"
 #include "userdb.h"
 
 #define PASSWORD_MAX 1024
@@ -40,6 +41,7 @@ static void reply_tokens(struct http_request *request,
 		json_object_set_new(json, "login", json_string(who->login));
 		json_object_set_new(json, "lang", json_string(
 			who->lang == NULL ? "" : who->lang));
+		json_object_set_new(json, "rights", rights_to_json(request));
 		session_set_cookie(request, refresh,
 				   terms->expires - time(NULL));
 	} else {

@@ -105,22 +105,14 @@ static bool get_senders(struct http_request *request, struct recall *recall)
 	return result == DOVEADM_OK;
 }
 
-/* Nobody can say how many messages of everyone's a query may delete; and an
-   order that stands has the names of those whom a command asks about. */
+/* Nobody can say how many messages of everyone's a query may delete. */
 static bool check_everyone(struct http_request *request,
 			   const struct recall *recall)
 {
-	const char *why;
-
-	if (!recall->everyone)
+	if (!recall->everyone || recall->query.count == 0 || recall->dry_run)
 		return true;
-	if (recall->query.count > 0 && !recall->dry_run)
-		why = "goes with a MESSAGEID, or with DRY_RUN";
-	else if (recall->stand > 0)
-		why = "is given besides STAND";
-	else
-		return true;
-	http_reply_param(request, "all", why);
+	http_reply_param(request, "all",
+			 "goes with a MESSAGEID, or with DRY_RUN");
 	return false;
 }
 

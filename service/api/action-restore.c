@@ -7,6 +7,7 @@
 #include "alloc.h"
 #include "http-parse.h"
 #include "http-reply.h"
+#include "journal-standing.h"
 #include "journal.h"
 #include "journal-visible.h"
 #include "params.h"
@@ -30,7 +31,7 @@ static bool check_target(struct http_request *request,
 
 	if (target == NULL) {
 		/* it may be one that was made at the shell, or long ago: then
-		   only the plugin can tell, and of tenants nothing is known */
+		   only the plugin knows, and of tenants nothing is known */
 		if (who->role == ROLE_SUPER) {
 			if (param_is_given(request, "emails") ||
 			    param_is_there(request, "all"))
@@ -98,6 +99,7 @@ static void restore(struct http_request *request, const char *id,
 		    const char *reason, const struct recall *target)
 {
 	struct recall *recall = recall_action_new(request, reason);
+	int64_t until = 0;
 	bool ok, found;
 
 	recall->kind = RECALL_RESTORE;
@@ -111,7 +113,8 @@ static void restore(struct http_request *request, const char *id,
 	    get_users(request, target, recall)) {
 		/* whoever gets it back alone is known by the nodes' records */
 		if (target != NULL && target->stand > 0 &&
-		    !param_is_there(request, "emails"))
+		    !param_is_there(request, "emails") &&
+		    journal_standing_until(id, &until) && until > 0)
 			json_decref(standing_end(request->config, id, &ok,
 						 &found));
 		recall_action_run(request, recall);

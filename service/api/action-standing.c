@@ -51,17 +51,22 @@ static void end_order(struct http_request *request, const char *id)
 	json_t *nodes;
 
 	nodes = standing_end(request->config, id, &ok, &found);
-	if (ok && !found) {
+	if (json_array_size(nodes) == 0 || (ok && !found)) {
 		json_decref(nodes);
-		http_reply_message(request, 404, "There is no such order");
+		if (!ok)
+			http_reply_journal(request);
+		else
+			http_reply_message(request, 404,
+					   "There is no such order");
 		return;
 	}
-	audit_done(request, "standing-end", "Standing order ended", ok,
+	audit_done(request, "standing-end", "Standing order ended", true,
 		   (const struct audit_field[]) {
 			{ AUDIT_ID, id },
 			{ AUDIT_END, NULL } });
-	http_reply_json(request, ok ? 200 : 502, json_pack("{s:b, s:o}",
-		"success", ok, "nodes", nodes));
+	/* the rest of them hear of it when they are back */
+	http_reply_json(request, ok ? 200 : 202, json_pack("{s:b, s:o}",
+		"success", 1, "nodes", nodes));
 }
 
 void action_standing_end(struct http_request *request)

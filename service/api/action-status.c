@@ -8,11 +8,13 @@
 #include "http-parse.h"
 #include "http-reply.h"
 #include "jobs.h"
+#include "journal-late.h"
 #include "journal-list.h"
 #include "journal.h"
 #include "journal-visible.h"
 #include "params.h"
 #include "recall-json.h"
+#include "standing-keeper.h"
 #include "standing.h"
 
 #define LIST_DEFAULT 50
@@ -38,7 +40,7 @@ static void add_approval(const struct http_request *request, json_t *json,
 static json_t *progress(const struct recall *recall)
 {
 	size_t open = recall_count(recall, -1);
-	json_int_t looked = recall_looked(recall), failures;
+	json_int_t done = recall_users_done(recall), failures;
 
 	if (!recall->everyone)
 		return json_pack("{s:I, s:I}",
@@ -47,31 +49,34 @@ static json_t *progress(const struct recall *recall)
 	/* how many there are is known when all have been listed */
 	failures = recall_count(recall, RECALL_VERDICT_ERROR) +
 		   recall_count(recall, RECALL_VERDICT_NO_USER);
-	return json_pack("{s:I, s:o, s:I, s:I}", "done", looked,
+	return json_pack("{s:I, s:o, s:I, s:I}", "done", done,
 		"total", recall->finished == 0 ? json_null() :
-			json_integer(looked),
+			json_integer(done),
 		"hits", (json_int_t)(recall->count - open) - failures -
 			(json_int_t)recall_count(recall,
 						 RECALL_VERDICT_NOT_FOUND),
 		"failures", failures);
 }
 
-/* Where its order stands now; it may have ended. */
-static void add_standing(const struct http_request *request, json_t *json,
-			 const char *id)
+/* Where its order stands now, if it has not ended, and what it has taken. Who
+   asks again will hear what has come until now. */
+static bool add_standing(json_t *json, const struct recall *recall)
 {
-	json_t *orders, *order;
-	bool ok;
+	json_t *standing;
+	int64_t late;
 
-	orders = standing_list(request->config, id, NULL, &ok);
-	order = json_array_get(orders, 0);
-	if (order != NULL)
-		json_object_set_new(json, "standing", json_pack(
-			"{s:O, s:O, s:O}",
-			"expires", json_object_get(order, "expires"),
-			"late", json_object_get(order, "late"),
-			"nodes", json_object_get(order, "nodes")));
-	json_decref(orders);
+	if (!standing_of_recall(recall->id, &standing))
+		return false;
+	if (standing != NULL) {
+		json_object_set_new(json, "standing", standing);
+		standing_keeper_collect();
+	}
+	if (!journal_late_count(recall->id, &late))
+		return false;
+	/* it may stand because the nodes' settings say so */
+	if (recall->stand > 0 || late > 0)
+		json_object_set_new(json, "late", json_integer(late));
+	return true;
 }
 
 void action_status(struct http_request *request)
@@ -108,9 +113,12 @@ void action_status(struct http_request *request)
 	json_object_set_new(json, "finished", recall->finished == 0 ?
 			    json_null() : json_integer(recall->finished));
 	json_object_set_new(json, "progress", progress(recall));
-	if (recall->stand > 0)
-		add_standing(request, json, recall->id);
-	http_reply_json(request, 200, json);
+	if (add_standing(json, recall)) {
+		http_reply_json(request, 200, json);
+	} else {
+		json_decref(json);
+		http_reply_journal(request);
+	}
 	recall_free(recall);
 }
 

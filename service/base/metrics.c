@@ -65,6 +65,8 @@ static const struct {
 	[METRIC_WEBHOOK_FAILED] = { "webhooks_total", "result=\"failed\"",
 				    NULL },
 	[METRIC_WEBHOOK_LOST] = { "webhooks_total", "result=\"lost\"", NULL },
+	[METRIC_LATE_COPIES] = { "late_copies_total", NULL,
+		"Copies that came late and were recalled by standing orders." },
 };
 
 void metrics_request(const char *route, unsigned int status, int64_t ms)

@@ -24,7 +24,7 @@ enum metrics_counter {
 	METRIC_LOGIN_DENIED,
 	METRIC_LOGIN_BLOCKED,
 	METRIC_LOGIN_FAILED,
-	/* messages that were told of, and shown */
+	/* messages that searches listed, and fetches showed */
 	METRIC_MESSAGES_SEARCHED,
 	METRIC_MESSAGES_FETCHED,
 	METRIC_SHARED,
@@ -38,6 +38,8 @@ enum metrics_counter {
 	METRIC_WEBHOOK_SENT,
 	METRIC_WEBHOOK_FAILED,
 	METRIC_WEBHOOK_LOST,
+	/* that standing orders have taken */
+	METRIC_LATE_COPIES,
 	METRICS_COUNTERS
 };
 void metrics_add(enum metrics_counter counter, uint64_t count);

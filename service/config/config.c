@@ -152,6 +152,8 @@ static const struct setting settings[] = {
 	BOOL("recall.require_reason", recall_require_reason, "no", NULL),
 	INT("recall.max_stand", recall_max_stand, "3600", 0,
 	    RECALL_STAND_MAX_SECS, NULL),
+	INT("recall.late_interval", recall_late_interval, "60", 1, 86400,
+	    NULL),
 	STR("rights.fetch_body", rights_fetch_body, "3", NULL),
 	STR("rights.export", rights_export, "3", NULL),
 	INT("limits.users_super", limits_users_super, "0", 0, RECALL_USERS_MAX,

@@ -102,6 +102,7 @@ struct config {
 	/* [recall] and [rights] */
 	bool recall_require_reason;
 	int64_t recall_max_stand;
+	int64_t recall_late_interval;
 	char *rights_fetch_body;
 	char *rights_export;
 	/* [limits] */

@@ -15,8 +15,7 @@ static bool has(const struct strlist *list, const char *text)
 	return false;
 }
 
-/* Each of them once. */
-static void get_urls(const struct config *config, struct strlist *urls)
+void doveadm_nodes_urls(const struct config *config, struct strlist *urls)
 {
 	struct strlist all = { NULL, 0, 0 };
 	size_t i;
@@ -38,7 +37,7 @@ struct doveadm_call *doveadm_nodes_calls(struct config *config,
 	struct doveadm_call *calls;
 	size_t i;
 
-	get_urls(config, &urls);
+	doveadm_nodes_urls(config, &urls);
 	calls = x_calloc(urls.count, sizeof(*calls));
 	for (i = 0; i < urls.count; i++) {
 		calls[i].config = config;

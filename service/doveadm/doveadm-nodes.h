@@ -3,8 +3,11 @@
 
 #include "doveadm-client.h"
 
-/* A call of the command to each doveadm server of the settings, whether one
-   stands in for another or not. The caller sets their params. */
+/* Adds the URL of each doveadm server of the settings, whether one stands in
+   for another or not. */
+void doveadm_nodes_urls(const struct config *config, struct strlist *urls);
+
+/* A call of the command to each of them. The caller sets their params. */
 struct doveadm_call *doveadm_nodes_calls(struct config *config,
 					 const char *command, size_t *count_r);
 /* Returns when all have answered, or have been given up. */

@@ -5,6 +5,7 @@
 #include "alloc.h"
 #include "audit-cef.h"
 #include "audit-log.h"
+#include "clock.h"
 #include "log.h"
 #include "recall-audit.h"
 #include "strbuf.h"
@@ -129,5 +130,47 @@ void recall_audit_expired(const struct config *config,
 	audit_cef_add_outcome(&line, false);
 	audit_cef_add(&line, AUDIT_RECALL, recall->id);
 	audit_cef_add(&line, AUDIT_REASON, recall->reason);
+	audit_log_write(config, line.data);
+}
+
+/* As of the recall, whoever asked for it. */
+static void add_late_recall(struct strbuf *line, const struct recall *recall)
+{
+	char *query = recall_query_text(recall);
+
+	audit_cef_add(line, AUDIT_LOGIN, recall->actor.login);
+	audit_cef_add(line, AUDIT_TENANT, recall->actor.tenant);
+	if (recall->query.count == 0)
+		audit_cef_add(line, AUDIT_MESSAGE_ID, recall->message_id);
+	audit_cef_add(line, AUDIT_QUERY, query);
+	free(query);
+}
+
+void recall_audit_late(const struct config *config,
+		       const struct recall *recall,
+		       const struct journal_late *late)
+{
+	struct strbuf line = { NULL, 0, 0 };
+	char *users;
+
+	log_info("recall %s: %lld copies of %s came late, at %s", late->recall,
+		 (long long)late->copies, late->username, late->date);
+	if (!config->audit_cef_enabled)
+		return;
+	audit_cef_begin(&line, config, "recall-late", "Late message recalled",
+			AUDIT_DONE);
+	audit_cef_add_outcome(&line, true);
+	if (recall != NULL)
+		add_late_recall(&line, recall);
+	audit_cef_add_number(&line, AUDIT_UNTIL, parse_utc(late->date) * 1000);
+	audit_cef_add(&line, AUDIT_ID, late->recall);
+	users = x_asprintf("%s:%s", late->username,
+			   recall_verdict_name(RECALL_VERDICT_EXPUNGED));
+	audit_cef_add(&line, AUDIT_USERS, users);
+	free(users);
+	audit_cef_add_number(&line, AUDIT_COUNT, late->copies);
+	audit_cef_add(&line, AUDIT_MAILBOX, late->mailboxes);
+	if (recall != NULL)
+		audit_cef_add(&line, AUDIT_REASON, recall->reason);
 	audit_log_write(config, line.data);
 }

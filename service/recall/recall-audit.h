@@ -2,13 +2,20 @@
 #define RECALL_AUDIT_H
 
 #include "config.h"
+#include "journal-late.h"
 #include "recall.h"
 
-/* Tells the audit trail that a recall, its undoing or a dry run came to its
+/* Writes to the audit trail that a recall, its undoing or a dry run came to its
    end. */
 void recall_audit(const struct config *config, const struct recall *recall);
-/* Tells that nobody has approved it in time. */
+/* Writes that nobody has approved it in time. */
 void recall_audit_expired(const struct config *config,
 			  const struct recall *recall);
+
+/* Writes what a standing order has taken; recall is NULL if it is none of the
+   journal's. */
+void recall_audit_late(const struct config *config,
+		       const struct recall *recall,
+		       const struct journal_late *late);
 
 #endif

@@ -18,6 +18,7 @@
 #include "recall-everyone.h"
 #include "recall-params-json.h"
 #include "recall-rows.h"
+#include "standing-hand.h"
 #include "text.h"
 
 /* Commands' users that a node lists at a time: as far as this it is asked again
@@ -295,9 +296,15 @@ static size_t batch_max(const struct node_run *run)
 	return rate > 0 && (size_t)rate < max ? (size_t)rate : max;
 }
 
-static json_t *make_params(const struct recall *recall, json_t *users)
+static json_t *make_params(struct everyone *all, json_t *users)
 {
-	json_t *params = recall_make_params(recall, recall->dry_run);
+	struct recall *recall = all->recall;
+	json_t *params;
+
+	pthread_mutex_lock(&all->mutex);
+	standing_hand_check(recall);
+	params = recall_make_params(recall, recall->dry_run);
+	pthread_mutex_unlock(&all->mutex);
 
 	json_object_set_new(params, RECALL_PARAM_USERS, users);
 	json_object_set_new(params, RECALL_PARAM_PRIORITY,
@@ -340,7 +347,7 @@ next_batch(struct node_run *run, const bool *done, size_t *pos)
 	batch->call.config = run->all->config;
 	batch->call.urls = urls;
 	batch->call.command = recall_command(run->all->recall);
-	batch->call.params = make_params(run->all->recall, users);
+	batch->call.params = make_params(run->all, users);
 	json_object_set_new(batch->call.params, RECALL_PARAM_HITS,
 			    json_true());
 	batch->call.context = batch;
@@ -443,7 +450,7 @@ static void end_page(struct node_run *run)
 		name = name_at(run->names, i);
 		if (name != NULL && strcmp(config_node_urls(all->config, name),
 					   node->urls) == 0)
-			node->looked++;
+			node->users_done++;
 	}
 	recall_set_text(&node->cursor, name_at(run->names, count - 1));
 	save(all, NULL, 0, node);
@@ -507,7 +514,7 @@ find_hidden_node(struct recall *recall, const char *name)
 	return node;
 }
 
-/* Tells which of these nodes are down. Returns the users that they have, or
+/* Finds out which of these nodes are down. Returns the users that they have, or
    none if all are up. */
 static size_t find_lost(struct everyone *all, size_t *users)
 {
@@ -566,7 +573,7 @@ static void ask_lost(struct everyone *all, const size_t *users, size_t count)
 				recall->users[users[i]].email));
 		}
 		first = i;
-		call.params = make_params(recall, names);
+		call.params = make_params(all, names);
 		doveadm_call_run(&call);
 		if (call.result == DOVEADM_OK)
 			take_rows(all, call.answer);
@@ -625,6 +632,9 @@ static void set_nodes(struct everyone *all)
 			recall_add_node(recall, NULL, urls.items[n]);
 	}
 	strlist_free(&urls);
+	/* who looks does not take the first ones that answer for all */
+	for (i = 0; i < recall->node_count; i++)
+		save(all, NULL, 0, &recall->nodes[i]);
 }
 
 static void run_nodes(struct everyone *all)

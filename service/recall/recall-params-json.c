@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <time.h>
 
 #include "recall-params.h"
 #include "recall-params-json.h"
@@ -10,11 +11,19 @@ const char *recall_command(const struct recall *recall)
 		RECALL_CMD_EXPUNGE;
 }
 
+/* How long it stands from now on. */
+static int64_t stand_secs(const struct recall *recall)
+{
+	return recall->stand_until == 0 ? recall->stand :
+		recall->stand_until - (int64_t)time(NULL);
+}
+
 /* What only an expunge has. */
 static void
 add_expunge_params(json_t *params, const struct recall *recall, bool dry_run)
 {
 	char stand[32];
+	int64_t secs = stand_secs(recall);
 
 	if (recall->query.count > 0)
 		json_object_set_new(params, RECALL_PARAM_QUERY,
@@ -25,16 +34,20 @@ add_expunge_params(json_t *params, const struct recall *recall, bool dry_run)
 	if (recall->verify_headers)
 		json_object_set_new(params, RECALL_PARAM_VERIFY_HEADERS,
 				    json_true());
-	if (recall->stand > 0) {
-		snprintf(stand, sizeof(stand), "%lld secs",
-			 (long long)recall->stand);
+	if (secs > 0) {
+		snprintf(stand, sizeof(stand), "%lld secs", (long long)secs);
 		json_object_set_new(params, RECALL_PARAM_STAND,
 				    json_string(stand));
-	} else if (recall->everyone) {
-		/* whatever the node's default is: see action-expunge.c */
+	} else if (recall->everyone || recall->stand > 0) {
+		/* whatever the node's default is: for everyone the service has
+		   to know of it, and the other one has ended */
 		json_object_set_new(params, RECALL_PARAM_STAND,
 				    json_string("off"));
 	}
+	/* a command asks about some of them only */
+	if (secs > 0 && recall->everyone)
+		json_object_set_new(params, RECALL_PARAM_STAND_ALL,
+				    json_true());
 	json_object_set_new(params, RECALL_PARAM_FORCE,
 			    json_boolean(recall->force));
 	json_object_set_new(params, RECALL_PARAM_NO_NOTIFY,

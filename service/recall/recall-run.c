@@ -16,6 +16,7 @@
 #include "recall-params-json.h"
 #include "recall-rows.h"
 #include "recall-run.h"
+#include "standing-hand.h"
 #include "strlist-json.h"
 
 /* Users who are asked about with one command. */
@@ -32,6 +33,8 @@ struct recall_run {
 	struct config *config;
 	/* only looks */
 	bool probe;
+	/* the recall has finished, and these users were in error */
+	bool again;
 	unsigned int active;
 	/* what the batches came to, and how many were refused */
 	struct doveadm_tally tally;
@@ -101,6 +104,8 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 		json_array_append_new(users,
 				      json_string(recall->users[i].email));
 	}
+	if (!run->probe)
+		standing_hand_check(recall);
 	batch->call.config = run->config;
 	batch->call.urls = urls;
 	batch->call.command = recall_command(recall);
@@ -179,13 +184,16 @@ static void take_verdicts(struct recall_run *run, const struct batch *batch,
 			  bool last)
 {
 	struct recall *recall = run->recall;
+	int verdict;
 	size_t i;
 
 	for (i = 0; i < batch->count; i++) {
-		if (recall->users[batch->users[i]].verdict >= 0)
-			metrics_verdict(recall->users[batch->users[i]].verdict);
+		verdict = recall->users[batch->users[i]].verdict;
+		if (verdict >= 0 &&
+		    (!run->again || verdict != RECALL_VERDICT_ERROR))
+			metrics_verdict(verdict);
 	}
-	if (last)
+	if (last && !run->again)
 		recall->finished = time(NULL);
 	if (!save_batch(run, batch))
 		log_error("recall %s: the journal could not be written, a "
@@ -293,9 +301,9 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 	struct recall_run run = { .recall = recall, .config = config };
 	enum recall_outcome outcome;
 
-	if (recall->everyone)
-		return recall_everyone_run(recall, config);
-	outcome = run_batches(&run);
+	standing_hand_begin(recall, config);
+	outcome = recall->everyone ? recall_everyone_run(recall, config) :
+		run_batches(&run);
 	/* all verdicts were known before */
 	if (outcome == RECALL_DONE && recall->finished == 0) {
 		recall->finished = time(NULL);
@@ -303,7 +311,28 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 			log_error("recall %s: the journal could not be written",
 				  recall->id);
 	}
+	if (outcome != RECALL_INTERRUPTED && outcome != RECALL_PAUSED)
+		standing_hand_finish(recall, config);
 	return outcome;
+}
+
+size_t recall_run_again(struct recall *recall, struct config *config)
+{
+	struct recall_run run = {
+		.recall = recall,
+		.config = config,
+		.again = true,
+	};
+	size_t i;
+
+	for (i = 0; i < recall->count; i++) {
+		if (recall->users[i].verdict == RECALL_VERDICT_ERROR)
+			recall_user_reset(&recall->users[i]);
+	}
+	(void)run_batches(&run);
+	/* the journal has the others as they were */
+	return recall_count(recall, RECALL_VERDICT_ERROR) +
+		recall_count(recall, -1);
 }
 
 enum recall_outcome recall_probe(struct recall *recall, struct config *config)

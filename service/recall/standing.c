@@ -2,11 +2,17 @@
 #include <string.h>
 #include <time.h>
 
+#include "recall-limits.h"
 #include "recall-params.h"
 #include "alloc.h"
+#include "clock.h"
 #include "doveadm-nodes.h"
+#include "journal-standing.h"
 #include "log.h"
 #include "standing.h"
+
+/* The keeper leaves alone for so long what is about to be said. */
+#define END_GRACE_SECS 10
 
 static const char *column(const json_t *row, const char *name)
 {
@@ -47,15 +53,6 @@ ask_nodes(struct config *config, const char *command, const char *id,
 	return calls;
 }
 
-static int64_t parse_time(const char *text)
-{
-	struct tm tm;
-
-	memset(&tm, 0, sizeof(tm));
-	return strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) == NULL ? 0 :
-		(int64_t)timegm(&tm);
-}
-
 static json_t *order_from_row(const json_t *row)
 {
 	json_t *order = json_object();
@@ -82,7 +79,7 @@ static json_t *order_from_row(const json_t *row)
 /* Nodes began at different times, and each has taken copies of its own. */
 static void add_node(json_t *order, const char *name, const json_t *row)
 {
-	int64_t expires = parse_time(column(row, RECALL_COLUMN_EXPIRES));
+	int64_t expires = parse_utc(column(row, RECALL_COLUMN_EXPIRES));
 	int64_t late = row_number(row, RECALL_COLUMN_LATE);
 
 	late += json_integer_value(json_object_get(order, "late"));
@@ -122,7 +119,7 @@ static bool has_node(const json_t *order, const char *name)
 	return false;
 }
 
-/* An order stands where a user of it was asked about: the others are told of,
+/* An order stands where a user of it was asked about: the others are listed,
    too. */
 static void add_missing(json_t *orders, const struct doveadm_call *call,
 			const char *name)
@@ -172,31 +169,115 @@ json_t *standing_list(struct config *config, const char *id,
 	return orders;
 }
 
+/* What came of a node's call, in the journal, too. */
+static json_t *take_end(const struct doveadm_call *call, const char *id,
+			bool *found)
+{
+	struct journal_standing row = {
+		.url = (char *)call->urls,
+		.state = STANDING_ENDING,
+	};
+	bool ended = strcmp(column(json_array_get(call->answer, 0),
+				   RECALL_COLUMN_STATUS), "ended") == 0;
+	char *name = node_name(call->urls);
+	json_t *node = json_pack("{s:s, s:b}", "name", name, "ended", ended);
+
+	free(name);
+	*found = *found || ended;
+	memcpy(row.recall, id, sizeof(row.recall));
+	if (call->result == DOVEADM_OK) {
+		(void)journal_standing_settle(&row, STANDING_ENDED);
+	} else {
+		journal_standing_failed(&row, 1, false, call->error);
+		json_object_set_new(node, "error", json_string(call->error));
+	}
+	return node;
+}
+
 json_t *standing_end(struct config *config, const char *id, bool *ok_r,
 		     bool *found_r)
 {
-	json_t *nodes = json_array(), *node;
+	struct strlist urls = { NULL, 0, 0 };
 	struct doveadm_call *calls;
+	json_t *nodes = json_array();
+	int64_t now = time(NULL);
 	size_t i, count;
-	char *name;
-	bool ended;
 
-	calls = ask_nodes(config, RECALL_CMD_STANDING_END, id, &count);
-	*ok_r = true;
+	doveadm_nodes_urls(config, &urls);
 	*found_r = false;
+	*ok_r = journal_standing_end(id, &urls, now + RECALL_STAND_MAX_SECS,
+				     now + END_GRACE_SECS);
+	strlist_free(&urls);
+	if (!*ok_r)
+		return nodes;
+	calls = ask_nodes(config, RECALL_CMD_STANDING_END, id, &count);
 	for (i = 0; i < count; i++) {
 		*ok_r = *ok_r && calls[i].result == DOVEADM_OK;
-		ended = strcmp(column(json_array_get(calls[i].answer, 0),
-				      RECALL_COLUMN_STATUS), "ended") == 0;
-		*found_r = *found_r || ended;
-		name = node_name(calls[i].urls);
-		node = json_pack("{s:s, s:b}", "name", name, "ended", ended);
-		if (calls[i].result != DOVEADM_OK)
-			json_object_set_new(node, "error",
-				json_string(calls[i].error));
-		json_array_append_new(nodes, node);
-		free(name);
+		json_array_append_new(nodes, take_end(&calls[i], id, found_r));
 	}
 	doveadm_nodes_free(calls, count);
+	if (*ok_r)
+		journal_standing_forget(id);
 	return nodes;
+}
+
+static json_t *node_to_json(const struct journal_standing *row)
+{
+	char *name = node_name(row->url);
+	json_t *json = json_pack("{s:s, s:I}", "name", name,
+				 "since", (json_int_t)row->since);
+
+	if (row->error != NULL)
+		json_object_set_new(json, "error", json_string(row->error));
+	free(name);
+	return json;
+}
+
+static void add_row(json_t *json, const struct journal_standing *row)
+{
+	char *name = node_name(row->url);
+
+	switch (row->state) {
+	case STANDING_MISSING:
+		json_array_append_new(json_object_get(json, "missing"),
+				      node_to_json(row));
+		break;
+	case STANDING_LOOK:
+	case STANDING_STANDS:
+		json_array_append_new(json_object_get(json, "nodes"),
+				      json_string(name));
+		break;
+	case STANDING_ENDING:
+		json_array_append_new(json_object_get(json, "ending"),
+				      node_to_json(row));
+		break;
+	case STANDING_ENDED:
+		break;
+	}
+	free(name);
+}
+
+bool standing_of_recall(const char *id, json_t **standing_r)
+{
+	struct journal_standing *rows;
+	size_t i, count, open = 0;
+	json_t *json;
+	bool ok;
+
+	*standing_r = NULL;
+	ok = journal_standing_load(id, &rows, &count);
+	json = json_pack("{s:[], s:[], s:[]}", "nodes", "missing", "ending");
+	for (i = 0; i < count; i++) {
+		if (rows[i].state == STANDING_ENDED ||
+		    rows[i].until <= time(NULL))
+			continue;
+		open++;
+		json_object_set_new(json, "until", json_integer(rows[i].until));
+		add_row(json, &rows[i]);
+	}
+	journal_standing_free(rows, count);
+	if (ok && open > 0)
+		*standing_r = json_incref(json);
+	json_decref(json);
+	return ok;
 }

@@ -123,6 +123,24 @@ static const char *const upgrades[] = {
 	" cursor TEXT, state TEXT NOT NULL, down_since INTEGER NOT NULL,"
 	" looked INTEGER NOT NULL, error TEXT,"
 	" PRIMARY KEY (recall, pos)) WITHOUT ROWID;",
+	/* orders and what they take outlive the recall, and some are of none of
+	   ours */
+	"CREATE TABLE standing (recall TEXT NOT NULL, url TEXT NOT NULL,"
+	" state TEXT NOT NULL, since INTEGER NOT NULL,"
+	" until INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0,"
+	" next INTEGER NOT NULL, error TEXT,"
+	" PRIMARY KEY (recall, url)) WITHOUT ROWID;"
+	"CREATE INDEX standing_next ON standing(next)"
+	" WHERE state IN ('missing', 'look', 'ending');"
+	"CREATE TABLE late (recall TEXT NOT NULL, username TEXT NOT NULL,"
+	" date TEXT NOT NULL, line TEXT NOT NULL, copies INTEGER NOT NULL,"
+	" mailboxes TEXT NOT NULL, seen INTEGER NOT NULL,"
+	" told INTEGER NOT NULL DEFAULT 0,"
+	" PRIMARY KEY (recall, username, date, line)) WITHOUT ROWID;"
+	"CREATE INDEX late_untold ON late(seen, date) WHERE told = 0;"
+	"CREATE INDEX late_seen ON late(seen);"
+	"CREATE TABLE late_cursors (url TEXT PRIMARY KEY,"
+	" since INTEGER NOT NULL) WITHOUT ROWID;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 

@@ -251,7 +251,10 @@ void journal_purge(int64_t before)
 	sqlite3 *db = journal_lock();
 
 	(void)journal_exec(db, "DELETE FROM recalls WHERE finished > 0 AND "
-			   "finished < ?", "i", before);
+			   "finished < ? AND id NOT IN (SELECT recall FROM "
+			   "standing)", "i", before);
+	(void)journal_exec(db, "DELETE FROM late WHERE seen < ?", "i",
+			   before);
 	(void)journal_exec(db, "DELETE FROM refresh_tokens WHERE expires < ?",
 			   "i", before);
 	journal_unlock();

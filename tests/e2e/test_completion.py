@@ -57,7 +57,7 @@ def test_commands():
     ("doveadm recall fetch -A ", ["hdr", "text"], ["query"]),
     ("doveadm recall fetch -A hdr ", ["query"], ["text"]),
     ("doveadm recall share -u o INBOX user=x ", ["reader", "lookup"], []),
-    ("doveadm recall standing ", ["list", "late", "end", "run"], ["--force"]),
+    ("doveadm recall standing ", ["list", "late", "begin", "end", "run"], ["--force"]),
     ("doveadm recall expunge --reason ", [], ["query", "--force"]),
 ])
 def test_words(line, offered, not_offered):

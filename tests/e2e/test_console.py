@@ -5,16 +5,16 @@ import zipfile
 
 import pytest
 
-from browser import Browser
+from browser import AXE, Browser
 from mailnode import SRCDIR, build_message
 from quarantine import LOCATIONS, NAMESPACE, PREFIX
 from servicenode import RecallNode, Service
 
 
-AXE = (SRCDIR / "tests/support/vendor/axe.min.js").read_text()
 USERS = ["ann@example.com", "bob@example.com", "cid@example.com"]
 SECURITY = "sec@example.com"
 SECOND = "sec2@example.com"
+ADMIN = "adm@example.com"
 SENDER = "dan@example.com"
 LANGUAGES = {
     "ru-RU": "Найти и отозвать", "es-PA": "Buscar y retirar",
@@ -43,6 +43,7 @@ def node():
     users = {user: {} for user in USERS}
     users[SECURITY] = {"role": "3"}
     users[SECOND] = {"role": "3"}
+    users[ADMIN] = {"role": "1"}
     users[SENDER] = {"role": "2"}
     for language in LANGUAGES:
         users[language_user(language)] = {"role": "3", "lang": language}
@@ -72,14 +73,18 @@ def browser(service):
         assert browser.complaints() == []
 
 
+def enter(browser, login, heading="Find and recall"):
+    browser.open()
+    browser.wait_heading("Sign in")
+    browser.sign_in(login, "secret")
+    browser.wait_heading(heading)
+    return browser
+
+
 @pytest.fixture
 def desk(browser):
     """A browser in which the security team has signed in."""
-    browser.open()
-    browser.wait_heading("Sign in")
-    browser.sign_in(SECURITY, "secret")
-    browser.wait_heading("Find and recall")
-    return browser
+    return enter(browser, SECURITY)
 
 
 number = 0
@@ -120,6 +125,10 @@ def recall_found(browser, copies, reason="phishing"):
     browser.wait_text("3 of 3 users looked at.")
 
 
+def buttons(browser, where="body"):
+    return [b.text for b in browser.find(where + " button")]
+
+
 def accessible(browser):
     assert browser.axe(AXE) == []
 
@@ -158,8 +167,7 @@ def test_a_wrong_number_recalls_nothing(desk, node, mail):
 
 
 def test_find_by_conditions(desk, node, mail):
-    desk.focused.send_keys("")
-    desk.tab_to(lambda e: e.get_attribute("id") == "by-id", "by-id")
+    desk.tab_to_id("by-id")
     desk.press("\ue014")
     desk.fill("from", "mal@example.net")
     desk.fill("subject", "Console %d" % number)
@@ -245,12 +253,17 @@ def test_a_second_person_decides(strict, node, mail, decision):
         asker.wait_heading("Recall")
         asker.wait_text("waits for approval")
         accessible(asker)
+        asker.push("Approvals")
+        asker.wait_text("You asked for it")
+        assert buttons(asker, "main") == ["Reject"]
+        asker.driver.back()
+        asker.wait_text("waits for approval")
         second.push("Approvals")
         second.wait_heading("Approvals")
         second.wait_text("1 recall waits.")
         assert sorted(row[2] for row in second.table()) == USERS
         assert {row[1] for row in second.table()} == {"Console %d" % number}
-        for text in mail, SECURITY, "phishing":
+        for text in mail, SECURITY, "phishing", "Users\n3\n":
             assert text in second.text()
         accessible(second)
         assert all(has(node, user, mail) for user in USERS)
@@ -265,6 +278,9 @@ def test_a_second_person_decides(strict, node, mail, decision):
             asker.wait_text("3 of 3 users looked at.")
         else:
             second.wait_text("Rejected.")
+            second.wait_text("0 recalls wait.")
+            # what had the focus is gone
+            assert second.focused.tag_name == "h1"
             asker.wait_text("rejected")
             assert all(has(node, user, mail) for user in USERS)
         asker.wait_text("looked at it")
@@ -272,6 +288,231 @@ def test_a_second_person_decides(strict, node, mail, decision):
         assert asker.complaints() == second.complaints() == []
     assert all(has(node, user, mail) is (decision == "Reject")
                for user in USERS)
+
+
+def test_stop_and_release(desk, service, node, mail):
+    with Browser(service.url) as other:
+        enter(other, ADMIN)
+        search_id(desk, mail)
+        desk.wait_text("Messages: 3")
+        desk.push("Stop all recalls")
+        desk.fill("stop-reason", "the <b>wrong</b> one")
+        accessible(desk)
+        # nothing has happened yet
+        assert not desk.find(".stopped")
+        desk.push("Stop all")
+        desk.wait_text("All recalls are stopped")
+        try:
+            assert "sec@example.com" in desk.text()
+            assert "the <b>wrong</b> one" in desk.text()
+            assert "Stop all recalls" not in buttons(desk)
+            accessible(desk)
+            # who may only see it sees it on every page
+            for label in "Recalls", "My sessions":
+                other.push(label)
+                other.wait_text("All recalls are stopped")
+                assert "the <b>wrong</b> one" in other.text()
+            assert set(buttons(other)) == {"Sign out"}
+            accessible(other)
+            desk.check("choose-0")
+            desk.push("Recall messages: 3, from users: 3")
+            desk.push("Count")
+            desk.wait_text("Copies to be deleted: 3")
+            desk.fill("typed", "3")
+            desk.push("Recall")
+            desk.wait_text("It goes on by itself once recalls are released.")
+            accessible(desk)
+            assert all(has(node, user, mail) for user in USERS)
+            desk.push("Let recalls go on")
+            accessible(desk)
+            desk.push("Let recalls go on")
+            desk.wait_text("3 of 3 users looked at.")
+        finally:
+            service.curl("/v2/stop", "-X", "DELETE", token=service.token())
+        desk.wait(lambda: not desk.find(".stopped"), "still stopped")
+        assert "Stop all recalls" in buttons(desk)
+        other.push("Recalls")
+        other.wait(lambda: not other.find(".stopped"), "still stopped")
+        assert other.complaints() == []
+    assert not any(has(node, user, mail) for user in USERS)
+
+
+def search_everywhere(browser, message_id):
+    browser.fill("messageid", message_id)
+    browser.check("everyone")
+    browser.push("Search")
+
+
+@pytest.mark.parametrize("login", [SECURITY, ADMIN])
+def test_everyone(browser, node, mail, login):
+    enter(browser, login)
+    search_everywhere(browser, mail)
+    browser.wait_text("Messages: 3, users: 3.")
+    # who gets it only now is not among those found
+    node.lmtp_deliver([SENDER], build_message(
+        mail, sender="Mallory <mal@example.net>",
+        subject="Console %d" % number))
+    browser.check("choose-0")
+    browser.push("Recall messages: 3, from users: 3")
+    browser.choose("scope", "Everyone")
+    browser.wait_text("Every mailbox is looked at anew")
+    browser.choose("stand", "for 1 hour")
+    browser.push("Count")
+    browser.wait_text("Copies to be deleted: 4, users: 4.")
+    accessible(browser)
+    browser.fill("typed", "3")
+    assert not [b for b in browser.find("dialog button")
+                if b.text == "Recall"][0].is_enabled()
+    browser.fill("typed", "4")
+    browser.push("Recall")
+    browser.wait_heading("Recall")
+    browser.wait_text("With the message: 4. Failed: 0.")
+    browser.wait_text("finished")
+    browser.wait_text("Recalled late")
+    assert sorted(row[:2] for row in browser.table(1)) == [
+        [user, "\u2713 deleted"] for user in sorted([*USERS, SENDER])]
+    (name, state, looked), = browser.table()
+    assert (name, state) == ("127.0.0.1:%d" % node.http_port, "done")
+    assert "Users looked at: %s." % looked in browser.text()
+    accessible(browser)
+    assert not any(has(node, user, mail) for user in [*USERS, SENDER])
+    # the evidence is not for this role, undoing is
+    assert ("Save evidence" in buttons(browser)) is (login == SECURITY)
+    browser.push("Undo")
+    browser.push("Put the messages back")
+    browser.wait_heading("Undone recall")
+    browser.wait_text("put back (4)")
+    assert all(has(node, user, mail) for user in [*USERS, SENDER])
+
+
+@pytest.mark.log_errors("")
+def test_everyone_though_nobody_was_found(node):
+    """While a node is down nothing can be found on it."""
+    with Service(node, text="[nodes]\ndead = http://127.0.0.1:9/doveadm/v1 "
+                 "dead.example\n", doveadm__retries=0) as service, \
+            Browser(service.url) as browser:
+        enter(browser, SECURITY)
+        search_everywhere(browser, "<nobody.has.it@example.com>")
+        browser.wait_text("Not searched")
+        accessible(browser)
+        browser.push("Recall from everyone")
+        assert browser.find("#scope") == []
+        browser.push("Count")
+        browser.wait_text("Nothing would be deleted.")
+        browser.wait_text("Incomplete: Node 127.0.0.1:9 does not answer")
+        accessible(browser)
+        # it is for when the node is back
+        browser.fill("typed", "0")
+        browser.push("Recall")
+        browser.wait_heading("Recall")
+        browser.wait_text("Incomplete: Node 127.0.0.1:9 does not answer")
+        states = {row[0]: row[1] for row in browser.table()}
+        assert states["127.0.0.1:9"] == "does not answer"
+        accessible(browser)
+        assert browser.complaints() == []
+
+
+def test_what_is_not_granted_is_not_offered(node, mail):
+    with Service(node, limits__users_admin=2, recall__require_reason="yes",
+                 auth__revoke_email="no") as service, \
+            Browser(service.url) as browser:
+        enter(browser, ADMIN)
+        search_everywhere(browser, mail)
+        browser.wait_text("Messages: 3")
+        browser.check("choose-0")
+        browser.wait_text("Your role may recall from 2 users at a time")
+        assert not [b for b in buttons(browser) if b.startswith("Recall")]
+        accessible(browser)
+        browser.check("everyone")
+        search_id(browser, mail, USERS[:2])
+        browser.wait_text("Messages: 2")
+        browser.check("choose-0")
+        browser.push("Recall messages: 2, from users: 2")
+        reason, = browser.find("#reason")
+        assert reason.get_attribute("required")
+        browser.push("Cancel")
+        browser.push("Sign out")
+        enter(browser, SENDER, "Take back a message")
+        browser.wait_text("Taking back messages is switched off here.")
+        assert browser.find("form") == []
+        accessible(browser)
+        assert browser.complaints() == []
+
+
+def test_a_user_may_force_and_stand_as_far_as_settings_go(node, mail):
+    with Service(node, auth__revoke_email="yes", auth__force_revoke="yes",
+                 recall__max_stand=24 * 3600) as service, \
+            Browser(service.url) as browser:
+        enter(browser, SENDER, "Take back a message")
+        options = browser.driver.execute_script(
+            "return [...document.querySelectorAll('#stand option')]"
+            ".map((o) => o.value)")
+        assert options == ["", "1h", "24h"]
+        message_id = "<forced.console@example.com>"
+        node.lmtp_deliver(USERS, build_message(message_id, sender=SENDER))
+        node.doveadm("flags", "add", "-u", USERS[0], "\\Seen", "mailbox",
+                     "INBOX", "header", "message-id", message_id)
+        browser.fill("messageid", message_id)
+        browser.fill("emails", " ".join(USERS))
+        browser.check("force")
+        accessible(browser)
+        browser.push("Take back")
+        browser.wait_text("3 of 3 users looked at.")
+        assert not any(has(node, user, message_id) for user in USERS)
+        assert "Save evidence" not in buttons(browser)
+        assert browser.complaints() == []
+
+
+ROLES = {ADMIN: 1, SENDER: 2, SECURITY: 3}
+
+
+def granted(service, login):
+    """What /console/session says, and the role's token."""
+    answer = service.curl("/console/session", "-H", "X-Recall-Console: 1",
+                          "-d", "login=" + login, "-d", "password=secret")
+    session = answer.json()
+    assert session["role"] == ROLES[login]
+    return session["rights"], session["access_token"]
+
+
+@pytest.mark.parametrize("settings", [
+    {}, {"auth__revoke_email": "yes", "rights__export": "1 3"},
+    {"auth__revoke_email": "yes", "auth__force_revoke": "yes",
+     "rights__fetch_body": "2 3", "limits__users_admin": 3,
+     "limits__users_super": 5, "recall__require_reason": "yes",
+     "recall__max_stand": 600}], ids=["defaults", "some", "more"])
+def test_rights_are_what_the_api_answers(node, settings):
+    """Whoever it is, and whatever the settings are."""
+    with Service(node, **settings) as service:
+        for login in ROLES:
+            rights, token = granted(service, login)
+
+            def may(*args, path="/v2/actions/expunge"):
+                data = [arg for each in args for arg in
+                        ("--data-urlencode", each)]
+                return service.curl(path, *data, token=token).status < 400
+
+            mine = ("messageid=<none@example.com>", "emails=" + login)
+            look = (*mine, "dry_run=1")
+            do = (*mine, "reason=test")
+            assert may(*look) is rights["recall"]
+            assert may(*look, "force=1") is rights["force"]
+            assert may(mine[0], "all=1", "reason=test") is rights["everyone"]
+            assert may(*do, "stand=%ds" % rights["max_stand"]) is (
+                rights["recall"])
+            assert not may(*do, "stand=%ds" % (rights["max_stand"] + 1))
+            assert may(*mine) is (rights["recall"] and
+                                  not rights["require_reason"])
+            assert may("cmd=fetch", *mine, "fields=body") is \
+                rights["fetch_body"]
+            assert (service.curl("/v2/actions/%s/export" % ("0" * 32),
+                                 token=token).status == 404) is \
+                rights["export"]
+            many = json.dumps(["u%d@example.com" % i for i in
+                               range(rights["users"] + 1)])
+            assert may(mine[0], "emails=" + many, "reason=test") is (
+                rights["recall"] and rights["users"] == 0)
+            assert may("release=1", path="/v2/stop") is rights["stop"]
 
 
 def test_past_recalls(desk, mail):
@@ -301,7 +542,8 @@ def test_hostile_subject(desk, node, kind):
                       b"\r\n\r\ntext\r\n")
     search_id(desk, message_id)
     desk.wait_text("Messages: 3")
-    assert all(row[4].startswith(shown) for row in desk.table())
+    label, = desk.find("label strong")
+    assert label.text.startswith(shown)
     accessible(desk)
     # what could have run would have added elements, or opened a dialog
     assert desk.find("main img") == desk.find("main script") == []
@@ -388,7 +630,8 @@ def test_own_sessions(desk, service):
         desk.push("End")
         desk.wait_text("The session has ended.")
         desk.wait(lambda: len(desk.table()) == before - 1, "still there")
-        other.push("My sessions")
+        # unless it has noticed by itself before
+        other.driver.execute_script("location.hash = '#/recalls'")
         other.wait_heading("Sign in")
         other.driver.get_log("browser")
     desk.push("Sign out")

@@ -1,9 +1,11 @@
 """What a recall finds, keeps and deletes."""
 
+import re
+
 import pytest
 
 from conftest import COLUMNS, EX_TEMPFAIL
-from mailnode import Idle, build_message, imap_quote
+from mailnode import Idle, build_message
 
 
 def other_mail(node, user, mailbox="INBOX"):
@@ -457,6 +459,29 @@ def test_mailbox_that_cannot_be_searched(node, user, message_id, recall,
                                          int(not taken)) + (mailbox == "Work")
     assert recall(user, message_id, force=force).status() == (
         "not_found" if taken else "expunged")
+
+
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES|[Rr]ead-only")
+def test_mailbox_that_cannot_be_written_to(node, user, message_id, recall):
+    """The error says what could not be done, and where."""
+    node.append(user, "Work", build_message(message_id))
+    top = node.home(user) / {"maildir": "Maildir/.Work"}.get(
+        node.driver, node.driver + "/mailboxes/Work")
+    paths = [top, *top.glob("**/*")]
+    modes = [path.stat().st_mode for path in paths]
+    for path, mode in zip(paths, modes):
+        path.chmod(mode & 0o555)
+    try:
+        row = recall(user, message_id).row()
+    finally:
+        for path, mode in zip(paths, modes):
+            if path.exists():
+                path.chmod(mode)
+    assert row["status"] == "error"
+    assert re.match("(Searching|Expunging from|Syncing) mailbox Work failed: ",
+                    row["error"])
+    assert node.count(user, "Work") == 1
+    assert recall(user, message_id).status() == "expunged"
 
 
 # what a client sees

@@ -1,19 +1,15 @@
 """mail-recalld: recalls that a second person has to approve."""
 
 import json
-import pathlib
 import sqlite3
 import subprocess
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from mailnode import build_message, free_port  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
-from answers import check_described, has, statuses  # noqa: E402
-from faults import wait_for  # noqa: E402
+from answers import check_described, has, statuses
+from faults import wait_for
+from mailnode import build_message, free_port
+from servicenode import RecallNode, Service
 
 U = ["u%d@red.example" % i for i in range(4)]
 BLUE = "u@blue.example"
@@ -122,6 +118,7 @@ def test_approved_under_both_names(node, service, why, users, params):
     assert one["expires"] - one["created"] == 72 * 3600
     assert one["force"] is (why == "force")
     assert one.get("yes_count") == params.get("yes_count")
+    assert one["all"] is False
     assert [(s["email"], s["subject"]) for s in one["samples"]] == \
         [(user, "Approval %s" % why) for user in users]
     assert "mal@example.net" in one["samples"][0]["from"]
@@ -290,6 +287,15 @@ def test_more_mail_than_was_approved_stays(node, service):
     done = service.wait_recall(token(service, ROOT), recall_id)
     assert done["summary"] == {"error": 1}
     assert has(node, U[0], messageid) and has(node, U[0], second)
+
+
+def test_that_it_is_from_everyone_is_said(node, service):
+    messageid = deliver(node)
+    ask(service, ROOT, messageid, None, all=1)
+    one, = waiting(service)
+    assert (one["all"], one["users"], one["samples"]) == (True, 0, [])
+    assert one["messageid"] == messageid
+    assert all_have(node, messageid)
 
 
 def test_only_what_may_be_seen_is_shown(node, service):

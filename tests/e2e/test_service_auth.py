@@ -10,17 +10,15 @@ import pathlib
 import re
 import sqlite3
 import subprocess
-import sys
 import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from mailnode import PASSWORD, build_message  # noqa: E402
-from servicenode import (JWT_KEY, LEFT_OUT, RecallNode, Service,  # noqa: E402
+from mailnode import PASSWORD, build_message
+from servicenode import (JWT_KEY, LEFT_OUT, RecallNode, Service,
                          b64url, jwt)
-from answers import FORBIDDEN, has, statuses  # noqa: E402
+from answers import FORBIDDEN, has, statuses
+from faults import wait_for
 
 RED, RED2 = "red@red.example", "red2@red.example"
 BLUE = "blue@blue.example"
@@ -677,8 +675,7 @@ def test_refresh_token_expires(node):
         with contextlib.closing(sqlite3.connect(service.dir /
                                                 "journal.db")) as db:
             [[expires]] = db.execute("SELECT expires FROM refresh_tokens")
-        while time.time() < expires:
-            time.sleep(0.02)
+        wait_for(lambda: time.time() >= expires)
         assert refresh(service, tokens["access_token"],
                        tokens["refresh_token"]).status == 401
 

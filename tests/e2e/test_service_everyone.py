@@ -1,21 +1,16 @@
 """A recall, a restore and a search of everyone over HTTP: cmd=... all=1."""
 
 import json
-import pathlib
 import sqlite3
-import sys
 import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from answers import ask, message, pages  # noqa: E402
-from mailnode import build_message, free_port  # noqa: E402
-from quarantine import LOCATIONS, NAMESPACE, PREFIX  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
-from test_jobs import Held, wait_for  # noqa: E402
-from test_service_proxy import Front  # noqa: E402
+from answers import ask, message, pages
+from faults import Held, wait_for
+from mailnode import build_message, free_port
+from quarantine import LOCATIONS, NAMESPACE, PREFIX
+from servicenode import ProxyNode, RecallNode, Service
 
 RED = {"red%02d@red.example" % number: {"tenant_id": "red"}
        for number in range(24)}
@@ -166,7 +161,7 @@ def test_users_may_not(service, params):
 
 @pytest.mark.parametrize("params, named", [
     ({"all": 1, "emails": HITS}, "ALL"), ({"all": 0}, "EMAILS"),
-    ({"all": "yes", }, "ALL"), ({"all": 1, "stand": "1h"}, "ALL"),
+    ({"all": "yes", }, "ALL"), ({"all": 1, "stand": "1"}, "STAND"),
     ({"all": 1, "messageid": None, "query": ["SUBJECT", "x"],
       "yes_count": 1}, "ALL")])
 def test_refused(service, params, named):
@@ -228,6 +223,26 @@ def test_node_that_is_down(red, message_id):
         assert answer["progress"]["done"] == len(USERS)
 
 
+@pytest.mark.log_errors("")
+def test_all_nodes_are_told_of_at_once(red, message_id):
+    """Also one that has not answered yet, when another is known to be down."""
+    with make_node() as blue, make_service(red, blue) as service:
+        deliver(red, blue, message_id)
+        blue.stop(remove=False)
+        token = service.token()
+        with Held(red, HITS[0]) as held:
+            recall_id = start(service, token, messageid=message_id, notify=0)
+            wait_for(held.waiting)
+            states = wait_for(lambda: (
+                lambda now: now if now.get(name(blue), {}).get("state") ==
+                "down" else None)(nodes(service.curl(
+                    "/v2/actions/" + recall_id, token=token).json())))
+            assert states[name(red)]["state"] == "running"
+        assert blue._launch()
+        assert found(service.wait_recall(token, recall_id)) == {
+            user: "expunged" for user in HITS}
+
+
 def test_goes_on_where_it_stopped(red, blue, message_id):
     """Killed while the second page of users is under way."""
     # so a page has ten users, one command each
@@ -276,7 +291,7 @@ def proxied():
     listener = "service doveadm {\n  inet_listener tcp {\n    port = %d\n" \
         "  }\n}\n" % port
     with RecallNode(users=USERS, extra=listener) as back, \
-            Front(users=USERS, extra="doveadm_port = %d\n" % port) as front, \
+            ProxyNode(users=USERS, extra="doveadm_port = %d\n" % port) as front, \
             Service(front) as service:
         yield back, port, service
 

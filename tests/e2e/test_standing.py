@@ -1,5 +1,6 @@
 """Recalls that stand: copies that arrive after the recall."""
 
+import calendar
 import contextlib
 import os
 import smtplib
@@ -12,10 +13,10 @@ import pytest
 import namespace
 from conftest import (DRIVERS, EX_CANTCREAT, EX_TEMPFAIL, EX_USAGE,
                       HttpRecall, ShellRecall, Users, run_shell)
+from failpoints import IMPORT, with_failpoints
 from mailnode import PATIENCE, MailNode, build_message
 from quarantine import make_node as quarantine_node
 from quarantine import command, http, quarantined
-from test_quarantine_crash import failpoint_builddir
 
 PLUGINS = ["notify", "recall"]
 
@@ -88,6 +89,20 @@ def test_order(node, recall, users, message_id):
     assert orders(node) == []
     ended = command(node, "standing", "end", row["recall-id"])
     assert [row["status"] for row in ended.rows] == ["not_found"]
+
+
+def test_order_after_a_command_of_another(node, users, message_id):
+    """doveadm-server goes on with the privileges that it had for a user: the
+    node's orders are root's."""
+    first, second = users.take(2)
+    run_shell(node, "-u", first, "--stand", "1h", "--", message_id)
+    answers = node.doveadm_http([
+        ["fetch", {"user": second, "field": ["uid"], "query": ["all"]}, "1"],
+        ["recallExpunge", {"users": [second], "messageId": message_id,
+                           "stand": "1h"}, "2"]])
+    assert [answer[0] for answer in answers] == ["doveadmResponse"] * 2
+    assert answers[1][1][0]["status"] == "not_found"
+    assert len(orders(node)) == 2
 
 
 def test_no_order_unless_asked_for(node, recall, user, message_id):
@@ -226,6 +241,85 @@ def stand(node, user, message_id, *args):
     result = run_shell(node, *users, "--stand=1h", *args, "--", message_id)
     assert result.code == 0, result
     return result.rows[0]["recall-id"]
+
+
+def test_begin(node, users, message_id):
+    """An order alone, to which others' users come; nobody is looked at."""
+    user, other, later = users.take(3)
+    node.lmtp_deliver(user, build_message(message_id))
+    recall_id = "%032x" % 5
+    options = ["--stand=1h", "--no-notify", "--recall-id=" + recall_id]
+    found = command(node, "standing", "begin", "--users=" + user,
+                    "--users=a*b@example.com", "--reason=Because", *options,
+                    message_id)
+    assert found.code == 0 and found.row()["recall-id"] == recall_id
+    assert found.row()["expires"] == order(node)["expires"]
+    assert node.count(user) == 1
+    found = http(node, "recallStandingBegin", users=[other], noNotify="true",
+                 stand="3599 secs", recallId=recall_id, messageId=message_id)
+    assert found.code == 0 and found.row()["recall-id"] == recall_id
+    assert order(node)["users"] == user + "," + other
+    node.lmtp_deliver([user, other, later], build_message(message_id))
+    # with what was there
+    assert [node.count(name) for name in (user, other, later)] == [0, 0, 1]
+    assert command(node, "standing", "begin", "-A", *options,
+                   message_id).code == 0
+    assert order(node)["users"] == "*"
+    node.lmtp_deliver(later, build_message(message_id))
+    assert node.count(later) == 0
+
+
+@pytest.mark.parametrize("args", [
+    ["--stand=1h", "<x@y>"], ["-A", "--users=x@y", "--stand=1h", "<x@y>"],
+    ["-A", "<x@y>"], ["-A", "--stand=off", "<x@y>"],
+    ["--users=x*", "--stand=1h", "<x@y>"],
+    ["-A", "--stand=1h", "query", "BODY", "x"]])
+def test_begin_that_is_refused(node, args):
+    assert command(node, "standing", "begin", *args).code == EX_USAGE
+    assert orders(node) == []
+
+
+def test_stand_for_all(node, users, message_id):
+    """Of a recall that asks about some of them only."""
+    user, other = users.take(2)
+    stand(node, user, message_id, "--stand-all", "--no-notify")
+    assert order(node)["users"] == "*"
+    node.lmtp_deliver([user, other], build_message(message_id))
+    assert node.count(user) == node.count(other) == 0
+
+
+def test_run_of_one_order(node, users, message_id):
+    """What others are for stays until it's their turn."""
+    user, other = users.take(2)
+    for name in user, other:
+        node.lmtp_deliver(name, build_message(message_id))
+    ids = [command(node, "standing", "begin", "--users=" + name, "--stand=1h",
+                   "--no-notify", message_id).row()["recall-id"]
+           for name in (user, other)]
+    rows = command(node, "standing", "run", ids[1]).rows
+    assert [(row["username"], row["recall-id"]) for row in rows] == [
+        (other, ids[1])]
+    assert (node.count(user), node.count(other)) == (1, 0)
+    assert run(node) == [(user, "expunged", "1", "INBOX")]
+
+
+def test_late_since(node, user, message_id):
+    """What comes is told of with a name of its own, and by when it came."""
+    stand(node, user, message_id, "--no-notify")
+    for _ in range(2):
+        node.lmtp_deliver(user, build_message(message_id))
+    rows = [row for row in command(node, "standing", "late").rows
+            if row["username"] == user]
+    assert len({row["line"] for row in rows}) == len(rows) == 2
+    when = max(calendar.timegm(time.strptime(row["date"],
+                                             "%Y-%m-%dT%H:%M:%SZ"))
+               for row in rows)
+    for since, count in (when - 3600, 2), (when + 3600, 0):
+        found = command(node, "standing", "late", "--since=%d" % since)
+        assert found.code == 0
+        assert len([row for row in found.rows
+                    if row["username"] == user]) == count
+    assert command(node, "standing", "late", "--since=x").code == EX_USAGE
 
 
 def late(node, *users):
@@ -853,13 +947,11 @@ def test_full_disk(broken, message_id):
     node.wait_log("late/.*No space left|late/.*cut short", since)
 
 
-def test_killed_before_the_recall(message_id, monkeypatch):
+def test_killed_before_the_recall(message_id):
     """The delivery is committed, and the process is killed: the message is
     there, and the next look recalls it."""
-    monkeypatch.setenv("RECALL_BUILDDIR", str(failpoint_builddir()))
-    monkeypatch.setenv("RECALL_FAILPOINT", "late-committed")
-    with make_node(extra="import_environment = $import_environment "
-                         "RECALL_FAILPOINT\n") as node:
+    with with_failpoints(RECALL_FAILPOINT="late-committed"), \
+            make_node(extra=IMPORT) as node:
         user, = node.test_users.take()
         stand(node, user, message_id, "--no-notify")
         with pytest.raises((smtplib.SMTPException, OSError)):

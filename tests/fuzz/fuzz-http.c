@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "audit-log.h"
 #include "auth-token.h"
+#include "brakes.h"
 #include "config-load.h"
 #include "config.h"
 #include "dispatch.h"
@@ -19,26 +19,25 @@
 #include "http-server.h"
 #include "jobs.h"
 #include "journal-db.h"
+#include "log.h"
+#include "recall-outcome.h"
 #include "revocation.h"
 
 #include "fuzz.h"
 
+#define PORT 8025
+
 static char token[4096];
-static in_port_t port;
+static struct sockaddr_in addr = { .sin_family = AF_INET };
+static char host[INET_ADDRSTRLEN];
 
-/* A port that nobody has; the listener has no way to tell which it took. */
-static in_port_t free_port(void)
+/* A loopback address that no other process takes. */
+static void set_address(void)
 {
-	struct sockaddr_in addr = { .sin_family = AF_INET };
-	socklen_t len = sizeof(addr);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	uint32_t pid = (uint32_t)getpid() & 0xffffff;
 
-	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd == -1 || bind(fd, (struct sockaddr *)&addr, len) < 0 ||
-	    getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
-		abort();
-	close(fd);
-	return ntohs(addr.sin_port);
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK >> 24 << 24 | pid);
+	require(inet_ntop(AF_INET, &addr.sin_addr, host, sizeof(host)) != NULL);
 }
 
 static struct config *make_config(void)
@@ -47,13 +46,15 @@ static struct config *make_config(void)
 	struct config *config;
 	FILE *f;
 
-	port = free_port();
+	set_address();
+	addr.sin_port = htons(PORT);
 	f = fopen(path, "w");
 	if (f == NULL)
 		abort();
 	chmod(path, 0600);
 	/* nothing answers at port 9: what gets so far is a 502 */
-	fprintf(f, "[http]\nport = %u\nhealth_port = %u\nworkers = 2\n"
+	fprintf(f, "[http]\naddress = %s\nport = %u\n"
+		"health_address = %s\nhealth_port = %u\nworkers = 2\n"
 		"max_body = 65536\n"
 		"[doveadm]\nurl = http://127.0.0.1:9/doveadm/v1\n"
 		"login = doveadm:0123456789abcdef\nretries = 0\n"
@@ -63,7 +64,7 @@ static struct config *make_config(void)
 		"[journal]\npath = %s/journal.db\n"
 		"[log]\npath = /dev/null\n[audit]\ncef_enabled = no\n"
 		"required = no\n[console]\nenabled = no\n",
-		port, free_port(), fuzz_dir());
+		host, PORT, host, PORT + 1, fuzz_dir());
 	fclose(f);
 	config = config_load(path, &error);
 	if (config == NULL) {
@@ -72,6 +73,20 @@ static struct config *make_config(void)
 	}
 	free(path);
 	return config;
+}
+
+/* As the daemon ends: its threads must not see what exit() takes away. */
+static void stop(void)
+{
+	recall_interrupt_all();
+	http_server_stop();
+	jobs_stop();
+	doveadm_client_stop();
+	journal_close();
+	revocations_free();
+	brakes_free();
+	config_replace(NULL);
+	log_close();
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -87,15 +102,16 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argv;
 	config = make_config();
 	config_replace(config);
-	if (!journal_open(config->journal_path, &error) ||
-	    !revocations_load())
-		abort();
+	require(log_open(config->log_path, LOG_LEVEL_INFO));
+	require(journal_open(config->journal_path, &error));
+	require(revocations_load() && brakes_load());
 	doveadm_client_start(config);
 	if (!jobs_start(config) ||
 	    !http_server_start(config, &dispatch_api, &error)) {
 		fputs(error != NULL ? error : "no jobs", stderr);
 		abort();
 	}
+	(void)atexit(stop);
 	issued = token_issue(config, &who, time(NULL), jti);
 	snprintf(token, sizeof(token), "%s", issued);
 	free(issued);
@@ -124,9 +140,6 @@ static char *replace(char *text, size_t *len, const char *what,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct sockaddr_in addr = {
-		.sin_family = AF_INET, .sin_port = htons(port),
-	};
 	/* half of a request is no request yet: it is not waited for */
 	const struct timeval patience = { .tv_usec = 30000 };
 	const struct linger linger = { .l_onoff = 1 };
@@ -141,7 +154,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		 body == NULL ? 0 : len - (body + 4 - text));
 	text = replace(text, &len, "@LENGTH@", length);
 
-	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	fd = socket(AF_INET, SOCK_STREAM, 0);
 	if (fd == -1 || connect(fd, (struct sockaddr *)&addr,
 				sizeof(addr)) < 0)

@@ -11,8 +11,10 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from mailnode import PATIENCE
+from mailnode import PATIENCE, SRCDIR
 
+# axe-core, which checks pages for WCAG
+AXE = (SRCDIR / "tests/support/vendor/axe.min.js").read_text()
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage",
          "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update",
@@ -95,36 +97,48 @@ class Browser:
         for key in keys:
             self.focused.send_keys(key)
 
+    def tab(self):
+        # in two short messages: what send_keys() does takes many
+        for kind in "rawKeyDown", "keyUp":
+            self.driver.execute_cdp_cmd("Input.dispatchKeyEvent", {
+                "type": kind, "key": "Tab", "code": "Tab",
+                "windowsVirtualKeyCode": 9})
+
     def tab_to(self, is_it, what):
-        """Tabs through the page until the focus is on it, as a person does."""
+        """Tabs through the page until the focus is on it, as a person does.
+        is_it: an expression of JavaScript over the element e, and what."""
         for _ in range(200):
-            if is_it(self.focused):
+            if self.driver.execute_script(
+                    "const e = document.activeElement, what = arguments[0];"
+                    "return " + is_it, what):
                 return self.focused
-            self.press(Keys.TAB)
+            self.tab()
         raise AssertionError("not reached by keyboard: %s: %s" % (
             what, self.text()))
 
+    def tab_to_id(self, field):
+        return self.tab_to("e.id === what", field)
+
     def fill(self, field, text):
         """Types into the control with this id."""
-        element = self.tab_to(lambda e: e.get_attribute("id") == field, field)
+        element = self.tab_to_id(field)
         element.send_keys(Keys.CONTROL, "a")
         element.send_keys(Keys.DELETE)
         element.send_keys(text)
 
     def check(self, field):
-        self.tab_to(lambda e: e.get_attribute("id") == field, field)
+        self.tab_to_id(field)
         self.press(Keys.SPACE)
 
     def push(self, label):
         """Goes to the button or link of this label, and presses it."""
         element = self.tab_to(
-            lambda e: e.tag_name in ("button", "a", "summary") and
-            e.text.strip().split("\n")[0] == label, label)
+            "['BUTTON', 'A', 'SUMMARY'].includes(e.tagName) &&"
+            " e.innerText.trim().split('\\n')[0] === what", label)
         self.press(Keys.SPACE if element.tag_name == "button" else Keys.ENTER)
 
     def choose(self, field, text):
-        element = self.tab_to(lambda e: e.get_attribute("id") == field, field)
-        element.send_keys(text)
+        self.tab_to_id(field).send_keys(text)
 
     def sign_in(self, login, password):
         self.fill("login", login)

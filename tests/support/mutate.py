@@ -51,6 +51,8 @@ NUMBER = re.compile(r"(?<![\w.\"'#])(\d+)(?![\w.\"'])")
 STATEMENT = re.compile(r"\t+(?!return\b|goto\b|break\b|continue\b|case\b|else\b)"
                        r"(?:[\w>.*()\[\]-]+(?:\(.*\)| [-+|&]?= .*|\+\+|--));$")
 RETURN = re.compile(r"\t{2,}return\b.*;$")
+# memory that is lost is the sanitizers' to find
+FREES = re.compile(r"\t+\w*(free|unref|deinit|decref|destroy|release)\(")
 DECLARATION = re.compile(r"\t(?:static |const |struct |enum |unsigned |int |"
                          r"bool |char |size_t |void |int64_t |json_t |time_t |"
                          r"ARRAY)")
@@ -133,14 +135,17 @@ def mutants_of(name):
                 for other in others[match[1]]:
                     add(*match.span(1), other, kind)
         for match in NUMBER.finditer(code, begin, stop):
-            add(*match.span(1), str(int(match[1]) + 1), "constant")
+            # -2 is an error as -1 is
+            if code[match.start() - 1] != "-":
+                add(*match.span(1), str(int(match[1]) + 1), "constant")
             if match[1] != "0":
                 add(*match.span(1), str(int(match[1]) - 1), "constant")
         at = begin
         for line in code[begin:stop].split("\n"):
             if (RETURN.fullmatch(line) or
                     STATEMENT.fullmatch(line) and
-                    not DECLARATION.match(line)) and \
+                    not DECLARATION.match(line) and
+                    not FREES.match(line)) and \
                     code[:at].rstrip()[-1] in "{};:)":
                 indent = len(line) - len(line.lstrip())
                 add(at + indent, at + len(line), ";", "dropped")
@@ -246,9 +251,10 @@ class Tree:
 
     def without(self, tests):
         """All must pass without a mutant."""
+        tests = [test for test in tests if str(test) not in self.passed]
+        if tests:
+            self.make()
         for test in tests:
-            if str(test) in self.passed:
-                continue
             good, output = self.test(test)
             if not good:
                 sys.exit("mutate: fails without a mutant: %s\n%s" %
@@ -273,8 +279,8 @@ class Tree:
                     return "killed", " ".join([str(test), *failed[:1]])
             return "survived", ""
         finally:
+            # what comes next is built with it
             path.write_text(original)
-            self.make()
 
 
 def chosen(args):
@@ -283,7 +289,7 @@ def chosen(args):
         name, _, line = args.only.partition(":")
         return [mutant for mutant in found
                 if fnmatch.fnmatch(mutant.file, "*" + name) and
-                (not line or mutant.line == int(line))]
+                (not line or str(mutant.line) in line.split(","))]
     random.Random(args.seed).shuffle(found)
     return found
 
@@ -292,7 +298,7 @@ def main():
     parser = argparse.ArgumentParser(description="Mutation tests.")
     parser.add_argument("-n", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", metavar="FILE[:LINE]")
+    parser.add_argument("--only", metavar="FILE[:LINE[,LINE...]]")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--goal", type=int, default=95)
@@ -303,6 +309,8 @@ def main():
         print(len(found))
         return 0
 
+    # a shell in the background has it ignored, and so would pytest
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     WORK.mkdir(parents=True, exist_ok=True)
     report = WORK / "report.json"
     results = json.loads(report.read_text()) \
@@ -310,10 +318,11 @@ def main():
     known = [result["mutant"] for result in results]
     tree = Tree()
     tree.prepare()
-    wanted = len(found) if args.only else args.n
+    wanted = len(found) + 1 if args.only else args.n
+    keys = [mutant.key for mutant in found]
     for mutant in found:
-        counted = sum(result["result"] in ("killed", "survived")
-                      for result in results)
+        counted = sum(result["result"] in ("killed", "survived") and
+                      result["mutant"] in keys for result in results)
         if counted >= wanted:
             break
         if mutant.key in known:

@@ -1,6 +1,6 @@
 #include "lib.h"
 #include "array.h"
-#include "mail-storage.h"
+#include "mail-storage-private.h"
 #include "recall-index.h"
 #include "recall-copies.h"
 #include "recall-limits.h"
@@ -32,6 +32,24 @@ int recall_mails_get_all(struct mailbox *box, ARRAY_TYPE(seq_range) *uids,
 	seq_range_array_add_range(&seqs, 1, status.messages);
 	mailbox_get_uid_range(box, &seqs, uids);
 	return 0;
+}
+
+int recall_mails_get_count(struct mailbox *box, unsigned int count,
+			   ARRAY_TYPE(seq_range) *uids, const char **error_r)
+{
+	if (recall_mails_get_all(box, uids, error_r) < 0)
+		return -1;
+	if (seq_range_count(uids) >= count)
+		return 0;
+	e_warning(box->event, "recall: %u messages instead of %u: "
+		  "Rebuilding the index", seq_range_count(uids), count);
+	if (mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ |
+			 MAILBOX_SYNC_FLAG_FORCE_RESYNC) < 0) {
+		mails_set_error(box, "Rebuilding the index of", error_r);
+		return -1;
+	}
+	array_clear(uids);
+	return recall_mails_get_all(box, uids, error_r);
 }
 
 static bool mail_is_gone(struct mail *mail)
@@ -133,17 +151,83 @@ int recall_mails_get_related(struct mailbox *src,
 }
 
 bool recall_mails_use_guid(ARRAY_TYPE(recall_mails_guid) *guids,
-			   const char *guid)
+			   const char *guid, uint32_t *uid_r)
 {
 	const struct recall_mails_guid *entry;
 
 	array_foreach(guids, entry) {
 		if (strcmp(entry->guid, guid) == 0) {
+			*uid_r = entry->uid;
 			array_delete(guids, array_foreach_idx(guids, entry), 1);
 			return TRUE;
 		}
 	}
 	return FALSE;
+}
+
+static bool mail_has_flags(struct mail *mail)
+{
+	return (mail_get_flags(mail) & MAIL_FLAGS_NONRECENT) != 0 ||
+		*mail_get_keywords(mail) != NULL;
+}
+
+static void mail_copy_flags(struct mail *src, struct mail *dest)
+{
+	const char *const *names = mail_get_keywords(src);
+	struct mail_keywords *keywords;
+
+	mail_update_flags(dest, MODIFY_REPLACE,
+			  mail_get_flags(src) & MAIL_FLAGS_NONRECENT);
+	keywords = mailbox_keywords_create_valid(dest->box, names);
+	mail_update_keywords(dest, MODIFY_REPLACE, keywords);
+	mailbox_keywords_unref(&keywords);
+}
+
+/* The mail is there already. */
+static void mail_mend_flags(struct mail *mail, uint32_t dest_uid,
+			    struct mailbox_transaction_context *dest_trans)
+{
+	struct mail *dest;
+
+	if (!mail_has_flags(mail))
+		return;
+	dest = mail_alloc(dest_trans, MAIL_FETCH_FLAGS, NULL);
+	if (mail_set_uid(dest, dest_uid) && !mail_has_flags(dest))
+		mail_copy_flags(mail, dest);
+	mail_free(&dest);
+}
+
+int recall_mails_copy_flags(struct mailbox *src, struct mailbox *dest,
+			    const ARRAY_TYPE(recall_mails_copied) *copied,
+			    const char **error_r)
+{
+	const struct recall_mails_copied *copy;
+	struct mailbox_transaction_context *trans, *dest_trans;
+	struct mail *mail, *dest_mail;
+
+	if (mailbox_sync(dest, 0) < 0) {
+		mails_set_error(dest, "Syncing", error_r);
+		return -1;
+	}
+	trans = mailbox_transaction_begin(src, 0, "recall");
+	mail = mail_alloc(trans, MAIL_FETCH_FLAGS, NULL);
+	dest_trans = mailbox_transaction_begin(dest, 0, "recall");
+	dest_mail = mail_alloc(dest_trans, MAIL_FETCH_FLAGS, NULL);
+	array_foreach(copied, copy) {
+		if (mail_set_uid(mail, copy->uid) &&
+		    mail_set_uid(dest_mail, copy->dest_uid))
+			mail_copy_flags(mail, dest_mail);
+	}
+	mail_free(&mail);
+	mail_free(&dest_mail);
+	mailbox_transaction_rollback(&trans);
+	/* Maildir writes them when it is synced */
+	if (mailbox_transaction_commit(&dest_trans) < 0 ||
+	    mailbox_sync(dest, 0) < 0) {
+		mails_set_error(dest, "Setting flags in", error_r);
+		return -1;
+	}
+	return 0;
 }
 
 /* Returns 1 if dest has the mail then, 0 if the mail is gone, -1 on errors. */
@@ -155,6 +239,7 @@ mails_copy_one(struct mail *mail, struct mailbox_transaction_context *dest,
 	struct mail_save_context *save_ctx;
 	struct recall_mails_copied copy = { .uid = 0 };
 	const char *guid;
+	uint32_t dest_uid;
 	int ret;
 
 	ret = mail_get_guid(mail, &guid);
@@ -163,8 +248,10 @@ mails_copy_one(struct mail *mail, struct mailbox_transaction_context *dest,
 	if (ret <= 0)
 		return ret;
 	/* what has no GUID can't be recognized: rather twice than never */
-	if (*guid != '\0' && recall_mails_use_guid(guids, guid))
+	if (*guid != '\0' && recall_mails_use_guid(guids, guid, &dest_uid)) {
+		mail_mend_flags(mail, dest_uid, dest);
 		return 1;
+	}
 	save_ctx = mailbox_save_alloc(dest);
 	mailbox_save_copy_flags(save_ctx, mail);
 	if (mailbox_copy(&save_ctx, mail) == 0) {

@@ -21,6 +21,11 @@ ARRAY_DEFINE_TYPE(recall_mails_copied, struct recall_mails_copied);
 /* All messages' UIDs. The mailbox is synced for that. */
 int recall_mails_get_all(struct mailbox *box, ARRAY_TYPE(seq_range) *uids,
 			 const char **error_r);
+/* The same where count messages are known to be there. If the index has less
+   it is made anew: it may be damaged, or an error may have kept it from seeing
+   what came. Less than that may be the truth, nevertheless. */
+int recall_mails_get_count(struct mailbox *box, unsigned int count,
+			   ARRAY_TYPE(seq_range) *uids, const char **error_r);
 /* Adds the GUIDs of the messages that are there to guids, those that can't be
    opened left out. */
 int recall_mails_get_guids(struct mailbox *box,
@@ -29,7 +34,7 @@ int recall_mails_get_guids(struct mailbox *box,
 			   const char **error_r);
 /* Takes the GUID out of guids, once. Returns FALSE if it is not there. */
 bool recall_mails_use_guid(ARRAY_TYPE(recall_mails_guid) *guids,
-			   const char *guid);
+			   const char *guid, uint32_t *uid_r);
 /* Adds the GUIDs of those messages of dest that may be copies of messages of
    src (and perhaps more). */
 int recall_mails_get_related(struct mailbox *src,
@@ -40,8 +45,10 @@ int recall_mails_get_related(struct mailbox *src,
 
 /* Copies messages in one transaction, with flags, keywords, received date and
    GUID. The copies that dest has already are not made again: guids are theirs,
-   one for each copy. Messages that are gone are dropped from uids. copied tells
-   of the copies made, if it returns an error, too. If this returns 0, all of
+   one for each copy. If such a copy has no flags then it gets the message's:
+   when sdbox finds one that a killed process has left, it has lost them.
+   Messages that are gone are dropped from uids. copied
+   has the copies made, if it returns an error, too. If this returns 0, all of
    uids are in dest: each copy made has been opened after the commit, unless
    clients are let into dest and have deleted it since. */
 int recall_mails_copy(struct mailbox *src, ARRAY_TYPE(seq_range) *uids,
@@ -49,6 +56,12 @@ int recall_mails_copy(struct mailbox *src, ARRAY_TYPE(seq_range) *uids,
 		      const ARRAY_TYPE(recall_mails_guid) *guids,
 		      ARRAY_TYPE(recall_mails_copied) *copied,
 		      const char **error_r);
+
+/* Gives copies the flags and keywords that the messages have. Those that are
+   gone are passed over. */
+int recall_mails_copy_flags(struct mailbox *src, struct mailbox *dest,
+			    const ARRAY_TYPE(recall_mails_copied) *copied,
+			    const char **error_r);
 
 /* Expunges messages. It's no error if they are gone. */
 int recall_mails_expunge(struct mailbox *box, const ARRAY_TYPE(seq_range) *uids,

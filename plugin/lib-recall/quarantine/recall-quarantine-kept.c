@@ -10,6 +10,8 @@ struct kept_copy {
 	guid_128_t box_guid;
 	/* in the quarantine; 0 if it is not there (any more) */
 	uint32_t uid;
+	/* by an earlier try */
+	bool loaded:1;
 	/* in this look */
 	bool saved:1;
 	/* a message that was seen in this look stands for it */
@@ -115,6 +117,7 @@ void recall_quarantine_kept_load(struct recall_quarantine_kept *kept,
 		copy = kept_add_copy(kept, kept_get_guid(kept, mail->guid),
 				     box_guid);
 		copy->uid = mail->uid;
+		copy->loaded = TRUE;
 	}
 }
 
@@ -205,6 +208,25 @@ void recall_quarantine_kept_want(struct recall_quarantine_kept *kept,
 	}
 }
 
+void recall_quarantine_kept_get_left(const struct recall_quarantine_kept *kept,
+				     unsigned int box_idx,
+				     const guid_128_t box_guid,
+				     ARRAY_TYPE(recall_mails_copied) *copied_r)
+{
+	const struct kept_claim *claim;
+	struct recall_mails_copied *copied;
+
+	array_foreach(&kept->claims, claim) {
+		if (claim->box_idx != box_idx || claim->copy == NULL ||
+		    !claim->copy->loaded || claim->copy->uid == 0 ||
+		    !guid_128_equals(claim->copy->box_guid, box_guid))
+			continue;
+		copied = array_append_space(copied_r);
+		copied->uid = claim->uid;
+		copied->dest_uid = claim->copy->uid;
+	}
+}
+
 void recall_quarantine_kept_set_changed(struct recall_quarantine_kept *kept)
 {
 	kept->changed = TRUE;
@@ -229,11 +251,11 @@ recall_quarantine_kept_saved(struct recall_quarantine_kept *kept,
 	i_assert(i == count);
 }
 
-void recall_quarantine_kept_settle(struct recall_quarantine_kept *kept,
-				   unsigned int box_idx,
-				   const struct recall_copies_box *cbox,
-				   unsigned int *came_back_r,
-				   ARRAY_TYPE(seq_range) *surplus_r)
+void recall_quarantine_kept_reconcile(struct recall_quarantine_kept *kept,
+				      unsigned int box_idx,
+				      const struct recall_copies_box *cbox,
+				      unsigned int *came_back_r,
+				      ARRAY_TYPE(seq_range) *surplus_r)
 {
 	const struct kept_claim *claim;
 	struct kept_copy *copy;

@@ -54,7 +54,7 @@ int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
 		return ret;
 
 	t_array_init(&uids, 4);
-	if (recall_mails_get_all(box, &uids, error_r) < 0) {
+	if (recall_mails_get_count(box, 1, &uids, error_r) < 0) {
 		mailbox_free(&box);
 		return -1;
 	}

@@ -137,9 +137,11 @@ restore_add_target(struct restore_context *ctx, struct mailbox *box)
 
 /* Puts copies back whose transaction is committed when this returns. */
 static int
-restore_copy(struct restore_context *ctx, struct mailbox *src,
-	     struct mailbox *dest, const char **error_r)
+restore_copy(struct restore_context *ctx, const guid_128_t guid,
+	     struct mailbox *src, struct mailbox *dest, const char **error_r)
 {
+	const struct recall_quarantine_record_box *rbox =
+		recall_quarantine_record_find(&ctx->record, guid);
 	ARRAY_TYPE(seq_range) uids;
 	ARRAY_TYPE(recall_mails_guid) guids;
 	ARRAY_TYPE(recall_mails_copied) copied;
@@ -147,7 +149,8 @@ restore_copy(struct restore_context *ctx, struct mailbox *src,
 	t_array_init(&uids, 4);
 	t_array_init(&guids, 4);
 	t_array_init(&copied, 4);
-	if (recall_mails_get_all(src, &uids, error_r) < 0 ||
+	if (recall_mails_get_count(src, rbox == NULL ? 0 : rbox->copies, &uids,
+				   error_r) < 0 ||
 	    recall_mails_get_related(src, &uids, dest, &guids, error_r) < 0 ||
 	    recall_mails_copy(src, &uids, dest, TRUE, &guids, &copied,
 			      error_r) < 0)
@@ -161,9 +164,11 @@ restore_copy(struct restore_context *ctx, struct mailbox *src,
 	return 0;
 }
 
+/* Returns 0 if there are none, -1 on errors. */
 static int
-restore_box(struct restore_context *ctx,
-	    const struct recall_quarantine_box *qbox, const char **error_r)
+restore_box_copies(struct restore_context *ctx,
+		   const struct recall_quarantine_box *qbox,
+		   const char **error_r)
 {
 	struct mailbox *src, *dest;
 	int ret;
@@ -174,12 +179,25 @@ restore_box(struct restore_context *ctx,
 		return ret;
 	ret = restore_open_target(ctx, qbox->guid, &dest, error_r);
 	if (ret == 0) {
-		ret = restore_copy(ctx, src, dest, error_r);
+		ret = restore_copy(ctx, qbox->guid, src, dest, error_r);
 		mailbox_free(&dest);
 	}
 	mailbox_free(&src);
+	return ret < 0 ? -1 : 1;
+}
+
+static int
+restore_box(struct restore_context *ctx,
+	    const struct recall_quarantine_box *qbox, const char **error_r)
+{
+	int ret = restore_box_copies(ctx, qbox, error_r);
+
+	/* only when it copies does sdbox come over a file that a killed process
+	   has left, and mends that when the mailbox is opened again */
 	if (ret < 0)
-		return -1;
+		ret = restore_box_copies(ctx, qbox, error_r);
+	if (ret <= 0)
+		return ret;
 	RECALL_FAILPOINT("restore-copied");
 	/* the user may do with what is put back as with any mail */
 	if (recall_quarantine_is_held(ctx->q->user))
@@ -219,6 +237,32 @@ preview_box(struct restore_context *ctx,
 	return 0;
 }
 
+/* Dovecot lists nothing where it may not, or can't, look. */
+static void
+restore_add_unlisted(struct restore_context *ctx, pool_t pool,
+		     ARRAY_TYPE(recall_quarantine_box) *boxes)
+{
+	const struct recall_quarantine_record_box *rbox;
+	const struct recall_quarantine_box *qbox;
+	struct recall_quarantine_box *unlisted;
+	bool listed;
+
+	array_foreach(&ctx->record.boxes, rbox) {
+		listed = FALSE;
+		array_foreach(boxes, qbox) {
+			if (guid_128_equals(qbox->guid, rbox->guid))
+				listed = TRUE;
+		}
+		if (listed || rbox->copies == 0)
+			continue;
+		unlisted = array_append_space(boxes);
+		unlisted->recall_id = ctx->record.recall_id;
+		unlisted->vname = recall_quarantine_box_get_vname(ctx->q, pool,
+			ctx->record.recall_id, rbox->guid);
+		guid_128_copy(unlisted->guid, rbox->guid);
+	}
+}
+
 typedef int restore_box_t(struct restore_context *ctx,
 			  const struct recall_quarantine_box *qbox,
 			  const char **error_r);
@@ -245,6 +289,8 @@ restore_boxes(struct restore_context *ctx, pool_t pool, const char *recall_id,
 				   error_r) < 0)
 		return -1;
 	restored->found = ret > 0;
+	if (restored->found && ctx->record.restored == 0)
+		restore_add_unlisted(ctx, pool, &boxes);
 	ret = 0;
 	array_foreach(&boxes, qbox) {
 		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent)

@@ -238,6 +238,13 @@ quarantine_get_vname(struct recall_quarantine *q, const char *recall_id,
 			    guid_128_to_string(guid), NULL);
 }
 
+const char *recall_quarantine_box_get_vname(struct recall_quarantine *q,
+					    pool_t pool, const char *recall_id,
+					    const guid_128_t guid)
+{
+	return p_strdup(pool, quarantine_get_vname(q, recall_id, guid));
+}
+
 int recall_quarantine_box_open(struct recall_quarantine *q,
 			       const char *recall_id, const guid_128_t guid,
 			       bool create, struct mailbox **box_r,
@@ -271,17 +278,35 @@ int recall_quarantine_box_open(struct recall_quarantine *q,
 	return -1;
 }
 
+/* Whoever was killed while deleting it may have left it with a mark that it is
+   deleted: then nobody can open it, and so nobody can delete it. */
+static void
+quarantine_box_undelete(struct recall_quarantine *q, const char *vname)
+{
+	struct mailbox *box;
+
+	box = mailbox_alloc(q->ns->list, vname, QUARANTINE_BOX_FLAGS);
+	quarantine_delete_stale_locks(box);
+	if (mailbox_open(box) < 0 && box->mailbox_deleted)
+		(void)mailbox_mark_index_deleted(box, FALSE);
+	mailbox_free(&box);
+}
+
 int recall_quarantine_box_delete(struct recall_quarantine *q,
 				 const struct recall_quarantine_box *qbox,
 				 const char **error_r)
 {
+	enum mailbox_existence existence;
 	struct mailbox *box;
 	int ret;
 
+	quarantine_box_undelete(q, qbox->vname);
 	box = mailbox_alloc(q->ns->list, qbox->vname, QUARANTINE_BOX_FLAGS);
-	quarantine_delete_stale_locks(box);
 	ret = mailbox_delete(box);
-	if (ret < 0 && mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND)
+	if (ret < 0 &&
+	    mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND &&
+	    mailbox_exists(box, FALSE, &existence) == 0 &&
+	    existence != MAILBOX_EXISTENCE_SELECT)
 		ret = 0;
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Deleting mailbox %s failed: %s",
@@ -328,21 +353,50 @@ int recall_quarantine_box_count(struct recall_quarantine *q,
 	return 0;
 }
 
-int recall_quarantine_count(struct recall_quarantine *q, const char *recall_id,
-			    unsigned int *copies_r, const char **error_r)
+int recall_quarantine_read(struct recall_quarantine *q, const char *recall_id,
+			   recall_quarantine_read_callback_t *callback,
+			   void *context, const char **error_r)
 {
 	ARRAY_TYPE(recall_quarantine_box) boxes;
 	const struct recall_quarantine_box *qbox;
+	ARRAY_TYPE(seq_range) uids;
+	struct mailbox *box;
+	int ret;
 
-	*copies_r = 0;
 	if (recall_quarantine_list(q, pool_datastack_create(), recall_id,
 				   &boxes, error_r) < 0)
 		return -1;
 	array_foreach(&boxes, qbox) {
 		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent)
 			continue;
-		if (recall_quarantine_box_count(q, qbox, copies_r, error_r) < 0)
+		ret = recall_quarantine_box_read(q, qbox, &box, &uids,
+						 error_r);
+		if (ret > 0) {
+			ret = callback(qbox, box, &uids, context, error_r);
+			mailbox_free(&box);
+		}
+		if (ret < 0)
 			return -1;
 	}
 	return 0;
+}
+
+static int
+quarantine_count_box(const struct recall_quarantine_box *qbox ATTR_UNUSED,
+		     struct mailbox *box ATTR_UNUSED,
+		     const ARRAY_TYPE(seq_range) *uids, void *context,
+		     const char **error_r ATTR_UNUSED)
+{
+	unsigned int *copies = context;
+
+	*copies += seq_range_count(uids);
+	return 0;
+}
+
+int recall_quarantine_count(struct recall_quarantine *q, const char *recall_id,
+			    unsigned int *copies_r, const char **error_r)
+{
+	*copies_r = 0;
+	return recall_quarantine_read(q, recall_id, quarantine_count_box,
+				      copies_r, error_r);
 }

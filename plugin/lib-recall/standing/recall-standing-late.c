@@ -102,6 +102,7 @@ late_read_file(const char *path, const char *recall_id, uid_t uid, pool_t pool,
 	};
 	struct istream *input;
 	const char *line;
+	uoff_t offset = 0;
 	struct stat st;
 	int fd, ret = 0;
 
@@ -120,8 +121,12 @@ late_read_file(const char *path, const char *recall_id, uid_t uid, pool_t pool,
 	}
 	input = i_stream_create_fd_autoclose(&fd, LATE_LINE_MAX);
 	while ((line = i_stream_read_next_line(input)) != NULL) T_BEGIN {
-		if (late_parse_line(pool, line, &late))
+		if (late_parse_line(pool, line, &late)) {
+			late.line = p_strdup_printf(pool, "%s:%"PRIuUOFF_T,
+						    dec2str(uid), offset);
 			array_push_back(lates, &late);
+		}
+		offset = input->v_offset;
 	} T_END;
 	if (input->stream_errno != 0) {
 		*error_r = t_strdup_printf("read(%s) failed: %s", path,

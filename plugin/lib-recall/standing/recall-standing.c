@@ -28,6 +28,7 @@
 #define ORDER_VERSION "recall standing order 1"
 #define LOCK_NAME "lock"
 #define LOCK_TIMEOUT_SECS 30
+#define EXPIRES_SLACK_SECS 5
 /* an order of RECALL_USERS_MAX users with the longest addresses, and more */
 #define ORDER_SIZE_MAX (8 * 1024 * 1024)
 
@@ -451,6 +452,17 @@ static bool set_is_newer(const char *dir, const char *recall_id)
 		  set_st.st_mtim.tv_nsec >= order_st.st_mtim.tv_nsec));
 }
 
+/* Whether one is for as long as the other, or ends at the same time, as far as
+   that can be told by those who count the seconds that are left. */
+static bool is_as_long(const struct recall_standing_order *old,
+		       const struct recall_standing_order *order)
+{
+	return order->expires - order->created ==
+		old->expires - old->created ||
+		(order->expires >= old->expires - EXPIRES_SLACK_SECS &&
+		 order->expires <= old->expires + EXPIRES_SLACK_SECS);
+}
+
 static int
 standing_add_locked(const char *dir, struct recall_standing_order *order,
 		    const struct recall_standing_order *old, unsigned int max,
@@ -467,8 +479,8 @@ standing_add_locked(const char *dir, struct recall_standing_order *order,
 	ret = old == NULL ? 0 : standing_merge(old, order, error_r);
 	if (ret < 0)
 		return -1;
-	if (ret > 0 && order->expires - order->created ==
-	    old->expires - old->created && set_is_newer(dir, order->recall_id))
+	if (ret > 0 && is_as_long(old, order) &&
+	    set_is_newer(dir, order->recall_id))
 		return 1;
 	if (recall_standing_late_init(dir, error_r) < 0 ||
 	    standing_write_order(dir, order, error_r) < 0)

@@ -25,6 +25,12 @@ export function current() {
 	return session;
 }
 
+/* What the API would not refuse whoever is signed in: only for what is offered,
+   the API's answer decides. */
+export function rights() {
+	return session?.rights ?? {};
+}
+
 export function signInBy() {
 	return provider;
 }
@@ -35,7 +41,7 @@ export function watchSession(callback) {
 }
 
 function setSession(to) {
-	session = to;
+	session = to && { ...to, until: Date.now() + to.expire * 1000 };
 	onSession(session);
 	return session;
 }
@@ -80,12 +86,21 @@ export async function resume() {
 	}
 }
 
+/* The next one begins at the beginning: only who was signed out by the time comes
+   back to the same page. */
 export async function signOut() {
 	try {
 		await askSession("DELETE");
 	} finally {
 		setSession(null);
+		location.hash = "";
 	}
+}
+
+/* Whether the token is still good: what nobody has asked for must not renew it,
+   or a session would never end while its page is open. */
+export function isFresh() {
+	return session !== null && Date.now() < session.until;
 }
 
 let resuming = null;

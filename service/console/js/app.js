@@ -11,6 +11,7 @@ import { Approvals } from "./approvals.js";
 import { Standing } from "./standing.js";
 import { Shares } from "./shares.js";
 import { Sessions } from "./sessions.js";
+import { StopBanner, StopButton, useStop } from "./stop.js";
 
 /* [name in the address, page, roles that have it]; the first one of a role is
    where it begins. */
@@ -30,7 +31,12 @@ const NOT_IN_MENU = ["recall"];
 function route() {
 	const [name, ...rest] = location.hash.replace(/^#\/?/, "").split("/");
 
-	return { name, rest: rest.map(decodeURIComponent) };
+	try {
+		return { name, rest: rest.map(decodeURIComponent) };
+	} catch {
+		/* cut off, or typed */
+		return { name, rest };
+	}
 }
 
 function useRoute() {
@@ -59,17 +65,20 @@ function Console({ session }) {
 	const [at, View] = pages.find((page) => page[0] === name) ?? pages[0];
 	const main = useRef(null);
 	const [error, setError] = useState(null);
+	const stop = useStop(location.hash);
 
 	return html`<a class="skip" href="#main" onClick=${(e) => {
 		e.preventDefault();
 		main.current.focus();
 	}}>${t("skip")}</a>
 	<header><p class="brand">${t("title")}</p>
-		<${Menu} pages=${pages} at=${at} />
-		<div class="who"><span><bdi>${session.login}</bdi> (${
+		<div class="who"><${StopButton} stop=${stop} />
+		<span><bdi>${session.login}</bdi> (${
 			t("role." + session.role)})</span>
 		<button type="button" onClick=${() => signOut().catch(setError)}>${
-			t("signout")}</button></div></header>
+			t("signout")}</button></div>
+		<${Menu} pages=${pages} at=${at} /></header>
+	<${StopBanner} stop=${stop} />
 	<main id="main" tabindex="-1" ref=${main}><${Problem} error=${error} />
 		<${View} key=${at + "/" + rest.join("/")} args=${rest} /></main>`;
 }
@@ -82,7 +91,8 @@ function App() {
 		setSession(now);
 	}), []);
 	return session ? html`<${Console} session=${session} />` :
-		html`<main><${SignIn} /></main>`;
+		html`<header><p class="brand">${t("title")}</p></header>
+		<main><${SignIn} /></main>`;
 }
 
 async function begin() {

@@ -1,7 +1,7 @@
 /* Recalls that wait for a second person. */
-import { Dialog, Field, Foreign, html, Page, Problem, Status, Table, useEffect,
-	 useState, When } from "./ui.js";
-import { ask, current } from "./api.js";
+import { Dialog, Field, focusPage, Foreign, html, Page, Problem, Status, Table,
+	 useEffect, useState, When } from "./ui.js";
+import { ask, current, rights } from "./api.js";
 import { t } from "./i18n.js";
 
 const PATH = "/v2/approvals";
@@ -30,7 +30,8 @@ function Decide({ approval, decision, onClose, onDone }) {
 	<p><${Foreign} text=${approval.messageid ||
 		approval.query?.join(" ")} most=${500} /></p>
 	<${Field} id="decision-reason" label=${t("reason")} value=${reason}
-		onInput=${setReason} maxlength="255" required />
+		onInput=${setReason} maxlength="255"
+		required=${rights().require_reason} />
 	<${Problem} error=${error} />
 	<p class="buttons"><button class=${decision === "approve" ? "danger" :
 		"primary"} disabled=${busy}>${t("approval." + decision)}</button>
@@ -48,7 +49,8 @@ const sampleColumns = () => [
 ];
 
 function Approval({ approval, onDecide }) {
-	const own = approval.actor === current().login;
+	const own = approval.actor.toLowerCase() ===
+		current().login.toLowerCase();
 
 	return html`<section class="group" aria-labelledby=${"a-" + approval.id}>
 	<h2 id=${"a-" + approval.id}><${Foreign} text=${approval.messageid ||
@@ -56,7 +58,7 @@ function Approval({ approval, onDecide }) {
 	<dl><dt>${t("actor")}</dt><dd><${Foreign} text=${approval.actor} /></dd>
 	<dt>${t("reason")}</dt><dd><${Foreign} text=${approval.reason}
 		most=${500} /></dd>
-	<dt>${t("users")}</dt><dd>${approval.everyone ? t("everyone") :
+	<dt>${t("users")}</dt><dd>${approval.all ? t("everyone") :
 		approval.users}</dd>
 	${approval.yes_count !== undefined && html`<dt>${t("copies")}</dt><dd>${
 		approval.yes_count}</dd>`}
@@ -66,6 +68,9 @@ function Approval({ approval, onDecide }) {
 	${approval.samples?.length > 0 && html`<${Table}
 		caption=${t("approval.samples")} columns=${sampleColumns()}
 		rows=${approval.samples} rowKey=${(s, i) => i} />`}
+	${approval.all && approval.messageid && html`<p><a href=${"#/find/" +
+		encodeURIComponent(approval.messageid) + "/all"}>${
+		t("find.look")}</a></p>`}
 	${own && html`<p>${t("approval.own")}</p>`}
 	<p class="buttons">${!own && html`<button type="button" class="danger"
 		onClick=${() => onDecide(approval, "approve")}>${
@@ -93,8 +98,8 @@ export function Approvals() {
 
 	return html`<${Page} title=${t("page.approvals")}>
 	<${Problem} error=${error} />
-	<${Status}>${said || (approvals && t("approval.waiting", {
-		n: approvals.length }))}<//>
+	<${Status}>${said} ${approvals && t("approval.waiting", {
+		n: approvals.length })}<//>
 	${approvals?.map((approval) => html`<${Approval} key=${approval.id}
 		approval=${approval} onDecide=${(a, decision) =>
 			setDeciding({ approval: a, decision })} />`)}
@@ -106,6 +111,6 @@ export function Approvals() {
 			if (decision === "approve")
 				location.hash = "#/recall/" + approval.id;
 			else
-				look();
+				look().then(focusPage);
 		}} />`}<//>`;
 }

@@ -1,7 +1,8 @@
 /* Find, preview, recall. */
-import { Dialog, Field, Foreign, html, Page, Problem, Select, Status, Table,
-	 useRef, useState, Verdict, When } from "./ui.js";
-import { act, current, start } from "./api.js";
+import { Field, Foreign, html, Page, Problem, Status, Table, useRef, useState,
+	 When } from "./ui.js";
+import { rights } from "./api.js";
+import { Confirm } from "./confirm.js";
 import { addressesOf, groupsOf, MOST_HITS, queryOf, requestOf, searchAll,
 	 usersOf } from "./search.js";
 import { t } from "./i18n.js";
@@ -10,10 +11,10 @@ const EMPTY = { messageid: "", from: "", to: "", subject: "", text: "",
 		since: "", before: "", header: "", headerValue: "",
 		emails: "" };
 
-function Conditions({ busy, onSearch }) {
+function Conditions({ busy, onSearch, messageid = "", all }) {
 	const [by, setBy] = useState("id");
-	const [everyone, setEveryone] = useState(false);
-	const [values, setValues] = useState(EMPTY);
+	const [everyone, setEveryone] = useState(all);
+	const [values, setValues] = useState({ ...EMPTY, messageid });
 	const field = (name, more = {}) => html`<${Field} id=${name}
 		label=${t("find." + name)} value=${values[name]}
 		onInput=${(v) => setValues({ ...values, [name]: v })}
@@ -21,6 +22,9 @@ function Conditions({ busy, onSearch }) {
 
 	function submit(event) {
 		event.preventDefault();
+		/* the button is not disabled meanwhile: it has the focus */
+		if (busy)
+			return;
 		const query = by === "id" ? [] : queryOf(values);
 
 		if (by !== "id" && query.length === 0)
@@ -54,7 +58,8 @@ function Conditions({ busy, onSearch }) {
 		value=${everyone} onInput=${setEveryone} />
 	${!everyone && field("emails", { type: "textarea", required: true,
 		hint: t("find.emails.hint"), spellcheck: false })}
-	<p><button class="primary" disabled=${busy}>${t("find.search")}</button></p>
+	<p><button class="primary" aria-disabled=${busy ? "true" :
+		undefined}>${t("find.search")}</button></p>
 	</form>`;
 }
 
@@ -67,8 +72,6 @@ const hitColumns = () => [
 	  cell: (hit) => hit.seen ? t("yes") : t("no") },
 	{ name: "date", label: t("date"),
 	  cell: (hit) => html`<${When} at=${hit.date} />` },
-	{ name: "subject", label: t("subject"),
-	  cell: (hit) => html`<${Foreign} text=${hit.subject} />` },
 ];
 
 function Hits({ hits, chosen, setChosen }) {
@@ -92,142 +95,91 @@ function Hits({ hits, chosen, setChosen }) {
 				n: group.hits.length })})</label></div>
 		<details open=${groups.length === 1}><summary>${
 			t("find.show")}</summary>
-		<${Table} caption=${t("find.hits", { n: i + 1 })}
+		<${Table} quiet caption=${t("find.hits", { n: i + 1 })}
 			columns=${hitColumns()} rows=${group.hits}
 			rowKey=${(hit) => hit.email + hit["mailbox-guid"] + hit.uid}
 		/></details></section>`);
 }
 
-/* What a dry run counts is what has to be typed. */
-function Confirm({ request, onClose }) {
-	const [options, setOptions] = useState({ reason: "", force: false,
-		notify: true, stand: "" });
-	const [counted, setCounted] = useState(null);
-	const [typed, setTyped] = useState("");
-	const [busy, setBusy] = useState(false);
-	const [error, setError] = useState(null);
-	const set = (name) => (value) => {
-		setOptions({ ...options, [name]: value });
-		if (name === "force")
-			setCounted(null);
-	};
-	const full = () => ({ ...request, cmd: "expunge",
-		reason: options.reason, force: options.force });
-	const copies = counted?.reduce((n, r) => n + r.copies, 0);
-
-	async function count(event) {
-		event.preventDefault();
-		setBusy(true);
-		setError(null);
-		try {
-			const { results } = await act({ ...full(),
-							dry_run: true });
-
-			setCounted(results.filter((r) =>
-				r.status === "would_expunge"));
-		} catch (e) {
-			setError(e);
-		}
-		setBusy(false);
-	}
-	async function recall(event) {
-		event.preventDefault();
-		setBusy(true);
-		setError(null);
-		try {
-			const { id } = await start({ ...full(),
-				notify: options.notify,
-				...(options.stand ? { stand: options.stand } : {}),
-				...(request.query ? { yes_count: Number(typed) } : {}) });
-
-			location.hash = "#/recall/" + id;
-		} catch (e) {
-			setError(e);
-			setBusy(false);
-		}
-	}
-
-	return html`<${Dialog} title=${t("confirm.title")} onClose=${onClose}>
-	<form onSubmit=${counted ? recall : count}>
-	<${Field} id="reason" label=${t("reason")} value=${options.reason}
-		onInput=${set("reason")} maxlength="255" />
-	<${Field} id="force" type="checkbox" label=${t("force")}
-		value=${options.force} onInput=${set("force")} />
-	<${Field} id="notify" type="checkbox" label=${t("notify")}
-		value=${options.notify} onInput=${set("notify")} />
-	<${Select} id="stand" label=${t("stand")} value=${options.stand}
-		onInput=${set("stand")} options=${[["", t("stand.no")],
-			["1h", t("stand.hours", { n: 1 })],
-			["24h", t("stand.hours", { n: 24 })],
-			["48h", t("stand.hours", { n: 48 })]]} />
-	<${Status}>${counted && html`<p><strong>${t("confirm.count", {
-		copies, users: counted.length })}</strong></p>`}<//>
-	${copies > 0 && html`<${Field} id="typed" label=${t("confirm.type", {
-		n: copies })} value=${typed} onInput=${setTyped}
-		inputmode="numeric" autocomplete="off" required />`}
-	<${Problem} error=${error} />
-	<p class="buttons">${counted ?
-		html`<button class="danger" disabled=${busy || copies === 0 ||
-			typed !== String(copies)}>${t("confirm.recall")}</button>` :
-		html`<button class="primary" disabled=${busy}>${
-			t("confirm.docount")}</button>`}
-	<button type="button" onClick=${onClose}>${t("cancel")}</button></p>
-	</form><//>`;
-}
-
-export function Find() {
-	const [state, setState] = useState({});
+/* What was found, and what may be done about it. */
+function Found({ request, hits, errors, more, stopped }) {
 	const [chosen, setChosen] = useState(new Set());
-	const [confirming, setConfirming] = useState(false);
-	const search = useRef(0);
-	const { busy, found, error, hits, errors = [], more, request } = state;
-
-	async function onSearch(problem, wanted) {
-		if (problem)
-			return setState({ error: problem });
-		const mine = ++search.current;
-		const stopped = () => mine !== search.current;
-
-		setChosen(new Set());
-		setState({ busy: true, found: 0 });
-		try {
-			const all = await searchAll(wanted, (n) => stopped() ||
-				setState({ busy: true, found: n }), stopped);
-
-			if (!stopped())
-				setState({ ...all, request: wanted });
-		} catch (e) {
-			setState({ error: e });
-		}
-	}
-
-	const groups = hits ? groupsOf(hits) : [];
+	const [confirming, setConfirming] = useState(null);
+	const groups = groupsOf(hits);
 	const taken = groups.filter((group) => chosen.has(group.key));
 	const chosenHits = taken.flatMap((group) => group.hits);
+	const users = usersOf(chosenHits).length;
+	const tooMany = rights().users > 0 && users > rights().users;
+	/* there may be more of it than was found */
+	const everyone = request.all && rights().everyone;
+	const part = more || stopped || errors.length > 0;
 
-	return html`<${Page} title=${t("page.find")}>
-	<${Conditions} busy=${busy} onSearch=${onSearch} />
-	<${Problem} error=${error} />
-	<${Status}>${busy ? html`<p>${t("find.busy", { n: found })}
-		<button type="button" onClick=${() => { search.current++;
-			setState({}); }}>${t("stop")}</button></p>` :
-		hits && html`<p>${t("find.found", { messages: hits.length,
-			users: usersOf(hits).length })}</p>`}<//>
-	${more && html`<p class="problem">${t("find.more", {
-		n: MOST_HITS })}</p>`}
+	return html`${stopped ? html`<p class="problem">${t("find.stopped")}</p>` :
+		more && html`<p class="problem">${t("find.more", {
+			n: MOST_HITS })}</p>`}
 	${errors.length > 0 && html`<${Table} caption=${t("find.errors")}
 		columns=${[
 			{ name: "user", label: t("user"),
-			  cell: (e) => html`<${Foreign} text=${e.email} />` },
+			  cell: (e) => e.email ? html`<${Foreign}
+				text=${e.email} />` : t("node") },
 			{ name: "error", label: t("error"),
-			  cell: (e) => html`<${Foreign} text=${e.error} />` }]}
+			  cell: (e) => html`<${Foreign} text=${e.error}
+				most=${300} />` }]}
 		rows=${errors} rowKey=${(e, i) => i} />`}
-	${hits && html`<${Hits} hits=${hits} chosen=${chosen}
-		setChosen=${setChosen} />`}
-	${chosenHits.length > 0 && html`<p class="sticky"><button type="button"
-		class="danger" onClick=${() => setConfirming(true)}>${
+	<${Hits} hits=${hits} chosen=${chosen} setChosen=${setChosen} />
+	${chosenHits.length > 0 && (tooMany ? html`<p class="problem">${
+		t("limit.users", { n: rights().users })}</p>` :
+		html`<p class="sticky"><button type="button" class="danger"
+		onClick=${() => setConfirming(requestOf(taken, groups, request))}>${
 		t("find.recall", { messages: chosenHits.length,
-			users: usersOf(chosenHits).length })}</button></p>`}
-	${confirming && html`<${Confirm} onClose=${() => setConfirming(false)}
-		request=${requestOf(taken, groups, request.query)} />`}<//>`;
+			users })}</button></p>`)}
+	${chosenHits.length === 0 && everyone && part && request.messageid &&
+		html`<p><button type="button" class="danger"
+		onClick=${() => setConfirming({ messageid: request.messageid,
+			emails: [] })}>${t("find.everyone.recall")}</button></p>`}
+	${confirming && html`<${Confirm} request=${confirming}
+		everyone=${everyone} part=${part}
+		onClose=${() => setConfirming(null)} />`}`;
+}
+
+export function Find({ args: [messageid, all] }) {
+	const [state, setState] = useState({});
+	/* the search whose answers are waited for */
+	const search = useRef(null);
+	const { busy, error, found } = state;
+
+	async function onSearch(problem, request) {
+		const mine = { request, hits: [], errors: [], more: false };
+		const isOld = () => search.current !== mine;
+
+		search.current = mine;
+		if (problem)
+			return setState({ error: problem });
+		setState({ busy: true, found: mine });
+		try {
+			await searchAll(request, mine, () => isOld() ||
+				setState({ busy: true, found: mine }), isOld);
+			if (!isOld())
+				setState({ found: mine });
+		} catch (e) {
+			if (!isOld())
+				setState({ error: e });
+		}
+	}
+	function stop() {
+		search.current = null;
+		setState({ found: { ...found, stopped: true } });
+	}
+
+	return html`<${Page} title=${t("page.find")}>
+	<${Conditions} busy=${busy} onSearch=${onSearch}
+		messageid=${messageid} all=${all === "all"} />
+	<${Problem} error=${error} />
+	<${Status}>${busy ? html`<p>${t("find.busy", { n: found.hits.length })}
+		<button type="button" onClick=${stop}>${t("stop")}</button></p>` :
+		found && html`<p>${t("find.found", {
+			messages: found.hits.length,
+			users: usersOf(found.hits).length })} ${
+			found.hits.length > 0 && t("find.choose")}</p>`}<//>
+	${!busy && found && html`<${Found} ...${found} />`}<//>`;
 }

@@ -1,11 +1,14 @@
 /* One recall: how far it is, the verdicts, who read it, undo, evidence. */
-import { Dialog, Field, Foreign, csv, download, html, Page, Problem, Select,
-	 Status, Table, useEffect, useState, Verdict, When } from "./ui.js";
-import { ask, askBlob, current, sent, start } from "./api.js";
+import { Dialog, Field, Foreign, csv, download, html, Incomplete, Page, Problem,
+	 Select, Status, Table, useEffect, useState, Verdict, When }
+	from "./ui.js";
+import { ApiError, ask, askBlob, rights, sent, start } from "./api.js";
 import { addressesOf } from "./search.js";
 import { t } from "./i18n.js";
 
 const POLL_MS = 1000;
+/* after something went wrong on the way */
+const AGAIN_MS = 5000;
 const PATH = "/v2/actions/";
 const ENDED = ["finished", "rejected", "expired"];
 
@@ -26,8 +29,12 @@ function useRecall(id) {
 				if (!ENDED.includes(body.state))
 					timer = setTimeout(look, POLL_MS);
 			} catch (error) {
-				if (!gone)
-					setState((old) => ({ ...old, error }));
+				if (gone)
+					return;
+				setState((old) => ({ ...old, error }));
+				if (!(error instanceof ApiError &&
+				      error.status < 500))
+					timer = setTimeout(look, AGAIN_MS);
 			}
 		}
 		look();
@@ -50,6 +57,12 @@ const columns = () => [
 	{ name: "error", label: t("error"),
 	  cell: (r) => html`<${Foreign} text=${r.error} />` },
 ];
+
+/* Without the columns that none of the rows has a value for. */
+function withValues(all, rows, fields) {
+	return all.filter((c) => !fields[c.name] ||
+			  rows.some((row) => row[fields[c.name]]));
+}
 
 function Undo({ recall, onClose }) {
 	const [who, setWho] = useState("all");
@@ -83,7 +96,10 @@ function Undo({ recall, onClose }) {
 		label=${t("find.emails")} hint=${t("find.emails.hint")}
 		value=${emails} onInput=${setEmails} required />`}
 	<${Field} id="undo-reason" label=${t("reason")} value=${reason}
-		onInput=${setReason} maxlength="255" />
+		onInput=${setReason} maxlength="255"
+		required=${rights().require_reason} />
+	${!(recall.kept_until > Date.now() / 1000) && html`<p>${
+		t("undo.maybe")}</p>`}
 	<${Problem} error=${error} />
 	<p class="buttons"><button class="primary" disabled=${busy}>${
 		t("undo.do")}</button>
@@ -116,40 +132,68 @@ function Summary({ recall }) {
 	${recall.kept_until > 0 && line(t("kept_until"),
 		html`<${When} at=${recall.kept_until} />`)}
 	${recall.standing && line(t("page.standing"), html`${
-		t("until")} <${When} at=${recall.standing.expires} />`)}
+		t("until")} <${When} at=${recall.standing.until} />${
+		recall.standing.missing?.length > 0 && html`; ${
+		t("standing.not")}: <${Foreign} text=${recall.standing.missing
+			.map((node) => node.name).join(", ")} />`}`)}
+	${recall.late !== undefined && line(t("standing.late"), recall.late)}
 	${recall.recall && line(t("undoes"), html`<a
 		href=${"#/recall/" + recall.recall}>${recall.recall}</a>`)}</dl>`;
 }
 
-/* Nodes that could not be asked: the recall goes on when they are back. */
-function Nodes({ nodes = [] }) {
-	const down = nodes.filter((node) => node.down_since);
+const nodeColumns = () => [
+	{ name: "name", label: t("node"),
+	  cell: (n) => html`<${Foreign} text=${n.name} />` },
+	{ name: "state", label: t("state"), cell: (n) => t("state." + n.state) },
+	{ name: "looked", label: t("node.looked"), number: true,
+	  cell: (n) => n.looked },
+	{ name: "since", label: t("node.since"),
+	  cell: (n) => html`<${When} at=${n.down_since} />` },
+	{ name: "error", label: t("error"),
+	  cell: (n) => html`<${Foreign} text=${n.error} most=${300} />` },
+];
 
-	return down.length > 0 && html`<ul class="problem">${down.map((node) =>
-		html`<li key=${node.name}>${t("node.down", { name: node.name })} <${
-			When} at=${node.down_since} /></li>`)}</ul>`;
+/* How many there are is not known until all nodes have listed their users. */
+function Progress({ recall }) {
+	const { done = 0, total, hits, failures } = recall.progress ?? {};
+	const ended = ENDED.includes(recall.state);
+
+	return html`<${Status}><progress value=${recall.all && !ended ?
+		(recall.state === "paused" ? 0 : undefined) : done} max=${(total ?? done) || 1}
+		aria-label=${t("progress")}></progress>
+	<p>${recall.all ? t("progress.everyone", { done, hits, failures }) :
+		t("progress.users", { done, total })}</p>
+	${recall.state === "paused" && html`<p>${t("paused.hint")}</p>`}
+	<${Incomplete} nodes=${recall.nodes} /><//>
+	${recall.nodes?.length > 0 && html`<${Table} caption=${t("nodes")}
+		columns=${withValues(nodeColumns(), recall.nodes, {
+			since: "down_since", error: "error" })}
+		rows=${recall.nodes}
+		rowKey=${(n) => n.name} />`}`;
 }
 
-function Results({ recall, only }) {
-	const [wanted, setWanted] = useState(only ?? "");
+/* setWanted: shows only those of this verdict. */
+function Results({ recall, wanted, setWanted }) {
 	const results = recall.results ?? [];
 	const rows = wanted ? results.filter((r) => r.status === wanted) : results;
 	const save = (type) => download(
 		`recall-${recall.id}${wanted && "-" + wanted}.${type}`,
-		type === "csv" ? "text/csv" : "application/json",
-		type === "csv" ? csv(["email", "status", "copies", "mailboxes",
-				      "notice", "error"], rows) :
-			JSON.stringify(rows, null, 2));
+		type === "csv" ? new Blob([csv(["email", "status", "copies",
+			"mailboxes", "notice", "error"], rows)],
+			{ type: "text/csv" }) :
+		new Blob([JSON.stringify(rows, null, 2)],
+			 { type: "application/json" }));
 
 	return html`<h2>${t("verdicts")}</h2>
-	<${Select} id="only" label=${t("filter")} value=${wanted}
+	<div class="narrow"><${Select} id="only" label=${t("filter")} value=${wanted}
 		onInput=${setWanted} options=${[["", t("all", {
 			n: results.length })],
 			...Object.entries(recall.summary ?? {})
 			.filter(([, n]) => n > 0).map(([status, n]) =>
-			[status, t("verdict." + status) + " (" + n + ")"])]} />
+			[status, t("verdict." + status) + " (" + n + ")"])]} /></div>
 	${wanted === "read" && html`<p>${t("read.hint")}</p>`}
-	<${Table} caption=${t("verdicts")} columns=${columns()} rows=${rows}
+	<${Table} quiet caption=${t("verdicts")} rows=${rows}
+		columns=${withValues(columns(), rows, { error: "error" })}
 		rowKey=${(r) => r.email} />
 	<p class="buttons noprint">
 	<button type="button" onClick=${() => save("csv")}>${
@@ -162,19 +206,21 @@ function Results({ recall, only }) {
 export function Recall({ args: [id, only] }) {
 	const { recall, error } = useRecall(id);
 	const [undoing, setUndoing] = useState(false);
-	const [failed, setFailed] = useState(null);
+	const [problem, setProblem] = useState(null);
+	const [wanted, setWanted] = useState(only ?? "");
 	const request = sent(id);
-	const done = recall?.progress?.done ?? 0;
-	const total = recall?.progress?.total ?? done;
-	const mayUndo = recall?.state === "finished" &&
-		recall.cmd === "expunge" && recall.summary?.expunged > 0;
+	const finished = recall?.state === "finished";
+	const mayUndo = finished && recall.cmd === "expunge" &&
+		(recall.summary?.expunged > 0 || recall.late > 0);
+	const failed = finished && (recall.summary?.error ?? 0);
+	const lost = finished && recall.nodes?.some((n) => n.state === "failed");
 
 	const attempt = (what) => async () => {
-		setFailed(null);
+		setProblem(null);
 		try {
 			await what();
 		} catch (e) {
-			setFailed(e);
+			setProblem(e);
 		}
 	};
 	const retry = attempt(async () => {
@@ -182,32 +228,32 @@ export function Recall({ args: [id, only] }) {
 		/* the same id: look at it anew */
 		location.hash = "#/recall/" + id + "/" + (only ? "" : "error");
 	});
-	const evidence = attempt(async () => {
-		const blob = await askBlob(PATH + id + "/export");
-		const link = document.createElement("a");
+	const evidence = attempt(async () => download("recall-" + id + ".zip",
+		await askBlob(PATH + id + "/export")));
 
-		link.href = URL.createObjectURL(blob);
-		link.download = "recall-" + id + ".zip";
-		link.click();
-	});
+	function showReaders() {
+		setWanted("read");
+		document.getElementById("only").focus();
+	}
 
 	return html`<${Page} title=${t(recall?.cmd === "restore" ?
 		"page.restore" : "page.recall")}>
-	<${Problem} error=${error ?? failed} />
+	<${Problem} error=${error ?? problem} />
 	${recall && html`<${Summary} recall=${recall} />
-	<${Status}><progress value=${done} max=${total || 1}
-		aria-label=${t("progress")}></progress>
-		<p>${t("progress.users", { done, total })}</p><//>
-	<${Nodes} nodes=${recall.nodes} />
+	<${Progress} recall=${recall} />
 	<p class="buttons noprint">
 	${mayUndo && html`<button type="button"
 		onClick=${() => setUndoing(true)}>${t("undo")}</button>`}
-	${recall.state === "finished" && recall.summary?.error > 0 && request &&
-		html`<button type="button" onClick=${retry}>${
-			t("retry", { n: recall.summary.error })}</button>`}
-	${mayUndo && current().role !== 2 && html`<button type="button"
+	${(failed > 0 || lost) && request && html`<button type="button"
+		onClick=${retry}>${failed > 0 ? t("retry", { n: failed }) :
+			t("retry.nodes")}</button>`}
+	${recall.summary?.read > 0 && html`<button type="button"
+		onClick=${showReaders}>${t("read.who", {
+			n: recall.summary.read })}</button>`}
+	${mayUndo && rights().export && html`<button type="button"
 		onClick=${evidence}>${t("evidence")}</button>`}</p>
-	<${Results} recall=${recall} only=${only} />`}
+	<${Results} recall=${recall} setWanted=${setWanted}
+		wanted=${recall.summary?.[wanted] > 0 ? wanted : ""} />`}
 	${undoing && html`<${Undo} recall=${recall}
 		onClose=${() => setUndoing(false)} />`}<//>`;
 }

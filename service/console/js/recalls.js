@@ -58,7 +58,7 @@ export function Recalls() {
 	<p><button class="primary">${t("filter")}</button></p></form>
 	<${Problem} error=${error} />
 	<${Status}>${rows && t("recalls.shown", { n: rows.length })}<//>
-	${rows && html`<${Table} caption=${t("page.recalls")} rows=${rows}
+	${rows && html`<${Table} quiet caption=${t("page.recalls")} rows=${rows}
 		columns=${columns()} rowKey=${(r) => r.id} />`}
 	${more && html`<p><button type="button"
 		onClick=${() => look(rows.at(-1).id)}>${t("more")}</button></p>`}

@@ -28,22 +28,21 @@ export function addressesOf(text) {
 	return [...new Set(text.split(/[\s,;]+/).filter((a) => a !== ""))];
 }
 
-/* All hits, page by page; tells progress(hits) between pages.
-   Returns { hits, errors, more }. */
-export async function searchAll(request, progress, stopped) {
-	const hits = [], errors = [];
+/* All hits, page by page, into found { hits, errors, more }, which has at any
+   time what was found until then; tells progress() between pages. */
+export async function searchAll(request, found, progress, stopped) {
 	let cursor;
 
 	do {
 		const page = await act({ ...request, cmd: "search", limit: PAGE,
 			...(cursor === undefined ? {} : { cursor }) });
 
-		hits.push(...page.results);
-		errors.push(...page.errors);
-		progress(hits.length);
+		found.hits.push(...page.results);
+		found.errors.push(...page.errors);
+		progress();
 		cursor = page.more ? page.next : undefined;
-	} while (cursor !== undefined && hits.length < MOST_HITS && !stopped());
-	return { hits, errors, more: cursor !== undefined };
+		found.more = cursor !== undefined;
+	} while (found.more && found.hits.length < MOST_HITS && !stopped());
 }
 
 /* Hits of the same sender and subject are one group. */
@@ -76,13 +75,16 @@ function anyOf(queries) {
 		["OR", ...queries[0], ...anyOf(queries.slice(1))];
 }
 
-/* What recalls the hits of these groups: by Message-ID where they share one,
-   else by the query that found them, limited to the groups. */
-export function requestOf(groups, all, query) {
+/* What recalls the hits of these groups: by Message-ID where that was looked for
+   or they share one, else by the query that found them, limited to the
+   groups. */
+export function requestOf(groups, all, { messageid, query }) {
 	const hits = groups.flatMap((group) => group.hits);
 	const ids = distinct(hits, "messageid");
 	const emails = usersOf(hits);
 
+	if (messageid)
+		return { messageid, emails };
 	if (ids.length === 1 && ids[0])
 		return { messageid: "<" + ids[0] + ">", emails };
 	return {

@@ -1,6 +1,6 @@
 /* The sessions of whoever is signed in: where, since when; ends them. */
-import { Foreign, html, Page, Problem, Status, Table, useEffect, useState, When }
-	from "./ui.js";
+import { focusPage, Foreign, html, Page, Problem, Status, Table, useEffect,
+	 useState, When } from "./ui.js";
 import { ask, signOut } from "./api.js";
 import { t } from "./i18n.js";
 
@@ -17,6 +17,7 @@ export function Sessions() {
 				return await signOut();
 			setSaid(t("sessions.ended"));
 			await look();
+			focusPage();
 		} catch (e) {
 			setError(e);
 		}
@@ -44,6 +45,6 @@ export function Sessions() {
 
 	return html`<${Page} title=${t("page.sessions")}>
 	<${Problem} error=${error} /><${Status}>${said}<//>
-	${sessions && html`<${Table} caption=${t("page.sessions")}
+	${sessions && html`<${Table} quiet caption=${t("page.sessions")}
 		columns=${columns} rows=${sessions} rowKey=${(s) => s.id} />`}<//>`;
 }

@@ -43,7 +43,7 @@ export function Shares() {
 	<p><button class="primary">${t("show")}</button></p></form>
 	<${Problem} error=${error} />
 	<${Status}>${shares && t("shares.found", { n: shares.length })}<//>
-	${shares && html`<${Table} caption=${t("page.shares")} rows=${shares}
+	${shares && html`<${Table} quiet caption=${t("page.shares")} rows=${shares}
 		columns=${columns()} rowKey=${(s) => [s.owner, s.mailbox,
 			s.user, s.direction].join("\n")} />`}<//>`;
 }

@@ -1,6 +1,6 @@
 /* Standing orders: recalls that also take what arrives later. */
-import { Dialog, Foreign, html, Page, Problem, Status, Table, useEffect,
-	 useState, When } from "./ui.js";
+import { Dialog, focusPage, Foreign, html, Page, Problem, Status, Table,
+	 useEffect, useState, When } from "./ui.js";
 import { ask } from "./api.js";
 import { t } from "./i18n.js";
 
@@ -69,12 +69,12 @@ export function Standing() {
 
 	return html`<${Page} title=${t("page.standing")}>
 	<${Problem} error=${error} /><${Status}>${said}<//>
-	${orders && html`<${Table} caption=${t("page.standing")}
+	${orders && html`<${Table} quiet caption=${t("page.standing")}
 		columns=${columns} rows=${orders} rowKey=${(o) => o.id} />`}
 	${ending && html`<${End} order=${ending}
 		onClose=${() => setEnding(null)} onDone=${() => {
 			setEnding(null);
 			setSaid(t("standing.ended"));
-			look();
+			look().then(focusPage);
 		}} />`}<//>`;
 }

@@ -1,6 +1,7 @@
 /* A user takes back a message of the own. */
-import { Field, html, Page, Problem, useState } from "./ui.js";
-import { start } from "./api.js";
+import { Field, html, Page, Problem, Select, useState } from "./ui.js";
+import { rights, start } from "./api.js";
+import { standOptions } from "./confirm.js";
 import { addressesOf } from "./search.js";
 import { t } from "./i18n.js";
 
@@ -8,6 +9,8 @@ export function TakeBack() {
 	const [messageid, setMessageid] = useState("");
 	const [emails, setEmails] = useState("");
 	const [reason, setReason] = useState("");
+	const [force, setForce] = useState(false);
+	const [stand, setStand] = useState("");
 	const [busy, setBusy] = useState(false);
 	const [error, setError] = useState(null);
 
@@ -17,7 +20,8 @@ export function TakeBack() {
 		setError(null);
 		try {
 			const { id } = await start({ cmd: "expunge",
-				messageid: messageid.trim(), reason,
+				messageid: messageid.trim(), reason, force,
+				...(stand ? { stand } : {}),
 				emails: addressesOf(emails) });
 
 			location.hash = "#/recall/" + id;
@@ -27,6 +31,9 @@ export function TakeBack() {
 		}
 	}
 
+	if (!rights().recall)
+		return html`<${Page} title=${t("page.takeback")}><p>${
+			t("takeback.off")}</p><//>`;
 	return html`<${Page} title=${t("page.takeback")}>
 	<p>${t("takeback.hint")}</p>
 	<form onSubmit=${submit} class="narrow">
@@ -37,7 +44,13 @@ export function TakeBack() {
 		hint=${t("find.emails.hint")} value=${emails}
 		onInput=${setEmails} required spellcheck=${false} />
 	<${Field} id="reason" label=${t("reason")} value=${reason}
-		onInput=${setReason} maxlength="255" />
+		onInput=${setReason} maxlength="255"
+		required=${rights().require_reason} />
+	${rights().force && html`<${Field} id="force" type="checkbox"
+		label=${t("force")} value=${force} onInput=${setForce} />`}
+	${standOptions().length > 1 && html`<${Select} id="stand"
+		label=${t("stand")} value=${stand} onInput=${setStand}
+		options=${standOptions()} />`}
 	<${Problem} error=${error} />
 	<p><button class="danger" disabled=${busy}>${t("takeback.do")}</button></p>
 	</form><//>`;

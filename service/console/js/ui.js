@@ -19,14 +19,18 @@ export function visible(text) {
 		"\u2039" + c.charCodeAt(0).toString(16).padStart(4, "0") + "\u203a");
 }
 
+/* Where an address is too long for its column, it breaks at the "@". */
+const breakable = (text) => text.split(/(?=@)/).map((part, i) =>
+	i === 0 ? part : html`<wbr />${part}`);
+
 /* Somebody else's text: never longer than is of use, never in our own text's
    direction. The whole of it is its title. */
 export function Foreign({ text, most = 120 }) {
 	const shown = visible(text);
 
 	return html`<bdi title=${shown.length > most ? shown : undefined}>${
-		shown.length > most ? shown.slice(0, most) + "\u2026" : shown
-	}</bdi>`;
+		breakable(shown.length > most ?
+			  shown.slice(0, most) + "\u2026" : shown)}</bdi>`;
 }
 
 /* Seconds since 1970, or a date of the API, as the reader writes dates. */
@@ -42,13 +46,15 @@ export function When({ at }) {
 }
 
 /* columns: [{ name, label, cell(row), number }]; the first one heads its row.
-   A table that is too wide scrolls by itself, by keyboard too. */
-export function Table({ caption, columns, rows, rowKey, empty }) {
+   quiet: the heading before it says the same as the caption. A table that is
+   too wide scrolls by itself, by keyboard too. */
+export function Table({ caption, columns, rows, rowKey, empty, quiet }) {
 	if (rows.length === 0)
 		return html`<p class="empty">${empty ?? t("none")}</p>`;
 	return html`<div class="scroll" role="region" tabindex="0"
 		aria-label=${caption}><table>
-		<caption>${caption}</caption>
+		<caption class=${quiet ? "hidden" : undefined}>${
+			caption}</caption>
 		<thead><tr>${columns.map((c) => html`<th scope="col" key=${c.name}
 			class=${c.number ? "number" : undefined}>${c.label}</th>`)}
 		</tr></thead>
@@ -74,7 +80,7 @@ export function Dialog({ title, onClose, children }) {
 			if (before?.isConnected)
 				before.focus();
 			else
-				document.querySelector("main h1")?.focus();
+				focusPage();
 		};
 	}, []);
 	return html`<dialog ref=${ref} aria-labelledby=${id.current}
@@ -140,6 +146,23 @@ export function Verdict({ status }) {
 		t("verdict." + status)}</span>`;
 }
 
+/* Nodes that can't be asked: what is there comes when they are back. */
+export function Incomplete({ nodes = [] }) {
+	const missing = nodes.filter((node) => node.state === "down" ||
+				     node.state === "failed");
+
+	return missing.length > 0 && html`<ul class="problem plain">${missing.map(
+		(node) => html`<li key=${node.name}><strong>${
+		t("incomplete")}:</strong> ${t("node." + node.state, {
+			name: visible(node.name) })}${node.state === "down" &&
+		html` <${When} at=${node.down_since} />`}</li>`)}</ul>`;
+}
+
+/* Where the focus goes when what had it is no longer there. */
+export function focusPage() {
+	document.querySelector("main h1")?.focus();
+}
+
 /* A page: its heading takes the focus when the page is shown. */
 export function Page({ title, children }) {
 	const ref = useRef(null);
@@ -152,10 +175,10 @@ export function Page({ title, children }) {
 }
 
 /* The file is made here: nothing has to be fetched with a token in its URL. */
-export function download(name, type, text) {
+export function download(name, blob) {
 	const link = document.createElement("a");
 
-	link.href = URL.createObjectURL(new Blob([text], { type }));
+	link.href = URL.createObjectURL(blob);
 	link.download = name;
 	link.click();
 	setTimeout(() => URL.revokeObjectURL(link.href), 10000);

@@ -1,0 +1,111 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "alloc.h"
+#include "journal-db.h"
+#include "journal-late.h"
+
+/* The one number that a statement answers, 0 if there is none. */
+static bool get_number(const char *sql, const char *text, int64_t *number_r)
+{
+	sqlite3 *db = journal_lock();
+	sqlite3_stmt *stmt = journal_prepare(db, sql);
+	int ret;
+
+	journal_bind_text(stmt, 1, text);
+	ret = journal_step(stmt);
+	*number_r = ret == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+	journal_release(stmt);
+	journal_unlock();
+	return ret == SQLITE_ROW || ret == SQLITE_DONE;
+}
+
+bool journal_late_cursor(const char *url, int64_t *since_r)
+{
+	return get_number("SELECT since FROM late_cursors WHERE url = ?", url,
+			  since_r);
+}
+
+bool journal_late_count(const char *recall, int64_t *copies_r)
+{
+	return get_number("SELECT sum(copies) FROM late WHERE recall = ?",
+			  recall, copies_r);
+}
+
+static bool add(sqlite3 *db, const struct journal_late *late, int64_t *added)
+{
+	if (!journal_exec(db, "INSERT OR IGNORE INTO late (recall, username, "
+			  "date, line, copies, mailboxes, seen) "
+			  "VALUES (?,?,?,?,?,?,?)", "ssssisi", late->recall,
+			  late->username, late->date, late->line,
+			  late->copies, late->mailboxes, (int64_t)time(NULL)))
+		return false;
+	if (sqlite3_changes(db) > 0)
+		*added += late->copies;
+	return true;
+}
+
+bool journal_late_add(const char *url, const struct journal_late *lates,
+		      size_t count, int64_t since, int64_t *added_r)
+{
+	sqlite3 *db = journal_lock();
+	bool ret = journal_begin(db, false);
+	size_t i;
+
+	*added_r = 0;
+	for (i = 0; ret && i < count; i++)
+		ret = add(db, &lates[i], added_r);
+	ret = journal_end(db, ret && journal_exec(db, "INSERT OR REPLACE INTO "
+		"late_cursors (url, since) VALUES (?, ?)", "si", url, since));
+	journal_unlock();
+	return ret;
+}
+
+static char *column(sqlite3_stmt *stmt, int i)
+{
+	return x_strdup((const char *)sqlite3_column_text(stmt, i));
+}
+
+int journal_late_next(struct journal_late *late_r)
+{
+	sqlite3 *db = journal_lock();
+	sqlite3_stmt *stmt = journal_prepare(db, "SELECT recall, username, "
+		"date, line, copies, mailboxes FROM late WHERE told = 0 "
+		"ORDER BY seen, date LIMIT 1");
+	int ret = journal_step(stmt);
+
+	memset(late_r, 0, sizeof(*late_r));
+	if (ret == SQLITE_ROW) {
+		snprintf(late_r->recall, sizeof(late_r->recall), "%s",
+			 (const char *)sqlite3_column_text(stmt, 0));
+		late_r->username = column(stmt, 1);
+		late_r->date = column(stmt, 2);
+		late_r->line = column(stmt, 3);
+		late_r->copies = sqlite3_column_int64(stmt, 4);
+		late_r->mailboxes = column(stmt, 5);
+	}
+	journal_release(stmt);
+	journal_unlock();
+	return ret == SQLITE_ROW ? 1 : ret == SQLITE_DONE ? 0 : -1;
+}
+
+void journal_late_clear(struct journal_late *late)
+{
+	free(late->username);
+	free(late->date);
+	free(late->line);
+	free(late->mailboxes);
+	memset(late, 0, sizeof(*late));
+}
+
+bool journal_late_told(const struct journal_late *late)
+{
+	bool ret = journal_exec(journal_lock(), "UPDATE late SET told = 1 "
+		"WHERE recall = ? AND username = ? AND date = ? AND line = ?",
+		"ssss", late->recall, late->username, late->date, late->line);
+
+	journal_unlock();
+	return ret;
+}

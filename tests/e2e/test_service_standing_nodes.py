@@ -1,0 +1,335 @@
+"""mail-recalld: recalls that stand on several nodes, and what comes late."""
+
+import sqlite3
+import time
+
+import pytest
+
+from answers import ask, check_described, root, statuses
+from faults import wait_for
+from mailnode import build_message, free_port
+from servicenode import ProxyNode, RecallNode, Service
+
+RED = ["red%d@red.example" % number for number in range(4)]
+BLUE = ["blue%d@blue.example" % number for number in range(4)]
+USERS = {**{user: {"tenant_id": "red"} for user in RED},
+         **{user: {"tenant_id": "blue"} for user in BLUE}}
+
+
+def make_node(**options):
+    return RecallNode(users=USERS, **options)
+
+
+@pytest.fixture
+def red():
+    with make_node() as node:
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture
+def blue():
+    with make_node() as node:
+        yield node
+        assert node.panics() == []
+
+
+def make_service(red, blue, **settings):
+    return Service(red, text="[nodes]\nb = %s blue.example\n" % blue.http_url,
+                   doveadm__retries=0, recall__late_interval=1, **settings)
+
+
+@pytest.fixture
+def service(red, blue):
+    with make_service(red, blue) as service:
+        yield service
+
+
+def node_name(node):
+    return "127.0.0.1:%d" % node.http_port
+
+
+def stand(service, message_id, users, time="1h"):
+    answer = service.recall(root(service), message_id, users, stand=time,
+                            notify="0", reason="Phishing")
+    assert answer.status == 200, answer
+    return answer.json()["id"]
+
+
+def shown(service, recall_id):
+    answer = service.curl("/v2/actions/" + recall_id, token=root(service))
+    assert answer.status == 200, answer
+    check_described("/v2/actions/{id}", "get", answer)
+    return answer
+
+
+def where(service, recall_id):
+    """Names of the nodes where it stands, is missing, and is to end."""
+    found = shown(service, recall_id).json().get("standing")
+    return found and tuple(
+        {node["name"] if isinstance(node, dict) else node
+         for node in found[key]} for key in ("nodes", "missing", "ending"))
+
+
+def restart(service):
+    service.kill()
+    service.start()
+
+
+def orders(node):
+    rows = node.doveadm("-f", "tab", "recall", "standing",
+                        "list").stdout.splitlines()
+    return [row.split("\t")[0] for row in rows[1:]]
+
+
+def deliver(node, user, message_id):
+    node.lmtp_deliver([user], build_message(message_id))
+
+
+@pytest.mark.log_errors("")
+def test_node_that_was_down(red, blue, service, message_id):
+    """It gets the order, and what it had is recalled."""
+    users = RED[0], BLUE[0]
+    deliver(blue, BLUE[0], message_id)
+    begun = int(time.time())
+    blue.stop(remove=False)
+    recall_id = stand(service, message_id, users)
+    answer = shown(service, recall_id)
+    assert statuses(answer) == {RED[0]: "not_found", BLUE[0]: "error"}
+    standing = answer.json()["standing"]
+    assert standing["nodes"] == [node_name(red)]
+    missing, = standing["missing"]
+    assert missing["name"] == node_name(blue) and missing["error"]
+    assert begun <= missing["since"] <= time.time()
+    assert begun + 3600 <= standing["until"] <= time.time() + 3600
+
+    restart(service)
+    assert shown(service, recall_id).json()["standing"]["missing"][0][
+        "since"] == missing["since"]
+    assert blue._launch()
+    wait_for(lambda: where(service, recall_id) == (
+        {node_name(red), node_name(blue)}, set(), set()))
+    wait_for(lambda: statuses(shown(service, recall_id)) == {
+        RED[0]: "not_found", BLUE[0]: "expunged"})
+    assert blue.count(BLUE[0]) == 0
+    # who was told so hears that it is another one now
+    assert len([line for line in service.audit()
+                if recall_id in line and "|recall|" in line]) == 2
+    for node, user in (red, RED[0]), (blue, BLUE[0]):
+        deliver(node, user, message_id)
+        assert node.count(user) == 0
+    deliver(blue, BLUE[1], message_id)
+    assert blue.count(BLUE[1]) == 1
+
+
+@pytest.mark.log_errors("")
+def test_end_while_a_node_is_down(red, blue, service, message_id):
+    recall_id = stand(service, message_id, [RED[0], BLUE[0]])
+    assert orders(blue) == orders(red) == [recall_id]
+    blue.stop(remove=False)
+    answer = service.curl("/v2/standing/" + recall_id, "-X", "DELETE",
+                          token=root(service))
+    assert answer.status == 202, answer
+    check_described("/v2/standing/{id}", "delete", answer)
+    assert {node["name"]: node["ended"] for node in answer.json()["nodes"]} \
+        == {node_name(red): True, node_name(blue): False}
+    assert where(service, recall_id) == (set(), set(), {node_name(blue)})
+    restart(service)
+    assert blue._launch()
+    wait_for(lambda: where(service, recall_id) is None)
+    assert orders(blue) == orders(red) == []
+    deliver(blue, BLUE[0], message_id)
+    assert blue.count(BLUE[0]) == 1
+
+
+@pytest.mark.log_errors("")
+def test_end_before_the_node_had_it(red, blue, service, message_id):
+    blue.stop(remove=False)
+    deliver(red, RED[1], message_id)
+    recall_id = stand(service, message_id, [RED[1], BLUE[1]])
+    answer = service.curl("/v2/standing/" + recall_id, "-X", "DELETE",
+                          token=root(service))
+    assert answer.status == 202
+    assert blue._launch()
+    wait_for(lambda: where(service, recall_id) is None)
+    assert orders(blue) == []
+    # nobody is asked about any more
+    assert statuses(shown(service, recall_id)) == {
+        RED[1]: "expunged", BLUE[1]: "error"}
+
+
+@pytest.mark.log_errors("")
+def test_expiry_while_a_node_is_down(red, blue, service, message_id):
+    blue.stop(remove=False)
+    short = stand(service, message_id, [RED[0], BLUE[0]], "2s")
+    assert where(service, short)[1] == {node_name(blue)}
+    restart(service)
+    wait_for(lambda: where(service, short) is None)
+    long = stand(service, "<x" + message_id[1:], [RED[0], BLUE[0]])
+    assert blue._launch()
+    wait_for(lambda: where(service, long)[0] == {node_name(red),
+                                                  node_name(blue)})
+    assert orders(blue) == [long]
+    assert statuses(shown(service, short))[BLUE[0]] == "error"
+    deliver(blue, BLUE[0], message_id)
+    assert blue.count(BLUE[0]) == 1
+
+
+def test_server_that_others_stand_in_for(red, blue, message_id):
+    """One that is new gets what stands; what has come there is looked for."""
+    with Service(red, recall__late_interval=1) as service:
+        # as where both have the mail
+        recall_id = stand(service, message_id, [RED[2]])
+        deliver(blue, RED[2], message_id)
+        service.set(doveadm__url=red.http_url + " " + blue.http_url)
+        assert service.reload() == "reloaded"
+        wait_for(lambda: where(service, recall_id)[0] == {
+            node_name(red), node_name(blue)})
+        wait_for(lambda: blue.count(RED[2]) == 0)
+        wait_for(lambda: shown(service, recall_id).json()["late"] == 1)
+        # and one that is none any more is not waited for
+        blue.stop(remove=False)
+        service.set(doveadm__url=red.http_url)
+        assert service.reload() == "reloaded"
+        wait_for(lambda: where(service, recall_id) == (
+            {node_name(red)}, set(), set()))
+
+
+def test_killed_before_the_first_node(red, blue, message_id):
+    """A job that begins anew makes its order stand."""
+    deliver(red, RED[3], message_id)
+    with make_service(red, blue) as service:
+        recall_id = stand(service, message_id, [RED[3]])
+        service.kill()
+        for node in red, blue:
+            node.doveadm("recall", "standing", "end", recall_id)
+        with sqlite3.connect(service.dir / "journal.db") as db:
+            db.execute("DELETE FROM standing")
+            db.execute("UPDATE recalls SET finished = 0")
+            db.execute("UPDATE verdicts SET status = NULL")
+        db.close()
+        service.start()
+        service.wait_recall(root(service), recall_id)
+        assert orders(red) == orders(blue) == [recall_id]
+
+
+# late copies
+
+
+def late_lines(service):
+    return [line for line in service.audit() if "|recall-late|" in line]
+
+
+def test_late(red, blue, service, message_id):
+    recall_id = stand(service, message_id, [RED[0], BLUE[0]])
+    assert shown(service, recall_id).json()["late"] == 0
+    deliver(red, RED[0], message_id)
+    deliver(red, RED[0], message_id)
+    deliver(blue, BLUE[0], message_id)
+    wait_for(lambda: len(late_lines(service)) == 3)
+    assert shown(service, recall_id).json()["late"] == 3
+    line, = (line for line in late_lines(service) if BLUE[0] in line)
+    for field in ("suser=root@example.com", "outcome=success",
+                  "externalId=" + recall_id,
+                  "cs1Label=messageid cs1=" + message_id,
+                  "cs2=%s:expunged" % BLUE[0], "cnt=1", "filePath=INBOX",
+                  "reason=Phishing"):
+        assert " " + field in line, field
+    metric = "mail_recalld_late_copies_total 3\n"
+    assert metric in service.curl("/metrics").body.decode()
+
+    # each once, and none is lost, whenever the service is killed
+    restart(service)
+    deliver(blue, BLUE[0], message_id)
+    wait_for(lambda: len(late_lines(service)) == 4)
+    restart(service)
+    deliver(red, RED[0], message_id)
+    wait_for(lambda: shown(service, recall_id).json()["late"] == 5)
+    wait_for(lambda: len(late_lines(service)) >= 5)
+    assert len(late_lines(service)) == 5
+    assert service.curl("/v2/standing/" + recall_id, "-X", "DELETE",
+                        token=root(service)).status == 200
+    assert shown(service, recall_id).json()["late"] == 5
+
+
+@pytest.mark.log_errors("")
+def test_late_while_the_service_is_down(red, blue, service, message_id):
+    """Also of an order that was given at the shell."""
+    service.kill()
+    recall_id = "%032x" % 77
+    blue.doveadm("recall", "expunge", "-u", BLUE[2], "--stand=1h",
+                 "--no-notify", "--recall-id=" + recall_id, message_id)
+    deliver(blue, BLUE[2], message_id)
+    service.start()
+    wait_for(lambda: len(late_lines(service)) == 1)
+    assert "externalId=" + recall_id in late_lines(service)[0]
+
+
+# everyone
+
+
+def stand_all(service, token, message_id):
+    answer = ask(service, token, messageid=message_id, all=1, stand="1h",
+                 notify=0)
+    assert answer.status == 202, answer
+    return answer.json()["id"]
+
+
+@pytest.mark.log_errors("")
+def test_everyone(red, blue, service, message_id):
+    for node, user in (red, RED[0]), (blue, BLUE[0]):
+        deliver(node, user, message_id)
+    blue.stop(remove=False)
+    recall_id = stand_all(service, root(service), message_id)
+    wait_for(lambda: statuses(shown(service, recall_id)) ==
+             {RED[0]: "expunged"})
+    assert where(service, recall_id) == (
+        {node_name(red)}, {node_name(blue)}, set())
+    restart(service)
+    assert blue._launch()
+    answer = service.wait_recall(root(service), recall_id)
+    assert answer["success"] is True
+    assert blue.count(BLUE[0]) == 0
+    wait_for(lambda: where(service, recall_id) == (
+        {node_name(red), node_name(blue)}, set(), set()))
+    for node, user in (red, RED[3]), (blue, BLUE[3]):
+        deliver(node, user, message_id)
+        assert node.count(user) == 0
+        rows = node.doveadm("-f", "tab", "recall", "standing", "list",
+                            recall_id).stdout.splitlines()
+        assert dict(zip(rows[0].split("\t"), rows[1].split("\t")))[
+            "users"] == "*"
+
+
+def test_everyone_of_a_tenant(red, blue, service, message_id):
+    token = service.token("admin@blue.example", role=1, tenant="blue")
+    recall_id = stand_all(service, token, message_id)
+    service.wait_recall(token, recall_id)
+    deliver(red, RED[0], message_id)
+    deliver(blue, BLUE[0], message_id)
+    assert red.count(RED[0]) == 1 and blue.count(BLUE[0]) == 0
+    deliver(red, BLUE[0], message_id)
+    assert red.count(BLUE[0]) == 0
+    user = service.token(RED[0], role=2, tenant="red")
+    assert ask(service, user, messageid=message_id, all=1,
+               stand="1h").status == 403
+
+
+def test_everyone_behind_a_proxy(message_id):
+    """A node that the service does not know has it from the proxy."""
+    port = free_port()
+    listener = "service doveadm {\n  inet_listener tcp {\n    port = %d\n" \
+        "  }\n}\n" % port
+    with make_node(extra=listener) as back, \
+            ProxyNode(users=USERS,
+                      extra="doveadm_port = %d\n" % port) as front, \
+            Service(front) as service:
+        deliver(back, RED[0], message_id)
+        recall_id = stand_all(service, root(service), message_id)
+        service.wait_recall(root(service), recall_id)
+        deliver(back, RED[0], message_id)
+        # the proxy does not know of it
+        back.add_user("new@red.example")
+        deliver(back, "new@red.example", message_id)
+        assert back.count(RED[0]) == back.count("new@red.example") == 0
+        assert back.panics() == front.panics() == []

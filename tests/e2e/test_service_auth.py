@@ -84,7 +84,8 @@ def test_expired_token(service):
 def test_claims(service):
     now = int(time.time())
     for claims in ({"exp": LEFT_OUT}, {"exp": "tomorrow"}, {"exp": -1},
-                   {"exp": 1e300}, {"nbf": now + 3600}, {"iat": now + 3600},
+                   {"exp": 1e300}, {"exp": 1e16}, {"nbf": -5}, {"iat": -5},
+                   {"nbf": now + 3600}, {"iat": now + 3600},
                    {"sub": LEFT_OUT}, {"sub": ""}, {"sub": "a" * 300},
                    {"sub": "a\nb"}, {"sub": 1}, {"role": LEFT_OUT},
                    {"role": 0}, {"role": 4}, {"role": "3"}, {"role": 3.5},

@@ -315,10 +315,10 @@ bool recall_message_id_from_header(const char *value, size_t size,
 
 static bool other_name(const struct recall_message_id *id, void *context)
 {
-	const struct recall_message_id *wanted = context;
+	const struct recall_message_id *other = context;
 
-	return id->len != wanted->len ||
-	       memcmp(id->data, wanted->data, id->len) != 0;
+	return id->len != other->len ||
+	       memcmp(id->data, other->data, id->len) != 0;
 }
 
 bool recall_message_id_is_in_header(const struct recall_message_id *id,

@@ -45,7 +45,7 @@
 #define RECALL_PARAM_OFFSET "offset"
 /* Delete mail that was read, too. */
 #define RECALL_PARAM_FORCE "force"
-/* Tell nobody. */
+/* No notices. */
 #define RECALL_PARAM_NO_NOTIFY "no-notify"
 #define RECALL_PARAM_NO_NOTIFY_HTTP "noNotify"
 /* Trust no index: read the header of every message. */

@@ -59,7 +59,7 @@ static const char usage[] =
 	"  -V, --version       print the version and exit\n"
 	"  -h, --help          print this and exit\n";
 
-/* Tells the service manager, as sd_notify(3) describes. */
+/* Notifies the service manager, as sd_notify(3) describes. */
 static void notify_manager(const char *state)
 {
 	const char *path = getenv("NOTIFY_SOCKET");

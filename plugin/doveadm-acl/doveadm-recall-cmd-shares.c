@@ -76,7 +76,7 @@ shares_print(struct recall_rows *rows, const char *direction,
 	recall_rows_add(rows, NULL);
 }
 
-/* A row in the place of what can't be told. */
+/* A row in the place of what can't be listed. */
 static void
 shares_print_error(struct recall_shares_command *cmd, const char *direction,
 		   const char *username, const char *error,
@@ -251,7 +251,7 @@ shares_print_out(struct recall_shares_command *cmd, struct mail_user *user,
 	}
 }
 
-/* The owner's name of the mailbox, as far as it can be told from here. */
+/* The owner's name of the mailbox, as far as it is known here. */
 static const char *
 shares_get_owner_name(struct mail_namespace *ns, const char *vname)
 {

@@ -175,7 +175,7 @@ static void check_namespace(struct check_context *ctx, const char *name)
 {
 	static const struct {
 		const char *key, *value, *why;
-	} wanted[] = {
+	} expected[] = {
 		{ "disabled", "no", "there is no quarantine" },
 		{ "type", "private", "it must be the user's own" },
 		{ "inbox", "no", "it must not be the one of the INBOX" },
@@ -186,13 +186,14 @@ static void check_namespace(struct check_context *ctx, const char *name)
 	const char *value;
 	unsigned int i;
 
-	for (i = 0; i < N_ELEMENTS(wanted); i++) {
-		value = recall_config_get_ns(ctx->config, name, wanted[i].key);
-		if (strcmp(value, wanted[i].value) != 0) {
+	for (i = 0; i < N_ELEMENTS(expected); i++) {
+		value = recall_config_get_ns(ctx->config, name,
+					     expected[i].key);
+		if (strcmp(value, expected[i].value) != 0) {
 			check_print(ctx, CHECK_QUARANTINE, CHECK_ERROR,
 				"namespace %s has %s = %s, not %s: %s", name,
-				wanted[i].key, value, wanted[i].value,
-				wanted[i].why);
+				expected[i].key, value, expected[i].value,
+				expected[i].why);
 		}
 	}
 	if (!recall_config_ns_has_location(ctx->config, name)) {

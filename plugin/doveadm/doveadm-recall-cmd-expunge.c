@@ -57,7 +57,7 @@ static void expunge_count(struct recall_expunge_context *ctx,
 {
 	struct recall_copies copies;
 
-	if (recall_look(user, &ctx->request.order, &copies) ==
+	if (recall_search(user, &ctx->request.order, &copies) ==
 	    RECALL_VERDICT_WOULD_EXPUNGE)
 		recall_count_add(ctx->count, username, copies.count);
 	recall_copies_free(&copies);
@@ -314,7 +314,7 @@ static bool cmd_expunge_again(void *context)
 	}
 	ctx->counting = FALSE;
 	if (ctx->lost_users) {
-		/* a single user's row tells all */
+		/* a single user's row has all */
 		if (ctx->own_users == 0 && ctx->proxied_users == 0)
 			return FALSE;
 		error = "A node failed: nothing was done here";
@@ -329,7 +329,7 @@ static bool cmd_expunge_again(void *context)
 	}
 	recall_rows_error(recall_row_get_rows(ctx->vrows), EX_USAGE, "%s",
 			  error);
-	/* nothing was done, so there is nothing to tell */
+	/* nothing was done, so there is nothing to report */
 	recall_reporter_deinit(&ctx->request.reporter);
 	return FALSE;
 }

@@ -89,8 +89,8 @@ static const char *index_box_get_guid(struct mailbox *box)
 }
 
 static void
-index_box_run(struct index_cmd_context *ctx, const char *username,
-	      struct mailbox *box)
+index_box_run(struct index_cmd_context *ctx, struct mail_user *user,
+	      const char *username, struct mailbox *box)
 {
 	struct recall_index_stats stats = { .messages = 0 };
 	struct recall_rows *rows = ctx->rows;
@@ -120,6 +120,7 @@ index_box_run(struct index_cmd_context *ctx, const char *username,
 		recall_rows_add(rows, dec2str(stats.indexed));
 		recall_rows_add(rows, dec2str(stats.added));
 		recall_rows_add(rows, dec2str(stats.wrong));
+		recall_rows_add(rows, user->username);
 		recall_rows_add(rows, error);
 	} else if (error != NULL) {
 		i_error("%s: Mailbox %s: %s", username, vname, error);
@@ -154,7 +155,7 @@ index_cmd_run(void *context, struct mail_user *user, const char *username)
 	while ((box = recall_boxes_iter_next(iter)) != NULL) {
 		if (ctx->mailbox == NULL ||
 		    strcmp(ctx->mailbox, mailbox_get_vname(box)) == 0) T_BEGIN {
-			index_box_run(ctx, username, box);
+			index_box_run(ctx, user, username, box);
 		} T_END;
 		mailbox_free(&box);
 	}
@@ -197,6 +198,9 @@ index_init_rows(const struct doveadm_cmd_context *cctx, bool dump)
 		{ .name = "indexed", .flags = RECALL_COLUMN_FLAG_NUMBER },
 		{ .name = "added", .flags = RECALL_COLUMN_FLAG_NUMBER },
 		{ .name = "wrong", .flags = RECALL_COLUMN_FLAG_NUMBER },
+		/* processes don't know what the others have looked at */
+		{ .name = RECALL_COLUMN_MAILBOX_USER,
+		  .flags = RECALL_COLUMN_FLAG_WIDE },
 		{ .name = RECALL_COLUMN_ERROR },
 	};
 	static const struct recall_column dump_columns[] = {

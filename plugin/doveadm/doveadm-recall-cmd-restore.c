@@ -25,8 +25,8 @@ struct recall_restore_context {
 	struct recall_verdict_rows *vrows;
 };
 
-/* What the report tells of the message. Where the record can't be read the
-   report has less to tell, that is all. */
+/* What the report has of the message. Where the record can't be read the
+   report has less, that is all. */
 static void
 restore_report_message(struct recall_quarantine *q,
 		       const struct recall_request *request, pool_t pool)

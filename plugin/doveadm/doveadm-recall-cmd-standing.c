@@ -225,14 +225,17 @@ static void cmd_recall_standing_end(struct doveadm_cmd_context *cctx)
 	pool_unref(&cmd.pool);
 }
 
+static const struct doveadm_cmd_param standing_params[] = {
+DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RECALL_ID, CMD_PARAM_STR,
+		  CMD_PARAM_FLAG_POSITIONAL)
+{ .name = NULL }
+};
+
 struct doveadm_cmd_ver2 doveadm_cmd_recall_standing_list = {
 	.name = RECALL_CMD_STANDING_LIST,
 	.cmd = cmd_recall_standing_list,
 	.usage = "[<recall-id>]",
-DOVEADM_CMD_PARAMS_START
-DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RECALL_ID, CMD_PARAM_STR,
-		  CMD_PARAM_FLAG_POSITIONAL)
-DOVEADM_CMD_PARAMS_END
+	.parameters = standing_params
 };
 
 struct doveadm_cmd_ver2 doveadm_cmd_recall_standing_late = {
@@ -250,8 +253,5 @@ struct doveadm_cmd_ver2 doveadm_cmd_recall_standing_end = {
 	.name = RECALL_CMD_STANDING_END,
 	.cmd = cmd_recall_standing_end,
 	.usage = "<recall-id>",
-DOVEADM_CMD_PARAMS_START
-DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RECALL_ID, CMD_PARAM_STR,
-		  CMD_PARAM_FLAG_POSITIONAL)
-DOVEADM_CMD_PARAMS_END
+	.parameters = standing_params
 };

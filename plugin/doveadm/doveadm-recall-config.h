@@ -7,7 +7,7 @@
 
 struct recall_config;
 
-/* Returns -1 if doveconf can't tell. */
+/* Returns -1 if doveconf fails. */
 int recall_config_read(pool_t pool, const char *service,
 		       const struct recall_config **config_r,
 		       const char **error_r);

@@ -261,18 +261,18 @@ static int
 fetch_print_istream(struct recall_rows *rows, struct istream *input)
 {
 	const unsigned char *data;
-	size_t size, n, wanted = 1;
+	size_t size, n, min_size = 1;
 	int ret;
 
 	do {
-		ret = i_stream_read_bytes(input, &data, &size, wanted);
+		ret = i_stream_read_bytes(input, &data, &size, min_size);
 		n = ret > 0 ? recall_utf8_whole_size(data, size) : size;
 		if (n > 0) {
 			recall_rows_add_stream(rows, data, n);
 			i_stream_skip(input, n);
-			wanted = 1;
+			min_size = 1;
 		} else {
-			wanted = size + 1;
+			min_size = size + 1;
 		}
 	} while (ret > 0);
 	recall_rows_add_stream(rows, "", 0);

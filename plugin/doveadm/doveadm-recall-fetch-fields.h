@@ -34,7 +34,7 @@ int recall_fetch_fields_parse(pool_t pool, const char *str,
 			      const char **error_r);
 
 /* Prints the field as one column, whatever happens. Returns -1 if it could not
-   be read as a whole; error_r tells why. */
+   be read as a whole; error_r is why. */
 int recall_fetch_field_print(const struct recall_fetch_field *field,
 			     const struct recall_listing *listing,
 			     struct mail *mail, const char **error_r);

@@ -19,7 +19,7 @@
 #define JOBS_BATCHES_EACH 4
 /* Users from which on it is worth while, if nobody asked for it. */
 #define JOBS_USERS_MIN (2 * JOBS_BATCH_MAX)
-/* Batches for each process that wait to be told of. */
+/* Batches for each process that wait to be reported. */
 #define JOBS_WINDOW 8
 #define JOBS_MAX 1000
 
@@ -40,11 +40,11 @@ struct recall_jobs {
 	/* users who are in no batch yet */
 	ARRAY_TYPE(const_string) users;
 	pool_t users_pool;
-	/* not told of yet, in order */
+	/* not reported yet, in order */
 	ARRAY(struct recall_proxy_batch *) batches;
 	/* there are other processes, or there is no use in looking for them */
 	bool connected, alone;
-	/* tell of nothing for now */
+	/* report nothing for now */
 	bool hold;
 };
 
@@ -173,7 +173,7 @@ recall_jobs_init(const struct doveadm_cmd_context *cctx,
 	return jobs;
 }
 
-/* Tells of batches as far as they have finished. */
+/* Reports batches as far as they have finished. */
 static void jobs_tell(struct recall_jobs *jobs)
 {
 	struct recall_proxy_batch *batch;

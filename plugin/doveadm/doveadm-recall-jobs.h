@@ -49,7 +49,7 @@ struct recall_jobs_callbacks {
 	void (*pace)(void *context);
 	/* Whether to begin nothing more; error_r says why. */
 	bool (*killed)(const char **error_r);
-	/* Called of each row before anything is told, if that is held back. */
+	/* Called for each row before any is reported, if that is held back. */
 	void (*preview)(void *context, const char *const *columns);
 	/* Every user has a row. */
 	bool all_have_rows;
@@ -66,12 +66,12 @@ recall_jobs_init(const struct doveadm_cmd_context *cctx,
 /* Takes the user; one of the callbacks is called, now or later, users in the
    order in which they were added. */
 void recall_jobs_add(struct recall_jobs *jobs, const char *username);
-/* Whether the users to come are asked for by name, and whether to tell of
+/* Whether the users to come are asked for by name, and whether to report
    nothing before recall_jobs_flush(). */
 void recall_jobs_begin(struct recall_jobs *jobs, bool named, bool hold);
-/* Returns when all users have been told of. */
+/* Returns when all users have been reported. */
 void recall_jobs_flush(struct recall_jobs *jobs);
-/* All users must have been told of. */
+/* Frees the jobs. All users must have been reported. */
 void recall_jobs_deinit(struct recall_jobs **jobs);
 
 #endif

@@ -146,6 +146,25 @@ listing_proxied(void *context, const char *username ATTR_UNUSED)
 	listing->proxied_users++;
 }
 
+/* Nodes count by themselves. Over HTTP that's what whoever asks for pages, as
+   mail-recalld does, goes by: the rows of a user break off only at the limit,
+   and not at one that rows of others have used up. */
+static bool listing_wants_row(void *context)
+{
+	const struct recall_listing *listing = context;
+
+	return !listing->total || listing->limit == 0 ||
+		listing->count < listing->limit;
+}
+
+static void listing_row_printed(void *context, bool mail)
+{
+	struct recall_listing *listing = context;
+
+	if (mail && listing->total)
+		listing->count++;
+}
+
 static void
 listing_lost(void *context, const char *username, const char *error)
 {
@@ -168,6 +187,8 @@ static const struct recall_users_callbacks listing_callbacks = {
 	.run = listing_run,
 	.unseen = listing_unseen,
 	.proxied = listing_proxied,
+	.wants_row = listing_wants_row,
+	.row_printed = listing_row_printed,
 	.lost = listing_lost,
 	.done = listing_is_done,
 	.may_spread = listing_may_spread,
@@ -209,6 +230,7 @@ void recall_listing_run(struct doveadm_cmd_context *cctx,
 	bool hits = FALSE;
 
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_HITS, &hits);
+	listing->total = cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI;
 	listing->named_users = recall_users_are_named(cctx) && !hits;
 	if (recall_users_run(cctx, listing->rows, &listing_callbacks,
 			     listing) == 0 && listing_is_mixed(listing)) {

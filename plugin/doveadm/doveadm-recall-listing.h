@@ -35,6 +35,8 @@ struct recall_listing {
 	/* users whom this node, or another, answered for */
 	unsigned int own_users, proxied_users;
 	bool have_offset, named_users;
+	/* the limit is that of all nodes' messages together */
+	bool total;
 };
 
 /* Of the request the parameters --sender and --tenant, besides --limit and

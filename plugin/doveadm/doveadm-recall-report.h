@@ -11,8 +11,8 @@ struct recall_request;
    reporter is NULL: nobody wants a report. */
 struct recall_reporter;
 
-/* Returns NULL if the request asks for no report, or is a dry run, which tells
-   nobody. The request must outlive the reporter. */
+/* Returns NULL if the request asks for no report, or is a dry run, which
+   notifies nobody. The request must outlive the reporter. */
 struct recall_reporter *
 recall_reporter_init(const struct doveadm_cmd_context *cctx,
 		     const struct recall_request *request);

@@ -11,7 +11,7 @@ struct recall_verdict_rows;
 void recall_row_read(struct recall_verdict_rows *vrows, const char *username,
 		     const char *const *columns, struct recall_row *row_r);
 /* Of two names of one mailbox, which two processes have looked at: returns TRUE
-   if the other row tells what was done. */
+   if the other row says what was done. */
 bool recall_row_is_better(struct recall_verdict_rows *vrows,
 			  const char *const *columns,
 			  const char *const *other);

@@ -43,7 +43,7 @@ void recall_row_repeat(struct recall_verdict_rows *vrows, const char *username,
 /* Another node has printed the user's row, or left it out. */
 void recall_row_add_proxied(struct recall_verdict_rows *vrows,
 			    const char *username);
-/* Called after all rows: tells how many users there were, if it is not to be
+/* Called after all rows: logs how many users there were, if it is not to be
    seen from the rows. */
 void recall_row_finish(struct recall_verdict_rows *vrows);
 

@@ -29,7 +29,7 @@ static void recall_users_job_run(void *context, const char *username)
 	}
 }
 
-/* Whose mailbox a row is of, or NULL if it does not tell. */
+/* Whose mailbox a row is of, or NULL if it does not say. */
 static const char *
 recall_users_row_mailbox(const struct recall_users_context *ctx,
 			 const char *const *columns)
@@ -55,7 +55,7 @@ recall_users_row_copy(struct recall_users_context *ctx,
 }
 
 /* Processes don't know what the others have looked at: of the rows of one
-   mailbox the one that tells what was done counts for all of its names. */
+   mailbox the one that says what was done counts for all of its names. */
 static void
 recall_users_job_preview(void *context, const char *const *columns)
 {

@@ -77,6 +77,22 @@ static void recall_users_proxied(void *context, const char *username)
 		ctx->callbacks->proxied(ctx->context, username);
 }
 
+static bool recall_users_want_row(void *context)
+{
+	struct recall_users_context *ctx = context;
+
+	return ctx->callbacks->wants_row == NULL ||
+		ctx->callbacks->wants_row(ctx->context);
+}
+
+static void recall_users_row_printed(void *context, bool mail)
+{
+	struct recall_users_context *ctx = context;
+
+	if (ctx->callbacks->row_printed != NULL)
+		ctx->callbacks->row_printed(ctx->context, mail);
+}
+
 void recall_users_failed(struct recall_users_context *ctx, const char *username,
 			 const char *error)
 {
@@ -384,6 +400,8 @@ recall_users_run_list(struct doveadm_cmd_context *cctx,
 		.add_args = recall_users_add_proxy_args,
 		.done = recall_users_proxied,
 		.lost = recall_users_lost,
+		.wants_row = recall_users_want_row,
+		.row_printed = recall_users_row_printed,
 		.killed = recall_users_killed,
 		.one_row = callbacks->one_row,
 		.named = recall_users_are_named(cctx),

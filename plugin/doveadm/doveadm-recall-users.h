@@ -42,6 +42,11 @@ struct recall_users_callbacks {
 			   ARRAY_TYPE(const_string) *args);
 	/* Another node has answered for the user. May be NULL. */
 	void (*proxied)(void *context, const char *username);
+	/* Whether one more row of another node is to be printed. NULL: all
+	   are. */
+	bool (*wants_row)(void *context);
+	/* It has been; mail: it is of a message. May be NULL. */
+	void (*row_printed)(void *context, bool mail);
 	/* Another node was asked, but it can't be reached, or it failed before
 	   it had answered. NULL if `unseen` will do. */
 	void (*lost)(void *context, const char *username, const char *error);
@@ -51,7 +56,7 @@ struct recall_users_callbacks {
 	   NULL. */
 	bool (*done)(void *context);
 	/* Whether several processes may share the users: nothing has to be
-	   known of all of them together, but what their rows tell. NULL if
+	   known of all of them together, but what is in their rows. NULL if
 	   not; then there is no recall_sweep. */
 	bool (*may_spread)(void *context);
 	/* Another process has answered for the user with this row, of all the
@@ -61,7 +66,7 @@ struct recall_users_callbacks {
 	/* ... and without a row. May be NULL. */
 	void (*passed)(void *context, const char *username);
 	/* Of two rows that names of one mailbox have got, whether the other one
-	   tells what was done. NULL if `repeat` is. */
+	   says what was done. NULL if `repeat` is. */
 	bool (*is_better)(void *context, const char *const *columns,
 			  const char *const *other);
 	/* Called after all users; returns TRUE to go through them once more.

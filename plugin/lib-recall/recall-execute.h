@@ -8,8 +8,8 @@ struct recall_outcome;
 
 /* Executes the order for one user whose mailboxes are open for us: looks,
    decides, quarantines, expunges and searches once more (recall-expunge.h),
-   tells the user (recall-notify.h) and the audit trail (recall-events.h).
-   copies_r tells what was found and deleted; the caller frees it. outcome_r is
+   notifies the user (recall-notify.h) and logs (recall-events.h).
+   copies_r has what was found and deleted; the caller frees it. outcome_r is
    of the data stack and lives as long as copies_r. */
 void recall_execute(struct mail_user *user, const struct recall_order *order,
 		    struct recall_copies *copies_r,

@@ -96,7 +96,7 @@ expunge_check_record(struct expunge_context *ctx, enum recall_verdict *verdict,
 			return -1;
 	}
 	*verdict = RECALL_VERDICT_ALREADY_RECALLED;
-	/* what a notice would tell, in case the first try could not */
+	/* for the notice, in case the first try sent none */
 	copies->subject = record.subject;
 	copies->from = record.from;
 	copies->date = record.date;
@@ -163,14 +163,14 @@ static int expunge_pass(struct expunge_context *ctx, const char **error_r)
 	    (expunge_quarantine(ctx, error_r) < 0 ||
 	     recall_lazy_expunge_begin(ctx->user, copies, &lazy,
 				       error_r) < 0)) {
-		recall_quarantine_settle(&ctx->q, ctx->order->recall_id,
-					 copies);
+		recall_quarantine_reconcile(&ctx->q, ctx->order->recall_id,
+					    copies);
 		return -1;
 	}
 	if (ctx->q.ns == NULL)
 		expunge_leave_lazy(copies);
 	recall_copies_expunge(copies);
-	recall_quarantine_settle(&ctx->q, ctx->order->recall_id, copies);
+	recall_quarantine_reconcile(&ctx->q, ctx->order->recall_id, copies);
 	recall_lazy_expunge_finish(lazy, copies);
 	return 0;
 }
@@ -258,7 +258,7 @@ expunge_found(struct expunge_context *ctx, enum recall_verdict *verdict,
 }
 
 enum recall_verdict
-recall_look(struct mail_user *user, const struct recall_order *order,
+recall_search(struct mail_user *user, const struct recall_order *order,
 	    struct recall_copies *copies_r)
 {
 	recall_copies_init(user, &order->criteria, copies_r);
@@ -282,20 +282,27 @@ static time_t expunge_kept_until(const struct expunge_context *ctx)
 }
 
 static void
-expunge_run(struct expunge_context *ctx, struct recall_outcome *outcome_r)
+expunge_run(struct mail_user *user, const struct recall_order *order,
+	    bool change, struct recall_copies *copies,
+	    struct recall_outcome *outcome_r)
 {
-	struct recall_copies *copies = ctx->copies;
+	struct expunge_context ctx = {
+		.user = user,
+		.order = order,
+		.copies = copies,
+		.change = change,
+	};
 	enum recall_verdict verdict;
 	const char *error;
 
 	i_zero(outcome_r);
-	verdict = recall_look(ctx->user, ctx->order, copies);
+	verdict = recall_search(user, order, copies);
 	if (verdict == RECALL_VERDICT_FORBIDDEN) {
 		outcome_r->verdict = verdict;
-		recall_event_refused(ctx->user, ctx->order);
+		recall_event_refused(user, order);
 		return;
 	}
-	if (expunge_found(ctx, &verdict, &error) < 0) {
+	if (expunge_found(&ctx, &verdict, &error) < 0) {
 		verdict = RECALL_VERDICT_ERROR;
 		if (copies->error == NULL)
 			copies->error = p_strdup(copies->pool, error);
@@ -305,7 +312,7 @@ expunge_run(struct expunge_context *ctx, struct recall_outcome *outcome_r)
 	if (verdict == RECALL_VERDICT_ALREADY_RECALLED)
 		return;
 	if (copies->expunged > 0)
-		outcome_r->kept_until = expunge_kept_until(ctx);
+		outcome_r->kept_until = expunge_kept_until(&ctx);
 	outcome_r->copies = copies->expunged > 0 ?
 		copies->expunged : copies->count;
 	outcome_r->mailboxes = recall_copies_get_mailboxes(copies);
@@ -316,25 +323,12 @@ void recall_probe(struct mail_user *user, const struct recall_order *order,
 		  struct recall_copies *copies_r,
 		  struct recall_outcome *outcome_r)
 {
-	struct expunge_context ctx = {
-		.user = user,
-		.order = order,
-		.copies = copies_r,
-	};
-
-	expunge_run(&ctx, outcome_r);
+	expunge_run(user, order, FALSE, copies_r, outcome_r);
 }
 
 void recall_expunge(struct mail_user *user, const struct recall_order *order,
 		    struct recall_copies *copies_r,
 		    struct recall_outcome *outcome_r)
 {
-	struct expunge_context ctx = {
-		.user = user,
-		.order = order,
-		.copies = copies_r,
-		.change = TRUE,
-	};
-
-	expunge_run(&ctx, outcome_r);
+	expunge_run(user, order, TRUE, copies_r, outcome_r);
 }

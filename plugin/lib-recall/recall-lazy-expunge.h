@@ -17,7 +17,7 @@ int recall_lazy_expunge_begin(struct mail_user *user,
 			      struct recall_lazy_expunge **lazy_r,
 			      const char **error_r);
 /* The copies have been expunged: deletes what the plugin has made of them, and
-   nothing else. Errors are told in copies->error. */
+   nothing else. Errors are in copies->error. */
 void recall_lazy_expunge_finish(struct recall_lazy_expunge *lazy,
 				struct recall_copies *copies);
 

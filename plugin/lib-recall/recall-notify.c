@@ -17,7 +17,7 @@ notice_is_due(struct mail_user *user, enum recall_verdict verdict,
 {
 	const char *value = recall_settings(user)->recall_notify_on;
 
-	/* the first try may have been stopped before it could tell */
+	/* the first try may have been stopped before it sent one */
 	if (verdict == RECALL_VERDICT_ALREADY_RECALLED &&
 	    copies->recorded_count > 0)
 		verdict = RECALL_VERDICT_EXPUNGED;
@@ -43,8 +43,8 @@ static bool notice_is_found(struct mail *mail ATTR_UNUSED, void *context)
 	return FALSE;
 }
 
-/* A retry of a recall must not tell the user again. If the INBOX can't be
-   searched then saving into it will tell why. */
+/* A retry of a recall must not notify the user again. If the INBOX can't be
+   searched then saving into it reports why. */
 static bool notice_was_sent(struct mail_user *user,
 			    const struct recall_notice *notice)
 {

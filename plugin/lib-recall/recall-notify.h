@@ -6,8 +6,8 @@ struct recall_copies;
 struct recall_order;
 struct recall_outcome;
 
-/* Tells the user what became of the recall, if that is due: the order wants
-   it and the setting recall_notify_on (space-separated verdicts, default
+/* Notifies the user of what became of the recall, if that is due: the order
+   wants it and the setting recall_notify_on (space-separated verdicts, default
    "expunged read") names the verdict. Sets outcome->notice, and outcome->error
    if the notice could not be sent and there was no error yet. */
 void recall_notify(struct mail_user *user, const struct recall_order *order,

@@ -45,7 +45,7 @@ static json_t *make_samples(const json_t *rows)
 }
 
 /* Headers of some of the messages that the approver would see by a search, too;
-   nothing where the mail system does not tell. */
+   nothing where the mail system does not say. */
 static json_t *find_samples(const struct http_request *request,
 			    const struct recall *recall)
 {

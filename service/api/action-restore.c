@@ -31,7 +31,7 @@ static bool check_target(struct http_request *request,
 
 	if (target == NULL) {
 		/* it may be one that was made at the shell, or long ago: then
-		   only the plugin can tell, and of tenants nothing is known */
+		   only the plugin knows, and of tenants nothing is known */
 		if (who->role == ROLE_SUPER) {
 			if (param_is_given(request, "emails") ||
 			    param_is_there(request, "all"))

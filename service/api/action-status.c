@@ -40,7 +40,7 @@ static void add_approval(const struct http_request *request, json_t *json,
 static json_t *progress(const struct recall *recall)
 {
 	size_t open = recall_count(recall, -1);
-	json_int_t looked = recall_looked(recall), failures;
+	json_int_t done = recall_users_done(recall), failures;
 
 	if (!recall->everyone)
 		return json_pack("{s:I, s:I}",
@@ -49,9 +49,9 @@ static json_t *progress(const struct recall *recall)
 	/* how many there are is known when all have been listed */
 	failures = recall_count(recall, RECALL_VERDICT_ERROR) +
 		   recall_count(recall, RECALL_VERDICT_NO_USER);
-	return json_pack("{s:I, s:o, s:I, s:I}", "done", looked,
+	return json_pack("{s:I, s:o, s:I, s:I}", "done", done,
 		"total", recall->finished == 0 ? json_null() :
-			json_integer(looked),
+			json_integer(done),
 		"hits", (json_int_t)(recall->count - open) - failures -
 			(json_int_t)recall_count(recall,
 						 RECALL_VERDICT_NOT_FOUND),

@@ -20,18 +20,18 @@ struct entry {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct entry table[BUCKETS][WAYS];
-/* how many lines of the whole table wait to be told of */
+/* how many lines of the whole table wait to be reported */
 static uint64_t left_out;
 
-/* Returns what the entry has to tell, as of before. */
-static struct entry settle(struct entry *e)
+/* Ends the entry's second. Returns what it counted. */
+static struct entry entry_end(struct entry *e)
 {
-	struct entry told = *e;
+	struct entry ended = *e;
 
 	left_out -= e->left_out;
 	e->left_out = 0;
 	e->lines = 0;
-	return told;
+	return ended;
 }
 
 /* The network's entry, or the one that was used longest ago. */
@@ -59,7 +59,7 @@ bool audit_limit_allow(const struct config *config, const char *address,
 {
 	char network[INET6_ADDRSTRLEN];
 	int64_t second = now_ms() / 1000;
-	struct entry told = { .left_out = 0 }, *e;
+	struct entry ended = { .left_out = 0 }, *e;
 	bool ret;
 
 	if (config->audit_refused_per_second == 0)
@@ -68,7 +68,7 @@ bool audit_limit_allow(const struct config *config, const char *address,
 	pthread_mutex_lock(&lock);
 	e = find(network);
 	if (e->second != second || strcmp(e->network, network) != 0) {
-		told = settle(e);
+		ended = entry_end(e);
 		snprintf(e->network, sizeof(e->network), "%s", network);
 		e->second = second;
 	}
@@ -80,8 +80,8 @@ bool audit_limit_allow(const struct config *config, const char *address,
 		left_out++;
 	}
 	pthread_mutex_unlock(&lock);
-	if (told.left_out > 0)
-		report(config, told.network, told.left_out);
+	if (ended.left_out > 0)
+		report(config, ended.network, ended.left_out);
 	return ret;
 }
 
@@ -89,18 +89,18 @@ void audit_limit_flush(const struct config *config, bool end,
 		       audit_limit_report_t *report)
 {
 	int64_t second = now_ms() / 1000;
-	struct entry told, *e = table[0];
+	struct entry ended, *e = table[0];
 	size_t i;
 
 	for (i = 0; i < BUCKETS * WAYS; i++, e++) {
-		told.left_out = 0;
+		ended.left_out = 0;
 		pthread_mutex_lock(&lock);
 		if (left_out == 0)
 			i = BUCKETS * WAYS;
 		else if (e->left_out > 0 && (end || e->second != second))
-			told = settle(e);
+			ended = entry_end(e);
 		pthread_mutex_unlock(&lock);
-		if (told.left_out > 0)
-			report(config, told.network, told.left_out);
+		if (ended.left_out > 0)
+			report(config, ended.network, ended.left_out);
 	}
 }

@@ -31,7 +31,7 @@ void audit_done(struct http_request *request, const char *event,
    audit.refused_per_second such lines. */
 void audit_refused(struct http_request *request);
 
-/* Called now and then, and at the end: tells how many were left out, and tries
+/* Called now and then, and at the end: writes how many were left out, and tries
    again what could not be written. */
 void audit_tick(const struct config *config);
 void audit_close(const struct config *config);

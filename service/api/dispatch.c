@@ -10,7 +10,7 @@
 
 /* From a request to its handler: nobody gets by who is not known or may not ask
    this, no parameter that is not known, and nothing that the audit trail could
-   not tell of. */
+   not have. */
 
 /* routes */
 

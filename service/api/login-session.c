@@ -20,7 +20,7 @@ bool session_issue(struct http_request *request,
 	const struct config *config = request->config;
 	const struct identity *who = &request->identity;
 	int64_t now = time(NULL), revoked = revocation_until(who);
-	/* one of this second is not told from those before */
+	/* one of this second can't be distinguished from those before */
 	int64_t issued = revoked >= now ? revoked + 1 : now;
 	char jti[TOKEN_ID_LEN + 1];
 	struct refresh_token token = {

@@ -156,6 +156,27 @@ static const char *add_array(const char *value, struct strlist *list)
 	return why;
 }
 
+/* Adds all values of the parameter, of which some may be arrays. Returns why
+   one is none, or NULL. */
+static const char *
+add_values(const struct http_request *request, const char *name, bool arrays,
+	   struct strlist *list)
+{
+	const char *why = NULL, *value;
+	size_t i;
+
+	for (i = 0; i < request->params_count && why == NULL; i++) {
+		if (strcmp(request->params[i].name, name) != 0)
+			continue;
+		value = request->params[i].value;
+		if (arrays && *value == '[')
+			why = add_array(value, list);
+		else
+			strlist_add(list, value);
+	}
+	return why;
+}
+
 static size_t count_values(const struct http_request *request,
 			   const char *name)
 {
@@ -185,21 +206,11 @@ bool param_check_reason(struct http_request *request, const char *reason)
 bool param_list(struct http_request *request, const char *name, size_t max,
 		struct strlist *list)
 {
-	bool single = count_values(request, name) == 1;
-	const char *why = NULL, *value;
+	/* what JSON's arrays come as are words, whatever they look like */
+	const char *why = add_values(request, name,
+				     count_values(request, name) == 1, list);
 	size_t i;
 
-	for (i = 0; i < request->params_count && why == NULL; i++) {
-		if (strcmp(request->params[i].name, name) != 0)
-			continue;
-		value = request->params[i].value;
-		/* what JSON's arrays come as are words, whatever they look
-		   like */
-		if (single && *value == '[')
-			why = add_array(value, list);
-		else
-			strlist_add(list, value);
-	}
 	for (i = 0; i < list->count && why == NULL; i++) {
 		if (recall_text_has_control(list->items[i]))
 			why = "has a control character";
@@ -269,18 +280,8 @@ static bool check_addresses(struct http_request *request, const char *name,
 bool param_emails(struct http_request *request, struct strlist *list)
 {
 	static const char name[] = "emails";
-	const char *why = NULL, *value;
-	size_t i;
+	const char *why = add_values(request, name, true, list);
 
-	for (i = 0; i < request->params_count && why == NULL; i++) {
-		if (strcmp(request->params[i].name, name) != 0)
-			continue;
-		value = request->params[i].value;
-		if (*value == '[')
-			why = add_array(value, list);
-		else
-			strlist_add(list, value);
-	}
 	if (why == NULL && list->count > RECALL_USERS_MAX)
 		why = "has too many addresses";
 	/* an array may be empty however it is written */

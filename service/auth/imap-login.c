@@ -45,7 +45,7 @@ static size_t look(char *data, size_t size, size_t nmemb, void *context)
 	if (len > 0 && *data != '*' && has_text(data, len, " NO ")) {
 		reply->no = true;
 		/* it does not know (RFC 5530): the password database may be
-		   down; or will not be told over this connection */
+		   down; or takes no password over this connection */
 		reply->unavailable =
 			has_text(data, len, " NO [UNAVAILABLE]") ||
 			has_text(data, len, " NO [PRIVACYREQUIRED]");

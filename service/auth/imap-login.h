@@ -11,7 +11,7 @@ enum imap_login_result {
 };
 
 /* Whether Dovecot accepts the login and password, by logging in over IMAP.
-   Dovecot is told the address that asks, and delays who guesses there: it may
+   Dovecot gets the address that asks, and delays who guesses there: it may
    be empty. */
 enum imap_login_result
 imap_login_check(const struct config *config, const char *login,

@@ -32,7 +32,7 @@ static unsigned int hash_text(unsigned int hash, const char *s)
 
 	for (; *s != '\0'; s++) {
 		c = *s;
-		/* logins are told apart without regard to case */
+		/* logins are compared without regard to case */
 		if (c >= 'A' && c <= 'Z')
 			c += 'a' - 'A';
 		hash = (hash ^ c) * 16777619U;

@@ -24,7 +24,7 @@ enum metrics_counter {
 	METRIC_LOGIN_DENIED,
 	METRIC_LOGIN_BLOCKED,
 	METRIC_LOGIN_FAILED,
-	/* messages that were told of, and shown */
+	/* messages that searches listed, and fetches showed */
 	METRIC_MESSAGES_SEARCHED,
 	METRIC_MESSAGES_FETCHED,
 	METRIC_SHARED,

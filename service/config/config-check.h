@@ -11,7 +11,7 @@ void config_read_secrets(struct config *config, struct strbuf *errors);
 void config_check_etcd(const struct config *config, struct strbuf *errors);
 
 /* Reads the other files that settings name and checks what one setting alone
-   cannot tell. Adds a line to errors for everything that is wrong. */
+   can't show. Adds a line to errors for everything that is wrong. */
 void config_check(struct config *config, struct strbuf *errors);
 
 /* Whether the files that are written to can be, without making any: who checks

@@ -55,7 +55,7 @@ static void set_next(struct listing *listing, int64_t offset, const char *user)
 		listing->next = x_asprintf("%lld.%s", (long long)offset, user);
 }
 
-/* A row without a message tells why there is none. */
+/* A row without a message says why there is none. */
 static bool is_message(const json_t *row)
 {
 	return *row_text(row, RECALL_COLUMN_UID) != '\0';
@@ -88,8 +88,8 @@ static void set_number(json_t *params, const char *name, int64_t value)
 	json_object_set_new(params, name, json_string(text));
 }
 
-/* How many rows are asked for: one more than fit tells that there are more. */
-static int64_t rows_wanted(const struct listing *listing)
+/* How many rows are asked for: one more than fit shows that there are more. */
+static int64_t rows_limit(const struct listing *listing)
 {
 	return listing->limit + 1 - (int64_t)json_array_size(listing->rows);
 }
@@ -181,7 +181,7 @@ take_rows(struct listing *listing, const char *user, int64_t offset,
 			add_error_row(listing, row);
 			continue;
 		}
-		if (rows_wanted(listing) == 1) {
+		if (rows_limit(listing) == 1) {
 			set_next(listing, offset, user);
 			return false;
 		}
@@ -263,7 +263,7 @@ ask_users(struct listing_run *run, const struct listing_user *users,
 	for (i = 0; i < count; i++)
 		json_array_append_new(names, json_string(users[i].name));
 	json_object_set_new(params, RECALL_PARAM_USERS, names);
-	set_number(params, RECALL_PARAM_LIMIT, rows_wanted(listing));
+	set_number(params, RECALL_PARAM_LIMIT, rows_limit(listing));
 	/* whom nobody named is nobody's error if it's another tenant's */
 	if (listing->all_users)
 		json_object_set_new(params, RECALL_PARAM_HITS, json_true());

@@ -34,7 +34,7 @@ void http_reply_later(struct http_request *request, unsigned int status,
 		      const char *message, int64_t seconds);
 /* 503: there is no memory for what the client sent. */
 void http_reply_no_memory(struct http_request *request);
-/* 503: nothing is done or told that the journal does not have. */
+/* 503: nothing is done or answered that the journal does not have. */
 void http_reply_journal(struct http_request *request);
 /* A text that is freed with the request. */
 void http_reply_text(struct http_request *request, const char *type,

@@ -63,7 +63,7 @@ struct http_route {
 	/* with a token: what an administrator of a tenant and a user may ask,
 	   NULL for nothing; a super administrator may ask everything */
 	http_may_func *admin, *user;
-	/* Nothing is done that the audit trail could not tell of. */
+	/* Nothing is done that the audit trail could not have. */
 	bool needs_audit;
 	void (*handler)(struct http_request *request);
 	enum http_params_from params_from;
@@ -110,7 +110,7 @@ struct http_request {
 	/* nothing is kept of it: it is too large, or as body.refused says */
 	bool too_large;
 	/* who sends a large body has, or has not, shown a valid token */
-	bool known, stranger;
+	bool known, unauthenticated;
 	struct http_param *params;
 	size_t params_count;
 	/* names that were given without a value: JSON's null */

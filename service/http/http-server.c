@@ -24,7 +24,7 @@
 /* who takes an answer more slowly than that is not waited for */
 #define OCTETS_PER_MS_MIN 16
 /* what is kept of a body before it is known who sends it */
-#define STRANGER_BODY_MAX 65536
+#define UNAUTHENTICATED_BODY_MAX 65536
 
 /* What clients load must not hold up what watches the service. */
 #define HEALTH_WORKERS 2
@@ -225,10 +225,10 @@ add_body(struct http_request *request, const char *data, size_t size)
 	if (request->received > max)
 		request->too_large = true;
 	if (!request->too_large && !request->known &&
-	    request->received > STRANGER_BODY_MAX) {
+	    request->received > UNAUTHENTICATED_BODY_MAX) {
 		caller = server.api->caller(request);
 		request->known = caller != NULL;
-		request->stranger = request->too_large = !request->known;
+		request->unauthenticated = request->too_large = !request->known;
 		if (request->known)
 			http_body_set_caller(&request->body, caller);
 		free(caller);
@@ -258,7 +258,7 @@ static void reply_refused_body(struct http_request *request)
 /* The body was not kept. */
 static enum MHD_Result refuse_body(struct http_request *request)
 {
-	if (!request->stranger || server.api->authenticate(request))
+	if (!request->unauthenticated || server.api->authenticate(request))
 		reply_refused_body(request);
 	return reply_now(request);
 }

@@ -32,7 +32,7 @@ bool http_server_start(const struct config *config, const struct http_api *api,
    sends their answers. */
 void http_server_stop(void);
 
-/* What there is to tell of connections, requests and logins. */
+/* Figures of connections, requests and logins. */
 void http_server_gauges(struct metrics_gauges *gauges);
 
 #endif

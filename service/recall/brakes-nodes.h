@@ -5,7 +5,7 @@
 
 #include "config.h"
 
-/* Tells all doveadm servers of the settings to stop recalls, or to release
+/* Asks all doveadm servers of the settings to stop recalls, or to release
    them. Returns an array of {"url": ..., "stopped": ...}, with "error" of those
    of which that is not known; the caller gets the reference. *ok_r is whether
    there is none. */

@@ -240,7 +240,7 @@ static void add_users(const struct export *export)
 
 	for (i = 0; i < recall->count; i++) {
 		const struct recall_user *user = &recall->users[i];
-		const struct evidence_user told = {
+		const struct evidence_user exported = {
 			.email = user->email,
 			.status = user->verdict < 0 ? NULL :
 				recall_verdict_name(user->verdict),
@@ -248,7 +248,7 @@ static void add_users(const struct export *export)
 			.error = user->error,
 		};
 
-		evidence_add_user(export->evidence, &told);
+		evidence_add_user(export->evidence, &exported);
 	}
 }
 

@@ -18,7 +18,7 @@ enum export_result {
 
 struct export_count {
 	/* messages, and users whose quarantine could not be looked at, which
-	   the manifest tells */
+	   the manifest lists */
 	unsigned int messages, errors;
 };
 

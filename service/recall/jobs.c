@@ -24,19 +24,19 @@ static pthread_mutex_t paused_lock = PTHREAD_MUTEX_INITIALIZER;
 /* their ids */
 static struct strlist paused;
 
-/* Nothing is done that the audit trail would not tell of. Only if the process
+/* Nothing is done that the audit trail would not have. Only if the process
    is about to stop this returns nevertheless. */
 static struct config *wait_for_audit(const struct recall *recall)
 {
 	struct config *config = config_current();
-	bool told = false;
+	bool logged = false;
 
 	while (config->audit_required && !recall_interrupted() &&
 	       !audit_log_ready(config)) {
-		if (!told)
+		if (!logged)
 			log_warning("recall %s: waits until the audit trail "
 				    "can be written", recall->id);
-		told = true;
+		logged = true;
 		nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
 		config_unref(config);
 		config = config_current();
@@ -112,7 +112,7 @@ static void resume(const char *id)
 	}
 	if (recall->everyone)
 		log_info("recall %s: resumed after %lld users", recall->id,
-			 (long long)recall_looked(recall));
+			 (long long)recall_users_done(recall));
 	else
 		log_info("recall %s: resumed, %zu of %zu users are left",
 			 recall->id, recall_count(recall, -1), recall->count);

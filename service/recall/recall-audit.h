@@ -5,10 +5,10 @@
 #include "journal-late.h"
 #include "recall.h"
 
-/* Tells the audit trail that a recall, its undoing or a dry run came to its
+/* Writes to the audit trail that a recall, its undoing or a dry run came to its
    end. */
 void recall_audit(const struct config *config, const struct recall *recall);
-/* Tells that nobody has approved it in time. */
+/* Writes that nobody has approved it in time. */
 void recall_audit_expired(const struct config *config,
 			  const struct recall *recall);
 

@@ -450,7 +450,7 @@ static void end_page(struct node_run *run)
 		name = name_at(run->names, i);
 		if (name != NULL && strcmp(config_node_urls(all->config, name),
 					   node->urls) == 0)
-			node->looked++;
+			node->users_done++;
 	}
 	recall_set_text(&node->cursor, name_at(run->names, count - 1));
 	save(all, NULL, 0, node);
@@ -514,7 +514,7 @@ find_hidden_node(struct recall *recall, const char *name)
 	return node;
 }
 
-/* Tells which of these nodes are down. Returns the users that they have, or
+/* Finds out which of these nodes are down. Returns the users that they have, or
    none if all are up. */
 static size_t find_lost(struct everyone *all, size_t *users)
 {

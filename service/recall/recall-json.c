@@ -46,7 +46,7 @@ static json_t *nodes_to_json(const struct recall *recall)
 
 		json = json_pack("{s:s, s:s, s:I}", "name", node->name,
 				 "state", recall_node_state_name(node->state),
-				 "looked", (json_int_t)node->looked);
+				 "looked", (json_int_t)node->users_done);
 		if (node->down_since != 0)
 			json_object_set_new(json, "down_since",
 					    json_integer(node->down_since));

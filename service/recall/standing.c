@@ -119,7 +119,7 @@ static bool has_node(const json_t *order, const char *name)
 	return false;
 }
 
-/* An order stands where a user of it was asked about: the others are told of,
+/* An order stands where a user of it was asked about: the others are listed,
    too. */
 static void add_missing(json_t *orders, const struct doveadm_call *call,
 			const char *name)

@@ -3,8 +3,8 @@
 
 #include <stdbool.h>
 
-/* Tells the server of webhook.url when a recall ends or waits for approval, in
-   a thread of its own, again and again until it has said that it knows. */
+/* Notifies the server of webhook.url when a recall ends or waits for approval,
+   in a thread of its own, again and again until it has said that it knows. */
 
 bool webhook_start(void);
 /* What was not sent stays in the journal. */

@@ -28,7 +28,7 @@ static struct strlist waiting;
 static bool failing;
 /* The file may end within a line: a process that wrote it has died, or it is
    one that has not been looked at. */
-static bool torn = true;
+static bool partial = true;
 
 /* a file */
 
@@ -85,12 +85,13 @@ static bool add_line(const char *path, int fd, const char *line)
 
 	if (fstat(fd, &st) < 0)
 		return false;
-	mend = torn && S_ISREG(st.st_mode) && st.st_size > 0 &&
+	mend = partial && S_ISREG(st.st_mode) && st.st_size > 0 &&
 	       ends_within_line(path, st.st_size);
 	text = x_asprintf("%s%s\n", mend ? "\n" : "", line);
 	ret = write_all(fd, text, strlen(text));
 	error = errno;
-	torn = !ret && (!S_ISREG(st.st_mode) || ftruncate(fd, st.st_size) < 0);
+	partial = !ret &&
+		  (!S_ISREG(st.st_mode) || ftruncate(fd, st.st_size) < 0);
 	free(text);
 	errno = error;
 	return ret;

@@ -4,8 +4,8 @@
 #include "journal.h"
 #include "recall.h"
 
-/* Recalls by the name that their callers gave them, to tell a request that is
-   repeated from a new one. */
+/* Recalls by the name that their callers gave them, to recognize a request that
+   is repeated from a new one. */
 
 /* The recall of this caller (login and tenant) and key, or NULL. */
 enum journal_result

@@ -44,9 +44,9 @@ static bool save_node(sqlite3 *db, const struct recall *recall,
 			    recall->id, (int64_t)(node - recall->nodes),
 			    node->name, node->urls, node->cursor,
 			    recall_node_state_name(node->state),
-			    node->down_since, node->looked, node->error) &&
+			    node->down_since, node->users_done, node->error) &&
 	       journal_exec(db, "UPDATE recalls SET users = ? WHERE id = ?",
-			    "is", recall_looked(recall), recall->id);
+			    "is", recall_users_done(recall), recall->id);
 }
 
 bool journal_save_found(const struct recall *recall, const size_t *users,
@@ -81,7 +81,7 @@ bool journal_load_nodes(sqlite3 *db, struct recall *recall)
 		recall_set_text(&node->cursor, text(stmt, 2));
 		node->state = recall_node_state_parse(text(stmt, 3));
 		node->down_since = sqlite3_column_int64(stmt, 4);
-		node->looked = sqlite3_column_int64(stmt, 5);
+		node->users_done = sqlite3_column_int64(stmt, 5);
 		recall_set_text(&node->error, text(stmt, 6));
 	}
 	journal_release(stmt);

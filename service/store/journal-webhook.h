@@ -6,7 +6,7 @@
 
 #include "recall-limits.h"
 
-/* What others are to be told of. The journal itself writes it down in the
+/* What others are to be notified of. The journal itself writes it down in the
    transaction in which a recall ends or begins to wait, so none is lost. */
 
 struct journal_webhook {
@@ -24,7 +24,7 @@ int journal_webhook_next(int64_t now, struct journal_webhook *webhook_r);
 /* It has not worked; to be tried again at the time. */
 bool journal_webhook_retry(int64_t id, int64_t next);
 bool journal_webhook_remove(int64_t id);
-/* Nobody is to be told. */
+/* Removes them all: nobody is to be notified. */
 void journal_webhooks_clear(void);
 
 #endif

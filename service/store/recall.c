@@ -283,14 +283,14 @@ struct recall_node *recall_add_node(struct recall *recall, const char *name,
 	return node;
 }
 
-int64_t recall_looked(const struct recall *recall)
+int64_t recall_users_done(const struct recall *recall)
 {
-	int64_t looked = 0;
+	int64_t done = 0;
 	size_t i;
 
 	for (i = 0; i < recall->node_count; i++)
-		looked += recall->nodes[i].looked;
-	return looked;
+		done += recall->nodes[i].users_done;
+	return done;
 }
 
 size_t recall_count_nodes(const struct recall *recall,

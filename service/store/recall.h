@@ -12,7 +12,7 @@
 struct recall_user {
 	/* as asked for */
 	char *email;
-	/* in lower case, which is how Dovecot tells users apart */
+	/* in lower case, which is how Dovecot compares users */
 	char *key;
 	/* enum recall_verdict, or -1 if not known yet */
 	int verdict;
@@ -70,7 +70,7 @@ struct recall_node {
 	/* seconds since the epoch, 0 if it's not down */
 	int64_t down_since;
 	/* how many users were asked about */
-	int64_t looked;
+	int64_t users_done;
 	char *error;
 };
 
@@ -142,7 +142,7 @@ void recall_user_reset(struct recall_user *user);
 struct recall_node *recall_add_node(struct recall *recall, const char *name,
 				    const char *urls);
 /* How many users the nodes have been asked about. */
-int64_t recall_looked(const struct recall *recall);
+int64_t recall_users_done(const struct recall *recall);
 /* How many nodes are in the state. */
 size_t recall_count_nodes(const struct recall *recall,
 			  enum recall_node_state state);

@@ -7,12 +7,16 @@ user        one such user
 message_id  a Message-ID that no other test has
 recall      runs the recall at the shell and through the HTTP API in turn
 shell       runs `doveadm recall expunge` with any arguments
+recall_id   one that no other test has
+service     a mail-recalld that asks the node, for all tests of a module that has
+            a node of its own
+token       an administrator's token for it
+etcd        a running etcd
 
 RECALL_DRIVERS=sdbox,... restricts the drivers.
 """
 
 import itertools
-import json
 import os
 import pathlib
 import re
@@ -24,7 +28,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 
 pytest.register_assert_rewrite("answers", "faults", "quarantine")
-from mailnode import MailNode, build_message  # noqa: E402
+from faults import Etcd  # noqa: E402
+from mailnode import MailNode  # noqa: E402
+from servicenode import Service  # noqa: E402
 
 DRIVERS = os.environ.get("RECALL_DRIVERS", "maildir,sdbox,mdbox").split(",")
 
@@ -227,8 +233,26 @@ def pytest_addoption(parser):
                      "the same code, in a process that is already there")
 
 
+def is_another_format(item):
+    """Drivers by need: of a test whose marker says why the format of the
+    mailboxes makes no difference to it, one is enough."""
+    marker = item.get_closest_marker("one_format")
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    if marker is None or "node" not in params:
+        return False
+    assert marker.args[0], "why?"
+    needed = [DRIVERS[-1]]
+    if marker.kwargs.get("also_bare"):
+        needed.append("bare-" + DRIVERS[-1])
+    return params["node"] not in needed
+
+
 def pytest_collection_modifyitems(config, items):
-    """Drops the shell's twins if that is wanted."""
+    """Drops other formats where one is enough, and the shell's twins if that
+    is asked for."""
+    others = [item for item in items if is_another_format(item)]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item not in others]
     if not config.getoption("no_twins"):
         return
     names = {item.nodeid for item in items}
@@ -242,6 +266,9 @@ def pytest_collection_modifyitems(config, items):
 def pytest_configure(config):
     config.addinivalue_line("markers", "log_errors(pattern): errors in "
                             "Dovecot's log that the test provokes")
+    config.addinivalue_line("markers", "one_format(why, also_bare=False): "
+                            "runs on one driver of `node`, also_bare: and "
+                            "without the mail plugin")
     config.addinivalue_line("markers", "smoke: the few tests that show the "
                             "most, e.g. for a run under valgrind")
 
@@ -262,6 +289,32 @@ _numbers = itertools.count(1)
 @pytest.fixture
 def message_id():
     return "<test.%d.%d@example.com>" % (os.getpid(), next(_numbers))
+
+
+@pytest.fixture(scope="module")
+def service(node):
+    """mail-recalld for the module's node, as it is by default."""
+    with Service(node) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def token(service):
+    """An administrator's."""
+    return service.token()
+
+
+@pytest.fixture
+def etcd(tmp_path):
+    etcd = Etcd(tmp_path / "etcd")
+    yield etcd
+    etcd.stop()
+
+
+@pytest.fixture
+def recall_id():
+    """One that no other test has."""
+    return "%032x" % ((os.getpid() << 64) + next(_numbers))
 
 
 @pytest.fixture(params=[ShellRecall, HttpRecall], ids=["shell", "http"])

@@ -5,13 +5,12 @@ import zipfile
 
 import pytest
 
-from browser import Browser
+from browser import AXE, Browser
 from mailnode import SRCDIR, build_message
 from quarantine import LOCATIONS, NAMESPACE, PREFIX
 from servicenode import RecallNode, Service
 
 
-AXE = (SRCDIR / "tests/support/vendor/axe.min.js").read_text()
 USERS = ["ann@example.com", "bob@example.com", "cid@example.com"]
 SECURITY = "sec@example.com"
 SECOND = "sec2@example.com"

@@ -2,11 +2,10 @@
 
 import re
 
-from browser import Browser
+from browser import AXE, Browser
 from mailnode import SRCDIR
 from screenshots import LARGEST, look, make_node, make_service, picture, \
     PHONE, walk
-from test_console import AXE
 
 DOCS = SRCDIR / "docs"
 

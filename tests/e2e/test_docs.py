@@ -16,3 +16,63 @@ def test_tests_that_are_named():
                 r"^def %s\(" % name, path.read_text(), re.MULTILINE):
             missing.append("%s::%s" % (module, name))
     assert missing == []
+
+
+# of Dovecot 2.4, and what SQLite calls by another name
+FUNCTIONS_OF_OTHERS = {"settings_get", "io_stream_autocreate_ssl_client",
+                       "visible"}
+
+
+def tree_files():
+    return [path for root in ("include", "common", "plugin", "service",
+                              "tests", "docs", "conf.d", "check")
+            for path in [SRCDIR / root, *(SRCDIR / root).rglob("*")]]
+
+
+def files_named(name, files):
+    """Those that a document means: the end of their path, of each kind."""
+    kinds = [name]
+    for pattern, values in (".[ch]", (".c", ".h")), ("-2.x", ("-2.3", "-2.4")):
+        kinds = [kind.replace(pattern, value) for kind in kinds
+                 for value in (values if pattern in kind else ("",))]
+    return [[path for path in files
+             if ("/%s" % path).endswith("/" + kind.strip("./"))]
+            for kind in kinds]
+
+
+def defines(path, function):
+    return path.suffix == ".c" and re.search(
+        r"^(?:\w[\w *]*[ *])?%s\(" % function, path.read_text(),
+        re.MULTILINE) is not None
+
+
+def wrong_in(text, files):
+    """Files and functions of the text that there are not, or not there."""
+    wrong = []
+    for name in re.findall(r"`(\w[\w./\[\]-]+)`", text):
+        if re.search(r"\w/|\w\.(c|h|\[ch\]|py|md|json)$", name) and \
+           not all(files_named(name, files)):
+            wrong.append(name)
+    for name in re.findall(r"`(\w+)\(\)`", text):
+        if name not in FUNCTIONS_OF_OTHERS and \
+           not any(defines(path, name) for path in files):
+            wrong.append(name)
+    for name, place in re.findall(r"`(\w+)\(\)` \(`([\w/.-]+\.c)`\)", text):
+        if not any(defines(path, name)
+                   for path in sum(files_named(place, files), [])):
+            wrong.append("%s (%s)" % (name, place))
+    return wrong
+
+
+def test_architecture():
+    files = tree_files()
+    text = (SRCDIR / "ARCHITECTURE.md").read_text()
+    assert len(re.findall(r"`\w+\(\)`", text)) > 15
+    assert wrong_in(text, files) == []
+    # finds what is not there
+    assert wrong_in("`recall_run()` (`recall/recall-run.c`), `recall/jobs.c`",
+                    files) == []
+    assert wrong_in("`recall_no()` is in `recall/recall-no.c`", files) == [
+        "recall/recall-no.c", "recall_no"]
+    assert wrong_in("`recall_run()` (`recall/jobs.c`)", files) == [
+        "recall_run (recall/jobs.c)"]

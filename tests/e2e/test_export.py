@@ -2,19 +2,17 @@
 
 import hashlib
 import io
-import itertools
 import json
 import time
 import zipfile
 
 import pytest
 
+from answers import check_described
 from conftest import DRIVERS
 from mailnode import build_message, free_port
-from quarantine import (LOCATIONS, NAMESPACE, PREFIX, command, http)
+from quarantine import (LOCATIONS, NAMESPACE, PREFIX, command, http, recall)
 from servicenode import RecallNode, Service
-from test_quarantine import recall, recall_id  # noqa: F401
-from answers import check_described
 
 RED = ["u%d@red.example" % i for i in range(4)]
 BLUE = "u@blue.example"
@@ -22,8 +20,6 @@ ADMIN, BLUEADMIN, ROOT = "adm@red.example", "adm@blue.example", "root@x.example"
 PEOPLE = {ADMIN: (1, "red"), BLUEADMIN: (1, "blue"), ROOT: (3, ""),
           RED[0]: (2, "red")}
 LARGE = ("0123456789" * 7 + "\n") * 70000
-
-number = itertools.count(1)
 
 
 @pytest.fixture(scope="module", params=DRIVERS)
@@ -42,11 +38,6 @@ def node(request):
 def service(node):
     with Service(node, auth__revoke_email="yes") as service:
         yield service
-
-
-@pytest.fixture
-def message_id():
-    return "<%d.export@example.com>" % next(number)
 
 
 def token(service, login):
@@ -84,7 +75,7 @@ def put(node, users, message_id, mailbox="INBOX", **kwargs):
             else message.encode() for user in users}
 
 
-def export(service, login, recall_id):  # noqa: F811
+def export(service, login, recall_id):
     return service.curl("/v2/actions/%s/export" % recall_id,
                         token=token(service, login))
 
@@ -130,7 +121,7 @@ def test_large_messages_go_through_in_parts(node, service, message_id):
     check_zip(export(service, ROOT, done["id"]).body, expected)
 
 
-def test_at_the_shell(node, message_id, recall_id, tmp_path):  # noqa: F811
+def test_at_the_shell(node, message_id, recall_id, tmp_path):
     expected = put(node, RED[:2], message_id)
     for user in RED[:2]:
         recall(node, user, message_id, recall_id, "--no-notify",
@@ -167,7 +158,7 @@ def test_at_the_shell(node, message_id, recall_id, tmp_path):  # noqa: F811
 
 
 def test_what_was_not_whole_is_not_there(node, message_id, recall_id,
-                                         tmp_path):  # noqa: F811
+                                         tmp_path):
     put(node, RED[:1], message_id)
     recall(node, RED[0], message_id, recall_id, "--no-notify")
     path = tmp_path / "evidence.zip"
@@ -194,7 +185,7 @@ def test_bad_parameters(node, params, code):
     assert result.code == code
 
 
-def test_tenant(node, message_id, recall_id):  # noqa: F811
+def test_tenant(node, message_id, recall_id):
     put(node, [BLUE], message_id)
     recall(node, BLUE, message_id, recall_id, "--no-notify")
     result = http(node, "recallExport", users=[BLUE], tenant="red",

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from conftest import COLUMNS, EX_TEMPFAIL
-from mailnode import Idle, build_message, imap_quote
+from mailnode import Idle, build_message
 
 
 def other_mail(node, user, mailbox="INBOX"):

@@ -10,6 +10,10 @@ from conftest import (COLUMNS, DRIVERS, EX_NOUSER, EX_TEMPFAIL, EX_USAGE,
                       MASKED, parse_tab, run_http, run_shell)
 from mailnode import BATCH_MAX, MailNode, build_message
 
+pytestmark = pytest.mark.one_format(
+    "users are found, requests refused and rows printed before and after any "
+    "mailbox is opened")
+
 
 def test_missing_user(node, users, message_id, recall):
     good, = users.take()

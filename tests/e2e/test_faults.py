@@ -20,8 +20,7 @@ import pytest
 from conftest import DRIVERS, Result, parse_tab
 from faulty import KILLED, Fault, Shim, choose, faults
 from mailnode import DOVECOT_24, PATIENCE, SRCDIR, build_message
-from quarantine import PREFIX, append, http, make_node
-from test_quarantine import DATE, age
+from quarantine import DATE, PREFIX, age, append, http, make_node
 
 NOTICE_HEADER = "X-Dovecot-Recall-Id:"
 INDEX_FILE = "dovecot.recall.index"

@@ -6,13 +6,12 @@ import time
 
 import pytest
 
+from answers import check_described
 from conftest import DRIVERS
 from mailnode import DOVECOT_24, MailNode, build_message
-from quarantine import (LOCATIONS, NAMESPACE, PREFIX, command, make_node,
-                        quarantined)
+from quarantine import (LOCATIONS, NAMESPACE, PREFIX, age, command, make_node,
+                        quarantined, recall)
 from servicenode import Service
-from test_service import check_described
-from test_quarantine import age, recall, recall_id  # noqa: F401
 
 HELD, FREE, OTHER, LOST, ODD = (name + "@example.com" for name in (
     "held", "free", "other", "lost", "odd"))
@@ -34,14 +33,9 @@ def node(request):
         assert node.panics() == []
 
 
-@pytest.fixture
-def message_id():
-    return "<%d.hold@example.com>" % next(number)
-
-
 @pytest.mark.parametrize("user", [HELD, OTHER])
 def test_goes_into_the_quarantine_that_is_off(node, user, message_id,
-                                              recall_id):  # noqa: F811
+                                              recall_id):
     for name in user, FREE:
         node.append(name, "INBOX", build_message(message_id))
         row = recall(node, name, message_id, recall_id, "--no-notify").row()
@@ -52,7 +46,7 @@ def test_goes_into_the_quarantine_that_is_off(node, user, message_id,
     assert command(node, "list", "-u", user, recall_id).row()["copies"] == "1"
 
 
-def test_is_not_shown_to_the_user(node, message_id, recall_id):  # noqa: F811
+def test_is_not_shown_to_the_user(node, message_id, recall_id):
     node.append(HELD, "INBOX", build_message(message_id))
     recall(node, HELD, message_id, recall_id, "--no-notify")
     box, = [box for box in quarantined(node, HELD) if recall_id in box]
@@ -72,7 +66,7 @@ def test_is_not_shown_to_the_user(node, message_id, recall_id):  # noqa: F811
     assert box in quarantined(node, HELD)
 
 
-def test_is_not_purged(node, message_id, recall_id):  # noqa: F811
+def test_is_not_purged(node, message_id, recall_id):
     node.append(HELD, "INBOX", build_message(message_id))
     node.append(HELD, "Work", build_message(message_id))
     recall(node, HELD, message_id, recall_id, "--no-notify")
@@ -97,7 +91,7 @@ def test_is_not_purged(node, message_id, recall_id):  # noqa: F811
     assert not [box for box in quarantined(node, HELD) if recall_id in box]
 
 
-def test_stays_when_it_is_put_back(node, message_id, recall_id):  # noqa: F811
+def test_stays_when_it_is_put_back(node, message_id, recall_id):
     node.append(HELD, "INBOX", build_message(message_id))
     recall(node, HELD, message_id, recall_id, "--no-notify")
     before = node.count(HELD)
@@ -114,7 +108,7 @@ def test_stays_when_it_is_put_back(node, message_id, recall_id):  # noqa: F811
 @pytest.mark.parametrize("user", [LOST, ODD])
 @pytest.mark.log_errors("no namespace with the prefix")
 def test_nothing_is_deleted_where_it_cannot_be_kept(
-        node, user, message_id, recall_id):  # noqa: F811
+        node, user, message_id, recall_id):
     node.append(user, "INBOX", build_message(message_id))
     row = recall(node, user, message_id, recall_id, "--no-notify").row()
     assert row["status"] == "error"
@@ -127,7 +121,7 @@ def test_nothing_is_deleted_where_it_cannot_be_kept(
     ("yes", True), ("YES", True), ("1", True), ("on", True), ("no", False),
     ("No", False), ("0", False), ("off", False), ("false", False)])
 def test_with_a_quarantine(quarantine_node, value, held, message_id,
-                           recall_id):  # noqa: F811
+                           recall_id):
     node, user = quarantine_node, "u%d@example.com" % next(number)
     node.add_user(user, recall_hold=value)
     node.append(user, "INBOX", build_message(message_id))
@@ -138,7 +132,7 @@ def test_with_a_quarantine(quarantine_node, value, held, message_id,
     assert bool(quarantined(node, user)) is held
 
 
-def test_kept_until(quarantine_node, message_id, recall_id):  # noqa: F811
+def test_kept_until(quarantine_node, message_id, recall_id):
     """Until when it can be undone, where there is an end to that."""
     node, now = quarantine_node, time.time()
     users = {"k%d@example.com" % next(number): fields for fields in (
@@ -177,7 +171,7 @@ def quarantine_node():
         assert node.panics() == []
 
 
-def test_for_everyone(message_id, recall_id):  # noqa: F811
+def test_for_everyone(message_id, recall_id):
     with make_node(DRIVERS[-1], [FREE],
                    plugin={"recall_hold": "yes"}) as node:
         node.append(FREE, "INBOX", build_message(message_id))

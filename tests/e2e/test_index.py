@@ -1,6 +1,5 @@
 """The Message-ID index: dovecot.recall.index."""
 
-import hashlib
 import imaplib
 import os
 import re
@@ -14,105 +13,10 @@ import time
 
 import pytest
 
-from mailnode import DOVECOT_24, PATIENCE, MailNode, build_message
-
-DRIVERS = os.environ.get("RECALL_DRIVERS", "maildir,sdbox,mdbox").split(",")
-# the same Dovecot and mail without the mail plugin
-WITHOUT_PLUGIN = ("-o", "mail_plugins=")
-
-
-def index_hash(message_id):
-    """The record of a Message-ID, as recall-index.h says."""
-    if message_id is None:
-        return "none"
-    octets = message_id.strip().strip("<>").encode()
-    value = int.from_bytes(hashlib.sha1(octets).digest()[:8], "big")
-    return "%016x" % (value if value >= 3 else value + 3)
-
-
-class Box:
-    """A user of a node."""
-
-    def __init__(self, node, user):
-        self.node = node
-        self.user = user
-        self.number = 0
-
-    def new_id(self):
-        self.number += 1
-        return "<%d.%s>" % (self.number, self.user)
-
-    def doveadm(self, command, *args, **kwargs):
-        """command: a command's words"""
-        return self.node.doveadm(*command.split(), "-u", self.user, *args,
-                                 **kwargs)
-
-    def table(self, command, *args, check=True):
-        done = self.node.doveadm("-f", "tab", *command.split(), "-u",
-                                 self.user, *args, check=check)
-        lines = [line.split("\t") for line in done.stdout.splitlines()]
-        return [dict(zip(lines[0], line)) for line in lines[1:]]
-
-    def dump(self, mailbox="INBOX"):
-        """What is known, without the message being looked at for it."""
-        return {row["message-id"] and "<%s>" % row["message-id"]:
-                (row["hash"], row["state"])
-                for row in self.table("recall index", "--dump",
-                                      "--mailbox", mailbox)}
-
-    def assert_indexed(self, message_ids, mailbox="INBOX"):
-        assert self.dump(mailbox) == {
-            message_id or "": (index_hash(message_id), "ok")
-            for message_id in message_ids}
-
-    def assert_unknown(self, message_ids, mailbox="INBOX"):
-        assert self.dump(mailbox) == {
-            message_id: ("unknown", "missing") for message_id in message_ids}
-
-    def verify(self):
-        return self.table("recall index", "--verify")
-
-    def dry_run(self, message_id):
-        """Number of copies that a recall would delete."""
-        row, = self.table("recall expunge", "--dry-run", message_id)
-        assert row["status"] in ("would_expunge", "not_found"), row
-        assert row["error"] == ""
-        return int(row["copies"])
-
-    def expunge(self, message_id):
-        row, = self.table("recall expunge", "--no-notify", message_id)
-        return row["status"], int(row["copies"])
-
-    def save(self, message_id, mailbox="INBOX", plugin=True, **kwargs):
-        """doveadm save, which may leave the plugin out."""
-        options = () if plugin else WITHOUT_PLUGIN
-        if mailbox != "INBOX":
-            self.doveadm("mailbox create", mailbox, check=False)
-        self.node.doveadm(
-            *options, "save", "-u", self.user, "-m", mailbox,
-            input=build_message(message_id, **kwargs).decode())
-
-    def path(self, mailbox="INBOX"):
-        return self.doveadm("mailbox path", mailbox).stdout.strip()
-
-    def index_dir(self, mailbox="INBOX"):
-        return self.doveadm("mailbox path", "-t", "index",
-                            mailbox).stdout.strip()
-
-    def index_file(self):
-        """The user's Message-ID index."""
-        path, = self.node.home(self.user).rglob("dovecot.recall.index")
-        return path
-
-    def patch_index(self, old, new):
-        """Replaces octets in the base of the index, where all of it is after
-        this command: it has no checksum over records."""
-        self.table("recall index")
-        path = self.index_file()
-        octets = path.read_bytes()
-        with open(path, "r+b") as stream:
-            stream.write(octets.replace(old, new))
-        return octets.count(old)
+from conftest import DRIVERS
+from faults import wait_for
+from indexbox import Box, foreign_delivery, index_hash
+from mailnode import DOVECOT_24, MailNode, build_message
 
 
 @pytest.fixture(scope="module", params=DRIVERS)
@@ -260,16 +164,6 @@ def test_catch_up_by_command(box):
     box.assert_indexed(ids)
 
 
-def foreign_delivery(box, message_id, mailbox="INBOX"):
-    new = os.path.join(box.path(mailbox), "new",
-                       "%d.M1P1.elsewhere" % time.time())
-    with open(new, "wb") as stream:
-        stream.write(build_message(message_id))
-    if box.node.root:
-        shutil.chown(new, box.node.mail_user, box.node.mail_group)
-    return new
-
-
 def test_foreign_maildir_delivery(box):
     if box.node.driver != "maildir":
         pytest.skip("nobody but Dovecot writes into dbox")
@@ -317,14 +211,15 @@ def test_mailbox_that_was_empty(box):
     first, second = box.new_id(), box.new_id()
     for message_id in (first, second):
         # the list index takes down that it is empty
-        time.sleep(2.1 if box.node.driver == "maildir" else 0)
+        if box.node.driver == "maildir":
+            box.wait_until_old()
         box.doveadm("search", "mailbox", "Folder", "all")
         box.doveadm("mailbox status", "messages uidnext", "Folder")
         assert box.dry_run(message_id) == 0
         box.save(message_id, "Folder", plugin=False)
         assert box.expunge(message_id) == ("expunged", 1)
     if box.node.driver == "maildir":
-        time.sleep(2.1)
+        box.wait_until_old()
         assert box.dry_run("<foreign@example.com>") == 0
         foreign_delivery(box, "<foreign@example.com>", "Folder")
         assert box.expunge("<foreign@example.com>") == ("expunged", 1)
@@ -345,10 +240,7 @@ def opened_mailboxes(box, *args):
 
 def wait_until_known(box):
     """What has changed just now is looked at closely; not so for long."""
-    deadline = time.monotonic() + PATIENCE
-    while opened_mailboxes(box):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_for(lambda: not opened_mailboxes(box), "mailboxes are opened")
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
@@ -530,7 +422,6 @@ def test_swapped_records(box):
 def test_killed_while_saving(box):
     """The server is killed again and again in the midst of deliveries: what
     is there afterwards is indexed or unknown, never wrong."""
-    pids = re.compile(r"lmtp\(%s\)<(\d+)>" % re.escape(box.user))
     delivered = []
     for attempt in range(8):
         message_id = box.new_id()

@@ -6,6 +6,10 @@ import pytest
 from conftest import run_http
 from mailnode import build_message
 
+pytestmark = pytest.mark.one_format(
+    "headers are compared, and hashed for the index, in the same way whatever "
+    "they are stored in", also_bare=True)
+
 # What a Message-ID field holds, and what it can be asked for by: in brackets
 # and as it stands. {id} is another one in each test.
 FORMS = {

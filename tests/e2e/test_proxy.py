@@ -1,10 +1,8 @@
 """doveadm recall for users whose mail is on other nodes, some of which fail."""
 
 import contextlib
-import os
 import re
 import signal
-import socket
 import socketserver
 import subprocess
 import threading
@@ -362,6 +360,22 @@ def test_search_that_ends_early(node, fake):
                   messageId="<a@example.com>")
     assert [row["uid"] for row in result.rows] == ["x", "x", ""]
     assert "Connection closed" in result.rows[2]["error"]
+
+
+@pytest.mark.parametrize("limit", [1, 3, 4, 100])
+@pytest.mark.parametrize("name", ["search", "fetch"])
+def test_limit(node, backs, message_id, name, limit):
+    """It is that of all nodes together; what is no message does not count."""
+    users = [HERE[3], *users_of("one", 2), users_of("two", 1)[0]]
+    for user in users:
+        back = backs.get(user.split("@")[0].partition(".")[2], node)
+        back.lmtp_deliver(user, build_message(message_id))
+    dead = users_of("dead", 1)
+    args = ["--users=" + user for user in dead + users]
+    args += ["hdr.subject uid"] if name == "fetch" else []
+    result = command(node, name, "--limit=%d" % limit, *args, message_id)
+    found = [row["username"] for row in result.rows if row["uid"]]
+    assert len(found) == len(set(found)) == min(limit, len(users))
 
 
 @pytest.mark.log_errors("fake@example.com: Node")

@@ -1,22 +1,18 @@
 """Recalled mail goes to the quarantine and comes back from there."""
 
 import fcntl
-import itertools
 import os
 import pathlib
 import quopri
-import re
 import subprocess
-import time
 
 import pytest
 
 from conftest import DRIVERS, EX_TEMPFAIL, EX_USAGE, parse_tab, run_shell
+from faults import wait_for
 from mailnode import PATIENCE, build_message
-from quarantine import (PREFIX, append, command, fetch, http, make_node,
-                        quarantined)
-
-DATE = "04-Mar-2019 11:22:33 +0000"
+from quarantine import (DATE, PREFIX, age, append, command, fetch, http,
+                        make_node, quarantined, recall)
 
 
 @pytest.fixture(scope="module", params=DRIVERS)
@@ -32,19 +28,6 @@ def node(request):
 @pytest.fixture
 def user(node):
     return next(node.free_users)
-
-
-_ids = itertools.count(1)
-
-
-@pytest.fixture
-def recall_id():
-    return "%032x" % ((os.getpid() << 64) + next(_ids))
-
-
-def recall(node, user, message_id, recall_id, *args):
-    return run_shell(node, "-u", user, "--recall-id", recall_id, *args, "--",
-                     message_id)
 
 
 def test_copies_go_to_quarantine(node, user, message_id, recall_id):
@@ -367,20 +350,6 @@ def test_over_http(node, user, message_id, recall_id):
                 recallId="x").code == EX_USAGE
 
 
-def age(node, user, recall_id, days):
-    """Makes the record older: saves it anew with another date."""
-    box = PREFIX + recall_id
-    text = node.doveadm("fetch", "-u", user, "text", "mailbox", box,
-                        "all").stdout
-    text = text.split("\n", 1)[1] if text.startswith("text:") else text
-    text = text.replace("\f", "")
-    stamp = int(re.search(r"(?m)^recalled: (\d+)", text).group(1))
-    text = text.replace("recalled: %d" % stamp,
-                        "recalled: %d" % (stamp - days * 86400))
-    node.doveadm("expunge", "-u", user, "mailbox", box, "all")
-    node.doveadm("save", "-u", user, "-m", box, input=text)
-
-
 def test_purge(node, message_id, recall_id):
     old, young = next(node.free_users), next(node.free_users)
     for user in (old, young):
@@ -489,11 +458,10 @@ class HeldLock:
 
     def wait_for_waiter(self):
         inode = ":%d " % os.fstat(self.file.fileno()).st_ino
-        deadline = time.monotonic() + PATIENCE
-        while not any("->" in line and inode in line for line in
-                      pathlib.Path("/proc/locks").read_text().splitlines()):
-            assert time.monotonic() < deadline, "nobody waits for the lock"
-            time.sleep(0.02)
+        wait_for(lambda: any(
+            "->" in line and inode in line for line in
+            pathlib.Path("/proc/locks").read_text().splitlines()),
+            "nobody waits for the lock")
 
 
 def test_moved_while_waiting(node, user, message_id, recall_id):

@@ -1,6 +1,6 @@
 """A recall, restore or purge that is killed loses nothing, and is finished by
-doing it again. Needs a build with failpoints: RECALL_FAILPOINT_BUILDDIR, or
-RECALL_BUILDDIR if that has some."""
+doing it again. Needs a build with failpoints: see tests/support/failpoints.py.
+"""
 
 import collections
 import contextlib
@@ -14,12 +14,11 @@ import subprocess
 
 import pytest
 
-import mailnode
 from conftest import DRIVERS, EX_TEMPFAIL, parse_tab
+from failpoints import IMPORT, with_failpoints
 from mailnode import build_message, imap_quote
-from quarantine import (PREFIX, append, command, fetch, make_node,
-                        quarantined)
-from test_quarantine import DATE, age, recall
+from quarantine import (DATE, PREFIX, age, append, command, fetch, make_node,
+                        quarantined, recall)
 
 # Mailbox -> messages with the Message-ID: flags and body.
 COPIES = {
@@ -37,39 +36,14 @@ RESTORE_POINTS = ["restore-copied:%d" % n for n in (1, 2, 3)] + \
 PURGE_POINTS = ["purge-deleted:%d" % n for n in (1, 2, 3)]
 
 
-def failpoint_builddir():
-    builddir = pathlib.Path(os.environ.get("RECALL_FAILPOINT_BUILDDIR") or
-                            mailnode.builddir())
-    module = builddir / "plugin/.libs/lib10_doveadm_recall_plugin.so"
-    if not module.exists() or b"RECALL_FAILPOINT\0" not in module.read_bytes():
-        pytest.skip("not built with --enable-failpoints: %s" % builddir)
-    return builddir
-
-
 @pytest.fixture(scope="module", params=DRIVERS)
 def node(request):
     users = ["u%03d@example.com" % i for i in range(80)]
-    patch = pytest.MonkeyPatch()
-    patch.setenv("RECALL_BUILDDIR", str(failpoint_builddir()))
-    try:
-        # doveadm drops what it's not told to keep
-        with make_node(request.param, users, fsync=True,
-                       extra="import_environment = $import_environment "
-                             "RECALL_FAILPOINT RECALL_FAILPOINT_STOP\n"
-                       ) as node:
-            node.free_users = iter(users)
-            yield node
-            assert node.panics() == []
-    finally:
-        patch.undo()
-
-
-_ids = itertools.count(1)
-
-
-@pytest.fixture
-def recall_id():
-    return "%032x" % ((os.getpid() << 64) + next(_ids))
+    with with_failpoints(), make_node(request.param, users, fsync=True,
+                                      extra=IMPORT) as node:
+        node.free_users = iter(users)
+        yield node
+        assert node.panics() == []
 
 
 @pytest.fixture

@@ -1,29 +1,22 @@
 """The quarantine together with Dovecot's own plugins, each tested for its
 effect."""
 
+import contextlib
 import imaplib
-import itertools
 import os
 import subprocess
-import time
 
 import pytest
 
 import mailnode
 import quarantine
 from conftest import DRIVERS
-from mailnode import DOVECOT_MODULES, PATIENCE, build_message
-from quarantine import (PREFIX, append, command, fetch, make_node,
-                        quarantined)
-from test_quarantine import DATE, recall
+from faults import wait_for
+from mailnode import DOVECOT_MODULES, build_message
+from quarantine import (DATE, PREFIX, append, command, fetch, make_node,
+                        quarantined, recall)
 
 USER = "a@example.com"
-_ids = itertools.count(1)
-
-
-@pytest.fixture
-def recall_id():
-    return "%032x" % ((os.getpid() << 64) + next(_ids))
 
 
 @pytest.fixture(params=DRIVERS)
@@ -383,14 +376,14 @@ def test_closed_to_clients(driver, message_id, recall_id):
 
 def wait_for_count(node):
     """The number of messages, once a session can tell."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return node.count(USER)
-        except imaplib.IMAP4.abort:
-            if time.monotonic() > deadline:
-                raise
-        time.sleep(0.05)
+    counts = []
+
+    def counted():
+        with contextlib.suppress(imaplib.IMAP4.abort):
+            counts.append(node.count(USER))
+        return counts
+
+    return wait_for(counted, "no session lasts")[0]
 
 
 def test_mdbox_rebuild_by_client(message_id, recall_id):

@@ -4,8 +4,6 @@ program in the place of sendmail."""
 
 import email
 import email.policy
-import itertools
-import os
 import pathlib
 import re
 import socket
@@ -14,10 +12,9 @@ import tempfile
 import pytest
 
 from conftest import DRIVERS, EX_USAGE, run_http, run_shell
-from mailnode import build_message
+from mailnode import build_message, check_wire_format
 from quarantine import command, http, make_node
 from smtpsink import Mail, SmtpSink
-from test_notice import check_wire_format
 
 BOSS = "boss@elsewhere.example"
 
@@ -118,14 +115,6 @@ def sent(node):
     """sent() returns what was sent since the test began."""
     before = len(node.transport.mails)
     return lambda: node.transport.mails[before:]
-
-
-_ids = itertools.count(1)
-
-
-@pytest.fixture
-def recall_id():
-    return "%032x" % ((os.getpid() << 64) + (1 << 40) + next(_ids))
 
 
 def parse(mail, recipient):

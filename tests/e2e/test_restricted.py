@@ -7,7 +7,7 @@ import pytest
 
 from mailnode import DOVECOT_24, build_message
 from quarantine import LOCATIONS, NAMESPACE, PREFIX
-from servicenode import RecallNode, Service
+from servicenode import RecallNode
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 
@@ -26,12 +26,6 @@ def node():
                     extra=NAMESPACE % (PREFIX, LOCATIONS["sdbox"]) +
                     "doveadm_allowed_commands = %s\n" % names) as node:
         yield node
-
-
-@pytest.fixture(scope="module")
-def service(node):
-    with Service(node) as service:
-        yield service
 
 
 def test_the_service_has_what_it_needs(node, service):

@@ -1,17 +1,13 @@
 """mail-recalld: requests, answers and error bodies."""
 
 import json
-import pathlib
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from answers import (OPENAPI, check_described, has,  # noqa: E402
+from answers import (OPENAPI, check_described, has,
                      resolve, statuses)
-from mailnode import build_message  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
+from mailnode import build_message
+from servicenode import RecallNode
 
 USERS = ["user%d@example.com" % i for i in range(4)]
 @pytest.fixture(scope="module")
@@ -21,28 +17,11 @@ def node():
         assert node.panics() == []
 
 
-@pytest.fixture(scope="module")
-def service(node):
-    with Service(node) as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def token(service):
-    return service.token()
-
-
-number = 0
-
-
 @pytest.fixture
-def mail(node):
+def mail(node, message_id):
     """The Message-ID of a message that all users have."""
-    global number
-    number += 1
-    messageid = "<%d.service@example.com>" % number
-    node.lmtp_deliver(USERS, build_message(messageid))
-    return messageid
+    node.lmtp_deliver(USERS, build_message(message_id))
+    return message_id
 
 
 def test_documented_call(node, service, token, mail):
@@ -154,11 +133,9 @@ def test_bad_messageid(service, token, messageid, why):
     ("< {} >", "<{}>"), ("<{}>;", "<{}>;"),
     ("<x@y> <{}>", "<x@y> <{}>"), ("<x@y> <{}>", "<{}>"),
 ])
-def test_odd_messageid(node, service, token, form, asked):
+def test_odd_messageid(node, service, token, message_id, form, asked):
     """To the letter as the header has it."""
-    global number
-    number += 1
-    bare = "%d.odd@example.com" % number
+    bare = message_id.strip("<>")
     node.lmtp_deliver(USERS[:1], build_message(form.format(bare)))
     before = node.count(USERS[0])
     answer = service.recall(token, asked.format(bare), [USERS[0]], notify=0)

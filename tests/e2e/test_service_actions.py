@@ -4,24 +4,20 @@ import contextlib
 import itertools
 import json
 import os
-import pathlib
 import re
 import signal
 import sqlite3
-import sys
 import time
 import urllib.parse
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from answers import (ACTIONS, FORBIDDEN, ROOT, ask,  # noqa: E402
+from answers import (ACTIONS, FORBIDDEN, ROOT, ask,
                      check_described, has, message, pages, root, statuses)
-from faults import doveadm_children  # noqa: E402
-from mailnode import build_message, imap_quote  # noqa: E402
-from quarantine import LOCATIONS, NAMESPACE, PREFIX  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
+from faults import doveadm_children
+from mailnode import build_message, imap_quote
+from quarantine import LOCATIONS, NAMESPACE, PREFIX
+from servicenode import RecallNode, Service
 
 ADMIN = "admin@red.example"
 STAFF = "staff@red.example"

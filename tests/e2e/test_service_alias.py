@@ -1,17 +1,14 @@
 """mail-recalld: whose mailbox it was, and how it was looked at."""
 
 import json
-import pathlib
 import sqlite3
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from mailnode import build_message  # noqa: E402
-from quarantine import make_node  # noqa: E402
-from servicenode import Service  # noqa: E402
+from answers import has
+from mailnode import build_message
+from quarantine import make_node
+from servicenode import Service
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 BOSS, LIST = "boss@example.com", "everyone@example.com"
@@ -26,32 +23,10 @@ def node():
         assert node.panics() == []
 
 
-@pytest.fixture(scope="module")
-def service(node):
-    with Service(node) as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def token(service):
-    return service.token()
-
-
-number = 0
-
-
 @pytest.fixture
-def mail(node):
-    global number
-    number += 1
-    messageid = "<%d.alias@example.com>" % number
-    node.lmtp_deliver([ANN, BOB], build_message(messageid))
-    return messageid
-
-
-def has(node, user, messageid):
-    return any(b"\r\nMessage-ID: " + messageid.encode() in message
-               for message in node.messages(user))
+def mail(node, message_id):
+    node.lmtp_deliver([ANN, BOB], build_message(message_id))
+    return message_id
 
 
 def rows(answer):

@@ -1,19 +1,15 @@
 """mail-recalld: recalls that a second person has to approve."""
 
 import json
-import pathlib
 import sqlite3
 import subprocess
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from mailnode import build_message, free_port  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
-from answers import check_described, has, statuses  # noqa: E402
-from faults import wait_for  # noqa: E402
+from answers import check_described, has, statuses
+from faults import wait_for
+from mailnode import build_message, free_port
+from servicenode import RecallNode, Service
 
 U = ["u%d@red.example" % i for i in range(4)]
 BLUE = "u@blue.example"

@@ -8,17 +8,13 @@ import pathlib
 import re
 import socket
 import subprocess
-import sys
-import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from mailnode import PATIENCE, build_message  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
-from answers import has, statuses  # noqa: E402
-from faults import Swallow  # noqa: E402
+from mailnode import PATIENCE, build_message
+from servicenode import RecallNode, Service
+from answers import has, statuses
+from faults import Swallow, wait_for
 
 USER, OTHER = "user@one.example", "other@one.example"
 STRANGER = "user@two.example"
@@ -36,22 +32,10 @@ def node():
         assert node.panics() == []
 
 
-@pytest.fixture(scope="module")
-def service(node):
-    with Service(node) as service:
-        yield service
-
-
-number = 0
-
-
 @pytest.fixture
-def mail(node):
-    global number
-    number += 1
-    messageid = "<%d.audit@example.com>" % number
-    node.lmtp_deliver([USER, OTHER, STRANGER], build_message(messageid))
-    return messageid
+def mail(node, message_id):
+    node.lmtp_deliver([USER, OTHER, STRANGER], build_message(message_id))
+    return message_id
 
 
 def parse(line):
@@ -79,13 +63,6 @@ def metric(service, name):
     text = service.curl("/metrics").body.decode()
     return int(re.search(r"^mail_recalld_%s (\d+)$" % name, text,
                          re.M).group(1))
-
-
-def wait_for(condition, what):
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
 
 
 # values

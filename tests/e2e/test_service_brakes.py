@@ -1,18 +1,14 @@
 """mail-recalld and doveadm recall stop: what holds recalls up, and rights of
 their own."""
 
-import pathlib
 import sqlite3
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from mailnode import build_message, free_port  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
-from answers import check_described, has, statuses  # noqa: E402
-from faults import Frozen  # noqa: E402
+from mailnode import build_message, free_port
+from servicenode import RecallNode, Service
+from answers import check_described, has, statuses
+from faults import Frozen
 
 U = ["u%d@red.example" % i for i in range(6)]
 USER, ADMIN, ROOT = U[0], "adm@red.example", "root@example.com"
@@ -232,7 +228,6 @@ def test_stop_while_it_runs(node, service):
 def test_node_stopped_at_the_shell(node, service):
     """The service goes on once the node is released, whoever does it."""
     messageid = deliver(node)
-    since = node.log_size()
     assert "stopped" in stop(node, "--actor=soc", "--reason=look first")
     assert "already_stopped" in stop(node, "--actor=other")
     for users in (["-u", U[0]], ["--users=" + U[0], "--users=" + U[1]]):

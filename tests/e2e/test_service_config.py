@@ -1,17 +1,12 @@
 """mail-recalld: settings that would give a secret away, or fail only later."""
 
 import os
-import pathlib
 import subprocess
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from mailnode import BATCH_MAX, DOVECOT_24  # noqa: E402
-from servicenode import JWT_KEY, RecallNode, Service  # noqa: E402
-from faults import etcd  # noqa: E402,F401
+from mailnode import BATCH_MAX, DOVECOT_24
+from servicenode import JWT_KEY, RecallNode, Service
 
 USER = "user@example.com"
 # 2.4 refuses settings that contradict each other
@@ -105,7 +100,7 @@ def test_settings_with_secrets_that_others_can_read(service):
     accepted(service)
 
 
-def test_password_of_etcd_that_others_can_read(service, etcd):  # noqa: F811
+def test_password_of_etcd_that_others_can_read(service, etcd):
     password = service.dir / "password"
     password.write_text("secret")
     refused(service, str(password), etcd__endpoints=etcd.client,
@@ -121,7 +116,7 @@ def test_short_key(service):
 
 @pytest.mark.parametrize("login", ["doveadm", "doveadm:", "admin",
                                    "administrator", "admin:secret"])
-def test_login_that_is_a_bare_name(service, etcd, login):  # noqa: F811
+def test_login_that_is_a_bare_name(service, etcd, login):
     refused(service, "doveadm.login: is neither doveadm:PASSWORD nor an API "
             "key of 15 octets or more", doveadm__login=login)
     etcd.put("services/doveadm/login", login)
@@ -232,7 +227,7 @@ def test_files_that_cannot_be_written(service):
     accepted(service, audit__required="no")
 
 
-def test_directory_of_the_audit_trail(node, etcd, tmp_path):  # noqa: F811
+def test_directory_of_the_audit_trail(node, etcd, tmp_path):
     (tmp_path / "logs").mkdir()
     etcd.put("psn/web/logger/cef_filename", "cef")
     etcd.put("psn/web/logger/dir", str(tmp_path / "logs"))

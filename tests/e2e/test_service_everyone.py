@@ -1,21 +1,16 @@
 """A recall, a restore and a search of everyone over HTTP: cmd=... all=1."""
 
 import json
-import pathlib
 import sqlite3
-import sys
 import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from answers import ask, message, pages  # noqa: E402
-from mailnode import build_message, free_port  # noqa: E402
-from quarantine import LOCATIONS, NAMESPACE, PREFIX  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
-from test_jobs import Held, wait_for  # noqa: E402
-from test_service_proxy import Front  # noqa: E402
+from answers import ask, message, pages
+from faults import Held, wait_for
+from mailnode import build_message, free_port
+from quarantine import LOCATIONS, NAMESPACE, PREFIX
+from servicenode import ProxyNode, RecallNode, Service
 
 RED = {"red%02d@red.example" % number: {"tenant_id": "red"}
        for number in range(24)}
@@ -296,7 +291,7 @@ def proxied():
     listener = "service doveadm {\n  inet_listener tcp {\n    port = %d\n" \
         "  }\n}\n" % port
     with RecallNode(users=USERS, extra=listener) as back, \
-            Front(users=USERS, extra="doveadm_port = %d\n" % port) as front, \
+            ProxyNode(users=USERS, extra="doveadm_port = %d\n" % port) as front, \
             Service(front) as service:
         yield back, port, service
 

@@ -8,18 +8,14 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import threading
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from answers import has, statuses  # noqa: E402
-from faults import (Frozen, Swallow, doveadm_children, etcd,  # noqa: E402,F401
-                    unread, wait_for)
-from mailnode import PATIENCE, build_message, free_port  # noqa: E402
-from servicenode import JWT_KEY, RecallNode, Service, curl  # noqa: E402
+from answers import has, statuses
+from faults import Frozen, Swallow, doveadm_children, unread, wait_for
+from mailnode import PATIENCE, build_message, free_port
+from servicenode import JWT_KEY, RecallNode, Service, curl
 
 A = ["a%d@a.example" % i for i in range(3)]
 B = ["b%d@b.example" % i for i in range(3)]

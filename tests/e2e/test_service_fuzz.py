@@ -5,18 +5,14 @@ RECALL_FUZZ says how many (3,000), RECALL_FUZZ_SEED which (1).
 
 import concurrent.futures
 import os
-import pathlib
 import random
 import re
 import socket
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from mailnode import PATIENCE  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
+from mailnode import PATIENCE
+from servicenode import RecallNode, Service
 
 COUNT = int(os.environ.get("RECALL_FUZZ", "3000"))
 SEED = int(os.environ.get("RECALL_FUZZ_SEED", "1"))

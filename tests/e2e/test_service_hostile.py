@@ -7,17 +7,14 @@ import resource
 import socket
 import ssl
 import subprocess
-import sys
 import time
 import urllib.parse
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from mailnode import PATIENCE, build_message, free_port  # noqa: E402
-from servicenode import RecallNode, Service, curl, program  # noqa: E402
-from answers import has, statuses  # noqa: E402
+from mailnode import PATIENCE, build_message, free_port
+from servicenode import RecallNode, Service, curl, program
+from answers import has, statuses
 
 USER = "user@example.com"
 
@@ -34,11 +31,6 @@ def service(node):
     # clients that say nothing more are waited for
     with Service(node, http__idle_timeout=5) as service:
         yield service
-
-
-@pytest.fixture(scope="module")
-def token(service):
-    return service.token()
 
 
 @pytest.fixture(autouse=True)

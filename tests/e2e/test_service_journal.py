@@ -1,17 +1,13 @@
 """mail-recalld: what the journal tells, and what is answered if it can't."""
 
 import contextlib
-import pathlib
 import sqlite3
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from mailnode import build_message  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
-from answers import has  # noqa: E402
+from mailnode import build_message
+from servicenode import RecallNode, Service
+from answers import has
 
 A, B = "a@one.example", "b@two.example"
 

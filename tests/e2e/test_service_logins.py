@@ -2,18 +2,14 @@
 on."""
 
 import contextlib
-import pathlib
 import socket
 import subprocess
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from mailnode import PATIENCE, build_message  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
-from answers import statuses  # noqa: E402
+from mailnode import PATIENCE, build_message
+from servicenode import RecallNode, Service
+from answers import statuses
 
 ROOT, USER = "root@example.com", "user@example.com"
 PASSWORDS = ["a b", "\"\\", "{5}", "ключ", "*", "x" * 1024, ")(", "%u%%"]

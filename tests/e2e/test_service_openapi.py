@@ -3,9 +3,12 @@ with it. Each operation is asked for what it is there for, and in all situations
 in which it is refused; no answer is other than described, and what is described
 is answered."""
 
+import hashlib
 import importlib
 import io
 import json
+import os
+import pathlib
 import re
 import socket
 import subprocess
@@ -13,7 +16,9 @@ import sys
 import time
 import zipfile
 
+import jsonschema
 import pytest
+import yaml
 
 import openapi_client
 from faults import Frozen, wait_for
@@ -24,6 +29,7 @@ from servicenode import RecallNode, Service
 
 U = ["u%d@example.com" % i for i in range(4)]
 ROOT, SECOND, ADMIN = "root@example.com", "root2@example.com", "adm@example.com"
+NO_ACL = "off@example.com"
 DOCUMENT = openapi_client.Document(
     (SRCDIR / "docs/openapi.json").read_text())
 ID = "0" * 32
@@ -52,6 +58,7 @@ def node():
     users = {user: {} for user in U}
     users[ROOT] = users[SECOND] = {"role": "3"}
     users[ADMIN] = {"role": "1"}
+    users[NO_ACL] = {"mail_plugins": "quota"}
     with RecallNode(users=users, plugin={"recall_quarantine": PREFIX},
                     extra=NAMESPACE % (PREFIX, LOCATIONS["sdbox"]),
                     acl=True) as node:
@@ -515,12 +522,14 @@ def test_not_possible(make, service):
     assert client.expunge(cmd="restore", id=ID).status == 404
 
 
-def test_no_acls(make):
-    with RecallNode(users=U[:2], mail_plugins=["notify", "recall", "acl"]) \
-            as node, Service(node) as service:
-        client = make(service, service.token())
-        names = "shares", "share", "unshare"
-        assert ask_all(client, names) == dict.fromkeys(names, 409)
+def test_no_acls(make, service):
+    """For a user without the plugin."""
+    client = make(service, service.token())
+    args = {**WANTED["share"], "owner": NO_ACL}
+    assert client.share(**args).status == 409
+    del args["rights"]
+    assert client.unshare(**args).status == 409
+    assert client.shares(owner=NO_ACL).status == 409
 
 
 def test_logins_that_are_refused(make, node, tmp_path):
@@ -573,9 +582,8 @@ def occupy(service):
 PERL = r"""
 use Mojo::JSON qw(true);
 use OpenAPI::Client;
-my ($url, $login, @operations) = @ARGV;
-my $client = OpenAPI::Client->new("$url/v2/openapi.json");
-# it takes the server "/" to be localhost
+my ($document, $url, $login, @operations) = @ARGV;
+my $client = OpenAPI::Client->new("file://$document");
 $client->base_url(Mojo::URL->new($url));
 my @errors = @{$client->validator->errors};
 die "@errors\n" if @errors;
@@ -590,11 +598,38 @@ print $client->status({id => "x"})->res->json->{errors}[0]{path}, "\n";
 """
 
 
-def test_another_generator(service):
-    """One that is not ours: it finds nothing wrong with the description, by
-    OpenAPI's own schema."""
-    done = subprocess.run(["perl", "-e", PERL, service.url, ROOT,
+# OpenAPI's own, of the package openapi-specification, and how Perl calls it
+SCHEMA = pathlib.Path("/usr/share/openapi-specification/schemas/v3.0/"
+                      "schema.yaml")
+SCHEMA_URL = "https://spec.openapis.org/oas/3.0/schema/2019-04-02"
+
+
+@pytest.fixture
+def schema():
+    return yaml.safe_load(SCHEMA.read_text())
+
+
+def test_is_openapi(schema):
+    jsonschema.Draft4Validator(schema).validate(DOCUMENT.content)
+
+
+def test_another_generator(service, schema, tmp_path):
+    """One that is not ours."""
+    # what it would ask the network for, which it does not reach
+    for url, text in ((SCHEMA_URL, schema),
+                      ("http://json-schema.org/draft-04/schema",
+                       jsonschema.Draft4Validator.META_SCHEMA)):
+        name = hashlib.md5(url.encode()).hexdigest()
+        (tmp_path / name).write_text(json.dumps(text))
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy"),
+                            "http://127.0.0.1:9")
+    document = tmp_path / "openapi.json"
+    document.write_bytes(service.curl("/v2/openapi.json").body)
+    done = subprocess.run(["perl", "-e", PERL, document, service.url, ROOT,
                            *DOCUMENT.operations], text=True,
+                          env={**os.environ, **nowhere,
+                               "JSON_VALIDATOR_CACHE_PATH": str(tmp_path),
+                               "no_proxy": "127.0.0.1"},
                           capture_output=True)
     assert (done.returncode, done.stderr) == (0, ""), done
     assert done.stdout.split() == ["200", "404", "/id"]

@@ -1,17 +1,13 @@
 """mail-recalld: what is misspelt or not encoded is refused, or meant as it is."""
 
 import json
-import pathlib
-import sys
 import urllib.parse
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from answers import OPENAPI, resolve  # noqa: E402
-from mailnode import build_message  # noqa: E402
-from servicenode import RecallNode, Service, curl  # noqa: E402
+from answers import OPENAPI, resolve
+from mailnode import build_message
+from servicenode import RecallNode, curl
 
 USER, OTHER = "user@example.com", "other@example.com"
 EXPUNGE = "/v2/actions/expunge"
@@ -23,17 +19,6 @@ def node():
     with RecallNode(users=[USER, OTHER]) as node:
         yield node
         assert node.panics() == []
-
-
-@pytest.fixture(scope="module")
-def service(node):
-    with Service(node) as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def token(service):
-    return service.token()
 
 
 def deliver(node, messageid):
@@ -67,16 +52,10 @@ def raw(service, token, body):
                         input=body.encode())
 
 
-number = 0
-
-
 @pytest.fixture
-def mail(node):
-    global number
-    number += 1
-    messageid = "<%d.params@example.com>" % number
-    deliver(node, messageid)
-    return messageid
+def mail(node, message_id):
+    deliver(node, message_id)
+    return message_id
 
 
 # unknown parameters

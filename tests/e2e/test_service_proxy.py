@@ -1,30 +1,14 @@
 """mail-recalld and a Dovecot that proxies its users to the nodes that have
 their mail."""
 
-import pathlib
-import sys
-
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from answers import ask, has, pages, root, statuses  # noqa: E402
-from mailnode import build_message, free_port  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
+from answers import ask, has, pages, root, statuses
+from mailnode import build_message, free_port
+from servicenode import ProxyNode, RecallNode
 
 USERS = ["user%d@example.com" % number for number in range(4)]
 SUBJECT = ["SUBJECT", "proxied"]
-
-
-class Front(RecallNode):
-    """Has the users, but not their mail."""
-
-    def _write_users(self):
-        super()._write_users()
-        path = self.dir / "users"
-        path.write_text("".join(
-            line + " proxy=y host=127.0.0.1\n"
-            for line in path.read_text().splitlines()))
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +27,9 @@ def back(port):
 
 @pytest.fixture(scope="module")
 def node(back, port):
-    with Front(users=USERS, extra="doveadm_port = %d\n" % port) as node:
+    with ProxyNode(users=USERS, extra="doveadm_port = %d\n" % port) as node:
         yield node
         assert node.panics() == []
-
-
-@pytest.fixture(scope="module")
-def service(node):
-    with Service(node) as service:
-        yield service
 
 
 @pytest.fixture(scope="module")

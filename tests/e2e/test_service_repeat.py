@@ -1,20 +1,16 @@
 """mail-recalld: requests that are repeated with the same Idempotency-Key."""
 
 import json
-import pathlib
 import sqlite3
 import subprocess
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from answers import check_described, has, statuses  # noqa: E402
-from faults import Frozen, unread, wait_for  # noqa: E402
-from mailnode import build_message, free_port  # noqa: E402
-from quarantine import LOCATIONS, NAMESPACE, PREFIX  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
+from answers import check_described, has, statuses
+from faults import Frozen, unread, wait_for
+from mailnode import build_message, free_port
+from quarantine import LOCATIONS, NAMESPACE, PREFIX
+from servicenode import RecallNode, Service
 
 A = ["a%d@a.example" % i for i in range(3)]
 B = ["b%d@b.example" % i for i in range(3)]
@@ -40,11 +36,6 @@ def node():
 def service(node):
     with Service(node, auth__revoke_email="yes") as service:
         yield service
-
-
-@pytest.fixture(scope="module")
-def token(service):
-    return service.token()
 
 
 number = 0

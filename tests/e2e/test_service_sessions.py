@@ -1,15 +1,10 @@
 """mail-recalld: one's own sessions, listed and ended."""
 
-import pathlib
-import sys
-
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from mailnode import PASSWORD  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
-from answers import check_described  # noqa: E402
+from mailnode import PASSWORD
+from servicenode import RecallNode, Service
+from answers import check_described
 
 PEOPLE = {"user@red.example": "2", "adm@red.example": "1",
           "root@example.com": "3"}

@@ -1,18 +1,14 @@
 """mail-recalld: recalls that stand."""
 
 import json
-import pathlib
-import sys
 import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from mailnode import build_message, free_port  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
-from test_jobs import wait_for  # noqa: E402
-from test_service import check_described, statuses  # noqa: E402
+from answers import check_described, statuses
+from faults import wait_for
+from mailnode import build_message, free_port
+from servicenode import RecallNode, Service
 
 U = ["u%d@red.example" % i for i in range(40)]
 OTHER = "x@blue.example"
@@ -44,16 +40,6 @@ def user(node):
     return next(node.free_users)
 
 
-number = 0
-
-
-@pytest.fixture
-def messageid():
-    global number
-    number += 1
-    return "<%d.standing@example.com>" % number
-
-
 def admin(service, tenant="red"):
     return service.token("adm@%s.example" % tenant, 1, tenant)
 
@@ -77,20 +63,20 @@ def name(node):
     return "127.0.0.1:%d" % node.http_port
 
 
-def test_recall_that_stands(node, service, user, messageid):
+def test_recall_that_stands(node, service, user, message_id):
     token = admin(service)
-    answer = service.recall(token, messageid, [user], stand="48h",
+    answer = service.recall(token, message_id, [user], stand="48h",
                             reason="Phishing", notify="0")
     assert (answer.status, statuses(answer)) == (200, {user: "not_found"})
     recall_id = answer.json()["id"]
     order, = standing(service, token)
     assert time.time() < order.pop("expires") <= time.time() + 48 * 3600
     assert order == {
-        "id": recall_id, "messageid": messageid.strip("<>"),
+        "id": recall_id, "messageid": message_id.strip("<>"),
         "actor": "adm@red.example", "reason": "Phishing", "late": 0,
         "nodes": [{"name": name(node), "stands": True}]}
 
-    node.lmtp_deliver(user, build_message(messageid))
+    node.lmtp_deliver(user, build_message(message_id))
     assert node.count(user) == 0
     order, = standing(service, token)
     assert order["late"] == 1
@@ -110,40 +96,40 @@ def test_recall_that_stands(node, service, user, messageid):
     assert answer.status == 200 and answer.json() == {
         "success": True, "nodes": [{"name": name(node), "ended": True}]}
     assert standing(service, service.token()) == []
-    node.lmtp_deliver(user, build_message(messageid))
+    node.lmtp_deliver(user, build_message(message_id))
     assert node.count(user) == 1
     assert "standing-end" in service.audit()[-1]
     answer = service.curl("/v2/actions/" + recall_id, token=token)
     assert "standing" not in answer.json()
 
 
-def test_not_without_being_asked(node, service, user, messageid):
-    service.recall(service.token(), messageid, [user])
-    service.recall(service.token(), messageid, [user], stand="off")
-    service.recall(service.token(), messageid, [user], stand="1h", dry_run="1")
+def test_not_without_being_asked(node, service, user, message_id):
+    service.recall(service.token(), message_id, [user])
+    service.recall(service.token(), message_id, [user], stand="off")
+    service.recall(service.token(), message_id, [user], stand="1h", dry_run="1")
     assert standing(service, service.token()) == []
 
 
 @pytest.mark.parametrize("stand", ["0", "h", "1", "1 h", "-1h", "1w", "31d",
                                    "721h", "99999999999s", ""])
-def test_wrong_time(node, service, user, messageid, stand):
-    node.lmtp_deliver(user, build_message(messageid))
-    answer = service.recall(service.token(), messageid, [user], stand=stand)
+def test_wrong_time(node, service, user, message_id, stand):
+    node.lmtp_deliver(user, build_message(message_id))
+    answer = service.recall(service.token(), message_id, [user], stand=stand)
     assert answer.status == 400 and "STAND" in answer.json()["message"]
     assert node.count(user) == 1
 
 
-def test_users(node, service, messageid):
+def test_users(node, service, message_id):
     """Of mail that they have sent, and not for long."""
     sender, user = next(node.free_users), next(node.free_users)
     token = service.token(sender, 2, "red")
-    answer = service.recall(token, messageid, [user], stand="2h")
+    answer = service.recall(token, message_id, [user], stand="2h")
     assert answer.status == 400
     assert "longer" in answer.json()["message"]["STAND"]
-    answer = service.recall(token, messageid, [user], stand="1h", notify="0")
+    answer = service.recall(token, message_id, [user], stand="1h", notify="0")
     assert answer.status == 200
     for who in "other@example.com", sender:
-        node.lmtp_deliver(user, build_message(messageid, sender=who))
+        node.lmtp_deliver(user, build_message(message_id, sender=who))
     message, = node.messages(user)
     assert b"other@example.com" in message
     assert service.curl("/v2/standing", token=token).status == 403
@@ -153,11 +139,11 @@ def test_users(node, service, messageid):
 
 
 @pytest.mark.log_errors("can't be judged")
-def test_query(node, service, messageid):
+def test_query(node, service, message_id):
     """It stands for those, too, who have nothing yet."""
     user, late = next(node.free_users), next(node.free_users)
-    subject = "A prize %d" % number
-    node.lmtp_deliver(user, build_message(messageid, subject=subject))
+    subject = "A prize " + message_id.strip("<>")
+    node.lmtp_deliver(user, build_message(message_id, subject=subject))
     answer = service.recall(admin(service), None, [user, late],
                             query=json.dumps(["SUBJECT", subject]), yes_count=1,
                             stand="1h", notify="0")
@@ -171,14 +157,14 @@ def test_query(node, service, messageid):
     assert answer.status != 200
 
 
-def test_node_that_does_not_answer(node, user, messageid):
+def test_node_that_does_not_answer(node, user, message_id):
     port = free_port()
     with Service(node) as service:
         service.set(doveadm__url="%s http://127.0.0.1:%d/doveadm/v1" % (
             node.http_url, port))
         service.reload()
         token = service.token()
-        recall_id = service.recall(token, messageid, [user],
+        recall_id = service.recall(token, message_id, [user],
                                    stand="1h").json()["id"]
         answer = service.curl("/v2/standing", token=token)
         assert answer.status == 200 and not answer.json()["success"]
@@ -195,14 +181,14 @@ def test_node_that_does_not_answer(node, user, messageid):
 
 
 @pytest.mark.log_errors("can't stand|Not a directory")
-def test_order_that_can_not_be_kept(node, service, user, messageid):
+def test_order_that_can_not_be_kept(node, service, user, message_id):
     """Nothing is done then."""
-    node.lmtp_deliver(user, build_message(messageid))
+    node.lmtp_deliver(user, build_message(message_id))
     moved = node.standing_dir.with_name("moved")
     if node.standing_dir.exists():
         node.standing_dir.rename(moved)
     node.standing_dir.write_text("")
-    answer = service.recall(service.token(), messageid, [user], stand="1h",
+    answer = service.recall(service.token(), message_id, [user], stand="1h",
                             notify="0")
     assert statuses(answer) == {user: "error"}
     assert "can't stand" in answer.json()["results"][0]["error"]

@@ -1,19 +1,14 @@
 """mail-recalld: recalls that stand on several nodes, and what comes late."""
 
-import pathlib
 import sqlite3
-import sys
 import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from answers import ask, check_described, root, statuses  # noqa: E402
-from mailnode import build_message, free_port  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
-from test_jobs import wait_for  # noqa: E402
-from test_service_proxy import Front  # noqa: E402
+from answers import ask, check_described, root, statuses
+from faults import wait_for
+from mailnode import build_message, free_port
+from servicenode import ProxyNode, RecallNode, Service
 
 RED = ["red%d@red.example" % number for number in range(4)]
 BLUE = ["blue%d@blue.example" % number for number in range(4)]
@@ -326,7 +321,8 @@ def test_everyone_behind_a_proxy(message_id):
     listener = "service doveadm {\n  inet_listener tcp {\n    port = %d\n" \
         "  }\n}\n" % port
     with make_node(extra=listener) as back, \
-            Front(users=USERS, extra="doveadm_port = %d\n" % port) as front, \
+            ProxyNode(users=USERS,
+                      extra="doveadm_port = %d\n" % port) as front, \
             Service(front) as service:
         deliver(back, RED[0], message_id)
         recall_id = stand_all(service, root(service), message_id)

@@ -5,18 +5,15 @@ import hashlib
 import hmac
 import http.server
 import json
-import pathlib
 import sqlite3
-import sys
 import threading
 import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
-                        "support"))
-from mailnode import PATIENCE, build_message, free_port  # noqa: E402
-from servicenode import RecallNode, Service  # noqa: E402
+from faults import wait_for
+from mailnode import build_message, free_port
+from servicenode import RecallNode, Service
 
 U = ["u%d@red.example" % i for i in range(3)]
 KEY = "a-key-of-webhooks-that-has-more-than-32-octets"
@@ -73,10 +70,7 @@ class Receiver:
         self.thread.join()
 
     def wait(self, n):
-        deadline = time.monotonic() + PATIENCE
-        while len(self.told) < n:
-            assert time.monotonic() < deadline, self.told
-            time.sleep(0.02)
+        wait_for(lambda: len(self.told) >= n, self.told)
         return [json.loads(body) for _, _, body in self.told]
 
 
@@ -103,10 +97,7 @@ def waiting(service):
 
 
 def wait_empty(service):
-    deadline = time.monotonic() + PATIENCE
-    while waiting(service):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: not waiting(service), "webhooks wait")
 
 
 def check_signed(headers, body, key=KEY):

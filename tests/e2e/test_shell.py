@@ -8,6 +8,7 @@ import time
 import pytest
 
 from conftest import DRIVERS, EX_NOUSER, EX_USAGE, parse_tab
+from faults import wait_for
 from mailnode import DOVECOT_24, build_message
 from quarantine import make_node
 
@@ -180,8 +181,7 @@ def test_list(node, message_id):
                 "--recall-id=" + ids[-1], an_id)
         # so that each has a second of its own
         second = int(time.time())
-        while int(time.time()) == second:
-            time.sleep(0.01)
+        wait_for(lambda: int(time.time()) > second)
     assert [i for i in listed(node) if i in ids] == ids
     assert listed(node, "--actor=SOC@example.com") == [ids[0], ids[2]]
     assert listed(node, "--reason", "phishing") == ids[:1]

@@ -13,10 +13,10 @@ import pytest
 import namespace
 from conftest import (DRIVERS, EX_CANTCREAT, EX_TEMPFAIL, EX_USAGE,
                       HttpRecall, ShellRecall, Users, run_shell)
+from failpoints import IMPORT, with_failpoints
 from mailnode import PATIENCE, MailNode, build_message
 from quarantine import make_node as quarantine_node
 from quarantine import command, http, quarantined
-from test_quarantine_crash import failpoint_builddir
 
 PLUGINS = ["notify", "recall"]
 
@@ -947,13 +947,11 @@ def test_full_disk(broken, message_id):
     node.wait_log("late/.*No space left|late/.*cut short", since)
 
 
-def test_killed_before_the_recall(message_id, monkeypatch):
+def test_killed_before_the_recall(message_id):
     """The delivery is committed, and the process is killed: the message is
     there, and the next look recalls it."""
-    monkeypatch.setenv("RECALL_BUILDDIR", str(failpoint_builddir()))
-    monkeypatch.setenv("RECALL_FAILPOINT", "late-committed")
-    with make_node(extra="import_environment = $import_environment "
-                         "RECALL_FAILPOINT\n") as node:
+    with with_failpoints(RECALL_FAILPOINT="late-committed"), \
+            make_node(extra=IMPORT) as node:
         user, = node.test_users.take()
         stand(node, user, message_id, "--no-notify")
         with pytest.raises((smtplib.SMTPException, OSError)):

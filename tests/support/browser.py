@@ -11,8 +11,10 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from mailnode import PATIENCE
+from mailnode import PATIENCE, SRCDIR
 
+# axe-core, which checks pages for WCAG
+AXE = (SRCDIR / "tests/support/vendor/axe.min.js").read_text()
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage",
          "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update",

@@ -6,6 +6,8 @@ is, so Dovecot complains of what it does not know."""
 
 import re
 
+import nodeconf
+
 DIRECTORIES = {"maildir": "Maildir", "sdbox": "sdbox", "mdbox": "mdbox"}
 
 # settings that have another name only
@@ -158,30 +160,11 @@ def configuration(node, mode, plugins, imap_plugins, plugin):
 CONFIGURATION = """\
 dovecot_config_version = 2.4.1
 dovecot_storage_version = 2.4.1
-base_dir = %(dir)s/run
-state_dir = %(dir)s/state
-log_path = %(dir)s/dovecot.log
-log_timestamp = "%%Y-%%m-%%d %%H:%%M:%%S "
-mail_plugin_dir = %(modules)s
-listen = 127.0.0.1
-protocols = imap lmtp
-ssl = no
+""" + nodeconf.PATHS + """\
 auth_allow_cleartext = yes
-auth_mechanisms = plain
-hostname = node.example.com
-postmaster_address = postmaster@example.com
-default_internal_user = %(internal_user)s
-default_internal_group = %(internal_group)s
-default_login_user = %(login_user)s
-default_vsz_limit = %(vsz_limit)s
-default_process_limit = 50
-default_client_limit = 200
+""" + nodeconf.NAMES + """\
 %(environment)smail_debug = %(debug)s
-mail_fsync = %(fsync)s
-mail_uid = %(mail_user)s
-mail_gid = %(mail_group)s
-first_valid_uid = 1
-first_valid_gid = 1
+""" + nodeconf.MAIL + """\
 mail_driver = %(driver)s
 mail_path = ~/%(directory)s
 %(mail_plugins)s
@@ -194,69 +177,15 @@ passdb passwd-file {
 userdb passwd-file {
   passwd_file_path = %(dir)s/users
 }
-namespace inbox {
-  inbox = yes
-  separator = /
-  mailbox Sent {
-    special_use = \\Sent
-  }
-  mailbox Drafts {
-    special_use = \\Drafts
-  }
-  mailbox Trash {
-    special_use = \\Trash
-  }
-  mailbox Junk {
-    special_use = \\Junk
-  }
-}
+""" + nodeconf.MAILBOXES + """\
 protocol imap {
   %(imap_plugins)s
 }
 protocol doveadm {
   %(doveadm_plugins)s
 }
-service imap-login {
-  chroot =
-  restart_request_count = unlimited
-  inet_listener imap {
-    port = %(imap_port)d
-  }
-  inet_listener imaps {
-    port = 0
-  }
-}
-service lmtp {
-  inet_listener lmtp {
-    port = %(lmtp_port)d
-  }
-}
-service doveadm {
-  restart_request_count = %(doveadm_requests)d
-  inet_listener http {
-    port = %(http_port)d
-  }
-}
-service anvil {
-  chroot =
-}
-service config {
-  unix_listener config {
-    mode = 0666
-  }
-}
-service stats {
-  chroot =
-  unix_listener stats-writer {
-    mode = 0666
-  }
-}
-service dict {
-  unix_listener dict {
-    mode = 0666
-  }
-}
-"""
+""" + nodeconf.services("restart_request_count", "unlimited") + \
+    nodeconf.HELPERS
 
 SHARED_NAMESPACE = """\
 namespace shared {

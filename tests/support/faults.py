@@ -1,6 +1,7 @@
-"""What may go wrong around mail-recalld, and settings from etcd."""
+"""What may go wrong around recalls, waiting for it, and settings from etcd."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import signal
@@ -8,14 +9,16 @@ import socket
 import subprocess
 import time
 
-import pytest
-
 from mailnode import PATIENCE, free_port
 
 
-def wait_for(condition, what):
+def wait_for(condition, what="it does not happen"):
+    """Returns what the condition does as soon as that is true."""
     deadline = time.monotonic() + PATIENCE
-    while not condition():
+    while True:
+        value = condition()
+        if value:
+            return value
         if time.monotonic() > deadline:
             raise TimeoutError(what)
         time.sleep(0.02)
@@ -61,6 +64,30 @@ class Frozen:
 
     def __exit__(self, *unused):
         self.thaw()
+
+
+class Held:
+    """A mailbox that nobody else can change: its log is locked."""
+
+    def __init__(self, node, user):
+        self.path, = node.home(user).rglob("mailboxes/INBOX/*/dovecot.index.log")
+
+    def __enter__(self):
+        self.file = open(self.path, "r+b")
+        fcntl.lockf(self.file, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(self, *unused):
+        self.file.close()
+
+    def waiting(self):
+        """The process that waits for the lock, or None."""
+        inode = str(os.stat(self.path).st_ino)
+        for line in pathlib.Path("/proc/locks").read_text().splitlines():
+            fields = line.split()
+            if fields[1] == "->" and fields[6].split(":")[-1] == inode:
+                return int(fields[5])
+        return None
 
 
 class Swallow:
@@ -119,10 +146,3 @@ class Etcd:
     def stop(self):
         self.process.terminate()
         self.process.wait()
-
-
-@pytest.fixture
-def etcd(tmp_path):
-    etcd = Etcd(tmp_path / "etcd")
-    yield etcd
-    etcd.stop()

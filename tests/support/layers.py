@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Checks the layers: no include goes up, no two files include each other in a
-circle, no two files have one name.
+circle, no two files have one name, no test module imports another.
 
 A room is a directory; ROOMS names for each the rooms below it, which are all it
 may include (and those below them). The include paths of the makefiles say the
@@ -9,6 +9,7 @@ inside a room and rooms that nobody listed are found here only.
 
 Usage: layers.py [--list] [DIRECTORY]   exit code 0: clean, 1: findings
 """
+import ast
 import os
 import pathlib
 import re
@@ -136,9 +137,22 @@ def conditions(path, text):
             yield f"{path}:{number}: #if inside of a function"
 
 
+def imported_tests(top):
+    """Test modules that are imported: what several need is in support/."""
+    for path in sorted(top.glob("tests/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] \
+                if isinstance(node, ast.Import) else \
+                [node.module] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                if name and name.rpartition(".")[2].startswith("test_"):
+                    yield f"{path.relative_to(top)}:{node.lineno}: " \
+                        f"imports {name}"
+
+
 def check(top):
     """Returns what is wrong, a line each."""
-    findings = include_paths(top)
+    findings = include_paths(top) + list(imported_tests(top))
     by_name = {}
     for path in sources(top):
         if path.name in by_name:

@@ -47,6 +47,7 @@ import time
 
 import config24
 import namespace
+import nodeconf
 
 DOVECOT = os.environ.get("DOVECOT", "/usr/sbin/dovecot")
 DOVEADM = os.environ.get("DOVEADM", "/usr/bin/doveadm")
@@ -154,6 +155,15 @@ def build_message(message_id=None, subject="Test", sender="sender@example.com",
     lines += list(headers)
     text = "".join("%s: %s\n" % line for line in lines) + "\n" + body
     return re.sub(rb"\r?\n", b"\r\n", text.encode())
+
+
+def check_wire_format(raw):
+    """Whether a message is as it may be sent: RFC 5322."""
+    assert b"\n" not in raw.replace(b"\r\n", b"")
+    assert b"\r" not in raw.replace(b"\r\n", b"")
+    assert all(len(line) <= 998 for line in raw.split(b"\r\n"))
+    header = raw.partition(b"\r\n\r\n")[0]
+    assert header.isascii()
 
 
 class DeliveryError(Exception):
@@ -572,11 +582,14 @@ class MailNode:
 
     @staticmethod
     def _process_name(pid):
-        """None if there is none any more."""
+        """None if there is none any more, or has ended: in a container it may
+        take init a second or two to take notice."""
         try:
-            return pathlib.Path("/proc/%s/comm" % pid).read_text().strip()
+            stat = pathlib.Path("/proc/%s/stat" % pid).read_text()
         except (FileNotFoundError, ProcessLookupError):
             return None
+        head, mark, tail = stat.rpartition(")")
+        return None if tail.split()[0] in "ZX" else head.partition("(")[2]
 
     def _children(self):
         """The master's processes: pid -> name."""
@@ -853,32 +866,12 @@ class MailNode:
         return len(self.messages(user, mailbox))
 
 
-CONFIGURATION = """\
-base_dir = %(dir)s/run
-state_dir = %(dir)s/state
-log_path = %(dir)s/dovecot.log
-log_timestamp = "%%Y-%%m-%%d %%H:%%M:%%S "
-mail_plugin_dir = %(modules)s
-listen = 127.0.0.1
-protocols = imap lmtp
-ssl = no
+CONFIGURATION = nodeconf.PATHS + """\
 disable_plaintext_auth = no
-auth_mechanisms = plain
-hostname = node.example.com
-postmaster_address = postmaster@example.com
-default_internal_user = %(internal_user)s
-default_internal_group = %(internal_group)s
-default_login_user = %(login_user)s
-default_vsz_limit = %(vsz_limit)s
-default_process_limit = 50
-default_client_limit = 200
+""" + nodeconf.NAMES + """\
 import_environment = $import_environment %(environment)s
 mail_debug = %(debug)s
-mail_fsync = %(fsync)s
-mail_uid = %(mail_user)s
-mail_gid = %(mail_group)s
-first_valid_uid = 1
-first_valid_gid = 1
+""" + nodeconf.MAIL + """\
 mail_location = %(location)s
 mail_plugins = %(mail_plugins)s
 doveadm_password = %(doveadm_password)s
@@ -892,72 +885,19 @@ userdb {
   driver = passwd-file
   args = username_format=%%u %(dir)s/users
 }
-namespace inbox {
-  inbox = yes
-  separator = /
-  mailbox Sent {
-    special_use = \\Sent
-  }
-  mailbox Drafts {
-    special_use = \\Drafts
-  }
-  mailbox Trash {
-    special_use = \\Trash
-  }
-  mailbox Junk {
-    special_use = \\Junk
-  }
-}
+""" + nodeconf.MAILBOXES + """\
 protocol imap {
   mail_plugins = $mail_plugins %(imap_plugins)s
 }
 protocol doveadm {
   mail_plugins = $mail_plugins %(doveadm_plugins)s
 }
-service imap-login {
-  chroot =
-  service_count = 0
-  inet_listener imap {
-    port = %(imap_port)d
-  }
-  inet_listener imaps {
-    port = 0
-  }
-}
-service lmtp {
-  inet_listener lmtp {
-    port = %(lmtp_port)d
-  }
-}
-service doveadm {
-  service_count = %(doveadm_requests)d
-  inet_listener http {
-    port = %(http_port)d
-  }
-}
-service anvil {
-  chroot =
-}
-service stats {
-  chroot =
-  unix_listener stats-writer {
-    mode = 0666
-  }
-}
+""" + nodeconf.services("service_count", "0") + """\
 service ipc {
   chroot =
 }
-service config {
-  unix_listener config {
-    mode = 0666
-  }
-}
-service dict {
-  unix_listener dict {
-    mode = 0666
-  }
-}
-"""
+""" + \
+    nodeconf.HELPERS
 
 SHARED_NAMESPACE = """\
 namespace shared {

@@ -8,7 +8,7 @@ build_packages="autoconf automake libtool pkg-config gcc libc6-dev make
 test_packages="ca-certificates libcunit1-dev python3-pytest cppcheck etcd-server etcd-client
 	groff man-db openssl procps prometheus python3-seccomp strace systemd
 	chromium chromium-driver python3-selenium
-	python3-jsonschema libopenapi-client-perl"
+	python3-jsonschema python3-yaml libopenapi-client-perl openapi-specification"
 # Debian 13 has none
 ! grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release ||
 	test_packages="$test_packages clang-tidy dovecot-fts-xapian"

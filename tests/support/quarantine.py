@@ -2,10 +2,12 @@
 
 import re
 
-from conftest import parse_tab, Result
+from conftest import Result, parse_tab, run_shell
 from mailnode import MailNode, imap_quote
 
 PREFIX = ".RECALLED/"
+# of a message that is older than its recall
+DATE = "04-Mar-2019 11:22:33 +0000"
 
 LOCATIONS = {
     "maildir": "maildir:~/recalled",
@@ -51,6 +53,11 @@ def http(node, name, **parameters):
         assert answer[0][1]["type"] == "exitCode", answer
         return Result([], answer[0][1]["exitCode"])
     return Result(answer[0][1], 0)
+
+
+def recall(node, user, message_id, recall_id, *args):
+    return run_shell(node, "-u", user, "--recall-id", recall_id, *args, "--",
+                     message_id)
 
 
 def quarantined(node, user):
@@ -100,3 +107,17 @@ def append(node, user, mailbox, message, flags=(), date=None):
         assert status == "OK", answer
     finally:
         connection.logout()
+
+
+def age(node, user, recall_id, days):
+    """Makes the record older: saves it anew with another date."""
+    box = PREFIX + recall_id
+    text = node.doveadm("fetch", "-u", user, "text", "mailbox", box,
+                        "all").stdout
+    text = text.split("\n", 1)[1] if text.startswith("text:") else text
+    text = text.replace("\f", "")
+    stamp = int(re.search(r"(?m)^recalled: (\d+)", text).group(1))
+    text = text.replace("recalled: %d" % stamp,
+                        "recalled: %d" % (stamp - days * 86400))
+    node.doveadm("expunge", "-u", user, "mailbox", box, "all")
+    node.doveadm("save", "-u", user, "-m", box, input=text)

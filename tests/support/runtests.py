@@ -32,7 +32,9 @@ FILE_TIMEOUT = 900
 # files that last longer than their size tells
 LONG = ["test_index_history", "test_console", "test_quarantine_plugins",
         "test_quarantine_crash", "test_expunge", "test_share",
-        "test_service_logins"]
+        "test_service_logins", "test_standing", "test_quarantine",
+        "test_service_failures", "test_service_config", "test_service_params"]
+SLOWEST_SHOWN = 15
 # pytest's exit status: no test of the file is wanted
 NO_TESTS = 5
 
@@ -97,6 +99,23 @@ def run_file(path, build, options):
     return max(good, 0), bad
 
 
+def show_slowest(reports):
+    """Where the time of a run goes: files and tests."""
+    files, cases = {}, []
+    for path in reports.glob("*.xml"):
+        try:
+            suite, = tree.parse(path).getroot()
+        except (OSError, tree.ParseError):
+            continue
+        files[path.stem] = float(suite.get("time"))
+        cases += [(float(case.get("time")), path.stem, case.get("name"))
+                  for case in suite.iter("testcase")]
+    print("slowest files:", *["%s %d s," % pair for pair in sorted(
+        files.items(), key=lambda pair: -pair[1])[:SLOWEST_SHOWN]])
+    print("slowest tests:", *["%d s %s::%s" % case for case in sorted(
+        cases, reverse=True)[:SLOWEST_SHOWN]], sep="\n  ")
+
+
 def scratch_directory():
     """Where nodes live: in memory if programs may be run there, as many small
     files that come and go are half of the work on a disk."""
@@ -128,6 +147,7 @@ def e2e(build, pattern, options):
                           PYTHONDONTWRITEBYTECODE="1")
         counts = list(pool.map(lambda path: run_file(path, build, options),
                                files))
+    show_slowest(reports)
     return sum(count[0] for count in counts), sum(count[1] for count in counts)
 
 

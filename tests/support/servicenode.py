@@ -25,7 +25,6 @@ import secrets
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -66,6 +65,17 @@ class RecallNode(mailnode.MailNode):
         kwargs.setdefault("mail_plugins", ["notify", "recall"])
         kwargs.setdefault("driver", "sdbox")
         super().__init__(directory, **kwargs)
+
+
+class ProxyNode(RecallNode):
+    """Has the users, but not their mail."""
+
+    def _write_users(self):
+        super()._write_users()
+        path = self.dir / "users"
+        path.write_text("".join(
+            line + " proxy=y host=127.0.0.1\n"
+            for line in path.read_text().splitlines()))
 
 
 class Answer:

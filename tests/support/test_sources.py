@@ -1,5 +1,6 @@
 """The scripts that look at the sources find what they are for."""
 import pathlib
+import re
 
 import columns
 import layers
@@ -74,6 +75,17 @@ base_cppflags += -I$(srcdir)/lib-recall/index
 
 
 @pytest.mark.parametrize("line, found", [
+    ("import answers", []), ("from faults import wait_for", []),
+    ("import test_index", ["test_index"]),
+    ("import os, test_index as index", ["test_index"]),
+    ("from test_index import Box", ["test_index"]),
+    ("def late():\n    from test_index import Box", ["test_index"])])
+def test_import_of_a_test(tree, line, found):
+    assert [finding.rpartition(" ")[2] for finding in
+            tree({"tests/e2e/test_more.py": line + "\n"})] == found
+
+
+@pytest.mark.parametrize("line, found", [
     ("x" * 80, []), ("x" * 81, ["service/base/wide.c:2: 81 columns"]),
     ("\t" * 9 + "x" * 8, []),
     ("\t" * 9 + "x" * 9, ["service/base/wide.c:2: 81 columns"]),
@@ -86,3 +98,30 @@ def test_columns(tree, tmp_path, line, found):
 def test_this_tree():
     assert layers.check(TOP) == []
     assert columns.check(TOP) == []
+
+
+# where the version stands besides configure.ac, and what it looks like there
+VERSIONS = {
+    "NEWS": r"^Version (\S+)",
+    "debian/changelog": r"^dovecot-recall \((\S+)\)",
+    "conf.d/mail-recall.conf":
+        r"(?m)^#cef_prefix = CEF:0\|dovecot-recall\|mail-recalld\|(\S+)$",
+}
+
+
+def configured():
+    return re.search(r"AC_INIT\(\[dovecot-recall\],\[([^]]+)\]",
+                     (TOP / "configure.ac").read_text()).group(1)
+
+
+@pytest.mark.parametrize("name", VERSIONS)
+def test_version(name):
+    """It is that of configure.ac, which the programs have it from."""
+    found = re.search(VERSIONS[name], (TOP / name).read_text())
+    assert found is not None and found.group(1) == configured()
+
+
+def test_version_is_in_no_source():
+    for room in "common", "include", "plugin", "service":
+        for path in (TOP / room).rglob("*.[ch]"):
+            assert configured() not in path.read_text(), path

@@ -49,7 +49,7 @@ recall_proxy_batch_tell(const struct recall_proxy_batch *batch,
 	bool found;
 
 	columns = array_get(&batch->columns, &count);
-	/* what was begun of a row tells nothing */
+	/* an incomplete row counts for nothing */
 	count = count / width * width;
 	for (i = 0; i < batch->users_count; i++) {
 		user = batch->users[i];

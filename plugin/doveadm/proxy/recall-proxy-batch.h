@@ -31,7 +31,7 @@ recall_proxy_batch_init(struct recall_rows *rows, const char *const *users,
 			unsigned int count, const char *const *args);
 void recall_proxy_batch_deinit(struct recall_proxy_batch **batch);
 
-/* Tells of the batch in the order of its users: `row` of each row, and of users
+/* Reports the batch in the order of its users: `row` of each row, and of users
    who have none either `passed`, if they were looked at, or `lost`. */
 struct recall_proxy_batch_callbacks {
 	void (*row)(void *context, const char *username,

@@ -53,6 +53,9 @@ struct recall_proxy_conn {
 	bool tls_started:1;
 	bool auth_sent:1;
 	bool ready:1;
+	/* of the row that has come in part: nobody wants it; it has a UID */
+	bool unwanted:1;
+	bool has_uid:1;
 };
 
 static void conn_input(struct recall_proxy_conn *conn);
@@ -85,7 +88,8 @@ static const char *conn_get_error(struct recall_proxy_conn *conn)
 		return error;
 	if (conn->input->stream_errno != 0)
 		return i_stream_get_error(conn->input);
-	/* where writing came first, it alone was told of a failed connect() */
+	/* where writing came first, it alone got the error of a failed
+	   connect() */
 	return conn->output->stream_errno == 0 ? "Connection closed" :
 		o_stream_get_error(conn->output);
 }
@@ -404,12 +408,30 @@ static bool conn_is_alias(const struct recall_proxy_conn *conn)
 		       conn->request->remote_username) != 0;
 }
 
+static void conn_begin_part(struct recall_proxy_conn *conn,
+			    const struct recall_proxy_part *part)
+{
+	unsigned int uid = recall_rows_find(conn->server->rows,
+					    RECALL_COLUMN_UID);
+
+	if (conn->row.column == 0 && !conn->row.in_column) {
+		conn->unwanted = conn->request->batch == NULL &&
+			!recall_proxy_wants_row(conn->server->proxy);
+		conn->has_uid = uid == conn->row.columns;
+	}
+	if (conn->row.column == uid && str_len(part->text) > 0)
+		conn->has_uid = TRUE;
+}
+
 static void conn_print_part(struct recall_proxy_conn *conn,
 			    const struct recall_proxy_part *part)
 {
 	const char *text = str_c(part->text);
 
-	if (part->last && !conn->row.in_column) {
+	conn_begin_part(conn, part);
+	if (conn->unwanted) {
+		/* passed over */
+	} else if (part->last && !conn->row.in_column) {
 		conn_print_column(conn, conn_is_alias(conn) ?
 				  conn->request->username : text);
 	} else {
@@ -418,8 +440,11 @@ static void conn_print_part(struct recall_proxy_conn *conn,
 		if (part->last)
 			conn_print_stream(conn, "", 0);
 	}
-	if (recall_proxy_row_next(&conn->row, part))
-		conn->request->rows++;
+	if (!recall_proxy_row_next(&conn->row, part))
+		return;
+	conn->request->rows++;
+	if (!conn->unwanted && conn->request->batch == NULL)
+		recall_proxy_row_printed(conn->server->proxy, conn->has_uid);
 }
 
 static int conn_input_rows(struct recall_proxy_conn *conn, const char **error_r)

@@ -45,7 +45,7 @@ struct recall_proxy_server {
 	struct ssl_iostream_context *ssl_ctx;
 	/* Why it is no use to connect once more. */
 	char *error;
-	/* What it tells of, our rows tell, too. */
+	/* What it logs is in our rows, too. */
 	bool quiet;
 	/* connections at a time */
 	unsigned int max_conns;
@@ -73,8 +73,11 @@ void recall_proxy_conn_move(struct recall_proxy_conn *from,
 /* Goes on to print, if it had to wait for another one to finish. */
 void recall_proxy_conn_resume(struct recall_proxy_conn *conn);
 
-/* What the connection tells the proxy: */
+/* Callbacks of the connection to the proxy: */
 
+/* Whether the row that comes next is to be printed; and that it has been. */
+bool recall_proxy_wants_row(struct recall_proxy *proxy);
+void recall_proxy_row_printed(struct recall_proxy *proxy, bool mail);
 /* Only one prints at a time. Returns FALSE if it's another one's turn. */
 bool recall_proxy_begin_print(struct recall_proxy *proxy,
 			      struct recall_proxy_conn *conn);

@@ -43,7 +43,7 @@ struct recall_proxy {
 	HASH_TABLE(char *, struct recall_proxy_request *) requests;
 	/* the doveadm-server that takes batches */
 	struct recall_proxy_server *local;
-	/* users to be told of as soon as a row may be printed */
+	/* users to be reported as soon as a row may be printed */
 	ARRAY(struct proxy_lost_user) lost;
 };
 
@@ -105,7 +105,7 @@ static void route_set_field(struct proxy_route *route, const char *field)
 	}
 }
 
-/* Asks the passdb. Returns -1 if it can't tell. */
+/* Asks the passdb. Returns -1 if it fails. */
 static int
 proxy_get_route(struct recall_proxy *proxy,
 		const struct mail_storage_service_input *input,
@@ -580,6 +580,18 @@ void recall_proxy_deinit(struct recall_proxy **_proxy)
 	pool_unref(&proxy->pool);
 }
 
+bool recall_proxy_wants_row(struct recall_proxy *proxy)
+{
+	return proxy->callbacks->wants_row == NULL ||
+		proxy->callbacks->wants_row(proxy->context);
+}
+
+void recall_proxy_row_printed(struct recall_proxy *proxy, bool mail)
+{
+	if (proxy->callbacks->row_printed != NULL)
+		proxy->callbacks->row_printed(proxy->context, mail);
+}
+
 bool recall_proxy_begin_print(struct recall_proxy *proxy,
 			      struct recall_proxy_conn *conn)
 {
@@ -658,7 +670,7 @@ void recall_proxy_answered(struct recall_proxy_server *server,
 	const char *error = NULL;
 
 	if (request->batch != NULL) {
-		/* rows tell of what went wrong, unless there are none at all */
+		/* rows say what went wrong, unless there are none at all */
 		if (exit_code == EX_USAGE || (exit_code != 0 &&
 		    array_is_empty(&request->batch->columns))) {
 			error = t_strdup_printf(
@@ -675,7 +687,7 @@ void recall_proxy_answered(struct recall_proxy_server *server,
 					server->name, reason);
 		proxy_add_lost(proxy, request->username, error);
 	} else {
-		/* a node that refuses the command has no rows to tell */
+		/* a node that refuses the command has no rows */
 		if (exit_code == EX_USAGE)
 			doveadm_exit_code = exit_code;
 		else if (exit_code != 0)

@@ -23,6 +23,11 @@ struct recall_proxy_callbacks {
 	/* The node can't be reached, or failed before it had answered: whether
 	   it did anything is not known. Called when a row may be printed. */
 	void (*lost)(void *context, const char *username, const char *error);
+	/* Whether the row that comes next is to be printed. NULL: all are. */
+	bool (*wants_row)(void *context);
+	/* It has been; mail: it is of a message, as far as columns tell. May be
+	   NULL. */
+	void (*row_printed)(void *context, bool mail);
 	/* Whether to stop waiting; error_r says why. */
 	bool (*killed)(const char **error_r);
 	/* The command prints one row a user: a node that fails after that has
@@ -48,7 +53,7 @@ recall_proxy_init(const struct doveadm_cmd_context *cctx,
 		  void *context);
 /* Hands the user over if that is due: returns 1, and one of the callbacks will
    be called, now or later (or none, with `local'). Returns 0 if the user is to
-   be dealt with here, -1 if that can't be told. */
+   be dealt with here, -1 if that isn't known. */
 int recall_proxy_user(struct recall_proxy *proxy,
 		      const struct mail_storage_service_input *input,
 		      const char **error_r);

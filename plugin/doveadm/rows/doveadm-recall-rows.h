@@ -47,7 +47,8 @@ void recall_rows_add_known(struct recall_rows *rows, ...) ATTR_SENTINEL;
 /* The command's exit code, if nothing is worse. */
 void recall_rows_set_exit_code(struct recall_rows *rows, int exit_code);
 /* Called when no more rows will come. Sets doveadm_exit_code, but not over
-   HTTP: doveadm drops the rows of a command that fails, and they tell all. */
+   HTTP: doveadm drops the rows of a command that fails, and they have it all.
+   */
 void recall_rows_finish(struct recall_rows *rows);
 
 /* Returns TRUE if the table is the short one. */

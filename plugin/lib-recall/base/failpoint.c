@@ -10,14 +10,14 @@ void recall_failpoint(const char *name)
 {
 	static unsigned int passed;
 	const char *value = getenv("RECALL_FAILPOINT");
-	unsigned int wanted = 1;
+	unsigned int nth = 1;
 	size_t len = strlen(name);
 
 	if (value == NULL || strncmp(value, name, len) != 0 ||
 	    (value[len] != '\0' &&
-	     (value[len] != ':' || str_to_uint(value + len + 1, &wanted) < 0)))
+	     (value[len] != ':' || str_to_uint(value + len + 1, &nth) < 0)))
 		return;
-	if (++passed != wanted)
+	if (++passed != nth)
 		return;
 	/* as a crash or a power cut would: nothing is cleaned up */
 	(void)kill(getpid(), getenv("RECALL_FAILPOINT_STOP") == NULL ?

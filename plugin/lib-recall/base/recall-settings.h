@@ -92,8 +92,8 @@ struct mail_storage_service_ctx *
 recall_settings_init_service(enum mail_storage_service_flags flags);
 
 /* Reads the user's settings, which fails if variables in them can't be
-   expanded. To be called where that can be told; who calls recall_settings()
-   later on won't fail. */
+   expanded. To be called where that can be reported; who calls
+   recall_settings() later on won't fail. */
 int recall_settings_init_user(struct mail_user *user, const char **error_r);
 /* What it does that differs between series. */
 int recall_settings_read(struct mail_user *user,

@@ -32,9 +32,9 @@ struct mailbox_list;
    Crash safety: each block has a checksum over all of it, and reading ends at
    the first one that is wrong; what comes later was written later and counts on
    what came before. So it does not matter in which order the disk got the
-   pages. Whoever appends next cuts off what is torn. A base is on the disk
-   (fdatasync) before it is renamed; its header and table have a checksum. All
-   that can get lost are records, and that is seen: see recall-index.h.
+   pages. Whoever appends next truncates what is incomplete. A base is on the
+   disk (fdatasync) before it is renamed; its header and table have a checksum.
+   All that can get lost are records, and that is seen: see recall-index.h.
 
    It's not one of Dovecot's own mail indexes (as mdbox's map is): what is
    looked up is the hash, so all records have to be gone through, and a struct

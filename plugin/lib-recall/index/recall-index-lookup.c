@@ -14,13 +14,13 @@ struct recall_index_lookup {
 	struct recall_index_file *file;
 	struct recall_index_root *root;
 	time_t started;
-	/* the list's mailboxes as they are told to us */
+	/* the list's mailboxes as the caller lists them */
 	buffer_t *names;
 };
 
-static bool hash_matches(uint64_t hash, uint64_t wanted)
+static bool hash_matches(uint64_t hash, uint64_t search_hash)
 {
-	return hash == wanted || hash == RECALL_INDEX_HASH_MANY;
+	return hash == search_hash || hash == RECALL_INDEX_HASH_MANY;
 }
 
 /* Whose record it is. */
@@ -34,30 +34,31 @@ static void mark_base(struct recall_index_file *file, uint32_t idx)
 	}
 }
 
-static void mark_tail(struct recall_index_box *box, uint64_t wanted)
+static void mark_tail(struct recall_index_box *box, uint64_t search_hash)
 {
 	const struct recall_index_rec *rec;
 
 	if (!array_is_created(&box->tail))
 		return;
 	array_foreach(&box->tail, rec) {
-		if (hash_matches(rec->hash, wanted))
+		if (hash_matches(rec->hash, search_hash))
 			box->candidate = TRUE;
 	}
 }
 
-static void mark_candidates(struct recall_index_file *file, uint64_t wanted)
+static void
+mark_candidates(struct recall_index_file *file, uint64_t search_hash)
 {
 	struct recall_index_box *box;
 	uint32_t i;
 
 	/* this loop is what a recall costs in a large index */
 	for (i = 0; i < file->count; i++) {
-		if (hash_matches(file->hashes[i], wanted))
+		if (hash_matches(file->hashes[i], search_hash))
 			mark_base(file, i);
 	}
 	array_foreach_modifiable(&file->boxes, box)
-		mark_tail(box, wanted);
+		mark_tail(box, search_hash);
 }
 
 struct recall_index_lookup *

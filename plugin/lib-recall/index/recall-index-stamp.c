@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* Time after which a directory's time tells of the next change, whatever the
+/* Time after which a directory's time shows the next change, whatever the
    clock's ticks are: as Dovecot's Maildir code has it. */
 #define MAILDIR_SYNC_SECS 1
 

@@ -39,7 +39,7 @@ uint64_t recall_index_stamp_get(struct mailbox_list *list,
 				time_t *changed_r);
 /* The directories that the list's mailboxes are, and are in: they change when
    one is made, deleted or renamed. names is as in struct recall_index_names.
-   Returns 0 if that can't be told, or if one of them has changed shortly before
+   Returns 0 if that isn't known, or if one of them has changed shortly before
    that time or since. Only for dbox in the layout "fs": a Maildir's root
    changes all the time. Otherwise each look at the user would have to read all
    directories, as Dovecot does for its mailbox list index. */

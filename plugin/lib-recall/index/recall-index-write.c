@@ -277,23 +277,23 @@ static int prepare_append(int fd, const char *path, const struct stat *st,
 
 #ifdef RECALL_FAILPOINTS
 /* Leaves what a power cut does. */
-static void write_torn(int fd, const buffer_t *blocks, uoff_t end)
+static void write_incomplete(int fd, const buffer_t *blocks, uoff_t end)
 {
 	(void)pwrite_full(fd, blocks->data, blocks->used / 2, end);
-	RECALL_FAILPOINT("index-torn");
+	RECALL_FAILPOINT("index-incomplete");
 }
 #else
-#  define write_torn(fd, blocks, end)
+#  define write_incomplete(fd, blocks, end)
 #endif
 
 static int write_blocks(int fd, const char *path, const buffer_t *blocks,
 			uoff_t end, const char **error_r)
 {
-	write_torn(fd, blocks, end);
+	write_incomplete(fd, blocks, end);
 	if (pwrite_full(fd, blocks->data, blocks->used, end) == 0)
 		return 0;
 	*error_r = t_strdup_printf("write(%s) failed: %m", path);
-	/* it's found to be torn if this does not work either */
+	/* the next one finds it incomplete if this does not work either */
 	if (ftruncate(fd, end) < 0)
 		i_warning("ftruncate(%s) failed: %m", path);
 	return -1;

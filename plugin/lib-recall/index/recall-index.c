@@ -26,8 +26,8 @@ struct recall_index_pass {
 	/* what the directories looked like before the mailbox was synced */
 	uint64_t dirs;
 
-	/* hash looked for, RECALL_INDEX_HASH_UNKNOWN if none */
-	uint64_t wanted;
+	/* hash searched for, RECALL_INDEX_HASH_UNKNOWN if none */
+	uint64_t search_hash;
 	ARRAY_TYPE(seq_range) *uids;
 	/* read all headers, whatever the records say */
 	bool verify;
@@ -119,8 +119,8 @@ static void pass_flush(struct recall_index_pass *pass, uint32_t next_uid)
 
 static bool pass_matches(struct recall_index_pass *pass, uint64_t hash)
 {
-	return pass->wanted != RECALL_INDEX_HASH_UNKNOWN &&
-		(hash == pass->wanted || hash == RECALL_INDEX_HASH_MANY);
+	return pass->search_hash != RECALL_INDEX_HASH_UNKNOWN &&
+		(hash == pass->search_hash || hash == RECALL_INDEX_HASH_MANY);
 }
 
 /* Judges a message by its record or leaves it to be read. */
@@ -148,7 +148,8 @@ static bool pass_is_known(struct recall_index_pass *pass)
 	struct mailbox *box = pass->box;
 	time_t changed;
 
-	return !pass->verify && pass->wanted != RECALL_INDEX_HASH_UNKNOWN &&
+	return !pass->verify &&
+		pass->search_hash != RECALL_INDEX_HASH_UNKNOWN &&
 		rbox != NULL && rbox->stamp != 0 &&
 		rbox->name == recall_index_stamp_name(box->name) &&
 		rbox->stamp == recall_index_stamp_get(box->list, NULL,
@@ -409,7 +410,7 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 {
 	struct recall_index_pass pass = {
 		.box = box,
-		.wanted = recall_index_hash(id),
+		.search_hash = recall_index_hash(id),
 		.uids = uids_r,
 		.verify = verify,
 	};

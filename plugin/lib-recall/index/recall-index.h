@@ -22,7 +22,7 @@ struct mailbox_transaction_context;
    - A mailbox that has changed is opened. Each of its messages needs a record,
      or its header is read. That covers what came without our mail plugin or was
      not written down by it (a crash, a full disk), and an index that was lost
-     or is an old one. It does not need those who save to tell how far they are.
+     or is an old one. It does not depend on how far those who save are.
    - A record counts only below the mailbox's fence (recall-index-fence.h), so
      the record of one message is not taken for that of another one with the
      same UID, where a mailbox was put back from a backup and got new mail.
@@ -35,7 +35,7 @@ struct mailbox_transaction_context;
 #define RECALL_INDEX_HASH_UNKNOWN ((uint64_t)0)
 /* The message has no Message-ID. */
 #define RECALL_INDEX_HASH_NONE ((uint64_t)1)
-/* Its Message-ID fields have several names: only they can tell. */
+/* Its Message-ID fields have several names: only they decide. */
 #define RECALL_INDEX_HASH_MANY ((uint64_t)2)
 /* Hashes of Message-IDs start here. */
 #define RECALL_INDEX_HASH_FIRST ((uint64_t)3)
@@ -90,7 +90,7 @@ bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
    live as long as the lookup. Returns FALSE if they have to be asked for. */
 bool recall_index_lookup_get_names(struct recall_index_lookup *lookup,
 				   ARRAY_TYPE(const_string) *names_r);
-/* Tells the names that there are, and that these are all. */
+/* Adds the names of all mailboxes one by one, and then that these are all. */
 void recall_index_lookup_add_name(struct recall_index_lookup *lookup,
 				  const char *name, bool selectable);
 void recall_index_lookup_names_added(struct recall_index_lookup *lookup);

@@ -9,7 +9,7 @@
 #include "recall-find.h"
 #include "recall-index.h"
 #include "recall-list-index.h"
-#include "recall-looked.h"
+#include "recall-scan.h"
 #include "recall-boxes.h"
 
 #include <sys/stat.h>
@@ -19,7 +19,7 @@ struct recall_boxes_iter {
 	struct mailbox_list_iterate_context *iter;
 	/* NULL if all mailboxes are wanted */
 	const struct recall_message_id *message_id;
-	struct recall_looked *looked;
+	struct recall_scan *scan;
 	/* of the namespace, and the mailboxes' names if the index knows them
 	   all: then there is no iter */
 	ARRAY_TYPE(const_string) names;
@@ -44,13 +44,13 @@ struct recall_boxes_iter *recall_boxes_iter_init(struct mail_user *user)
 struct recall_boxes_iter *
 recall_boxes_iter_init_for(struct mail_user *user,
 			   const struct recall_criteria *criteria,
-			   struct recall_looked *looked)
+			   struct recall_scan *scan)
 {
 	struct recall_boxes_iter *iter = recall_boxes_iter_init(user);
 
 	if (!criteria->verify_headers)
 		iter->message_id = criteria->message_id;
-	iter->looked = looked;
+	iter->scan = scan;
 	return iter;
 }
 
@@ -187,12 +187,12 @@ boxes_iter_may_have(struct recall_boxes_iter *iter, const char *name)
 	    recall_index_lookup_may_have(iter->lookup, name, &changed))
 		return TRUE;
 	/* mail that is being moved needs a closer look */
-	return iter->looked != NULL &&
-		!recall_looked_pass_over(iter->looked,
+	return iter->scan != NULL &&
+		!recall_scan_pass_over(iter->scan,
 			mailbox_list_get_vname(iter->ns->list, name), changed);
 }
 
-/* What was not listed may not be there. Opening it tells of errors. */
+/* What was not listed may not be there. Opening it reports errors. */
 static bool
 boxes_iter_exists(struct recall_boxes_iter *iter, struct mailbox *box)
 {

@@ -5,19 +5,19 @@ struct mail_namespace;
 struct mail_user;
 struct mailbox;
 struct recall_criteria;
-struct recall_looked;
+struct recall_scan;
 
 /* Goes through the mailboxes that a recall looks at: all in the user's own
    private namespaces, whatever their ACLs say. Shared, public and virtual
    mailboxes never come. */
 struct recall_boxes_iter *recall_boxes_iter_init(struct mail_user *user);
 /* The same without mailboxes that are certain to have nothing that the criteria
-   match: they are not even allocated. looked, if not NULL, is told of them. All
+   match: they are not even allocated. scan, if not NULL, gets them. All
    must live as long as the iterator. */
 struct recall_boxes_iter *
 recall_boxes_iter_init_for(struct mail_user *user,
 			   const struct recall_criteria *criteria,
-			   struct recall_looked *looked);
+			   struct recall_scan *scan);
 /* Whether that namespace's mailboxes are among them. */
 bool recall_boxes_are_in(struct mail_namespace *ns);
 /* The next mailbox, not opened yet, or NULL. The caller frees it. */

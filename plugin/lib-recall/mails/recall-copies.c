@@ -8,7 +8,7 @@
 #include "recall-find.h"
 #include "recall-limits.h"
 #include "recall-list-index.h"
-#include "recall-looked.h"
+#include "recall-scan.h"
 #include "recall-mail-iter.h"
 #include "recall-match.h"
 #include "recall-message-id.h"
@@ -97,10 +97,10 @@ static void copies_find_in_box(struct recall_copies *copies,
 			       &copies->other_sender_count) < 0)
 		copies_failed(copies, box, "Searching");
 	found = array_count(&cbox.uids) > 0;
-	recall_looked_add(copies->looked, box, found ||
-			  copies->other_sender_count > other_senders);
+	recall_scan_add(copies->scan, box, found ||
+			copies->other_sender_count > other_senders);
 	if (gone)
-		recall_looked_set_uncertain(copies->looked);
+		recall_scan_set_uncertain(copies->scan);
 	if (found && mailbox_get_metadata(box, MAILBOX_METADATA_GUID,
 					  &metadata) < 0) {
 		copies_failed(copies, box, "Reading the GUID of");
@@ -127,7 +127,7 @@ static bool copies_skip_box(struct recall_copies *copies, struct mailbox *box)
 {
 	return (copies->criteria->skip_outgoing && box_is_outgoing(box)) ||
 		recall_boxes_have(&copies->lazy_places, box) ||
-		recall_looked_skip(copies->looked, box);
+		recall_scan_skip(copies->scan, box);
 }
 
 static void copies_look(struct recall_copies *copies)
@@ -138,9 +138,9 @@ static void copies_look(struct recall_copies *copies)
 
 	copies_forget(copies);
 	i_gettimeofday(&copies->looked_at);
-	recall_looked_begin(copies->looked);
+	recall_scan_begin(copies->scan);
 	iter = recall_boxes_iter_init_for(copies->user, copies->criteria,
-					  copies->looked);
+					  copies->scan);
 	while ((box = recall_boxes_iter_next(iter)) != NULL) T_BEGIN {
 		if (copies_skip_box(copies, box))
 			mailbox_free(&box);
@@ -160,7 +160,7 @@ void recall_copies_init(struct mail_user *user,
 	copies_r->pool = pool_alloconly_create("recall copies", 2048);
 	copies_r->user = user;
 	copies_r->criteria = criteria;
-	copies_r->looked = recall_looked_init(copies_r->pool);
+	copies_r->scan = recall_scan_init(copies_r->pool);
 	p_array_init(&copies_r->boxes, copies_r->pool, 4);
 	p_array_init(&copies_r->lazy_places, copies_r->pool, 1);
 	p_array_init(&copies_r->expunged_boxes, copies_r->pool, 4);
@@ -173,7 +173,7 @@ void recall_copies_find(struct recall_copies *copies)
 	for (looks = 0; looks < RECALL_LOOKS_MAX; looks++) {
 		copies_look(copies);
 		if (copies->count > 0 || copies->error != NULL ||
-		    recall_looked_is_certain(copies->looked))
+		    recall_scan_is_certain(copies->scan))
 			return;
 	}
 	copies->error = RECALL_COPIES_CHANGED;

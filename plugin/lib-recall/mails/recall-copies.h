@@ -8,7 +8,7 @@ struct mail_user;
 struct mailbox;
 struct recall_criteria;
 
-/* The error of a recall that can't tell what is there, since it changes. */
+/* The error of a recall that doesn't know what is there, since it changes. */
 #define RECALL_COPIES_CHANGED "The message was moved while it was recalled"
 
 /* The copies in one mailbox, which is kept open. */
@@ -18,7 +18,7 @@ struct recall_copies_box {
 	ARRAY_TYPE(seq_range) uids;
 	/* Those that recall_copies_expunge() has deleted. Created by it. */
 	ARRAY_TYPE(seq_range) expunged;
-	/* It can't tell which ones it has deleted. */
+	/* It doesn't know which ones it has deleted. */
 	bool expunge_failed;
 };
 
@@ -43,7 +43,7 @@ struct recall_copies {
 	/* A copy outside \Sent and \Drafts was read, answered or forwarded. */
 	bool read;
 	/* When the last look began. What it says of all mailboxes together was
-	   so at that moment: see recall-looked.h */
+	   so at that moment: see recall-scan.h */
 	struct timeval looked_at;
 
 	/* What recall_copies_expunge() has deleted, in all. */
@@ -64,8 +64,8 @@ struct recall_copies {
 	/* Further looks leave out these places, where the lazy_expunge plugin
 	   has put mail. */
 	ARRAY_TYPE(const_string) lazy_places;
-	/* What looks have seen of each mailbox: see recall-looked.h */
-	struct recall_looked *looked;
+	/* What was found in each mailbox so far: see recall-scan.h */
+	struct recall_scan *scan;
 };
 
 /* Begins with a search that has found nothing yet. The criteria must live as
@@ -75,14 +75,14 @@ void recall_copies_init(struct mail_user *user,
 			struct recall_copies *copies_r);
 /* Looks through the user's own private namespaces, whatever their ACLs, or
    once more, for what has come or was moved since. Shared, public and virtual
-   mailboxes are never touched. Failures are told in copies->error; what was
+   mailboxes are never touched. Failures are in copies->error; what was
    found nevertheless is right. If nothing is found while mailboxes change, more
    looks are taken, up to RECALL_LOOKS_MAX: that nothing is there is known only
    if no message was moved past the look. */
 void recall_copies_find(struct recall_copies *copies);
 
 /* Looks once more at the copies found, just before they are deleted:
-   copies->read tells what the user did meanwhile. If any is gone then
+   copies->read says what the user did meanwhile. If any is gone then
    everything is looked for again. */
 void recall_copies_refresh(struct recall_copies *copies);
 

@@ -6,7 +6,7 @@
 struct mail_search_args;
 struct recall_message_id;
 
-/* What is looked for. */
+/* What is searched for. */
 struct recall_criteria {
 	/* Messages that this id means, or NULL: then search_args say. */
 	const struct recall_message_id *message_id;

@@ -3,12 +3,12 @@
 
 void recall_mail_iter_init(struct recall_mail_iter *iter, struct mailbox *box,
 			   const ARRAY_TYPE(seq_range) *uids,
-			   enum mail_fetch_field wanted,
+			   enum mail_fetch_field wanted_fields,
 			   struct mailbox_header_lookup_ctx *headers)
 {
 	i_zero(iter);
 	iter->trans = mailbox_transaction_begin(box, 0, "recall");
-	iter->mail = mail_alloc(iter->trans, wanted, headers);
+	iter->mail = mail_alloc(iter->trans, wanted_fields, headers);
 	seq_range_array_iter_init(&iter->uids, uids);
 }
 

@@ -14,11 +14,11 @@ struct recall_mail_iter {
 	uint32_t uid;
 };
 
-/* wanted and headers (may be NULL) are what will be read of the messages. uids
-   must outlive the iterator. */
+/* wanted_fields and headers (may be NULL) are what will be read of the
+   messages. uids must outlive the iterator. */
 void recall_mail_iter_init(struct recall_mail_iter *iter, struct mailbox *box,
 			   const ARRAY_TYPE(seq_range) *uids,
-			   enum mail_fetch_field wanted,
+			   enum mail_fetch_field wanted_fields,
 			   struct mailbox_header_lookup_ctx *headers);
 /* Returns the next message, NULL after the last. Those that the mailbox's view
    does not have any more are passed over. */

@@ -47,8 +47,8 @@ int recall_mails_get_related(struct mailbox *src,
    GUID. The copies that dest has already are not made again: guids are theirs,
    one for each copy. If such a copy has no flags then it gets the message's:
    when sdbox finds one that a killed process has left, it has lost them.
-   Messages that are gone are dropped from uids. copied tells
-   of the copies made, if it returns an error, too. If this returns 0, all of
+   Messages that are gone are dropped from uids. copied
+   has the copies made, if it returns an error, too. If this returns 0, all of
    uids are in dest: each copy made has been opened after the commit, unless
    clients are let into dest and have deleted it since. */
 int recall_mails_copy(struct mailbox *src, ARRAY_TYPE(seq_range) *uids,

@@ -243,7 +243,7 @@ recall_notice_message_id(const char *recall_id, const char *key,
 	unsigned char digest[MD5_RESULTLEN];
 
 	md5_get_digest(key, strlen(key), digest);
-	/* each user's is another one, and 48 bits tell them apart well enough
+	/* each user's is another one, and 48 bits distinguish them well enough
 	   within one recall */
 	return t_strdup_printf("recall.%s.%s@%s", recall_id,
 			       binary_to_hex(digest, 6),

@@ -16,7 +16,7 @@ enum recall_notice_kind {
 	RECALL_NOTICE_KIND_REPORT
 };
 
-/* What a notice tells of. The header values are those of the recalled message,
+/* What a notice is about. The header values are those of the recalled message,
    hence written by anyone: they are made harmless where they are used. */
 struct recall_notice {
 	enum recall_notice_kind kind;
@@ -27,7 +27,7 @@ struct recall_notice {
 	const char *subject, *from, *date;
 	/* Copies removed (found, if they stay). */
 	unsigned int copies;
-	/* Why, for the reader of the notice. NULL if that is not told. */
+	/* Why, for the reader of the notice. NULL if it is left out. */
 	const char *reason;
 };
 

@@ -73,7 +73,7 @@ static const char *render_criteria(const struct recall_report *report)
 }
 
 /* Values that nobody knows stay NULL, which leaves out their lines: a recall
-   that found nothing has no subject to tell of. */
+   that found nothing has no subject. */
 static void
 get_values(const struct recall_report *report,
 	   const struct recall_notice_template *tmpl, time_t now,

@@ -13,35 +13,16 @@
 
 /* What an earlier try has left. */
 static int
-quarantine_load(struct recall_quarantine *q, const char *recall_id,
-		const char **error_r)
+quarantine_load_box(const struct recall_quarantine_box *qbox,
+		    struct mailbox *box, const ARRAY_TYPE(seq_range) *uids,
+		    void *context, const char **error_r)
 {
-	ARRAY_TYPE(recall_quarantine_box) boxes;
 	ARRAY_TYPE(recall_mails_guid) guids;
-	ARRAY_TYPE(seq_range) uids;
-	const struct recall_quarantine_box *qbox;
-	struct mailbox *box;
-	int ret;
 
-	if (recall_quarantine_list(q, pool_datastack_create(), recall_id,
-				   &boxes, error_r) < 0)
+	t_array_init(&guids, 4);
+	if (recall_mails_get_guids(box, uids, &guids, error_r) < 0)
 		return -1;
-	array_foreach(&boxes, qbox) {
-		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent)
-			continue;
-		ret = recall_quarantine_box_read(q, qbox, &box, &uids,
-						 error_r);
-		if (ret < 0)
-			return -1;
-		if (ret == 0)
-			continue;
-		t_array_init(&guids, 4);
-		ret = recall_mails_get_guids(box, &uids, &guids, error_r);
-		mailbox_free(&box);
-		if (ret < 0)
-			return -1;
-		recall_quarantine_kept_load(q->kept, qbox->guid, &guids);
-	}
+	recall_quarantine_kept_load(context, qbox->guid, &guids);
 	return 0;
 }
 
@@ -67,7 +48,9 @@ quarantine_record(struct recall_quarantine *q,
 			/* the first try may have been stopped before it took
 			   all of it */
 			recall_quarantine_kept_set_changed(q->kept);
-			if (quarantine_load(q, recall->recall_id, error_r) < 0)
+			if (recall_quarantine_read(q, recall->recall_id,
+						   quarantine_load_box,
+						   q->kept, error_r) < 0)
 				return -1;
 		}
 	}
@@ -126,14 +109,14 @@ quarantine_add_box(struct recall_quarantine *q, const char *recall_id,
 {
 	ARRAY_TYPE(recall_mails_guid) none;
 	ARRAY_TYPE(recall_mails_copied) copied;
-	ARRAY_TYPE(seq_range) wanted, gone;
+	ARRAY_TYPE(seq_range) missing, gone;
 	struct mailbox *box;
 	int ret;
 
-	t_array_init(&wanted, 4);
+	t_array_init(&missing, 4);
 	recall_quarantine_kept_want(q->kept, box_idx, cbox->guid, left,
-				    &wanted);
-	if (array_is_empty(&wanted))
+				    &missing);
+	if (array_is_empty(&missing))
 		return 0;
 	if (recall_quarantine_box_open(q, recall_id, cbox->guid, TRUE, &box,
 				       error_r) < 0)
@@ -142,12 +125,12 @@ quarantine_add_box(struct recall_quarantine *q, const char *recall_id,
 	t_array_init(&none, 1);
 	t_array_init(&gone, 4);
 	t_array_init(&copied, 4);
-	seq_range_array_merge(&gone, &wanted);
-	ret = recall_mails_copy(cbox->box, &wanted, box, FALSE, &none, &copied,
+	seq_range_array_merge(&gone, &missing);
+	ret = recall_mails_copy(cbox->box, &missing, box, FALSE, &none, &copied,
 				error_r);
 	mailbox_free(&box);
 	recall_quarantine_kept_saved(q->kept, box_idx, &copied);
-	seq_range_array_remove_seq_range(&gone, &wanted);
+	seq_range_array_remove_seq_range(&gone, &missing);
 	seq_range_array_remove_seq_range(&cbox->uids, &gone);
 	return ret;
 }
@@ -242,9 +225,9 @@ quarantine_drop(struct recall_quarantine *q, const char *recall_id,
 	return ret;
 }
 
-void recall_quarantine_settle(struct recall_quarantine *q,
-			      const char *recall_id,
-			      struct recall_copies *copies)
+void recall_quarantine_reconcile(struct recall_quarantine *q,
+				 const char *recall_id,
+				 struct recall_copies *copies)
 {
 	const struct recall_copies_box *cbox;
 	ARRAY_TYPE(seq_range) surplus;
@@ -255,7 +238,7 @@ void recall_quarantine_settle(struct recall_quarantine *q,
 		return;
 	array_foreach(&copies->boxes, cbox) T_BEGIN {
 		t_array_init(&surplus, 4);
-		recall_quarantine_kept_settle(q->kept,
+		recall_quarantine_kept_reconcile(q->kept,
 			array_foreach_idx(&copies->boxes, cbox), cbox,
 			&came_back, &surplus);
 		copies->expunged -= came_back;
@@ -274,7 +257,7 @@ void recall_quarantine_restart(struct recall_quarantine *q,
 			       const char *recall_id,
 			       struct recall_copies *copies)
 {
-	recall_quarantine_settle(q, recall_id, copies);
+	recall_quarantine_reconcile(q, recall_id, copies);
 	recall_quarantine_kept_deinit(&q->kept);
 }
 

@@ -251,11 +251,11 @@ recall_quarantine_kept_saved(struct recall_quarantine_kept *kept,
 	i_assert(i == count);
 }
 
-void recall_quarantine_kept_settle(struct recall_quarantine_kept *kept,
-				   unsigned int box_idx,
-				   const struct recall_copies_box *cbox,
-				   unsigned int *came_back_r,
-				   ARRAY_TYPE(seq_range) *surplus_r)
+void recall_quarantine_kept_reconcile(struct recall_quarantine_kept *kept,
+				      unsigned int box_idx,
+				      const struct recall_copies_box *cbox,
+				      unsigned int *came_back_r,
+				      ARRAY_TYPE(seq_range) *surplus_r)
 {
 	const struct kept_claim *claim;
 	struct kept_copy *copy;

@@ -14,9 +14,9 @@ struct recall_copies_box;
    go as well, since the message is found again elsewhere, or the user has
    deleted it. A client that had read the message before it was expunged brings
    it back after that: then it is expunged once more, but it is the same
-   message, of which one copy is enough. By its GUID alone it can't be told from
-   a copy that the user has, too; so there are kept as many as were seen in one
-   look. */
+   message, of which one copy is enough. By its GUID alone it can't be
+   distinguished from a copy that the user has, too; so there are kept as many
+   as were seen in one look. */
 struct recall_quarantine_kept;
 
 struct recall_quarantine_kept *recall_quarantine_kept_init(void);
@@ -59,11 +59,11 @@ recall_quarantine_kept_saved(struct recall_quarantine_kept *kept,
 /* Called when the look's messages have been expunged, or not. came_back_r is
    the number of those that had been expunged before; surplus_r has the copies,
    in the quarantine, of messages that were not expunged. */
-void recall_quarantine_kept_settle(struct recall_quarantine_kept *kept,
-				   unsigned int box_idx,
-				   const struct recall_copies_box *cbox,
-				   unsigned int *came_back_r,
-				   ARRAY_TYPE(seq_range) *surplus_r);
+void recall_quarantine_kept_reconcile(struct recall_quarantine_kept *kept,
+				      unsigned int box_idx,
+				      const struct recall_copies_box *cbox,
+				      unsigned int *came_back_r,
+				      ARRAY_TYPE(seq_range) *surplus_r);
 
 /* Number of copies for the mailbox. */
 unsigned int

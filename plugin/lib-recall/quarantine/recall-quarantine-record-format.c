@@ -28,7 +28,7 @@ bool recall_quarantine_record_is_of(
 	const char *query)
 {
 	return record_has(record->message_id, message_id) &&
-		/* older ones did not tell */
+		/* older ones have none */
 		(record->query == NULL || record_has(record->query, query));
 }
 

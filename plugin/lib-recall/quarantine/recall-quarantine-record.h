@@ -9,7 +9,7 @@ struct recall_quarantine;
 /* A record is a message that people can read, too. Its body has a line
    "name: value" for each thing that is known. There is more than one if a
    recall was finished by a second try or was undone, or if clients moved mail
-   meanwhile: together they tell it all. */
+   meanwhile: together they have it all. */
 
 struct recall_quarantine_record_box {
 	guid_128_t guid;
@@ -38,7 +38,7 @@ struct recall_quarantine_record {
    can't make up lines of it. */
 void recall_quarantine_record_render(
 	const struct recall_quarantine_record *record, string_t *str);
-/* Adds what the lines of a record's body tell. What is unknown or malformed is
+/* Adds what the lines of a record's body have. What is unknown or malformed is
    passed over; of several values of one name the first one counts. boxes must
    have been created. */
 void recall_quarantine_record_parse(struct recall_quarantine_record *record,

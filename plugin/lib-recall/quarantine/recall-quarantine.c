@@ -353,21 +353,50 @@ int recall_quarantine_box_count(struct recall_quarantine *q,
 	return 0;
 }
 
-int recall_quarantine_count(struct recall_quarantine *q, const char *recall_id,
-			    unsigned int *copies_r, const char **error_r)
+int recall_quarantine_read(struct recall_quarantine *q, const char *recall_id,
+			   recall_quarantine_read_callback_t *callback,
+			   void *context, const char **error_r)
 {
 	ARRAY_TYPE(recall_quarantine_box) boxes;
 	const struct recall_quarantine_box *qbox;
+	ARRAY_TYPE(seq_range) uids;
+	struct mailbox *box;
+	int ret;
 
-	*copies_r = 0;
 	if (recall_quarantine_list(q, pool_datastack_create(), recall_id,
 				   &boxes, error_r) < 0)
 		return -1;
 	array_foreach(&boxes, qbox) {
 		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent)
 			continue;
-		if (recall_quarantine_box_count(q, qbox, copies_r, error_r) < 0)
+		ret = recall_quarantine_box_read(q, qbox, &box, &uids,
+						 error_r);
+		if (ret > 0) {
+			ret = callback(qbox, box, &uids, context, error_r);
+			mailbox_free(&box);
+		}
+		if (ret < 0)
 			return -1;
 	}
 	return 0;
+}
+
+static int
+quarantine_count_box(const struct recall_quarantine_box *qbox ATTR_UNUSED,
+		     struct mailbox *box ATTR_UNUSED,
+		     const ARRAY_TYPE(seq_range) *uids, void *context,
+		     const char **error_r ATTR_UNUSED)
+{
+	unsigned int *copies = context;
+
+	*copies += seq_range_count(uids);
+	return 0;
+}
+
+int recall_quarantine_count(struct recall_quarantine *q, const char *recall_id,
+			    unsigned int *copies_r, const char **error_r)
+{
+	*copies_r = 0;
+	return recall_quarantine_read(q, recall_id, quarantine_count_box,
+				      copies_r, error_r);
 }

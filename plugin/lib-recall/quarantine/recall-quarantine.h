@@ -67,12 +67,25 @@ int recall_quarantine_list(struct recall_quarantine *q, pool_t pool,
 int recall_quarantine_box_count(struct recall_quarantine *q,
 				const struct recall_quarantine_box *qbox,
 				unsigned int *copies, const char **error_r);
+/* Called with each mailbox that has copies of a recall, and with their UIDs.
+   Returns -1 to stop. */
+typedef int
+recall_quarantine_read_callback_t(const struct recall_quarantine_box *qbox,
+				  struct mailbox *box,
+				  const ARRAY_TYPE(seq_range) *uids,
+				  void *context, const char **error_r);
+/* Reads all copies that the quarantine has of one recall. Mailboxes that are
+   gone meanwhile are left out. Returns 0 if ok, -1 on errors. */
+int recall_quarantine_read(struct recall_quarantine *q, const char *recall_id,
+			   recall_quarantine_read_callback_t *callback,
+			   void *context, const char **error_r);
 /* Counts the copies that the quarantine has of one recall. */
 int recall_quarantine_count(struct recall_quarantine *q, const char *recall_id,
 			    unsigned int *copies_r, const char **error_r);
 
-/* Opens (and creates, if wanted) the mailbox of records if guid is NULL, else
-   that of copies. Returns 1 if ok, 0 if it's missing, -1 on errors. */
+/* Opens (and creates, if create is TRUE) the mailbox of records if guid is
+   NULL, else that of copies. Returns 1 if ok, 0 if it's missing, -1 on errors.
+   */
 int recall_quarantine_box_open(struct recall_quarantine *q,
 			       const char *recall_id, const guid_128_t guid,
 			       bool create, struct mailbox **box_r,
@@ -93,7 +106,7 @@ int recall_quarantine_box_delete(struct recall_quarantine *q,
 				 const struct recall_quarantine_box *qbox,
 				 const char **error_r);
 
-/* Records the recall, with what the copies tell of themselves, and puts them
+/* Records the recall, with the headers of the copies, and puts them
    into the quarantine. Copies that an earlier try has put there are not
    doubled, and those that are gone meanwhile are dropped from copies. Nothing
    may be expunged unless this returns 0. */
@@ -104,9 +117,9 @@ int recall_quarantine_add(struct recall_quarantine *q,
 /* Called after recall_copies_expunge(), or instead of it: takes copies out of
    the quarantine whose messages were not expunged but moved or deleted by a
    client, and takes messages that came back out of copies->expunged. */
-void recall_quarantine_settle(struct recall_quarantine *q,
-			      const char *recall_id,
-			      struct recall_copies *copies);
+void recall_quarantine_reconcile(struct recall_quarantine *q,
+				 const char *recall_id,
+				 struct recall_copies *copies);
 /* After recall_quarantine_add() has failed: the next one looks at all that
    there is in the quarantine anew. */
 void recall_quarantine_restart(struct recall_quarantine *q,

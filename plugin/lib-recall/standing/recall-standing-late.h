@@ -1,10 +1,10 @@
 #ifndef RECALL_STANDING_LATE_H
 #define RECALL_STANDING_LATE_H
 
-/* What standing orders have taken, so that the node can tell: lines in files of
-   the directory late/ beside the orders. The processes that write them run as
-   the users whose mail they save, so each user of the system has files of its
-   own, and a line is believed only in a file that belongs to whom its name
+/* What standing orders have taken, so that the node can list it: lines in files
+   of the directory late/ beside the orders. The processes that write them run
+   as the users whose mail they save, so each user of the system has files of
+   its own, and a line is believed only in a file that belongs to whom its name
    says. */
 
 struct recall_standing_late {

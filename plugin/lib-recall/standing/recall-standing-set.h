@@ -41,7 +41,7 @@ struct recall_standing_set *recall_standing_set_init(const char *dir);
 void recall_standing_set_deinit(struct recall_standing_set **set);
 
 /* Looks whether there are orders now. Returns 1 if there are, 0 if not, -1 if
-   that can't be known; the same damaged file is told of once only, *error_r is
+   that can't be known; the same damaged file is logged once only, *error_r is
    NULL the next times. */
 int recall_standing_set_refresh(struct recall_standing_set *set,
 				const char **error_r);

@@ -19,14 +19,18 @@ export function visible(text) {
 		"\u2039" + c.charCodeAt(0).toString(16).padStart(4, "0") + "\u203a");
 }
 
+/* Where an address is too long for its column, it breaks at the "@". */
+const breakable = (text) => text.split(/(?=@)/).map((part, i) =>
+	i === 0 ? part : html`<wbr />${part}`);
+
 /* Somebody else's text: never longer than is of use, never in our own text's
    direction. The whole of it is its title. */
 export function Foreign({ text, most = 120 }) {
 	const shown = visible(text);
 
 	return html`<bdi title=${shown.length > most ? shown : undefined}>${
-		shown.length > most ? shown.slice(0, most) + "\u2026" : shown
-	}</bdi>`;
+		breakable(shown.length > most ?
+			  shown.slice(0, most) + "\u2026" : shown)}</bdi>`;
 }
 
 /* Seconds since 1970, or a date of the API, as the reader writes dates. */

@@ -1,0 +1,180 @@
+#include "lib.h"
+#include "array.h"
+#include "mail-storage-private.h"
+#include "recall-scan.h"
+
+#include <time.h>
+#include <sys/stat.h>
+
+/* Seconds that clocks, of file servers too, may differ. */
+#define SCAN_CLOCK_SLACK 1
+
+struct scan_box {
+	const char *vname;
+	/* 0 if the mailbox was not opened */
+	uint32_t uid_validity;
+	/* of the messages that were searched */
+	uint32_t next_uid;
+	bool found;
+};
+ARRAY_DEFINE_TYPE(scan_box, struct scan_box);
+
+struct recall_scan {
+	pool_t pool;
+	/* what was written before then was seen by the first look */
+	time_t since;
+	/* of the look before, and of this one */
+	ARRAY_TYPE(scan_box) before, now;
+	/* where in before the last one was found: looks have the same order */
+	unsigned int before_idx;
+	bool again:1;
+	bool certain:1;
+};
+
+struct recall_scan *recall_scan_init(pool_t pool)
+{
+	struct recall_scan *scan = p_new(pool, struct recall_scan, 1);
+
+	scan->pool = pool;
+	scan->since = time(NULL) - SCAN_CLOCK_SLACK;
+	p_array_init(&scan->before, pool, 8);
+	p_array_init(&scan->now, pool, 8);
+	return scan;
+}
+
+void recall_scan_begin(struct recall_scan *scan)
+{
+	ARRAY_TYPE(scan_box) old = scan->before;
+
+	scan->again = array_count(&scan->now) > 0;
+	scan->before = scan->now;
+	scan->before_idx = 0;
+	scan->now = old;
+	array_clear(&scan->now);
+	scan->certain = TRUE;
+}
+
+static const struct scan_box *
+scan_find_before(struct recall_scan *scan, const char *vname)
+{
+	const struct scan_box *boxes;
+	unsigned int i, idx, count;
+
+	boxes = array_get(&scan->before, &count);
+	for (i = 0; i < count; i++) {
+		idx = (scan->before_idx + i) % count;
+		if (strcmp(boxes[idx].vname, vname) == 0) {
+			scan->before_idx = idx + 1;
+			return &boxes[idx];
+		}
+	}
+	return NULL;
+}
+
+/* Whoever saves or expunges writes to the index's log first. */
+static bool scan_box_has_changed(struct recall_scan *scan,
+				 struct mailbox *box)
+{
+	const char *dir, *path;
+	struct stat st;
+
+	if (mailbox_get_path_to(box, MAILBOX_LIST_PATH_TYPE_INDEX, &dir) <= 0)
+		return TRUE;
+	path = t_strconcat(dir, "/", box->index_prefix, ".log", NULL);
+	/* without a log it may have been renamed just now */
+	return stat(path, &st) < 0 || st.st_mtime >= scan->since;
+}
+
+static void
+scan_add(struct recall_scan *scan, const struct scan_box *lbox)
+{
+	array_push_back(&scan->now, lbox);
+}
+
+bool recall_scan_skip(struct recall_scan *scan, struct mailbox *box)
+{
+	const struct scan_box *old;
+
+	if (!scan->again)
+		return FALSE;
+	old = scan_find_before(scan, mailbox_get_vname(box));
+	if (!scan_box_has_changed(scan, box)) {
+		if (old == NULL || old->found)
+			return FALSE;
+		scan_add(scan, old);
+		return TRUE;
+	}
+	/* the search reports errors */
+	if (mailbox_open(box) == 0)
+		(void)mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ);
+	return FALSE;
+}
+
+bool recall_scan_pass_over(struct recall_scan *scan, const char *vname,
+			   time_t changed)
+{
+	const struct scan_box *old;
+	struct scan_box lbox;
+
+	if (changed >= scan->since)
+		return FALSE;
+	old = scan_find_before(scan, vname);
+	if (old != NULL && old->found)
+		return FALSE;
+	i_zero(&lbox);
+	lbox.vname = old != NULL ? old->vname : p_strdup(scan->pool, vname);
+	scan_add(scan, old != NULL ? old : &lbox);
+	return TRUE;
+}
+
+/* Whether all messages that have come since the look before are there. */
+static bool scan_all_stayed(const struct scan_box *old,
+			      struct mail_index_view *view)
+{
+	const struct mail_index_header *hdr = mail_index_get_header(view);
+	uint32_t seq1, seq2;
+
+	if (old->uid_validity != hdr->uid_validity ||
+	    old->next_uid > hdr->next_uid)
+		return FALSE;
+	if (old->next_uid == hdr->next_uid)
+		return TRUE;
+	return mail_index_lookup_seq_range(view, old->next_uid,
+					   hdr->next_uid - 1, &seq1, &seq2) &&
+		seq2 - seq1 == hdr->next_uid - 1 - old->next_uid;
+}
+
+void recall_scan_add(struct recall_scan *scan, struct mailbox *box,
+		     bool found)
+{
+	const struct scan_box *old;
+	struct scan_box lbox = { .found = found };
+	const struct mail_index_header *hdr;
+
+	old = scan_find_before(scan, mailbox_get_vname(box));
+	lbox.vname = old != NULL ? old->vname :
+		p_strdup(scan->pool, mailbox_get_vname(box));
+	if (box->opened) {
+		hdr = mail_index_get_header(box->view);
+		lbox.uid_validity = hdr->uid_validity;
+		lbox.next_uid = hdr->next_uid;
+	}
+	scan_add(scan, &lbox);
+
+	if (box->opened && old != NULL && old->uid_validity != 0) {
+		if (!scan_all_stayed(old, box->view))
+			scan->certain = FALSE;
+	} else if (scan_box_has_changed(scan, box)) {
+		scan->certain = FALSE;
+	}
+}
+
+void recall_scan_set_uncertain(struct recall_scan *scan)
+{
+	scan->certain = FALSE;
+}
+
+bool recall_scan_is_certain(const struct recall_scan *scan)
+{
+	return scan->certain;
+}

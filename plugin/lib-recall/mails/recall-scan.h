@@ -1,0 +1,41 @@
+#ifndef RECALL_SCAN_H
+#define RECALL_SCAN_H
+
+struct mailbox;
+
+/* Mailboxes are searched one after the other. A message that is moved meanwhile
+   from one that is yet to be searched to one that was searched already is
+   missed. This keeps account of what was searched, so that a search that finds
+   nothing can be believed.
+
+   Between two scans of all mailboxes, let no message have come and gone in any
+   of them, and let none of those that came and stayed be the one. Then at the
+   moment when the first scan ended, no mailbox had it. That nothing came and
+   went is seen by the UIDs; for a mailbox whose index was not written to since
+   before the first scan nothing has to be seen. */
+struct recall_scan;
+
+struct recall_scan *recall_scan_init(pool_t pool);
+
+/* Called when a scan of all mailboxes begins. */
+void recall_scan_begin(struct recall_scan *scan);
+/* Returns TRUE if the mailbox need not be searched in this scan, since an
+   earlier one found nothing in it and it has not changed. Otherwise a mailbox
+   that has changed is opened: what Dovecot's mailbox list index knows of it is
+   not enough. */
+bool recall_scan_skip(struct recall_scan *scan, struct mailbox *box);
+/* Called when the index is sure that the mailbox has nothing; its log was last
+   written to at that time. Returns FALSE if it has to be searched
+   nevertheless. */
+bool recall_scan_pass_over(struct recall_scan *scan, const char *vname,
+			   time_t changed);
+/* Called when the mailbox was searched. found: something that must be found
+   again. */
+void recall_scan_add(struct recall_scan *scan, struct mailbox *box,
+		     bool found);
+/* Called when a message was gone before it could be judged. */
+void recall_scan_set_uncertain(struct recall_scan *scan);
+/* Returns TRUE if nothing can have been missed in this scan. */
+bool recall_scan_is_certain(const struct recall_scan *scan);
+
+#endif

@@ -32,6 +32,7 @@
 #include "jobs.h"
 #include "journal-db.h"
 #include "journal.h"
+#include "json-text.h"
 #include "log.h"
 #include "recall-run.h"
 #include "revocation.h"
@@ -309,6 +310,7 @@ int main(int argc, char *argv[])
 	}
 	/* one arena a thread would keep what large requests needed */
 	mallopt(M_ARENA_MAX, 2);
+	json_text_init();
 	curl_global_init(CURL_GLOBAL_ALL);
 	if (check_only)
 		return check(path);

@@ -14,6 +14,7 @@
 #include "alloc.h"
 #include "auth-token.h"
 #include "encode.h"
+#include "json-text.h"
 #include "jwt.h"
 
 #define HMAC_SIZE 32
@@ -244,7 +245,7 @@ static char *sign(const struct config *config, const char *data)
 /* Frees the reference. */
 static char *encode_part(json_t *json)
 {
-	char *text = json_dumps(json, JSON_COMPACT), *part = NULL;
+	char *text = json_to_text(json, JSON_COMPACT), *part = NULL;
 
 	json_decref(json);
 	if (text != NULL)

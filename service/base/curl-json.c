@@ -1,5 +1,6 @@
 #include "alloc.h"
 #include "curl-json.h"
+#include "json-text.h"
 #include "strbuf.h"
 
 #define ANSWER_MAX (1024 * 1024)
@@ -33,8 +34,9 @@ json_t *curl_json_get(CURL *curl, const char *url, size_t flags,
 		*error_r = x_asprintf("%s: %s", url, curl_easy_strerror(ret));
 	else if (status != 200)
 		*error_r = x_asprintf("%s: answered status %ld", url, status);
-	else if ((json = json_loadb(answer.data != NULL ? answer.data : "",
-				    answer.len, flags, NULL)) == NULL)
+	else if ((json = try_json_from_text(answer.data != NULL ?
+					    answer.data : "", answer.len,
+					    flags, NULL)) == NULL)
 		*error_r = x_asprintf("%s: answered no JSON", url);
 	free_secret(answer.data);
 	return json;

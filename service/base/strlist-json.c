@@ -1,4 +1,5 @@
 #include "strlist-json.h"
+#include "json-text.h"
 
 json_t *strlist_to_json(const struct strlist *l)
 {
@@ -13,7 +14,7 @@ json_t *strlist_to_json(const struct strlist *l)
 char *strlist_to_json_text(const struct strlist *l)
 {
 	json_t *array = strlist_to_json(l);
-	char *text = json_dumps(array, JSON_COMPACT);
+	char *text = json_to_text(array, JSON_COMPACT);
 
 	json_decref(array);
 	return text;

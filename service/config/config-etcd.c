@@ -9,6 +9,7 @@
 #include "curl-json.h"
 #include "encode.h"
 #include "file.h"
+#include "json-text.h"
 #include "strlist.h"
 #include "text.h"
 
@@ -24,7 +25,7 @@ struct overlay {
 static json_t *ask(struct overlay *o, const char *path, json_t *question)
 {
 	char *url = x_asprintf("%s%s", o->endpoint, path);
-	char *body = json_dumps(question, JSON_COMPACT), *error = NULL;
+	char *body = json_to_text(question, JSON_COMPACT), *error = NULL;
 	json_t *json;
 
 	curl_easy_setopt(o->curl, CURLOPT_POSTFIELDS, body);

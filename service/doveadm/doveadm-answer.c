@@ -3,6 +3,7 @@
 
 #include "alloc.h"
 #include "doveadm-answer.h"
+#include "json-text.h"
 
 const char *row_text(const json_t *row, const char *name)
 {
@@ -26,7 +27,7 @@ enum doveadm_result
 doveadm_answer_read(const char *data, size_t len, bool list,
 		    json_t **answer_r, int *exit_code_r, char **error_r)
 {
-	json_t *answer = json_loadb(data, len, JSON_ALLOW_NUL, NULL);
+	json_t *answer = try_json_from_text(data, len, JSON_ALLOW_NUL, NULL);
 	json_t *first = json_array_get(answer, 0);
 	json_t *value = json_array_get(first, 1);
 	const char *kind = json_string_value(json_array_get(first, 0)), *type;

@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "doveadm-client.h"
 #include "encode.h"
+#include "json-text.h"
 #include "log.h"
 #include "metrics.h"
 #include "strbuf.h"
@@ -111,7 +112,7 @@ static char *make_body(const struct doveadm_call *call)
 	name = doveadm_camel_case(call->command);
 	command = json_pack("[[s, o, s]]", name, params, "1");
 	free(name);
-	body = json_dumps(command, JSON_COMPACT);
+	body = json_to_text(command, JSON_COMPACT);
 	json_decref(command);
 	return body;
 }

@@ -4,6 +4,7 @@
 #include "recall-limits.h"
 #include "http-json.h"
 #include "http-limits.h"
+#include "json-text.h"
 
 /* Twice what all addresses and the other parameters need. */
 #define VALUES_MAX ((RECALL_USERS_MAX + HTTP_PARAMS_EXTRA) * 2)
@@ -50,7 +51,7 @@ json_t *http_json_load(const char *text, size_t len, size_t flags,
 		*error_r = HTTP_NO_MEMORY;
 		return NULL;
 	}
-	json = json_loadb(text, len, flags, &error);
+	json = try_json_from_text(text, len, flags, &error);
 	if (json == NULL)
 		*error_r = json_error_code(&error) ==
 			json_error_out_of_memory ? HTTP_NO_MEMORY :

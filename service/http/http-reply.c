@@ -3,6 +3,7 @@
 
 #include "alloc.h"
 #include "http-reply.h"
+#include "json-text.h"
 #include "strlist.h"
 #include "text.h"
 
@@ -28,7 +29,7 @@ static void set_reply(struct http_request *request, unsigned int status,
 void http_reply_json(struct http_request *request, unsigned int status,
 		     json_t *json)
 {
-	char *text = json_dumps(json, 0);
+	char *text = try_json_to_text(json, 0);
 
 	json_decref(json);
 	if (text == NULL) {

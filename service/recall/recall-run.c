@@ -195,7 +195,9 @@ static void take_verdicts(struct recall_run *run, const struct batch *batch,
 	}
 	if (last && !run->again)
 		recall->finished = time(NULL);
-	if (!save_batch(run, batch))
+	/* once more: the error of a moment is not to keep a recall from being
+	   finished until somebody restarts the service */
+	if (!save_batch(run, batch) && !save_batch(run, batch))
 		log_error("recall %s: the journal could not be written, a "
 			  "restart would ask again", recall->id);
 }
@@ -307,7 +309,8 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 	/* all verdicts were known before */
 	if (outcome == RECALL_DONE && recall->finished == 0) {
 		recall->finished = time(NULL);
-		if (!journal_save(recall, NULL, 0))
+		if (!journal_save(recall, NULL, 0) &&
+		    !journal_save(recall, NULL, 0))
 			log_error("recall %s: the journal could not be written",
 				  recall->id);
 	}

@@ -14,6 +14,7 @@
 #include "encode.h"
 #include "journal-webhook.h"
 #include "journal.h"
+#include "json-text.h"
 #include "log.h"
 #include "metrics.h"
 #include "recall-json.h"
@@ -56,7 +57,7 @@ static char *make_body(const struct journal_webhook *webhook,
 		"id", (json_int_t)webhook->id, "event", webhook->event,
 		"created", (json_int_t)webhook->created,
 		"recall", make_recall(recall));
-	char *body = json_dumps(json, JSON_COMPACT);
+	char *body = json_to_text(json, JSON_COMPACT);
 
 	json_decref(json);
 	return body;

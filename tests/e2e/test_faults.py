@@ -1,8 +1,9 @@
 """One call of the C library after the other fails, or kills doveadm: nothing
 is lost, nothing doubled, each verdict is true, and the next try does the rest.
 
-A sample; all of them with RECALL_FAULTS=all, which takes an hour a format.
-RECALL_FAULTS_SEED has the order, and which of its errors a call has."""
+A sample; RECALL_FAULTS has their number a test, "all", or one of them, e.g.
+"rename 3 EACCES", "write 7 killed". RECALL_FAULTS_SEED has which ones, and
+which of its errors a call has."""
 
 import collections
 import contextlib
@@ -43,7 +44,7 @@ OTHER = "<other@example.com>"
 
 @pytest.fixture(scope="module", params=DRIVERS)
 def node(request):
-    users = ["u%03d@example.com" % i for i in range(20)]
+    users = ["u%03d@example.com" % i for i in range(60)]
     # a process a command: what one keeps in memory of an account would not be
     # what was put back
     with make_node(request.param, users, fsync=True, doveadm_requests=1,
@@ -672,3 +673,94 @@ def test_file_in_the_way_of_a_restore(node, tmp_path):
     assert (row["status"], row["copies"]) == ("restored", str(COUNT)), row
     assert bodies(case.mails()[0]) == {**dict.fromkeys(BODIES, 1),
                                        "INBOX": 2, "Work/Old": 1}
+
+
+# files that are damaged
+
+DAMAGED = ["dovecot.index", "dovecot.index.log", "dovecot.index.cache",
+           "dovecot.list.index*", "recalled.index*", INDEX_FILE]
+
+
+def damage(home, pattern, how):
+    """Returns how many files there were."""
+    paths = [path for path in home.rglob(pattern) if path.is_file()]
+    for path in paths:
+        data = path.read_bytes()
+        with open(path, "r+b") as stream:
+            if how == "garbage":
+                stream.write(random.Random(1).randbytes(len(data)))
+            else:
+                stream.truncate(len(data) // 2 if how == "truncated" else 0)
+    return len(paths)
+
+
+@pytest.mark.log_errors(".")
+@pytest.mark.parametrize("how", ["garbage", "truncated", "empty"])
+@pytest.mark.parametrize("pattern", DAMAGED)
+def test_damaged(node, tmp_path, pattern, how):
+    """Dovecot's files and ours: all copies are found, or it says that they may
+    not be; and what is in the quarantine comes back, flags apart, which sdbox
+    and mdbox keep in the index."""
+    case = Recall(node, tmp_path)
+    case.prepare()
+    # a file that there is only later, or with other formats
+    node.doveadm("index", "-u", case.user, "*")
+    before = case.mails()[0]
+    damage(case.home, pattern, how)
+    first = case.run()
+    if first.code != 0:
+        assert all(row["error"] for row in first.rows), first
+    again = case.again()
+    if again.status() == "not_found":
+        # with dbox the index is the mailbox: the user sees nothing either
+        assert node.driver != "maildir" and pattern == "dovecot.index.log"
+        assert not set(bodies(case.mails()[0])) & BODIES
+        node.doveadm("force-resync", "-u", case.user, "*")
+        again = case.again()
+    assert again.status() in ("expunged", "already_recalled")
+    case.check_recalled(*case.check_nothing_lost()[:2])
+    # mdbox has nothing else that tells in which mailbox a message is
+    if node.driver != "mdbox" or pattern != "dovecot.index.log":
+        damage(case.home, pattern, how)
+    # Dovecot mends one file after the other, and says so each time
+    for _ in range(10):
+        restored = case.doveadm("recallRestore", recallId=case.recall_id)
+        if restored.status() == "restored":
+            break
+        assert restored.row()["error"] != ""
+    assert restored.status() == "restored", restored
+    mailboxes, quarantine, notices = case.mails()
+    assert bodies(mailboxes) == bodies(before)
+    assert bodies(quarantine) == {}
+    case.check_index()
+
+
+@contextlib.contextmanager
+def read_only(home):
+    """Its directories may be read, and nothing made or deleted in them."""
+    modes = {path: path.stat().st_mode for path in [home, *home.rglob("*")]
+             if path.is_dir()}
+    for path, mode in modes.items():
+        path.chmod(mode & ~0o222)
+    try:
+        yield
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+
+
+@pytest.mark.log_errors(".")
+@pytest.mark.parametrize("kind", [Recall, Restore, Purge],
+                         ids=lambda kind: kind.__name__)
+def test_read_only(node, tmp_path, kind):
+    case, counts = prepared(kind, node, tmp_path)
+    case.put_back()
+    before = case.mails()[:2]
+    with read_only(case.home):
+        result = case.run()
+        assert result.code == 75, result
+        assert result.row()["status"] == "error"
+        assert result.row()["error"] != ""
+    assert case.mails()[:2] == before
+    # as if nothing had been
+    case.check(case.run(), None)

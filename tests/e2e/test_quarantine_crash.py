@@ -225,11 +225,13 @@ def test_record_left_behind(node, user, message_id, recall_id, uid):
     if uid == 1:
         for index in path.glob("dovecot.index*"):
             index.unlink()
+        said = "0 messages instead of 1: Rebuilding the index"
     else:
         os.link(path / "u.1", path / "u.2")
+        said = "u.2 already exists"
     done = command(node, *args)
     assert done.row()["status"] == "expunged"
-    assert "u.%d already exists" % uid in done.stderr
+    assert said in done.stderr
     assert command(node, "list", "-u", user).row()["copies"] == str(COUNT - 1)
 
 

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <curl/curl.h>
+
 #include "auth-token.h"
 #include "brakes.h"
 #include "config-load.h"
@@ -100,6 +102,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 
 	(void)argc;
 	(void)argv;
+	/* before atexit(): what is begun later is ended earlier, and threads
+	   need libcrypto to the end */
+	curl_global_init(CURL_GLOBAL_ALL);
+	(void)fuzz_dir();
+	(void)atexit(stop);
 	config = make_config();
 	config_replace(config);
 	require(log_open(config->log_path, LOG_LEVEL_INFO));
@@ -111,7 +118,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		fputs(error != NULL ? error : "no jobs", stderr);
 		abort();
 	}
-	(void)atexit(stop);
 	issued = token_issue(config, &who, time(NULL), jti);
 	snprintf(token, sizeof(token), "%s", issued);
 	free(issued);

@@ -1,5 +1,5 @@
-#include <dirent.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,16 +15,19 @@ void fuzz_failed(const char *condition, const char *file, int line)
 	abort();
 }
 
+static int remove_file(const char *path, const struct stat *st, int type,
+		       struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	(void)remove(path);
+	return 0;
+}
+
 static void remove_dir(void)
 {
-	DIR *d = opendir(dir);
-	struct dirent *entry;
-
-	while (d != NULL && (entry = readdir(d)) != NULL)
-		(void)unlinkat(dirfd(d), entry->d_name, 0);
-	if (d != NULL)
-		closedir(d);
-	(void)rmdir(dir);
+	(void)nftw(dir, remove_file, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 const char *fuzz_dir(void)

@@ -21,7 +21,7 @@ void fuzz_failed(const char *condition, const char *file, int line)
 	__attribute__((noreturn));
 
 /* A directory of the program's own, in memory if that is possible, which is
-   gone when the program ends: files in it have no directories. */
+   gone when the program ends. */
 const char *fuzz_dir(void);
 /* A path in there; the caller frees it. */
 char *fuzz_path(const char *name);

@@ -664,6 +664,13 @@ class MailNode:
         except FileNotFoundError:
             return ""
 
+    def executed(self, since=0):
+        """Commands that came over HTTP, from an octet of the log on, but for
+        those by which mail-recalld asks for late recalls now and then."""
+        return [name for name in re.findall("Executing command '([^']*)'",
+                                            self.log(since))
+                if name != "recall standing late"]
+
     def wait_log(self, pattern, since=0, count=1):
         """Waits for lines of the log that match; returns them. The log is
         written by another process than the one that answers: what an answer

@@ -112,7 +112,7 @@ def faults(counts, random, calls=CALLS, malloc_max=200):
 def choose(found, random):
     """RECALL_FAULTS: all, or how many, which are spread over the calls; or one,
     as findings have it: "rename 3 EACCES", "write 7 killed"."""
-    wanted = os.environ.get("RECALL_FAULTS", "20")
+    wanted = os.environ.get("RECALL_FAULTS", "10")
     if " " in wanted:
         call, at, error = wanted.split()
         return [Fault(call, int(at), KILLED if error == "killed" else

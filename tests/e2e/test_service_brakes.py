@@ -305,7 +305,9 @@ def test_a_stop_that_cannot_be_read_stops(node):
 
 @pytest.mark.parametrize("login", ROLES)
 def test_reason_required(node, login):
+    # those who ask are no users of this node
     with Service(node, recall__require_reason="yes", approval__users=2,
+                 approval__check_asker="no",
                  auth__revoke_email="yes") as service:
         messageid = deliver(node)
         mine = token(service, login)

@@ -564,19 +564,25 @@ def test_busy(make, node):
 
 def occupy(service):
     """Requests that hold the worker and fill the queue."""
-    curls = []
     token = service.token()
-    while True:
-        done = service.curl("/v2/stop", "--max-time", "1", token=token,
-                            check=False)
-        if done is not None and done.status == 503:
-            return curls
-        if len(curls) < 2:
-            curls.append(subprocess.Popen(
-                ["curl", "-sS", "-o", "/dev/null", "-H",
-                 "Authorization: Bearer " + token, "-d",
-                 "messageid=<a@b>", "-d", "emails=" + U[0],
-                 service.url + "/v2/actions/expunge"]))
+    args = ["curl", "-sS", "-o", "/dev/null", "-H",
+            "Authorization: Bearer " + token, "-d", "messageid=<a@b>",
+            "-d", "emails=" + U[0], service.url + "/v2/actions/expunge"]
+    curls = []
+    seen = []
+
+    def full():
+        # one that came before the other was taken up is refused, and ends
+        curls[:] = [each for each in curls if each.poll() is None]
+        while len(curls) < 2:
+            curls.append(subprocess.Popen(args))
+        page = service.curl("/metrics").body.decode()
+        seen.append("\nmail_recalld_queued 1\n" in page and
+                    "\nmail_recalld_connections 3\n" in page)
+        return seen[-5:] == [True] * 5
+
+    wait_for(full, "there is a worker left")
+    return curls
 
 
 PERL = r"""

@@ -146,7 +146,8 @@ def test_a_recall_that_ends(node):
 @pytest.mark.parametrize("end", ["approve", "reject", "expire"])
 def test_a_recall_that_waits(node, end):
     with Receiver() as receiver, make(node, receiver.url,
-                                      approval__users=1) as service:
+                                      approval__users=1,
+                                      approval__check_asker="no") as service:
         messageid = deliver(node)
         recall_id = service.recall(service.token(), messageid,
                                    U).json()["id"]

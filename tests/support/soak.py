@@ -501,9 +501,18 @@ class Soak:
     def check_resting(self, tokens, answer, there):
         self.verdicts["rest " + answer.status] += 1
         wanted = ("expunged", len(tokens)) if tokens else ("not_found", 0)
-        if (answer.status, answer.copies) != wanted or \
+        if (answer.status, answer.copies) != wanted and \
+           not self.was_doubled(wanted, answer) or \
            any(token in there for token in tokens):
             self.fail("recall of what nobody touched", answer.row, tokens)
+
+    def was_doubled(self, wanted, answer):
+        """Whether it's only more copies, and Dovecot has rebuilt the mdbox:
+        what is saved meanwhile it has twice then."""
+        return self.node.driver == "mdbox" and wanted[1] > 0 and \
+            answer.status == wanted[0] and answer.copies > wanted[1] and \
+            re.search(re.escape(self.user) + ".*: rebuilding indexes",
+                      self.node.log()) is not None
 
     def check_restored(self, message_id, recall_id):
         """Nobody is at work now: all that was taken comes back."""

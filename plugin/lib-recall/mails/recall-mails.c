@@ -39,7 +39,11 @@ int recall_mails_get_count(struct mailbox *box, unsigned int count,
 {
 	if (recall_mails_get_all(box, uids, error_r) < 0)
 		return -1;
-	if (seq_range_count(uids) >= count)
+	/* mdbox would rebuild all mailboxes of the user, and fails if one of
+	   them is marked as deleted */
+	if (seq_range_count(uids) >= count ||
+	    (box->storage->class_flags &
+	     MAIL_STORAGE_CLASS_FLAG_FILE_PER_MSG) == 0)
 		return 0;
 	e_warning(box->event, "recall: %u messages instead of %u: "
 		  "Rebuilding the index", seq_range_count(uids), count);

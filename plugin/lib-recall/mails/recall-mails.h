@@ -22,8 +22,8 @@ ARRAY_DEFINE_TYPE(recall_mails_copied, struct recall_mails_copied);
 int recall_mails_get_all(struct mailbox *box, ARRAY_TYPE(seq_range) *uids,
 			 const char **error_r);
 /* The same where count messages are known to be there. If the index has less
-   it is made anew: it may be damaged, or an error may have kept it from seeing
-   what came. Less than that may be the truth, nevertheless. */
+   it is made anew, but for mdbox: it may be damaged, or an error may have kept
+   it from seeing what came. Less than that may be the truth, nevertheless. */
 int recall_mails_get_count(struct mailbox *box, unsigned int count,
 			   ARRAY_TYPE(seq_range) *uids, const char **error_r);
 /* Adds the GUIDs of the messages that are there to guids, those that can't be

@@ -4,11 +4,12 @@
     screenshots.py DIRECTORY [NAME ...]
 
 A real Dovecot, mail-recalld and Chromium; see mailnode.py for the environment.
-`make screenshots` writes those of docs/console/. Needs ImageMagick's convert to
-make them small.
+`make screenshots` writes those of docs/console/. ImageMagick's convert, if there
+is one, makes them small.
 """
 
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -255,6 +256,8 @@ def picture(browser, path):
     resize(browser, width, height if dialog else body)
     browser.screenshot(path)
     resize(browser, width, height)
+    if shutil.which("convert") is None:
+        return
     small = path.with_suffix(".small.png")
     done = subprocess.run(["convert", path, "-strip", "-dither", "None",
                            "-colors", "96", "-define",

@@ -564,11 +564,7 @@ class MailNode:
             return False
         if self.process is not None:
             return self.process.poll() is None
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
+        return self._process_name(self.pid) is not None
 
     def reload(self):
         """Takes over a changed configuration (write_configuration())."""

@@ -13,7 +13,7 @@ import urllib.parse
 import pytest
 
 from mailnode import PATIENCE, build_message, free_port
-from servicenode import RecallNode, Service, curl, program
+from servicenode import RecallNode, Service, curl, is_sanitized
 from answers import has, statuses
 
 USER = "user@example.com"
@@ -427,11 +427,6 @@ def test_bodies_that_grow_when_they_are_parsed(node, body, content_type):
         assert post(service, service.token(), body,
                     content_type).status == 400
         assert peak(service) - before < 60 * 1024
-
-
-def is_sanitized():
-    return b"__asan_init" in pathlib.Path(program()).read_bytes() or \
-        b"__tsan_init" in pathlib.Path(program()).read_bytes()
 
 
 @pytest.mark.skipif(is_sanitized(), reason="it needs all address space")

@@ -41,6 +41,12 @@ def program():
         str(mailnode.builddir() / "service" / "mail-recalld")
 
 
+def is_sanitized():
+    """Whether it was built with a sanitizer."""
+    octets = pathlib.Path(program()).read_bytes()
+    return b"__asan_init" in octets or b"__tsan_init" in octets
+
+
 def b64url(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 

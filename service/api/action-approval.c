@@ -1,6 +1,5 @@
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "recall-id.h"
@@ -193,17 +192,6 @@ static bool get_decision(struct http_request *request, bool *approve_r,
 	return true;
 }
 
-static bool has_name(const struct strlist *names, const char *login)
-{
-	size_t i;
-
-	for (i = 0; i < names->count; i++) {
-		if (strcasecmp(names->items[i], login) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Whether who asks is another person than the actor, by whatever name either
    has logged in. */
 static bool check_other(struct http_request *request, const char *actor)
@@ -214,10 +202,10 @@ static bool check_other(struct http_request *request, const char *actor)
 	bool same;
 
 	r1 = userdb_names(request->config, login, &names);
-	same = has_name(&names, actor);
+	same = strlist_has_nocase(&names, actor);
 	strlist_free(&names);
 	r2 = userdb_names(request->config, actor, &names);
-	same = same || has_name(&names, login);
+	same = same || strlist_has_nocase(&names, login);
 	strlist_free(&names);
 	if (same) {
 		http_reply_message(request, 403, "Who asked for a recall does "

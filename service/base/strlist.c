@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "alloc.h"
 #include "strlist.h"
@@ -39,4 +40,15 @@ void strlist_split(struct strlist *l, const char *s)
 		free(word);
 		s += len;
 	}
+}
+
+bool strlist_has_nocase(const struct strlist *l, const char *s)
+{
+	size_t i;
+
+	for (i = 0; i < l->count; i++) {
+		if (strcasecmp(l->items[i], s) == 0)
+			return true;
+	}
+	return false;
 }

@@ -1,6 +1,7 @@
 #ifndef STRLIST_H
 #define STRLIST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A list of strings. Zeroed is empty. */
@@ -14,5 +15,7 @@ void strlist_add(struct strlist *l, const char *s);
 void strlist_free(struct strlist *l);
 /* Adds the words that are separated by spaces, tabs or commas. */
 void strlist_split(struct strlist *l, const char *s);
+/* Whether it has the string, in whatever case. */
+bool strlist_has_nocase(const struct strlist *l, const char *s);
 
 #endif

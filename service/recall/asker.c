@@ -1,5 +1,4 @@
 #include <string.h>
-#include <strings.h>
 
 #include "recall-tenant-name.h"
 #include "asker.h"
@@ -25,17 +24,6 @@ static const char *check_settings(const struct config *config,
 	return NULL;
 }
 
-static bool has_address(const struct strlist *addresses, const char *address)
-{
-	size_t i;
-
-	for (i = 0; i < addresses->count; i++) {
-		if (strcasecmp(addresses->items[i], address) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* A role that is more than it was does not take anything away. */
 static bool has_role(enum role now, enum role then)
 {
@@ -58,7 +46,7 @@ check_now(const struct recall *recall, const struct identity *now,
 		   recall_tenant_name(then->tenant)) != 0)
 		return "the tenant is another one now";
 	for (i = 0; i < recall->senders.count; i++) {
-		if (!has_address(addresses, recall->senders.items[i]))
+		if (!strlist_has_nocase(addresses, recall->senders.items[i]))
 			return "an address of the sender belongs to somebody "
 				"else now";
 	}

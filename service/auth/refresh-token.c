@@ -82,15 +82,14 @@ find(sqlite3 *db, const char *token, const char *login, struct found *found_r)
 		sqlite3_bind_text(stmt, 1, hash, -1, SQLITE_STATIC);
 	ret = journal_step(stmt);
 	if (ret == SQLITE_ROW &&
-	    strcasecmp((const char *)sqlite3_column_text(stmt, 3),
+	    strcasecmp(journal_text(stmt, 3),
 		       login) == 0) {
-		found_r->family = x_strdup((const char *)
-					   sqlite3_column_text(stmt, 0));
+		found_r->family = x_strdup(journal_text(stmt, 0));
 		found_r->expires = sqlite3_column_int64(stmt, 1);
 		found_r->used = sqlite3_column_int(stmt, 2) != 0;
 		found_r->role = (enum role)sqlite3_column_int(stmt, 4);
-		found_r->tenant = x_strdup(recall_tenant_name((const char *)
-				sqlite3_column_text(stmt, 5)));
+		found_r->tenant = x_strdup(recall_tenant_name(
+				journal_text(stmt, 5)));
 		result = REFRESH_OK;
 	} else if (ret != SQLITE_ROW && ret != SQLITE_DONE) {
 		result = REFRESH_FAILED;

@@ -88,9 +88,9 @@ static bool load(sqlite3 *db)
 	int ret;
 
 	while ((ret = journal_step(stmt)) == SQLITE_ROW) {
-		kind = (const char *)sqlite3_column_text(stmt, 0);
-		r.subject = (const char *)sqlite3_column_text(stmt, 1);
-		r.tenant = (const char *)sqlite3_column_text(stmt, 2);
+		kind = journal_text(stmt, 0);
+		r.subject = journal_text(stmt, 1);
+		r.tenant = journal_text(stmt, 2);
 		r.before = sqlite3_column_int64(stmt, 3);
 		for (i = 0; i <= REVOKE_ALL; i++) {
 			if (strcmp(kind_names[i], kind) == 0) {

@@ -7,10 +7,10 @@
 
 static json_t *read_session(sqlite3_stmt *stmt)
 {
-	const char *address = (const char *)sqlite3_column_text(stmt, 4);
+	const char *address = journal_text(stmt, 4);
 
 	return json_pack("{s:s, s:I, s:I, s:I, s:s, s:b}",
-		"id", (const char *)sqlite3_column_text(stmt, 0),
+		"id", journal_text(stmt, 0),
 		"created", (json_int_t)sqlite3_column_int64(stmt, 1),
 		"used", (json_int_t)sqlite3_column_int64(stmt, 2),
 		"expires", (json_int_t)sqlite3_column_int64(stmt, 3),
@@ -62,7 +62,7 @@ static bool read_tokens(const struct identity *identity, const char *id,
 	if (stmt != NULL)
 		sqlite3_bind_int64(stmt, 3, now);
 	while ((ret = journal_step(stmt)) == SQLITE_ROW)
-		strlist_add(tokens, (const char *)sqlite3_column_text(stmt, 0));
+		strlist_add(tokens, journal_text(stmt, 0));
 	journal_release(stmt);
 	journal_unlock();
 	return ret == SQLITE_DONE;

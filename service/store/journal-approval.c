@@ -8,7 +8,7 @@ static bool read_ids(sqlite3_stmt *stmt, struct strlist *ids)
 	int ret;
 
 	while ((ret = journal_step(stmt)) == SQLITE_ROW)
-		strlist_add(ids, (const char *)sqlite3_column_text(stmt, 0));
+		strlist_add(ids, journal_text(stmt, 0));
 	journal_release(stmt);
 	return ret == SQLITE_DONE;
 }

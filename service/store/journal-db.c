@@ -227,6 +227,18 @@ int journal_step(sqlite3_stmt *stmt)
 	return ret;
 }
 
+const char *journal_text(sqlite3_stmt *stmt, int i)
+{
+	return (const char *)sqlite3_column_text(stmt, i);
+}
+
+char *journal_strdup(sqlite3_stmt *stmt, int i)
+{
+	const char *text = journal_text(stmt, i);
+
+	return text == NULL ? NULL : x_strdup(text);
+}
+
 bool journal_exec(sqlite3 *db, const char *sql, const char *types, ...)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, sql);

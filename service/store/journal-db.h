@@ -27,6 +27,10 @@ void journal_release(sqlite3_stmt *stmt);
 void journal_bind_text(sqlite3_stmt *stmt, int i, const char *text);
 /* sqlite3_step() that logs errors; NULL is one that has been logged. */
 int journal_step(sqlite3_stmt *stmt);
+/* A column of the row, or NULL: until the next step; a copy, which the caller
+   frees. */
+const char *journal_text(sqlite3_stmt *stmt, int i);
+char *journal_strdup(sqlite3_stmt *stmt, int i);
 /* A transaction. What is promised is on the disk when it has ended. The second
    one has to be called in any case: it commits if ok, and returns whether that
    was done. */

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "alloc.h"
 #include "journal-db.h"
 #include "journal-late.h"
 
@@ -63,11 +62,6 @@ bool journal_late_add(const char *url, const struct journal_late *lates,
 	return ret;
 }
 
-static char *column(sqlite3_stmt *stmt, int i)
-{
-	return x_strdup((const char *)sqlite3_column_text(stmt, i));
-}
-
 int journal_late_next(struct journal_late *late_r)
 {
 	sqlite3 *db = journal_lock();
@@ -79,12 +73,12 @@ int journal_late_next(struct journal_late *late_r)
 	memset(late_r, 0, sizeof(*late_r));
 	if (ret == SQLITE_ROW) {
 		snprintf(late_r->recall, sizeof(late_r->recall), "%s",
-			 (const char *)sqlite3_column_text(stmt, 0));
-		late_r->username = column(stmt, 1);
-		late_r->date = column(stmt, 2);
-		late_r->line = column(stmt, 3);
+			 journal_text(stmt, 0));
+		late_r->username = journal_strdup(stmt, 1);
+		late_r->date = journal_strdup(stmt, 2);
+		late_r->line = journal_strdup(stmt, 3);
 		late_r->copies = sqlite3_column_int64(stmt, 4);
-		late_r->mailboxes = column(stmt, 5);
+		late_r->mailboxes = journal_strdup(stmt, 5);
 	}
 	journal_release(stmt);
 	journal_unlock();

@@ -17,7 +17,7 @@ static json_t *count_verdicts(sqlite3 *db, const char *id, json_int_t *done_r)
 	while ((ret = journal_step(stmt)) == SQLITE_ROW) {
 		*done_r += sqlite3_column_int64(stmt, 1);
 		json_object_set_new(json,
-			(const char *)sqlite3_column_text(stmt, 0),
+			journal_text(stmt, 0),
 			json_integer(sqlite3_column_int64(stmt, 1)));
 	}
 	journal_release(stmt);
@@ -27,47 +27,44 @@ static json_t *count_verdicts(sqlite3 *db, const char *id, json_int_t *done_r)
 	return NULL;
 }
 
-static const char *text(sqlite3_stmt *stmt, int i)
-{
-	return (const char *)sqlite3_column_text(stmt, i);
-}
-
 /* Of the columns that list() asks for. */
 static json_t *read_row(sqlite3 *db, sqlite3_stmt *stmt)
 {
 	json_int_t done, finished = sqlite3_column_int64(stmt, 2);
 	json_t *summary, *json;
 
-	summary = count_verdicts(db, text(stmt, 0), &done);
+	summary = count_verdicts(db, journal_text(stmt, 0), &done);
 	if (summary == NULL)
 		return NULL;
 	json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, "
 			 "s:b, s:b, s:b, s:o}",
-		"id", text(stmt, 0), "cmd", text(stmt, 6),
-		"messageid", text(stmt, 3), "actor", text(stmt, 4),
+		"id", journal_text(stmt, 0), "cmd", journal_text(stmt, 6),
+		"messageid", journal_text(stmt, 3),
+		"actor", journal_text(stmt, 4),
 		"state", recall_state_name(
-			recall_approval_parse(text(stmt, 13)), finished != 0),
+			recall_approval_parse(journal_text(stmt, 13)),
+			finished != 0),
 		"created", (json_int_t)sqlite3_column_int64(stmt, 1),
 		"finished", finished,
 		"total", (json_int_t)sqlite3_column_int64(stmt, 5),
-		"done", done, "reason", text(stmt, 7),
+		"done", done, "reason", journal_text(stmt, 7),
 		"force", sqlite3_column_int(stmt, 8),
 		"notify", sqlite3_column_int(stmt, 9),
 		"dry_run", sqlite3_column_int(stmt, 10), "summary", summary);
-	if (text(stmt, 11) != NULL)
-		json_object_set_new(json, "query",
-				    json_loads(text(stmt, 11), 0, NULL));
-	if (text(stmt, 14) != NULL)
+	if (journal_text(stmt, 11) != NULL)
+		json_object_set_new(json, "query", json_loads(
+				    journal_text(stmt, 11), 0, NULL));
+	if (journal_text(stmt, 14) != NULL)
 		json_object_set_new(json, "approver",
-				    json_string(text(stmt, 14)));
+				    json_string(journal_text(stmt, 14)));
 	/* what is known of them are hits and failures */
 	if (sqlite3_column_int(stmt, 15) != 0) {
 		json_object_set_new(json, "all", json_true());
 		json_object_set(json, "done", json_object_get(json, "total"));
 	}
-	if (text(stmt, 12) != NULL)
+	if (journal_text(stmt, 12) != NULL)
 		json_object_set_new(json, "recall",
-				    json_string(text(stmt, 12)));
+				    json_string(journal_text(stmt, 12)));
 	return json;
 }
 

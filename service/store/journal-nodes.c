@@ -62,11 +62,6 @@ bool journal_save_found(const struct recall *recall, const size_t *users,
 	return ret;
 }
 
-static const char *text(sqlite3_stmt *stmt, int i)
-{
-	return (const char *)sqlite3_column_text(stmt, i);
-}
-
 bool journal_load_nodes(sqlite3 *db, struct recall *recall)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT name, urls, cursor, "
@@ -77,12 +72,13 @@ bool journal_load_nodes(sqlite3 *db, struct recall *recall)
 
 	journal_bind_text(stmt, 1, recall->id);
 	while ((ret = journal_step(stmt)) == SQLITE_ROW) {
-		node = recall_add_node(recall, text(stmt, 0), text(stmt, 1));
-		recall_set_text(&node->cursor, text(stmt, 2));
-		node->state = recall_node_state_parse(text(stmt, 3));
+		node = recall_add_node(recall, journal_text(stmt, 0),
+				       journal_text(stmt, 1));
+		recall_set_text(&node->cursor, journal_text(stmt, 2));
+		node->state = recall_node_state_parse(journal_text(stmt, 3));
 		node->down_since = sqlite3_column_int64(stmt, 4);
 		node->users_done = sqlite3_column_int64(stmt, 5);
-		recall_set_text(&node->error, text(stmt, 6));
+		recall_set_text(&node->error, journal_text(stmt, 6));
 	}
 	journal_release(stmt);
 	return ret == SQLITE_DONE;

@@ -20,11 +20,6 @@ static const char *const names[] = {
 /* Where the columns of a row are read from. */
 #define ROW_COLUMNS "recall, url, state, since, until, error"
 
-static const char *column(sqlite3_stmt *stmt, int i)
-{
-	return (const char *)sqlite3_column_text(stmt, i);
-}
-
 /* A state of a later version is nothing to be done. */
 static enum standing_state parse_state(const char *name)
 {
@@ -49,13 +44,12 @@ static bool read_rows(sqlite3_stmt *stmt, struct journal_standing **rows_r,
 		rows = x_realloc(rows, (count + 1) * sizeof(*rows));
 		row = &rows[count++];
 		snprintf(row->recall, sizeof(row->recall), "%s",
-			 column(stmt, 0));
-		row->url = x_strdup(column(stmt, 1));
-		row->state = parse_state(column(stmt, 2));
+			 journal_text(stmt, 0));
+		row->url = x_strdup(journal_text(stmt, 1));
+		row->state = parse_state(journal_text(stmt, 2));
 		row->since = sqlite3_column_int64(stmt, 3);
 		row->until = sqlite3_column_int64(stmt, 4);
-		row->error = column(stmt, 5) == NULL ? NULL :
-			x_strdup(column(stmt, 5));
+		row->error = journal_strdup(stmt, 5);
 	}
 	journal_release(stmt);
 	*rows_r = rows;

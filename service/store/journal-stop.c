@@ -14,10 +14,8 @@ bool journal_load_stop(struct journal_stop *stop_r)
 	stmt = journal_prepare(db, "SELECT actor, reason, since FROM stop");
 	ret = journal_step(stmt);
 	if (ret == SQLITE_ROW) {
-		stop_r->actor = x_strdup((const char *)
-					 sqlite3_column_text(stmt, 0));
-		stop_r->reason = x_strdup((const char *)
-					  sqlite3_column_text(stmt, 1));
+		stop_r->actor = x_strdup(journal_text(stmt, 0));
+		stop_r->reason = x_strdup(journal_text(stmt, 1));
 		stop_r->since = sqlite3_column_int64(stmt, 2);
 	}
 	journal_release(stmt);

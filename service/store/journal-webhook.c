@@ -17,9 +17,9 @@ int journal_webhook_next(int64_t now, struct journal_webhook *webhook_r)
 	if (ret == SQLITE_ROW) {
 		webhook_r->id = sqlite3_column_int64(stmt, 0);
 		snprintf(webhook_r->recall, sizeof(webhook_r->recall), "%s",
-			 (const char *)sqlite3_column_text(stmt, 1));
+			 journal_text(stmt, 1));
 		snprintf(webhook_r->event, sizeof(webhook_r->event), "%s",
-			 (const char *)sqlite3_column_text(stmt, 2));
+			 journal_text(stmt, 2));
 		webhook_r->created = sqlite3_column_int64(stmt, 3);
 		webhook_r->tries = sqlite3_column_int(stmt, 4);
 	}

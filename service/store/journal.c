@@ -108,18 +108,6 @@ bool journal_save(const struct recall *recall, const size_t *users,
 	return ret;
 }
 
-static const char *column(sqlite3_stmt *stmt, int i)
-{
-	return (const char *)sqlite3_column_text(stmt, i);
-}
-
-static char *column_text(sqlite3_stmt *stmt, int i)
-{
-	const char *text = column(stmt, i);
-
-	return text == NULL ? NULL : x_strdup(text);
-}
-
 /* What a later version has written counts as an error, of which a retry is
    safe. */
 static int parse_status(const char *status)
@@ -141,17 +129,16 @@ static bool load_users(sqlite3 *db, struct recall *recall)
 	journal_bind_text(stmt, 1, recall->id);
 	while ((ret = journal_step(stmt)) == SQLITE_ROW) {
 		recall_add_user(recall,
-				(const char *)sqlite3_column_text(stmt, 0));
+				journal_text(stmt, 0));
 		user = &recall->users[recall->count - 1];
-		user->verdict = parse_status((const char *)
-					     sqlite3_column_text(stmt, 1));
+		user->verdict = parse_status(journal_text(stmt, 1));
 		user->copies = sqlite3_column_int64(stmt, 2);
-		user->notice = column_text(stmt, 3);
-		user->mailboxes = column_text(stmt, 4);
-		user->error = column_text(stmt, 5);
+		user->notice = journal_strdup(stmt, 3);
+		user->mailboxes = journal_strdup(stmt, 4);
+		user->error = journal_strdup(stmt, 5);
 		user->expected = sqlite3_column_int64(stmt, 6);
-		user->mailbox_user = column_text(stmt, 7);
-		user->searched = column_text(stmt, 8);
+		user->mailbox_user = journal_strdup(stmt, 7);
+		user->searched = journal_strdup(stmt, 8);
 		user->present = sqlite3_column_int64(stmt, 9);
 		user->kept_until = sqlite3_column_int64(stmt, 10);
 	}
@@ -164,28 +151,27 @@ static void read_recall(sqlite3_stmt *stmt, struct recall *recall)
 	recall->created = sqlite3_column_int64(stmt, 0);
 	recall->finished = sqlite3_column_int64(stmt, 1);
 	free(recall->message_id);
-	recall->message_id = column_text(stmt, 2);
+	recall->message_id = journal_strdup(stmt, 2);
 	recall->force = sqlite3_column_int(stmt, 3) != 0;
 	recall->notify = sqlite3_column_int(stmt, 4) != 0;
 	recall->dry_run = sqlite3_column_int(stmt, 5) != 0;
 	free(recall->reason);
-	recall->reason = column_text(stmt, 6);
-	recall->actor.login = column_text(stmt, 7);
-	recall->actor.tenant = column_text(stmt, 8);
+	recall->reason = journal_strdup(stmt, 6);
+	recall->actor.login = journal_strdup(stmt, 7);
+	recall->actor.tenant = journal_strdup(stmt, 8);
 	recall->actor.role = sqlite3_column_int(stmt, 9);
-	recall->source = column_text(stmt, 10);
-	strlist_add_json_text(&recall->senders, column(stmt, 11));
-	recall->kind = strcmp((const char *)sqlite3_column_text(stmt, 12),
+	recall->source = journal_strdup(stmt, 10);
+	strlist_add_json_text(&recall->senders, journal_text(stmt, 11));
+	recall->kind = strcmp(journal_text(stmt, 12),
 			      recall_kind_name(RECALL_RESTORE)) == 0 ?
 		RECALL_RESTORE : RECALL_EXPUNGE;
-	recall->target = column_text(stmt, 13);
-	strlist_add_json_text(&recall->query, column(stmt, 14));
-	recall->key = column_text(stmt, 15);
+	recall->target = journal_strdup(stmt, 13);
+	strlist_add_json_text(&recall->query, journal_text(stmt, 14));
+	recall->key = journal_strdup(stmt, 15);
 	recall->verify_headers = sqlite3_column_int(stmt, 16) != 0;
-	recall->approval = recall_approval_parse((const char *)
-		sqlite3_column_text(stmt, 17));
-	recall->approver = column_text(stmt, 18);
-	recall->decision = column_text(stmt, 19);
+	recall->approval = recall_approval_parse(journal_text(stmt, 17));
+	recall->approver = journal_strdup(stmt, 18);
+	recall->decision = journal_strdup(stmt, 19);
 	recall->decided = sqlite3_column_int64(stmt, 20);
 	recall->stand = sqlite3_column_int64(stmt, 21);
 	recall->everyone = sqlite3_column_int(stmt, 22) != 0;
@@ -240,7 +226,7 @@ bool journal_unfinished(struct strlist *ids)
 	int ret;
 
 	while ((ret = journal_step(stmt)) == SQLITE_ROW)
-		strlist_add(ids, (const char *)sqlite3_column_text(stmt, 0));
+		strlist_add(ids, journal_text(stmt, 0));
 	journal_release(stmt);
 	journal_unlock();
 	return ret == SQLITE_DONE;

@@ -110,13 +110,14 @@ def deliver(node, users=U[:2]):
     return messageid
 
 
+def wait_state(client, recall_id, state):
+    wait_for(lambda: client.status(id=recall_id).value["state"] == state)
+    return client.status(id=recall_id).value
+
+
 def finish(client, recall_id):
     """Waits for the end of a recall."""
-    while True:
-        recall = client.status(id=recall_id).value
-        if recall["state"] == "finished":
-            return recall
-        time.sleep(0.05)
+    return wait_state(client, recall_id, "finished")
 
 
 def words(media, *words):
@@ -260,7 +261,7 @@ def test_stop(node, client, media):
         messageid = deliver(node)
         paused = client.expunge(messageid=messageid, emails=U[0],
                                 prefer="respond-async").value
-        assert client.status(id=paused["id"]).value["state"] == "paused"
+        wait_state(client, paused["id"], "paused")
     finally:
         assert client.release().value["stopped"] is False
     finish(client, paused["id"])

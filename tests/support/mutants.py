@@ -8,6 +8,7 @@ or a file of end to end tests with pytest's -k expression ("" for all).
 _EXPUNGE = [("test_expunge", "read or sender or tenant or not_found"),
             ("test_expunge", ""), ("test_search", "count or expected or "
                                    "other_senders or recall"),
+            ("test_faults", "full"),
             ("test_quarantine_crash", "counted"), ("test_quarantine", ""),
             ("test_concurrent", "")]
 _QUERY = ["test-query", ("test_search", "")]
@@ -43,7 +44,8 @@ TESTS = {
     "service/api/bearer.c": _TOKENS,
     "service/auth/auth-token.c": _TOKENS,
     "service/auth/revocation.c": _TOKENS,
-    "service/auth/refresh-token.c": _TOKENS,
+    "service/auth/refresh-token.c": _TOKENS + [
+        ("test_console_oidc", "claim"), ("test_service_sessions", "")],
     "service/auth/jwt.c": _TOKENS + [("test_console_oidc", "")],
     "service/recall/approvals.c": [("test_service_approval", "")],
     "service/recall/recall-rows.c": [

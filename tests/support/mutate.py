@@ -107,7 +107,8 @@ class Mutant:
     def reason(self):
         """Why it is no mistake, if it is known to be none."""
         for name, line, reason in EQUIVALENT:
-            if name == self.file and line == self.new_line:
+            if name == self.file and line == self.new_line or \
+               name == "*" and re.fullmatch(line, self.new_line):
                 return reason
         return None
 

@@ -36,7 +36,7 @@ SRCDIR = pathlib.Path(__file__).resolve().parents[2]
 WORK = SRCDIR / "build/mutate"
 # a mutant that goes on for ever is killed, too; of a unit test it takes seconds
 PATIENCE = 900
-UNIT_PATIENCE = 180
+UNIT_PATIENCE = 60
 # what is to be made again, by where a mutant is
 TARGETS = {"common": ["common", "plugin", "service"], "plugin": ["plugin"],
            "service": ["service"]}

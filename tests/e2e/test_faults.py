@@ -40,6 +40,7 @@ OUR_FILES = {path.name for path in (SRCDIR / "plugin").rglob("*.c")}
 DOVECOTS_CRASHES = r"/(dbox-Mails|dovecot\.index\.log)$"
 # Maildir's file of keywords, which it only logs that it could not write
 KEYWORDS = "dovecot-keywords.lock", "dovecot-keywords"
+UIDLIST = re.compile(r"/dovecot-uidlist\.(tmp|lock)$")
 # what waits for whoever was killed, or could not delete it, for minutes
 LOCKS = ["*.newlock", "dovecot-uidlist.lock"]
 OTHER = "<other@example.com>"
@@ -226,6 +227,9 @@ class Case:
 
     def check_nothing_lost(self):
         mailboxes, quarantine, notices = self.mails()
+        if UIDLIST.search(self.failed_path):
+            # the first to open the mailbox after that sees nothing in it
+            mailboxes, quarantine, notices = self.mails()
         there = bodies(mailboxes + quarantine)
         assert BODIES | set(COPIES) <= set(there)
         return mailboxes, quarantine, notices
@@ -252,7 +256,7 @@ class Case:
 
 def crashed_in(stderr):
     """The library that a backtrace begins in."""
-    for path in re.findall(r"^(\S+)\(.*\) \[0x", stderr, re.M):
+    for path in re.findall(r"^(\S+)\(.*\) ?\[0x", stderr, re.M):
         name = os.path.basename(path)
         if not name.startswith(("fault-shim.", "libc.")):
             return name
@@ -538,7 +542,9 @@ class Late(Case):
         count = max(bodies(mailboxes)["late"], bodies(quarantine)["late"])
         if result.code == 0:
             assert count == 1
-            assert bodies(mailboxes + quarantine)["late"] == 1
+            # it may have been kept and then not deleted
+            assert bodies(mailboxes + quarantine)["late"] == 1 or \
+                "came late: error" in result.stderr
         else:
             assert count <= 1
             assert fault.error == KILLED or \

@@ -17,11 +17,11 @@ Exit code 0: at least --goal percent of the mutants were killed.
 """
 import argparse
 import fnmatch
+import hashlib
 import json
 import math
 import os
 import pathlib
-import random
 import re
 import shutil
 import signal
@@ -335,8 +335,10 @@ def chosen(args):
         return [mutant for mutant in found
                 if fnmatch.fnmatch(mutant.file, "*" + name) and
                 (not line or str(mutant.line) in line.split(","))]
-    random.Random(args.seed).shuffle(found)
-    return found
+    # a change of the tree leaves the others in their order
+    return sorted(found, key=lambda mutant: hashlib.sha256(
+        repr([args.seed, mutant.file, mutant.kind, mutant.old_line,
+              mutant.new_line]).encode()).digest())
 
 
 def make_sure(tree, results):

@@ -591,7 +591,7 @@ def try_faults(case, chosen):
     for fault in chosen:
         case.fault = fault
         case.put_back()
-        case.shim.arm(fault.call, fault.at, fault.error)
+        case.shim.arm(fault.call, fault.at, fault.error, fault.forever)
         try:
             result = case.run()
         except subprocess.TimeoutExpired:
@@ -627,6 +627,26 @@ def test_faults(node, tmp_path, kind):
     seed = os.environ.get("RECALL_FAULTS_SEED", "1") + kind.__name__
     print(counts)
     try_faults(case, choose(faults(counts, seed), seed))
+
+
+@pytest.mark.log_errors(".")
+def test_disk_that_is_full(node, tmp_path):
+    """From some write on, and until somebody makes room: the error says what
+    could not be written, not that somebody has moved the message."""
+    case, counts = prepared(Plain, node, tmp_path)
+    errors = set()
+
+    def run():
+        result = Case.run(case)
+        if case.shim.failed():
+            errors.update(row["error"] for row in result.rows)
+        return result
+
+    case.run = run
+    try_faults(case, [Fault("write", at, errno.ENOSPC, forever=True)
+                      for at in range(1, counts["write"] + 1)])
+    assert any(" failed: " in error for error in errors), errors
+    assert not any("moved" in error for error in errors), errors
 
 
 @pytest.mark.log_errors(".")

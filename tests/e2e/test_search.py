@@ -153,6 +153,25 @@ def test_query(node, user, search, query, found):
     assert subjects(search(user, "query", *query)) == found
 
 
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+def test_query_of_another_mailbox(node, user, search):
+    """What is wrong with a mailbox that it does not name is none of its
+    errors."""
+    fill(node, user, ["INBOX", "Work"], subject="one")
+    path = node.home(user) / {"maildir": "Maildir/.Work"}.get(
+        node.driver, node.driver + "/mailboxes/Work")
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        result = search(user, "query", "mailbox", "INBOX", "SUBJECT", "one")
+        assert subjects(result) == ["one"]
+        assert result.row()["error"] == ""
+        result = search(user, "query", "SUBJECT", "one")
+        assert len([row for row in result.rows if row["error"]]) == 1
+    finally:
+        path.chmod(mode)
+
+
 def test_query_by_mailbox_guid(node, user, search):
     fill(node, user, ["INBOX", "Work"], subject="here")
     row, = [row for row in search(user, "query", "ALL").rows

@@ -298,6 +298,14 @@ def test_that_it_is_from_everyone_is_said(node, service):
     assert all_have(node, messageid)
 
 
+def test_everyone_is_more_than_any_limit(node):
+    """Be it of one user: nobody has counted them yet."""
+    with Service(node, approval__users=1) as service:
+        messageid = deliver(node)
+        ask(service, ROOT, messageid, None, all=1)
+        assert all_have(node, messageid)
+
+
 def test_only_what_may_be_seen_is_shown(node, service):
     messageid = deliver(node, U + [BLUE])
     own = ask(service, ADMIN, messageid, U + [BLUE])

@@ -82,12 +82,14 @@ class Shim:
 
 
 class Fault:
-    """One call that fails; error KILLED: the process dies there."""
+    """One call that fails, or all from there on; error KILLED: the process
+    dies there."""
 
-    def __init__(self, call, at, error):
+    def __init__(self, call, at, error, forever=False):
         self.call = call
         self.at = at
         self.error = error
+        self.forever = forever
 
     def __str__(self):
         return "%s %d %s" % (self.call, self.at,

@@ -588,13 +588,14 @@ class MailNode:
         return None if tail.split()[0] in "ZX" else head.partition("(")[2]
 
     def _children(self):
-        """The master's processes: pid -> name."""
+        """The master's processes that have not ended: pid -> name."""
         try:
             pids = pathlib.Path("/proc/%d/task/%d/children" %
                                 (self.pid, self.pid)).read_text().split()
         except (FileNotFoundError, ProcessLookupError):
             return {}
-        return {pid: self._process_name(pid) for pid in pids}
+        names = {pid: self._process_name(pid) for pid in pids}
+        return {pid: name for pid, name in names.items() if name}
 
     def stop(self, remove=None):
         """Ends the master by its pid, which ends its processes, and waits.

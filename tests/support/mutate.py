@@ -9,8 +9,8 @@ finds each.
 A mutant has a condition negated, a relation, && and || or + and - exchanged, a number
 one more or less, true for false, or a statement or return left out. It is built
 in a copy of the tree in build/mutate and tested by what mutants.py says of its
-file, up to the first test that fails. First all those tests must pass without
-a mutant. The results are in build/mutate/report.json; --resume goes on with
+file, up to the first test that fails, those that have killed one of that file
+first. What fails must pass without a mutant. The results are in build/mutate/report.json; --resume goes on with
 what is not in there yet.
 
 Exit code 0: at least --goal percent of the mutants were killed.
@@ -32,8 +32,12 @@ from mutants import EQUIVALENT, TESTS
 
 SRCDIR = pathlib.Path(__file__).resolve().parents[2]
 WORK = SRCDIR / "build/mutate"
-# a mutant that goes on for ever is killed, too
+# a mutant that goes on for ever is killed, too; of a unit test it takes seconds
 PATIENCE = 900
+UNIT_PATIENCE = 180
+# what is to be made again, by where a mutant is
+TARGETS = {"common": ["common", "plugin", "service"], "plugin": ["plugin"],
+           "service": ["service"]}
 
 CONDITION = re.compile(r"\bif \(")
 TOKENS = [
@@ -103,7 +107,8 @@ class Mutant:
     def reason(self):
         """Why it is no mistake, if it is known to be none."""
         for name, line, reason in EQUIVALENT:
-            if name == self.file and line == self.new_line:
+            if name == self.file and line == self.new_line or \
+               name == "*" and re.fullmatch(line, self.new_line):
                 return reason
         return None
 
@@ -163,11 +168,15 @@ class Tree:
     def __init__(self):
         self.source, self.build = WORK / "source", WORK / "source/build/check"
         self.passed = set()
+        # what is to be made again
+        self.stale = set(TARGETS["common"])
+        # file -> the tests that have killed its mutants
+        self.killers = {}
         self.scratch = runtests.scratch_directory()
         # Dovecot's processes are other users'
         os.chmod(self.scratch.name, 0o755)
 
-    def run(self, command, cwd=None, environment=()):
+    def run(self, command, cwd=None, environment=(), patience=PATIENCE):
         """Returns exit status and output; None after too long."""
         log = WORK / "output.log"
         with open(log, "wb") as output:
@@ -176,7 +185,7 @@ class Tree:
                 stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True, env={**os.environ, **dict(environment)})
             try:
-                status = process.wait(PATIENCE)
+                status = process.wait(patience)
             except subprocess.TimeoutExpired:
                 # pytest stops the nodes that it has started
                 status = None
@@ -189,10 +198,13 @@ class Tree:
         return status, log.read_text(errors="replace")
 
     def make(self):
-        for target in ("common", "plugin", "service"):
+        for target in TARGETS["common"]:
+            if target not in self.stale:
+                continue
             status, output = self.run(["make", "-s", "-C", target, "-j2"])
             if status != 0:
                 return False, output
+            self.stale.remove(target)
         return True, ""
 
     def prepare(self):
@@ -221,6 +233,10 @@ class Tree:
                 if status != 0:
                     sys.exit("mutate: %s\n%s" % (command, output[-3000:]))
         good, output = self.make()
+        if good:
+            status, output = self.run(["make", "-s", "-C", "tests",
+                                       "support/fault-shim.so"])
+            good = status == 0
         if not good:
             sys.exit("mutate: the tree does not build\n" + output[-3000:])
 
@@ -231,7 +247,8 @@ class Tree:
                 ["make", "-s", "-C", "tests", "unit/" + test])
             if status != 0:
                 return False, output
-            status, output = self.run([str(self.build / "tests/unit" / test)])
+            status, output = self.run([str(self.build / "tests/unit" / test)],
+                                      patience=UNIT_PATIENCE)
             return status == 0, output
         name, expression = test
         status, output = self.run(
@@ -249,38 +266,50 @@ class Tree:
             sys.exit("mutate: no tests: %s -k '%s'" % test)
         return status == 0, output
 
-    def without(self, tests):
-        """All must pass without a mutant."""
-        tests = [test for test in tests if str(test) not in self.passed]
-        if tests:
+    def passes(self, test):
+        """It must without a mutant, or says nothing about one."""
+        if str(test) not in self.passed:
             self.make()
-        for test in tests:
             good, output = self.test(test)
             if not good:
                 sys.exit("mutate: fails without a mutant: %s\n%s" %
                          (test, output[-3000:]))
             self.passed.add(str(test))
 
-    def result(self, mutant):
-        """"killed" and by what, "survived" or "did not compile"."""
+    def try_mutant(self, mutant):
+        """The test that fails, and what it says; or True, False if it did not
+        compile."""
         path = self.source / mutant.file
         original = path.read_text()
-        tests = TESTS[mutant.file]
-        self.without(tests)
+        targets = TARGETS[mutant.file.partition("/")[0]]
+        self.stale.update(targets)
+        killers = self.killers.setdefault(mutant.file, [])
+        tests = sorted(TESTS[mutant.file], key=lambda test: (
+            not isinstance(test, str), -killers.count(test)))
         try:
             path.write_text(mutant.text)
             good, output = self.make()
             if not good:
-                return "did not compile", ""
+                return False, ""
             for test in tests:
                 good, output = self.test(test)
                 if not good:
-                    failed = re.findall(r"^FAILED \S+::(\S+)", output, re.M)
-                    return "killed", " ".join([str(test), *failed[:1]])
-            return "survived", ""
+                    killers.append(test)
+                    return test, output
+            return True, ""
         finally:
             # what comes next is built with it
             path.write_text(original)
+            self.stale.update(targets)
+
+    def result(self, mutant):
+        """"killed" and by what, "survived" or "did not compile"."""
+        test, output = self.try_mutant(mutant)
+        if isinstance(test, bool):
+            return "survived" if test else "did not compile", ""
+        self.passes(test)
+        failed = re.findall(r"^FAILED \S+::(\S+)", output, re.M)
+        return "killed", " ".join([str(test), *failed[:1]])
 
 
 def chosen(args):

@@ -30,6 +30,8 @@ NUMBERS = {name: i for i, name in enumerate(CALLS, 1)}
 CHANGES = ["open", "write", "fsync", "rename", "link", "truncate", "unlink",
            "mkdir"]
 KILLED = 0
+# no fault: the process stops there, until it is sent SIGCONT
+STOPPED = 2 ** 32 - 1
 
 HEAD = struct.Struct("=5I16I")
 PROGRAM = struct.Struct("=16s1024s")

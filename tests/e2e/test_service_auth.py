@@ -384,6 +384,17 @@ def test_logout(service):
                    tokens["refresh_token"]).status == 401
 
 
+def test_logout_needs_the_refresh_token(service):
+    tokens = login(service, RED).json()
+    answer = service.curl("/v2/auth", "-X", "DELETE",
+                          token=tokens["access_token"])
+    assert answer.status == 400
+    assert answer.json()["message"] == {
+        "REFRESH_TOKEN": "REFRESH_TOKEN is a required value"}
+    assert refresh(service, tokens["access_token"],
+                   tokens["refresh_token"]).status == 200
+
+
 def test_logout_that_cannot_be_journalled(node):
     with Service(node) as service:
         tokens = login(service, RED).json()

@@ -28,8 +28,8 @@ import xml.etree.ElementTree as tree
 
 SRCDIR = pathlib.Path(__file__).resolve().parent.parent.parent
 CORES = len(os.sched_getaffinity(0))
-# a file that takes longer hangs
-FILE_TIMEOUT = 900
+# a file that takes longer hangs, in seconds
+FILE_TIMEOUT = int(os.environ.get("RECALL_FILE_TIMEOUT", "900"))
 # What lasts longest comes first, so that no core has nothing to do at the end.
 # Most files wait for a good part of their time, for a time-out, a second that
 # has to pass, a process that starts: see "processor time" in what is printed.

@@ -27,7 +27,8 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 
-pytest.register_assert_rewrite("answers", "faults", "quarantine")
+pytest.register_assert_rewrite("answers", "failpoints", "faults",
+                               "quarantine")
 from faults import Etcd  # noqa: E402
 from mailnode import MailNode  # noqa: E402
 from servicenode import Service  # noqa: E402

@@ -461,6 +461,26 @@ def test_mailbox_that_cannot_be_searched(node, user, message_id, recall,
         "not_found" if taken else "expunged")
 
 
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+def test_message_that_cannot_be_read(node, user, message_id, recall):
+    """It may be the one, and never counts as none."""
+    node.append(user, "Work", build_message(message_id))
+    files = [path for pattern in ("cur/*", "new/*", "u.*", "m.*")
+             for path in node.home(user).rglob(pattern) if path.is_file()]
+    assert files
+    modes = [path.stat().st_mode for path in files]
+    for path in files:
+        path.chmod(0)
+    try:
+        row = recall(user, message_id).row()
+    finally:
+        for path, mode in zip(files, modes):
+            path.chmod(mode)
+    assert row["status"] == "error"
+    assert row["error"].startswith("Searching mailbox Work failed: ")
+    assert recall(user, message_id).status() == "expunged"
+
+
 @pytest.mark.log_errors("[Pp]ermission denied|EACCES|[Rr]ead-only")
 def test_mailbox_that_cannot_be_written_to(node, user, message_id, recall):
     """The error says what could not be done, and where."""

@@ -12,7 +12,7 @@ import zlib
 import pytest
 
 from conftest import DRIVERS
-from failpoints import IMPORT, with_failpoints
+from failpoints import IMPORT, stopped, with_failpoints
 from indexbox import WITHOUT_PLUGIN, Box, foreign_delivery
 from mailnode import MailNode, build_message
 
@@ -380,6 +380,38 @@ def test_killed_while_catching_up(box, point):
     box.wait_for_maildir()
     box.killed(point, "recall", "expunge", "--dry-run", "-u", box.user,
                ids[0])
+    box.assert_complete(ids)
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["old", "lost"])
+@pytest.mark.parametrize("plugin", [False, True], ids=["without", "with"])
+def test_replaced_while_catching_up(box, plugin, lost):
+    """An index from a backup takes the place of the one that was read, and
+    that has all records: they must not count as those of the old one."""
+    ids = [box.new_id() for _ in range(4)]
+    box.save(ids[0])
+    box.look()
+    old = box.index_file().read_bytes()
+    box.save(ids[1], plugin=plugin)
+    box.save(ids[2], plugin=plugin)
+    box.save(ids[3], plugin=False)
+    box.wait_for_maildir()
+    index = box.index_file()
+    with stopped(box.node, "index-unfenced", "expunge", "--dry-run", "-u",
+                 box.user, "<nothing@example.com>"):
+        if lost:
+            index.unlink()
+        else:
+            other = index.with_suffix(".backup")
+            shutil.copy2(index, other)
+            shutil.chown(other, index.owner(), index.group())
+            other.write_bytes(old)
+            other.rename(index)
+    # to read a header may write to the mailbox's index, which is looked at
+    # then: the one that the old index has comes last
+    for message_id in reversed(ids):
+        assert box.dry_run(message_id) == 1
+    box.look()
     box.assert_complete(ids)
 
 

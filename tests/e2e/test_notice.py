@@ -52,6 +52,20 @@ def test_notice(node, user, message_id, recall, flags, status):
     assert notice["Content-Language"] == "en-US"
 
 
+@TEXT_ONLY
+def test_messages_with_the_same_id(node, user, message_id, recall):
+    """The notice tells of one, and has not a bit of each."""
+    node.append(user, "INBOX", build_message(
+        message_id, subject="The first", sender="one@example.com"))
+    node.append(user, "INBOX", build_message(
+        message_id, subject="The second", sender="two@example.com"))
+    assert recall(user, message_id, notify=True).row()["copies"] == "2"
+    notice = the_notice(node, user)
+    text = notice["Subject"] + notice.get_content()
+    assert "The first" in text and "one@example.com" in text
+    assert "The second" not in text and "two@example.com" not in text
+
+
 def test_notice_is_new_mail(node, user, message_id, recall):
     node.append(user, "INBOX", build_message(message_id))
     assert recall(user, message_id, notify=True).row()["notice"] == "sent"

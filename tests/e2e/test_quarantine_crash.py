@@ -3,19 +3,17 @@ doing it again. Needs a build with failpoints: see tests/support/failpoints.py.
 """
 
 import collections
-import contextlib
 import itertools
 import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
 
 import pytest
 
-from conftest import DRIVERS, EX_TEMPFAIL, parse_tab
-from failpoints import IMPORT, with_failpoints
+from conftest import DRIVERS, EX_TEMPFAIL
+from failpoints import IMPORT, stopped, with_failpoints
 from mailnode import build_message, imap_quote
 from quarantine import (DATE, PREFIX, age, append, command, fetch, make_node,
                         quarantined, recall)
@@ -63,28 +61,6 @@ def killed(node, point, *args):
         node.doveadm_command("recall", *args), capture_output=True,
         env={**os.environ, "RECALL_FAILPOINT": point})
     assert done.returncode == -9, done
-
-
-@contextlib.contextmanager
-def stopped(node, point, *args, code=0):
-    """Runs doveadm until it's stopped at the point, and further when the block
-    ends. Its rows are put into the list."""
-    rows = []
-    process = subprocess.Popen(
-        node.doveadm_command("-f", "tab", "recall", *args),
-        stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "RECALL_FAILPOINT": point,
-             "RECALL_FAILPOINT_STOP": "1"})
-    try:
-        _, status = os.waitpid(process.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status), status
-        yield rows
-        process.send_signal(signal.SIGCONT)
-        rows += parse_tab(process.communicate()[0])
-        assert process.returncode == code
-    finally:
-        process.kill()
-        process.wait()
 
 
 def bodies(messages):

@@ -153,6 +153,25 @@ def test_query(node, user, search, query, found):
     assert subjects(search(user, "query", *query)) == found
 
 
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+def test_query_of_another_mailbox(node, user, search):
+    """What is wrong with a mailbox that it does not name is none of its
+    errors."""
+    fill(node, user, ["INBOX", "Work"], subject="one")
+    path = node.home(user) / {"maildir": "Maildir/.Work"}.get(
+        node.driver, node.driver + "/mailboxes/Work")
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        result = search(user, "query", "mailbox", "INBOX", "SUBJECT", "one")
+        assert subjects(result) == ["one"]
+        assert result.row()["error"] == ""
+        result = search(user, "query", "SUBJECT", "one")
+        assert len([row for row in result.rows if row["error"]]) == 1
+    finally:
+        path.chmod(mode)
+
+
 def test_query_by_mailbox_guid(node, user, search):
     fill(node, user, ["INBOX", "Work"], subject="here")
     row, = [row for row in search(user, "query", "ALL").rows
@@ -252,6 +271,28 @@ def test_broken_messages(node, user, search):
     result = search(user, "query", "ALL")
     assert [row["error"] for row in result.rows] == ["", ""]
     assert result.rows[0]["from"] == ""
+
+
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+def test_message_that_can_not_be_read(node, user, search):
+    """It has a row, which says so; what else there is has its own."""
+    fill(node, user, ["INBOX"], subject="closed")
+    files = [path for pattern in ("cur/*", "new/*", "u.*", "m.*")
+             for path in node.home(user).rglob(pattern) if path.is_file()]
+    assert files
+    for path in files:
+        path.chmod(0)
+    fill(node, user, ["Work"], subject="open")
+    found = {row["mailbox"]: row for row in search(user, "query", "ALL").rows}
+    if node.driver != "mdbox":
+        # which has both in one file
+        assert (found["Work"]["subject"], found["Work"]["error"]) == \
+            ("open", "")
+    assert found["INBOX"]["error"].startswith("Reading the message failed: ")
+    for fields in "hdr", "text", "body", "hdr.subject":
+        row = fetch(node, user, fields, "query", "mailbox", "INBOX").row()
+        assert row["error"].startswith("Reading %s failed: " % fields)
+        assert row[fields] == ""
 
 
 def test_missing_user_has_a_row(node, user, message_id, search):

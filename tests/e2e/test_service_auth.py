@@ -89,8 +89,11 @@ def test_claims(service):
                    {"sub": LEFT_OUT}, {"sub": ""}, {"sub": "a" * 300},
                    {"sub": "a\nb"}, {"sub": 1}, {"role": LEFT_OUT},
                    {"role": 0}, {"role": 4}, {"role": "3"}, {"role": 3.5},
-                   {"role": None}, {"tenant-id": 5}):
+                   {"role": None}, {"tenant-id": 5}, {"tenant-id": "a\nb"},
+                   {"jti": 5}):
         refused(service, service.token(**claims))
+    # since ever
+    assert good(service, service.token(nbf=0, iat=0))
 
 
 def test_a_small_clock_skew_is_fine(service):
@@ -381,6 +384,17 @@ def test_logout(service):
                    tokens["refresh_token"]).status == 401
 
 
+def test_logout_needs_the_refresh_token(service):
+    tokens = login(service, RED).json()
+    answer = service.curl("/v2/auth", "-X", "DELETE",
+                          token=tokens["access_token"])
+    assert answer.status == 400
+    assert answer.json()["message"] == {
+        "REFRESH_TOKEN": "REFRESH_TOKEN is a required value"}
+    assert refresh(service, tokens["access_token"],
+                   tokens["refresh_token"]).status == 200
+
+
 def test_logout_that_cannot_be_journalled(node):
     with Service(node) as service:
         tokens = login(service, RED).json()
@@ -629,6 +643,13 @@ def test_key_ids(node):
         for args in ((JWT_KEY, "old"), (OLD_KEY, "new"), (JWT_KEY, "other"),
                      (JWT_KEY, ""), (JWT_KEY, 5), ("x" * 40,)):
             refused(service, token(*args))
+        # a key without a name may have any but that of the other one
+        service.set(auth__jwt_key_id=None)
+        assert service.reload() == "reloaded"
+        for args in ((JWT_KEY, "new"), (JWT_KEY,), (OLD_KEY, "old")):
+            assert good(service, token(*args)), args
+        refused(service, token(JWT_KEY, "old"))
+        refused(service, token(OLD_KEY, "new"))
 
 
 def test_issuer_and_audience(node):

@@ -33,7 +33,9 @@ def reset(build):
 def run_tests(build, patterns, options):
     runner = [sys.executable, str(SRCDIR / "tests/support/runtests.py")]
     status = subprocess.run([*runner, "unit", build]).returncode
-    environment = {"RECALL_DRIVERS": "sdbox", **os.environ}
+    # what counts is slower, and who is killed has counted nothing
+    environment = {"RECALL_DRIVERS": "sdbox", "RECALL_FILE_TIMEOUT": "3600",
+                   **os.environ}
     for pattern in patterns:
         status |= subprocess.run([*runner, "e2e", build, "--files", pattern,
                                   *options], env=environment).returncode

@@ -4,10 +4,13 @@ RECALL_FAILPOINT_BUILDDIR, or RECALL_BUILDDIR if that has failpoints."""
 import contextlib
 import os
 import pathlib
+import signal
+import subprocess
 
 import pytest
 
 import mailnode
+from conftest import parse_tab
 
 # doveadm drops what it's not told to keep
 IMPORT = "import_environment = $import_environment RECALL_FAILPOINT " \
@@ -33,3 +36,25 @@ def with_failpoints(**environment):
         for name, value in environment.items():
             patch.setenv(name, value)
         yield
+
+
+@contextlib.contextmanager
+def stopped(node, point, *args, code=0):
+    """Runs doveadm until it's stopped at the point, and further when the block
+    ends. Its rows are put into the list."""
+    rows = []
+    process = subprocess.Popen(
+        node.doveadm_command("-f", "tab", "recall", *args),
+        stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "RECALL_FAILPOINT": point,
+             "RECALL_FAILPOINT_STOP": "1"})
+    try:
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status), status
+        yield rows
+        process.send_signal(signal.SIGCONT)
+        rows += parse_tab(process.communicate()[0])
+        assert process.returncode == code
+    finally:
+        process.kill()
+        process.wait()

@@ -8,6 +8,8 @@ or a file of end to end tests with pytest's -k expression ("" for all).
 _EXPUNGE = [("test_expunge", "read or sender or tenant or not_found"),
             ("test_expunge", ""), ("test_search", "count or expected or "
                                    "other_senders or recall"),
+            ("test_notice", "test_notice or same_id"),
+            ("test_faults", "full"), ("test_quarantine_plugins", "lazy"),
             ("test_quarantine_crash", "counted"), ("test_quarantine", ""),
             ("test_concurrent", "")]
 _QUERY = ["test-query", ("test_search", "")]
@@ -27,7 +29,8 @@ TESTS = {
         ("test_expunge", "read or sender or flags or id"),
         ("test_message_id", ""), ("test_search", "sender")],
     "plugin/lib-recall/mails/recall-find.c": [
-        ("test_expunge", ""), ("test_search", "")],
+        ("test_expunge", ""), ("test_search", ""),
+        ("test_standing", "query")],
     "plugin/lib-recall/mails/recall-query.c": _QUERY,
     "plugin/lib-recall/mails/recall-count.c": [
         ("test_search", "count or expected or number or total")],
@@ -43,7 +46,8 @@ TESTS = {
     "service/api/bearer.c": _TOKENS,
     "service/auth/auth-token.c": _TOKENS,
     "service/auth/revocation.c": _TOKENS,
-    "service/auth/refresh-token.c": _TOKENS,
+    "service/auth/refresh-token.c": _TOKENS + [
+        ("test_console_oidc", "claim"), ("test_service_sessions", "")],
     "service/auth/jwt.c": _TOKENS + [("test_console_oidc", "")],
     "service/recall/approvals.c": [("test_service_approval", "")],
     "service/recall/recall-rows.c": [
@@ -51,8 +55,31 @@ TESTS = {
 }
 
 # (file, the line as the mutant has it, why nothing can tell it from the
-# original)
+# original); of all files ("*") a pattern of lines
 EQUIVALENT = [
     ("plugin/lib-recall/mails/recall-match.c", "return count > 0 ? 2 : 0;",
      "callers ask for 0 and for errors"),
+    ("plugin/lib-recall/recall-expunge.c", "return 1;",
+     "callers ask for errors only"),
+    ("plugin/lib-recall/recall-expunge.c", "return ret < 0 ? -1 : 1;",
+     "callers ask for errors only"),
+    ("plugin/lib-recall/mails/recall-find.c",
+     "return ctx->callback(mail, ctx->context) ? 2 : 0;",
+     "callers ask whether it is more than 0"),
+    ("plugin/lib-recall/mails/recall-find.c",
+     "if (ret < 1 && mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND)",
+     "what is returned instead of 0 is 0"),
+    ("plugin/lib-recall/mails/recall-copies.c",
+     "if (mail_get_first_header_utf8(mail, name, &value) >= 0)",
+     "without the header Dovecot says NULL, as it was"),
+    ("common/message-id.c", "while (len > 1 && is_space(data[len - 1]))",
+     "what is left does not begin with a space, so one octet is none"),
+    ("service/auth/jwt.c", "return ret >= 0 ? (size_t)ret : 0;",
+     "0 either way"),
+    ("service/auth/refresh-token.c",
+     "char hash[HASH_LEN + 1], new_family[34];", "an octet to spare"),
+    ("*", r"[tp]_array_init\(.*\b[1-9]\d*\);",
+     "how much memory is taken at first: it grows"),
+    ("*", r"(.* = )?(t_str_new|pool_alloconly_create)\(.*\b[1-9]\d*\);",
+     "how much memory is taken at first: it grows"),
 ]

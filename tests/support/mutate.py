@@ -6,18 +6,19 @@ finds each.
     mutate.py --only FILE[:LINE]        all mutants of a file or a line
     mutate.py --list                    what there is, without a build
 
-A mutant has a condition negated, a relation, && and || or + and - exchanged, a number
-one more or less, true for false, or a statement or return left out. It is built
-in a copy of the tree in build/mutate and tested by what mutants.py says of its
-file, up to the first test that fails. First all those tests must pass without
-a mutant. The results are in build/mutate/report.json; --resume goes on with
-what is not in there yet.
+A mutant has a condition negated, a relation, && and || or + and - exchanged, a
+number one more or less, true for false, or a statement or return left out. It
+is built in a copy of the tree in build/mutate and tested by what mutants.py says
+of its file, up to the first test that fails, those that have killed one of that
+file first. In the end what has failed must pass without a mutant. The results
+are in build/mutate/report.json; --resume goes on with what is not in there yet.
 
 Exit code 0: at least --goal percent of the mutants were killed.
 """
 import argparse
 import fnmatch
 import json
+import math
 import os
 import pathlib
 import random
@@ -26,14 +27,19 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import runtests
 from mutants import EQUIVALENT, TESTS
 
 SRCDIR = pathlib.Path(__file__).resolve().parents[2]
 WORK = SRCDIR / "build/mutate"
-# a mutant that goes on for ever is killed, too
+# a mutant that goes on for ever is killed, too; of a unit test it takes seconds
 PATIENCE = 900
+UNIT_PATIENCE = 60
+# what is to be made again, by where a mutant is
+TARGETS = {"common": ["common", "plugin", "service"], "plugin": ["plugin"],
+           "service": ["service"]}
 
 CONDITION = re.compile(r"\bif \(")
 TOKENS = [
@@ -56,6 +62,10 @@ FREES = re.compile(r"\t+\w*(free|unref|deinit|decref|destroy|release)\(")
 DECLARATION = re.compile(r"\t(?:static |const |struct |enum |unsigned |int |"
                          r"bool |char |size_t |void |int64_t |json_t |time_t |"
                          r"ARRAY)")
+
+
+# of pytest's summary
+FAILED = re.compile(r"^(?:FAILED|ERROR) \S+?::(.*?)(?: - .*)?$", re.M)
 
 
 def blanked(text):
@@ -103,7 +113,8 @@ class Mutant:
     def reason(self):
         """Why it is no mistake, if it is known to be none."""
         for name, line, reason in EQUIVALENT:
-            if name == self.file and line == self.new_line:
+            if name == self.file and line == self.new_line or \
+               name == "*" and re.fullmatch(line, self.new_line):
                 return reason
         return None
 
@@ -162,12 +173,15 @@ class Tree:
 
     def __init__(self):
         self.source, self.build = WORK / "source", WORK / "source/build/check"
-        self.passed = set()
+        # what is to be made again
+        self.stale = set(TARGETS["common"])
+        # file -> the tests that have killed its mutants
+        self.killers = {}
         self.scratch = runtests.scratch_directory()
         # Dovecot's processes are other users'
         os.chmod(self.scratch.name, 0o755)
 
-    def run(self, command, cwd=None, environment=()):
+    def run(self, command, cwd=None, environment=(), patience=PATIENCE):
         """Returns exit status and output; None after too long."""
         log = WORK / "output.log"
         with open(log, "wb") as output:
@@ -176,7 +190,7 @@ class Tree:
                 stdout=output, stderr=subprocess.STDOUT,
                 start_new_session=True, env={**os.environ, **dict(environment)})
             try:
-                status = process.wait(PATIENCE)
+                status = process.wait(patience)
             except subprocess.TimeoutExpired:
                 # pytest stops the nodes that it has started
                 status = None
@@ -189,10 +203,13 @@ class Tree:
         return status, log.read_text(errors="replace")
 
     def make(self):
-        for target in ("common", "plugin", "service"):
+        for target in TARGETS["common"]:
+            if target not in self.stale:
+                continue
             status, output = self.run(["make", "-s", "-C", target, "-j2"])
             if status != 0:
                 return False, output
+            self.stale.remove(target)
         return True, ""
 
     def prepare(self):
@@ -216,29 +233,37 @@ class Tree:
             for command, cwd in (
                     (["autoreconf", "-fi"], self.source),
                     (["../../configure", "-q", "--disable-hardening",
-                      "--enable-failpoints", "CFLAGS=-O1", "CC=" + compiler], self.build)):
+                      "--enable-failpoints", "CFLAGS=-O1",
+                      "CC=" + compiler], self.build)):
                 status, output = self.run(command, cwd)
                 if status != 0:
                     sys.exit("mutate: %s\n%s" % (command, output[-3000:]))
         good, output = self.make()
+        if good:
+            status, output = self.run(["make", "-s", "-C", "tests",
+                                       "support/fault-shim.so"])
+            good = status == 0
         if not good:
             sys.exit("mutate: the tree does not build\n" + output[-3000:])
 
-    def test(self, test):
-        """Whether it passes."""
+    def test(self, test, cases=()):
+        """Whether it passes, or these cases of it."""
         if isinstance(test, str):
             status, output = self.run(
                 ["make", "-s", "-C", "tests", "unit/" + test])
             if status != 0:
                 return False, output
-            status, output = self.run([str(self.build / "tests/unit" / test)])
+            status, output = self.run([str(self.build / "tests/unit" / test)],
+                                      patience=UNIT_PATIENCE)
             return status == 0, output
         name, expression = test
+        path = str(self.source / "tests/e2e" / (name + ".py"))
         status, output = self.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "-p",
-             "no:cacheprovider", "--no-twins",
-             str(self.source / "tests/e2e" / (name + ".py")), "-k",
-             "not bare-" + (" and (%s)" % expression if expression else "")],
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+             "--no-twins", *(["%s::%s" % (path, case) for case in cases] or
+                             ["-x", path, "-k", "not bare-" + (
+                                 " and (%s)" % expression if expression
+                                 else "")])],
             environment={"RECALL_BUILDDIR": str(self.build),
                          "RECALL_DRIVERS": "sdbox",
                          "RECALL_SRCDIR": str(self.source),
@@ -249,38 +274,58 @@ class Tree:
             sys.exit("mutate: no tests: %s -k '%s'" % test)
         return status == 0, output
 
-    def without(self, tests):
-        """All must pass without a mutant."""
-        tests = [test for test in tests if str(test) not in self.passed]
-        if tests:
-            self.make()
-        for test in tests:
-            good, output = self.test(test)
-            if not good:
-                sys.exit("mutate: fails without a mutant: %s\n%s" %
-                         (test, output[-3000:]))
-            self.passed.add(str(test))
+    def false_alarms(self, killers):
+        """Those of the killers, pairs of a test and what of it has failed,
+        that fail without a mutant, too, and say nothing about one."""
+        good, output = self.make()
+        assert good, output
+        found = []
+        for test in sorted({test for test, failed in killers}, key=str):
+            cases = sorted({failed for other, failed in killers
+                            if other == test})
+            good, output = self.test(test, cases if all(cases) else ())
+            if good:
+                continue
+            print("mutate: fails without a mutant: %s\n%s" %
+                  (test, output[-3000:]))
+            failed = set(FAILED.findall(output)) & set(cases) or cases
+            found += [(test, case) for case in failed]
+        return found
 
-    def result(self, mutant):
-        """"killed" and by what, "survived" or "did not compile"."""
+    def try_mutant(self, mutant):
+        """The test that fails, and what it says; or True, False if it did not
+        compile."""
         path = self.source / mutant.file
         original = path.read_text()
-        tests = TESTS[mutant.file]
-        self.without(tests)
+        targets = TARGETS[mutant.file.partition("/")[0]]
+        self.stale.update(targets)
+        killers = self.killers.setdefault(mutant.file, [])
+        tests = sorted(TESTS[mutant.file], key=lambda test: (
+            not isinstance(test, str), -killers.count(test)))
         try:
             path.write_text(mutant.text)
             good, output = self.make()
             if not good:
-                return "did not compile", ""
+                return False, ""
             for test in tests:
                 good, output = self.test(test)
                 if not good:
-                    failed = re.findall(r"^FAILED \S+::(\S+)", output, re.M)
-                    return "killed", " ".join([str(test), *failed[:1]])
-            return "survived", ""
+                    killers.append(test)
+                    return test, output
+            return True, ""
         finally:
             # what comes next is built with it
             path.write_text(original)
+            self.stale.update(targets)
+
+    def result(self, mutant):
+        """"killed", by which test and what of it; "survived" or "did not
+        compile"."""
+        test, output = self.try_mutant(mutant)
+        if isinstance(test, bool):
+            return "survived" if test else "did not compile", "", ""
+        failed = [] if isinstance(test, str) else FAILED.findall(output)
+        return "killed", test, failed[0] if failed else ""
 
 
 def chosen(args):
@@ -294,6 +339,21 @@ def chosen(args):
     return found
 
 
+def make_sure(tree, results):
+    """The results without those that were killed by what always fails."""
+    def killer(result):
+        by = result["by"]
+        return by if isinstance(by, str) else tuple(by), result["failed"]
+
+    false = tree.false_alarms([killer(result) for result in results
+                               if not result["sure"]])
+    results = [result for result in results
+               if result["sure"] or killer(result) not in false]
+    for result in results:
+        result["sure"] = True
+    return results
+
+
 def main():
     parser = argparse.ArgumentParser(description="Mutation tests.")
     parser.add_argument("-n", type=int, default=10)
@@ -302,6 +362,8 @@ def main():
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--goal", type=int, default=95)
+    parser.add_argument("--minutes", type=int,
+                        help="begins with no other one after so many")
     args = parser.parse_args()
     found = chosen(args)
     if args.list:
@@ -320,21 +382,26 @@ def main():
     tree.prepare()
     wanted = len(found) + 1 if args.only else args.n
     keys = [mutant.key for mutant in found]
+    end = time.monotonic() + 60 * args.minutes if args.minutes else math.inf
     for mutant in found:
         counted = sum(result["result"] in ("killed", "survived") and
                       result["mutant"] in keys for result in results)
-        if counted >= wanted:
+        if counted >= wanted or time.monotonic() > end:
             break
         if mutant.key in known:
             continue
         if mutant.reason():
-            result, by = "equivalent", mutant.reason()
+            result, by, failed = "equivalent", mutant.reason(), ""
         else:
-            result, by = tree.result(mutant)
-        print("%s: %s%s" % (mutant, result, by and " (%s)" % by), flush=True)
+            result, by, failed = tree.result(mutant)
+        print("%s: %s%s %s" % (mutant, result, by and " (%s)" % (by,), failed),
+              flush=True)
         results.append({"mutant": mutant.key, "was": mutant.old_line,
-                        "result": result, "by": by})
+                        "result": result, "by": by, "failed": failed,
+                        "sure": result != "killed"})
         report.write_text(json.dumps(results, indent=1) + "\n")
+    results = make_sure(tree, results)
+    report.write_text(json.dumps(results, indent=1) + "\n")
     counts = {}
     for result in results:
         counts[result["result"]] = counts.get(result["result"], 0) + 1

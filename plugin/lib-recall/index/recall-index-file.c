@@ -337,6 +337,23 @@ void recall_index_file_free(struct recall_index_file **_file)
 	pool_unref(&pool);
 }
 
+/* The last octets are of a block with a checksum, or of a base whose header has
+   one: no other index has the same in the same place. */
+bool recall_index_file_is_in(const struct recall_index_file *file, int fd)
+{
+	unsigned char hdr[sizeof(struct recall_index_header)];
+	unsigned char last[64];
+	size_t size = I_MIN(sizeof(last), file->left == 0 ? file->end :
+			    file->end - file->tail);
+
+	return file->end > 0 && pread_full(fd, hdr, sizeof(hdr), 0) > 0 &&
+		memcmp(hdr, file->data, sizeof(hdr)) == 0 &&
+		(size == 0 ||
+		 pread_full(fd, last, size, file->end - size) > 0) &&
+		memcmp(last, file->data + (file->end - file->left) - size,
+		       size) == 0;
+}
+
 /* Of equal UIDs the last record counts. */
 static void tail_sort(struct recall_index_box_iter *iter)
 {

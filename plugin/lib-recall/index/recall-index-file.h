@@ -140,6 +140,10 @@ void recall_index_box_iter_init(struct recall_index_box_iter *iter,
 bool recall_index_box_iter_next(struct recall_index_box_iter *iter,
 				struct recall_index_rec *rec_r);
 
+/* Whether what was read is in the open file still, at its beginning: FALSE if
+   it was compacted since, or is another one. */
+bool recall_index_file_is_in(const struct recall_index_file *file, int fd);
+
 /* Add blocks for recall_index_file_append() to dest. */
 void recall_index_block_mails(buffer_t *dest, const guid_128_t guid,
 			      uint32_t uid_validity,
@@ -157,6 +161,11 @@ void recall_index_block_names(buffer_t *dest,
    there is none. Returns -1 if that failed: then none of them are there. */
 int recall_index_file_append(struct mailbox_list *list, const char *path,
 			     const buffer_t *blocks, const char **error_r);
+/* The same for blocks that are true only after what was read as file. Returns
+   1, or 0 if the index is another one now: then nothing was done. */
+int recall_index_file_append_to(const struct recall_index_file *file,
+				struct mailbox_list *list, const char *path,
+				const buffer_t *blocks, const char **error_r);
 
 /* Returns FALSE for records that nobody needs any more. uid 0 asks for the
    mailbox as such. */

@@ -299,8 +299,10 @@ static int write_blocks(int fd, const char *path, const buffer_t *blocks,
 	return -1;
 }
 
-int recall_index_file_append(struct mailbox_list *list, const char *path,
-			     const buffer_t *blocks, const char **error_r)
+/* file may be NULL. Returns 1, 0 if file is not what is there, -1 on errors. */
+static int append_blocks(const struct recall_index_file *file,
+			 struct mailbox_list *list, const char *path,
+			 const buffer_t *blocks, const char **error_r)
 {
 	struct file_lock *lock;
 	struct stat st;
@@ -311,6 +313,10 @@ int recall_index_file_append(struct mailbox_list *list, const char *path,
 	if (fd == -1)
 		return -1;
 	RECALL_FAILPOINT("index-locked");
+	if (file != NULL && !recall_index_file_is_in(file, fd)) {
+		close_locked(&fd, &lock);
+		return 0;
+	}
 	ret = prepare_append(fd, path, &st, &tail, &end, error_r);
 	if (ret == 0)
 		ret = write_blocks(fd, path, blocks, end, error_r);
@@ -318,9 +324,23 @@ int recall_index_file_append(struct mailbox_list *list, const char *path,
 	if (ret < 0)
 		return -1;
 	RECALL_FAILPOINT("index-appended");
-	if (end + blocks->used <= tail + TAIL_MAX + tail / 8)
-		return 0;
-	return recall_index_file_compact(list, path, NULL, NULL, error_r);
+	if (end + blocks->used > tail + TAIL_MAX + tail / 8 &&
+	    recall_index_file_compact(list, path, NULL, NULL, error_r) < 0)
+		return -1;
+	return 1;
+}
+
+int recall_index_file_append(struct mailbox_list *list, const char *path,
+			     const buffer_t *blocks, const char **error_r)
+{
+	return append_blocks(NULL, list, path, blocks, error_r) < 0 ? -1 : 0;
+}
+
+int recall_index_file_append_to(const struct recall_index_file *file,
+				struct mailbox_list *list, const char *path,
+				const buffer_t *blocks, const char **error_r)
+{
+	return append_blocks(file, list, path, blocks, error_r);
 }
 
 struct compact_context {

@@ -39,6 +39,8 @@ struct recall_index_pass {
 	ARRAY(struct recall_index_rec) recs;
 	bool failed:1;
 	bool write_failed:1;
+	/* there are records that were not in the index when it was read */
+	bool appended:1;
 };
 
 static int recall_mail_get_headers(struct mail *mail,
@@ -104,6 +106,7 @@ static void pass_flush(struct recall_index_pass *pass, uint32_t next_uid)
 		pass_append(pass, blocks);
 		buffer_free(&blocks);
 		array_clear(&pass->recs);
+		pass->appended = TRUE;
 		RECALL_FAILPOINT("index-unfenced");
 	}
 	/* in this order: a record beyond the fence is read again, one within it
@@ -353,6 +356,54 @@ static void pass_load_records(struct recall_index_pass *pass)
 		pass->rbox = NULL;
 }
 
+/* Whether the index has a record for each message. */
+static bool pass_is_written(struct recall_index_pass *pass)
+{
+	const struct mail_index_map *map = pass->box->view->map;
+	const struct mail_index_record *mrec = map->rec_map->records;
+	struct recall_index_box_iter iter;
+	struct recall_index_rec rec = { .uid = 0 };
+	uint32_t i;
+	bool more = TRUE;
+
+	recall_index_box_iter_init(&iter, pass->file, pass->rbox);
+	for (i = 0; i < map->hdr.messages_count; i++) {
+		while (more && rec.uid < mrec->uid)
+			more = recall_index_box_iter_next(&iter, &rec);
+		if (!more || rec.uid != mrec->uid)
+			return FALSE;
+		mrec = CONST_PTR_OFFSET(mrec, map->hdr.record_size);
+	}
+	return TRUE;
+}
+
+/* Into the index that the records are in: it may have been compacted since it
+   was read, but it may as well have been lost or replaced by an old one, as it
+   was before our own records. */
+static void pass_append_stamp(struct recall_index_pass *pass,
+			      const buffer_t *blocks)
+{
+	struct mailbox_list *list = pass->box->list;
+	const char *error;
+	int ret = 0;
+
+	if (!pass->appended) {
+		ret = recall_index_file_append_to(pass->file, list, pass->path,
+						  blocks, &error);
+	}
+	if (ret == 0) {
+		recall_index_file_free(&pass->file);
+		pass_load(pass);
+		pass_load_records(pass);
+		if (!pass_is_written(pass))
+			return;
+		ret = recall_index_file_append_to(pass->file, list, pass->path,
+						  blocks, &error);
+	}
+	if (ret < 0)
+		pass_write_failed(pass, error);
+}
+
 /* All messages have records: says so, if the mailbox still is as it was. */
 static void pass_stamp(struct recall_index_pass *pass)
 {
@@ -384,7 +435,7 @@ static void pass_stamp(struct recall_index_pass *pass)
 	blocks = t_buffer_create(128);
 	recall_index_block_stamp(blocks, pass->guid, pass->uid_validity, name,
 				 stamp);
-	pass_append(pass, blocks);
+	pass_append_stamp(pass, blocks);
 }
 
 static void pass_deinit(struct recall_index_pass *pass)

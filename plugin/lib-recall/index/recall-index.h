@@ -18,7 +18,8 @@ struct mailbox_transaction_context;
 
    - A mailbox is not opened if the index has a stamp of it and its files look
      like that still (recall-index-stamp.h). The stamp was written after records
-     for all messages were, in the same file, and is valid only if they are.
+     for all messages were, in the same file, and is valid only if they are: it
+     is not written if another file has taken its place meanwhile.
    - A mailbox that has changed is opened. Each of its messages needs a record,
      or its header is read. That covers what came without our mail plugin or was
      not written down by it (a crash, a full disk), and an index that was lost

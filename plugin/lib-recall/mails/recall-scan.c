@@ -25,6 +25,8 @@ struct recall_scan {
 	pool_t pool;
 	/* what was written before then was seen by the first look */
 	time_t since;
+	/* the clock was ahead of one that nobody sets by so many ms then */
+	int64_t ahead;
 	/* of the look before, and of this one */
 	ARRAY_TYPE(scan_box) before, now;
 	/* where in before the last one was found: looks have the same order */
@@ -33,12 +35,24 @@ struct recall_scan {
 	bool certain:1;
 };
 
+static int64_t scan_clock_ahead(void)
+{
+	struct timespec now, mono;
+
+	if (clock_gettime(CLOCK_REALTIME, &now) < 0 ||
+	    clock_gettime(CLOCK_MONOTONIC, &mono) < 0)
+		i_fatal("clock_gettime() failed: %m");
+	return ((int64_t)now.tv_sec - mono.tv_sec) * 1000 +
+		(now.tv_nsec - mono.tv_nsec) / 1000000;
+}
+
 struct recall_scan *recall_scan_init(pool_t pool)
 {
 	struct recall_scan *scan = p_new(pool, struct recall_scan, 1);
 
 	scan->pool = pool;
 	scan->since = time(NULL) - SCAN_CLOCK_SLACK;
+	scan->ahead = scan_clock_ahead();
 	p_array_init(&scan->before, pool, 8);
 	p_array_init(&scan->now, pool, 8);
 	return scan;
@@ -48,6 +62,10 @@ void recall_scan_begin(struct recall_scan *scan)
 {
 	ARRAY_TYPE(scan_box) old = scan->before;
 
+	/* The clock was set back: what was written since then looks as if it
+	   was there before. So does what is older, but there is no telling. */
+	if (scan_clock_ahead() < scan->ahead - SCAN_CLOCK_SLACK * 900)
+		scan->since = 0;
 	scan->again = array_count(&scan->now) > 0;
 	scan->before = scan->now;
 	scan->before_idx = 0;

@@ -240,6 +240,11 @@ def test_login(service):
     body = answer.json()
     assert set(body) == {"access_token", "refresh_token", "expire",
                          "tenant-id", "role"}
+    # nobody guesses that
+    assert re.fullmatch("[0-9a-f]{64}", body["refresh_token"])
+    again = login(service, ADMIN).json()["refresh_token"]
+    assert again[:32] != body["refresh_token"][:32]
+    assert again[32:] != body["refresh_token"][32:]
     assert body["expire"] == 3600
     assert (body["tenant-id"], body["role"]) == ("red", 1)
     assert answer.headers["cache-control"] == "no-store"

@@ -35,7 +35,8 @@ class Receiver:
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port),
                                                       Handler)
         self.port = self.server.server_address[1]
-        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread = threading.Thread(target=self.server.serve_forever,
+                                       daemon=True)
 
     @property
     def url(self):

@@ -72,6 +72,8 @@ static void ask(struct config *config)
 	calls = doveadm_nodes_calls(config, RECALL_CMD_STANDING_LATE, &count);
 	since = x_calloc(count + 1, sizeof(*since));
 	for (i = 0; i < count; i++) {
+		/* who stops must not wait for nodes that are down */
+		calls[i].once = true;
 		calls[i].params = json_object();
 		/* one that is ahead, as clocks were, would miss what comes */
 		if (!journal_late_cursor(calls[i].urls, &since[i]) ||

@@ -3,6 +3,7 @@ with it. Each operation is asked for what it is there for, and in all situations
 in which it is refused; no answer is other than described, and what is described
 is answered."""
 
+import concurrent.futures
 import hashlib
 import importlib
 import io
@@ -449,16 +450,20 @@ def prepared(node, make, tmp_path):
 
 def ask_of(client, ids, status):
     """What needs the mail system does not get by without it."""
-    found = {
-        "export": client.export(id=ids["done"]),
-        "decide": client.decide(id=ids["waits"], decision="approve"),
-        "endStanding": client.endStanding(id=ids["stands"]),
-        "expunge": client.expunge(messageid="<a@b>", emails=U[0]),
-        "shares": client.shares(owner=U[0]),
-        "share": client.share(**WANTED["share"]),
-        "unshare": client.unshare(**WANTED["unshare"]),
-        "login": client.login(login=U[0], password="secret"),
+    asked = {
+        "export": lambda: client.export(id=ids["done"]),
+        "decide": lambda: client.decide(id=ids["waits"], decision="approve"),
+        "endStanding": lambda: client.endStanding(id=ids["stands"]),
+        "expunge": lambda: client.expunge(messageid="<a@b>", emails=U[0]),
+        "shares": lambda: client.shares(owner=U[0]),
+        "share": lambda: client.share(**WANTED["share"]),
+        "unshare": lambda: client.unshare(**WANTED["unshare"]),
+        "login": lambda: client.login(login=U[0], password="secret"),
     }
+    # at once: each may wait for the time-out
+    with concurrent.futures.ThreadPoolExecutor(len(asked)) as pool:
+        waiting = {name: pool.submit(ask) for name, ask in asked.items()}
+        found = {name: each.result() for name, each in waiting.items()}
     assert with_status({name: each.status for name, each in found.items()},
                        status) == described(status)
     # these say what they know

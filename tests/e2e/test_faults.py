@@ -69,6 +69,8 @@ class Case:
         self.number = next(_ids)
         self.id = "<fault.%d@example.com>" % self.number
         self.recall_id = "%032x" % ((os.getpid() << 64) + self.number)
+        # where the fault was
+        self.failed_path = ""
         # in memory, like the node
         self.shim = Shim(node.dir, "doveadm",
                          [self.home, node.standing_dir])
@@ -582,7 +584,6 @@ def prepared(kind, node, tmp_path):
     result = case.run()
     counts = case.shim.counts()
     assert result.code == 0, result
-    case.failed_path = ""
     case.check(result, None)
     return case, counts
 

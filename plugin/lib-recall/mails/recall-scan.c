@@ -10,7 +10,9 @@
 #define SCAN_CLOCK_SLACK 1
 
 struct scan_box {
-	const char *vname;
+	/* its name in the list's storage */
+	struct mailbox_list *list;
+	const char *name;
 	/* 0 if the mailbox was not opened */
 	uint32_t uid_validity;
 	/* of the messages that were searched */
@@ -73,7 +75,8 @@ void recall_scan_begin(struct recall_scan *scan)
 }
 
 static const struct scan_box *
-scan_find_before(struct recall_scan *scan, const char *vname)
+scan_find_before(struct recall_scan *scan, struct mailbox_list *list,
+		 const char *name)
 {
 	const struct scan_box *boxes;
 	unsigned int i, idx, count;
@@ -81,7 +84,8 @@ scan_find_before(struct recall_scan *scan, const char *vname)
 	boxes = array_get(&scan->before, &count);
 	for (i = 0; i < count; i++) {
 		idx = (scan->before_idx + i) % count;
-		if (strcmp(boxes[idx].vname, vname) == 0) {
+		if (boxes[idx].list == list &&
+		    strcmp(boxes[idx].name, name) == 0) {
 			scan->before_idx = idx + 1;
 			return &boxes[idx];
 		}
@@ -115,7 +119,7 @@ bool recall_scan_skip(struct recall_scan *scan, struct mailbox *box)
 
 	if (!scan->again)
 		return FALSE;
-	old = scan_find_before(scan, mailbox_get_vname(box));
+	old = scan_find_before(scan, box->list, box->name);
 	if (!scan_box_has_changed(scan, box)) {
 		if (old == NULL || old->found)
 			return FALSE;
@@ -128,20 +132,24 @@ bool recall_scan_skip(struct recall_scan *scan, struct mailbox *box)
 	return FALSE;
 }
 
-bool recall_scan_pass_over(struct recall_scan *scan, const char *vname,
-			   time_t changed)
+bool recall_scan_pass_over(struct recall_scan *scan, struct mailbox_list *list,
+			   const char *name, time_t changed)
 {
 	const struct scan_box *old;
 	struct scan_box lbox;
 
 	if (changed >= scan->since)
 		return FALSE;
-	old = scan_find_before(scan, vname);
+	old = scan_find_before(scan, list, name);
 	if (old != NULL && old->found)
 		return FALSE;
-	i_zero(&lbox);
-	lbox.vname = old != NULL ? old->vname : p_strdup(scan->pool, vname);
-	scan_add(scan, old != NULL ? old : &lbox);
+	if (old == NULL) {
+		i_zero(&lbox);
+		lbox.list = list;
+		lbox.name = p_strdup(scan->pool, name);
+		old = &lbox;
+	}
+	scan_add(scan, old);
 	return TRUE;
 }
 
@@ -166,12 +174,11 @@ void recall_scan_add(struct recall_scan *scan, struct mailbox *box,
 		     bool found)
 {
 	const struct scan_box *old;
-	struct scan_box lbox = { .found = found };
+	struct scan_box lbox = { .list = box->list, .found = found };
 	const struct mail_index_header *hdr;
 
-	old = scan_find_before(scan, mailbox_get_vname(box));
-	lbox.vname = old != NULL ? old->vname :
-		p_strdup(scan->pool, mailbox_get_vname(box));
+	old = scan_find_before(scan, box->list, box->name);
+	lbox.name = old != NULL ? old->name : p_strdup(scan->pool, box->name);
 	if (box->opened) {
 		hdr = mail_index_get_header(box->view);
 		lbox.uid_validity = hdr->uid_validity;

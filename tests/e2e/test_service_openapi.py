@@ -26,7 +26,7 @@ from faults import Frozen, wait_for
 from mailnode import SRCDIR, build_message, free_port
 from openapi_client import FORM, JSON, MULTIPART, AnswerError, ArgumentError
 from quarantine import LOCATIONS, NAMESPACE, PREFIX
-from servicenode import RecallNode, Service
+from servicenode import NO_DELAYS, RecallNode, Service
 
 U = ["u%d@example.com" % i for i in range(4)]
 ROOT, SECOND, ADMIN = "root@example.com", "root2@example.com", "adm@example.com"
@@ -61,7 +61,7 @@ def node():
     users[ADMIN] = {"role": "1"}
     users[NO_ACL] = {"mail_plugins": "quota"}
     with RecallNode(users=users, plugin={"recall_quarantine": PREFIX},
-                    extra=NAMESPACE % (PREFIX, LOCATIONS["sdbox"]),
+                    extra=NO_DELAYS + NAMESPACE % (PREFIX, LOCATIONS["sdbox"]),
                     acl=True) as node:
         yield node
         assert node.panics() == []
@@ -492,6 +492,7 @@ def test_mail_system_does_not_answer_in_time(make, node, prepared):
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent, \
             Service(node, directory, approval__force="yes",
                     doveadm__retries=0, doveadm__timeout=1,
+                    doveadm__connect_timeout=1,
                     doveadm__url="http://127.0.0.1:%d/doveadm/v1" %
                     silent.getsockname()[1]) as service:
         ask_of(make(service, service.token(SECOND)), ids, 504)

@@ -31,9 +31,9 @@ CORES = len(os.sched_getaffinity(0))
 # a file that takes longer hangs, in seconds
 FILE_TIMEOUT = int(os.environ.get("RECALL_FILE_TIMEOUT", "900"))
 # What lasts longest comes first, so that no core has nothing to do at the end.
-# Most files wait for a good part of their time, for a time-out, a second that
-# has to pass, a process that starts: see "processor time" in what is printed.
-WORKERS = CORES + 2
+# Files wait for two thirds of their time, for a time-out, a second that has to
+# pass, a process that starts. What is printed says how much that left idle.
+WORKERS = 2 * CORES + 1
 # files that last longer than their size tells, the longest first
 LONG = ["test_index_history", "test_console", "test_faults",
         "test_service_failures", "test_share", "test_concurrent",
@@ -125,11 +125,11 @@ def show_slowest(reports):
         cases, reverse=True)[:SLOWEST_SHOWN]], sep="\n  ")
 
 
-def show_use(elapsed):
-    """Whether cores had nothing to do."""
-    used = os.times()
-    print("processor time: %d s of %d" % (
-        used.children_user + used.children_system, elapsed * CORES))
+def idle_time():
+    """How long all cores of the machine had nothing to do, in seconds."""
+    fields = pathlib.Path("/proc/stat").read_text().split()
+    # the first line: cpu, user, nice, system, idle, iowait
+    return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
 
 
 def place(path):
@@ -159,7 +159,7 @@ def e2e(build, pattern, options):
     for old in reports.iterdir():
         old.unlink()
     files = sorted((SRCDIR / "tests/e2e").glob(pattern), key=place)
-    started = time.monotonic()
+    started, idle = time.monotonic(), idle_time()
     with scratch_directory() as scratch, \
             concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         # Dovecot's processes are other users'
@@ -169,7 +169,9 @@ def e2e(build, pattern, options):
         counts = list(pool.map(lambda path: run_file(path, build, options),
                                files))
     show_slowest(reports)
-    show_use(time.monotonic() - started)
+    print("took %d s; cores had nothing to do for %d of %d s" % (
+        time.monotonic() - started, idle_time() - idle,
+        (time.monotonic() - started) * os.cpu_count()))
     return sum(count[0] for count in counts), sum(count[1] for count in counts)
 
 

@@ -186,11 +186,6 @@ const char *evidence_message_end(struct evidence *e, const char *sha256)
 	return e->name;
 }
 
-unsigned int evidence_count(const struct evidence *e)
-{
-	return e->messages;
-}
-
 static void write_text(struct evidence *e, const char *text)
 {
 	evidence_write(e, text, strlen(text));

@@ -19,6 +19,7 @@
 #define CHECK_SETTINGS "settings"
 #define CHECK_QUARANTINE "quarantine"
 #define CHECK_PURGE "purge"
+#define CHECK_STANDING "standing"
 #define CHECK_NOTICES "notices"
 #define CHECK_HTTP "http_api"
 
@@ -303,6 +304,61 @@ static void check_purge(struct check_context *ctx)
 	}
 }
 
+/* Whoever may write there deletes mail of everyone. */
+static void check_standing_mode(struct check_context *ctx, const char *dir,
+				const struct stat *st)
+{
+	if (!S_ISDIR(st->st_mode)) {
+		check_print(ctx, CHECK_STANDING, CHECK_ERROR,
+			    "%s is no directory", dir);
+		return;
+	}
+	if (st->st_uid != geteuid()) {
+		check_print(ctx, CHECK_STANDING, CHECK_ERROR,
+			"%s is of user %s, not of %s, as whom doveadm runs: "
+			"that one may have mail of everyone deleted", dir,
+			dec2str(st->st_uid), dec2str(geteuid()));
+	}
+	if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+		check_print(ctx, CHECK_STANDING, CHECK_ERROR,
+			"%s has mode %04o: others may write to it, and so have "
+			"mail of everyone deleted", dir,
+			(unsigned int)st->st_mode & 07777);
+	}
+	if (access(dir, W_OK | X_OK) < 0) {
+		check_print(ctx, CHECK_STANDING, CHECK_ERROR,
+			"access(%s) failed: %m: no recall can stand", dir);
+	}
+	if ((st->st_mode & (S_IROTH | S_IXOTH)) != (S_IROTH | S_IXOTH)) {
+		check_print(ctx, CHECK_STANDING, CHECK_WARNING,
+			"%s has mode %04o: users may not look at it, whose "
+			"mail is then not recalled when it arrives", dir,
+			(unsigned int)st->st_mode & 07777);
+	}
+}
+
+static void check_standing(struct check_context *ctx)
+{
+	const char *dir = check_setting(ctx, "recall_standing_dir",
+					RECALL_STANDING_DIR);
+	struct stat st;
+
+	ctx->status = CHECK_OK;
+	if (stat(dir, &st) < 0) {
+		if (errno == ENOENT) {
+			check_print(ctx, CHECK_STANDING, CHECK_OK,
+				    "%s is made by the first order", dir);
+		} else {
+			check_print(ctx, CHECK_STANDING, CHECK_ERROR,
+				    "stat(%s) failed: %m", dir);
+		}
+		return;
+	}
+	check_standing_mode(ctx, dir, &st);
+	if (ctx->status == CHECK_OK)
+		check_print(ctx, CHECK_STANDING, CHECK_OK, "%s", dir);
+}
+
 static void
 check_template(struct check_context *ctx, const char *dir, const char *lang)
 {
@@ -389,6 +445,7 @@ static void check_all(struct check_context *ctx)
 	check_settings(ctx);
 	if (check_quarantine(ctx))
 		check_purge(ctx);
+	check_standing(ctx);
 	check_notices(ctx);
 	check_http(ctx);
 }

@@ -22,6 +22,8 @@
 struct recall_purge_command {
 	struct recall_record_command cmd;
 	time_t oldest;
+	/* of any age, whatever the clock said when it was recalled */
+	bool all;
 	bool dry_run;
 	bool purged;
 	/* the user's are not to be deleted */
@@ -42,6 +44,7 @@ static int purge_begin(struct recall_record_command *_cmd,
 			&days, error_r) < 0)
 		return -1;
 	cmd->oldest = time(NULL) - (time_t)days * SECS_PER_DAY;
+	cmd->all = days == 0;
 	cmd->purged = FALSE;
 	cmd->held = recall_quarantine_is_held(user);
 	return 0;
@@ -117,7 +120,7 @@ purge_record(struct recall_record_command *_cmd, struct recall_quarantine *q,
 	if (record == NULL) {
 		if (purge_left_over(q, boxes, cmd->dry_run, &row.error) == 0)
 			cmd->purged = !cmd->dry_run;
-	} else if (record->recalled > cmd->oldest ||
+	} else if ((record->recalled > cmd->oldest && !cmd->all) ||
 		   purge_must_wait(q->user, recall_id, record)) {
 		return;
 	} else {

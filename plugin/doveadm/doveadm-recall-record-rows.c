@@ -167,7 +167,9 @@ record_command_user(struct recall_record_command *cmd, struct mail_user *user,
 	if ((cmd->begin != NULL && cmd->begin(cmd, user, error_r) < 0) ||
 	    (cmd->lock && recall_quarantine_lock(&q, error_r) < 0) ||
 	    recall_quarantine_list(&q, pool_datastack_create(), cmd->recall_id,
-				   &boxes, error_r) < 0) {
+				   &boxes, error_r) < 0 ||
+	    (array_is_empty(&boxes) &&
+	     recall_quarantine_check_listed(&q, error_r) < 0)) {
 		recall_quarantine_deinit(&q);
 		return -1;
 	}

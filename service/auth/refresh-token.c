@@ -195,3 +195,23 @@ bool refresh_token_end_login(sqlite3 *db, const char *login,
 			    "(?2 = '' OR tenant = ?2) AND created <= ?3", "ssi",
 			    login, tenant, before);
 }
+
+bool refresh_token_find_ahead(sqlite3 *db, const char *login,
+			      const char *tenant, int64_t now,
+			      struct strlist *jtis)
+{
+	sqlite3_stmt *stmt = journal_prepare(db, "SELECT jti FROM "
+		"refresh_tokens WHERE (?1 IS NULL OR login = ?1 COLLATE "
+		"NOCASE) AND (?2 = '' OR tenant = ?2) AND created > ?3 AND "
+		"jti IS NOT NULL");
+	int ret;
+
+	journal_bind_text(stmt, 1, login);
+	journal_bind_text(stmt, 2, tenant);
+	if (stmt != NULL)
+		sqlite3_bind_int64(stmt, 3, now);
+	while ((ret = journal_step(stmt)) == SQLITE_ROW)
+		strlist_add(jtis, journal_text(stmt, 0));
+	journal_release(stmt);
+	return ret == SQLITE_DONE;
+}

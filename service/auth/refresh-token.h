@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "auth-token.h"
+#include "strlist.h"
 
 /* Refresh tokens. Each is good once and is replaced when used; all that came
    from one login are a family. One that is used again was stolen, from or by
@@ -66,5 +67,11 @@ enum refresh_result refresh_token_revoke(const char *token, const char *login);
 bool refresh_token_end_access(sqlite3 *db, const char *jti, const char *tenant);
 bool refresh_token_end_login(sqlite3 *db, const char *login,
 			     const char *tenant, int64_t before);
+
+/* Adds to jtis the access tokens that a login (NULL: any) got after the time:
+   the clock was set back since. Returns false if they can't be read. */
+bool refresh_token_find_ahead(sqlite3 *db, const char *login,
+			      const char *tenant, int64_t now,
+			      struct strlist *jtis);
 
 #endif

@@ -125,24 +125,61 @@ static bool end_refresh_tokens(sqlite3 *db, const struct revocation *r)
 	return refresh_token_end_login(db, NULL, r->tenant, r->before);
 }
 
+static bool add(sqlite3 *db, const struct revocation *r, int64_t now)
+{
+	return journal_exec(db, "INSERT INTO revocations (kind, subject, "
+			    "tenant, before, made) VALUES (?,?,?,?,?) "
+			    "ON CONFLICT DO UPDATE SET "
+			    "before = max(before, excluded.before), "
+			    "made = excluded.made", "sssii",
+			    kind_names[r->kind], r->subject, r->tenant,
+			    r->before, now) &&
+	       end_refresh_tokens(db, r);
+}
+
+/* What is revoked until now are all that there are, those too that were issued
+   when the clock was ahead: each by itself. */
+static bool add_ahead(sqlite3 *db, const struct revocation *r, int64_t now,
+		      struct strlist *jtis)
+{
+	struct revocation token = {
+		.kind = REVOKE_TOKEN,
+		.tenant = r->tenant,
+	};
+	bool ret;
+	size_t i;
+
+	if (r->kind == REVOKE_TOKEN || r->before < now)
+		return true;
+	ret = refresh_token_find_ahead(db, r->kind == REVOKE_LOGIN ?
+				       r->subject : NULL, r->tenant, now, jtis);
+	for (i = 0; i < jtis->count && ret; i++) {
+		token.subject = jtis->items[i];
+		ret = add(db, &token, now);
+	}
+	return ret;
+}
+
 bool revocation_add(const struct revocation *revocation, int64_t now)
 {
 	sqlite3 *db = journal_lock();
+	struct revocation token = *revocation;
+	struct strlist jtis = { NULL, 0, 0 };
+	size_t i;
 	bool ret;
 
-	ret = journal_begin(db, true) &&
-		journal_exec(db, "INSERT INTO revocations (kind, subject, "
-			"tenant, before, made) VALUES (?,?,?,?,?) "
-			"ON CONFLICT DO UPDATE SET "
-			"before = max(before, excluded.before), "
-			"made = excluded.made", "sssii",
-			kind_names[revocation->kind], revocation->subject,
-			revocation->tenant, revocation->before, now) &&
-		end_refresh_tokens(db, revocation);
+	ret = journal_begin(db, true) && add(db, revocation, now) &&
+		add_ahead(db, revocation, now, &jtis);
 	ret = journal_end(db, ret);
 	journal_unlock();
 	if (ret)
 		remember(revocation);
+	token.kind = REVOKE_TOKEN;
+	for (i = 0; i < jtis.count && ret; i++) {
+		token.subject = jtis.items[i];
+		remember(&token);
+	}
+	strlist_free(&jtis);
 	return ret;
 }
 

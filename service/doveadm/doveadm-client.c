@@ -295,7 +295,8 @@ static void finish(CURL *curl, CURLcode code)
 	t->calls->active--;
 	if (!t->call->probe)
 		release_slot();
-	if (!retry || t->tries > t->call->config->doveadm_retries) {
+	if (!retry || t->call->once ||
+	    t->tries > t->call->config->doveadm_retries) {
 		t->next = t->calls->ended;
 		t->calls->ended = t;
 		return;

@@ -34,6 +34,8 @@ struct doveadm_call {
 	/* does not wait for others' calls, and is not one of those that
 	   doveadm.connections limits: it watches the service */
 	bool probe;
+	/* is not tried again: there is another call soon */
+	bool once;
 	/* of the caller's own use */
 	void *context;
 

@@ -27,7 +27,7 @@ bool approval_require(const struct config *config, struct recall *recall)
 		recall->approval = RECALL_PENDING;
 	} else if (config->approval_users > 0) {
 		before = journal_recalled_users(&recall->actor,
-						recall->created - HOUR);
+						recall->created);
 		if (before < 0)
 			return false;
 		if (before + (int64_t)recall->count >= config->approval_users)

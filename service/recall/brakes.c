@@ -49,10 +49,11 @@ int64_t brakes_wait(const struct config *config, const struct recall *recall)
 
 	if (max == 0 || recall->kind != RECALL_EXPUNGE || recall->dry_run)
 		return 0;
-	if (!journal_nth_recall(&recall->actor, recall->created - HOUR, max,
-				&last))
+	if (!journal_nth_recall(&recall->actor, recall->created, max, &last))
 		return -1;
-	return last == 0 ? 0 : last + HOUR - recall->created;
+	if (last == 0)
+		return 0;
+	return last > recall->created ? HOUR : last + HOUR - recall->created;
 }
 
 /* the stop */

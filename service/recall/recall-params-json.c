@@ -11,11 +11,14 @@ const char *recall_command(const struct recall *recall)
 		RECALL_CMD_EXPUNGE;
 }
 
-/* How long it stands from now on. */
+/* How long it stands from now on: no longer than was asked for, whatever the
+   clock says meanwhile, as a node may refuse that. */
 static int64_t stand_secs(const struct recall *recall)
 {
-	return recall->stand_until == 0 ? recall->stand :
-		recall->stand_until - (int64_t)time(NULL);
+	int64_t left = recall->stand_until - (int64_t)time(NULL);
+
+	return recall->stand_until == 0 || left > recall->stand ?
+		recall->stand : left;
 }
 
 /* What only an expunge has. */

@@ -19,7 +19,7 @@
 #include "standing-keeper.h"
 #include "standing-late.h"
 
-#define POLL_SECS 1
+#define POLL_MS 1000
 /* A node that is down is looked for more often than mailboxes that fail. */
 #define LOOK_PAUSE_MAX_SECS 600
 
@@ -106,14 +106,11 @@ static bool is_stopping(void)
 /* Returns whether it is time to collect. */
 static bool wait_for_more(const struct config *config, int64_t collected)
 {
-	struct timespec until;
 	bool now;
 
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += POLL_SECS;
 	pthread_mutex_lock(&lock);
 	if (!stopping && !collect_now)
-		pthread_cond_timedwait(&cond, &lock, &until);
+		cond_wait_ms(&cond, &lock, POLL_MS);
 	now = collect_now;
 	collect_now = false;
 	pthread_mutex_unlock(&lock);
@@ -221,17 +218,13 @@ static void look_all(void)
 
 static void *run_looker(void *context)
 {
-	struct timespec until;
-
 	(void)context;
 	journal_standing_find_users();
 	while (!is_stopping()) {
 		look_all();
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += POLL_SECS;
 		pthread_mutex_lock(&lock);
 		if (!stopping)
-			pthread_cond_timedwait(&cond, &lock, &until);
+			cond_wait_ms(&cond, &lock, POLL_MS);
 		pthread_mutex_unlock(&lock);
 	}
 	return NULL;

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "recall-id.h"
 #include "recall-params.h"
@@ -62,6 +63,7 @@ static void take(const struct doveadm_call *call, int64_t since)
 
 static void ask(struct config *config)
 {
+	const int64_t now = time(NULL);
 	struct doveadm_call *calls;
 	int64_t *since;
 	char text[24];
@@ -70,9 +72,12 @@ static void ask(struct config *config)
 	calls = doveadm_nodes_calls(config, RECALL_CMD_STANDING_LATE, &count);
 	since = x_calloc(count + 1, sizeof(*since));
 	for (i = 0; i < count; i++) {
+		/* who stops must not wait for nodes that are down */
+		calls[i].once = true;
 		calls[i].params = json_object();
+		/* one that is ahead, as clocks were, would miss what comes */
 		if (!journal_late_cursor(calls[i].urls, &since[i]) ||
-		    since[i] == 0)
+		    since[i] == 0 || since[i] > now)
 			continue;
 		snprintf(text, sizeof(text), "%lld", (long long)since[i]);
 		json_object_set_new(calls[i].params, RECALL_PARAM_SINCE,

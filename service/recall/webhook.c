@@ -10,6 +10,7 @@
 
 #include "recall-verdict.h"
 #include "alloc.h"
+#include "clock.h"
 #include "config.h"
 #include "encode.h"
 #include "journal-webhook.h"
@@ -20,7 +21,7 @@
 #include "recall-json.h"
 #include "webhook.h"
 
-#define POLL_SECS 1
+#define POLL_MS 1000
 #define RETRY_MAX_SECS 3600
 #define HOUR 3600
 
@@ -222,18 +223,14 @@ static void send_all(void)
 
 static void *run(void *context)
 {
-	struct timespec until;
-
 	(void)context;
 	pthread_mutex_lock(&lock);
 	while (!stopping) {
 		pthread_mutex_unlock(&lock);
 		send_all();
 		pthread_mutex_lock(&lock);
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += POLL_SECS;
 		if (!stopping)
-			pthread_cond_timedwait(&cond, &lock, &until);
+			cond_wait_ms(&cond, &lock, POLL_MS);
 	}
 	pthread_mutex_unlock(&lock);
 	return NULL;

@@ -2,6 +2,8 @@
 #include "journal-db.h"
 #include "journal-visible.h"
 
+#define WITHIN_HOUR "created > ?3 - 3600 AND created < ?3 + 3600 AND "
+
 /* Reads ids until the end. Gives the statement back. */
 static bool read_ids(sqlite3_stmt *stmt, struct strlist *ids)
 {
@@ -66,19 +68,19 @@ bool journal_overdue(int64_t before, struct strlist *ids)
 	return ret;
 }
 
-int64_t journal_recalled_users(const struct identity *actor, int64_t since)
+int64_t journal_recalled_users(const struct identity *actor, int64_t now)
 {
 	sqlite3 *db = journal_lock();
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT TOTAL(users) FROM "
-		"recalls WHERE actor = ? COLLATE NOCASE AND tenant = ? AND "
-		"created > ? AND cmd = 'expunge' AND dry_run = 0 AND "
+		"recalls WHERE actor = ?1 COLLATE NOCASE AND tenant = ?2 AND "
+		WITHIN_HOUR "cmd = 'expunge' AND dry_run = 0 AND "
 		"approval IS NULL");
 	int64_t users = -1;
 
 	journal_bind_text(stmt, 1, actor->login);
 	journal_bind_text(stmt, 2, actor->tenant);
 	if (stmt != NULL)
-		sqlite3_bind_int64(stmt, 3, since);
+		sqlite3_bind_int64(stmt, 3, now);
 	if (journal_step(stmt) == SQLITE_ROW)
 		users = sqlite3_column_int64(stmt, 0);
 	journal_release(stmt);
@@ -86,22 +88,22 @@ int64_t journal_recalled_users(const struct identity *actor, int64_t since)
 	return users;
 }
 
-bool journal_nth_recall(const struct identity *actor, int64_t since,
+bool journal_nth_recall(const struct identity *actor, int64_t now,
 			int64_t max, int64_t *created_r)
 {
 	sqlite3 *db = journal_lock();
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT created FROM recalls "
-		"WHERE actor = ? COLLATE NOCASE AND tenant = ? AND "
-		"created > ? AND cmd = 'expunge' AND dry_run = 0 AND "
+		"WHERE actor = ?1 COLLATE NOCASE AND tenant = ?2 AND "
+		WITHIN_HOUR "cmd = 'expunge' AND dry_run = 0 AND "
 		"coalesce(approval, '') NOT IN ('rejected', 'expired') "
-		"ORDER BY created DESC LIMIT 1 OFFSET ?");
+		"ORDER BY created DESC LIMIT 1 OFFSET ?4");
 	int ret;
 
 	*created_r = 0;
 	journal_bind_text(stmt, 1, actor->login);
 	journal_bind_text(stmt, 2, actor->tenant);
 	if (stmt != NULL) {
-		sqlite3_bind_int64(stmt, 3, since);
+		sqlite3_bind_int64(stmt, 3, now);
 		sqlite3_bind_int64(stmt, 4, max - 1);
 	}
 	ret = journal_step(stmt);

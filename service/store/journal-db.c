@@ -149,6 +149,8 @@ static sqlite3 *journal_db;
 /* the transaction that was begun is on the disk when it has ended */
 static bool journal_promised;
 static int journal_lock_fd = -1;
+/* its own, which it asks for memory */
+static sqlite3_mem_methods sqlite_memory;
 
 sqlite3 *journal_lock(void)
 {
@@ -200,8 +202,10 @@ void journal_bind_text(sqlite3_stmt *stmt, int i, const char *text)
 		return;
 	if (text == NULL)
 		sqlite3_bind_null(stmt, i);
-	else
-		sqlite3_bind_text(stmt, i, text, -1, SQLITE_TRANSIENT);
+	/* otherwise NULL would be asked for, which there is none of */
+	else if (sqlite3_bind_text(stmt, i, text, -1,
+				   SQLITE_TRANSIENT) == SQLITE_NOMEM)
+		x_out_of_memory();
 }
 
 static void bind_all(sqlite3_stmt *stmt, const char *types, va_list args)
@@ -229,7 +233,12 @@ int journal_step(sqlite3_stmt *stmt)
 
 const char *journal_text(sqlite3_stmt *stmt, int i)
 {
-	return (const char *)sqlite3_column_text(stmt, i);
+	const char *text = (const char *)sqlite3_column_text(stmt, i);
+
+	if (text == NULL &&
+	    sqlite3_errcode(sqlite3_db_handle(stmt)) == SQLITE_NOMEM)
+		x_out_of_memory();
+	return text;
 }
 
 char *journal_strdup(sqlite3_stmt *stmt, int i)
@@ -310,11 +319,46 @@ static bool lock_file(const char *path, char **error_r)
 	return *error_r == NULL;
 }
 
+static void *sqlite_malloc(int size)
+{
+	void *p = sqlite_memory.xMalloc(size);
+
+	if (p == NULL)
+		x_out_of_memory();
+	return p;
+}
+
+static void *sqlite_realloc(void *old, int size)
+{
+	void *p = sqlite_memory.xRealloc(old, size);
+
+	if (p == NULL)
+		x_out_of_memory();
+	return p;
+}
+
+/* Without memory a text would be read, or even written, as if there was none:
+   few of SQLite's functions for values say so. */
+static void take_memory_or_end(void)
+{
+	sqlite3_mem_methods methods;
+
+	if (sqlite_memory.xMalloc != NULL ||
+	    sqlite3_config(SQLITE_CONFIG_GETMALLOC,
+			   &sqlite_memory) != SQLITE_OK)
+		return;
+	methods = sqlite_memory;
+	methods.xMalloc = sqlite_malloc;
+	methods.xRealloc = sqlite_realloc;
+	sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
+}
+
 bool journal_open(const char *path, char **error_r)
 {
 	mode_t mask;
 	int ret;
 
+	take_memory_or_end();
 	*error_r = NULL;
 	if (!lock_file(path, error_r)) {
 		journal_close();

@@ -16,15 +16,12 @@ journal_load_key(const struct identity *actor, const char *key,
 	int ret;
 
 	*recall_r = NULL;
-	if (stmt != NULL) {
-		sqlite3_bind_text(stmt, 1, key, -1, SQLITE_STATIC);
-		sqlite3_bind_text(stmt, 2, actor->login, -1, SQLITE_STATIC);
-		sqlite3_bind_text(stmt, 3, actor->tenant, -1, SQLITE_STATIC);
-	}
+	journal_bind_text(stmt, 1, key);
+	journal_bind_text(stmt, 2, actor->login);
+	journal_bind_text(stmt, 3, actor->tenant);
 	ret = journal_step(stmt);
-	if (ret == SQLITE_ROW &&
-	    sqlite3_column_bytes(stmt, 0) == RECALL_ID_LEN)
-		memcpy(id, sqlite3_column_text(stmt, 0), RECALL_ID_LEN + 1);
+	if (ret == SQLITE_ROW && strlen(journal_text(stmt, 0)) == RECALL_ID_LEN)
+		memcpy(id, journal_text(stmt, 0), RECALL_ID_LEN + 1);
 	journal_release(stmt);
 	journal_unlock();
 	if (*id != '\0')

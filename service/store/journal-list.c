@@ -12,8 +12,7 @@ static json_t *count_verdicts(sqlite3 *db, const char *id, json_int_t *done_r)
 	int ret;
 
 	*done_r = 0;
-	if (stmt != NULL)
-		sqlite3_bind_text(stmt, 1, id, -1, SQLITE_TRANSIENT);
+	journal_bind_text(stmt, 1, id);
 	while ((ret = journal_step(stmt)) == SQLITE_ROW) {
 		*done_r += sqlite3_column_int64(stmt, 1);
 		json_object_set_new(json,

@@ -17,6 +17,11 @@ static const char *const names[] = {
 };
 #define STATES_COUNT (sizeof(names) / sizeof(names[0]))
 
+/* Pauses get longer with each try, and the first is for whoever hands it over:
+   if it is longer than that, the clock was set back. */
+#define IS_DUE "until > ?1 AND (next <= ?1 OR " \
+	"next > ?1 + max(20, 1 << min(tries, 20))) "
+
 /* Where the columns of a row are read from. */
 #define ROW_COLUMNS "recall, url, state, since, until, error"
 
@@ -101,8 +106,8 @@ bool journal_standing_due(int64_t now, struct journal_standing **rows_r,
 {
 	/* SQLite takes the other columns from the row of min() */
 	return read_due("SELECT " ROW_COLUMNS ", min(next) FROM standing WHERE "
-			"next <= ?1 AND until > ?1 AND "
-			"state IN ('missing', 'ending') GROUP BY url", now,
+			IS_DUE
+			"AND state IN ('missing', 'ending') GROUP BY url", now,
 			rows_r, count_r);
 }
 
@@ -110,8 +115,8 @@ bool journal_standing_due_look(int64_t now, struct journal_standing **rows_r,
 			       size_t *count_r)
 {
 	return read_due("SELECT " ROW_COLUMNS " FROM standing WHERE "
-			"next <= ?1 AND until > ?1 AND state = 'look' "
-			"ORDER BY next LIMIT 1", now, rows_r, count_r);
+			IS_DUE "AND state = 'look' ORDER BY next LIMIT 1", now,
+			rows_r, count_r);
 }
 
 bool journal_standing_until(const char *recall, int64_t *until_r)

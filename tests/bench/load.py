@@ -39,6 +39,10 @@ from servicenode import RecallNode, Service  # noqa: E402
 PER_ADDRESS = 100
 # descriptors that we need for anything else
 FILES_EXTRA = 1000
+# connections that a listener's queue has room for
+QUEUE = 500
+# connections to Dovecot that are kept for the next time, but not for ever
+KEPT = 2
 # seconds for which the service waits for clients who are to be dropped
 IMPATIENCE = 5
 # seconds for which it waits for all others: longer than any part lasts
@@ -87,10 +91,14 @@ def half_sent(kind, token):
              token).encode()][kind % 3]
 
 
-def flood(service, count, token, address=None):
-    """That many connections: idle ones, half a head, half a body."""
+def flood(service, count, token, address=None, taken=None):
+    """That many connections: idle ones, half a head, half a body. taken(n)
+    waits until so many are taken: of what the listener's queue has no room
+    for the kernel hears later, if nothing is sent then, up to a minute."""
     socks = []
     for i in range(count):
+        if taken and i % QUEUE == 0:
+            taken(i)
         host, rest = divmod(i // PER_ADDRESS, 250)
         sock = socket.create_connection(
             ("127.0.0.1", service.port), PATIENCE,
@@ -167,6 +175,10 @@ class Silent:
     def __exit__(self, *args):
         return self.service.__exit__(*args)
 
+    def taken(self, count):
+        """Waits until there are so many connections of clients."""
+        until_files(self.process, self.files + count, KEPT)
+
     def deliver(self):
         self.count += 1
         message_id = "<%s.%d@example.com>" % (self.health, self.count)
@@ -195,14 +207,15 @@ def many_addresses(node, user, count):
         rows, after = [], []
         for turn in range(2):
             begin = time.perf_counter()
-            socks = flood(silent.service, count, silent.token)
-            until_files(silent.process, silent.files + count)
+            socks = flood(silent.service, count, silent.token,
+                          taken=silent.taken)
+            silent.taken(count)
             seconds = time.perf_counter() - begin
             health, recall = alive(silent.health), silent.recall()
             held = silent.process.rss()
             until_open(socks, count)
             close(socks)
-            until_files(silent.process, silent.files)
+            until_files(silent.process, silent.files, KEPT)
             after.append(silent.process.allocated())
             rows.append((count, silent.files, silent.files + count,
                          silent.process.files(), mib(before), mib(held),
@@ -219,10 +232,10 @@ def one_address(node, user, limit):
                 http__max_connections_per_address=limit) as silent:
         socks = flood(silent.service, 4 * limit, silent.token, "127.0.200.1")
         until_open(socks, limit)
-        until_files(silent.process, silent.files + limit)
+        until_files(silent.process, silent.files + limit, KEPT)
         health, recall = alive(silent.health), silent.recall()
         close(socks)
-        until_files(silent.process, silent.files)
+        until_files(silent.process, silent.files, KEPT)
         table(["from one address", "kept", "descriptors after",
                "/health/live ms", "recall from another, ms"],
               (4 * limit, limit, silent.process.files(), health, recall))
@@ -238,7 +251,7 @@ def full(node, user, limit):
         health, recall = alive(silent.health), silent.recall()
         until_open(socks, 0)
         close(socks)
-        until_files(silent.process, silent.files)
+        until_files(silent.process, silent.files, KEPT)
         table(["connections", "allowed", "dropped", "descriptors after",
                "/health/live ms", "recall s"],
               (2 * limit, limit, 2 * limit, silent.process.files(), health,

@@ -3,6 +3,7 @@
 import configparser
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -16,8 +17,8 @@ EX_CONFIG = 78
 only_24 = pytest.mark.skipif(not DOVECOT_24,
                              reason="Dovecot 2.3 has no such lists")
 USERS = ["ann@example.com"]
-CHECKS = ["mail_plugins", "settings", "quarantine", "purge", "notices",
-          "http_api"]
+CHECKS = ["mail_plugins", "settings", "quarantine", "purge", "standing",
+          "notices", "http_api"]
 
 
 def configured(**options):
@@ -197,6 +198,45 @@ def test_template(make):
     rows = check(node)[1]["notices"]
     assert {text.split(":")[0] for status, text in rows
             if status == "error"} == {"fr-FR", "it-IT"}
+
+
+@pytest.mark.parametrize("mode, status, text", [
+    (0o755, "ok", ""),
+    (0o775, "error", "has mode 0775: others may write to it"),
+    (0o757, "error", "has mode 0757: others may write to it"),
+    (0o1777, "error", "has mode 1777: others may write to it"),
+    (0o750, "warning", "has mode 0750: users may not look at it"),
+    (0o751, "warning", "has mode 0751: users may not look at it"),
+])
+def test_modes_of_standing_orders(make, mode, status, text):
+    node = make()
+    node.standing_dir.mkdir(parents=True, exist_ok=True)
+    node.standing_dir.chmod(mode)
+    found = check(node)[1]["standing"]
+    assert [row_status for row_status, _ in found] == [status]
+    assert str(node.standing_dir) in found[0][1] and text in found[0][1]
+
+
+def test_directory_of_standing_orders(make):
+    """It need not be there, but has to be one, and of whoever deletes."""
+    node = make()
+    shutil.rmtree(node.standing_dir, ignore_errors=True)
+    (status, text), = check(node)[1]["standing"]
+    assert status == "ok" and "is made by the first order" in text
+    assert not node.standing_dir.exists()
+    node.standing_dir.parent.mkdir(parents=True, exist_ok=True)
+    node.standing_dir.write_text("")
+    (status, text), = check(node)[1]["standing"]
+    assert status == "error" and "is no directory" in text
+    if not node.root:
+        return
+    node.standing_dir.unlink()
+    node.standing_dir.mkdir(0o755)
+    os.chown(node.standing_dir, 12345, -1)
+    code, found = check(node)
+    (status, text), = found["standing"]
+    assert (code, status) == (EX_CONFIG, "error")
+    assert "is of user 12345, not of 0" in text
 
 
 def test_example_is_known(make):

@@ -481,6 +481,31 @@ def test_message_that_cannot_be_read(node, user, message_id, recall):
     assert recall(user, message_id).status() == "expunged"
 
 
+@pytest.mark.log_errors("No such file|lost uid")
+def test_message_whose_file_is_gone(node, user, message_id, recall):
+    """It is in the index alone: what there still is goes."""
+    if node.driver == "mdbox":
+        pytest.skip("all messages are in one file")
+    for mailbox in "Work", "Other":
+        node.append(user, mailbox, build_message(message_id))
+    path = node.home(user) / {
+        "maildir": "Maildir/.Work"}.get(node.driver, "sdbox/mailboxes/Work")
+    gone = [file for pattern in ("cur/*", "new/*", "u.*")
+            for file in path.rglob(pattern)]
+    assert len(gone) == 1
+    gone[0].unlink()
+    row = recall(user, message_id).row()
+    if node.driver == "sdbox":
+        # which drops the record when it has seen that
+        assert row["status"] == "error"
+        assert row["error"].startswith("Searching mailbox Work failed: ")
+        assert node.count(user, "Other") == 1
+        row = recall(user, message_id).row()
+    assert (row["status"], row["copies"]) == ("expunged", "1")
+    assert node.count(user, "Other") == 0
+    assert recall(user, message_id).status() == "not_found"
+
+
 @pytest.mark.log_errors("[Pp]ermission denied|EACCES|[Rr]ead-only")
 def test_mailbox_that_cannot_be_written_to(node, user, message_id, recall):
     """The error says what could not be done, and where."""

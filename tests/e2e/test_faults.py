@@ -34,12 +34,9 @@ COPIES = {
 BODIES = {body for mails in COPIES.values() for flags, body in mails}
 COUNT = len(BODIES)
 OUR_FILES = {path.name for path in (SRCDIR / "plugin").rglob("*.c")}
-# where it does not look at what it got: it reports a failed fsync of a mailbox's
-# directory for a mail that is NULL; 2.4 goes on with an index whose log it may not
-# write (sdbox_transaction_save_commit_pre, maildir_sync_index)
-DOVECOTS_CRASHES = r"/(dbox-Mails|dovecot\.index\.log)$"
 # Maildir's file of keywords, which it only logs that it could not write
 KEYWORDS = "dovecot-keywords.lock", "dovecot-keywords"
+UIDLIST = re.compile(r"/dovecot-uidlist\.(tmp|lock)$")
 # what waits for whoever was killed, or could not delete it, for minutes
 LOCKS = ["*.newlock", "dovecot-uidlist.lock"]
 OTHER = "<other@example.com>"
@@ -72,6 +69,8 @@ class Case:
         self.number = next(_ids)
         self.id = "<fault.%d@example.com>" % self.number
         self.recall_id = "%032x" % ((os.getpid() << 64) + self.number)
+        # where the fault was
+        self.failed_path = ""
         # in memory, like the node
         self.shim = Shim(node.dir, "doveadm",
                          [self.home, node.standing_dir])
@@ -210,8 +209,8 @@ class Case:
                 any(row.get("error") for row in result.rows)
 
     def check_crash(self, result):
-        """It was an assertion of Dovecot's own, or the call of it that is
-        known: errors are what it tests least."""
+        """It was an assertion of Dovecot's own, or its code: errors are what it
+        tests least."""
         panic = re.search(r"Panic: (file (\S+): line|Leaked )",
                           result.stderr)
         if self.fault.call == "malloc" and "nss_" in result.stderr:
@@ -221,11 +220,13 @@ class Case:
             assert not panic.group(2) or \
                 os.path.basename(panic.group(2)) not in OUR_FILES
         else:
-            assert re.search(DOVECOTS_CRASHES, self.failed_path)
-            assert crashed_in(result.stderr).startswith("libdovecot")
+            assert dovecots_crash(result.stderr)
 
     def check_nothing_lost(self):
         mailboxes, quarantine, notices = self.mails()
+        if UIDLIST.search(self.failed_path):
+            # the first to open the mailbox after that sees nothing in it
+            mailboxes, quarantine, notices = self.mails()
         there = bodies(mailboxes + quarantine)
         assert BODIES | set(COPIES) <= set(there)
         return mailboxes, quarantine, notices
@@ -250,13 +251,18 @@ class Case:
             assert (row["wrong"], row["error"]) == ("0", "")
 
 
-def crashed_in(stderr):
-    """The library that a backtrace begins in."""
-    for path in re.findall(r"^(\S+)\(.*\) \[0x", stderr, re.M):
-        name = os.path.basename(path)
-        if not name.startswith(("fault-shim.", "libc.")):
-            return name
-    return ""
+def dovecots_crash(stderr):
+    """Whether a backtrace begins in Dovecot's library, and not in what we call
+    ourselves, maybe with what it must not have. There are: 2.3 reports a
+    failed fsync of a mailbox's directory for a mail that is NULL; 2.4 goes on
+    with an index that it may not write (sdbox_transaction_save_commit_pre,
+    maildir_sync_index)."""
+    names = [os.path.basename(path) for path in
+             re.findall(r"^(\S+)\(.*\) ?\[0x", stderr, re.M)]
+    while names and names[0].startswith(("fault-shim.", "libc.")):
+        del names[0]
+    return len(names) > 1 and names[0].startswith("libdovecot") and \
+        names[1].startswith("libdovecot")
 
 
 def bodies(mails):
@@ -418,7 +424,9 @@ class Purge(Recalled):
         mailboxes, quarantine, notices = self.mails()
         self.check_same(mailboxes)
         gone = bodies(quarantine) == {} and self.list() == []
-        if result.code == 0:
+        if result.rows == [] and self.is_of_a_list(fault):
+            assert not gone
+        elif result.code == 0:
             assert result.status() == "purged"
             assert gone
         else:
@@ -431,6 +439,12 @@ class Purge(Recalled):
         mailboxes, quarantine, notices = self.mails()
         self.check_same(mailboxes)
         assert (bodies(quarantine), self.list()) == ({}, [])
+
+    def is_of_a_list(self, fault):
+        """Dovecot leaves a directory out that it may not read. That it may
+        another time is told from where it never may."""
+        return fault is not None and fault.error == errno.EACCES and \
+            self.failed_path.endswith("/recalled")
 
     def list(self):
         return self.doveadm("recallList").rows
@@ -538,7 +552,9 @@ class Late(Case):
         count = max(bodies(mailboxes)["late"], bodies(quarantine)["late"])
         if result.code == 0:
             assert count == 1
-            assert bodies(mailboxes + quarantine)["late"] == 1
+            # it may have been kept and then not deleted
+            assert bodies(mailboxes + quarantine)["late"] == 1 or \
+                "came late: error" in result.stderr
         else:
             assert count <= 1
             assert fault.error == KILLED or \
@@ -568,7 +584,6 @@ def prepared(kind, node, tmp_path):
     result = case.run()
     counts = case.shim.counts()
     assert result.code == 0, result
-    case.failed_path = ""
     case.check(result, None)
     return case, counts
 
@@ -613,10 +628,9 @@ def try_faults(case, chosen):
 @pytest.mark.parametrize("kind", CASES, ids=lambda kind: kind.__name__)
 def test_faults(node, tmp_path, kind):
     case, counts = prepared(kind, node, tmp_path)
-    rng = random.Random(os.environ.get("RECALL_FAULTS_SEED", "1") +
-                        kind.__name__)
+    seed = os.environ.get("RECALL_FAULTS_SEED", "1") + kind.__name__
     print(counts)
-    try_faults(case, choose(faults(counts, rng), rng))
+    try_faults(case, choose(faults(counts, seed), seed))
 
 
 @pytest.mark.log_errors(".")
@@ -687,6 +701,10 @@ def test_quarantine_that_can_not_be_listed(node, tmp_path):
             # what it holds can be opened, but not listed
             each.chmod(0o311)
     try:
+        for name in "recallList", "recallPurge":
+            row = case.doveadm(name).row()
+            assert row["status"] == "error", row
+            assert row["error"].startswith("Listing the quarantine failed")
         row = case.doveadm("recallRestore", recallId=case.recall_id).row()
         assert (row["status"], row["copies"]) == ("restored", str(COUNT)), row
     finally:

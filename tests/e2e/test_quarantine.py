@@ -414,6 +414,16 @@ def test_missing_namespace(message_id, args):
             assert (result.status(), result.code) == ("error", EX_TEMPFAIL)
 
 
+def test_another_tenant_s_quarantine_is_not_looked_at(message_id):
+    """Nor what is wrong with it."""
+    with make_node("sdbox", ["a@example.com"], namespace=False) as node:
+        node.append("a@example.com", "INBOX", build_message(message_id))
+        row = run_shell(node, "-u", "a@example.com", "--tenant=other", "--",
+                        message_id).row()
+        assert (row["status"], row["error"]) == ("forbidden", "")
+        assert node.count("a@example.com") == 1
+
+
 def test_quarantine_must_not_be_the_inbox(message_id):
     with make_node("sdbox", ["a@example.com"], namespace=False,
                    extra="namespace inbox {\n  prefix = MAIL/\n}\n",

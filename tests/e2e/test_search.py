@@ -273,6 +273,28 @@ def test_broken_messages(node, user, search):
     assert result.rows[0]["from"] == ""
 
 
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+def test_message_that_can_not_be_read(node, user, search):
+    """It has a row, which says so; what else there is has its own."""
+    fill(node, user, ["INBOX"], subject="closed")
+    files = [path for pattern in ("cur/*", "new/*", "u.*", "m.*")
+             for path in node.home(user).rglob(pattern) if path.is_file()]
+    assert files
+    for path in files:
+        path.chmod(0)
+    fill(node, user, ["Work"], subject="open")
+    found = {row["mailbox"]: row for row in search(user, "query", "ALL").rows}
+    if node.driver != "mdbox":
+        # which has both in one file
+        assert (found["Work"]["subject"], found["Work"]["error"]) == \
+            ("open", "")
+    assert found["INBOX"]["error"].startswith("Reading the message failed: ")
+    for fields in "hdr", "text", "body", "hdr.subject":
+        row = fetch(node, user, fields, "query", "mailbox", "INBOX").row()
+        assert row["error"].startswith("Reading %s failed: " % fields)
+        assert row[fields] == ""
+
+
 def test_missing_user_has_a_row(node, user, message_id, search):
     fill(node, user, ["INBOX"], message_id=message_id)
     result = search(["nobody@example.com", user], message_id)

@@ -276,6 +276,20 @@ def test_expires(node, service):
     assert all_have(node, messageid)
 
 
+@pytest.mark.log_errors("journal: no such table")
+def test_expires_when_it_can_be_read_again(node, service):
+    messageid = deliver(node)
+    recall_id = ask(service, ADMIN, messageid)
+    with sqlite3.connect(service.dir / "journal.db") as db:
+        db.execute("ALTER TABLE verdicts RENAME TO aside")
+        db.execute("UPDATE recalls SET created = created - 73 * 3600")
+    service.wait_log("journal: no such table")
+    with sqlite3.connect(service.dir / "journal.db") as db:
+        db.execute("ALTER TABLE aside RENAME TO verdicts")
+    service.wait_log("recall %s: nobody has approved it" % recall_id)
+    assert state(service, recall_id)["state"] == "expired"
+
+
 @pytest.mark.log_errors("messages would be deleted, not 1")
 def test_more_mail_than_was_approved_stays(node, service):
     """Of a query no more is deleted than was counted when it was asked."""

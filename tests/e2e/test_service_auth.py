@@ -240,6 +240,11 @@ def test_login(service):
     body = answer.json()
     assert set(body) == {"access_token", "refresh_token", "expire",
                          "tenant-id", "role"}
+    # nobody guesses that
+    assert re.fullmatch("[0-9a-f]{64}", body["refresh_token"])
+    again = login(service, ADMIN).json()["refresh_token"]
+    assert again[:32] != body["refresh_token"][:32]
+    assert again[32:] != body["refresh_token"][32:]
     assert body["expire"] == 3600
     assert (body["tenant-id"], body["role"]) == ("red", 1)
     assert answer.headers["cache-control"] == "no-store"
@@ -382,6 +387,17 @@ def test_logout(service):
     assert answer.body == b'{"success": true}'
     assert refresh(service, tokens["access_token"],
                    tokens["refresh_token"]).status == 401
+
+
+def test_logout_needs_the_refresh_token(service):
+    tokens = login(service, RED).json()
+    answer = service.curl("/v2/auth", "-X", "DELETE",
+                          token=tokens["access_token"])
+    assert answer.status == 400
+    assert answer.json()["message"] == {
+        "REFRESH_TOKEN": "REFRESH_TOKEN is a required value"}
+    assert refresh(service, tokens["access_token"],
+                   tokens["refresh_token"]).status == 200
 
 
 def test_logout_that_cannot_be_journalled(node):

@@ -114,6 +114,45 @@ def test_short_key(service):
     accepted(service, auth__jwt_key="k" * 32)
 
 
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    """Pairs of keys, of which one will do; NAME and NAME.pub."""
+    directory = tmp_path_factory.mktemp("keys")
+    for name, options in (
+            ("good", ["RSA", "-pkeyopt", "rsa_keygen_bits:2048"]),
+            ("short", ["RSA", "-pkeyopt", "rsa_keygen_bits:1024"]),
+            ("ec", ["EC", "-pkeyopt", "ec_paramgen_curve:P-256"])):
+        key = directory / name
+        subprocess.run(["openssl", "genpkey", "-out", key, "-algorithm",
+                        *options], check=True, capture_output=True)
+        subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-out",
+                        directory / (name + ".pub")], check=True)
+    for name in "text", "text.pub":
+        (directory / name).write_text("no key\n")
+        (directory / name).chmod(0o600)
+    return directory
+
+
+@pytest.mark.parametrize("name", ["short", "ec", "text"])
+def test_keys_that_are_not_of_rsa(service, keys, name):
+    good = {"auth__jwt_algorithm": "RS256",
+            "auth__jwt_public_key_file": keys / "good.pub",
+            "auth__jwt_private_key_file": keys / "good",
+            "auth__jwt_old_public_key_file": keys / "good.pub"}
+    accepted(service, **good)
+    for setting in list(good)[1:]:
+        wrong = name if "private" in setting else name + ".pub"
+        refused(service, setting.replace("__", ".") + ": is not an",
+                **{**good, setting: keys / wrong})
+
+
+def test_bodies_that_never_fit(service):
+    for setting in "http__max_bodies", "http__max_bodies_per_caller":
+        refused(service, "http.max_body: is more than",
+                http__max_body=2000000, **{setting: 1000000})
+        service.set(**{setting: None})
+
+
 @pytest.mark.parametrize("login", ["doveadm", "doveadm:", "admin",
                                    "administrator", "admin:secret"])
 def test_login_that_is_a_bare_name(service, etcd, login):

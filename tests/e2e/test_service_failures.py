@@ -229,7 +229,7 @@ class Fake(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def fake(node):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fake)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     url = "http://127.0.0.1:%d/doveadm/v1" % server.server_port
     with Service(node, doveadm__url=url) as service:

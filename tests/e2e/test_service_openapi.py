@@ -3,6 +3,7 @@ with it. Each operation is asked for what it is there for, and in all situations
 in which it is refused; no answer is other than described, and what is described
 is answered."""
 
+import concurrent.futures
 import hashlib
 import importlib
 import io
@@ -25,7 +26,7 @@ from faults import Frozen, wait_for
 from mailnode import SRCDIR, build_message, free_port
 from openapi_client import FORM, JSON, MULTIPART, AnswerError, ArgumentError
 from quarantine import LOCATIONS, NAMESPACE, PREFIX
-from servicenode import RecallNode, Service
+from servicenode import NO_DELAYS, RecallNode, Service
 
 U = ["u%d@example.com" % i for i in range(4)]
 ROOT, SECOND, ADMIN = "root@example.com", "root2@example.com", "adm@example.com"
@@ -60,7 +61,7 @@ def node():
     users[ADMIN] = {"role": "1"}
     users[NO_ACL] = {"mail_plugins": "quota"}
     with RecallNode(users=users, plugin={"recall_quarantine": PREFIX},
-                    extra=NAMESPACE % (PREFIX, LOCATIONS["sdbox"]),
+                    extra=NO_DELAYS + NAMESPACE % (PREFIX, LOCATIONS["sdbox"]),
                     acl=True) as node:
         yield node
         assert node.panics() == []
@@ -449,16 +450,20 @@ def prepared(node, make, tmp_path):
 
 def ask_of(client, ids, status):
     """What needs the mail system does not get by without it."""
-    found = {
-        "export": client.export(id=ids["done"]),
-        "decide": client.decide(id=ids["waits"], decision="approve"),
-        "endStanding": client.endStanding(id=ids["stands"]),
-        "expunge": client.expunge(messageid="<a@b>", emails=U[0]),
-        "shares": client.shares(owner=U[0]),
-        "share": client.share(**WANTED["share"]),
-        "unshare": client.unshare(**WANTED["unshare"]),
-        "login": client.login(login=U[0], password="secret"),
+    asked = {
+        "export": lambda: client.export(id=ids["done"]),
+        "decide": lambda: client.decide(id=ids["waits"], decision="approve"),
+        "endStanding": lambda: client.endStanding(id=ids["stands"]),
+        "expunge": lambda: client.expunge(messageid="<a@b>", emails=U[0]),
+        "shares": lambda: client.shares(owner=U[0]),
+        "share": lambda: client.share(**WANTED["share"]),
+        "unshare": lambda: client.unshare(**WANTED["unshare"]),
+        "login": lambda: client.login(login=U[0], password="secret"),
     }
+    # at once: each may wait for the time-out
+    with concurrent.futures.ThreadPoolExecutor(len(asked)) as pool:
+        waiting = {name: pool.submit(ask) for name, ask in asked.items()}
+        found = {name: each.result() for name, each in waiting.items()}
     assert with_status({name: each.status for name, each in found.items()},
                        status) == described(status)
     # these say what they know
@@ -487,6 +492,7 @@ def test_mail_system_does_not_answer_in_time(make, node, prepared):
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent, \
             Service(node, directory, approval__force="yes",
                     doveadm__retries=0, doveadm__timeout=1,
+                    doveadm__connect_timeout=1,
                     doveadm__url="http://127.0.0.1:%d/doveadm/v1" %
                     silent.getsockname()[1]) as service:
         ask_of(make(service, service.token(SECOND)), ids, 504)

@@ -3,16 +3,15 @@
 import contextlib
 import hashlib
 import hmac
-import http.server
 import json
 import sqlite3
-import threading
 import time
 
 import pytest
 
 from faults import wait_for
 from mailnode import build_message, free_port
+from receiver import Receiver
 from servicenode import RecallNode, Service
 
 U = ["u%d@red.example" % i for i in range(3)]
@@ -24,54 +23,6 @@ def node():
     with RecallNode(users={user: {"tenant_id": "red"} for user in U}) as node:
         yield node
         assert node.panics() == []
-
-
-class Receiver:
-    """Somebody else's server; answers with the statuses, the last one for
-    good."""
-
-    def __init__(self, statuses=(204,), port=0, location=None):
-        self.told = []
-        self.statuses = list(statuses)
-        receiver = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.told.append((self.path, self.headers, body))
-                status = receiver.statuses[0]
-                if len(receiver.statuses) > 1:
-                    receiver.statuses.pop(0)
-                self.send_response(status)
-                if location:
-                    self.send_header("Location", location)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port),
-                                                      Handler)
-        self.port = self.server.server_address[1]
-        self.thread = threading.Thread(target=self.server.serve_forever)
-
-    @property
-    def url(self):
-        return "http://127.0.0.1:%d/hook" % self.port
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *args):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-    def wait(self, n):
-        wait_for(lambda: len(self.told) >= n, self.told)
-        return [json.loads(body) for _, _, body in self.told]
 
 
 def make(node, url, **settings):

@@ -586,6 +586,12 @@ def test_query_that_stands(node, users, message_id):
     assert late(node, user) == [(user, "1", "INBOX"), (user, "1", "Work")]
 
 
+def test_end_of_which(node):
+    result = command(node, "standing", "end")
+    assert (result.rows, result.code) == ([], EX_USAGE)
+    assert "recall id is missing" in result.stderr
+
+
 def test_expiry(node, user, message_id):
     result = run_shell(node, "-u", user, "--stand=1s", "--", message_id)
     recall_id = result.row()["recall-id"]

@@ -40,12 +40,15 @@ enum fault_call {
 	FAULT_CALLS = 16
 };
 
+/* It is not a fault: the process waits there, until it is told to go on. */
+#define FAULT_STOP UINT32_MAX
+
 struct fault_control {
 	/* which one fails, FAULT_NONE if they are only counted */
 	uint32_t call;
 	/* from 1 */
 	uint32_t at;
-	/* errno, or 0 to kill the process */
+	/* errno, or 0 to kill the process, or FAULT_STOP */
 	uint32_t error;
 	/* not only this one, but all that follow */
 	uint32_t forever;
@@ -136,6 +139,10 @@ static bool fault_due(enum fault_call call, const char *path)
 			sizeof(control->failed_path) - 1);
 	if (control->error == 0)
 		kill(getpid(), SIGKILL);
+	if (control->error == FAULT_STOP) {
+		raise(SIGSTOP);
+		return false;
+	}
 	errno = control->error;
 	return true;
 }

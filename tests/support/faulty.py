@@ -5,6 +5,7 @@ import errno
 import mmap
 import os
 import pathlib
+import random
 import struct
 
 import mailnode
@@ -29,6 +30,8 @@ NUMBERS = {name: i for i, name in enumerate(CALLS, 1)}
 CHANGES = ["open", "write", "fsync", "rename", "link", "truncate", "unlink",
            "mkdir"]
 KILLED = 0
+# no fault: the process stops there, until it is sent SIGCONT
+STOPPED = 2 ** 32 - 1
 
 HEAD = struct.Struct("=5I16I")
 PROGRAM = struct.Struct("=16s1024s")
@@ -95,23 +98,32 @@ class Fault:
                               errno.errorcode.get(self.error, "killed"))
 
 
-def faults(counts, random, calls=CALLS, malloc_max=200):
+def mixed(seed, values):
+    """In an order by the seed, which one value more or less doesn't change: a
+    run never has quite as many calls as the one before."""
+    return sorted(values,
+                  key=lambda value: random.Random("%s %s" % (seed, value))
+                  .random())
+
+
+def faults(counts, seed, calls=CALLS, malloc_max=200):
     """All faults of a run that had so many calls, each with one of its errors
     and each change with a kill, too. Calls for memory are too many: of them
     some."""
     found = []
     for call in calls:
         numbers = range(1, counts[call] + 1)
-        if call == "malloc" and len(numbers) > malloc_max:
-            numbers = sorted(random.sample(numbers, malloc_max))
+        if call == "malloc":
+            numbers = sorted(mixed(seed, numbers)[:malloc_max])
         for at in numbers:
-            found.append(Fault(call, at, random.choice(CALLS[call])))
+            found.append(Fault(call, at, mixed("%s %s %d" % (seed, call, at),
+                                               CALLS[call])[0]))
             if call in CHANGES:
                 found.append(Fault(call, at, KILLED))
     return found
 
 
-def choose(found, random):
+def choose(found, seed):
     """RECALL_FAULTS: all, or how many, which are spread over the calls; or one,
     as findings have it: "rename 3 EACCES", "write 7 killed"."""
     wanted = os.environ.get("RECALL_FAULTS", "10")
@@ -122,13 +134,10 @@ def choose(found, random):
     if wanted == "all":
         return found
     by_call = {}
-    for fault in found:
+    for fault in mixed(seed, found):
         by_call.setdefault((fault.call, fault.error == KILLED),
                            []).append(fault)
-    lists = list(by_call.values())
-    for each in lists:
-        random.shuffle(each)
-    random.shuffle(lists)
+    lists = [by_call[key] for key in mixed(seed, by_call)]
     chosen = []
     while len(chosen) < int(wanted) and lists:
         lists = [each for each in lists if each]

@@ -230,12 +230,13 @@ class MailNode:
     doveadm_requests  requests that a doveadm-server process serves
     directory       made and removed again if not given
     outlive         goes on running when this process ends
+    clock           of its processes but the first, and of doveadm: clocks.Clock
     """
 
     def __init__(self, directory=None, driver="maildir", users=(),
                  mail_plugins=(), plugin=None, acl=False, quota=False,
                  extra="", doveadm_requests=1000, debug=False, fsync=False,
-                 outlive=False):
+                 outlive=False, clock=None):
         self.own_directory = directory is None
         if directory is None:
             # short: a path of a socket has at most 107 octets
@@ -251,6 +252,7 @@ class MailNode:
         self.debug = debug
         self.fsync = fsync
         self.outlive = outlive
+        self.clock = clock
         self.watcher = None
         self.users = {}
         self.users_stamp = 0
@@ -353,14 +355,17 @@ class MailNode:
             if path not in self.sanitizers:
                 self.sanitizers.append(path)
 
-    def _environment(self):
+    def _environment(self, clock=True):
         """What processes need besides: the sanitizers' run time, which must
         come first in a program that was built without it."""
+        environment = {}
+        if self.clock and clock:
+            environment = self.clock.environment(self.sanitizers)
         if not self.sanitizers:
-            return {}
+            return environment
         reports = self.dir / "sanitizer"
         return {
-            "LD_PRELOAD": ":".join(self.sanitizers),
+            "LD_PRELOAD": ":".join(self.sanitizers), **environment,
             "ASAN_OPTIONS": "detect_leaks=0:log_path=%s/asan" % reports,
             "UBSAN_OPTIONS": "print_stacktrace=1:log_path=%s/ubsan" % reports,
         }
@@ -519,7 +524,8 @@ class MailNode:
         output = self.dir / "start.log"
         with open(output, "wb") as out:
             self.process = subprocess.Popen(
-                self.inside([DOVECOT, "-F", "-c", str(self.conf)]),
+                self.inside([DOVECOT, "-F", "-c", str(self.conf)],
+                            clock=False),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 start_new_session=True)
         self.pid = self.process.pid
@@ -708,12 +714,13 @@ class MailNode:
 
     # doveadm
 
-    def inside(self, command):
+    def inside(self, command, clock=True):
         """A command that sees the modules that the node sees, and has what
         they need."""
-        if self.sanitizers:
+        environment = self._environment(clock)
+        if environment:
             command = ["env", *("%s=%s" % pair for pair in
-                                self._environment().items())] + command
+                                environment.items())] + command
         if not namespace.available():
             self._refuse_installed()
             return command

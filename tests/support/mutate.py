@@ -6,26 +6,28 @@ finds each.
     mutate.py --only FILE[:LINE]        all mutants of a file or a line
     mutate.py --list                    what there is, without a build
 
-A mutant has a condition negated, a relation, && and || or + and - exchanged, a number
-one more or less, true for false, or a statement or return left out. It is built
-in a copy of the tree in build/mutate and tested by what mutants.py says of its
-file, up to the first test that fails, those that have killed one of that file
-first. What fails must pass without a mutant. The results are in build/mutate/report.json; --resume goes on with
-what is not in there yet.
+A mutant has a condition negated, a relation, && and || or + and - exchanged, a
+number one more or less, true for false, or a statement or return left out. It
+is built in a copy of the tree in build/mutate and tested by what mutants.py says
+of its file, up to the first test that fails, those that have killed one of that
+file first. In the end what has failed must pass without a mutant. The results
+are in build/mutate/report.json; --resume goes on with what is not in there yet.
 
 Exit code 0: at least --goal percent of the mutants were killed.
 """
 import argparse
 import fnmatch
+import hashlib
 import json
+import math
 import os
 import pathlib
-import random
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import runtests
 from mutants import EQUIVALENT, TESTS
@@ -34,7 +36,7 @@ SRCDIR = pathlib.Path(__file__).resolve().parents[2]
 WORK = SRCDIR / "build/mutate"
 # a mutant that goes on for ever is killed, too; of a unit test it takes seconds
 PATIENCE = 900
-UNIT_PATIENCE = 180
+UNIT_PATIENCE = 60
 # what is to be made again, by where a mutant is
 TARGETS = {"common": ["common", "plugin", "service"], "plugin": ["plugin"],
            "service": ["service"]}
@@ -60,6 +62,10 @@ FREES = re.compile(r"\t+\w*(free|unref|deinit|decref|destroy|release)\(")
 DECLARATION = re.compile(r"\t(?:static |const |struct |enum |unsigned |int |"
                          r"bool |char |size_t |void |int64_t |json_t |time_t |"
                          r"ARRAY)")
+
+
+# of pytest's summary
+FAILED = re.compile(r"^(?:FAILED|ERROR) \S+?::(.*?)(?: - .*)?$", re.M)
 
 
 def blanked(text):
@@ -167,7 +173,6 @@ class Tree:
 
     def __init__(self):
         self.source, self.build = WORK / "source", WORK / "source/build/check"
-        self.passed = set()
         # what is to be made again
         self.stale = set(TARGETS["common"])
         # file -> the tests that have killed its mutants
@@ -228,7 +233,10 @@ class Tree:
             for command, cwd in (
                     (["autoreconf", "-fi"], self.source),
                     (["../../configure", "-q", "--disable-hardening",
-                      "--enable-failpoints", "CFLAGS=-O1", "CC=" + compiler], self.build)):
+                      "--enable-failpoints",
+                      # as ./check has it an error: what it finds is found
+                      "CFLAGS=-O1 -Wall -Werror=stringop-overflow",
+                      "CC=" + compiler], self.build)):
                 status, output = self.run(command, cwd)
                 if status != 0:
                     sys.exit("mutate: %s\n%s" % (command, output[-3000:]))
@@ -240,8 +248,8 @@ class Tree:
         if not good:
             sys.exit("mutate: the tree does not build\n" + output[-3000:])
 
-    def test(self, test):
-        """Whether it passes."""
+    def test(self, test, cases=()):
+        """Whether it passes, or these cases of it."""
         if isinstance(test, str):
             status, output = self.run(
                 ["make", "-s", "-C", "tests", "unit/" + test])
@@ -251,11 +259,13 @@ class Tree:
                                       patience=UNIT_PATIENCE)
             return status == 0, output
         name, expression = test
+        path = str(self.source / "tests/e2e" / (name + ".py"))
         status, output = self.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "-p",
-             "no:cacheprovider", "--no-twins",
-             str(self.source / "tests/e2e" / (name + ".py")), "-k",
-             "not bare-" + (" and (%s)" % expression if expression else "")],
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+             "--no-twins", *(["%s::%s" % (path, case) for case in cases] or
+                             ["-x", path, "-k", "not bare-" + (
+                                 " and (%s)" % expression if expression
+                                 else "")])],
             environment={"RECALL_BUILDDIR": str(self.build),
                          "RECALL_DRIVERS": "sdbox",
                          "RECALL_SRCDIR": str(self.source),
@@ -266,15 +276,23 @@ class Tree:
             sys.exit("mutate: no tests: %s -k '%s'" % test)
         return status == 0, output
 
-    def passes(self, test):
-        """It must without a mutant, or says nothing about one."""
-        if str(test) not in self.passed:
-            self.make()
-            good, output = self.test(test)
-            if not good:
-                sys.exit("mutate: fails without a mutant: %s\n%s" %
-                         (test, output[-3000:]))
-            self.passed.add(str(test))
+    def false_alarms(self, killers):
+        """Those of the killers, pairs of a test and what of it has failed,
+        that fail without a mutant, too, and say nothing about one."""
+        good, output = self.make()
+        assert good, output
+        found = []
+        for test in sorted({test for test, failed in killers}, key=str):
+            cases = sorted({failed for other, failed in killers
+                            if other == test})
+            good, output = self.test(test, cases if all(cases) else ())
+            if good:
+                continue
+            print("mutate: fails without a mutant: %s\n%s" %
+                  (test, output[-3000:]))
+            failed = set(FAILED.findall(output)) & set(cases) or cases
+            found += [(test, case) for case in failed]
+        return found
 
     def try_mutant(self, mutant):
         """The test that fails, and what it says; or True, False if it did not
@@ -303,13 +321,13 @@ class Tree:
             self.stale.update(targets)
 
     def result(self, mutant):
-        """"killed" and by what, "survived" or "did not compile"."""
+        """"killed", by which test and what of it; "survived" or "did not
+        compile"."""
         test, output = self.try_mutant(mutant)
         if isinstance(test, bool):
-            return "survived" if test else "did not compile", ""
-        self.passes(test)
-        failed = re.findall(r"^FAILED \S+::(\S+)", output, re.M)
-        return "killed", " ".join([str(test), *failed[:1]])
+            return "survived" if test else "did not compile", "", ""
+        failed = [] if isinstance(test, str) else FAILED.findall(output)
+        return "killed", test, failed[0] if failed else ""
 
 
 def chosen(args):
@@ -319,8 +337,25 @@ def chosen(args):
         return [mutant for mutant in found
                 if fnmatch.fnmatch(mutant.file, "*" + name) and
                 (not line or str(mutant.line) in line.split(","))]
-    random.Random(args.seed).shuffle(found)
-    return found
+    # a change of the tree leaves the others in their order
+    return sorted(found, key=lambda mutant: hashlib.sha256(
+        repr([args.seed, mutant.file, mutant.kind, mutant.old_line,
+              mutant.new_line]).encode()).digest())
+
+
+def make_sure(tree, results):
+    """The results without those that were killed by what always fails."""
+    def killer(result):
+        by = result["by"]
+        return by if isinstance(by, str) else tuple(by), result["failed"]
+
+    false = tree.false_alarms([killer(result) for result in results
+                               if not result["sure"]])
+    results = [result for result in results
+               if result["sure"] or killer(result) not in false]
+    for result in results:
+        result["sure"] = True
+    return results
 
 
 def main():
@@ -331,6 +366,8 @@ def main():
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--goal", type=int, default=95)
+    parser.add_argument("--minutes", type=int,
+                        help="begins with no other one after so many")
     args = parser.parse_args()
     found = chosen(args)
     if args.list:
@@ -349,21 +386,26 @@ def main():
     tree.prepare()
     wanted = len(found) + 1 if args.only else args.n
     keys = [mutant.key for mutant in found]
+    end = time.monotonic() + 60 * args.minutes if args.minutes else math.inf
     for mutant in found:
         counted = sum(result["result"] in ("killed", "survived") and
                       result["mutant"] in keys for result in results)
-        if counted >= wanted:
+        if counted >= wanted or time.monotonic() > end:
             break
         if mutant.key in known:
             continue
         if mutant.reason():
-            result, by = "equivalent", mutant.reason()
+            result, by, failed = "equivalent", mutant.reason(), ""
         else:
-            result, by = tree.result(mutant)
-        print("%s: %s%s" % (mutant, result, by and " (%s)" % by), flush=True)
+            result, by, failed = tree.result(mutant)
+        print("%s: %s%s %s" % (mutant, result, by and " (%s)" % (by,), failed),
+              flush=True)
         results.append({"mutant": mutant.key, "was": mutant.old_line,
-                        "result": result, "by": by})
+                        "result": result, "by": by, "failed": failed,
+                        "sure": result != "killed"})
         report.write_text(json.dumps(results, indent=1) + "\n")
+    results = make_sure(tree, results)
+    report.write_text(json.dumps(results, indent=1) + "\n")
     counts = {}
     for result in results:
         counts[result["result"]] = counts.get(result["result"], 0) + 1

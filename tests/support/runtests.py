@@ -23,17 +23,26 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 import xml.etree.ElementTree as tree
 
 SRCDIR = pathlib.Path(__file__).resolve().parent.parent.parent
 CORES = len(os.sched_getaffinity(0))
 # a file that takes longer hangs, in seconds
 FILE_TIMEOUT = int(os.environ.get("RECALL_FILE_TIMEOUT", "900"))
-# files that last longer than their size tells
-LONG = ["test_index_history", "test_console", "test_quarantine_plugins",
-        "test_quarantine_crash", "test_expunge", "test_share",
-        "test_service_logins", "test_standing", "test_quarantine",
-        "test_service_failures", "test_service_config", "test_service_params"]
+# What lasts longest comes first, so that no core has nothing to do at the end.
+# Files wait for two thirds of their time, for a time-out, a second that has to
+# pass, a process that starts. What is printed says how much that left idle.
+WORKERS = 2 * CORES + 1
+# files that last longer than their size tells, the longest first
+LONG = ["test_index_history", "test_console", "test_faults",
+        "test_service_failures", "test_share", "test_concurrent",
+        "test_service_openapi", "test_search", "test_expunge",
+        "test_console_pictures", "test_standing", "test_service_hostile",
+        "test_service_faults", "test_jobs", "test_load", "test_service_auth",
+        "test_quarantine_crash", "test_service_fuzz", "test_service_logins",
+        "test_console_oidc", "test_quarantine_plugins", "test_quickstart",
+        "test_service_config", "test_service_params"]
 SLOWEST_SHOWN = 15
 # pytest's exit status: no test of the file is wanted
 NO_TESTS = 5
@@ -116,6 +125,21 @@ def show_slowest(reports):
         cases, reverse=True)[:SLOWEST_SHOWN]], sep="\n  ")
 
 
+def idle_time():
+    """How long all cores of the machine had nothing to do, in seconds."""
+    fields = pathlib.Path("/proc/stat").read_text().split()
+    # the first line: cpu, user, nice, system, idle, iowait
+    return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
+
+
+def place(path):
+    """Of a file among those that are to run: what is known to last long, then
+    the largest."""
+    if path.stem in LONG:
+        return 0, LONG.index(path.stem)
+    return 1, -path.stat().st_size
+
+
 def scratch_directory():
     """Where nodes live: in memory if programs may be run there, as many small
     files that come and go are half of the work on a disk."""
@@ -134,13 +158,10 @@ def e2e(build, pattern, options):
     reports.mkdir(exist_ok=True)
     for old in reports.iterdir():
         old.unlink()
-    # the largest first: they last longest, but for those that are known to.
-    # One more than there are cores, since some wait for a time-out.
-    files = sorted((SRCDIR / "tests/e2e").glob(pattern),
-                   key=lambda path: (path.stem not in LONG,
-                                     -path.stat().st_size))
+    files = sorted((SRCDIR / "tests/e2e").glob(pattern), key=place)
+    started, idle = time.monotonic(), idle_time()
     with scratch_directory() as scratch, \
-            concurrent.futures.ThreadPoolExecutor(CORES + 1) as pool:
+            concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         # Dovecot's processes are other users'
         os.chmod(scratch, 0o755)
         os.environ.update(RECALL_BUILDDIR=str(build), TMPDIR=scratch,
@@ -148,6 +169,9 @@ def e2e(build, pattern, options):
         counts = list(pool.map(lambda path: run_file(path, build, options),
                                files))
     show_slowest(reports)
+    print("took %d s; cores had nothing to do for %d of %d s" % (
+        time.monotonic() - started, idle_time() - idle,
+        (time.monotonic() - started) * os.cpu_count()))
     return sum(count[0] for count in counts), sum(count[1] for count in counts)
 
 

@@ -64,6 +64,17 @@ def jwt(claims, key=JWT_KEY, header=None, sign=None):
     return text + "." + b64url(signature)
 
 
+# Dovecot answers to a wrong password after seconds, else
+NO_DELAYS = """
+auth_failure_delay = 0
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+"""
+
+
 class RecallNode(mailnode.MailNode):
     """A MailNode with all that a recall needs."""
 

@@ -67,7 +67,8 @@ class SmtpSink(socketserver.ThreadingTCPServer):
         self.refused = set()
 
     def __enter__(self):
-        self.thread = threading.Thread(target=self.serve_forever)
+        self.thread = threading.Thread(target=self.serve_forever,
+                                       daemon=True)
         self.thread.start()
         return self
 

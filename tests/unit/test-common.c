@@ -95,7 +95,7 @@ static void test_refused(void)
 
 static void test_length(void)
 {
-	char text[RECALL_MESSAGE_ID_MAX + 4];
+	char text[RECALL_MESSAGE_ID_MAX + 6];
 	struct recall_message_id id;
 
 	memset(text, 'a', sizeof(text));
@@ -111,6 +111,15 @@ static void test_length(void)
 			RECALL_MESSAGE_ID_TOO_LONG);
 	CU_ASSERT(!recall_message_id_from_header(text,
 				RECALL_MESSAGE_ID_MAX + 3, &id));
+	/* what is too much is a space, or a quoted string */
+	memcpy(text + RECALL_MESSAGE_ID_MAX + 1, " b>", 3);
+	CU_ASSERT_EQUAL(recall_message_id_parse(text, RECALL_MESSAGE_ID_MAX + 4,
+						&id),
+			RECALL_MESSAGE_ID_TOO_LONG);
+	memcpy(text + RECALL_MESSAGE_ID_MAX, "\"b\">", 4);
+	CU_ASSERT_EQUAL(recall_message_id_parse(text, RECALL_MESSAGE_ID_MAX + 4,
+						&id),
+			RECALL_MESSAGE_ID_TOO_LONG);
 }
 
 static bool names_add(const struct recall_message_id *id, void *context)

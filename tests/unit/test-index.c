@@ -399,6 +399,149 @@ static void test_file_broken_base(void)
 	file_end();
 }
 
+#define LARGE_COUNT 10000
+
+static uint64_t large_hash(uint32_t uid)
+{
+	return 0x100000000ULL * uid + 3;
+}
+
+/* Records of UIDs 1, 2, ... in each of two mailboxes: those of the second have
+   one UID more. */
+static void large_create(void)
+{
+	struct recall_index_rec *recs =
+		i_new(struct recall_index_rec, LARGE_COUNT + 1);
+	buffer_t *blocks = buffer_create_dynamic(default_pool, 1024);
+	const char *error;
+	uint32_t i;
+
+	for (i = 0; i <= LARGE_COUNT; i++) {
+		recs[i].uid = i + 1;
+		recs[i].hash = large_hash(i + 1);
+	}
+	file_begin();
+	file_create(t_strconcat(file_path(), ".tmp", NULL));
+	recall_index_block_mails(blocks, guid1, 1, recs, LARGE_COUNT);
+	recall_index_block_mails(blocks, guid2, 1, recs, LARGE_COUNT + 1);
+	CU_ASSERT_EQUAL_FATAL(recall_index_file_append(NULL, file_path(),
+						       blocks, &error), 0);
+	file_compact(NULL, NULL);
+	file_append(guid2, LARGE_COUNT + 9, 90);
+	buffer_free(&blocks);
+	i_free(recs);
+}
+
+static struct recall_index_file *large_open(void)
+{
+	struct recall_index_file *file;
+	const char *error;
+
+	CU_ASSERT_EQUAL_FATAL(recall_index_file_open(file_path(), &file,
+						     &error), 0);
+	CU_ASSERT_EQUAL_FATAL(file->count, 2 * LARGE_COUNT + 1);
+	CU_ASSERT_PTR_NULL(file->hashes);
+	return file;
+}
+
+/* The UIDs of the records found, as text. */
+static const char *
+large_search(struct recall_index_file *file, uint32_t first, uint32_t count,
+	     uint64_t hash1, uint64_t hash2)
+{
+	ARRAY_TYPE(uint32_t) found;
+	string_t *text = t_str_new(32);
+	uint32_t idx;
+
+	t_array_init(&found, 2);
+	if (recall_index_file_search(file, first, count, hash1, hash2,
+				     &found) < 0)
+		return "error";
+	array_foreach_elem(&found, idx) {
+		str_printfa(text, "%u=%u ", idx,
+			    recall_index_file_get_uid(file, idx));
+	}
+	return str_c(text);
+}
+
+static void large_check(struct recall_index_file *file)
+{
+	const uint32_t all = 2 * LARGE_COUNT + 1;
+	uint32_t uid;
+
+	/* around what is read and compared at a time, too */
+	for (uid = 1; uid <= LARGE_COUNT; uid++) T_BEGIN {
+		if (uid < 20 || (uid + 9) % 4096 < 18 ||
+		    uid + 9 > LARGE_COUNT) {
+			CU_ASSERT_STRING_EQUAL(
+				large_search(file, 0, all, large_hash(uid), 2),
+				t_strdup_printf("%u=%u %u=%u ", uid - 1, uid,
+						LARGE_COUNT + uid - 1, uid));
+		}
+	} T_END;
+	CU_ASSERT_STRING_EQUAL(large_search(file, 0, all, 7, 2), "");
+	CU_ASSERT_STRING_EQUAL(
+		large_search(file, 0, all, large_hash(LARGE_COUNT + 1), 2),
+		t_strdup_printf("%u=%u ", all - 1, LARGE_COUNT + 1));
+	CU_ASSERT_STRING_EQUAL(
+		large_search(file, 1, LARGE_COUNT, large_hash(3),
+			     large_hash(1)),
+		t_strdup_printf("2=3 %u=1 ", LARGE_COUNT));
+	CU_ASSERT_STRING_EQUAL(
+		large_search(file, 3, LARGE_COUNT - 3, large_hash(3),
+			     large_hash(LARGE_COUNT + 1)), "");
+}
+
+/* Of a large index records are read when they are looked for. */
+static void test_file_left(void)
+{
+	struct recall_index_box_iter iter;
+	struct recall_index_file *file;
+	struct recall_index_rec rec;
+	unsigned int count = 0;
+
+	large_create();
+	file = large_open();
+	large_check(file);
+	CU_ASSERT_EQUAL_FATAL(recall_index_file_load(file), 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file->hashes);
+	large_check(file);
+	recall_index_box_iter_init(&iter, file,
+				   recall_index_file_find(file, guid2, 1));
+	while (recall_index_box_iter_next(&iter, &rec)) {
+		if (++count <= LARGE_COUNT + 1) {
+			CU_ASSERT_EQUAL(rec.uid, count);
+			CU_ASSERT_EQUAL(rec.hash, large_hash(count));
+		}
+	}
+	CU_ASSERT_EQUAL(count, LARGE_COUNT + 2);
+	CU_ASSERT_EQUAL(rec.uid, LARGE_COUNT + 9);
+	recall_index_file_free(&file);
+	file_end();
+}
+
+/* Nothing is believed of an index over which another one was copied. */
+static void test_file_left_changed(void)
+{
+	struct recall_index_file *file;
+	const uint32_t all = 2 * LARGE_COUNT + 1;
+
+	large_create();
+	file = large_open();
+	/* its checksum */
+	file_patch(8, 0x21);
+	CU_ASSERT_STRING_EQUAL(large_search(file, 0, all, 7, 2), "error");
+	CU_ASSERT_EQUAL(recall_index_file_get_uid(file, 1), 0);
+	CU_ASSERT_EQUAL(recall_index_file_load(file), -1);
+	file_patch(8, 0x21);
+	CU_ASSERT_STRING_EQUAL(large_search(file, 0, all, 7, 2), "");
+	CU_ASSERT_EQUAL_FATAL(truncate(file_path(), all * 8), 0);
+	CU_ASSERT_STRING_EQUAL(large_search(file, 0, all, 7, 2), "error");
+	CU_ASSERT_EQUAL(recall_index_file_get_uid(file, 1), 0);
+	recall_index_file_free(&file);
+	file_end();
+}
+
 static void test_stamp_name(void)
 {
 	CU_ASSERT_NOT_EQUAL(recall_index_stamp_name("INBOX"),
@@ -428,6 +571,9 @@ int main(void)
 	CU_add_test(suite, "a file that grows", test_file_grows);
 	CU_add_test(suite, "a broken file", test_file_broken);
 	CU_add_test(suite, "a broken base", test_file_broken_base);
+	CU_add_test(suite, "a large file", test_file_left);
+	CU_add_test(suite, "a large file that changes",
+		    test_file_left_changed);
 	CU_add_test(suite, "names", test_stamp_name);
 	ret = tests_run();
 	(void)rmdir(test_dir);

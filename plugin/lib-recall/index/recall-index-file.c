@@ -11,6 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Octets of a file that is always read whole. */
+#define WHOLE_MAX (64 * 1024)
+
 const char *recall_index_file_get_path(struct mailbox_list *list)
 {
 	const char *dir;
@@ -100,9 +103,12 @@ static bool file_get_base(struct recall_index_file *file)
 		box->count = table[i].count;
 	}
 	file->count = hdr->records;
-	file->hashes = CONST_PTR_OFFSET(table, hdr->boxes * sizeof(*table));
-	file->uids = CONST_PTR_OFFSET(file->hashes,
-				      hdr->records * sizeof(*file->hashes));
+	if (file->left == 0) {
+		file->hashes = CONST_PTR_OFFSET(table,
+						hdr->boxes * sizeof(*table));
+		file->uids = CONST_PTR_OFFSET(file->hashes,
+			hdr->records * sizeof(*file->hashes));
+	}
 	file->end = file->tail = hdr->base_size;
 	return TRUE;
 }
@@ -201,49 +207,88 @@ file_add_block(struct recall_index_file *file, const unsigned char *data)
 
 static void file_parse(struct recall_index_file *file)
 {
+	const unsigned char *data;
 	size_t size;
 
 	if (!file_get_base(file))
 		return;
-	while ((size = recall_index_block_check(file->data + file->end,
+	data = file->data + (file->end - file->left);
+	while ((size = recall_index_block_check(data,
 					file->size - file->end)) > 0) {
-		file_add_block(file, file->data + file->end);
+		file_add_block(file, data);
 		file->end += size;
+		data += size;
 	}
 }
 
+static int file_read_whole(struct recall_index_file *file, size_t size)
+{
+	file->data = i_malloc(size);
+	if (pread_full(file->fd, file->data, size, 0) < 0)
+		return -1;
+	/* cut off meanwhile: what is left is zeros */
+	file->size = size;
+	return 0;
+}
+
+/* Reads all but the records. Returns 0 if it's not an index that we know. */
+static int file_read_parts(struct recall_index_file *file, size_t size)
+{
+	struct recall_index_header hdr;
+	size_t head;
+	int ret;
+
+	ret = pread_full(file->fd, &hdr, sizeof(hdr), 0);
+	if (ret <= 0)
+		return ret;
+	if (!recall_index_header_check(&hdr, size))
+		return 0;
+	head = sizeof(hdr) + hdr.boxes * sizeof(struct recall_index_table);
+	file->left = hdr.base_size - head;
+	file->size = size;
+	file->data = i_malloc(size - file->left);
+	memcpy(file->data, &hdr, sizeof(hdr));
+	if (pread_full(file->fd, file->data + sizeof(hdr), head - sizeof(hdr),
+		       sizeof(hdr)) < 0 ||
+	    pread_full(file->fd, file->data + head, size - hdr.base_size,
+		       hdr.base_size) < 0)
+		return -1;
+	return 1;
+}
+
 static int
-file_read_fd(struct recall_index_file *file, int fd, const char *path,
+file_read_fd(struct recall_index_file *file, bool whole, const char *path,
 	     const char **error_r)
 {
 	struct stat st;
-	int ret;
+	int ret = 0;
 
-	if (fstat(fd, &st) < 0) {
+	if (fstat(file->fd, &st) < 0) {
 		*error_r = t_strdup_printf("fstat(%s) failed: %m", path);
 		return -1;
 	}
 	if (st.st_size == 0)
 		return 0;
 	file->ino = st.st_ino;
-	file->data = i_malloc(st.st_size);
-	ret = pread_full(fd, file->data, st.st_size, 0);
+	if (!whole && st.st_size > WHOLE_MAX)
+		ret = file_read_parts(file, st.st_size);
+	if (ret == 0)
+		ret = file_read_whole(file, st.st_size);
 	if (ret < 0) {
 		*error_r = t_strdup_printf("read(%s) failed: %m", path);
 		return -1;
 	}
-	/* cut off meanwhile: what is left is zeros */
-	file->size = st.st_size;
 	file_parse(file);
 	return 0;
 }
 
-int recall_index_file_read(const char *path, struct recall_index_file **file_r,
-			   const char **error_r)
+static int
+file_read(const char *path, bool whole, struct recall_index_file **file_r,
+	  const char **error_r)
 {
 	struct recall_index_file *file;
 	pool_t pool;
-	int fd, ret;
+	int ret;
 
 	pool = pool_alloconly_create("recall index", 4096);
 	file = p_new(pool, struct recall_index_file, 1);
@@ -252,16 +297,29 @@ int recall_index_file_read(const char *path, struct recall_index_file **file_r,
 	p_array_init(&file->lists, pool, 1);
 	*file_r = file;
 
-	fd = open(path, O_RDONLY);
-	if (fd == -1) {
+	file->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (file->fd == -1) {
 		if (errno == ENOENT || errno == ENOTDIR)
 			return 0;
 		*error_r = t_strdup_printf("open(%s) failed: %m", path);
 		return -1;
 	}
-	ret = file_read_fd(file, fd, path, error_r);
-	i_close_fd(&fd);
+	ret = file_read_fd(file, whole, path, error_r);
+	if (ret < 0 || file->left == 0)
+		i_close_fd(&file->fd);
 	return ret;
+}
+
+int recall_index_file_read(const char *path, struct recall_index_file **file_r,
+			   const char **error_r)
+{
+	return file_read(path, TRUE, file_r, error_r);
+}
+
+int recall_index_file_open(const char *path, struct recall_index_file **file_r,
+			   const char **error_r)
+{
+	return file_read(path, FALSE, file_r, error_r);
 }
 
 void recall_index_file_free(struct recall_index_file **_file)
@@ -272,6 +330,8 @@ void recall_index_file_free(struct recall_index_file **_file)
 	*_file = NULL;
 	if (file == NULL)
 		return;
+	i_close_fd(&file->fd);
+	i_free(file->records);
 	i_free(file->data);
 	pool = file->pool;
 	pool_unref(&pool);
@@ -283,12 +343,15 @@ bool recall_index_file_is_in(const struct recall_index_file *file, int fd)
 {
 	unsigned char hdr[sizeof(struct recall_index_header)];
 	unsigned char last[64];
-	size_t size = I_MIN(sizeof(last), file->end);
+	size_t size = I_MIN(sizeof(last), file->left == 0 ? file->end :
+			    file->end - file->tail);
 
 	return file->end > 0 && pread_full(fd, hdr, sizeof(hdr), 0) > 0 &&
 		memcmp(hdr, file->data, sizeof(hdr)) == 0 &&
-		pread_full(fd, last, size, file->end - size) > 0 &&
-		memcmp(last, file->data + file->end - size, size) == 0;
+		(size == 0 ||
+		 pread_full(fd, last, size, file->end - size) > 0) &&
+		memcmp(last, file->data + (file->end - file->left) - size,
+		       size) == 0;
 }
 
 /* Of equal UIDs the last record counts. */

@@ -80,14 +80,19 @@ struct recall_index_names {
 struct recall_index_file {
 	pool_t pool;
 	unsigned char *data;
-	size_t size;
+	/* of the file, of which data lacks this much: hashes and UIDs, if they
+	   were left there */
+	size_t size, left;
 	/* where the next block is to be, and where the first one is */
 	size_t end, tail;
-	/* the file that it was read from */
+	/* the file that it was read from, -1 if nothing was left there */
+	int fd;
 	ino_t ino;
 
+	/* NULL if they were left in the file */
 	const uint64_t *hashes;
 	const uint32_t *uids;
+	void *records;
 	uint32_t count;
 	ARRAY(struct recall_index_box) boxes;
 	ARRAY(struct recall_index_names) lists;
@@ -108,7 +113,21 @@ const char *recall_index_file_get_path(struct mailbox_list *list);
    it. Returns -1 if it can't be read; file_r is as good as empty then. */
 int recall_index_file_read(const char *path, struct recall_index_file **file_r,
 			   const char **error_r);
+/* The same, but hashes and UIDs of a large base are left in the file. */
+int recall_index_file_open(const char *path, struct recall_index_file **file_r,
+			   const char **error_r);
+/* Reads what was left in the file. Returns -1 if it can't be read. */
+int recall_index_file_load(struct recall_index_file *file);
 void recall_index_file_free(struct recall_index_file **file);
+
+/* Adds the numbers of those records of the base that have one of the hashes,
+   of count from the first one on. Returns -1 if they can't be read. */
+int recall_index_file_search(const struct recall_index_file *file,
+			     uint32_t first, uint32_t count, uint64_t hash1,
+			     uint64_t hash2, ARRAY_TYPE(uint32_t) *found);
+/* Returns the UID of that record of the base, or 0 if it can't be read. */
+uint32_t recall_index_file_get_uid(const struct recall_index_file *file,
+				   uint32_t idx);
 
 struct recall_index_box *
 recall_index_file_find(struct recall_index_file *file, const guid_128_t guid,

@@ -46,19 +46,44 @@ static void mark_tail(struct recall_index_box *box, uint64_t search_hash)
 	}
 }
 
-static void
+/* Returns -1 if not all records could be read. */
+static int
 mark_candidates(struct recall_index_file *file, uint64_t search_hash)
 {
 	struct recall_index_box *box;
-	uint32_t i;
+	ARRAY_TYPE(uint32_t) found;
+	uint32_t idx;
+	int ret;
 
-	/* this loop is what a recall costs in a large index */
-	for (i = 0; i < file->count; i++) {
-		if (hash_matches(file->hashes[i], search_hash))
-			mark_base(file, i);
-	}
+	t_array_init(&found, 8);
+	ret = recall_index_file_search(file, 0, file->count, search_hash,
+				       RECALL_INDEX_HASH_MANY, &found);
+	array_foreach_elem(&found, idx)
+		mark_base(file, idx);
 	array_foreach_modifiable(&file->boxes, box)
 		mark_tail(box, search_hash);
+	return ret;
+}
+
+/* Reads the index and looks for the hash. All mailboxes are opened if that
+   can't be done. */
+static void lookup_read(struct recall_index_lookup *lookup,
+			uint64_t search_hash)
+{
+	const char *error;
+	int ret;
+
+	ret = recall_index_file_open(lookup->path, &lookup->file, &error);
+	if (ret == 0 && mark_candidates(lookup->file, search_hash) < 0) {
+		error = t_strdup_printf("read(%s) failed: It has changed",
+					lookup->path);
+		ret = -1;
+	}
+	if (ret < 0) {
+		e_warning(lookup->list->ns->user->event,
+			  "recall: Can't read the Message-ID index: %s", error);
+		recall_index_file_free(&lookup->file);
+	}
 }
 
 struct recall_index_lookup *
@@ -66,7 +91,7 @@ recall_index_lookup_init(struct mailbox_list *list,
 			 const struct recall_message_id *id)
 {
 	struct recall_index_lookup *lookup;
-	const char *path, *error;
+	const char *path;
 
 	lookup = i_new(struct recall_index_lookup, 1);
 	lookup->list = list;
@@ -76,12 +101,9 @@ recall_index_lookup_init(struct mailbox_list *list,
 		return lookup;
 	lookup->path = i_strdup(path);
 	lookup->root = recall_index_root_open(list);
-	if (recall_index_file_read(path, &lookup->file, &error) < 0) {
-		/* all mailboxes are opened then */
-		e_warning(list->ns->user->event,
-			  "recall: Can't read the Message-ID index: %s", error);
-	}
-	mark_candidates(lookup->file, recall_index_hash(id));
+	T_BEGIN {
+		lookup_read(lookup, recall_index_hash(id));
+	} T_END;
 	return lookup;
 }
 

@@ -3,6 +3,7 @@
 #include "mailbox-list-private.h"
 #include "recall-index-stamp.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -11,11 +12,27 @@
    clock's ticks are: as Dovecot's Maildir code has it. */
 #define MAILDIR_SYNC_SECS 1
 
+/* Beside letters and digits: a name of these means nothing but itself in a
+   path. */
+#define PLAIN_CHARS " _-+&,/"
+/* A plain name that is not likely to be in the path of a user's mail. */
+#define PROBE_NAME "recall-probe-of-a-path"
+
+/* What is around a mailbox's name in a path. */
+struct path_form {
+	/* NULL if that can't be said */
+	char *before, *after;
+	bool known;
+};
+
 struct recall_index_root {
+	struct mailbox_list *list;
 	/* -1 if it can't be opened */
 	int fd;
 	char *path;
 	size_t len;
+	/* of PATH_TYPE_DIR and PATH_TYPE_INDEX */
+	struct path_form dir, index;
 };
 
 struct recall_index_root *recall_index_root_open(struct mailbox_list *list)
@@ -27,6 +44,7 @@ struct recall_index_root *recall_index_root_open(struct mailbox_list *list)
 					&path))
 		return NULL;
 	root = i_new(struct recall_index_root, 1);
+	root->list = list;
 	root->path = i_strdup(path);
 	root->len = strlen(path);
 	root->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -42,7 +60,68 @@ void recall_index_root_close(struct recall_index_root **_root)
 		return;
 	i_close_fd(&root->fd);
 	i_free(root->path);
+	i_free(root->dir.before);
+	i_free(root->dir.after);
+	i_free(root->index.before);
+	i_free(root->index.after);
 	i_free(root);
+}
+
+static bool name_is_plain(const char *name)
+{
+	const char *p;
+
+	for (p = name; *p != '\0'; p++) {
+		if (!i_isalnum(*p) && strchr(PLAIN_CHARS, *p) == NULL)
+			return FALSE;
+		if (*p == '/' && (p == name || p[1] == '/' || p[1] == '\0'))
+			return FALSE;
+	}
+	return p != name && strncasecmp(name, "INBOX", 5) != 0;
+}
+
+static void form_learn(struct path_form *form, struct mailbox_list *list,
+		       enum mailbox_list_path_type type)
+{
+	const char *path, *name;
+
+	form->known = TRUE;
+	if ((strcmp(list->name, MAILBOX_LIST_NAME_FS) != 0 &&
+	     strcmp(list->name, MAILBOX_LIST_NAME_MAILDIRPLUSPLUS) != 0) ||
+	    mailbox_list_get_path(list, PROBE_NAME, type, &path) <= 0)
+		return;
+	name = strstr(path, PROBE_NAME);
+	if (name == NULL || strstr(name + 1, PROBE_NAME) != NULL)
+		return;
+	form->before = i_strdup_until(path, name);
+	form->after = i_strdup(name + strlen(PROBE_NAME));
+}
+
+/* Dovecot is asked for the path of one mailbox; those of all others whose names
+   are plain differ in these. */
+static bool
+root_get_path(struct recall_index_root *root, struct mailbox_list *list,
+	      const char *name, enum mailbox_list_path_type type,
+	      const char *file, const char **path_r)
+{
+	struct path_form *form;
+	const char *path;
+
+	if (root != NULL && root->list == list && name_is_plain(name)) {
+		form = type == MAILBOX_LIST_PATH_TYPE_DIR ?
+			&root->dir : &root->index;
+		if (!form->known)
+			form_learn(form, list, type);
+		if (form->before != NULL) {
+			*path_r = t_strconcat(form->before, name, form->after,
+					      file, NULL);
+			return TRUE;
+		}
+	}
+	if (mailbox_list_get_path(list, name, type, &path) <= 0)
+		return FALSE;
+	*path_r = *file == '\0' ? path : t_strconcat(path, file, NULL);
+	return TRUE;
 }
 
 static int root_stat(const struct recall_index_root *root, const char *path,
@@ -93,7 +172,7 @@ static bool storage_is_dbox(const struct mail_storage *storage)
 }
 
 uint64_t recall_index_stamp_names(struct mailbox_list *list,
-				  const struct recall_index_root *root,
+				  struct recall_index_root *root,
 				  const char *names, size_t size,
 				  time_t before)
 {
@@ -109,10 +188,10 @@ uint64_t recall_index_stamp_names(struct mailbox_list *list,
 	for (name = names; name < names + size; name += strlen(name) + 1) {
 		path = *name == '/' ? name + 1 : name;
 		if (value == 0 ||
-		    !mailbox_list_is_valid_name(list, path, &error) ||
-		    mailbox_list_get_path(list, path,
-					  MAILBOX_LIST_PATH_TYPE_DIR,
-					  &path) <= 0)
+		    (!name_is_plain(path) &&
+		     !mailbox_list_is_valid_name(list, path, &error)) ||
+		    !root_get_path(root, list, path,
+				   MAILBOX_LIST_PATH_TYPE_DIR, "", &path))
 			return 0;
 		parent = strrchr(path, '/');
 		if (parent == NULL)
@@ -161,7 +240,7 @@ uint64_t recall_index_stamp_dirs(struct mailbox_list *list,
 }
 
 uint64_t recall_index_stamp_get(struct mailbox_list *list,
-				const struct recall_index_root *root,
+				struct recall_index_root *root,
 				const char *name, uint64_t dirs,
 				time_t *changed_r)
 {
@@ -169,10 +248,9 @@ uint64_t recall_index_stamp_get(struct mailbox_list *list,
 	struct stat st;
 
 	if (dirs == 0 ||
-	    mailbox_list_get_path(list, name, MAILBOX_LIST_PATH_TYPE_INDEX,
-				  &path) <= 0 ||
-	    root_stat(root, t_strconcat(path, "/"MAIL_INDEX_PREFIX".log", NULL),
-		      &st) < 0)
+	    !root_get_path(root, list, name, MAILBOX_LIST_PATH_TYPE_INDEX,
+			   "/"MAIL_INDEX_PREFIX".log", &path) ||
+	    root_stat(root, path, &st) < 0)
 		return 0;
 	*changed_r = st.st_mtime;
 	return mix(mix_stat(dirs, &st), st.st_size);

@@ -34,7 +34,7 @@ uint64_t recall_index_stamp_dirs(struct mailbox_list *list,
    or has no index in files. dirs is what recall_index_stamp_dirs() said.
    changed_r is the log's time. */
 uint64_t recall_index_stamp_get(struct mailbox_list *list,
-				const struct recall_index_root *root,
+				struct recall_index_root *root,
 				const char *name, uint64_t dirs,
 				time_t *changed_r);
 /* The directories that the list's mailboxes are, and are in: they change when
@@ -44,7 +44,7 @@ uint64_t recall_index_stamp_get(struct mailbox_list *list,
    changes all the time. Otherwise each look at the user would have to read all
    directories, as Dovecot does for its mailbox list index. */
 uint64_t recall_index_stamp_names(struct mailbox_list *list,
-				  const struct recall_index_root *root,
+				  struct recall_index_root *root,
 				  const char *names, size_t size,
 				  time_t before);
 /* Which list it is. */

@@ -160,26 +160,41 @@ static bool pass_is_known(struct recall_index_pass *pass)
 						      &changed);
 }
 
-/* Records of messages that have gone are among them. */
-static void pass_records(struct recall_index_pass *pass)
+static void pass_add_record(struct recall_index_pass *pass, uint32_t uid)
 {
-	const struct recall_index_file *file = pass->file;
+	uint32_t seq;
+
+	/* records of messages that have gone are among them */
+	if (mail_index_lookup_seq(pass->box->view, uid, &seq))
+		seq_range_array_add(pass->uids, uid);
+}
+
+/* Returns FALSE if the records can't be read. */
+static bool pass_records(struct recall_index_pass *pass)
+{
 	const struct recall_index_box *rbox = pass->rbox;
 	const struct recall_index_rec *rec;
-	uint32_t i, seq;
+	ARRAY_TYPE(uint32_t) found;
+	uint32_t idx, uid;
 
-	for (i = rbox->first; i < rbox->first + rbox->count; i++) {
-		if (pass_matches(pass, file->hashes[i]) &&
-		    mail_index_lookup_seq(pass->box->view, file->uids[i], &seq))
-			seq_range_array_add(pass->uids, file->uids[i]);
+	t_array_init(&found, 8);
+	if (recall_index_file_search(pass->file, rbox->first, rbox->count,
+				     pass->search_hash, RECALL_INDEX_HASH_MANY,
+				     &found) < 0)
+		return FALSE;
+	array_foreach_elem(&found, idx) {
+		uid = recall_index_file_get_uid(pass->file, idx);
+		if (uid == 0)
+			return FALSE;
+		pass_add_record(pass, uid);
 	}
 	if (!array_is_created(&rbox->tail))
-		return;
+		return TRUE;
 	array_foreach(&rbox->tail, rec) {
-		if (pass_matches(pass, rec->hash) &&
-		    mail_index_lookup_seq(pass->box->view, rec->uid, &seq))
-			seq_range_array_add(pass->uids, rec->uid);
+		if (pass_matches(pass, rec->hash))
+			pass_add_record(pass, rec->uid);
 	}
+	return TRUE;
 }
 
 /* Goes through the mailbox's messages and their records. */
@@ -326,12 +341,19 @@ static void pass_load(struct recall_index_pass *pass)
 		pass->path = NULL;
 	if (pass->path == NULL)
 		return;
-	if (recall_index_file_read(pass->path, &pass->file, &error) < 0) {
+	if (recall_index_file_open(pass->path, &pass->file, &error) < 0) {
 		e_warning(box->event,
 			  "recall: Can't read the Message-ID index: %s", error);
 	}
 	pass->rbox = recall_index_file_find(pass->file, pass->guid,
 					    pass->uid_validity);
+}
+
+/* Reads all of the index. Without it all headers are read. */
+static void pass_load_records(struct recall_index_pass *pass)
+{
+	if (pass->file != NULL && recall_index_file_load(pass->file) < 0)
+		pass->rbox = NULL;
 }
 
 /* Whether the index has a record for each message. */
@@ -372,6 +394,7 @@ static void pass_append_stamp(struct recall_index_pass *pass,
 	if (ret == 0) {
 		recall_index_file_free(&pass->file);
 		pass_load(pass);
+		pass_load_records(pass);
 		if (!pass_is_written(pass))
 			return;
 		ret = recall_index_file_append_to(pass->file, list, pass->path,
@@ -435,11 +458,11 @@ static int pass_run(struct recall_index_pass *pass)
 		return -1;
 	}
 	pass_load(pass);
-	if (pass_is_known(pass)) {
-		pass_records(pass);
+	if (pass_is_known(pass) && pass_records(pass)) {
 		pass_deinit(pass);
 		return 0;
 	}
+	pass_load_records(pass);
 	pass->fence = recall_index_fence_get(box->view);
 	pass_view(pass);
 	if (array_count(&pass->unread) > 0) {
@@ -564,6 +587,7 @@ int recall_index_dump(struct mailbox *box, recall_index_callback_t *callback,
 	    mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
 		return -1;
 	pass_load(&pass);
+	pass_load_records(&pass);
 	pass.fence = recall_index_fence_get(box->view);
 	recall_index_box_iter_init(&iter, pass.file, pass.rbox);
 	trans = mailbox_transaction_begin(box, 0, "recall index dump");

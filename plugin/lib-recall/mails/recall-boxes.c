@@ -188,8 +188,8 @@ boxes_iter_may_have(struct recall_boxes_iter *iter, const char *name)
 		return TRUE;
 	/* mail that is being moved needs a closer look */
 	return iter->scan != NULL &&
-		!recall_scan_pass_over(iter->scan,
-			mailbox_list_get_vname(iter->ns->list, name), changed);
+		!recall_scan_pass_over(iter->scan, iter->ns->list, name,
+				       changed);
 }
 
 /* What was not listed may not be there. Opening it reports errors. */

@@ -10,7 +10,9 @@
 #define SCAN_CLOCK_SLACK 1
 
 struct scan_box {
-	const char *vname;
+	/* its name in the list's storage */
+	struct mailbox_list *list;
+	const char *name;
 	/* 0 if the mailbox was not opened */
 	uint32_t uid_validity;
 	/* of the messages that were searched */
@@ -23,6 +25,8 @@ struct recall_scan {
 	pool_t pool;
 	/* what was written before then was seen by the first look */
 	time_t since;
+	/* the clock was ahead of one that nobody sets by so many ms then */
+	int64_t ahead;
 	/* of the look before, and of this one */
 	ARRAY_TYPE(scan_box) before, now;
 	/* where in before the last one was found: looks have the same order */
@@ -31,12 +35,24 @@ struct recall_scan {
 	bool certain:1;
 };
 
+static int64_t scan_clock_ahead(void)
+{
+	struct timespec now, mono;
+
+	if (clock_gettime(CLOCK_REALTIME, &now) < 0 ||
+	    clock_gettime(CLOCK_MONOTONIC, &mono) < 0)
+		i_fatal("clock_gettime() failed: %m");
+	return ((int64_t)now.tv_sec - mono.tv_sec) * 1000 +
+		(now.tv_nsec - mono.tv_nsec) / 1000000;
+}
+
 struct recall_scan *recall_scan_init(pool_t pool)
 {
 	struct recall_scan *scan = p_new(pool, struct recall_scan, 1);
 
 	scan->pool = pool;
 	scan->since = time(NULL) - SCAN_CLOCK_SLACK;
+	scan->ahead = scan_clock_ahead();
 	p_array_init(&scan->before, pool, 8);
 	p_array_init(&scan->now, pool, 8);
 	return scan;
@@ -46,6 +62,10 @@ void recall_scan_begin(struct recall_scan *scan)
 {
 	ARRAY_TYPE(scan_box) old = scan->before;
 
+	/* The clock was set back: what was written since then looks as if it
+	   was there before. So does what is older, but there is no telling. */
+	if (scan_clock_ahead() < scan->ahead - SCAN_CLOCK_SLACK * 900)
+		scan->since = 0;
 	scan->again = array_count(&scan->now) > 0;
 	scan->before = scan->now;
 	scan->before_idx = 0;
@@ -55,7 +75,8 @@ void recall_scan_begin(struct recall_scan *scan)
 }
 
 static const struct scan_box *
-scan_find_before(struct recall_scan *scan, const char *vname)
+scan_find_before(struct recall_scan *scan, struct mailbox_list *list,
+		 const char *name)
 {
 	const struct scan_box *boxes;
 	unsigned int i, idx, count;
@@ -63,7 +84,8 @@ scan_find_before(struct recall_scan *scan, const char *vname)
 	boxes = array_get(&scan->before, &count);
 	for (i = 0; i < count; i++) {
 		idx = (scan->before_idx + i) % count;
-		if (strcmp(boxes[idx].vname, vname) == 0) {
+		if (boxes[idx].list == list &&
+		    strcmp(boxes[idx].name, name) == 0) {
 			scan->before_idx = idx + 1;
 			return &boxes[idx];
 		}
@@ -97,7 +119,7 @@ bool recall_scan_skip(struct recall_scan *scan, struct mailbox *box)
 
 	if (!scan->again)
 		return FALSE;
-	old = scan_find_before(scan, mailbox_get_vname(box));
+	old = scan_find_before(scan, box->list, box->name);
 	if (!scan_box_has_changed(scan, box)) {
 		if (old == NULL || old->found)
 			return FALSE;
@@ -110,20 +132,24 @@ bool recall_scan_skip(struct recall_scan *scan, struct mailbox *box)
 	return FALSE;
 }
 
-bool recall_scan_pass_over(struct recall_scan *scan, const char *vname,
-			   time_t changed)
+bool recall_scan_pass_over(struct recall_scan *scan, struct mailbox_list *list,
+			   const char *name, time_t changed)
 {
 	const struct scan_box *old;
 	struct scan_box lbox;
 
 	if (changed >= scan->since)
 		return FALSE;
-	old = scan_find_before(scan, vname);
+	old = scan_find_before(scan, list, name);
 	if (old != NULL && old->found)
 		return FALSE;
-	i_zero(&lbox);
-	lbox.vname = old != NULL ? old->vname : p_strdup(scan->pool, vname);
-	scan_add(scan, old != NULL ? old : &lbox);
+	if (old == NULL) {
+		i_zero(&lbox);
+		lbox.list = list;
+		lbox.name = p_strdup(scan->pool, name);
+		old = &lbox;
+	}
+	scan_add(scan, old);
 	return TRUE;
 }
 
@@ -148,12 +174,11 @@ void recall_scan_add(struct recall_scan *scan, struct mailbox *box,
 		     bool found)
 {
 	const struct scan_box *old;
-	struct scan_box lbox = { .found = found };
+	struct scan_box lbox = { .list = box->list, .found = found };
 	const struct mail_index_header *hdr;
 
-	old = scan_find_before(scan, mailbox_get_vname(box));
-	lbox.vname = old != NULL ? old->vname :
-		p_strdup(scan->pool, mailbox_get_vname(box));
+	old = scan_find_before(scan, box->list, box->name);
+	lbox.name = old != NULL ? old->name : p_strdup(scan->pool, box->name);
 	if (box->opened) {
 		hdr = mail_index_get_header(box->view);
 		lbox.uid_validity = hdr->uid_validity;

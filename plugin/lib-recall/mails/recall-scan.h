@@ -2,6 +2,7 @@
 #define RECALL_SCAN_H
 
 struct mailbox;
+struct mailbox_list;
 
 /* Mailboxes are searched one after the other. A message that is moved meanwhile
    from one that is yet to be searched to one that was searched already is
@@ -25,10 +26,10 @@ void recall_scan_begin(struct recall_scan *scan);
    not enough. */
 bool recall_scan_skip(struct recall_scan *scan, struct mailbox *box);
 /* Called when the index is sure that the mailbox has nothing; its log was last
-   written to at that time. Returns FALSE if it has to be searched
-   nevertheless. */
-bool recall_scan_pass_over(struct recall_scan *scan, const char *vname,
-			   time_t changed);
+   written to at that time. name is the mailbox's in the list's storage. Returns
+   FALSE if it has to be searched nevertheless. */
+bool recall_scan_pass_over(struct recall_scan *scan, struct mailbox_list *list,
+			   const char *name, time_t changed);
 /* Called when the mailbox was searched. found: something that must be found
    again. */
 void recall_scan_add(struct recall_scan *scan, struct mailbox *box,

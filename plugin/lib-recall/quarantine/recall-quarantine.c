@@ -16,6 +16,7 @@
 #include "recall-quarantine.h"
 #include "recall-quarantine-kept.h"
 
+#include <dirent.h>
 #include <sys/stat.h>
 
 #define QUARANTINE_LOCK_FNAME "dovecot-recall.lock"
@@ -147,6 +148,26 @@ int recall_quarantine_list(struct recall_quarantine *q, pool_t pool,
 							     NULL));
 		return -1;
 	}
+	return 0;
+}
+
+int recall_quarantine_check_listed(struct recall_quarantine *q,
+				   const char **error_r)
+{
+	const char *path;
+	DIR *dir;
+
+	if (!mailbox_list_get_root_path(q->ns->list,
+			MAILBOX_LIST_PATH_TYPE_MAILBOX, &path))
+		return 0;
+	dir = opendir(path);
+	if (dir == NULL && !ENOTFOUND(errno)) {
+		*error_r = t_strdup_printf("Listing the quarantine failed: "
+					   "opendir(%s) failed: %m", path);
+		return -1;
+	}
+	if (dir != NULL)
+		(void)closedir(dir);
 	return 0;
 }
 

@@ -62,6 +62,10 @@ int recall_quarantine_list(struct recall_quarantine *q, pool_t pool,
 			   const char *recall_id,
 			   ARRAY_TYPE(recall_quarantine_box) *boxes_r,
 			   const char **error_r);
+/* Returns -1 if the directory can't be read: then Dovecot lists nothing of it,
+   and says nothing of that. */
+int recall_quarantine_check_listed(struct recall_quarantine *q,
+				   const char **error_r);
 
 /* Adds the number of messages in a mailbox. It's no error if it's gone. */
 int recall_quarantine_box_count(struct recall_quarantine *q,

@@ -1,0 +1,56 @@
+"""A server that mail-recalld's webhooks are sent to."""
+
+import http.server
+import json
+import threading
+
+from faults import wait_for
+
+
+class Receiver:
+    """Somebody else's server; answers with the statuses, the last one for
+    good."""
+
+    def __init__(self, statuses=(204,), port=0, location=None):
+        self.told = []
+        self.statuses = list(statuses)
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.told.append((self.path, self.headers, body))
+                status = receiver.statuses[0]
+                if len(receiver.statuses) > 1:
+                    receiver.statuses.pop(0)
+                self.send_response(status)
+                if location:
+                    self.send_header("Location", location)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port),
+                                                      Handler)
+        self.port = self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever,
+                                       daemon=True)
+
+    @property
+    def url(self):
+        return "http://127.0.0.1:%d/hook" % self.port
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *args):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    def wait(self, n):
+        wait_for(lambda: len(self.told) >= n, self.told)
+        return [json.loads(body) for _, _, body in self.told]

@@ -6,8 +6,6 @@
 
 /* Hashes that are read at a time: they stay in the processor's cache. */
 #define CHUNK 4096
-/* Hashes that are compared before the next branch. */
-#define STEP 8
 
 static uint64_t file_records_offset(const struct recall_index_file *file)
 {
@@ -45,28 +43,15 @@ int recall_index_file_load(struct recall_index_file *file)
 	return 0;
 }
 
-/* This loop is what a recall costs in a large index. */
 static void
 search_hashes(const uint64_t *hashes, uint32_t count, uint32_t first,
 	      uint64_t hash1, uint64_t hash2, ARRAY_TYPE(uint32_t) *found)
 {
-	unsigned int j, hits;
-	uint32_t i, end, idx;
+	uint32_t i, idx;
 
-	for (i = 0; i < count; i = end) {
-		hits = 0;
-		end = I_MIN(i + STEP, count);
-		if (end - i == STEP) {
-			for (j = 0; j < STEP; j++) {
-				hits |= hashes[i + j] == hash1 ? 1 : 0;
-				hits |= hashes[i + j] == hash2 ? 1 : 0;
-			}
-			if (hits == 0)
-				continue;
-		}
-		for (; i < end; i++) {
-			if (hashes[i] != hash1 && hashes[i] != hash2)
-				continue;
+	/* this loop is what a recall costs in a large index */
+	for (i = 0; i < count; i++) {
+		if (hashes[i] == hash1 || hashes[i] == hash2) {
 			idx = first + i;
 			array_push_back(found, &idx);
 		}

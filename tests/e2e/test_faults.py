@@ -253,7 +253,8 @@ class Case:
 
 def dovecots_crash(stderr):
     """Whether a backtrace begins in Dovecot's library, and not in what we call
-    ourselves, maybe with what it must not have. There are: 2.3 reports a
+    ourselves, maybe with what it must not have; what the mail plugin calls has
+    what Dovecot called that with. There are: 2.3 reports a
     failed fsync of a mailbox's directory for a mail that is NULL; 2.4 goes on
     with an index that it may not write (sdbox_transaction_save_commit_pre,
     maildir_sync_index)."""
@@ -262,7 +263,7 @@ def dovecots_crash(stderr):
     while names and names[0].startswith(("fault-shim.", "libc.")):
         del names[0]
     return len(names) > 1 and names[0].startswith("libdovecot") and \
-        names[1].startswith("libdovecot")
+        names[1].startswith(("libdovecot", "lib20_recall_plugin"))
 
 
 def bodies(mails):

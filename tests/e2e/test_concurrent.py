@@ -4,6 +4,9 @@
 import pytest
 
 from conftest import DRIVERS
+from model_clients import OPERATIONS
+from model_plan import BEFORE, BESIDE, KINDS, Limits, Plan
+from model_shrink import Case, arguments, shrink
 from soak import soak
 
 
@@ -11,4 +14,42 @@ from soak import soak
                          ids=["quarantine", "no-quarantine"])
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_nothing_lost_nothing_false(driver, quarantine):
-    assert soak(driver, operations=600, seed=1, quarantine=quarantine) == []
+    assert soak(driver, operations=400, seed=1, quarantine=quarantine) == []
+
+
+def test_plans():
+    """An episode is the same each time, whatever was before it; what is left
+    out is not in it, and the rest as it was."""
+    names = set()
+    for number in range(1, 200):
+        plan, again = (Plan(7, number, "sdbox", True) for _ in range(2))
+        assert str(plan) == str(again) and plan.bursts == again.bursts
+        names.update(str(plan).split())
+        less = Plan(7, number, "sdbox", True, Limits(
+            frozenset(["move", "resync"]), clients=2, burst=3))
+        assert not less.has("move", "resync")
+        assert set(less.parts()) == set(plan.parts()) - {"move", "resync"}
+        if less.names:
+            assert less.bursts == [(seed, min(count, 3), delay) for
+                                   seed, count, delay in plan.bursts[:2]]
+    assert names == set(OPERATIONS) | set(KINDS) | set(BEFORE) | \
+        set(BESIDE) - {"purge"}
+
+
+def test_shrinking():
+    """What is needed for a failure is left, and nothing else."""
+    def parts_of(case):
+        return Plan(case.seed, case.last, "mdbox", True, case.limits).parts()
+
+    def fails(case):
+        plan = Plan(case.seed, case.last, "mdbox", True, case.limits)
+        return case.first <= 9 and plan.has(needed) and \
+            len(plan.bursts) >= 2 and case.limits.burst >= 3
+
+    case = Case(7, 1, 20, Limits())
+    for needed in [name for name in parts_of(case) if name in OPERATIONS]:
+        least = shrink(case, parts_of, fails, say=str)
+        assert fails(least) and parts_of(least) == [needed]
+        assert (least.limits.clients, least.limits.burst,
+                least.limits.messages, least.limits.rests) == (2, 3, 1, 0)
+        assert "--clients 2 --burst 3" in arguments(least)

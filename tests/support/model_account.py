@@ -1,0 +1,279 @@
+"""The accounts of the model test (see soak.py), and their episodes."""
+
+import collections
+import concurrent.futures
+import time
+
+from model_beside import Beside
+from model_checks import Checks
+from model_clients import MAILBOXES, Clients
+from model_mail import append, message_of, token_of
+from model_plan import DISTURBING, Limits, Plan
+from model_recalls import Recalls
+
+
+class Account(Recalls, Beside, Checks):
+    """One after the other."""
+
+    def __init__(self, node, quarantine, seed, limits=Limits()):
+        super().__init__(node, quarantine)
+        self.seed = seed
+        self.limits = limits
+        self.clients = Clients(node)
+        self.pool = concurrent.futures.ThreadPoolExecutor(8)
+        self.users = iter(sorted(node.users))
+        self.plan = None
+        self.episodes = self.operations = self.raced = self.recalls = 0
+        self.octets = 0
+        self.verdicts = collections.Counter()
+
+    # accounts
+
+    def next_user(self):
+        if self.user is not None:
+            self.finish_user()
+        self.user = next(self.users)
+        self.found = []
+        # token -> message id; those that no client has expunged
+        self.stable = {}
+        # those that were once in a mailbox that may be deleted
+        self.doomed = set()
+        # ids that were recalled, and recall ids that `recall list` has another
+        # number of copies of: those that stand, for example
+        self.recalled, self.unlisted = set(), set()
+        self.loose.clear()
+        self.new_account()
+        self.log_in()
+
+    def log_in(self):
+        self.clients.everyone("login", self.user)
+        self.connection = self.node.imap(self.user)
+
+    def finish_user(self):
+        self.check_lost(*self.look())
+        self.check_list()
+        self.connection.logout()
+
+    # an episode
+
+    def new_id(self, number):
+        return "<%d.%d.%d@soak.example.com>" % (self.seed, self.episodes,
+                                                number)
+
+    def new_recall_id(self):
+        return "%032x" % self.plan.chance.getrandbits(128)
+
+    def put(self, message_id, count, origin="appended"):
+        """Messages for the id; returns their tokens."""
+        tokens = []
+        chance = self.plan.chance
+        together = chance.choice(MAILBOXES + [None] * 4)
+        for number in range(count):
+            mailbox = together or chance.choice(MAILBOXES)
+            token = token_of(message_id, self.episodes, number, origin)
+            if origin == "delivered":
+                self.node.lmtp_deliver(self.user, message_of(token))
+            else:
+                append(self.connection, mailbox, token)
+            tokens.append(token)
+            self.stable[token] = message_id
+        self.operations += len(tokens)
+        return tokens
+
+    def rest(self, number, rest, delay):
+        """A recall of an id that no client touches."""
+        message_id, recall_id = self.new_id(number), self.new_recall_id()
+        origin = "seen" if rest == "forced" else rest
+        notify = self.plan.chance.random() < 0.3
+        tokens = [] if rest == "absent" else self.put(
+            message_id, self.plan.chance.choice([1, 1, 2, 4]),
+            "appended" if rest == "absent" else origin)
+        self.recalled.add(message_id)
+        options = dict(self.rest_options(rest), noNotify=not notify)
+        return message_id, recall_id, rest, tokens, options, \
+            self.pool.submit(self.expunge, message_id, recall_id, delay,
+                             **options)
+
+    def disturb(self, name, delay, token):
+        time.sleep(delay)
+        getattr(self, "beside_" + name.replace("-", "_"))(token)
+
+    def episode(self, number):
+        self.episodes = number
+        self.plan = plan = Plan(self.seed, number, self.node.driver,
+                                self.quarantine, self.limits)
+        message_id, recall_id = self.new_id(0), self.new_recall_id()
+        self.purged.clear()
+        self.look()
+        for name in plan.before:
+            message_id = getattr(self, "before_" + name)() or message_id
+        self.keep_indexes()
+        tokens = self.put(message_id, plan.messages)
+        tokens += [token for token, an_id in self.stable.items()
+                   if an_id == message_id and token not in tokens]
+        if plan.kind == "restore":
+            self.expunge(message_id, recall_id, noNotify=True)
+        self.recalled.add(message_id)
+        if plan.has("stock"):
+            del self.stable[tokens[0]]
+        before = self.found
+        rests = [self.rest(i + 1, *rest) for i, rest in enumerate(plan.rests)]
+        beside = [self.pool.submit(self.disturb, *pair, tokens[0])
+                  for pair in plan.beside]
+        self.clients.start([("burst", message_id, *burst, plan.names)
+                            for burst in plan.bursts])
+        try:
+            answers = getattr(self, "run_" + plan.kind)(message_id, recall_id,
+                                                        plan.delay)
+        finally:
+            done = sum(self.clients.wait(), [])
+            concurrent.futures.wait(beside)
+            concurrent.futures.wait([rest[-1] for rest in rests])
+        for future in beside:
+            future.result()
+        self.record(message_id, done)
+        self.operations += len(done) + len(answers) + len(rests) + len(beside)
+        self.recalls += len(answers) + len(rests)
+        self.raced += len(answers)
+        self.settle_mailboxes(done)
+        self.judge(message_id, recall_id, tokens, before, answers, rests,
+                   done)
+
+    def record(self, message_id, done):
+        """What the clients did."""
+        for operation in done:
+            if operation.name in ("append", "deliver"):
+                self.stable[operation.tokens[0]] = message_id
+        for operation in done:
+            self.verdicts["client " + operation.name] += 1
+            if operation.name == "expunge":
+                for token in operation.tokens:
+                    self.stable.pop(token, None)
+            if operation.name in ("expunge", "flag"):
+                self.loose.update(operation.tokens)
+
+    def judge(self, message_id, recall_id, tokens, before, answers, rests,
+              done):
+        plan = self.plan
+        there, kept = self.look()
+        self.check_lost(there, kept)
+        for answer in answers:
+            taken = any(other.copies > 0 for other in answers
+                        if other is not answer) or \
+                plan.kind == "stand" and self.late(recall_id) > 0
+            self.check(plan.kind, tokens, answer, taken, done, there)
+        self.judge_rests(rests, there)
+        self.check_untouched(before, {message_id} | {rest[0]
+                                                     for rest in rests}, done)
+        if plan.kind not in ("restore", "dry", "none"):
+            answers = self.check_retried(message_id, recall_id, answers)
+        if plan.kind in ("plain", "dry") and answers and \
+           answers[0].status == "expunged" and self.quarantine and \
+           not self.purged[recall_id] and not self.rebuilt() and \
+           self.by_recall[recall_id] != answers[0].copies:
+            self.fail("kept another number", answers[0].row, self.by_recall,
+                      done)
+        self.check_notices(recall_id, answers, plan.kind == "kill")
+        if plan.kind == "stand":
+            self.finish_stand(message_id, recall_id, answers)
+        elif plan.kind == "restore" or plan.restored:
+            self.check_restored(message_id, recall_id)
+            self.check_doubled(message_id, before, answers, done)
+        if plan.has(*DISTURBING):
+            self.check_list()
+
+    def judge_rests(self, rests, there):
+        for message_id, recall_id, rest, tokens, options, future in rests:
+            answer, retried = future.result(), False
+            if answer.status == "error" and self.plan.has(*DISTURBING):
+                self.said(answer.row["error"])
+                answer, retried = self.expunge(message_id, recall_id,
+                                               **options), True
+                there = self.look()[0]
+            self.check_rest(rest, tokens, answer, there, retried)
+            self.check_notices(recall_id, [answer], False)
+
+    # kinds of recalls
+
+    def run_none(self, unused_message_id, unused_recall_id, unused_delay):
+        """To see what Dovecot does without us."""
+        return []
+
+    def run_plain(self, message_id, recall_id, delay):
+        return [self.expunge(message_id, recall_id, delay,
+                             noNotify=not self.plan.notify)]
+
+    def run_dry(self, message_id, recall_id, delay):
+        return [self.expunge(message_id, recall_id, delay, dryRun=True)]
+
+    def run_retry(self, message_id, recall_id, delay):
+        options = {"noNotify": not self.plan.notify}
+        first = self.expunge(message_id, recall_id, delay, **options)
+        return [first, self.expunge(message_id, recall_id, **options)]
+
+    def run_two(self, message_id, recall_id, delay):
+        futures = [self.pool.submit(self.expunge, message_id, an_id, delay,
+                                    noNotify=True)
+                   for an_id in (recall_id, self.new_recall_id())]
+        return [future.result() for future in futures]
+
+    def run_kill(self, message_id, recall_id, delay):
+        options = [] if self.plan.notify else ["--no-notify"]
+        self.killed(message_id, recall_id, delay, *options)
+        return [self.expunge(message_id, recall_id,
+                             noNotify=not self.plan.notify)]
+
+    def run_restore(self, unused_message_id, recall_id, delay):
+        return [self.restore(recall_id, delay)]
+
+    def run_stand(self, message_id, recall_id, delay):
+        self.unlisted.add(recall_id)
+        return [self.expunge(message_id, recall_id, delay, noNotify=True,
+                             stand="1h")]
+
+    def late(self, recall_id):
+        """Copies taken late, by `standing run` too."""
+        return sum(int(row["copies"]) for row in
+                   self.http("recallStandingLate", recallId=recall_id)
+                   if row["username"] == self.user)
+
+    def finish_stand(self, message_id, recall_id, answers):
+        """What has come meanwhile is gone, what comes now goes, and what
+        comes after the end stays."""
+        run = self.http("recallStandingRun", recallId=recall_id)
+        if any(row["status"] not in ("expunged", "already_recalled",
+                                     "not_found") for row in run):
+            self.fail("standing run", run)
+        late = token_of(message_id, self.episodes, 1000, "delivered")
+        stays = token_of(message_id, self.episodes, 1001, "delivered")
+        self.node.lmtp_deliver(self.user, message_of(late))
+        there, kept = self.look()
+        self.check_lost(there, kept)
+        left = [token for token in there
+                if "<%s>" % token.split("-")[0] == message_id]
+        if left or self.quarantine and late not in kept:
+            self.fail("stands in vain", left, run, answers, kept[late])
+        taken = sum(answer.copies
+                    for answer in answers) + self.late(recall_id)
+        # a retry has those that its first try could not finish once more
+        if self.quarantine and not self.rebuilt() and len(answers) == 1 and \
+           self.by_recall[recall_id] + self.purged[recall_id] != taken:
+            self.fail("late ones are another number", run, answers, taken,
+                      self.by_recall)
+        self.http("recallStandingEnd", recallId=recall_id)
+        self.node.lmtp_deliver(self.user, message_of(stays))
+        self.stable[stays] = message_id
+        if self.look()[0][stays] != 1:
+            self.fail("taken after the end", stays)
+        self.operations += 4
+
+    def report(self):
+        return "%d operations, %d recalls and restores (%d raced), " \
+            "%d episodes, %d restored octet for octet: %s" % (
+                self.operations, self.recalls, self.raced, self.episodes,
+                self.octets, ", ".join("%s %d" % item for item in
+                                       sorted(self.verdicts.items())))
+
+    def close(self):
+        self.clients.stop()
+        self.pool.shutdown()

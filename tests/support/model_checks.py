@@ -1,0 +1,271 @@
+"""What must be true after an episode of the model test (see soak.py)."""
+
+import collections
+import re
+
+from mailnode import imap_quote
+from model_clients import GONE, MAILBOXES
+from model_mail import (SENDER, date_of, flags_of, is_what_was_saved,
+                        plain_flags, seconds_of)
+from model_plan import DISTURBING
+from model_recalls import Finding
+
+# What a recall may say instead of a verdict, and a restore: the copies wait.
+CHANGED = re.compile("moved while it was recalled")
+RESTORE_AGAIN = re.compile("The copy .* can't be opened")
+
+
+def in_flight(answer, done):
+    """Tokens of the operations under way at the moment that the answer is
+    of."""
+    return [token for operation in done for token in operation.tokens
+            if operation.name in ("move", "copy") and
+            answer.looked_at is not None and
+            operation.start < answer.looked_at < operation.end]
+
+
+def places(found):
+    """(mailbox, token) -> copies"""
+    return collections.Counter(
+        ("Beta" if one.mailbox == "Gamma" else one.mailbox, one.token)
+        for one in found)
+
+
+class Checks:
+    """Of an account that has Recalls."""
+
+    def fail(self, text, *details):
+        raise Finding("%s (seed %d, episode %d, user %s, %s): %s" % (
+            text, self.seed, self.episodes, self.user, self.plan,
+            " ".join(map(str, details))))
+
+    def rebuilt(self):
+        """Whether Dovecot has rebuilt the mdbox: what is saved meanwhile it
+        may have twice then, and without flags."""
+        return self.node.driver == "mdbox" and re.search(
+            re.escape(self.user) + ".*: rebuilding indexes",
+            self.node.log()) is not None
+
+    def check_lost(self, there, kept):
+        """What is stable is somewhere. Without a quarantine a recall may have
+        deleted it, then check() tells."""
+        if not self.quarantine:
+            return
+        lost = [token for token in self.stable
+                if token not in there and token not in kept]
+        if len(lost) <= sum(self.purged.values()):
+            # for good
+            for token in list(lost):
+                if self.stable[token] in self.recalled:
+                    lost.remove(token)
+                    del self.stable[token]
+        if lost:
+            self.fail("lost", lost)
+
+    def check_untouched(self, before, ids, done):
+        """Nothing else has gone, come or changed places."""
+        deleted = any(operation.name == "delete" for operation in done)
+        was, now = places(before), places(self.found)
+        rebuilt = self.rebuilt()
+        for place in was.keys() | now.keys():
+            mailbox, token = place
+            if "<%s>" % token.split("-")[0] in ids or \
+               deleted and mailbox == GONE:
+                continue
+            if now[place] != was[place] and \
+               not (rebuilt and now[place] > was[place]):
+                self.fail("touched", place, was[place], now[place], done)
+
+    def check(self, kind, tokens, answer, taken, done, there):
+        """taken: another recall of the episode took copies, or a late one."""
+        status, row = answer.status, answer.row
+        self.verdicts[status] += 1
+        stable = {token for token in tokens if token in self.stable}
+        left = {token for token in stable if token in there} - \
+            set(in_flight(answer, done))
+        # without a quarantine nobody knows what the same recall took before
+        gone = taken if kind in ("two", "stand") else \
+            not self.quarantine and (taken or kind == "kill")
+        gone = gone or sum(self.purged.values()) > 0
+        details = (kind, row, answer.looked_at, "left", left, "done", done)
+        if status == "error":
+            self.check_error(kind, row, details)
+        elif status == "expunged":
+            if answer.copies == 0:
+                self.fail("expunged nothing", *details)
+            if left:
+                self.fail("left behind", *details)
+        elif status == "already_recalled":
+            if kind not in ("kill", "retry", "stand") or left:
+                self.fail("not recalled", *details)
+        elif status == "not_found":
+            if stable and not gone:
+                self.fail("not not_found", *details)
+        elif status == "would_expunge":
+            if kind != "dry" or answer.copies == 0 or \
+               any(token not in there for token in stable):
+                self.fail("dry run", *details)
+        elif status != "restored" or kind != "restore":
+            self.fail("verdict", *details)
+
+    def check_error(self, kind, row, details):
+        known = RESTORE_AGAIN if kind == "restore" else CHANGED
+        if known.search(row["error"]):
+            return
+        if not self.plan.has(*DISTURBING):
+            self.fail("error", *details)
+        self.said(row["error"])
+
+    def said(self, error):
+        """Counts errors that say the same of different things."""
+        self.verdicts["error: " + re.sub(r"\S*[./\d]\S*", "...",
+                                         error)[:70]] += 1
+
+    def check_retried(self, message_id, recall_id, answers):
+        """Nobody is at work now: what a recall could not do, the next one
+        does."""
+        if not any(answer.status == "error" for answer in answers):
+            return answers
+        retry = self.expunge(message_id, recall_id, noNotify=True)
+        self.verdicts["retried: " + retry.status] += 1
+        there, kept = self.look()
+        self.check_lost(there, kept)
+        left = [token for token in there
+                if "<%s>" % token.split("-")[0] == message_id]
+        if retry.status not in ("expunged", "already_recalled", "not_found") \
+           or left:
+            self.fail("not recalled by a retry", retry.row, left, answers)
+        return answers + [retry]
+
+    def check_notices(self, recall_id, answers, killed):
+        """One for each recall that says so, and no other."""
+        said = {answer.row["notice"] for answer in answers}
+        count = self.notices[recall_id]
+        if count > 1 and not self.rebuilt() or \
+           (count == 0) == bool(said & {"sent", "already_sent"}) and \
+           not (killed and count == 1):
+            self.fail("notices", count, answers)
+        for answer in answers:
+            if answer.row["notice"] != "none" and answer.status not in \
+               ("expunged", "already_recalled", "read"):
+                self.fail("notice", answer.row)
+
+    def check_doubled(self, message_id, before, answers, done):
+        """After a restore there is no more than there was. Clients double a
+        message if two move it at once, and if they bring back what was
+        recalled."""
+        most = collections.Counter(
+            token for token, an_id in self.stable.items()
+            if an_id == message_id)
+        for token, count in collections.Counter(
+                found.token for found in before).items():
+            if token in most:
+                most[token] = max(most[token], count)
+        for answer in answers:
+            most.update(in_flight(answer, done))
+        for operation in done:
+            if operation.name == "copy" or operation.name == "move" and any(
+                    other is not operation and other.name != "flag" and
+                    other.tokens == operation.tokens and
+                    other.start < operation.end and
+                    operation.start < other.end for other in done):
+                most.update(operation.tokens)
+        there = self.look()[0]
+        doubled = {token: there[token] for token in most
+                   if token in self.stable and there[token] > most[token]}
+        if doubled and not self.rebuilt():
+            self.fail("doubled", doubled, answers, done)
+
+    def check_list(self):
+        """What is recorded is what there is."""
+        if not self.quarantine or self.rebuilt():
+            return
+        for row in self.http("recallList"):
+            if row["status"] != "restored" and \
+               row["recall-id"] not in self.unlisted and \
+               int(row["copies"]) != self.by_recall[row["recall-id"]]:
+                self.fail("listed another number", row,
+                          self.by_recall[row["recall-id"]])
+
+    # recalls of what nobody touches
+
+    @staticmethod
+    def rest_options(rest):
+        return {"forced": {"force": True},
+                "other": {"sender": [SENDER]}}.get(rest, {})
+
+    def check_rest(self, rest, tokens, answer, there, retried):
+        """Exactly what is due. retried: some may be gone since the first
+        try."""
+        self.verdicts["rest " + answer.status] += 1
+        wanted = {"absent": "not_found", "seen": "read",
+                  "other": "not_sender"}.get(rest, "expunged")
+        gone = wanted == "expunged"
+        recall_id = answer.row["recall-id"]
+        copies = 0 if rest == "other" else len(tokens)
+        true = (answer.status, answer.copies) == (wanted, copies) or \
+            self.rebuilt() and answer.copies > copies or \
+            retried and gone and answer.status in ("expunged",
+                                                   "already_recalled")
+        if not true or any(gone == (token in there) for token in tokens):
+            self.fail("recall of what nobody touched", rest, answer.row,
+                      tokens, there)
+        if answer.expunged != answer.copies * gone and not retried:
+            self.fail("another number of events", answer.row, answer.expunged)
+        if self.quarantine and gone and not self.purged[recall_id] and \
+           self.by_recall[recall_id] != answer.copies and \
+           not retried and not self.rebuilt():
+            self.fail("kept another number", rest, answer.row,
+                      self.by_recall)
+
+    # restores
+
+    def check_restored(self, message_id, recall_id):
+        """Nobody is at work now: all that was taken comes back."""
+        if not self.quarantine:
+            return
+        before = self.look()[0]
+        answer = self.restore(recall_id)
+        self.verdicts["then " + answer.status] += 1
+        self.operations += 1
+        if answer.status not in ("restored", "not_found"):
+            self.fail("restore", answer.row)
+        there, kept = self.look()
+        self.check_lost(there, kept)
+        missing = [token for token, an_id in self.stable.items()
+                   if an_id == message_id and token not in there]
+        if missing and answer.status == "restored" and \
+           not any(token in kept for token in missing):
+            self.fail("not restored", answer.row, missing)
+        if sum(there.values()) - sum(before.values()) != answer.copies:
+            self.fail("restored another number", answer.row, before, there)
+        if answer.status == "restored":
+            self.check_octets(message_id)
+
+    def check_octets(self, message_id):
+        """As clients see it: octet for octet, with flags and date."""
+        for mailbox in MAILBOXES:
+            self.connection.select(imap_quote(mailbox), readonly=True)
+            found = self.connection.search(None, "HEADER", "Message-ID",
+                                           message_id)[1][0]
+            if not found:
+                continue
+            answer = self.connection.fetch(
+                found.replace(b" ", b",").decode(),
+                "(FLAGS INTERNALDATE BODY.PEEK[])")[1]
+            for part in answer:
+                if isinstance(part, tuple):
+                    self.check_message(part[0].decode(), part[1])
+        # or it ends when Dovecot rebuilds that one
+        self.connection.unselect()
+
+    def check_message(self, head, octets):
+        token = re.search(rb"(?m)^X-Token: (\S+)", octets).group(1).decode()
+        flags = re.search(r"FLAGS \(([^)]*)\)", head).group(1).split()
+        date = re.search(r'INTERNALDATE "([^"]*)"', head).group(1)
+        if not is_what_was_saved(token, octets) or \
+           date_of(token) not in (None, seconds_of(date.strip())) or \
+           token not in self.loose and not self.rebuilt() and \
+           plain_flags(flags) != flags_of(token):
+            self.fail("restored as something else", head, octets)
+        self.octets += 1

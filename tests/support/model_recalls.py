@@ -1,0 +1,161 @@
+"""The recalls of the model test (see soak.py): asked for over HTTP, and what
+is found afterwards."""
+
+import collections
+import re
+import subprocess
+import time
+
+from exported import exported, seconds
+from model_mail import (Found, date_of, flags_of, is_what_was_printed,
+                        plain_flags)
+from quarantine import PREFIX
+
+
+class Finding(Exception):
+    pass
+
+
+class Answer:
+    """A verdict row, and the moment that it is of; None for a dry run and for
+    a restore. expunged: how many copies were deleted, as its events tell."""
+
+    def __init__(self, row, looked_at=None, expunged=0):
+        self.row, self.looked_at, self.expunged = row, looked_at, expunged
+        self.status, self.copies = row["status"], int(row["copies"])
+
+    def __repr__(self):
+        return "%s at %s" % (self.row, self.looked_at)
+
+
+class Recalls:
+    """Has a node, a user, and whether there is a quarantine."""
+
+    def __init__(self, node, quarantine):
+        self.node = node
+        self.quarantine = quarantine
+        self.user = None
+        # tokens whose flags may be others than at first
+        self.loose = set()
+        # of the last look: copies in the quarantine of a recall, notices
+        self.by_recall = collections.Counter()
+        self.notices = collections.Counter()
+        self.found = []
+
+    def http(self, name, **parameters):
+        if not name.startswith("recallStanding"):
+            parameters["user"] = self.user
+        try:
+            answer, = self.node.doveadm_http([[name, parameters, "tag"]])
+        except ConnectionError as error:
+            self.node.settle_log()
+            raise Finding("%s: %s: %s" % (name, error, "\n".join(
+                self.node.panics()[:2]))) from error
+        if answer[0] == "error":
+            raise Finding("%s: %r" % (name, answer))
+        return answer[1]
+
+    def expunge(self, message_id, recall_id, delay=0, **parameters):
+        time.sleep(delay)
+        since, start = self.node.log_size(), time.time()
+        row, = self.http("recallExpunge", recallId=recall_id,
+                         messageId=message_id, **parameters)
+        if "dryRun" in parameters:
+            return Answer(row)
+        looked_at = self.looked_at(row, since, start)
+        # all are there once the recall's last one is
+        return Answer(row, looked_at, len(re.findall(
+            '"recall_message_expunged".*' + recall_id, self.node.log(since))))
+
+    def looked_at(self, row, since, start):
+        """From the recall's event, which says what the row says. Not from one
+        that was killed before, nor from those of copies that came late, which
+        are taken where they are saved."""
+        count, pattern = 1, '"recall_finished".*' + row["recall-id"]
+        while True:
+            event = exported(self.node, count, pattern, since)[count - 1]
+            fields = event["fields"]
+            if "service:doveadm" in event["categories"] and \
+               seconds(fields["looked_at"]) >= start:
+                break
+            count += 1
+        if [str(fields[name]) for name in ("verdict", "copies", "notice")] \
+           != [row["status"], row["copies"], row["notice"]]:
+            raise Finding("an event says something else: %r %r" % (row,
+                                                                  fields))
+        return seconds(fields["looked_at"])
+
+    def restore(self, recall_id, delay=0):
+        time.sleep(delay)
+        since = self.node.log_size()
+        row, = self.http("recallRestore", recallId=recall_id)
+        if row["status"] in ("restored", "error"):
+            fields = exported(self.node, 1, '"recall_restored".*' + recall_id,
+                              since)[0]["fields"]
+            if (fields["verdict"], str(fields["copies"])) != \
+               (row["status"], row["copies"]):
+                raise Finding("an event says something else: %r %r" % (
+                    row, fields))
+        return Answer(row)
+
+    def killed(self, message_id, recall_id, delay, *options):
+        """A doveadm of its own, killed after a while."""
+        process = subprocess.Popen(
+            self.node.doveadm_command("recall", "expunge", "-u", self.user,
+                                      *options, "--recall-id", recall_id,
+                                      message_id),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(0.02 + delay * 4)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        process.wait()
+
+    # what there is
+
+    def look(self):
+        """All that there is, opened: (in mailboxes, in the quarantine), each
+        token -> copies."""
+        self.by_recall.clear()
+        self.notices.clear()
+        self.found = self._fetch(["NOT", "mailbox", PREFIX + "*"])
+        kept = self._fetch(["mailbox", PREFIX + "*"]) if self.quarantine \
+            else []
+        for found in kept:
+            self.by_recall[found.mailbox[len(PREFIX):].split("/")[0]] += 1
+        return [collections.Counter(found.token for found in side)
+                for side in (self.found, kept)]
+
+    def _fetch(self, query):
+        rows = self.http("fetch", field=[
+            "mailbox", "uid", "flags", "date.received.unixtime", "text"],
+            query=query)
+        found = []
+        for row in rows:
+            text = row["text"]
+            token = re.search(r"(?m)^X-Token: (\S+)", text)
+            if token is None:
+                self._fetch_other(row, text)
+                continue
+            found.append(Found(row["mailbox"], token.group(1),
+                               plain_flags(row["flags"].split()),
+                               int(row["date.received.unixtime"])))
+            self._compare(found[-1], text)
+        return found
+
+    def _fetch_other(self, row, text):
+        if not text.strip():
+            raise Finding("cannot be opened: %r" % row)
+        notice = re.search(r"(?m)^X-Dovecot-Recall-Id: (\S+)", text)
+        if notice is not None:
+            self.notices[notice.group(1)] += 1
+
+    def _compare(self, found, text):
+        token = found.token
+        if not is_what_was_printed(token, text):
+            raise Finding("not what it was: %r %r" % (found, text))
+        if date_of(token) not in (None, found.date):
+            raise Finding("another date: %r" % (found,))
+        if token not in self.loose and found.flags != flags_of(token) and \
+           not self.rebuilt():
+            raise Finding("other flags: %r" % (found,))

@@ -202,10 +202,8 @@ void journal_bind_text(sqlite3_stmt *stmt, int i, const char *text)
 		return;
 	if (text == NULL)
 		sqlite3_bind_null(stmt, i);
-	/* otherwise NULL would be asked for, which there is none of */
-	else if (sqlite3_bind_text(stmt, i, text, -1,
-				   SQLITE_TRANSIENT) == SQLITE_NOMEM)
-		x_out_of_memory();
+	else
+		sqlite3_bind_text(stmt, i, text, -1, SQLITE_TRANSIENT);
 }
 
 static void bind_all(sqlite3_stmt *stmt, const char *types, va_list args)
@@ -233,12 +231,7 @@ int journal_step(sqlite3_stmt *stmt)
 
 const char *journal_text(sqlite3_stmt *stmt, int i)
 {
-	const char *text = (const char *)sqlite3_column_text(stmt, i);
-
-	if (text == NULL &&
-	    sqlite3_errcode(sqlite3_db_handle(stmt)) == SQLITE_NOMEM)
-		x_out_of_memory();
-	return text;
+	return (const char *)sqlite3_column_text(stmt, i);
 }
 
 char *journal_strdup(sqlite3_stmt *stmt, int i)

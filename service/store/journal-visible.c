@@ -37,13 +37,9 @@ static void visible(sqlite3_context *context, int count, sqlite3_value **args)
 	const char *tenant = (const char *)sqlite3_value_text(args[2]);
 
 	(void)count;
-	/* neither column is ever NULL */
-	if (actor == NULL || tenant == NULL)
-		sqlite3_result_error_nomem(context);
-	else
-		sqlite3_result_int(context, identity != NULL &&
-			may_see(identity, actor, tenant,
-				(enum role)sqlite3_value_int(args[3])));
+	sqlite3_result_int(context, identity != NULL && actor != NULL &&
+		tenant != NULL && may_see(identity, actor, tenant,
+			(enum role)sqlite3_value_int(args[3])));
 }
 
 int journal_visible_register(sqlite3 *db)

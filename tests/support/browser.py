@@ -3,6 +3,7 @@
 Uses Debian's chromium, chromium-driver and python3-selenium.
 """
 import json
+import re
 import shutil
 import tempfile
 import time
@@ -78,7 +79,13 @@ class Browser:
         return self.driver.execute_script("return document.body.innerText")
 
     def wait_text(self, text):
-        self.wait(lambda: text in self.text(), "no %r" % text)
+        """A number at its start or end is one, not the part of another."""
+        pattern = re.escape(text)
+        if text[0].isdigit():
+            pattern = r"(?<!\d)" + pattern
+        if text[-1].isdigit():
+            pattern += r"(?!\d)"
+        self.wait(lambda: re.search(pattern, self.text()), "no %r" % text)
 
     def wait_heading(self, text):
         # read at once: the page may be changing

@@ -33,6 +33,7 @@ import json
 import os
 import pathlib
 import pwd
+import random
 import re
 import select
 import shlex
@@ -85,19 +86,45 @@ def sanitizers_of(module, unused_time):
     return re.findall(r"lib[aut]\w*san\.so\S* => (\S+)", done.stdout)
 
 
-_ports_given = set()
+# that a process takes at a time
+PORTS = 100
+_ports = []
+_reserved = []
+
+
+def _take_ports():
+    """A block of ports for this process alone, below those that the system gives
+    to whoever connects: a node that is started again finds its own free."""
+    low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
+              .read_text().split()[0])
+    starts = list(range(low - 100 * PORTS, low, PORTS))
+    random.Random().shuffle(starts)
+    for start in starts:
+        # ends with the process, and leaves no file
+        reserved = socket.socket(socket.AF_UNIX)
+        try:
+            reserved.bind("\0recall-test-ports-%d" % start)
+        except OSError:
+            reserved.close()
+            continue
+        _reserved.append(reserved)
+        return list(range(start, start + PORTS))
+    raise RuntimeError("no ports are left")
 
 
 def free_port():
     """A port that nobody listens on, another one each time: what was given
     before may not be in use yet."""
     while True:
+        if not _ports:
+            _ports.extend(_take_ports())
+        port = _ports.pop()
         with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            port = sock.getsockname()[1]
-        if port not in _ports_given:
-            _ports_given.add(port)
-            return port
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 def first_account(*names):

@@ -73,11 +73,13 @@ def quarantined(node, user):
 
 
 def fetch(node, user, mailbox="INBOX"):
-    """Flags, keywords, received date and text of each message."""
+    """Flags, keywords, received date and text of each message; None if there is
+    no such mailbox."""
     connection = node.imap(user)
     try:
         status, answer = connection.select(imap_quote(mailbox), readonly=True)
         if status != "OK":
+            assert b"Mailbox doesn't exist" in answer[0], answer
             return None
         if int(answer[0]) == 0:
             return []

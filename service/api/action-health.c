@@ -20,7 +20,6 @@
 
 static const char openapi[] = {
 #include "openapi-json.inc"
-	, 0
 };
 
 void action_openapi(struct http_request *request)

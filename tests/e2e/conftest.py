@@ -21,6 +21,7 @@ import os
 import pathlib
 import re
 import sys
+import tempfile
 
 import pytest
 
@@ -310,6 +311,16 @@ def etcd(tmp_path):
     etcd = Etcd(tmp_path / "etcd")
     yield etcd
     etcd.stop()
+
+
+@pytest.fixture
+def open_path():
+    """A directory that mail users may enter. What tmp_path is in is closed to
+    them again whenever another run begins."""
+    with tempfile.TemporaryDirectory(prefix="recall-open-") as path:
+        path = pathlib.Path(path)
+        path.chmod(0o755)
+        yield path
 
 
 @pytest.fixture

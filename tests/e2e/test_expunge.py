@@ -469,6 +469,7 @@ def test_message_that_cannot_be_read(node, user, message_id, recall):
              for path in node.home(user).rglob(pattern) if path.is_file()]
     assert files
     modes = [path.stat().st_mode for path in files]
+    node.forget_cached(user)
     for path in files:
         path.chmod(0)
     try:
@@ -494,6 +495,7 @@ def test_message_whose_file_is_gone(node, user, message_id, recall):
             for file in path.rglob(pattern)]
     assert len(gone) == 1
     gone[0].unlink()
+    node.forget_cached(user)
     row = recall(user, message_id).row()
     if node.driver == "sdbox":
         # which drops the record when it has seen that

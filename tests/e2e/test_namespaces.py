@@ -97,12 +97,10 @@ def test_without_inbox(driver, message_id):
 
 
 @pytest.mark.parametrize("listed", ["yes", "no"])
-def test_public(driver, listed, message_id, tmp_path):
+def test_public(driver, listed, message_id, open_path):
     """What is everybody's stays, in the INBOX there as well."""
-    public = tmp_path / "public"
+    public = open_path / "public"
     public.mkdir()
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
     public.chmod(0o777)
     with more_node(driver, "public", listed, where=public) as node:
         for name in ("INBOX", "More/INBOX", "More/Work"):

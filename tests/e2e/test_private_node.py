@@ -31,23 +31,21 @@ DECOYS = ["doveadm/lib10_doveadm_recall_plugin.so",
 
 
 @pytest.fixture
-def marker(tmp_path):
+def marker(open_path):
     """A file that a decoy makes when it is loaded, by anyone's process."""
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
-    directory = tmp_path / "marker"
+    directory = open_path / "marker"
     directory.mkdir()
     directory.chmod(0o777)
     return directory / "loaded"
 
 
 @pytest.fixture
-def installed(tmp_path, marker):
+def installed(open_path, marker):
     """What a command is preceded by to find another dovecot-recall
     installed."""
-    modules = tmp_path / "modules"
+    modules = open_path / "modules"
     shutil.copytree(DOVECOT_MODULES, modules)
-    source = tmp_path / "decoy.c"
+    source = open_path / "decoy.c"
     source.write_text(DECOY)
     for name in DECOYS:
         (modules / name).parent.mkdir(exist_ok=True)
@@ -57,7 +55,7 @@ def installed(tmp_path, marker):
 
 
 @pytest.fixture
-def node(tmp_path, installed):
+def node(installed):
     """A node that is started where the decoys are installed."""
     directory = tempfile.mkdtemp(prefix="node-")
     program = [sys.executable, mailnode.__file__]

@@ -280,6 +280,7 @@ def test_message_that_can_not_be_read(node, user, search):
     files = [path for pattern in ("cur/*", "new/*", "u.*", "m.*")
              for path in node.home(user).rglob(pattern) if path.is_file()]
     assert files
+    node.forget_cached(user)
     for path in files:
         path.chmod(0)
     fill(node, user, ["Work"], subject="open")

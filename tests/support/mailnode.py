@@ -331,6 +331,12 @@ class MailNode:
     def home(self, user):
         return self.dir / "mail" / user
 
+    def forget_cached(self, user):
+        """What is known of messages without opening them: 2.4 keeps headers
+        from the first."""
+        for path in self.home(user).rglob("dovecot.index.cache"):
+            path.unlink()
+
     # configuration
 
     def _own(self, path):

@@ -256,6 +256,9 @@ def test_after_a_crash(node):
                  "-d", "emails=" + json.dumps(A),
                  service.url + "/v2/actions/expunge"],
                 stdout=subprocess.DEVNULL)
+            # doveadm is also asked for what came late
+            wait_for(lambda: service.curl("/v2/actions", token=token)
+                     .json()["actions"], "no recall in the journal")
             wait_for(lambda: unread(node), "nothing was sent")
             service.kill()
             assert asked.wait() != 0

@@ -255,9 +255,9 @@ class Account(Recalls, Beside, Checks):
             self.fail("stands in vain", left, run, answers, kept[late])
         taken = sum(answer.copies
                     for answer in answers) + self.late(recall_id)
-        # a retry has those that its first try could not finish once more
+        # of two recalls that take a copy at once each has counted it
         if self.quarantine and not self.rebuilt() and len(answers) == 1 and \
-           self.by_recall[recall_id] + self.purged[recall_id] != taken:
+           self.by_recall[recall_id] + self.purged[recall_id] > taken:
             self.fail("late ones are another number", run, answers, taken,
                       self.by_recall)
         self.http("recallStandingEnd", recallId=recall_id)

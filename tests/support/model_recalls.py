@@ -16,6 +16,18 @@ class Finding(Exception):
     pass
 
 
+def crashes(node):
+    """Panics, but for that of 2.4's own fetch when a message goes before all of
+    its row is written."""
+    found, dovecots = [], False
+    for line in node.panics():
+        if "Panic: " in line:
+            dovecots = "Panic: file json-generator.c" in line
+        if not dovecots:
+            found.append(line)
+    return found
+
+
 class Answer:
     """A verdict row, and the moment that it is of; None for a dry run and for
     a restore. expunged: how many copies were deleted, as its events tell."""
@@ -49,8 +61,11 @@ class Recalls:
             answer, = self.node.doveadm_http([[name, parameters, "tag"]])
         except ConnectionError as error:
             self.node.settle_log()
-            raise Finding("%s: %s: %s" % (name, error, "\n".join(
-                self.node.panics()[:2]))) from error
+            found = crashes(self.node)
+            if name == "fetch" and not found and self.node.panics():
+                return self.http(name, **parameters)
+            raise Finding("%s: %s: %s" % (name, error,
+                                          "\n".join(found[:2]))) from error
         if answer[0] == "error":
             raise Finding("%s: %r" % (name, answer))
         return answer[1]

@@ -31,7 +31,7 @@ from exported import examples
 from mailnode import LOCATIONS
 from model_account import Account
 from model_plan import Limits, Plan
-from model_recalls import Finding
+from model_recalls import Finding, crashes
 from quarantine import make_node
 
 # A process that was killed may leave a lock behind that Dovecot overrides
@@ -110,7 +110,7 @@ def soak(driver, operations, seed, quarantine, patient=False, report=None,
                     print(work.report(), flush=True)
         finally:
             work.close()
-        failures += [failure(text, node, 0) for text in node.panics()]
+        failures += [failure(text, node, 0) for text in crashes(node)]
         print(work.report(), flush=True)
     return failures
 
@@ -126,7 +126,7 @@ def run_case(driver, quarantine, case, tries=TRIES):
                     failed = episode(work, number)
                     if failed is not None:
                         return failed
-                for text in node.panics():
+                for text in crashes(node):
                     return failure(text, node, case.last)
         finally:
             work.close()

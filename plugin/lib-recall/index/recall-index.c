@@ -197,6 +197,27 @@ static bool pass_records(struct recall_index_pass *pass)
 	return TRUE;
 }
 
+/* Goes on to the record of the UID, or to the next one. Returns whether there
+   is one of it. */
+static bool rec_reach(struct recall_index_box_iter *iter,
+		      struct recall_index_rec *rec, uint32_t uid)
+{
+	while (rec->uid < uid) {
+		if (!recall_index_box_iter_next(iter, rec))
+			rec->uid = (uint32_t)-1;
+	}
+	return rec->uid == uid;
+}
+
+/* The hash of the message, if its record can be believed. */
+static uint64_t pass_hash(struct recall_index_pass *pass,
+			  struct recall_index_box_iter *iter,
+			  struct recall_index_rec *rec, uint32_t uid)
+{
+	return rec_reach(iter, rec, uid) && uid < pass->fence ? rec->hash :
+		RECALL_INDEX_HASH_UNKNOWN;
+}
+
 /* Goes through the mailbox's messages and their records. */
 static void pass_view(struct recall_index_pass *pass)
 {
@@ -205,16 +226,12 @@ static void pass_view(struct recall_index_pass *pass)
 	struct recall_index_box_iter iter;
 	struct recall_index_rec rec = { .uid = 0 };
 	uint32_t i;
-	bool more = TRUE;
 
 	pass->next_uid = map->hdr.next_uid;
 	recall_index_box_iter_init(&iter, pass->file, pass->rbox);
 	for (i = 0; i < map->hdr.messages_count; i++) {
-		while (more && rec.uid < mrec->uid)
-			more = recall_index_box_iter_next(&iter, &rec);
-		pass_record(pass, mrec->uid, more && rec.uid == mrec->uid &&
-			    rec.uid < pass->fence ? rec.hash :
-			    RECALL_INDEX_HASH_UNKNOWN);
+		pass_record(pass, mrec->uid,
+			    pass_hash(pass, &iter, &rec, mrec->uid));
 		mrec = CONST_PTR_OFFSET(mrec, map->hdr.record_size);
 	}
 }
@@ -364,13 +381,10 @@ static bool pass_is_written(struct recall_index_pass *pass)
 	struct recall_index_box_iter iter;
 	struct recall_index_rec rec = { .uid = 0 };
 	uint32_t i;
-	bool more = TRUE;
 
 	recall_index_box_iter_init(&iter, pass->file, pass->rbox);
 	for (i = 0; i < map->hdr.messages_count; i++) {
-		while (more && rec.uid < mrec->uid)
-			more = recall_index_box_iter_next(&iter, &rec);
-		if (!more || rec.uid != mrec->uid)
+		if (!rec_reach(&iter, &rec, mrec->uid))
 			return FALSE;
 		mrec = CONST_PTR_OFFSET(mrec, map->hdr.record_size);
 	}
@@ -580,7 +594,6 @@ int recall_index_dump(struct mailbox *box, recall_index_callback_t *callback,
 	struct recall_index_rec rec = { .uid = 0 };
 	struct mail *mail;
 	uint32_t seq, count;
-	bool more = TRUE;
 	int ret = 0;
 
 	if (pass_open(&pass) < 0 ||
@@ -595,12 +608,8 @@ int recall_index_dump(struct mailbox *box, recall_index_callback_t *callback,
 	count = mail_index_view_get_messages_count(box->view);
 	for (seq = 1; seq <= count; seq++) T_BEGIN {
 		mail_set_seq(mail, seq);
-		while (more && rec.uid < mail->uid)
-			more = recall_index_box_iter_next(&iter, &rec);
-		if (dump_mail(mail, more && rec.uid == mail->uid &&
-			      rec.uid < pass.fence ? rec.hash :
-			      RECALL_INDEX_HASH_UNKNOWN, callback,
-			      context) < 0)
+		if (dump_mail(mail, pass_hash(&pass, &iter, &rec, mail->uid),
+			      callback, context) < 0)
 			ret = -1;
 	} T_END;
 	mail_free(&mail);

@@ -39,6 +39,8 @@ const char *recall_quarantine_get_prefix(struct mail_user *user)
 
 bool recall_quarantine_is_namespace(struct mail_namespace *ns)
 {
-	return null_strcmp(ns->prefix,
-			   recall_quarantine_get_prefix(ns->user)) == 0;
+	/* a mistake in the settings must not take away the user's mail */
+	return (ns->flags & NAMESPACE_FLAG_INBOX_USER) == 0 &&
+		null_strcmp(ns->prefix,
+			    recall_quarantine_get_prefix(ns->user)) == 0;
 }

@@ -71,8 +71,9 @@ purge_boxes(struct recall_quarantine *q,
 		recall_quarantine_box_delete(q, records, error_r);
 }
 
-/* Without a record it is not known how old copies are. Where there is none, a
-   purge was stopped when it had deleted all but the mailboxes. */
+/* Without a record, or with one that has lost its time, it is not known how old
+   copies are. Where there is none, a purge was stopped when it had deleted all
+   but the mailboxes. */
 static int
 purge_left_over(struct recall_quarantine *q,
 		const ARRAY_TYPE(recall_quarantine_box) *boxes, bool dry_run,
@@ -117,7 +118,7 @@ purge_record(struct recall_record_command *_cmd, struct recall_quarantine *q,
 		.status = cmd->dry_run ? "would_purge" : "purged",
 	};
 
-	if (record == NULL) {
+	if (record == NULL || (record->recalled == 0 && !cmd->all)) {
 		if (purge_left_over(q, boxes, cmd->dry_run, &row.error) == 0)
 			cmd->purged = !cmd->dry_run;
 	} else if ((record->recalled > cmd->oldest && !cmd->all) ||

@@ -70,7 +70,7 @@ static const char *config_get_complaint(FILE *f)
 
 	rewind(f);
 	while (fgets(line, sizeof(line), f) != NULL)
-		last = t_strcut(line, '\n');
+		last = t_strdup_until(line, line + strcspn(line, "\n"));
 	return last != NULL ? last :
 		t_strdup_printf("doveconf -c %s can't be asked",
 				config_get_path());

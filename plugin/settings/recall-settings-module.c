@@ -33,6 +33,12 @@ static bool check_notify_on(const char *value, const char **error_r)
 	return TRUE;
 }
 
+/* An empty value is none: see recall_settings_fill_empty(). */
+static bool is_given(const char *value)
+{
+	return value != set_value_unknown && *value != '\0';
+}
+
 bool recall_settings_check(void *_set, pool_t pool ATTR_UNUSED,
 			   const char **error_r)
 {
@@ -43,23 +49,23 @@ bool recall_settings_check(void *_set, pool_t pool ATTR_UNUSED,
 	if (set->recall_notify_on != set_value_unknown &&
 	    !check_notify_on(set->recall_notify_on, error_r))
 		return FALSE;
-	if (set->recall_notice_delivery != set_value_unknown &&
+	if (is_given(set->recall_notice_delivery) &&
 	    recall_settings_parse_delivery(set->recall_notice_delivery,
 					   &submit, error_r) < 0)
 		return FALSE;
-	if (set->recall_jobs_max != set_value_unknown &&
+	if (is_given(set->recall_jobs_max) &&
 	    recall_settings_parse_jobs(set->recall_jobs_max,
 				       &number, error_r) < 0)
 		return FALSE;
-	if (set->recall_stand != set_value_unknown &&
+	if (is_given(set->recall_stand) &&
 	    recall_settings_parse_stand(set->recall_stand, &number,
 					error_r) < 0)
 		return FALSE;
-	if (set->recall_standing_max != set_value_unknown &&
+	if (is_given(set->recall_standing_max) &&
 	    recall_settings_parse_standing_max(set->recall_standing_max,
 					       &number, error_r) < 0)
 		return FALSE;
-	return set->recall_quarantine_days == set_value_unknown ||
+	return !is_given(set->recall_quarantine_days) ||
 		recall_settings_parse_days(set->recall_quarantine_days,
 					   &number, error_r) == 0;
 }

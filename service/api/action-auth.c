@@ -149,15 +149,14 @@ static void reply_no_refresh(struct http_request *request,
    they may have changed, and the user may be gone. Only what a provider granted
    stays as it was: it knows no more until the next sign-in. */
 static enum doveadm_result
-look_up(struct http_request *request, const char *login, const char *token,
-	struct refresh_session *session_r, struct identity *identity_r)
+look_up(struct http_request *request, const char *login,
+	const struct refresh_session *session, struct identity *identity_r)
 {
 	memset(identity_r, 0, sizeof(*identity_r));
-	if (refresh_token_find(token, login, session_r) == REFRESH_OK &&
-	    session_r->granted) {
+	if (session->granted) {
 		identity_r->login = x_strdup(login);
-		identity_r->tenant = x_strdup(session_r->tenant);
-		identity_r->role = session_r->role;
+		identity_r->tenant = x_strdup(session->tenant);
+		identity_r->role = session->role;
 		return DOVEADM_OK;
 	}
 	return userdb_lookup(request->config, login, identity_r, NULL);
@@ -170,13 +169,20 @@ static void refresh(struct http_request *request, const char *login,
 		.expires = time(NULL) +
 			request->config->auth_refresh_token_exp_time,
 	};
-	struct refresh_session session = { .tenant = NULL };
-	enum refresh_result used = REFRESH_INVALID;
+	enum refresh_result used;
+	struct refresh_session session;
 	enum doveadm_result result;
 	struct identity identity;
 	char *family = NULL;
 
-	result = look_up(request, login, token, &session, &identity);
+	/* strangers have doveadm asked nothing */
+	used = refresh_token_find(token, login, &session);
+	if (used != REFRESH_OK) {
+		reply_no_refresh(request, used);
+		return;
+	}
+	used = REFRESH_INVALID;
+	result = look_up(request, login, &session, &identity);
 	if (session.granted) {
 		terms.granted = true;
 		terms.expires = session.expires;

@@ -5,7 +5,8 @@
 #include "metrics.h"
 #include "strbuf.h"
 
-#define SERIES_MAX 128
+/* More than routes have statuses: one that is not counted is not seen. */
+#define SERIES_MAX 1024
 
 static const unsigned int buckets_ms[] = { 1, 2, 5, 10, 25, 50, 100, 250, 500,
 					   1000, 2500, 5000, 10000, 30000,

@@ -339,6 +339,20 @@ static bool check_ip(const char *what, const char *address,
 	return false;
 }
 
+/* They are compared with the addresses of clients: a name or a network would
+   never be one. */
+static void check_proxies(const struct config *config, struct strbuf *errors)
+{
+	struct strlist proxies = { NULL, 0, 0 };
+	size_t i;
+
+	strlist_split(&proxies, config->http_trusted_proxies);
+	for (i = 0; i < proxies.count; i++)
+		(void)check_ip("http.trusted_proxies", proxies.items[i],
+			       errors);
+	strlist_free(&proxies);
+}
+
 static void check_http(struct config *config, struct strbuf *errors)
 {
 	bool cert = *config->http_tls_cert_file != '\0';
@@ -348,6 +362,7 @@ static void check_http(struct config *config, struct strbuf *errors)
 	    config->http_max_bodies_per_caller < config->http_max_body)
 		strbuf_addf(errors, "http.max_body: is more than "
 			    "http.max_bodies or http.max_bodies_per_caller\n");
+	check_proxies(config, errors);
 	(void)check_ip("http.health_address", config->http_health_address,
 		       errors);
 	if (check_ip("http.address", config->http_address, errors) &&

@@ -11,5 +11,7 @@ extern const char http_no_memory[];
 /* No value that is not a list is longer, nor is an item of one; what copies
    them need not think of memory. */
 #define HTTP_VALUE_MAX 65536
+/* Nor is a name, which a JSON array's items have a copy of each. */
+#define HTTP_NAME_MAX 255
 
 #endif

@@ -41,6 +41,8 @@ static const char *add_checked(struct http_request *request, const char *name,
 		return not_utf8;
 	if (too_many(request))
 		return "There are too many parameters";
+	if (name_len > HTTP_NAME_MAX)
+		return "A parameter's name is too long";
 	if (value_len > HTTP_VALUE_MAX && *value != '[')
 		return too_long;
 	return http_request_add_param(request, name, name_len, value,

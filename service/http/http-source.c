@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "http-source.h"
+#include "network.h"
 #include "strbuf.h"
 #include "strlist.h"
 
@@ -43,7 +44,7 @@ bool http_source_is_proxy(const struct config *config, const char *address)
 
 	strlist_split(&proxies, config->http_trusted_proxies);
 	for (i = 0; i < proxies.count && !found; i++)
-		found = strcmp(proxies.items[i], address) == 0;
+		found = network_same_address(proxies.items[i], address);
 	strlist_free(&proxies);
 	return found;
 }

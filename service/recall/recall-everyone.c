@@ -68,6 +68,8 @@ struct batch {
 	struct doveadm_call call;
 	/* first and count of the page's names */
 	size_t pos, count;
+	/* who is asked about */
+	json_t *asked;
 };
 
 /* Users by name */
@@ -129,7 +131,58 @@ static void save(struct everyone *all, const size_t *users, size_t count,
 	free(known);
 }
 
-static void take_rows(struct everyone *all, const json_t *rows)
+/* Sets of users' names */
+
+static void set_add(json_t *set, const char *username)
+{
+	char *key = x_strdup(username);
+
+	ascii_lower(key);
+	json_object_set_new(set, key, json_true());
+	free(key);
+}
+
+static bool set_has(const json_t *set, const char *username)
+{
+	char *key = x_strdup(username);
+	bool ret;
+
+	ascii_lower(key);
+	ret = json_object_get(set, key) != NULL;
+	free(key);
+	return ret;
+}
+
+static json_t *make_asked(const json_t *users)
+{
+	json_t *asked = json_object();
+	const json_t *user;
+	size_t i;
+
+	json_array_foreach(users, i, user)
+		set_add(asked, json_string_value(user));
+	return asked;
+}
+
+/* Whom the node has not looked at, since recalls are stopped there. */
+static json_t *make_stopped(const json_t *rows)
+{
+	json_t *stopped = json_object();
+	const char *username;
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		username = recall_row_column(row, RECALL_COLUMN_USERNAME);
+		if (username != NULL && recall_row_is_stop(row))
+			set_add(stopped, username);
+	}
+	return stopped;
+}
+
+/* What a node says of users whom it was not asked about is not believed. */
+static void take_rows(struct everyone *all, const json_t *asked,
+		      const json_t *rows)
 {
 	size_t *users = x_calloc(json_array_size(rows) + 1, sizeof(*users));
 	const char *username;
@@ -139,7 +192,8 @@ static void take_rows(struct everyone *all, const json_t *rows)
 	pthread_mutex_lock(&all->mutex);
 	json_array_foreach(rows, i, row) {
 		username = recall_row_column(row, RECALL_COLUMN_USERNAME);
-		if (username == NULL)
+		if (username == NULL || !set_has(asked, username) ||
+		    recall_row_is_stop(row))
 			continue;
 		users[n] = find_or_add(all, username);
 		recall_row_take(&all->recall->users[users[n]], row);
@@ -344,6 +398,7 @@ next_batch(struct node_run *run, const bool *done, size_t *pos)
 		return NULL;
 	}
 	keep_pace(run, json_array_size(users));
+	batch->asked = make_asked(users);
 	batch->call.config = run->all->config;
 	batch->call.urls = urls;
 	batch->call.command = recall_command(run->all->recall);
@@ -354,22 +409,25 @@ next_batch(struct node_run *run, const bool *done, size_t *pos)
 	return batch;
 }
 
-/* A node on which recalls are stopped is as good as one that is down. */
-static void check_stop(struct doveadm_call *call)
+/* A node on which recalls are stopped is as good as one that is down: whom it
+   has not looked at is left to be done. */
+static void end_batch(struct batch *batch, bool *done)
 {
+	json_t *stopped = make_stopped(batch->call.answer);
+	const char *name;
 	size_t i;
-	json_t *row;
 
-	if (call->result != DOVEADM_OK)
-		return;
-	json_array_foreach(call->answer, i, row) {
-		if (!recall_row_is_stop(row))
-			continue;
-		call->result = DOVEADM_UNREACHABLE;
-		free(call->error);
-		call->error = x_strdup(RECALL_ERROR_STOPPED);
-		break;
+	take_rows(batch->node->all, batch->asked, batch->call.answer);
+	for (i = batch->pos; i < batch->pos + batch->count; i++) {
+		name = name_at(batch->node->names, i);
+		done[i] = name == NULL || !set_has(stopped, name);
 	}
+	if (json_object_size(stopped) > 0) {
+		batch->call.result = DOVEADM_UNREACHABLE;
+		free(batch->call.error);
+		batch->call.error = x_strdup(RECALL_ERROR_STOPPED);
+	}
+	json_decref(stopped);
 }
 
 /* Asks about the users of the page who are not done. Returns the call that
@@ -392,11 +450,9 @@ static struct batch *run_batches(struct node_run *run, bool *done)
 			break;
 		batch = doveadm_calls_wait(calls)->context;
 		active--;
-		check_stop(&batch->call);
-		if (batch->call.result == DOVEADM_OK) {
-			take_rows(run->all, batch->call.answer);
-			memset(done + batch->pos, true, batch->count);
-		}
+		if (batch->call.result == DOVEADM_OK)
+			end_batch(batch, done);
+		json_decref(batch->asked);
 		json_decref(batch->call.answer);
 		batch->call.answer = NULL;
 		if (batch->call.result != DOVEADM_OK) {
@@ -546,15 +602,17 @@ static size_t find_lost(struct everyone *all, size_t *users)
 	return n;
 }
 
-/* Asks once more about these users. */
-static void ask_lost(struct everyone *all, const size_t *users, size_t count)
+/* Asks once more about these users. Returns whether recalls are stopped where
+   some of them are. */
+static bool ask_lost(struct everyone *all, const size_t *users, size_t count)
 {
 	const struct recall *recall = all->recall;
+	json_t *names, *asked, *stopped;
+	bool some_stopped = false;
 	size_t i, first = 0;
 	const char *urls;
 
 	while (first < count && !recall_is_held(all->recall)) {
-		json_t *names = json_array();
 		struct doveadm_call call = {
 			.config = all->config,
 			.urls = config_node_urls(all->config,
@@ -562,6 +620,7 @@ static void ask_lost(struct everyone *all, const size_t *users, size_t count)
 			.command = recall_command(recall),
 		};
 
+		names = json_array();
 		for (i = first; i < count &&
 		     json_array_size(names) <
 		     (size_t)all->config->doveadm_batch; i++) {
@@ -573,13 +632,19 @@ static void ask_lost(struct everyone *all, const size_t *users, size_t count)
 				recall->users[users[i]].email));
 		}
 		first = i;
+		asked = make_asked(names);
 		call.params = make_params(all, names);
 		doveadm_call_run(&call);
 		if (call.result == DOVEADM_OK)
-			take_rows(all, call.answer);
+			take_rows(all, asked, call.answer);
+		stopped = make_stopped(call.answer);
+		some_stopped = some_stopped || json_object_size(stopped) > 0;
+		json_decref(stopped);
+		json_decref(asked);
 		json_decref(call.answer);
 		free(call.error);
 	}
+	return some_stopped;
 }
 
 static void run_lost(struct everyone *all)
@@ -592,7 +657,7 @@ static void run_lost(struct everyone *all)
 		count = find_lost(all, users);
 		if (count > 0) {
 			pause_longer(all, &pause_ms);
-			ask_lost(all, users, count);
+			(void)ask_lost(all, users, count);
 		}
 		free(users);
 		if (count == 0)
@@ -669,18 +734,29 @@ static void run_nodes(struct everyone *all)
 	free(runs);
 }
 
-/* Users whose errors are to be tried once more: see journal_reopen(). */
-static void run_retried(struct everyone *all)
+static size_t find_retried(const struct recall *recall, size_t *users)
 {
-	const struct recall *recall = all->recall;
-	size_t *users = x_calloc(recall->count + 1, sizeof(*users));
 	size_t i, n = 0;
 
 	for (i = 0; i < recall->count; i++) {
 		if (recall->users[i].verdict < 0)
 			users[n++] = i;
 	}
-	ask_lost(all, users, n);
+	return n;
+}
+
+/* Users whose errors are to be tried once more: see journal_reopen(). */
+static void run_retried(struct everyone *all)
+{
+	const struct recall *recall = all->recall;
+	size_t *users = x_calloc(recall->count + 1, sizeof(*users));
+	size_t i, n = find_retried(recall, users);
+	int64_t pause_ms = PAUSE_MIN_MS;
+
+	while (ask_lost(all, users, n) && !recall_is_held(all->recall)) {
+		pause_longer(all, &pause_ms);
+		n = find_retried(recall, users);
+	}
 	for (i = 0; i < n && !recall_is_held(all->recall); i++) {
 		if (recall->users[users[i]].verdict < 0)
 			recall_row_set_error(&recall->users[users[i]],

@@ -158,21 +158,18 @@ static void read_rows(struct batch *batch)
 }
 
 /* Verdicts that could not be written are written with the next ones: a recall
-   must not have finished in the journal without them. */
+   must not have finished in the journal without them. Who has none, since
+   recalls are stopped, keeps the one that the journal has. */
 static bool save_batch(struct recall_run *run, const struct batch *batch)
 {
 	const struct recall *recall = run->recall;
-	size_t *known, n = 0, i;
+	size_t count = run->unsaved ? recall->count : batch->count;
+	size_t *known = x_calloc(count + 1, sizeof(*known)), n = 0, i, pos;
 
-	if (!run->unsaved) {
-		run->unsaved = !journal_save(recall, batch->users,
-					     batch->count);
-		return !run->unsaved;
-	}
-	known = x_calloc(recall->count, sizeof(*known));
-	for (i = 0; i < recall->count; i++) {
-		if (recall->users[i].verdict >= 0)
-			known[n++] = i;
+	for (i = 0; i < count; i++) {
+		pos = run->unsaved ? i : batch->users[i];
+		if (recall->users[pos].verdict >= 0)
+			known[n++] = pos;
 	}
 	run->unsaved = !journal_save(recall, known, n);
 	free(known);

@@ -104,34 +104,37 @@ static bool has_substitute(const struct config *config, const char *url)
 	return ret;
 }
 
-void standing_hand_take(const struct doveadm_call *call,
+bool standing_hand_take(const struct doveadm_call *call,
 			const struct journal_standing *row, bool late)
 {
 	enum standing_state state = STANDING_ENDED;
+	enum journal_result settled;
 	struct strlist none = { NULL, 0, 0 };
 
 	if (call->result != DOVEADM_OK) {
 		log_warning("recall %s: %s: %s: %s", row->recall, row->url,
 			    call->command, call->error);
-		journal_standing_failed(row, PAUSE_MAX_SECS,
-					call->result == DOVEADM_UNREACHABLE ||
-					call->result == DOVEADM_TIMEOUT,
-					call->error);
-		return;
+		(void)journal_standing_failed(row, PAUSE_MAX_SECS,
+			call->result == DOVEADM_UNREACHABLE ||
+			call->result == DOVEADM_TIMEOUT, call->error);
+		return false;
 	}
 	if (row->state == STANDING_MISSING)
 		state = late && has_substitute(call->config, row->url) ?
 			STANDING_LOOK : STANDING_STANDS;
+	settled = journal_standing_settle(row, state);
 	/* it may have been ended while it was handed over, and the node have
 	   heard of that first */
-	if (!journal_standing_settle(row, state) &&
-	    row->state == STANDING_MISSING)
+	if (settled == JOURNAL_ABSENT && row->state == STANDING_MISSING)
 		(void)journal_standing_end(row->recall, &none, 0, 0);
+	if (settled == JOURNAL_FAILED)
+		return false;
 	if (!late)
-		return;
+		return true;
 	journal_standing_wake(row->url, row->recall);
 	log_info("recall %s: %s: the order %s", row->recall, row->url,
 		 state == STANDING_ENDED ? "has ended" : "stands");
+	return true;
 }
 
 /* Hands the order to all nodes that do not have it. */
@@ -152,7 +155,7 @@ static void hand(struct recall *recall, struct config *config)
 	}
 	doveadm_nodes_run(calls, n);
 	for (i = 0; i < n; i++) {
-		standing_hand_take(&calls[i], calls[i].context, false);
+		(void)standing_hand_take(&calls[i], calls[i].context, false);
 		json_decref(calls[i].answer);
 		free(calls[i].error);
 	}
@@ -204,7 +207,7 @@ static bool has_alias(const struct recall *recall)
 	for (i = 0; i < recall->count; i++) {
 		user = &recall->users[i];
 		if (user->mailbox_user != NULL &&
-		    strcasecmp(user->mailbox_user, user->email) != 0)
+		    strcmp(user->mailbox_user, user->email) != 0)
 			return true;
 	}
 	return false;

@@ -24,8 +24,9 @@ void standing_hand_make_call(struct doveadm_call *call, struct config *config,
 			     const struct journal_standing *row,
 			     struct recall *recall);
 /* Journals what came of it. late is whether users may have been asked about
-   before; then they are to be looked at once more. */
-void standing_hand_take(const struct doveadm_call *call,
+   before; then they are to be looked at once more. Returns whether the node has
+   done what it had to, and nothing is to be done again. */
+bool standing_hand_take(const struct doveadm_call *call,
 			const struct journal_standing *row, bool late);
 
 #endif

@@ -72,8 +72,8 @@ static bool hand_due(struct config *config)
 	}
 	doveadm_nodes_run(calls, n);
 	for (i = 0; i < n; i++) {
-		standing_hand_take(&calls[i], calls[i].context, true);
-		more = more || calls[i].result == DOVEADM_OK;
+		more = standing_hand_take(&calls[i], calls[i].context, true) ||
+			more;
 		json_decref(calls[i].answer);
 		free(calls[i].error);
 	}
@@ -181,36 +181,40 @@ static bool look_at_users(struct config *config,
 	return after == 0;
 }
 
-static void look(struct config *config, const struct journal_standing *row)
+/* Returns whether that is written: otherwise it would be looked at again at
+   once. */
+static bool look(struct config *config, const struct journal_standing *row)
 {
-	bool users = strcmp(row->url, STANDING_USERS) == 0, ok;
+	bool users = strcmp(row->url, STANDING_USERS) == 0, ok, written = false;
 	char *error;
 
 	ok = users ? look_at_users(config, row, &error) :
 		look_at_node(config, row, &error);
 	if (ok && users)
-		(void)journal_standing_remove_users(row->recall);
+		written = journal_standing_remove_users(row->recall);
 	else if (ok)
-		(void)journal_standing_settle(row, STANDING_STANDS);
+		written = journal_standing_settle(row, STANDING_STANDS) !=
+			JOURNAL_FAILED;
 	else if (!recall_interrupted())
-		journal_standing_failed(row, LOOK_PAUSE_MAX_SECS, false,
-					error);
+		written = journal_standing_failed(row, LOOK_PAUSE_MAX_SECS,
+						  false, error);
 	if (error != NULL)
 		log_warning("recall %s: %s: %s", row->recall, row->url, error);
 	free(error);
+	return written;
 }
 
 static void look_all(void)
 {
 	struct journal_standing *rows;
 	struct config *config = config_current();
-	size_t count = 1;
+	bool more = true;
+	size_t count;
 
-	while (count > 0 && !is_stopping() && !brakes_stopped()) {
+	while (more && !is_stopping() && !brakes_stopped()) {
 		if (!journal_standing_due_look(time(NULL), &rows, &count))
 			count = 0;
-		if (count > 0)
-			look(config, rows);
+		more = count > 0 && look(config, rows);
 		journal_standing_free(rows, count);
 	}
 	config_unref(config);

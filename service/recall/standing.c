@@ -188,7 +188,7 @@ static json_t *take_end(const struct doveadm_call *call, const char *id,
 	if (call->result == DOVEADM_OK) {
 		(void)journal_standing_settle(&row, STANDING_ENDED);
 	} else {
-		journal_standing_failed(&row, 1, false, call->error);
+		(void)journal_standing_failed(&row, 1, false, call->error);
 		json_object_set_new(node, "error", json_string(call->error));
 	}
 	return node;

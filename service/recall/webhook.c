@@ -160,20 +160,19 @@ static int64_t next_try(const struct journal_webhook *webhook, int64_t now)
 	return now + (delay < RETRY_MAX_SECS ? delay : RETRY_MAX_SECS);
 }
 
-static void failed(const struct config *config,
+/* Returns false if that can't be written: it would be sent again at once. */
+static bool failed(const struct config *config,
 		   const struct journal_webhook *webhook)
 {
 	int64_t now = time(NULL);
 
-	if (now - webhook->created < config->webhook_retry_hours * HOUR) {
-		(void)journal_webhook_retry(webhook->id,
-					    next_try(webhook, now));
-		return;
-	}
+	if (now - webhook->created < config->webhook_retry_hours * HOUR)
+		return journal_webhook_retry(webhook->id,
+					     next_try(webhook, now));
 	log_error("webhook %s of recall %s: given up", webhook->event,
 		  webhook->recall);
 	metrics_add(METRIC_WEBHOOK_LOST, 1);
-	(void)journal_webhook_remove(webhook->id);
+	return journal_webhook_remove(webhook->id);
 }
 
 /* Returns whether to go on at once. */
@@ -202,11 +201,10 @@ static bool send_next(const struct config *config)
 		metrics_add(METRIC_WEBHOOK_SENT, 1);
 		return journal_webhook_remove(webhook.id);
 	}
-	if (!__atomic_load_n(&stopping, __ATOMIC_RELAXED)) {
-		metrics_add(METRIC_WEBHOOK_FAILED, 1);
-		failed(config, &webhook);
-	}
-	return true;
+	if (__atomic_load_n(&stopping, __ATOMIC_RELAXED))
+		return false;
+	metrics_add(METRIC_WEBHOOK_FAILED, 1);
+	return failed(config, &webhook);
 }
 
 static void send_all(void)

@@ -161,33 +161,36 @@ bool journal_standing_add(const char *recall, const struct strlist *urls,
 	return ret;
 }
 
-bool journal_standing_settle(const struct journal_standing *row,
-			     enum standing_state state)
+enum journal_result
+journal_standing_settle(const struct journal_standing *row,
+			enum standing_state state)
 {
 	sqlite3 *db = journal_lock();
-	bool ret;
+	enum journal_result ret = JOURNAL_FAILED;
 
-	ret = journal_exec(db, "UPDATE standing SET state = ?, since = ?, "
-			   "tries = 0, next = 0, error = NULL WHERE "
-			   "recall = ? AND url = ? AND state = ?", "sisss",
-			   names[state], (int64_t)time(NULL), row->recall,
-			   row->url, names[row->state]) &&
-	      sqlite3_changes(db) > 0;
+	if (journal_exec(db, "UPDATE standing SET state = ?, since = ?, "
+			 "tries = 0, next = 0, error = NULL WHERE "
+			 "recall = ? AND url = ? AND state = ?", "sisss",
+			 names[state], (int64_t)time(NULL), row->recall,
+			 row->url, names[row->state]))
+		ret = sqlite3_changes(db) > 0 ? JOURNAL_FOUND : JOURNAL_ABSENT;
 	journal_unlock();
 	return ret;
 }
 
-void journal_standing_failed(const struct journal_standing *row,
+bool journal_standing_failed(const struct journal_standing *row,
 			     int64_t pause_max, bool unreached,
 			     const char *error)
 {
-	(void)journal_exec(journal_lock(), "UPDATE standing SET "
+	bool ret = journal_exec(journal_lock(), "UPDATE standing SET "
 		"next = ? + min(?, 1 << min(tries, 20)), tries = tries + 1, "
 		"error = ? WHERE url = ? AND (recall = ? OR ?) AND "
 		"state IN ('missing', 'look', 'ending')", "iisssi",
 		(int64_t)time(NULL), pause_max, error, row->url, row->recall,
 		(int64_t)unreached);
+
 	journal_unlock();
+	return ret;
 }
 
 void journal_standing_wake(const char *url, const char *recall)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "recall-limits.h"
+#include "journal.h"
 #include "strlist.h"
 
 /* On which nodes the orders of recalls stand, and on which that, or that they
@@ -49,13 +50,15 @@ bool journal_standing_load(const char *recall, struct journal_standing **rows_r,
 			   size_t *count_r);
 void journal_standing_free(struct journal_standing *rows, size_t count);
 
-/* The node has done what it had to. Returns false if its state was another one
-   by then. */
-bool journal_standing_settle(const struct journal_standing *row,
-			     enum standing_state state);
+/* The node has done what it had to. JOURNAL_ABSENT means that its state was
+   another one by then, JOURNAL_FAILED that nothing is written. */
+enum journal_result
+journal_standing_settle(const struct journal_standing *row,
+			enum standing_state state);
 /* It has not: it's tried again after a pause that grows up to pause_max
-   seconds. If the node was not reached, that goes for all it has to be told. */
-void journal_standing_failed(const struct journal_standing *row,
+   seconds. If the node was not reached, that goes for all it has to be told.
+   Returns false if nothing is written. */
+bool journal_standing_failed(const struct journal_standing *row,
 			     int64_t pause_max, bool unreached,
 			     const char *error);
 /* The node is there: it's told all the rest without a pause, and so are the

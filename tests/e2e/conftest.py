@@ -275,6 +275,12 @@ def pytest_configure(config):
                             "most, e.g. for a run under valgrind")
 
 
+def pytest_unconfigure():
+    """Ends what is kept for the next test."""
+    if "browser" in sys.modules:
+        sys.modules["browser"].end_all()
+
+
 @pytest.fixture
 def users(node):
     return node.test_users

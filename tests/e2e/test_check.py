@@ -101,6 +101,19 @@ def test_nothing_found(make, options):
             if name != "purge"} == {"ok"}, found
 
 
+def test_doveconf_that_fails(make, tmp_path):
+    """Why is what it has said last, if only without the end of a line."""
+    fake = tmp_path / "doveconf"
+    fake.write_text("#!/bin/sh\necho >&2 one\n"
+                    "printf >&2 'the settings are nowhere'\nexit 89\n")
+    fake.chmod(0o755)
+    node = make(extra="import_environment = $import_environment PATH=%s:%s\n" %
+                (tmp_path, os.environ["PATH"]))
+    code, found = check(node)
+    assert code != 0
+    assert ("error", "the settings are nowhere") in found["settings"]
+
+
 @only_24
 def test_plugins_added_in_filter(make):
     """What a filter adds to the plugins is added to those outside."""
@@ -130,6 +143,13 @@ def test_plugins_added_in_filter(make):
     ({"plugin": {"recall_quarantine": "off"}}, "quarantine", "warning",
      "can't be restored"),
     ({"namespace": False}, "quarantine", "error", "no namespace has"),
+    ({"namespace": False, "plugin": {"recall_quarantine": "off",
+                                     "recall_hold": "yes"}},
+     "quarantine", "error", "recall_hold's quarantine is .RECALLED/, but no "
+     "namespace has"),
+    ({"namespace": False, "plugin": {"recall_quarantine": "off",
+                                     "recall_hold": "Held/"}},
+     "quarantine", "error", "recall_hold's quarantine is Held/, but no"),
     ({"namespace": False, "extra": NAMESPACE.replace("hidden = yes", "")
       .replace("list = no", "") % (PREFIX, LOCATIONS[DRIVERS[-1]])},
      "quarantine", "error", "users see what was recalled"),

@@ -3,18 +3,35 @@
 
 import pytest
 
+import soak
 from conftest import DRIVERS
 from model_clients import OPERATIONS
 from model_plan import BEFORE, BESIDE, KINDS, Limits, Plan
 from model_shrink import Case, arguments, shrink
-from soak import soak
 
 
 @pytest.mark.parametrize("quarantine", [True, False],
                          ids=["quarantine", "no-quarantine"])
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_nothing_lost_nothing_false(driver, quarantine):
-    assert soak(driver, operations=400, seed=1, quarantine=quarantine) == []
+    assert soak.soak(driver, operations=400, seed=1, quarantine=quarantine,
+                     jobs=2) == []
+
+
+def test_a_loss_is_found(monkeypatch, tmp_path):
+    """By the model, which knows of a quarantine that there is not: so all that
+    is recalled is lost."""
+    driver = DRIVERS[-1]
+    node_for = soak.node_for
+    monkeypatch.setattr(soak, "node_for", lambda driver, _, users:
+                        node_for(driver, False, users))
+    failures = soak.soak(driver, operations=4000, seed=2, quarantine=True,
+                         jobs=2, keep=tmp_path)
+    assert failures != []
+    for number, text in failures:
+        assert number > 0
+        assert "(seed 2, episode %d, user soak" % number in text
+        assert list(tmp_path.glob("%s-on-2-%d/home/*" % (driver, number)))
 
 
 def test_plans():

@@ -1,5 +1,6 @@
 """The console in a real browser, by the keyboard alone, on a real Dovecot."""
 
+import base64
 import json
 import zipfile
 
@@ -650,6 +651,17 @@ def test_sign_out_revokes(service, node):
     assert answer.status == 200 and "Max-Age=0" in answer.headers["set-cookie"]
     answer = service.curl("/console/session", "-X", "POST", *again)
     assert answer.status == 401
+
+
+def test_cookie_of_a_stranger(node):
+    """Nobody is asked about a session that there is not."""
+    login = base64.urlsafe_b64encode(SECURITY.encode()).decode().rstrip("=")
+    cookie = "recall_session=%s.%s" % ("0" * 64, login)
+    with Service(node, doveadm__url="http://127.0.0.1:9/doveadm/v1",
+                 doveadm__retries=0) as service:
+        answer = service.curl("/console/session", "-X", "POST", "-H",
+                              "X-Recall-Console: 1", "-H", "Cookie: " + cookie)
+        assert answer.status == 401
 
 
 def test_no_other_site_can_use_the_session(service):

@@ -22,7 +22,8 @@ import pytest
 from conftest import DRIVERS, Result, parse_tab
 from faulty import KILLED, Fault, Shim, choose, faults
 from mailnode import DOVECOT_24, PATIENCE, SRCDIR, build_message
-from quarantine import DATE, PREFIX, age, append, http, make_node
+from quarantine import (DATE, PREFIX, age, append, change_record, http,
+                        make_node)
 
 NOTICE_HEADER = "X-Dovecot-Recall-Id:"
 INDEX_FILE = "dovecot.recall.index"
@@ -726,6 +727,21 @@ def test_purge_that_had_nearly_ended(node, tmp_path):
     assert purged.status() == "purged", purged
     assert case.doveadm("recallPurge").rows == []
     assert case.list() == []
+
+
+@pytest.mark.parametrize("line", ["", "recalled: 9223372036854775807\r\n",
+                                  "recalled: -9223372036854775808\r\n"])
+def test_record_that_has_lost_its_time(node, tmp_path, line):
+    """How old its copies are is not known, so they are not deleted."""
+    case = Purge(node, tmp_path)
+    case.prepare()
+    change_record(node, case.user, case.recall_id, lambda text: re.sub(
+        r"(?m)^recalled: .*\r?\n", line, text))
+    assert len(case.list()) == 1
+    for _ in range(2):
+        row = case.doveadm("recallPurge").row()
+        assert (row["status"], row["error"]) == \
+            ("error", "There is no record that tells how old this is")
 
 
 def test_copies_that_no_record_tells_of(node, tmp_path):

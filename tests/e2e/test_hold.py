@@ -18,6 +18,11 @@ HELD, FREE, OTHER, LOST, ODD = (name + "@example.com" for name in (
 USERS = {HELD: {"recall_hold": "yes"}, FREE: {},
          OTHER: {"recall_hold": PREFIX}, LOST: {"recall_hold": "NoSuch/"},
          ODD: {"recall_hold": "perhaps"}}
+EMPTY = {name: "" for name in (
+    "recall_hold", "recall_quarantine", "recall_quarantine_days",
+    "recall_stand", "recall_standing_dir", "recall_standing_max",
+    "recall_jobs_max", "recall_notice_name", "recall_notice_delivery",
+    "recall_notice_lang")}
 
 number = itertools.count(1)
 
@@ -44,6 +49,45 @@ def test_goes_into_the_quarantine_that_is_off(node, user, message_id,
     assert len(kept) == 1
     assert quarantined(node, FREE) == {}
     assert command(node, "list", "-u", user, recall_id).row()["copies"] == "1"
+
+
+@pytest.mark.parametrize("where", [
+    "settings", pytest.param("userdb", marks=pytest.mark.skipif(
+        not DOVECOT_24, reason="2.3 takes an empty field for yes"))])
+def test_empty_settings_are_none(where, message_id, recall_id):
+    of_all, of_user = (EMPTY, {}) if where == "settings" else ({}, EMPTY)
+    with MailNode(driver=DRIVERS[-1], users={FREE: of_user}, plugin=of_all,
+                  mail_plugins=["notify", "recall"]) as node:
+        node.lmtp_deliver(FREE, build_message(message_id))
+        assert node.count(FREE) == 1
+        row = recall(node, FREE, message_id, recall_id).row()
+        assert (row["status"], row["error"], row["notice"]) == \
+            ("expunged", "", "sent")
+        # the notice
+        assert node.count(FREE) == 1
+        assert node.panics() == []
+
+
+@pytest.mark.log_errors("not a private one of its own")
+def test_namespace_of_the_users_own_mail(message_id, recall_id):
+    """A setting that is wrong takes nobody's mail away."""
+    with MailNode(driver=DRIVERS[-1], users=[FREE],
+                  mail_plugins=["notify", "recall"],
+                  plugin={"recall_hold": "Mail/"},
+                  extra="namespace inbox {\n  prefix = Mail/\n}\n") as node:
+        node.lmtp_deliver(FREE, build_message(message_id))
+        connection = node.imap(FREE)
+        try:
+            assert connection.select("INBOX") == ("OK", [b"1"])
+            assert connection.create("Mail/Work")[0] == "OK"
+            assert len(connection.list()[1]) > 1
+        finally:
+            connection.logout()
+        row = recall(node, FREE, message_id, recall_id).row()
+        assert row["status"] == "error"
+        assert "not a private one of its own" in row["error"]
+        assert node.count(FREE) == 1
+        assert node.panics() == []
 
 
 def test_is_not_shown_to_the_user(node, message_id, recall_id):

@@ -226,6 +226,32 @@ def test_restore_of_half_a_recall(node, user, message_id, recall_id, point):
     assert quarantined(node, user) == {}
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("target", ["Moved", None])
+def test_taken_while_restored(node, user, message_id, recall_id, number,
+                              target):
+    """What a client moves or deletes between its restore and the look whether
+    it can be opened does not come back once more."""
+    if target is not None:
+        node.doveadm("mailbox", "create", "-u", user, target)
+    assert recall(node, user, message_id, recall_id, "--force",
+                  "--no-notify").status() == "expunged"
+    with stopped(node, "copies-synced:%d" % number, "restore", "-u", user,
+                 recall_id) as rows:
+        back = in_mailboxes(node, user) - OTHERS
+        for mailbox in COPIES:
+            move_found(node, user, mailbox, target, "HEADER", "Message-ID",
+                       message_id)
+        assert back
+    row, = rows
+    assert (row["status"], row["copies"]) == ("restored", str(COUNT))
+    there = in_mailboxes(node, user)
+    if target is not None:
+        assert bodies(fetch(node, user, target)) == back
+    assert there + back == EVERYTHING + OTHERS
+    assert quarantined(node, user) == {}
+
+
 @pytest.mark.parametrize("point", RESTORE_POINTS)
 def test_restore(node, user, message_id, recall_id, point):
     before = state(node, user)
@@ -251,18 +277,24 @@ def test_purge(node, user, message_id, recall_id, point):
     assert in_mailboxes(node, user) == OTHERS
 
 
-def move(node, user, source, target):
-    """Moves the message with the id, or deletes it without a target."""
+def move_found(node, user, source, target, *query):
+    """Moves messages, or deletes them without a target. Returns how many."""
     connection = node.imap(user)
     connection.select(imap_quote(source))
-    uid = connection.uid("SEARCH", "BODY", "three")[1][0].decode()
-    assert uid.isdigit()
-    if target is not None:
-        connection.uid("MOVE", uid, imap_quote(target))
-    else:
-        connection.uid("STORE", uid, "+FLAGS.SILENT", "(\\Deleted)")
-        connection.uid("EXPUNGE", uid)
+    found = connection.uid("SEARCH", *query)[1][0].decode().split()
+    uids = ",".join(found)
+    if found and target is not None:
+        connection.uid("MOVE", uids, imap_quote(target))
+    elif found:
+        connection.uid("STORE", uids, "+FLAGS.SILENT", "(\\Deleted)")
+        connection.uid("EXPUNGE", uids)
     connection.logout()
+    return len(found)
+
+
+def move(node, user, source, target):
+    """Moves the message with the id, or deletes it without a target."""
+    assert move_found(node, user, source, target, "BODY", "three") == 1
 
 
 @pytest.mark.parametrize("point", ["quarantine-begin:2", "expunged:4"])

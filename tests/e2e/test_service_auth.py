@@ -774,6 +774,15 @@ def test_forwarded_for_that_is_not_understood(node):
         assert sources(service) == ["127.0.0.1"] * 2
 
 
+@pytest.mark.parametrize("proxies", [
+    "192.0.2.9 ::FFFF:127.0.0.1", "0:0:0:0:0:ffff:7f00:1,2001:DB8::1"])
+def test_proxy_that_is_written_in_another_way(node, proxies):
+    with Service(node, http__trusted_proxies=proxies) as service:
+        service.curl("/v2/auth", "-H", "X-Forwarded-For: 192.0.2.2", "-d",
+                     "login=" + ROOT, "-d", "password=wrong")
+        assert sources(service) == ["192.0.2.2"]
+
+
 @pytest.mark.skipif(not pathlib.Path("/proc/net/if_inet6").exists(),
                     reason="there is no IPv6")
 def test_proxy_of_ipv4_at_a_socket_of_ipv6(node):

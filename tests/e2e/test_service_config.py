@@ -89,6 +89,17 @@ def test_private_keys_that_others_can_read(service, certificate):
     accepted(service)
 
 
+def test_secrets_that_have_more_than_text(service):
+    """What follows the octet would be no part of them, and nobody know."""
+    secret = service.dir / "secret"
+    secret.write_bytes(b"x" * 40 + b"\0" + b"y" * 40 + b"\n")
+    secret.chmod(0o600)
+    for setting, inline in (("auth__jwt_key_file", "auth__jwt_key"),
+                            ("doveadm__login_file", "doveadm__login")):
+        refused(service, "%s: has a NUL octet" % secret, **{setting: secret})
+        service.set(**{setting: None, inline: "y" * 40})
+
+
 def test_settings_with_secrets_that_others_can_read(service):
     accepted(service)
     service.conf.chmod(0o644)
@@ -161,6 +172,16 @@ def test_login_that_is_a_bare_name(service, etcd, login):
     etcd.put("services/doveadm/login", login)
     refused(service, "doveadm.login", etcd__endpoints=etcd.client,
             doveadm__login="doveadm:secret")
+
+
+@pytest.mark.parametrize("proxies", [
+    "10.0.0.0/8", "proxy.example.com", "127.0.0.1:8080", "[::1]",
+    "127.0.0.1 fe80::1%eth0", "127.1"])
+def test_proxy_that_is_no_address(service, proxies):
+    """No client would ever have it."""
+    refused(service, "http.trusted_proxies: '%s' is not an IP address" %
+            proxies.split()[-1], http__trusted_proxies=proxies)
+    accepted(service, http__trusted_proxies="127.0.0.1, ::1 2001:DB8::1")
 
 
 def test_batch_that_dovecot_does_not_take(service):

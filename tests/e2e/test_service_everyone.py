@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from answers import ask, message, pages
+from answers import ask, has, message, pages
 from faults import Held, wait_for
 from mailnode import build_message, free_port
 from quarantine import LOCATIONS, NAMESPACE, PREFIX
@@ -184,6 +184,64 @@ def test_same_request(red, blue, service, message_id):
     assert len(ids) == 1
     assert found(service.wait_recall(token, ids.pop())) == {
         HITS[0]: "expunged"}
+
+
+def stop(node, *args):
+    node.doveadm("recall", "stop", "--actor=soc", *args)
+
+
+def state(service, token, recall_id):
+    return service.curl("/v2/actions/" + recall_id, token=token).json()
+
+
+def test_node_that_is_stopped_meanwhile(red, blue, service, message_id):
+    """What it has said of others before stands, and nobody is left out."""
+    deliver(red, blue, message_id)
+    token = service.token()
+    with Held(red, HITS[1]) as held:
+        recall_id = start(service, token, messageid=message_id, notify=0)
+        wait_for(held.waiting)
+        stop(red)
+    try:
+        wait_for(lambda: nodes(state(service, token, recall_id))[
+            name(red)]["state"] == "down")
+        assert (HITS[0], "expunged") in journalled(service, recall_id)
+        assert has(red, HITS[2], message_id)
+    finally:
+        stop(red, "--release")
+    assert found(service.wait_recall(token, recall_id)) == {
+        user: "expunged" for user in HITS}
+
+
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+def test_error_that_is_tried_again_where_recalls_are_stopped(
+        red, blue, service, message_id):
+    deliver(red, blue, message_id)
+    token = service.token()
+    args = ["/v2/actions/expunge", "-H", "Idempotency-Key: " + message_id,
+            "-d", "all=1", "-d", "notify=0", "--data-urlencode",
+            "messageid=" + message_id]
+    path, = red.home(HITS[0]).rglob("mailboxes/INBOX")
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        recall_id = service.curl(*args, token=token).json()["id"]
+        assert found(service.wait_recall(token, recall_id)) == {
+            **{user: "expunged" for user in HITS}, HITS[0]: "error"}
+    finally:
+        path.chmod(mode)
+    stop(red)
+    try:
+        since = red.log_size()
+        assert service.curl(*args, token=token).json()["id"] == recall_id
+        # it is asked once more, and then again
+        wait_for(lambda: len([each for each in red.executed(since)
+                              if each == "recall expunge"]) >= 2)
+        assert state(service, token, recall_id)["state"] == "running"
+    finally:
+        stop(red, "--release")
+    assert found(service.wait_recall(token, recall_id)) == {
+        user: "expunged" for user in HITS}
 
 
 @pytest.mark.log_errors("")

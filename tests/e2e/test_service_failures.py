@@ -215,7 +215,7 @@ class Fake(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         command = json.loads(self.rfile.read(
             int(self.headers["Content-Length"])))
-        status, body = self.server.answer(command[0][1]["users"])
+        status, body = self.server.answer(command[0][1].get("users"))
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -252,6 +252,25 @@ def test_rows_that_are_missing_or_strange(fake):
     assert answer.status == 200
     assert answer.json()["success"] is False
     assert statuses(answer) == {A[0]: "error", A[1]: "expunged", A[2]: "error"}
+
+
+def test_rows_of_everyone_for_others(fake):
+    """A node has no say in whom it was not asked about."""
+    server, service = fake
+    listed = iter([[{"username": A[0]}], []])
+
+    def answer(users):
+        return 200, [["doveadmResponse", next(listed) if users is None else
+                      [row(A[0].upper(), "expunged"), row(B[0], "expunged"),
+                       row("else@a.example", "read")], "1"]]
+
+    server.answer = answer
+    token = service.token()
+    done = service.wait_recall(token, service.curl(
+        "/v2/actions/expunge", "-d", "all=1", "-d", "messageid=<a@b>",
+        token=token).json()["id"])
+    assert [(each["email"].lower(), each["status"])
+            for each in done["results"]] == [(A[0], "expunged")]
 
 
 @pytest.mark.parametrize("body", [

@@ -325,6 +325,19 @@ def test_large_bodies_of_many_strangers(node):
         assert resident(service, "VmHWM") - before < 50 * 1024
 
 
+def test_a_strangers_body_is_not_kept_many_times_over(node):
+    """Each item of an array has its name, whatever the name's length."""
+    name = "n" * 32000
+    body = '{"%s": [%s""]}' % (name, '"",' * 9000)
+    with Service(node) as service:
+        before = resident(service)
+        for path in "/v2/actions/expunge", "/v2/auth":
+            answer = service.curl(path, "-H", "Content-Type: " + JSON,
+                                  "--data-binary", "@-", input=body.encode())
+            assert answer.status in (400, 401), answer
+        assert resident(service, "VmHWM") - before < 50 * 1024
+
+
 def body_octets(service):
     metrics = service.curl("/metrics").body.decode()
     return int(re.search(r"^mail_recalld_body_bytes (\d+)$", metrics,

@@ -103,6 +103,37 @@ def test_recall_that_stands(node, service, user, message_id):
     assert "standing" not in answer.json()
 
 
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+def test_error_that_is_looked_at_while_recalls_are_stopped(
+        node, service, user, message_id):
+    """The user stays in error until somebody has looked."""
+    node.lmtp_deliver(user, build_message(message_id))
+    path, = node.home(user).rglob("mailboxes/INBOX")
+    mode = path.stat().st_mode
+    token = service.token()
+    path.chmod(0)
+    try:
+        answer = service.recall(token, message_id, [user], stand="1h",
+                                notify="0")
+        assert statuses(answer) == {user: "error"}
+        node.doveadm("recall", "stop", "--actor=soc")
+    finally:
+        path.chmod(mode)
+    url = "/v2/actions/" + answer.json()["id"]
+    try:
+        since = node.log_size()
+        # with the second one what came of the first is journalled
+        wait_for(lambda: node.executed(since).count("recall expunge") >= 2)
+        answer = service.curl(url, token=token)
+        assert statuses(answer) == {user: "error"}
+        assert node.count(user) == 1
+    finally:
+        node.doveadm("recall", "stop", "--release")
+    wait_for(lambda: statuses(service.curl(url, token=token)) == {
+        user: "expunged"})
+    assert node.count(user) == 0
+
+
 def test_not_without_being_asked(node, service, user, message_id):
     service.recall(service.token(), message_id, [user])
     service.recall(service.token(), message_id, [user], stand="off")

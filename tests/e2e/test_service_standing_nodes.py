@@ -1,5 +1,6 @@
 """mail-recalld: recalls that stand on several nodes, and what comes late."""
 
+import contextlib
 import sqlite3
 import time
 
@@ -84,6 +85,31 @@ def orders(node):
 
 def deliver(node, user, message_id):
     node.lmtp_deliver([user], build_message(message_id))
+
+
+def test_journal_that_fails_is_no_end(red, blue, service, message_id):
+    """That the nodes have the order can't be written: they are asked again."""
+    both = {node_name(red), node_name(blue)}
+    with contextlib.closing(sqlite3.connect(service.dir /
+                                            "journal.db")) as db:
+        db.execute("CREATE TRIGGER full BEFORE UPDATE ON standing WHEN "
+                   "NEW.state = 'stands' BEGIN SELECT RAISE(FAIL, 'full'); "
+                   "END")
+        recall_id = stand(service, message_id, RED)
+        assert where(service, recall_id) == (set(), both, set())
+        assert orders(red) == orders(blue) == [recall_id]
+        db.execute("DROP TRIGGER full")
+    wait_for(lambda: where(service, recall_id) == (both, set(), set()))
+    assert orders(red) == orders(blue) == [recall_id]
+
+
+def test_names_in_other_case(red, blue, service, message_id):
+    """Each node knows whose mail it is, also one that was not asked."""
+    stand(service, message_id, [RED[0].upper(), RED[1]])
+    for node in red, blue:
+        for user in RED[:3]:
+            deliver(node, user, message_id)
+        assert [node.count(user) for user in RED[:3]] == [0, 0, 1]
 
 
 @pytest.mark.log_errors("")

@@ -137,6 +137,21 @@ def test_tried_again_until_it_is_taken(node):
             service.curl("/metrics").body.decode()
 
 
+def test_not_sent_all_the_time_while_the_journal_fails(node):
+    """That it is to be tried later can't be written."""
+    with Receiver([500]) as receiver, make(node, receiver.url) as service:
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db")) as db:
+            db.execute("CREATE TRIGGER full BEFORE UPDATE ON webhooks BEGIN "
+                       "SELECT RAISE(FAIL, 'full'); END")
+            service.recall(service.token(), deliver(node), U)
+            receiver.wait(4)
+            stamps = [int(headers["X-Recall-Signature"].split(",")[0][2:])
+                      for path, headers, body in receiver.told[:4]]
+            assert stamps[3] - stamps[0] >= 2
+            db.execute("DROP TRIGGER full")
+
+
 def test_kept_through_a_crash(node):
     port = free_port()
     with make(node, "http://127.0.0.1:%d/" % port) as service:

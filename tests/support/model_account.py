@@ -2,6 +2,8 @@
 
 import collections
 import concurrent.futures
+import hashlib
+import shutil
 import time
 
 from model_beside import Beside
@@ -21,19 +23,26 @@ class Account(Recalls, Beside, Checks):
         self.limits = limits
         self.clients = Clients(node)
         self.pool = concurrent.futures.ThreadPoolExecutor(8)
-        self.users = iter(sorted(node.users))
         self.plan = None
         self.episodes = self.operations = self.raced = self.recalls = 0
         self.octets = 0
         self.verdicts = collections.Counter()
 
+    def take_counts(self):
+        """What was done since the last time: (counts, verdicts)."""
+        counts = {"episodes": 1}
+        for name in ("operations", "raced", "recalls", "octets"):
+            counts[name] = getattr(self, name)
+            setattr(self, name, 0)
+        verdicts, self.verdicts = self.verdicts, collections.Counter()
+        return counts, verdicts
+
     # accounts
 
-    def next_user(self):
-        if self.user is not None:
-            self.finish_user()
-        self.user = next(self.users)
-        self.found = []
+    def next_user(self, user):
+        self.user = user
+        self.log_start = self.log_read = self.node.log_size()
+        self.was_rebuilt = False
         # token -> message id; those that no client has expunged
         self.stable = {}
         # those that were once in a mailbox that may be deleted
@@ -44,15 +53,18 @@ class Account(Recalls, Beside, Checks):
         self.loose.clear()
         self.new_account()
         self.log_in()
+        self.look()
 
     def log_in(self):
         self.clients.everyone("login", self.user)
         self.connection = self.node.imap(self.user)
 
     def finish_user(self):
-        self.check_lost(*self.look())
         self.check_list()
         self.connection.logout()
+        self.clients.everyone("logout")
+        # it was the last one who looked at this
+        shutil.rmtree(self.node.home(self.user), ignore_errors=True)
 
     # an episode
 
@@ -61,7 +73,10 @@ class Account(Recalls, Beside, Checks):
                                                 number)
 
     def new_recall_id(self):
-        return "%032x" % self.plan.chance.getrandbits(128)
+        # another one for each user of the node that has the same episode
+        return hashlib.md5(b"%s %d" % (
+            self.user.encode(),
+            self.plan.chance.getrandbits(128))).hexdigest()
 
     def put(self, message_id, count, origin="appended"):
         """Messages for the id; returns their tokens."""
@@ -104,7 +119,6 @@ class Account(Recalls, Beside, Checks):
                                 self.quarantine, self.limits)
         message_id, recall_id = self.new_id(0), self.new_recall_id()
         self.purged.clear()
-        self.look()
         for name in plan.before:
             message_id = getattr(self, "before_" + name)() or message_id
         self.keep_indexes()
@@ -266,13 +280,6 @@ class Account(Recalls, Beside, Checks):
         if self.look()[0][stays] != 1:
             self.fail("taken after the end", stays)
         self.operations += 4
-
-    def report(self):
-        return "%d operations, %d recalls and restores (%d raced), " \
-            "%d episodes, %d restored octet for octet: %s" % (
-                self.operations, self.recalls, self.raced, self.episodes,
-                self.octets, ", ".join("%s %d" % item for item in
-                                       sorted(self.verdicts.items())))
 
     def close(self):
         self.clients.stop()

@@ -105,7 +105,7 @@ class Beside:
         self.clients.everyone("logout")
         self.connection.logout()
         directory = self.mailbox_directory(BACKED_UP)
-        place = self.node.dir / "backup"
+        place = self.node.dir / ("backup-" + self.user)
         was = self.found
         inside = sorted(found.token for found in was
                         if found.mailbox == BACKED_UP)

@@ -52,7 +52,7 @@ class Recalls:
         # of the last look: copies in the quarantine of a recall, notices
         self.by_recall = collections.Counter()
         self.notices = collections.Counter()
-        self.found = []
+        self.found, self.there = [], collections.Counter()
 
     def http(self, name, **parameters):
         if not name.startswith("recallStanding"):
@@ -138,8 +138,9 @@ class Recalls:
             else []
         for found in kept:
             self.by_recall[found.mailbox[len(PREFIX):].split("/")[0]] += 1
-        return [collections.Counter(found.token for found in side)
-                for side in (self.found, kept)]
+        self.there, kept = [collections.Counter(found.token for found in side)
+                            for side in (self.found, kept)]
+        return self.there, kept
 
     def _fetch(self, query):
         rows = self.http("fetch", field=[

@@ -111,15 +111,20 @@ def append(node, user, mailbox, message, flags=(), date=None):
         connection.logout()
 
 
-def age(node, user, recall_id, days):
-    """Makes the record older: saves it anew with another date."""
+def change_record(node, user, recall_id, change):
+    """Saves the record anew, with the text that change() makes of it."""
     box = PREFIX + recall_id
     text = node.doveadm("fetch", "-u", user, "text", "mailbox", box,
                         "all").stdout
     text = text.split("\n", 1)[1] if text.startswith("text:") else text
     text = text.replace("\f", "")
-    stamp = int(re.search(r"(?m)^recalled: (\d+)", text).group(1))
-    text = text.replace("recalled: %d" % stamp,
-                        "recalled: %d" % (stamp - days * 86400))
     node.doveadm("expunge", "-u", user, "mailbox", box, "all")
-    node.doveadm("save", "-u", user, "-m", box, input=text)
+    node.doveadm("save", "-u", user, "-m", box, input=change(text))
+
+
+def age(node, user, recall_id, days):
+    """Makes the record older."""
+    change_record(node, user, recall_id, lambda text: re.sub(
+        r"(?m)^recalled: (\d+)",
+        lambda match: "recalled: %d" % (int(match.group(1)) - days * 86400),
+        text))

@@ -9,7 +9,8 @@ order or a restore runs on it, and commands of Dovecot's own, or loss of the
 index, beside it (model_beside.py); so do recalls of other ids, which no client
 touches. Then everything is looked at (model_checks.py): each index record must
 have a message that can be opened and is what was saved, no message may be
-lost, no verdict be false.
+lost, no verdict be false. Several accounts are worked on at once, by workers
+(model_workers.py) in one node.
 
 What a client did is known from its own record: a message that no client has
 expunged is "stable" and must be in a mailbox or in the quarantine. A verdict
@@ -23,15 +24,20 @@ and what else that prints.
 """
 
 import argparse
+import math
+import os
+import shutil
 import sys
+import tempfile
+import time
 
 import mailnode
 import model_shrink
+import model_workers
 from exported import examples
 from mailnode import LOCATIONS
-from model_account import Account
 from model_plan import Limits, Plan
-from model_recalls import Finding, crashes
+from model_workers import Order, Share, Tally, user_of
 from quarantine import make_node
 
 # A process that was killed may leave a lock behind that Dovecot overrides
@@ -39,101 +45,82 @@ from quarantine import make_node
 mailnode.PATIENCE = 300
 # Accounts start empty and small, and some of them get large.
 EPISODES_A_USER = 25
+# Then there is a new node, with an empty log.
+ACCOUNTS_A_NODE = 200
 # Of a case that may fail or not, as other processes race.
 TRIES = 10
+# octets in memory that a node may need
+ROOM = 2 * 2**30
 
 
-class Failure(str):
-    """What was found; number: in which episode, 0 if in none."""
-
-    number = 0
+def users_for(accounts):
+    return [user_of(number) for number in accounts]
 
 
-def failure(text, node, number):
-    found = Failure("%s\n%s" % (text, "\n".join(node.errors()[-5:])))
-    found.number = number
-    return found
-
-
-def users_for(count):
-    return ["soak%05d@example.com" % i for i in range(count)]
+def place():
+    """Where nodes are: in memory if there is room, it is files that most of
+    the time goes to."""
+    there = "/dev/shm"
+    return there if os.access(there, os.W_OK) and \
+        shutil.disk_usage(there).free > ROOM else None
 
 
 def node_for(driver, quarantine, users):
     options = {} if quarantine else {"namespace": False,
                                      "plugin": {"recall_quarantine": ""}}
-    return make_node(driver, users, mail_plugins=["notify", "recall"],
-                     extra=examples(), **options)
-
-
-def episode(work, number):
-    """Returns what failed, or None."""
-    try:
-        work.episode(number)
-    except Finding as finding:
-        text = str(finding)
-        if "episode %d" % number not in text:
-            text = "%s (seed %d, episode %d, user %s, %s)" % (
-                text, work.seed, number, work.user, work.plan)
-        return failure(text, work.node, number)
-    return None
+    directory = tempfile.mkdtemp(prefix="node-", dir=place())
+    node = make_node(driver, users, mail_plugins=["notify", "recall"],
+                     extra=examples(), directory=directory, **options)
+    node.own_directory = True
+    return node
 
 
 def first_of_account(number):
     return number - (number - 1) % EPISODES_A_USER
 
 
-def soak(driver, operations, seed, quarantine, patient=False, report=None,
-         limits=Limits()):
-    """Works until that many operations are done. Returns the failures: with
-    patient it goes on after one, with another account."""
-    failures = []
-    with node_for(driver, quarantine,
-                  users_for(operations // 20 + 1000)) as node:
-        work = Account(node, quarantine, seed, limits)
-        said = number = 0
-        try:
-            while work.operations < operations:
-                number += 1
-                if number == first_of_account(number):
-                    work.next_user()
-                failed = episode(work, number)
-                if failed is not None:
-                    failures.append(failed)
-                    if not patient:
-                        break
-                    print(failed, flush=True)
-                    work.user = None
-                    number = first_of_account(number) + EPISODES_A_USER - 1
-                if report and work.operations - said >= report:
-                    said = work.operations
-                    print(work.report(), flush=True)
-        finally:
-            work.close()
-        failures += [failure(text, node, 0) for text in crashes(node)]
-        print(work.report(), flush=True)
+def episodes_of(account):
+    first = account * EPISODES_A_USER + 1
+    return range(first, first + EPISODES_A_USER)
+
+
+def soak(driver, operations, seed, quarantine, jobs=1, patient=False,
+         report=None, limits=Limits(), keep=None, minutes=math.inf):
+    """Works until that many operations are done, or minutes are over. Returns
+    the failures: with patient it goes on after one, with another account."""
+    end = time.monotonic() + minutes * 60
+    failures, tally, said = [], Tally(), 0
+    order = Order(quarantine, seed, limits, episodes_of, patient, keep)
+
+    def say():
+        nonlocal said
+        if report and tally.counts["operations"] - said >= report:
+            said = tally.counts["operations"]
+            print(tally, flush=True)
+
+    accounts = range(ACCOUNTS_A_NODE)
+    while tally.counts["operations"] < operations and \
+            (patient or not failures) and time.monotonic() < end:
+        share = Share(accounts, operations - tally.counts["operations"], end)
+        with node_for(driver, quarantine, users_for(accounts)) as node:
+            failures += model_workers.run(node, order, share, jobs, tally, say)
+        accounts = range(accounts.stop, accounts.stop + ACCOUNTS_A_NODE)
+    print(tally, flush=True)
     return failures
 
 
-def run_case(driver, quarantine, case, tries=TRIES):
-    """Returns what failed, or None."""
-    with node_for(driver, quarantine, users_for(tries)) as node:
-        work = Account(node, quarantine, case.seed, case.limits)
-        try:
-            for _ in range(tries):
-                work.next_user()
-                for number in range(case.first, case.last + 1):
-                    failed = episode(work, number)
-                    if failed is not None:
-                        return failed
-                for text in crashes(node):
-                    return failure(text, node, case.last)
-        finally:
-            work.close()
-    return None
+def run_case(driver, quarantine, case, jobs=1, tries=TRIES, keep=None):
+    """Returns the failures."""
+    accounts = range(tries)
+    order = Order(quarantine, case.seed, case.limits,
+                  lambda unused: range(case.first, case.last + 1), False,
+                  keep)
+    with node_for(driver, quarantine, users_for(accounts)) as node:
+        return model_workers.run(node, order, Share(accounts, sys.maxsize),
+                                 jobs, Tally())
 
 
-def shrink(driver, quarantine, seed, number, limits=Limits()):
+def shrink(driver, quarantine, seed, number, limits=Limits(), jobs=1):
     """Makes the episode that failed smaller. Returns the case."""
     def parts_of(case):
         return Plan(seed, number, driver, quarantine, case.limits).parts()
@@ -141,11 +128,12 @@ def shrink(driver, quarantine, seed, number, limits=Limits()):
     return model_shrink.shrink(
         model_shrink.Case(seed, first_of_account(number), number, limits),
         parts_of,
-        lambda case: run_case(driver, quarantine, case) is not None)
+        lambda case: run_case(driver, quarantine, case, jobs) != [])
 
 
 def print_smallest(driver, quarantine, args, failed, limits):
-    case = shrink(driver, quarantine, args.seed, failed.number, limits)
+    case = shrink(driver, quarantine, args.seed, failed.number, limits,
+                  args.jobs)
     print("SMALLEST: soak.py --driver %s --quarantine %s %s" % (
         driver, "on" if quarantine else "off", model_shrink.arguments(case)))
 
@@ -155,10 +143,10 @@ def run(args, quarantine, limits):
     if args.last:
         case = model_shrink.Case(args.seed, args.first or args.last,
                                  args.last, limits)
-        failed = run_case(args.driver, quarantine, case)
-        return [] if failed is None else [failed]
+        return run_case(args.driver, quarantine, case, args.jobs,
+                        keep=args.keep)
     return soak(args.driver, args.operations, args.seed, quarantine,
-                args.patient, 1000, limits)
+                args.jobs, args.patient, 1000, limits, args.keep, args.minutes)
 
 
 def parse_arguments():
@@ -166,9 +154,15 @@ def parse_arguments():
     parser.add_argument("--driver", default="sdbox",
                         choices=sorted(LOCATIONS))
     parser.add_argument("--operations", type=int, default=100000)
+    parser.add_argument("--minutes", type=float, default=math.inf,
+                        help="end after these, if not before")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quarantine", default="both",
                         choices=["on", "off", "both"])
+    parser.add_argument("--jobs", type=int, default=4,
+                        help="accounts worked on at once (4)")
+    parser.add_argument("--keep", metavar="DIRECTORY",
+                        help="where the files of accounts that failed go")
     parser.add_argument("--patient", action="store_true",
                         help="go on after a failure")
     parser.add_argument("--shrink", action="store_true",
@@ -195,6 +189,7 @@ def main():
     modes = {"on": [True], "off": [False], "both": [True, False]}
     modes = modes[args.quarantine]
     args.operations //= len(modes)
+    args.minutes /= len(modes)
     failures = []
     for quarantine in modes:
         print("%s, quarantine %s, seed %d" % (
@@ -206,7 +201,7 @@ def main():
             for one in filter(lambda one: one.number > 0, failed):
                 print_smallest(args.driver, quarantine, args, one, limits)
     for failed in failures:
-        print("FINDING: " + failed)
+        print("FINDING: " + failed.text)
     print("%d findings" % len(failures))
     return 1 if failures else 0
 

@@ -222,6 +222,32 @@ static void test_long_values(void)
 	free(body);
 }
 
+/* Each item of an array has a copy of its name. */
+static void test_long_names(void)
+{
+	static const char why[] =
+		"400 {\"message\": \"A parameter's name is too long\"}";
+	char name[257], *body;
+
+	memset(name, 'n', sizeof(name));
+	body = x_asprintf("{\"%.255s\": [\"1\", \"2\"]}", name);
+	CU_ASSERT_EQUAL(strlen(post(JSON, body)), 2 * (255 + 3));
+	free(body);
+	body = x_asprintf("{\"%.256s\": [\"1\", \"2\"]}", name);
+	SEEN(JSON, body, why);
+	free(body);
+	body = x_asprintf("{\"%.256s\": 1}", name);
+	SEEN(JSON, body, why);
+	free(body);
+	body = x_asprintf("%.256s=1", name);
+	SEEN(FORM, body, why);
+	free(body);
+	body = x_asprintf("--boundary\r\nContent-Disposition: form-data; "
+			  "name=\"%.256s\"\r\n\r\n1\r\n" END, name);
+	SEEN(BOUNDARY, body, why);
+	free(body);
+}
+
 static void test_types(void)
 {
 	static const char answer[] =
@@ -254,6 +280,7 @@ int main(void)
 	CU_add_test(suite, "json of another type", test_json_of_another_type);
 	CU_add_test(suite, "multipart", test_multipart);
 	CU_add_test(suite, "long values", test_long_values);
+	CU_add_test(suite, "long names", test_long_names);
 	CU_add_test(suite, "types", test_types);
 	ret = tests_run();
 	MHD_stop_daemon(server);

@@ -182,6 +182,29 @@ static void test_no_utf8(void)
 			       "\xef\xbf\xbd");
 }
 
+/* What can't be a date has not been written down by us. */
+static void test_stamps(void)
+{
+	static const char *const none[] = {
+		"0", "-1", "-9223372036854775808", "253402300800",
+		"9223372036854775807", "9223372036854775808", "x", "",
+	};
+	struct recall_quarantine_record record;
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(none); i++) T_BEGIN {
+		record_init(&record);
+		record_parse(&record, t_strdup_printf(
+			"recalled: %s\r\nrestored: %s\r\n", none[i], none[i]));
+		CU_ASSERT_EQUAL(record.recalled, 0);
+		CU_ASSERT_EQUAL(record.restored, 0);
+	} T_END;
+	record_init(&record);
+	record_parse(&record, "recalled: 1\r\nrestored: 253402300799\r\n");
+	CU_ASSERT_EQUAL(record.recalled, 1);
+	CU_ASSERT_EQUAL(record.restored, 253402300799);
+}
+
 static void test_long_values(void)
 {
 	struct recall_quarantine_record record, copy;
@@ -278,6 +301,7 @@ int main(void)
 	CU_add_test(suite, "what is written is read", test_round_trip);
 	CU_add_test(suite, "values that would be lines", test_hostile_values);
 	CU_add_test(suite, "values that are no UTF-8", test_no_utf8);
+	CU_add_test(suite, "stamps", test_stamps);
 	CU_add_test(suite, "long values", test_long_values);
 	CU_add_test(suite, "malformed lines", test_malformed);
 	CU_add_test(suite, "several records", test_records_together);

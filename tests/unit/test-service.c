@@ -21,6 +21,7 @@
 #include "journal.h"
 #include "journal-visible.h"
 #include "listing.h"
+#include "metrics.h"
 #include "recall.h"
 #include "recall-rows.h"
 #include "text.h"
@@ -518,6 +519,27 @@ static void test_row_is_stop(void)
 	}
 }
 
+/* What is answered for the first time in a long while is counted, too. */
+static void test_metrics(void)
+{
+	static const char *const routes[] = {
+		"/1", "/2", "/3", "/4", "/5", "/6", "/7", "/8", "/9", "/10",
+	};
+	const struct metrics_gauges gauges = { .connections = 0 };
+	unsigned int status;
+	size_t i;
+	char *text;
+
+	for (i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		for (status = 500; status < 550; status++)
+			metrics_request(routes[i], status, 1);
+	}
+	text = metrics_print(&gauges);
+	CU_ASSERT(strstr(text, "mail_recalld_http_requests_total{route=\"/10\","
+			 "status=\"549\"} 1\n") != NULL);
+	free(text);
+}
+
 int main(void)
 {
 	static const struct {
@@ -537,6 +559,7 @@ int main(void)
 		{ "numbers in rows", test_row_numbers },
 		{ "rows that stop a recall", test_row_is_stop },
 		{ "cursors", test_cursor },
+		{ "metrics", test_metrics },
 		{ "journal", test_journal },
 		{ "visible", test_visible },
 	};

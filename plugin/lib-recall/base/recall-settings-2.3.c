@@ -23,25 +23,21 @@ settings_fill(struct recall_settings *set, setting_lookup_t *lookup,
 	const struct {
 		const char *name, *def;
 		const char **dest;
-		/* an empty value is none */
-		bool nonempty;
 	} strings[] = {
-#define DEF(name, def, nonempty) { #name, def, &set->name, nonempty }
-		DEF(recall_notify_on, RECALL_NOTIFY_ON_DEFAULT, FALSE),
-		DEF(recall_notice_from, "", FALSE),
-		DEF(recall_notice_name, RECALL_NOTICE_NAME_DEFAULT, TRUE),
-		DEF(recall_notice_delivery, RECALL_NOTICE_DELIVERY_DEFAULT,
-		    TRUE),
-		DEF(recall_notice_dir, RECALL_NOTICE_DIR, TRUE),
-		DEF(recall_notice_lang, RECALL_NOTICE_LANG_DEFAULT, TRUE),
-		DEF(recall_quarantine, RECALL_QUARANTINE_DEFAULT, FALSE),
-		DEF(recall_quarantine_days, RECALL_QUARANTINE_DAYS_DEFAULT,
-		    FALSE),
-		DEF(recall_hold, RECALL_HOLD_DEFAULT, TRUE),
-		DEF(recall_jobs_max, RECALL_JOBS_MAX_DEFAULT, TRUE),
-		DEF(recall_stand, RECALL_STAND_DEFAULT, TRUE),
-		DEF(recall_standing_dir, RECALL_STANDING_DIR, TRUE),
-		DEF(recall_standing_max, RECALL_STANDING_MAX_DEFAULT, TRUE),
+#define DEF(name, def) { #name, def, &set->name }
+		DEF(recall_notify_on, RECALL_NOTIFY_ON_DEFAULT),
+		DEF(recall_notice_from, ""),
+		DEF(recall_notice_name, RECALL_NOTICE_NAME_DEFAULT),
+		DEF(recall_notice_delivery, RECALL_NOTICE_DELIVERY_DEFAULT),
+		DEF(recall_notice_dir, RECALL_NOTICE_DIR),
+		DEF(recall_notice_lang, RECALL_NOTICE_LANG_DEFAULT),
+		DEF(recall_quarantine, RECALL_QUARANTINE_DEFAULT),
+		DEF(recall_quarantine_days, RECALL_QUARANTINE_DAYS_DEFAULT),
+		DEF(recall_hold, RECALL_HOLD_DEFAULT),
+		DEF(recall_jobs_max, RECALL_JOBS_MAX_DEFAULT),
+		DEF(recall_stand, RECALL_STAND_DEFAULT),
+		DEF(recall_standing_dir, RECALL_STANDING_DIR),
+		DEF(recall_standing_max, RECALL_STANDING_MAX_DEFAULT),
 #undef DEF
 	};
 	const char *value;
@@ -52,10 +48,9 @@ settings_fill(struct recall_settings *set, setting_lookup_t *lookup,
 		ret = lookup(context, strings[i].name, &value, error_r);
 		if (ret < 0)
 			return -1;
-		if (ret == 0 || (strings[i].nonempty && *value == '\0'))
-			value = strings[i].def;
-		*strings[i].dest = value;
+		*strings[i].dest = ret == 0 ? strings[i].def : value;
 	}
+	recall_settings_fill_empty(set);
 	return 0;
 }
 

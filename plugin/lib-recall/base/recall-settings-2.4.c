@@ -35,17 +35,27 @@ recall_settings_init_service(enum mail_storage_service_flags flags)
 	return mail_storage_service_init(master_service, flags);
 }
 
+static int
+read_ours(struct event *event, pool_t pool,
+	  const struct recall_settings **set_r, const char **error_r)
+{
+	struct recall_settings *filled;
+	const void *set;
+
+	if (get_for_pool(event, &recall_setting_parser_info, pool, &set,
+			 error_r) < 0)
+		return -1;
+	filled = p_memdup(pool, set, sizeof(*filled));
+	recall_settings_fill_empty(filled);
+	*set_r = filled;
+	return 0;
+}
+
 int recall_settings_read(struct mail_user *user,
 			 const struct recall_settings **set_r,
 			 const char **error_r)
 {
-	const void *set;
-
-	if (get_for_pool(user->event, &recall_setting_parser_info, user->pool,
-			 &set, error_r) < 0)
-		return -1;
-	*set_r = set;
-	return 0;
+	return read_ours(user->event, user->pool, set_r, error_r);
 }
 
 static int
@@ -76,14 +86,12 @@ static int
 service_read(struct event *event, pool_t pool,
 	     struct recall_service_settings *set_r, const char **error_r)
 {
-	const void *set, *user_set;
+	const void *user_set;
 
-	if (get_for_pool(event, &recall_setting_parser_info, pool, &set,
-			 error_r) < 0 ||
+	if (read_ours(event, pool, &set_r->recall, error_r) < 0 ||
 	    get_for_pool(event, &mail_user_setting_parser_info, pool,
 			 &user_set, error_r) < 0)
 		return -1;
-	set_r->recall = set;
 	set_r->user = user_set;
 	return submit_read(event, pool, &set_r->submit, error_r);
 }

@@ -2,6 +2,7 @@
 #include "dovecot-compat.h"
 #include "module-context.h"
 #include "mail-user.h"
+#include "recall-params.h"
 #include "recall-settings.h"
 
 #define RECALL_USER_CONTEXT(obj) \
@@ -14,6 +15,32 @@ struct recall_user {
 
 static MODULE_CONTEXT_DEFINE_INIT(recall_user_module,
 				  &mail_user_module_register);
+
+void recall_settings_fill_empty(struct recall_settings *set)
+{
+	const struct {
+		const char **value, *def;
+	} strings[] = {
+		{ &set->recall_notice_name, RECALL_NOTICE_NAME_DEFAULT },
+		{ &set->recall_notice_delivery,
+		  RECALL_NOTICE_DELIVERY_DEFAULT },
+		{ &set->recall_notice_dir, RECALL_NOTICE_DIR },
+		{ &set->recall_notice_lang, RECALL_NOTICE_LANG_DEFAULT },
+		{ &set->recall_quarantine_days,
+		  RECALL_QUARANTINE_DAYS_DEFAULT },
+		{ &set->recall_hold, RECALL_HOLD_DEFAULT },
+		{ &set->recall_jobs_max, RECALL_JOBS_MAX_DEFAULT },
+		{ &set->recall_stand, RECALL_STAND_DEFAULT },
+		{ &set->recall_standing_dir, RECALL_STANDING_DIR },
+		{ &set->recall_standing_max, RECALL_STANDING_MAX_DEFAULT },
+	};
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(strings); i++) {
+		if (**strings[i].value == '\0')
+			*strings[i].value = strings[i].def;
+	}
+}
 
 int recall_settings_init_user(struct mail_user *user, const char **error_r)
 {

@@ -54,6 +54,9 @@ struct recall_settings {
 	const char *recall_standing_max;
 };
 
+/* Where an empty value means nothing it is none: the default is filled in. */
+void recall_settings_fill_empty(struct recall_settings *set);
+
 /* What they are called in Dovecot's configuration, NULL-terminated. */
 extern const char *const recall_setting_names[];
 

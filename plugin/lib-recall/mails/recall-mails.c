@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "array.h"
 #include "mail-storage-private.h"
+#include "failpoint.h"
 #include "recall-index.h"
 #include "recall-copies.h"
 #include "recall-limits.h"
@@ -270,11 +271,11 @@ mails_copy_one(struct mail *mail, struct mailbox_transaction_context *dest,
 	return -1;
 }
 
-/* Opens what has been saved: the caller is about to delete the other copy.
-   Where clients are let in they may have taken it away already. */
+/* Returns 1 if all of them can be opened, 0 if uid_r can't be, -1 on errors.
+   gone: whether what is gone counts as one that can. */
 static int
-mails_verify(struct mailbox *box, const ARRAY_TYPE(seq_range) *uids,
-	     bool clients, const char **error_r)
+mails_open(struct mailbox *box, const ARRAY_TYPE(seq_range) *uids, bool gone,
+	   uint32_t *uid_r, const char **error_r)
 {
 	struct recall_mail_iter iter;
 	struct mail *mail;
@@ -284,17 +285,36 @@ mails_verify(struct mailbox *box, const ARRAY_TYPE(seq_range) *uids,
 		mails_set_error(box, "Syncing", error_r);
 		return -1;
 	}
+	RECALL_FAILPOINT("copies-synced");
 	recall_mail_iter_init(&iter, box, uids, MAIL_FETCH_STREAM_HEADER, NULL);
 	while (ret > 0 && recall_mail_iter_next_uid(&iter, &mail))
-		ret = mail == NULL ? clients : mail_try_open(mail);
-	if (ret < 0) {
+		ret = mail == NULL ? gone : mail_try_open(mail);
+	if (ret < 0)
 		mails_set_error(box, "Reading", error_r);
-	} else if (ret == 0) {
+	*uid_r = iter.uid;
+	recall_mail_iter_rollback(&iter);
+	return ret;
+}
+
+/* Opens what has been saved: the caller is about to delete the other copy.
+   Where clients are let in they may have taken it away already: that one is
+   gone when it is looked at again. */
+static int
+mails_verify(struct mailbox *box, const ARRAY_TYPE(seq_range) *uids,
+	     bool clients, const char **error_r)
+{
+	uint32_t uid = 0, old_uid;
+	int ret;
+
+	do {
+		old_uid = uid;
+		ret = mails_open(box, uids, clients, &uid, error_r);
+	} while (ret == 0 && clients && uid != old_uid);
+	if (ret == 0) {
 		*error_r = t_strdup_printf("Copying to mailbox %s failed: "
 			"The copy (UID %u) can't be opened",
-			mailbox_get_vname(box), iter.uid);
+			mailbox_get_vname(box), uid);
 	}
-	recall_mail_iter_rollback(&iter);
 	return ret > 0 ? 0 : -1;
 }
 

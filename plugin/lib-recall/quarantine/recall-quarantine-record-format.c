@@ -13,6 +13,8 @@
 #define RECORD_VALUE_MAX 1024
 /* A longer line is none of ours. */
 #define RECORD_LINE_MAX 8192
+/* The last second of the year 9999. */
+#define RECORD_STAMP_MAX 253402300799
 
 /* The value as it was written down. */
 static bool record_has(const char *recorded, const char *value)
@@ -82,6 +84,16 @@ record_parse_box(struct recall_quarantine_record *record, pool_t pool,
 	array_push_back(&record->boxes, &rbox);
 }
 
+/* Of those that can't be a date, which nobody has written, nothing is known. */
+static void record_parse_stamp(const char *value, time_t *stamp)
+{
+	time_t parsed;
+
+	if (*stamp == 0 && str_to_time(value, &parsed) == 0 && parsed > 0 &&
+	    parsed <= RECORD_STAMP_MAX)
+		*stamp = parsed;
+}
+
 static void
 record_parse_line(struct recall_quarantine_record *record, pool_t pool,
 		  const char *line)
@@ -99,7 +111,6 @@ record_parse_line(struct recall_quarantine_record *record, pool_t pool,
 		{ "date", &record->date },
 	};
 	const char *name, *value = strstr(line, ": ");
-	time_t stamp;
 	unsigned int i;
 
 	if (value == NULL)
@@ -111,13 +122,11 @@ record_parse_line(struct recall_quarantine_record *record, pool_t pool,
 		return;
 	}
 	if (strcmp(name, "recalled") == 0) {
-		if (record->recalled == 0 && str_to_time(value, &stamp) == 0)
-			record->recalled = stamp;
+		record_parse_stamp(value, &record->recalled);
 		return;
 	}
 	if (strcmp(name, "restored") == 0) {
-		if (record->restored == 0 && str_to_time(value, &stamp) == 0)
-			record->restored = stamp;
+		record_parse_stamp(value, &record->restored);
 		return;
 	}
 	for (i = 0; i < N_ELEMENTS(texts); i++) {

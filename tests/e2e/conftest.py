@@ -28,7 +28,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 
-pytest.register_assert_rewrite("answers", "failpoints", "faults",
+pytest.register_assert_rewrite("answers", "failpoints", "faults", "faulty",
                                "quarantine")
 from faults import Etcd  # noqa: E402
 from mailnode import MailNode  # noqa: E402

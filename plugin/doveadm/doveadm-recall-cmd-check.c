@@ -3,6 +3,7 @@
 #include "doveadm-print.h"
 #include "recall-notice-template.h"
 #include "recall-params.h"
+#include "recall-quarantine-settings.h"
 #include "recall-settings.h"
 #include "doveadm-recall-config.h"
 #include "doveadm-recall-params.h"
@@ -207,12 +208,14 @@ static void check_namespace(struct check_context *ctx, const char *name)
 /* Returns whether there is a quarantine. */
 static bool check_quarantine(struct check_context *ctx)
 {
-	const char *prefix = check_setting(ctx, "recall_quarantine",
-					   RECALL_QUARANTINE_DEFAULT);
-	const char *name, *error;
+	const char *quarantine = check_setting(ctx, "recall_quarantine",
+					       RECALL_QUARANTINE_DEFAULT);
+	const char *name, *error, *prefix = recall_quarantine_prefix_of(
+		quarantine, check_setting(ctx, "recall_hold",
+					  RECALL_HOLD_DEFAULT));
 
 	ctx->status = CHECK_OK;
-	if (strcmp(prefix, RECALL_QUARANTINE_DEFAULT) == 0) {
+	if (prefix == NULL) {
 		check_print(ctx, CHECK_QUARANTINE, CHECK_WARNING,
 			"recall_quarantine is off: what is recalled can't be "
 			"restored");
@@ -221,8 +224,10 @@ static bool check_quarantine(struct check_context *ctx)
 	name = recall_config_find_ns(ctx->config, prefix);
 	if (name == NULL) {
 		check_print(ctx, CHECK_QUARANTINE, CHECK_ERROR,
-			"recall_quarantine is %s, but no namespace has that "
-			"prefix: every recall will fail", prefix);
+			"%s is %s, but no namespace has that prefix: every "
+			"recall will fail", prefix == quarantine ?
+			"recall_quarantine" : "recall_hold's quarantine",
+			prefix);
 		return TRUE;
 	}
 	check_namespace(ctx, name);

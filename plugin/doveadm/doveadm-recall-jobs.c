@@ -200,11 +200,11 @@ static void jobs_forget_users(struct recall_jobs *jobs)
 /* This process does what is left. */
 static void jobs_run_users(struct recall_jobs *jobs)
 {
-	const char *username;
+	const char *const *users;
+	unsigned int count;
 
-	array_foreach_elem(&jobs->users, username) T_BEGIN {
-		jobs->callbacks.run(jobs->context, username);
-	} T_END;
+	users = array_get(&jobs->users, &count);
+	jobs->callbacks.run(jobs->context, users, count);
 	jobs_forget_users(jobs);
 }
 
@@ -262,7 +262,7 @@ static bool jobs_connect(struct recall_jobs *jobs)
 void recall_jobs_add(struct recall_jobs *jobs, const char *username)
 {
 	if (jobs->alone) {
-		jobs->callbacks.run(jobs->context, username);
+		jobs->callbacks.run(jobs->context, &username, 1);
 		return;
 	}
 	username = p_strdup(jobs->users_pool, username);

@@ -43,8 +43,9 @@ struct recall_jobs_callbacks {
 	void (*passed)(void *context, const char *username);
 	/* What became of the user is not known. */
 	void (*lost)(void *context, const char *username, const char *error);
-	/* This process has to deal with the user. */
-	void (*run)(void *context, const char *username);
+	/* This process has to deal with the users. */
+	void (*run)(void *context, const char *const *users,
+		    unsigned int count);
 	/* Waits until it is the next user's turn. */
 	void (*pace)(void *context);
 	/* Whether to begin nothing more; error_r says why. */

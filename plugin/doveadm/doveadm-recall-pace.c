@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PRIORITY_NICE 10
@@ -12,6 +13,15 @@
 #define IOPRIO_CLASS_BE 2
 #define IOPRIO_CLASS_SHIFT 13
 #define IOPRIO_LOWEST ((IOPRIO_CLASS_BE << IOPRIO_CLASS_SHIFT) | 7)
+
+uint64_t recall_pace_now(void)
+{
+	struct timespec ts;
+
+	if (clock_gettime(CLOCK_MONOTONIC, &ts) < 0)
+		i_fatal("clock_gettime() failed: %m");
+	return (uint64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
 
 uint64_t recall_pace_take(struct recall_pace *pace, uint64_t now_usecs)
 {

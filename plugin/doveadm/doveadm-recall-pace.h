@@ -13,8 +13,10 @@ struct recall_pace {
 	uint64_t next_usecs;
 };
 
+/* Microseconds of a clock that never goes back. */
+uint64_t recall_pace_now(void);
 /* Takes the next slot. Returns for how many microseconds, counted from `now`
-   (of any clock that never goes back), to wait for it. Slots that nobody took
+   (of such a clock), to wait for it. Slots that nobody took
    are lost: a slow user is not followed by a rush. */
 uint64_t recall_pace_take(struct recall_pace *pace, uint64_t now_usecs);
 

@@ -4,11 +4,8 @@
 #include "hash.h"
 #include "istream.h"
 #include "str.h"
-#include "unichar.h"
 #include "doveadm.h"
-#include "recall-limits.h"
 #include "recall-params.h"
-#include "recall-text.h"
 #include "doveadm-recall-jobs.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-rows.h"
@@ -102,31 +99,6 @@ recall_users_proxy_args(const struct recall_users_context *ctx)
 	return array_front(&args);
 }
 
-static bool recall_user_is_mask(const char *user)
-{
-	return strpbrk(user, "*?") != NULL;
-}
-
-const char *recall_username_get_error(const char *username)
-{
-	size_t len = strlen(username);
-
-	if (len == 0)
-		return "The user name is empty";
-	if (len > RECALL_ADDRESS_MAX)
-		return "The user name is too long";
-	if (!uni_utf8_str_is_valid(username))
-		return "The user name is not valid UTF-8";
-	if (recall_user_is_mask(username))
-		return "A mask is not a user name here";
-	if (recall_text_has_control(username))
-		return "The user name has a control character";
-	/* within it, auth_username_chars decides */
-	if (*username == ' ' || username[len - 1] == ' ')
-		return "The user name begins or ends with white space";
-	return NULL;
-}
-
 static int recall_users_read_file(struct recall_users_context *ctx,
 				  struct istream *input)
 {
@@ -188,7 +160,7 @@ bool recall_users_are_shared_out(const struct doveadm_cmd_context *cctx)
 static void
 recall_users_add(struct recall_users_context *ctx, const char *user)
 {
-	if (recall_user_is_mask(user))
+	if (recall_username_is_mask(user))
 		array_push_back(&ctx->masks, &user);
 	else
 		array_push_back(&ctx->names, &user);
@@ -275,7 +247,7 @@ recall_users_get_names(const struct doveadm_cmd_context *cctx)
 	if (!recall_cmd_param_user(cctx, &users))
 		return NULL;
 	for (user = users; *user != NULL; user++) {
-		if (recall_user_is_mask(*user))
+		if (recall_username_is_mask(*user))
 			return NULL;
 	}
 	return users;
@@ -293,7 +265,7 @@ bool recall_users_are_named(const struct doveadm_cmd_context *cctx)
 		return recall_users_are_shared_out(cctx);
 	if (!recall_cmd_param_user(cctx, &users))
 		return TRUE;
-	while (*users != NULL && recall_user_is_mask(*users))
+	while (*users != NULL && recall_username_is_mask(*users))
 		users++;
 	return *users != NULL;
 }

@@ -10,10 +10,9 @@
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-users-private.h"
 
-/* There are no other processes for the user. */
-static void recall_users_job_run(void *context, const char *username)
+static void
+recall_users_job_run_one(struct recall_users_context *ctx, const char *username)
 {
-	struct recall_users_context *ctx = context;
 	struct mail_storage_service_input input;
 	const char *error = recall_username_get_error(username);
 
@@ -27,6 +26,23 @@ static void recall_users_job_run(void *context, const char *username)
 		ctx->cctx->username = username;
 		recall_users_run_here(ctx, &input, ctx->naming);
 	}
+}
+
+/* There are no other processes for the users. */
+static void
+recall_users_job_run(void *context, const char *const *users,
+		     unsigned int count)
+{
+	struct recall_users_context *ctx = context;
+	unsigned int i;
+
+	for (i = 0; i < count; i++) T_BEGIN {
+		/* of a single one, whoever added it knows who is next */
+		if (count > 1)
+			recall_users_set_next(ctx, users + i + 1,
+					      count - i - 1);
+		recall_users_job_run_one(ctx, users[i]);
+	} T_END;
 }
 
 /* Whose mailbox a row is of, or NULL if it does not say. */

@@ -6,6 +6,7 @@
 /* Among the files of doveadm-recall-users.h. */
 
 struct mail_storage_service_input;
+struct recall_ahead;
 struct recall_users_callbacks;
 
 struct recall_users_context {
@@ -17,6 +18,12 @@ struct recall_users_context {
 	struct recall_sweep sweep;
 	/* NULL if this process does it all */
 	struct recall_jobs *jobs;
+	/* NULL if auth is asked about one user at a time */
+	struct recall_ahead *ahead;
+	/* Users who come after the one that is worked on, as far as they are
+	   known of. */
+	const char *const *next;
+	unsigned int next_count;
 	const struct recall_users_callbacks *callbacks;
 	void *context;
 
@@ -46,7 +53,18 @@ recall_users_proxy_args(const struct recall_users_context *ctx);
 
 /* doveadm-recall-users.c: */
 
+/* Returns the signal that has ended the command, 0 if there was none. */
+int recall_users_get_signal(void);
 bool recall_users_killed(const char **error_r);
+/* Whether the rest of the users need not be looked at. */
+bool recall_users_done(struct recall_users_context *ctx);
+/* Says who comes after the user who is dealt with now. */
+void recall_users_set_next(struct recall_users_context *ctx,
+			   const char *const *users, unsigned int count);
+/* Deals with the user here or has it done elsewhere. named: one asked for by
+   name. */
+void recall_users_run_one(struct recall_users_context *ctx,
+			  const char *username, bool named);
 /* Waits until it is the next user's turn, or somebody has had enough. */
 void recall_users_pace(void *context);
 void recall_users_failed(struct recall_users_context *ctx, const char *username,
@@ -60,6 +78,13 @@ void recall_users_get_input(const struct recall_users_context *ctx,
 void recall_users_run_here(struct recall_users_context *ctx,
 			   const struct mail_storage_service_input *input,
 			   bool named);
+
+/* doveadm-recall-users-iterate.c: */
+
+/* Goes through who matches the mask of this index. Returns FALSE if not all
+   users were reached. */
+bool recall_users_iterate(struct recall_users_context *ctx,
+			  unsigned int mask_idx);
 
 /* doveadm-recall-users-jobs.c: */
 

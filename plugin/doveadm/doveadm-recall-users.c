@@ -5,7 +5,6 @@
 #include "lib-signals.h"
 #include "ostream-private.h"
 #include "str.h"
-#include "wildcard-match.h"
 #include "mail-user.h"
 #include "doveadm.h"
 #include "doveadm-print.h"
@@ -13,6 +12,7 @@
 #include "recall-params.h"
 #include "recall-settings.h"
 #include "recall-proxy.h"
+#include "doveadm-recall-ahead.h"
 #include "doveadm-recall-rows.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-users.h"
@@ -42,6 +42,11 @@ static bool recall_users_client_is_gone(void)
 	while (output != NULL && (fd = o_stream_get_fd(output)) == -1)
 		output = output->real_stream->parent;
 	return fd != -1 && recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+int recall_users_get_signal(void)
+{
+	return killed_signo;
 }
 
 bool recall_users_killed(const char **error_r)
@@ -110,7 +115,7 @@ void recall_users_lost(void *context, const char *username, const char *error)
 		recall_users_failed(ctx, username, error);
 }
 
-static bool recall_users_done(struct recall_users_context *ctx)
+bool recall_users_done(struct recall_users_context *ctx)
 {
 	return ctx->callbacks->done != NULL &&
 		ctx->callbacks->done(ctx->context);
@@ -174,10 +179,7 @@ void recall_users_pace(void *context)
 
 	if (ctx->sweep.pace.rate == 0)
 		return;
-	if (clock_gettime(CLOCK_MONOTONIC, &ts) < 0)
-		i_fatal("clock_gettime() failed: %m");
-	usecs = recall_pace_take(&ctx->sweep.pace,
-		(uint64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+	usecs = recall_pace_take(&ctx->sweep.pace, recall_pace_now());
 	ts.tv_sec = usecs / 1000000;
 	ts.tv_nsec = usecs % 1000000 * 1000;
 	while (killed_signo == 0 && nanosleep(&ts, &ts) < 0 && errno == EINTR) ;
@@ -187,6 +189,7 @@ void recall_users_run_here(struct recall_users_context *ctx,
 			   const struct mail_storage_service_input *input,
 			   bool named)
 {
+	struct mail_storage_service_input known = *input;
 	struct mail_storage_service_user *service_user;
 	struct mail_user *user;
 	const char *error, *mailbox_user, *username = input->username;
@@ -194,8 +197,17 @@ void recall_users_run_here(struct recall_users_context *ctx,
 
 	recall_users_pace(ctx);
 	recall_proxy_finish_row(ctx->proxy);
-	ret = mail_storage_service_lookup(ctx->service, input, &service_user,
+	if (ctx->ahead != NULL)
+		recall_ahead_take(ctx->ahead, &known);
+	ret = mail_storage_service_lookup(ctx->service, &known, &service_user,
 					  &error);
+	/* root's privileges, which the lookup takes back, are the user's from
+	   mail_storage_service_next() on */
+	if (ctx->ahead != NULL && ret >= 0) {
+		recall_ahead_ask(ctx->ahead,
+			mail_storage_service_get_auth_conn(ctx->service), input,
+			ctx->next, ctx->next_count);
+	}
 	if (ret == 0) {
 		ctx->callbacks->unseen(ctx->context, username,
 				       RECALL_VERDICT_NO_USER,
@@ -228,10 +240,15 @@ void recall_users_run_here(struct recall_users_context *ctx,
 	mail_storage_service_user_unref(&service_user);
 }
 
-/* named: the user is one asked for by name. */
-static void
-recall_users_run_one(struct recall_users_context *ctx, const char *username,
-		     bool named)
+void recall_users_set_next(struct recall_users_context *ctx,
+			   const char *const *users, unsigned int count)
+{
+	ctx->next = users;
+	ctx->next_count = count;
+}
+
+void recall_users_run_one(struct recall_users_context *ctx,
+			  const char *username, bool named)
 {
 	struct mail_storage_service_input input;
 	const char *error;
@@ -266,73 +283,10 @@ recall_users_run_one(struct recall_users_context *ctx, const char *username,
 	}
 }
 
-/* Whether somebody was answered for already: by name, or for another mask. */
-static bool
-recall_users_was_asked(struct recall_users_context *ctx, const char *username,
-		       unsigned int mask_idx)
-{
-	const char *name;
-	unsigned int i;
-
-	for (i = 0; i < mask_idx; i++) {
-		if (wildcard_match_icase(username,
-					 array_idx_elem(&ctx->masks, i)))
-			return TRUE;
-	}
-	array_foreach_elem(&ctx->names, name) {
-		if (strcmp(name, username) == 0)
-			return TRUE;
-	}
-	return FALSE;
-}
-
-/* Returns FALSE if not all users were reached. */
-static bool
-recall_users_iterate(struct recall_users_context *ctx, unsigned int mask_idx)
-{
-	struct mail_storage_service_ctx *service = ctx->service;
-	const char *mask = array_idx_elem(&ctx->masks, mask_idx);
-	const bool all = strcmp(mask, "*") == 0;
-	const char *username;
-	bool found = FALSE;
-	int ret = 0;
-
-	mail_storage_service_all_init_mask(service,
-		all ? RECALL_ANY_USER_MASK : mask);
-	while (killed_signo == 0 && !recall_users_done(ctx) &&
-	       (ret = mail_storage_service_all_next(service, &username)) > 0) {
-		/* the mask was only a hint to the userdb */
-		if (!all && !wildcard_match_icase(username, mask))
-			continue;
-		found = TRUE;
-		if (recall_users_was_asked(ctx, username, mask_idx))
-			continue;
-		T_BEGIN {
-			recall_users_run_one(ctx, t_strdup(username), FALSE);
-		} T_END;
-	}
-	if (killed_signo != 0) {
-		recall_rows_error(ctx->rows, EX_TEMPFAIL,
-			"Killed with signal %d: not all users were reached",
-			killed_signo);
-		return FALSE;
-	}
-	if (ret < 0) {
-		recall_rows_error(ctx->rows, EX_TEMPFAIL,
-			"Listing users failed: not all users were reached");
-		return FALSE;
-	}
-	if (!found && !all) {
-		recall_rows_error(ctx->rows, EX_NOUSER, "No user matches %s",
-				 mask);
-	}
-	return TRUE;
-}
-
 static void recall_users_run_all(struct recall_users_context *ctx)
 {
-	const char *username;
-	unsigned int i;
+	const char *const *names;
+	unsigned int i, count;
 
 	hash_table_clear(ctx->done, FALSE);
 	p_clear(ctx->done_pool);
@@ -341,9 +295,11 @@ static void recall_users_run_all(struct recall_users_context *ctx)
 		recall_jobs_begin(ctx->jobs, ctx->naming,
 				  ctx->callbacks->is_better != NULL);
 	}
-	array_foreach_elem(&ctx->names, username) T_BEGIN {
+	names = array_get(&ctx->names, &count);
+	for (i = 0; i < count; i++) T_BEGIN {
+		recall_users_set_next(ctx, names + i + 1, count - i - 1);
 		if (!recall_users_done(ctx))
-			recall_users_run_one(ctx, username, ctx->naming);
+			recall_users_run_one(ctx, names[i], ctx->naming);
 	} T_END;
 	recall_users_jobs_flush(ctx);
 	ctx->naming = FALSE;
@@ -458,6 +414,10 @@ recall_users_run_list(struct doveadm_cmd_context *cctx,
 			ret = callbacks->begin(context, ctx.service,
 					       recall_users_asked(&ctx));
 		}
+		/* of those who come slowly, what is known ahead is old, and a
+		   debug log is to have all of their lookups */
+		if (ctx.sweep.pace.rate == 0 && !doveadm_debug)
+			ctx.ahead = recall_ahead_init();
 		recall_users_jobs_init(&ctx, hits);
 		if (ret == 0) do {
 			recall_users_run_all(&ctx);
@@ -467,6 +427,8 @@ recall_users_run_list(struct doveadm_cmd_context *cctx,
 			 callbacks->again(context));
 		if (ctx.jobs != NULL)
 			recall_jobs_deinit(&ctx.jobs);
+		if (ctx.ahead != NULL)
+			recall_ahead_deinit(&ctx.ahead);
 		recall_proxy_deinit(&ctx.proxy);
 		hash_table_destroy(&ctx.done);
 		hash_table_destroy(&ctx.answers);

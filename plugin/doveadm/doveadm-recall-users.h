@@ -2,6 +2,7 @@
 #define RECALL_USERS_H
 
 #include "recall-verdict.h"
+#include "doveadm-recall-username.h"
 
 struct doveadm_cmd_context;
 struct mail_storage_service_ctx;
@@ -91,9 +92,6 @@ DOVEADM_CMD_PARAM('F', RECALL_PARAM_USER_FILE, CMD_PARAM_ISTREAM, 0)
 #define RECALL_ERROR_NO_USER \
 	"User doesn't exist. If this is a mailing list, name its members; an " \
 	"alias has to be known to Dovecot (see doveadm-recall(1))"
-
-/* NULL if the name is one user's and may be looked up, why not otherwise. */
-const char *recall_username_get_error(const char *username);
 
 /* The users that -u or --users name, NULL-terminated; NULL if that is not how
    users are asked for, or if there are masks among them. */

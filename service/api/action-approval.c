@@ -306,9 +306,7 @@ static bool decide(struct http_request *request, struct recall *recall,
 		return false;
 	}
 	recall_action_reply_accepted(request, recall);
-	if (!jobs_add(recall))
-		log_warning("a recall that was approved waits for the next "
-			    "start");
+	jobs_add(recall);
 	return true;
 }
 

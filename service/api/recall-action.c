@@ -187,17 +187,13 @@ static bool journal_all(const struct recall *recall, bool promised)
 static void run_journalled(struct http_request *request, struct recall *recall,
 			   bool async)
 {
-	char id[RECALL_ID_LEN + 1];
-
 	if (!async) {
 		reply_recall(request, recall);
 		recall_free(recall);
 		return;
 	}
-	memcpy(id, recall->id, sizeof(id));
 	recall_action_reply_accepted(request, recall);
-	if (!jobs_add(recall))
-		log_warning("recall %s: waits for the next start", id);
+	jobs_add(recall);
 }
 
 bool recall_action_get_key(struct http_request *request, struct recall *recall)

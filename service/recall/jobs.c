@@ -73,20 +73,27 @@ bool jobs_start(const struct config *config)
 	return pool != NULL && sweeps != NULL;
 }
 
-bool jobs_add(struct recall *recall)
+static void wait_for_unpause(const char *id)
+{
+	pthread_mutex_lock(&paused_lock);
+	strlist_add(&paused, id);
+	pthread_mutex_unlock(&paused_lock);
+}
+
+void jobs_add(struct recall *recall)
 {
 	if (worker_pool_add(recall->everyone ? sweeps : pool, run_job, recall))
-		return true;
+		return;
+	log_warning("recall %s: goes on later, since too many wait",
+		    recall->id);
+	wait_for_unpause(recall->id);
 	recall_free(recall);
-	return false;
 }
 
 void jobs_pause(const char *id)
 {
 	log_info("recall %s: paused, since recalls are stopped", id);
-	pthread_mutex_lock(&paused_lock);
-	strlist_add(&paused, id);
-	pthread_mutex_unlock(&paused_lock);
+	wait_for_unpause(id);
 }
 
 bool jobs_is_paused(const char *id)
@@ -106,8 +113,16 @@ static void resume(const char *id)
 {
 	struct recall *recall;
 
-	if (journal_load(id, &recall) != JOURNAL_FOUND) {
-		log_error("recall %s: waits for the next start", id);
+	switch (journal_load(id, &recall)) {
+	case JOURNAL_FOUND:
+		break;
+	case JOURNAL_ABSENT:
+		log_error("recall %s: is not in the journal any more", id);
+		return;
+	case JOURNAL_FAILED:
+		log_error("recall %s: goes on later, since the journal can't "
+			  "be read", id);
+		wait_for_unpause(id);
 		return;
 	}
 	if (recall->everyone)
@@ -116,8 +131,7 @@ static void resume(const char *id)
 	else
 		log_info("recall %s: resumed, %zu of %zu users are left",
 			 recall->id, recall_count(recall, -1), recall->count);
-	if (!jobs_add(recall))
-		log_warning("recall %s: waits for the next start", id);
+	jobs_add(recall);
 }
 
 void jobs_unpause(void)

@@ -7,9 +7,9 @@
 /* Recalls that run in the background. */
 
 bool jobs_start(const struct config *config);
-/* Runs the recall, which is in the journal already, and frees it. Returns
-   false if too many wait; the journal has it nevertheless. */
-bool jobs_add(struct recall *recall);
+/* Runs the recall, which is in the journal already, and frees it. If too many
+   wait it is tried again now and then. */
+void jobs_add(struct recall *recall);
 /* Has the journalled recall wait until recalls are not stopped any more. */
 void jobs_pause(const char *id);
 /* Whether it waits for that. */

@@ -28,7 +28,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 
-pytest.register_assert_rewrite("answers", "failpoints", "faults",
+pytest.register_assert_rewrite("answers", "failpoints", "faults", "faulty",
                                "quarantine")
 from faults import Etcd  # noqa: E402
 from mailnode import MailNode  # noqa: E402
@@ -273,6 +273,12 @@ def pytest_configure(config):
                             "without the mail plugin")
     config.addinivalue_line("markers", "smoke: the few tests that show the "
                             "most, e.g. for a run under valgrind")
+
+
+def pytest_unconfigure():
+    """Ends what is kept for the next test."""
+    if "browser" in sys.modules:
+        sys.modules["browser"].end_all()
 
 
 @pytest.fixture

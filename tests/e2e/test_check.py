@@ -143,6 +143,13 @@ def test_plugins_added_in_filter(make):
     ({"plugin": {"recall_quarantine": "off"}}, "quarantine", "warning",
      "can't be restored"),
     ({"namespace": False}, "quarantine", "error", "no namespace has"),
+    ({"namespace": False, "plugin": {"recall_quarantine": "off",
+                                     "recall_hold": "yes"}},
+     "quarantine", "error", "recall_hold's quarantine is .RECALLED/, but no "
+     "namespace has"),
+    ({"namespace": False, "plugin": {"recall_quarantine": "off",
+                                     "recall_hold": "Held/"}},
+     "quarantine", "error", "recall_hold's quarantine is Held/, but no"),
     ({"namespace": False, "extra": NAMESPACE.replace("hidden = yes", "")
       .replace("list = no", "") % (PREFIX, LOCATIONS[DRIVERS[-1]])},
      "quarantine", "error", "users see what was recalled"),

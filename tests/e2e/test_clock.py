@@ -2,17 +2,12 @@
 is deleted before its time, nothing waits for the hour that comes twice, and no
 verdict is false."""
 
-import pathlib
-import signal
-import subprocess
-
 import pytest
 
 from clocks import DAY, HOUR, MINUTE, Clock
-from conftest import DRIVERS, Result, parse_tab
-from faults import wait_for
-from faulty import STOPPED, Shim
-from mailnode import DOVECOT_24, PATIENCE, build_message
+from conftest import DRIVERS, parse_tab
+from faulty import STOPPED, Shim, Stopping
+from mailnode import DOVECOT_24, build_message
 from quarantine import (append, command, http, make_node, quarantined,
                         recall)
 
@@ -57,42 +52,18 @@ def user(clocked):
     return next(clocked.free_users)
 
 
-def stopped(pid):
-    stat = pathlib.Path("/proc/%d/stat" % pid).read_text()
-    return stat.rpartition(")")[2].split()[0] == "T"
-
-
-class Begun:
-    """A recall that has looked for copies, and is about to keep them: it waits
-    until go_on()."""
+class Begun(Stopping):
+    """A recall that has looked for copies, and is about to keep them."""
 
     def __init__(self, node, user, recall_id, message_id):
         quarantine = node.home(user) / QUARANTINES[node.driver]
-        self.shim = Shim(node.dir, "doveadm", [quarantine])
-        self.shim.arm("mkdir", 1, STOPPED)
-        node.clock.shim = self.shim
-        self.process = subprocess.Popen(
-            node.doveadm_command(
-                "-f", "tab", "recall", "expunge", "-u", user, "--force",
-                "--no-notify", "--recall-id", recall_id, message_id),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        shim = Shim(node.dir, "doveadm", [quarantine])
+        shim.arm("mkdir", 1, STOPPED)
+        node.clock.shim = shim
+        super().__init__(shim, node.doveadm_command(
+            "-f", "tab", "recall", "expunge", "-u", user, "--force",
+            "--no-notify", "--recall-id", recall_id, message_id))
         node.clock.shim = None
-
-    def __enter__(self):
-        wait_for(lambda: self.shim.failed(), "it keeps nothing")
-        wait_for(lambda: stopped(self.process.pid), "it does not wait")
-        return self
-
-    def go_on(self):
-        self.process.send_signal(signal.SIGCONT)
-        out, errors = self.process.communicate(timeout=PATIENCE)
-        assert "Panic" not in errors
-        return Result(parse_tab(out), self.process.returncode, errors)
-
-    def __exit__(self, *unused):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
 
 
 def save_anew(node, user, mailbox, message):

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from conftest import COLUMNS, EX_TEMPFAIL
+from faulty import STOPPED, Shim, Stopping
 from mailnode import Idle, build_message
 
 
@@ -506,6 +507,60 @@ def test_message_whose_file_is_gone(node, user, message_id, recall):
     assert (row["status"], row["copies"]) == ("expunged", "1")
     assert node.count(user, "Other") == 0
     assert recall(user, message_id).status() == "not_found"
+
+
+# where the only message of Work is
+MESSAGE_FILES = {"maildir": "Maildir/.Work/cur/*",
+                 "sdbox": "sdbox/mailboxes/Work/dbox-Mails/u.*",
+                 "mdbox": "mdbox/storage/m.*"}
+
+
+def about_to_read(node, user, *args):
+    """A command that has found the message of Work, and is about to open its
+    file."""
+    # the index knows it, and Maildir does not rename it any more
+    node.set_flags(user, "Work", ["\\Flagged"])
+    node.doveadm("recall", "index", "-u", user)
+    node.forget_cached(user)
+    file, = node.home(user).glob(MESSAGE_FILES[node.driver])
+    shim = Shim(node.dir, "doveadm", [file])
+    shim.arm("open", 1, STOPPED)
+    return Stopping(shim, node.doveadm_command("-f", "tab", "recall", *args),
+                    shim.environment(node.sanitizers))
+
+
+@pytest.mark.parametrize("to", [None, "Another", "Zulu"],
+                         ids=["deleted", "looked-at", "not-yet"])
+def test_message_goes_before_it_is_read(node, user, message_id, to):
+    """It was found, and is not there any more: then it may be where nobody has
+    found it yet."""
+    for mailbox in ("Another", "Zulu"):
+        node.append(user, mailbox, build_message("<other@example.com>"))
+    node.append(user, "Work", build_message(message_id))
+    with about_to_read(node, user, "expunge", "-u", user, "--no-notify",
+                       message_id) as recall:
+        node.doveadm(*(["move", "-u", user, to] if to else
+                       ["expunge", "-u", user]), "mailbox", "Work", "all")
+        result = recall.go_on()
+    row = result.row()
+    assert (row["status"], row["copies"], row["error"]) == (
+        ("expunged", "1", "") if to else ("not_found", "0", ""))
+    for mailbox, count in (("Another", 1), ("Work", 0), ("Zulu", 1)):
+        assert node.count(user, mailbox) == count
+
+
+@pytest.mark.parametrize("sender", ["sender@example.com", "b@example.net"])
+def test_message_goes_before_its_sender_is_read(node, user, sender):
+    """Nobody has sent it, and it can't be recalled: it is no error either."""
+    if node.driver == "mdbox":
+        pytest.skip("a message that is gone can still be read")
+    node.append(user, "Work", build_message("<a@example.com>"))
+    with about_to_read(node, user, "search", "--users=" + user,
+                       "--sender=" + sender, "--", "query", "mailbox", "Work",
+                       "ALL") as search:
+        node.doveadm("expunge", "-u", user, "mailbox", "Work", "all")
+        result = search.go_on()
+    assert (result.code, result.rows) == (0, []), result
 
 
 @pytest.mark.log_errors("[Pp]ermission denied|EACCES|[Rr]ead-only")

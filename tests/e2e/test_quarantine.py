@@ -1,5 +1,6 @@
 """Recalled mail goes to the quarantine and comes back from there."""
 
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -474,12 +475,15 @@ class HeldLock:
             "nobody waits for the lock")
 
 
-def test_moved_while_waiting(node, user, message_id, recall_id):
-    """The user moves the message after it was found."""
+@contextlib.contextmanager
+def waiting(node, user, message_id, recall_id):
+    """A recall that has found the message, and waits for the lock until the
+    block ends. Its rows are put into the list."""
     node.append(user, "INBOX", build_message("<first@example.com>"))
     assert recall(node, user, "<first@example.com>", "0" * 32,
                   "--no-notify").status() == "expunged"
     node.append(user, "INBOX", build_message(message_id))
+    rows = []
     with HeldLock(node, user) as lock:
         process = subprocess.Popen(
             node.doveadm_command("-f", "tab", "recall", "expunge", "-u", user,
@@ -487,12 +491,28 @@ def test_moved_while_waiting(node, user, message_id, recall_id):
                                  message_id), stdout=subprocess.PIPE,
             text=True)
         lock.wait_for_waiter()
+        yield rows
+    rows += parse_tab(process.communicate(timeout=PATIENCE)[0])
+
+
+def test_moved_while_waiting(node, user, message_id, recall_id):
+    """The user moves the message after it was found."""
+    with waiting(node, user, message_id, recall_id) as rows:
         node.doveadm("mailbox", "create", "-u", user, "Elsewhere")
         node.doveadm("move", "-u", user, "Elsewhere", "mailbox", "INBOX",
                      "all")
-    out = process.communicate(timeout=PATIENCE)[0]
-    row, = parse_tab(out)
+    row, = rows
     assert (row["status"], row["copies"], row["mailboxes"]) == \
         ("expunged", "1", "Elsewhere")
     assert node.count(user, "Elsewhere") == 0
     assert len(quarantined(node, user)) == 2
+
+
+def test_read_while_waiting(node, user, message_id, recall_id):
+    """It stays, and that is no error."""
+    with waiting(node, user, message_id, recall_id) as rows:
+        node.set_flags(user, "INBOX", ["\\Seen"])
+    row, = rows
+    assert (row["status"], row["copies"], row["error"]) == ("read", "1", "")
+    assert node.count(user) == 1
+    assert len(quarantined(node, user)) == 1

@@ -300,6 +300,18 @@ def move(node, user, source, target):
     assert move_found(node, user, source, target, "BODY", "three") == 1
 
 
+@pytest.mark.parametrize("point", ["quarantine-begin:2", "expunged:4"])
+def test_all_is_done_once(node, user, message_id, recall_id, point):
+    """Where nobody is in the way nothing is begun anew."""
+    done = subprocess.run(
+        node.doveadm_command("-f", "tab", "recall", "expunge", "-u", user,
+                             "--force", "--no-notify", "--recall-id",
+                             recall_id, message_id), capture_output=True,
+        env={**os.environ, "RECALL_FAILPOINT": point})
+    assert done.returncode == 0, done
+    check_recalled(node, user)
+
+
 @pytest.mark.log_errors("2 messages match, but only 1 did")
 def test_one_more_than_was_counted(node, message_id, recall_id):
     """What arrives while the others are taken stays: nobody has counted it."""

@@ -150,6 +150,25 @@ def test_what_cannot_be_read_is_not_absent(node, table):
         assert answer.json()["summary"] == {"expunged": 1}
 
 
+def test_released_while_the_journal_cannot_be_read(node):
+    """What was paused goes on once it can be, and waits for no restart."""
+    with Service(node) as service:
+        token = service.token()
+        messageid = "<released@unread>"
+        node.lmtp_deliver([A], build_message(messageid))
+        assert service.curl("/v2/stop", "-X", "POST",
+                            token=token).status == 200
+        answer = service.recall(token, messageid, [A])
+        assert answer.json()["state"] == "paused"
+        with without(service, "verdicts"):
+            assert service.curl("/v2/stop", "-X", "DELETE",
+                                token=token).status == 200
+            service.wait_log("recall %s: goes on later" % answer.json()["id"])
+            assert has(node, A, messageid)
+        done = service.wait_recall(token, answer.json()["id"])
+        assert done["summary"] == {"expunged": 1}
+
+
 def test_repeated_request_whose_first_cannot_be_read(node):
     """It must not be taken for a new one: 503, and nothing is done."""
     with Service(node) as service:

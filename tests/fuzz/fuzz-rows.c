@@ -4,7 +4,10 @@
 #include "lib.h"
 #include "str.h"
 #include "strescape.h"
-#include "recall-proxy-row.h"
+
+/* longer rows than that are inputs, too */
+#define RECALL_PROXY_WHOLE_SIZE 128
+#include "recall-proxy-row.c"
 
 #include "fuzz.h"
 
@@ -87,6 +90,19 @@ static void check_written(unsigned int columns, const unsigned char *data,
 	require(str_equals(out, expected));
 }
 
+/* What is no row is seen before any of it is printed, or later if it is not
+   there yet and too long to wait for. */
+static bool say_the_same(const string_t *whole, const string_t *pieces)
+{
+	size_t len = str_len(whole) - 1;
+
+	return str_equals(whole, pieces) ||
+		(str_data(whole)[len] == '!' &&
+		 str_data(pieces)[str_len(pieces) - 1] == '!' &&
+		 str_len(pieces) > len &&
+		 memcmp(str_data(whole), str_data(pieces), len) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	unsigned int columns;
@@ -102,7 +118,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	T_BEGIN {
 		whole = read_rows(columns, data, size, size);
 		pieces = read_rows(columns, data, size, piece);
-		require(str_equals(whole, pieces));
+		require(size >= RECALL_PROXY_WHOLE_SIZE ?
+			say_the_same(whole, pieces) :
+			str_equals(whole, pieces));
 		check_written(columns, data, size);
 	} T_END;
 	return 0;

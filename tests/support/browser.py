@@ -1,4 +1,5 @@
-"""A headless Chromium, driven by the keyboard alone.
+"""A headless Chromium, driven by the keyboard alone. It is kept for who wants
+one next: whoever uses this module calls end_all() in the end.
 
 Uses Debian's chromium, chromium-driver and python3-selenium.
 """
@@ -9,6 +10,7 @@ import tempfile
 import time
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -19,7 +21,8 @@ AXE = (SRCDIR / "tests/support/vendor/axe.min.js").read_text()
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage",
          "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", "--window-size=1280,900")
+         "--disable-sync", "--lang=en-US")
+SIZE = 1280, 900
 
 # what the page can't do to itself is told of here
 OBSERVE = """
@@ -29,31 +32,80 @@ document.addEventListener("securitypolicyviolation", (e) =>
 """
 
 
+# that nobody uses: by their flags. To start one costs seconds of processor time.
+_idle = {}
+
+
+def _start(flags):
+    profile = tempfile.mkdtemp(prefix="recall-chromium-")
+    options = webdriver.ChromeOptions()
+    for flag in (*FLAGS, *flags, "--user-data-dir=" + profile):
+        options.add_argument(flag)
+    options.add_experimental_option(
+        "prefs", {"intl.accept_languages": "en-US"})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.binary_location = "/usr/bin/chromium"
+    service = webdriver.ChromeService("/usr/bin/chromedriver") \
+        if hasattr(webdriver, "ChromeService") else None
+    if service is None:
+        from selenium.webdriver.chrome.service import Service
+        service = Service("/usr/bin/chromedriver")
+    driver = webdriver.Chrome(service=service, options=options)
+    driver.profile = profile
+    return driver
+
+
+def _end(driver):
+    driver.quit()
+    shutil.rmtree(driver.profile, ignore_errors=True)
+
+
+def end_all():
+    """Ends those that nobody uses."""
+    for drivers in _idle.values():
+        while drivers:
+            _end(drivers.pop())
+
+
 class Browser:
-    def __init__(self, url, language="en-US", flags=()):
+    """One that knows nothing of those before."""
+
+    def __init__(self, url, flags=()):
         self.url = url
-        self.profile = tempfile.mkdtemp(prefix="recall-chromium-")
-        options = webdriver.ChromeOptions()
-        for flag in (*FLAGS, "--lang=" + language,
-                     "--user-data-dir=" + self.profile, *flags):
-            options.add_argument(flag)
-        options.add_experimental_option(
-            "prefs", {"intl.accept_languages": language})
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        options.binary_location = "/usr/bin/chromium"
-        service = webdriver.ChromeService("/usr/bin/chromedriver") \
-            if hasattr(webdriver, "ChromeService") else None
-        if service is None:
-            from selenium.webdriver.chrome.service import Service
-            service = Service("/usr/bin/chromedriver")
-        self.driver = webdriver.Chrome(service=service, options=options)
-        self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument",
-                                    {"source": OBSERVE})
+        self.flags = tuple(flags)
+        idle = _idle.setdefault(self.flags, [])
+        self.driver = idle.pop() if idle else _start(self.flags)
+        self.driver.set_window_size(*SIZE)
+        for command, arguments in (
+                ("Network.clearBrowserCookies", {}),
+                ("Network.clearBrowserCache", {}),
+                ("Storage.clearDataForOrigin",
+                 {"origin": url, "storageTypes": "all"}),
+                ("Browser.setDownloadBehavior", {"behavior": "default"}),
+                ("Page.addScriptToEvaluateOnNewDocument",
+                 {"source": OBSERVE})):
+            self.driver.execute_cdp_cmd(command, arguments)
+        self.driver.get_log("browser")
         self.console = []
 
+    def _new_tab(self):
+        """Instead of those there are: what was set for a page, and what it does,
+        lasts as long as its tab."""
+        old = self.driver.window_handles
+        self.driver.switch_to.new_window("tab")
+        new = self.driver.current_window_handle
+        for handle in old:
+            self.driver.switch_to.window(handle)
+            self.driver.close()
+        self.driver.switch_to.window(new)
+
     def close(self):
-        self.driver.quit()
-        shutil.rmtree(self.profile, ignore_errors=True)
+        try:
+            self._new_tab()
+        except WebDriverException:
+            _end(self.driver)
+        else:
+            _idle[self.flags].append(self.driver)
 
     def __enter__(self):
         return self

@@ -57,7 +57,7 @@ struct fault_control {
 	uint32_t counts[FAULT_CALLS];
 	/* only in programs of this name */
 	char program[16];
-	/* only files below these directories, separated by colons */
+	/* only these files and those below these directories, a line each */
 	char paths[1024];
 	/* what the first that failed was called for */
 	char failed_path[512];
@@ -116,7 +116,7 @@ static bool fault_is_below(const char *path)
 	if (path == NULL)
 		return false;
 	for (;; dir += len + 1) {
-		len = strcspn(dir, ":");
+		len = strcspn(dir, "\n");
 		if (len > 0 && strncmp(path, dir, len) == 0 &&
 		    (path[len] == '/' || path[len] == '\0'))
 			return true;

@@ -6,9 +6,13 @@ import mmap
 import os
 import pathlib
 import random
+import signal
 import struct
+import subprocess
 
 import mailnode
+from conftest import Result, parse_tab
+from faults import wait_for
 
 # as in fault-shim.c; the errors that each may have
 CALLS = {
@@ -44,7 +48,8 @@ class Shim:
 
     directory   of its own files
     program     whose calls count
-    paths       directories below which files count; memory always does"""
+    paths       files that count, and directories below which they do; memory
+                always does"""
 
     def __init__(self, directory, program, paths):
         self.module = mailnode.builddir() / "tests/support/fault-shim.so"
@@ -55,7 +60,7 @@ class Shim:
         with open(self.path, "r+b") as stream:
             self.map = mmap.mmap(stream.fileno(), SIZE)
         PROGRAM.pack_into(self.map, HEAD.size, program[:15].encode(),
-                          ":".join(map(str, paths)).encode())
+                          "\n".join(map(str, paths)).encode())
 
     def environment(self, sanitizers=()):
         """What must be there when a program starts."""
@@ -81,6 +86,37 @@ class Shim:
 
     def failed_path(self):
         return self.map[HEAD.size + PROGRAM.size:].rstrip(b"\0").decode()
+
+
+class Stopping:
+    """A doveadm that prints rows as "tab" has them. It stops at the call that
+    its shim, which is armed, stops it at, and waits until go_on()."""
+
+    def __init__(self, shim, command, environment=None):
+        self.shim = shim
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, **(environment or {})})
+
+    def __enter__(self):
+        wait_for(self.shim.failed, "it does not come so far")
+        wait_for(self.is_stopped, "it does not wait")
+        return self
+
+    def is_stopped(self):
+        stat = pathlib.Path("/proc/%d/stat" % self.process.pid).read_text()
+        return stat.rpartition(")")[2].split()[0] == "T"
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+        out, errors = self.process.communicate(timeout=mailnode.PATIENCE)
+        assert "Panic" not in errors
+        return Result(parse_tab(out), self.process.returncode, errors)
+
+    def __exit__(self, *unused):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
 
 
 class Fault:

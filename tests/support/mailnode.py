@@ -703,8 +703,9 @@ class MailNode:
     def executed(self, since=0):
         """Commands that came over HTTP, from an octet of the log on, but for
         those by which mail-recalld asks for late recalls now and then."""
-        return [name for name in re.findall("Executing command '([^']*)'",
-                                            self.log(since))
+        pattern = ": cmd ([^:]*): Executing command" if DOVECOT_24 else \
+            "Executing command '([^']*)'"
+        return [name for name in re.findall(pattern, self.log(since))
                 if name != "recall standing late"]
 
     def wait_log(self, pattern, since=0, count=1):

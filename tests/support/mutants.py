@@ -6,11 +6,12 @@ or a file of end to end tests with pytest's -k expression ("" for all).
 """
 
 _EXPUNGE = [("test_expunge", "read or sender or tenant or not_found"),
-            ("test_expunge", ""), ("test_search", "count or expected or "
-                                   "other_senders or recall"),
+            ("test_expunge", ""), ("test_events", ""),
+            ("test_search", "count or expected or other_senders or recall"),
             ("test_notice", "test_notice or same_id"),
             ("test_faults", "full"), ("test_quarantine_plugins", "lazy"),
-            ("test_quarantine_crash", "counted"), ("test_quarantine", ""),
+            ("test_quarantine_crash", "counted or once"),
+            ("test_quarantine", ""),
             ("test_concurrent", "")]
 _QUERY = ["test-query", ("test_search", "")]
 _TOKENS = ["test-service", ("test_service_auth", "")]
@@ -26,7 +27,7 @@ TESTS = {
     "plugin/lib-recall/recall-expunge.c": _EXPUNGE,
     "plugin/lib-recall/mails/recall-copies.c": _EXPUNGE,
     "plugin/lib-recall/mails/recall-match.c": [
-        ("test_expunge", "read or sender or flags or id"),
+        ("test_expunge", "read or sender or flags or id or goes"),
         ("test_message_id", ""), ("test_search", "sender")],
     "plugin/lib-recall/mails/recall-find.c": [
         ("test_expunge", ""), ("test_search", ""),
@@ -36,6 +37,7 @@ TESTS = {
         ("test_search", "count or expected or number or total")],
     "plugin/lib-recall/base/recall-tenant.c": [
         ("test_expunge", "tenant"), ("test_search", "tenant")],
+    "plugin/doveadm/doveadm-recall-ahead.c": [("test_ahead", "")],
     "plugin/doveadm-acl/recall-rights.c": ["test-rights",
                                            ("test_share", "rights")],
     "service/store/journal-visible.c": [
@@ -45,13 +47,13 @@ TESTS = {
     "service/api/roles.c": _WHO,
     "service/api/bearer.c": _TOKENS,
     "service/auth/auth-token.c": _TOKENS,
-    "service/auth/revocation.c": _TOKENS,
+    "service/auth/revocation.c": ["test-revocation"] + _TOKENS,
     "service/auth/refresh-token.c": _TOKENS + [
         ("test_console_oidc", "claim"), ("test_service_sessions", "")],
-    "service/auth/jwt.c": _TOKENS + [("test_console_oidc", "")],
+    "service/auth/jwt.c": ["test-jwt"] + _TOKENS + [("test_console_oidc", "")],
     "service/recall/approvals.c": [("test_service_approval", "")],
     "service/recall/recall-rows.c": [
-        ("test_service", ""), ("test_service_failures", "")],
+        "test-service", ("test_service", ""), ("test_service_failures", "")],
 }
 
 # (file, the line as the mutant has it, why nothing can tell it from the
@@ -59,6 +61,8 @@ TESTS = {
 EQUIVALENT = [
     ("plugin/lib-recall/mails/recall-match.c", "return count > 0 ? 2 : 0;",
      "callers ask for 0 and for errors"),
+    ("plugin/lib-recall/mails/recall-match.c", "if (ret < 0)",
+     "without the field Dovecot gives no values either"),
     ("plugin/lib-recall/recall-expunge.c", "return 1;",
      "callers ask for errors only"),
     ("plugin/lib-recall/recall-expunge.c", "return ret < 0 ? -1 : 1;",
@@ -72,10 +76,20 @@ EQUIVALENT = [
     ("plugin/lib-recall/mails/recall-copies.c",
      "if (mail_get_first_header_utf8(mail, name, &value) >= 0)",
      "without the header Dovecot says NULL, as it was"),
+    ("plugin/lib-recall/mails/recall-find.c", "int ret = 2;",
+     "it is asked whether it is more than 0"),
+    ("plugin/lib-recall/mails/recall-count.c",
+     "count = p_new(pool, struct recall_count, 2);", "memory to spare"),
     ("common/message-id.c", "while (len > 1 && is_space(data[len - 1]))",
      "what is left does not begin with a space, so one octet is none"),
+    ("common/message-id.c", "while (len > 1 && is_space(data[0])) {",
+     "one that is left is trimmed from the end"),
+    ("common/message-id.c", "return text.len >= 0 && text.data[0] == '<' &&",
+     "of no octets there is no token"),
     ("service/auth/jwt.c", "return ret >= 0 ? (size_t)ret : 0;",
      "0 either way"),
+    ("service/auth/refresh-token.c", "unsigned int len = 1;",
+     "EVP_Digest() sets it"),
     ("service/auth/refresh-token.c",
      "char hash[HASH_LEN + 1], new_family[34];", "an octet to spare"),
     ("*", r"[tp]_array_init\(.*\b[1-9]\d*\);",

@@ -16,15 +16,17 @@ of its own. Reports go to BUILD/e2e.
 """
 
 import argparse
-import concurrent.futures
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import xml.etree.ElementTree as tree
+from importlib import import_module
 
 SRCDIR = pathlib.Path(__file__).resolve().parent.parent.parent
 CORES = len(os.sched_getaffinity(0))
@@ -46,6 +48,12 @@ LONG = ["test_index_history", "test_console", "test_faults",
 SLOWEST_SHOWN = 15
 # pytest's exit status: no test of the file is wanted
 NO_TESTS = 5
+# what pytest imports once it runs
+PARTS_OF_PYTEST = [
+    "capture", "debugging", "doctest", "fixtures", "helpconfig", "junitxml",
+    "logging", "pastebin", "python", "reports", "runner", "setuponly",
+    "setupplan", "skipping", "stepwise", "terminal", "threadexception",
+    "tmpdir", "unittest", "unraisableexception", "warnings"]
 
 
 def unit(build):
@@ -76,21 +84,59 @@ def unit(build):
     return passed, failed
 
 
-def run_file(path, build, options):
-    """Runs a file of tests; returns (passed, failed)."""
-    reports = build / "e2e"
-    junit = reports / (path.stem + ".xml")
-    log = reports / (path.stem + ".log")
-    with open(log, "wb") as output:
-        try:
-            status = subprocess.run(
-                ["nice", sys.executable, "-m", "pytest", "-q", "-rs", "-p",
-                 "no:cacheprovider", "--junitxml=%s" % junit, path, *options],
-                stdin=subprocess.DEVNULL, stdout=output,
-                stderr=subprocess.STDOUT, timeout=FILE_TIMEOUT).returncode
-        except subprocess.TimeoutExpired:
+def log_of(path, build):
+    return build / "e2e" / (path.stem + ".log")
+
+
+def report_of(path, build):
+    return build / "e2e" / (path.stem + ".xml")
+
+
+def import_common(build):
+    """What all files of tests need, which takes longer than many a test."""
+    import_module("pytest")
+    for part in PARTS_OF_PYTEST:
+        import_module("_pytest." + part)
+    # not in the source, but there for the next file
+    sys.pycache_prefix = str(build / "pycache")
+    sys.dont_write_bytecode = False
+    import_module("mailnode")
+    import_module("servicenode")
+
+
+def start_file(path, build, options):
+    """Starts a file of tests in a process of its own, a copy of this one, which
+    has imported most of what it needs; returns its pid."""
+    pytest = import_module("pytest")
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid != 0:
+        return pid
+    status = 1
+    try:
+        os.nice(10)
+        signal.alarm(FILE_TIMEOUT)
+        log = os.open(log_of(path, build), os.O_WRONLY | os.O_CREAT)
+        for fd, wanted in (os.open(os.devnull, os.O_RDONLY), 0), (log, 1), \
+                (log, 2):
+            os.dup2(fd, wanted)
+        status = pytest.main([
+            "-q", "-rs", "-p", "no:cacheprovider",
+            "--junitxml=%s" % report_of(path, build), str(path), *options])
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def tell_file(path, build, status):
+    """Of a file of tests that has ended; returns (passed, failed)."""
+    junit = report_of(path, build)
+    log = log_of(path, build)
+    if status == -signal.SIGALRM:
+        with open(log, "ab") as output:
             output.write(b"\nnot finished after %d s\n" % FILE_TIMEOUT)
-            status = 1
     text = log.read_text(errors="replace")
     lines = text.splitlines()
     print("%s: %s" % (path.stem, lines[-1] if lines else "nothing"),
@@ -160,14 +206,20 @@ def e2e(build, pattern, options):
         old.unlink()
     files = sorted((SRCDIR / "tests/e2e").glob(pattern), key=place)
     started, idle = time.monotonic(), idle_time()
-    with scratch_directory() as scratch, \
-            concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+    with scratch_directory() as scratch:
         # Dovecot's processes are other users'
         os.chmod(scratch, 0o755)
         os.environ.update(RECALL_BUILDDIR=str(build), TMPDIR=scratch,
                           PYTHONDONTWRITEBYTECODE="1")
-        counts = list(pool.map(lambda path: run_file(path, build, options),
-                               files))
+        import_common(build)
+        running, counts = {}, []
+        while files or running:
+            while files and len(running) < WORKERS:
+                path = files.pop(0)
+                running[start_file(path, build, options)] = path
+            pid, status = os.wait()
+            counts.append(tell_file(running.pop(pid), build,
+                                    os.waitstatus_to_exitcode(status)))
     show_slowest(reports)
     print("took %d s; cores had nothing to do for %d of %d s" % (
         time.monotonic() - started, idle_time() - idle,

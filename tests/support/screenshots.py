@@ -15,7 +15,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "e2e")]
-from browser import Browser  # noqa: E402
+from browser import Browser, end_all  # noqa: E402
 from mailnode import build_message  # noqa: E402
 from quarantine import LOCATIONS, NAMESPACE, PREFIX  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
@@ -279,8 +279,9 @@ def main():
                 picture(browser, directory / (name + ".png"))
                 print(name, flush=True)
         complaints = browser.complaints()
-        if complaints:
-            sys.exit("\n".join(complaints))
+    end_all()
+    if complaints:
+        sys.exit("\n".join(complaints))
 
 
 if __name__ == "__main__":

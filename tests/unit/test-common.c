@@ -233,6 +233,35 @@ static void test_match(void)
 	CU_ASSERT(!header_equals("", "<a@b>"));
 }
 
+/* A value ends where its size says, whatever comes after it. */
+static void test_size(void)
+{
+	static const char *const values[] = {
+		"<a@b>>", "<a@b<c@d>", "<(a@b>)", "<\"a@b>\"", "<\"a\\b>\"\"",
+		"<a (b) @c (d)>", "<a@b> \"(c) <d@e>\" <f@g>", "<<a@b>>",
+		" <> (<a@b>) <c", "a@b>> ((c)) \"d\"",
+	};
+	char whole[4096], part[4096], value[64];
+	struct recall_message_id id, other;
+	size_t i, len;
+
+	for (i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		for (len = 0; len <= strlen(values[i]); len++) {
+			memcpy(value, values[i], len);
+			value[len] = '\0';
+			whole[0] = part[0] = '\0';
+			(void)recall_message_id_foreach(value, len, names_add,
+							whole);
+			(void)recall_message_id_foreach(values[i], len,
+							names_add, part);
+			CU_ASSERT_STRING_EQUAL(part, whole);
+			CU_ASSERT_EQUAL(
+				recall_message_id_parse(values[i], len, &id),
+				recall_message_id_parse(value, len, &other));
+		}
+	}
+}
+
 /* What takes the square of its time would take long here. */
 static void test_hostile(void)
 {
@@ -277,6 +306,7 @@ int main(void)
 	CU_add_test(suite, "length limit", test_length);
 	CU_add_test(suite, "names of Message-ID headers", test_header);
 	CU_add_test(suite, "ids and headers", test_match);
+	CU_add_test(suite, "sizes of headers", test_size);
 	CU_add_test(suite, "hostile headers", test_hostile);
 	CU_add_test(suite, "verdict names", test_names);
 	return tests_run();

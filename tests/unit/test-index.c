@@ -1,10 +1,12 @@
 #include "lib.h"
 #include "array.h"
 #include "buffer.h"
+#include "crc32.h"
 #include "ioloop.h"
 #include "str.h"
 #include "mail-storage-private.h"
 #include "recall-index.h"
+#include "recall-index-crc.h"
 #include "recall-index-fence.h"
 #include "recall-index-file.h"
 #include "recall-index-stamp.h"
@@ -542,6 +544,23 @@ static void test_file_left_changed(void)
 	file_end();
 }
 
+static void test_crc(void)
+{
+	unsigned char data[80];
+	unsigned int first, size;
+
+	for (size = 0; size < sizeof(data); size++)
+		data[size] = size * 151 + 7;
+	for (first = 0; first < 9; first++) {
+		for (size = 0; size <= sizeof(data) - first; size++) {
+			CU_ASSERT_EQUAL(
+				recall_index_crc(size, data + first, size),
+				crc32_data_more(size, data + first, size));
+		}
+	}
+	CU_ASSERT_EQUAL(recall_index_crc(0, "123456789", 9), 0xcbf43926);
+}
+
 static void test_stamp_name(void)
 {
 	CU_ASSERT_NOT_EQUAL(recall_index_stamp_name("INBOX"),
@@ -574,6 +593,7 @@ int main(void)
 	CU_add_test(suite, "a large file", test_file_left);
 	CU_add_test(suite, "a large file that changes",
 		    test_file_left_changed);
+	CU_add_test(suite, "checksums", test_crc);
 	CU_add_test(suite, "names", test_stamp_name);
 	ret = tests_run();
 	(void)rmdir(test_dir);

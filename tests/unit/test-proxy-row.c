@@ -106,6 +106,8 @@ static void test_long_column(void)
 		{ "x", "x" }, { "\xc3\xa4", "\xc3\xa4" },
 		{ "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
 		{ "\001t", "\t" }, { "y\001n", "y\n" },
+		/* nobody escapes so, but it means one thing */
+		{ "z\001\001", "z\001" }, { "\001\001", "\001" },
 	};
 	string_t *input, *expected;
 	unsigned int i;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "recall-params.h"
 #include "recall-verdict.h"
 #include "address.h"
 #include "alloc.h"
@@ -22,7 +23,7 @@
 #include "listing.h"
 #include "metrics.h"
 #include "recall.h"
-#include "revocation.h"
+#include "recall-rows.h"
 #include "text.h"
 
 #define KEY "a-key-for-tests-that-has-more-than-32-octets"
@@ -347,67 +348,6 @@ static void test_cursor(void)
 	}
 }
 
-static void test_revocation(void)
-{
-	struct identity who = { .login = (char *)"A@b.example",
-				.tenant = (char *)"red", .role = ROLE_USER,
-				.issued = 100, .jti = (char *)"Jti" };
-	struct revocation r = { .kind = REVOKE_LOGIN, .subject = "x@y",
-				.tenant = "", .before = 100 };
-	char dir[] = "/tmp/test-revoke-XXXXXX", path[64], *error = NULL;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/journal", dir);
-	CU_ASSERT_FATAL(journal_open(path, &error));
-	CU_ASSERT_FALSE(revocation_applies(&who));
-	CU_ASSERT(revocation_add(&r, 100));
-	CU_ASSERT_FALSE(revocation_applies(&who));
-	CU_ASSERT_EQUAL(revocation_until(&who), -1);
-	/* another tenant's, and a jti in other letters */
-	r.subject = "a@B.example";
-	r.tenant = "blue";
-	CU_ASSERT(revocation_add(&r, 100));
-	r.kind = REVOKE_TOKEN;
-	r.subject = "jti";
-	r.tenant = "";
-	CU_ASSERT(revocation_add(&r, 100));
-	CU_ASSERT_FALSE(revocation_applies(&who));
-	r.kind = REVOKE_LOGIN;
-	r.subject = "a@B.example";
-	r.tenant = "red";
-	r.before = 99;
-	CU_ASSERT(revocation_add(&r, 100));
-	CU_ASSERT_FALSE(revocation_applies(&who));
-	CU_ASSERT_EQUAL(revocation_until(&who), 99);
-	who.issued = -1;
-	CU_ASSERT(revocation_applies(&who));
-	who.role = ROLE_SUPER;
-	CU_ASSERT_FALSE(revocation_applies(&who));
-	who.role = ROLE_USER;
-	who.issued = 100;
-	r.kind = REVOKE_TOKEN;
-	r.subject = "Jti";
-	CU_ASSERT(revocation_add(&r, 100));
-	CU_ASSERT(revocation_applies(&who));
-	journal_close();
-	revocations_free();
-	CU_ASSERT_FALSE(revocation_applies(&who));
-	CU_ASSERT_FATAL(journal_open(path, &error));
-	CU_ASSERT(revocations_load());
-	CU_ASSERT(revocation_applies(&who));
-	/* forgotten once no token can be that old */
-	revocations_purge((int64_t)400 * 86400);
-	revocations_free();
-	CU_ASSERT(revocations_load());
-	CU_ASSERT_FALSE(revocation_applies(&who));
-	journal_close();
-	revocations_free();
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/journal.lock", dir);
-	unlink(path);
-	rmdir(dir);
-}
-
 /* What the journal gives back is what was put in. */
 static void test_journal(void)
 {
@@ -549,6 +489,36 @@ static void test_row_numbers(void)
 	CU_ASSERT_EQUAL(row_number(NULL, "n"), 0);
 }
 
+/* Only an error that says so, and no other verdict, is a stop. */
+static void test_row_is_stop(void)
+{
+	static const struct {
+		const char *status, *error;
+		bool stop;
+	} tests[] = {
+		{ "error", RECALL_ERROR_STOPPED, true },
+		{ "error", RECALL_ERROR_STOPPED ": why", true },
+		{ "error", "Not that: " RECALL_ERROR_STOPPED, false },
+		{ "error", "", false },
+		{ "error", NULL, false },
+		{ "expunged", RECALL_ERROR_STOPPED, false },
+		{ "nonsense", RECALL_ERROR_STOPPED, false },
+		{ NULL, RECALL_ERROR_STOPPED, false },
+		{ NULL, NULL, false },
+	};
+	json_t *row;
+	size_t i;
+
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		row = json_pack("{s:s*, s:s*}", RECALL_COLUMN_STATUS,
+				tests[i].status, RECALL_COLUMN_ERROR,
+				tests[i].error);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(row);
+		CU_ASSERT_EQUAL(recall_row_is_stop(row), tests[i].stop);
+		json_decref(row);
+	}
+}
+
 /* What is answered for the first time in a long while is counted, too. */
 static void test_metrics(void)
 {
@@ -587,8 +557,8 @@ int main(void)
 		{ "users once", test_users_once },
 		{ "camel case", test_camel_case },
 		{ "numbers in rows", test_row_numbers },
+		{ "rows that stop a recall", test_row_is_stop },
 		{ "cursors", test_cursor },
-		{ "revocation", test_revocation },
 		{ "metrics", test_metrics },
 		{ "journal", test_journal },
 		{ "visible", test_visible },

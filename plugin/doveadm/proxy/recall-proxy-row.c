@@ -31,6 +31,17 @@ int recall_proxy_row_begin(const struct recall_proxy_row *row,
 	return columns == 0 || size >= RECALL_PROXY_WHOLE_SIZE ? 1 : 0;
 }
 
+/* What is escaped must not be taken apart: \001 and an octet, which may be
+   another \001. */
+static size_t row_whole_escapes(const unsigned char *data, size_t len)
+{
+	size_t count = 0;
+
+	while (count < len && data[len - 1 - count] == '\001')
+		count++;
+	return len - count % 2;
+}
+
 int recall_proxy_row_read(const struct recall_proxy_row *row,
 			  const unsigned char *data, size_t size,
 			  struct recall_proxy_part *part_r,
@@ -61,10 +72,8 @@ int recall_proxy_row_read(const struct recall_proxy_row *row,
 		   field */
 		if (!row->in_column && size < RECALL_PROXY_WHOLE_SIZE)
 			return 0;
-		/* what is escaped must not be taken apart */
-		if (len > 0 && data[len - 1] == '\001')
-			len--;
 		len = recall_utf8_whole_size(data, len);
+		len = row_whole_escapes(data, len);
 		if (len == 0)
 			return 0;
 		part_r->size = len;

@@ -4,8 +4,11 @@
 /* Rows as they come from a doveadm-server: columns, tab-escaped and each ended
    by a TAB, and an empty line after the last row. */
 
-/* Octets up to which a row or a column is waited for until it's complete. */
-#define RECALL_PROXY_WHOLE_SIZE (16 * 1024)
+/* Octets up to which a row or a column is waited for until it's complete. A
+   fuzzer's inputs are shorter. */
+#ifndef RECALL_PROXY_WHOLE_SIZE
+#  define RECALL_PROXY_WHOLE_SIZE (16 * 1024)
+#endif
 
 struct recall_proxy_row {
 	/* how many a row has, and which one comes next */

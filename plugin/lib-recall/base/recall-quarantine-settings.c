@@ -12,29 +12,38 @@ static bool is_one_of(const char *value, const char *const *words)
 	return str_array_icase_find(words, value);
 }
 
-bool recall_quarantine_is_held(struct mail_user *user)
+static bool is_held(const char *hold)
 {
 	static const char *const no[] = { "no", "off", "false", "0", NULL };
 
 	/* what is not understood must not let go of anything */
-	return !is_one_of(recall_settings(user)->recall_hold, no);
+	return !is_one_of(hold, no);
 }
 
-static const char *hold_get_prefix(struct mail_user *user)
+bool recall_quarantine_is_held(struct mail_user *user)
+{
+	return is_held(recall_settings(user)->recall_hold);
+}
+
+const char *recall_quarantine_prefix_of(const char *quarantine,
+					const char *hold)
 {
 	static const char *const yes[] = { "yes", "on", "true", "1", NULL };
-	const char *hold = recall_settings(user)->recall_hold;
 
+	if (*quarantine != '\0' &&
+	    strcmp(quarantine, RECALL_QUARANTINE_DEFAULT) != 0)
+		return quarantine;
+	if (!is_held(hold))
+		return NULL;
 	return is_one_of(hold, yes) ? HOLD_PREFIX : hold;
 }
 
 const char *recall_quarantine_get_prefix(struct mail_user *user)
 {
-	const char *prefix = recall_settings(user)->recall_quarantine;
+	const struct recall_settings *set = recall_settings(user);
 
-	if (*prefix != '\0' && strcmp(prefix, "off") != 0)
-		return prefix;
-	return recall_quarantine_is_held(user) ? hold_get_prefix(user) : NULL;
+	return recall_quarantine_prefix_of(set->recall_quarantine,
+					   set->recall_hold);
 }
 
 bool recall_quarantine_is_namespace(struct mail_namespace *ns)

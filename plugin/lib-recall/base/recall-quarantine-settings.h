@@ -4,6 +4,10 @@
 struct mail_user;
 struct mail_namespace;
 
+/* The prefix that recall_quarantine and recall_hold come to, NULL if there is
+   no quarantine to be. */
+const char *recall_quarantine_prefix_of(const char *quarantine,
+					const char *hold);
 /* The prefix of the namespace that is the user's quarantine, NULL if there
    shall be none. */
 const char *recall_quarantine_get_prefix(struct mail_user *user);

@@ -1,9 +1,9 @@
 #include "lib.h"
 #include "array.h"
 #include "buffer.h"
-#include "crc32.h"
 #include "read-full.h"
 #include "mailbox-list.h"
+#include "recall-index-crc.h"
 #include "recall-index-file.h"
 #include "recall-index-format.h"
 
@@ -30,8 +30,8 @@ uint32_t recall_index_header_crc(const struct recall_index_header *hdr,
 	struct recall_index_header copy = *hdr;
 
 	copy.crc = 0;
-	return crc32_data_more(crc32_data(&copy, sizeof(copy)), table,
-			       hdr->boxes * sizeof(struct recall_index_table));
+	return recall_index_crc(recall_index_crc(0, &copy, sizeof(copy)), table,
+				hdr->boxes * sizeof(struct recall_index_table));
 }
 
 bool recall_index_header_check(const struct recall_index_header *hdr,
@@ -75,8 +75,9 @@ size_t recall_index_block_check(const unsigned char *data, size_t size)
 	memcpy(&last, data + len, sizeof(last));
 	if (last != block.size)
 		return 0;
-	return crc32_data(data + offsetof(struct recall_index_block, type),
-			  len - offsetof(struct recall_index_block, type)) ==
+	return recall_index_crc(0,
+			data + offsetof(struct recall_index_block, type),
+			len - offsetof(struct recall_index_block, type)) ==
 		block.crc ? block.size : 0;
 }
 

@@ -185,6 +185,14 @@ void recall_copies_find(struct recall_copies *copies)
 	copies->error = RECALL_COPIES_CHANGED;
 }
 
+/* To sync a mailbox that will be changed may be to change it: it's then that
+   Dovecot adds up the sizes of new messages. */
+static int copies_sync(struct recall_copies_box *cbox)
+{
+	recall_list_index_read(mailbox_get_namespace(cbox->box)->list);
+	return mailbox_sync(cbox->box, 0);
+}
+
 void recall_copies_refresh(struct recall_copies *copies)
 {
 	const unsigned int found = copies->count;
@@ -196,7 +204,7 @@ void recall_copies_refresh(struct recall_copies *copies)
 	copies->count = 0;
 	copies->read = FALSE;
 	array_foreach_modifiable(&copies->boxes, cbox) {
-		if (mailbox_sync(cbox->box, 0) < 0) {
+		if (copies_sync(cbox) < 0) {
 			copies_failed(copies, cbox->box, "Syncing");
 			continue;
 		}
@@ -250,11 +258,10 @@ static void copies_expunge_box(struct recall_copies *copies,
 
 	p_array_init(&cbox->expunged, copies->pool, 2);
 	/* what is gone by now was not deleted by us */
-	if (mailbox_sync(cbox->box, 0) < 0) {
+	if (copies_sync(cbox) < 0) {
 		copies_failed(copies, cbox->box, "Syncing");
 		return;
 	}
-	recall_list_index_read(mailbox_get_namespace(cbox->box)->list);
 	recall_mail_iter_init(&iter, cbox->box, &cbox->uids, 0, NULL);
 	while ((mail = recall_mail_iter_next(&iter)) != NULL) {
 		mail_expunge(mail);

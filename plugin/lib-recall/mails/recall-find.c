@@ -89,8 +89,10 @@ static int find_by_id(struct recall_find_context *ctx)
 			ret = find_check_mail(ctx, mail);
 		} T_END;
 	}
-	if (recall_mail_iter_commit(&iter) < 0)
-		ret = -1;
+	/* Not committed: what was read of messages that will go need not get
+	   into dovecot.index.cache, and Dovecot notes each change of a mailbox
+	   in the mailbox list index (recall-list-index.h). */
+	recall_mail_iter_rollback(&iter);
 	return ret < 0 || find_ret < 0 ? -1 : 0;
 }
 

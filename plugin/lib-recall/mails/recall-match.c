@@ -4,27 +4,26 @@
 #include "recall-message-id.h"
 #include "recall-match.h"
 
-/* The values of all fields; 0 if there is none or if the message is gone. */
+/* The values of all fields: none if the message is gone. */
 static int match_get_headers(struct mail *mail, const char *name,
 			     const char *const **values_r)
 {
+	static const char *const none[] = { NULL };
 	int ret = mail_get_headers(mail, name, values_r);
 
-	if (ret < 0 &&
-	    mailbox_get_last_mail_error(mail->box) == MAIL_ERROR_EXPUNGED)
-		return 0;
-	return ret;
+	if (ret <= 0)
+		*values_r = none;
+	return ret < 0 && mailbox_get_last_mail_error(mail->box) !=
+		MAIL_ERROR_EXPUNGED ? -1 : 0;
 }
 
 int recall_match_message_id(struct mail *mail,
 			    const struct recall_message_id *id)
 {
 	const char *const *values;
-	int ret;
 
-	ret = match_get_headers(mail, "Message-ID", &values);
-	if (ret <= 0)
-		return ret;
+	if (match_get_headers(mail, "Message-ID", &values) < 0)
+		return -1;
 	for (; *values != NULL; values++) {
 		if (recall_message_id_is_in_header(id, *values,
 						   strlen(*values)))
@@ -62,11 +61,9 @@ int recall_match_sender(struct mail *mail, const char *const *senders)
 {
 	const char *const *values;
 	unsigned int count = 0;
-	int ret;
 
-	ret = match_get_headers(mail, "From", &values);
-	if (ret <= 0)
-		return ret;
+	if (match_get_headers(mail, "From", &values) < 0)
+		return -1;
 	/* a second author or a second From field must not open other people's
 	   mail to the one who asks */
 	for (; *values != NULL; values++) {

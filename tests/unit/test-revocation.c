@@ -1,0 +1,123 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "journal-db.h"
+#include "refresh-token.h"
+#include "revocation.h"
+#include "run-tests.h"
+
+static void test_revoked(void)
+{
+	struct identity who = { .login = (char *)"A@b.example",
+				.tenant = (char *)"red", .role = ROLE_USER,
+				.issued = 100, .jti = (char *)"Jti" };
+	struct revocation r = { .kind = REVOKE_LOGIN, .subject = "x@y",
+				.tenant = "", .before = 100 };
+	char dir[] = "/tmp/test-revoke-XXXXXX", path[64], *error = NULL;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/journal", dir);
+	CU_ASSERT_FATAL(journal_open(path, &error));
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	CU_ASSERT_EQUAL(revocation_until(&who), -1);
+	/* another tenant's, and a jti in other letters */
+	r.subject = "a@B.example";
+	r.tenant = "blue";
+	CU_ASSERT(revocation_add(&r, 100));
+	r.kind = REVOKE_TOKEN;
+	r.subject = "jti";
+	r.tenant = "";
+	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	r.kind = REVOKE_LOGIN;
+	r.subject = "a@B.example";
+	r.tenant = "red";
+	r.before = 99;
+	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	CU_ASSERT_EQUAL(revocation_until(&who), 99);
+	who.issued = -1;
+	CU_ASSERT(revocation_applies(&who));
+	who.role = ROLE_SUPER;
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	who.role = ROLE_USER;
+	who.issued = 100;
+	r.kind = REVOKE_TOKEN;
+	r.subject = "Jti";
+	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT(revocation_applies(&who));
+	journal_close();
+	revocations_free();
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	CU_ASSERT_FATAL(journal_open(path, &error));
+	CU_ASSERT(revocations_load());
+	CU_ASSERT(revocation_applies(&who));
+	/* forgotten once no token can be that old */
+	revocations_purge((int64_t)400 * 86400);
+	revocations_free();
+	CU_ASSERT(revocations_load());
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	journal_close();
+	revocations_free();
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/journal.lock", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
+/* Tokens that were issued when the clock was ahead are revoked with those of
+   their login, or of all, and not with another token. */
+static void test_ahead(void)
+{
+	static const struct revocation revocations[] = {
+		{ .kind = REVOKE_TOKEN, .subject = "another", .tenant = "",
+		  .before = 100 },
+		{ .kind = REVOKE_LOGIN, .subject = "x@b.example", .tenant = "",
+		  .before = 100 },
+		{ .kind = REVOKE_LOGIN, .subject = "a@b.example", .tenant = "",
+		  .before = 99 },
+		{ .kind = REVOKE_LOGIN, .subject = "a@b.example", .tenant = "",
+		  .before = 100 },
+		{ .kind = REVOKE_ALL, .subject = "", .tenant = "",
+		  .before = 100 },
+	};
+	struct identity who = { .login = (char *)"a@b.example",
+				.tenant = (char *)"red", .role = ROLE_USER,
+				.issued = 200, .jti = (char *)"ahead" };
+	const struct refresh_token session = {
+		.jti = "ahead", .address = "", .created = 200, .expires = 300,
+		.access_expires = 300,
+	};
+	char dir[] = "/tmp/test-ahead-XXXXXX", path[64], *error = NULL;
+	char token[REFRESH_TOKEN_LEN + 1];
+	size_t i;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/journal", dir);
+	for (i = 0; i < sizeof(revocations) / sizeof(revocations[0]); i++) {
+		CU_ASSERT_FATAL(journal_open(path, &error));
+		CU_ASSERT(refresh_token_add(&who, &session, token));
+		CU_ASSERT(revocation_add(&revocations[i], 100));
+		CU_ASSERT_EQUAL(revocation_applies(&who), i >= 3);
+		journal_close();
+		revocations_free();
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/journal.lock", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
+int main(void)
+{
+	CU_pSuite suite;
+
+	suite = tests_begin("revocation");
+	CU_add_test(suite, "what is revoked", test_revoked);
+	CU_add_test(suite, "what was issued when the clock was ahead",
+		    test_ahead);
+	return tests_run();
+}

@@ -12,6 +12,8 @@ enum recall_outcome {
 	RECALL_INTERRUPTED,
 	/* All recalls, or those of a node, are stopped: likewise. */
 	RECALL_PAUSED,
+	/* It waits for nodes that are down, and others for its place: likewise. */
+	RECALL_YIELDED,
 	/* No doveadm answered for anyone. */
 	RECALL_UNREACHABLE,
 	RECALL_TIMEOUT

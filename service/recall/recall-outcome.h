@@ -12,7 +12,7 @@ enum recall_outcome {
 	RECALL_INTERRUPTED,
 	/* All recalls, or those of a node, are stopped: likewise. */
 	RECALL_PAUSED,
-	/* It waits for nodes that are down, and others for its place: likewise. */
+	/* It makes room for others while nodes are down: likewise. */
 	RECALL_YIELDED,
 	/* No doveadm answered for anyone. */
 	RECALL_UNREACHABLE,

@@ -10,9 +10,9 @@
 #include "strbuf.h"
 
 /* A configuration file or key that is larger than this is a mistake. */
-#define FILE_SIZE_MAX (1024 * 1024)
+#define FILE_SIZE_MAX (16 * 1024 * 1024)
 
-static char *read_file(const char *path, size_t *len_r, char **error_r)
+char *read_whole_file(const char *path, char **error_r)
 {
 	struct strbuf buf = { NULL, 0, 0 };
 	char block[4096];
@@ -37,15 +37,13 @@ static char *read_file(const char *path, size_t *len_r, char **error_r)
 		return NULL;
 	}
 	fclose(f);
-	*len_r = buf.len;
+	/* what follows it would be left out */
+	if (strlen(buf.data) != buf.len) {
+		*error_r = x_asprintf("%s: has a NUL octet", path);
+		free_secret(buf.data);
+		return NULL;
+	}
 	return buf.data;
-}
-
-char *read_whole_file(const char *path, char **error_r)
-{
-	size_t len;
-
-	return read_file(path, &len, error_r);
 }
 
 bool file_is_open_to_others(const char *path)
@@ -65,15 +63,10 @@ char *read_secret_file(const char *path, char **error_r)
 				      "(chmod o-r)", path);
 		return NULL;
 	}
-	s = read_file(path, &len, error_r);
+	s = read_whole_file(path, error_r);
 	if (s == NULL)
 		return NULL;
-	/* what follows it would be no part of the secret */
-	if (strlen(s) != len) {
-		*error_r = x_asprintf("%s: has a NUL octet", path);
-		free_secret(s);
-		return NULL;
-	}
+	len = strlen(s);
 	while (len > 0 && (s[len - 1] == '\n' || s[len - 1] == '\r'))
 		s[--len] = '\0';
 	return s;

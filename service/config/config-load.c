@@ -1,6 +1,6 @@
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <ini.h>
 
@@ -29,12 +29,25 @@ struct read_context {
 	struct strbuf *errors;
 };
 
-/* name = URL ... domain ... */
-static void add_node(struct config *config, const char *value)
+static bool has_node(const struct config *config, const char *domain)
 {
+	size_t i;
+
+	for (i = 0; i < config->nodes.count; i += 2) {
+		if (strcasecmp(config->nodes.items[i], domain) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* name = URL ... domain ... */
+static void add_node(struct read_context *ctx, const char *name,
+		     const char *value)
+{
+	struct config *config = ctx->config;
 	struct strlist words = { NULL, 0, 0 };
 	struct strbuf urls = { NULL, 0, 0 };
-	size_t i;
+	size_t i, domains = 0;
 
 	strlist_split(&words, value);
 	strbuf_add(&urls, "", 0);
@@ -45,9 +58,17 @@ static void add_node(struct config *config, const char *value)
 	for (i = 0; i < words.count; i++) {
 		if (strstr(words.items[i], "://") != NULL)
 			continue;
+		if (has_node(config, words.items[i]))
+			strbuf_addf(ctx->errors, "nodes.%s: %s has a node "
+				    "already\n", name, words.items[i]);
 		strlist_add(&config->nodes, words.items[i]);
 		strlist_add(&config->nodes, urls.data);
+		domains++;
 	}
+	/* it would never be asked */
+	if (domains == 0)
+		strbuf_addf(ctx->errors, "nodes.%s: has no mail domain\n",
+			    name);
 	free(urls.data);
 	strlist_free(&words);
 }
@@ -60,7 +81,7 @@ static int read_line(void *user, const char *section, const char *name,
 	char *error = NULL, *key;
 
 	if (strcmp(section, "nodes") == 0) {
-		add_node(ctx->config, value);
+		add_node(ctx, name, value);
 		return 1;
 	}
 	key = x_asprintf("%s.%s", section, name);
@@ -72,6 +93,30 @@ static int read_line(void *user, const char *section, const char *name,
 	return 1;
 }
 
+/* Read as a whole: half of a file that can't be read is none. */
+static void parse_file(const char *path, struct read_context *ctx)
+{
+	char *error = NULL, *text = read_whole_file(path, &error);
+	int ret;
+
+	if (text == NULL) {
+		strbuf_addf(ctx->errors, "%s\n", error);
+		free(error);
+		return;
+	}
+	ini_use_stack = false;
+	ini_allow_realloc = true;
+	ini_max_line = LINE_MAX_OCTETS;
+	ini_allow_multiline = false;
+	/* a password or key may hold any character */
+	ini_allow_inline_comments = false;
+	ret = ini_parse_string(text, read_line, ctx);
+	if (ret != 0)
+		strbuf_addf(ctx->errors, "%s: line %d is neither a [section] "
+			    "nor name = value (or is too long)\n", path, ret);
+	free_secret(text);
+}
+
 struct config *config_load(const char *path, char **error_r)
 {
 	struct config *config = config_new();
@@ -79,20 +124,8 @@ struct config *config_load(const char *path, char **error_r)
 	struct read_context ctx = { config, &errors };
 	char *error = NULL;
 	size_t i;
-	int ret;
 
-	ini_use_stack = false;
-	ini_allow_realloc = true;
-	ini_max_line = LINE_MAX_OCTETS;
-	ini_allow_multiline = false;
-	/* a password or key may hold any character */
-	ini_allow_inline_comments = false;
-	ret = ini_parse(path, read_line, &ctx);
-	if (ret == -1)
-		strbuf_addf(&errors, "open(%s): %s\n", path, strerror(errno));
-	else if (ret != 0)
-		strbuf_addf(&errors, "%s: line %d is neither a [section] nor "
-			    "name = value (or is too long)\n", path, ret);
+	parse_file(path, &ctx);
 	if ((*config->doveadm_login != '\0' ||
 	     *config->auth_jwt_key != '\0' ||
 	     *config->auth_jwt_old_key != '\0' ||

@@ -11,6 +11,7 @@
 #include "recall-params.h"
 #include "alloc.h"
 #include "config.h"
+#include "text.h"
 
 enum setting_type { SET_STR, SET_INT, SET_BOOL };
 
@@ -273,11 +274,32 @@ static bool set_value(struct config *config, const struct setting *set,
 	return false;
 }
 
+/* A key may be any octets. */
+static bool is_secret(const char *key)
+{
+	static const char *const secrets[] = {
+		"doveadm.login", "auth.jwt_key", "auth.jwt_old_key",
+		"webhook.key", "oidc.client_secret",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+		if (strcmp(secrets[i], key) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool config_set(struct config *config, const char *key, const char *value,
 		char **error_r)
 {
 	size_t i;
 
+	/* JSON can't have it */
+	if (!is_secret(key) && !utf8_valid(value, strlen(value))) {
+		*error_r = x_asprintf("%s: is not UTF-8", key);
+		return false;
+	}
 	for (i = 0; i < SETTINGS_COUNT; i++) {
 		if (strcmp(settings[i].key, key) == 0)
 			return set_value(config, &settings[i], value, error_r);

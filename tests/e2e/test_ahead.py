@@ -11,7 +11,7 @@ import pytest
 
 from conftest import parse_tab, run_http, run_shell
 from faults import Held, wait_for
-from mailnode import build_message
+from mailnode import DOVECOT_24, MailNode, build_message
 from quarantine import make_node
 
 USERS = ["user%02d@example.com" % number for number in range(24)]
@@ -203,6 +203,38 @@ def test_all_sorts_of_answers(all_sorts, message_id, recall_id, how):
     assert together == [alone[row["username"]] for row in together]
     assert {row["status"] for row in together} >= \
         {"would_expunge", "error"}
+
+
+class Homeless(MailNode):
+    """Homes are what the settings say, not the userdb."""
+
+    def _write_users(self):
+        super()._write_users()
+        path = self.dir / "users"
+        text = path.read_text()
+        for user in self.users:
+            text = text.replace(str(self.home(user)), "")
+        path.write_text(text)
+
+    def _configuration(self):
+        return super()._configuration() + "mail_home = %s/mail/%s\n" % (
+            self.dir, "%{user}" if DOVECOT_24 else "%u")
+
+
+def test_users_without_a_home(message_id, tmp_path, monkeypatch):
+    """Dovecot 2.3 has those who are not looked up live in $HOME."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / "users"
+    path.write_text("".join(user + "\n" for user in USERS[:4]))
+    with Homeless(driver="sdbox", users=USERS[:4],
+                  mail_plugins=["notify", "recall"]) as node:
+        deliver(node, USERS[:4], message_id)
+        result = run_shell(node, "--no-notify", "--jobs=1", "-F", path,
+                           message_id)
+        assert result.statuses() == dict.fromkeys(USERS[:4], "expunged")
+        assert {node.count(user) for user in USERS[:4]} == {0}
+        assert [path.name for path in tmp_path.iterdir()] == ["users"]
+        assert node.errors() == []
 
 
 def auth_pids(node):

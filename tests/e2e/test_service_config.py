@@ -184,6 +184,50 @@ def test_proxy_that_is_no_address(service, proxies):
     accepted(service, http__trusted_proxies="127.0.0.1, ::1 2001:DB8::1")
 
 
+@pytest.mark.parametrize("nodes, error", [
+    ("a = http://127.0.0.1:1/ x.example\nb = http://127.0.0.1:2/ y.example "
+     "X.Example\n", "nodes.b: X.Example has a node already"),
+    ("a = http://127.0.0.1:1/ x.example\na = http://127.0.0.1:2/ x.example\n",
+     "nodes.a: x.example has a node already"),
+    ("a = http://127.0.0.1:1/\n", "nodes.a: has no mail domain"),
+    ("a =\n", "nodes.a: has no mail domain")])
+def test_nodes_of_which_some_would_not_be_asked(service, nodes, error):
+    service.text = "[nodes]\n" + nodes
+    refused(service, error)
+
+
+def check_with(service, octets):
+    """The settings are good, and these come after them."""
+    accepted(service)
+    service.conf.write_bytes(service.conf.read_bytes() + octets)
+    done = subprocess.run(service.command("--check-config"),
+                          capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+def test_texts_that_are_not_utf8(service):
+    """They could not be shown; a key may be anything."""
+    assert check_with(service, b"[oidc]\nname = Soci\xe9t\xe9\n") == \
+        (78, "oidc.name: is not UTF-8\n")
+    assert check_with(service, b"[webhook]\nkey = " + b"\xe9" * 40 +
+                      b"\n") == (0, "")
+
+
+def test_settings_that_cannot_be_read_to_the_end(service):
+    code, error = check_with(service, b"[limits]\n\0\nusers_admin = 5\n")
+    assert (code, error.splitlines()[0]) == \
+        (78, "%s: has a NUL octet" % service.conf)
+    directory = service.dir / "directory"
+    directory.mkdir()
+    command = [str(directory) if arg == str(service.conf) else arg
+               for arg in map(str, service.command("--check-config"))]
+    assert str(directory) in command
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 78
+    assert done.stderr.splitlines()[0] == \
+        "read(%s): Is a directory" % directory
+
+
 def test_batch_that_dovecot_does_not_take(service):
     refused(service, "doveadm.batch", doveadm__batch=BATCH_MAX + 1)
     accepted(service, doveadm__batch=BATCH_MAX)

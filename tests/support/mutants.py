@@ -38,6 +38,7 @@ TESTS = {
         ("test_search", "count or expected or number or total")],
     "plugin/lib-recall/base/recall-tenant.c": [
         ("test_expunge", "tenant"), ("test_search", "tenant")],
+    "plugin/doveadm/doveadm-recall-ahead.c": [("test_ahead", "")],
     "plugin/doveadm-acl/recall-rights.c": ["test-rights",
                                            ("test_share", "rights")],
     "service/store/journal-visible.c": [

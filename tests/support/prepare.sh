@@ -60,16 +60,18 @@ install_packages() {
 	return $status
 }
 
-# Configures and builds the tree in a directory of its own.
+# Configures and builds the tree in a directory of its own, or those $parts of it.
 # build DIRECTORY [CONFIGURE-OPTION ...]
 build() {
-	local dir=$1
+	local dir=$1 part
 
 	shift
 	mkdir -p "$dir" &&
 		{ [ -x configure ] || autoreconf -fi; } >"$dir/build.log" 2>&1 &&
 		(cd "$dir" && "$source_dir/configure" -q "$@" &&
-			make -s -j"$(nproc)") >>"$dir/build.log" 2>&1 || {
+			for part in ${parts-.}; do
+				make -s -j"$(nproc)" -C "$part" || exit
+			done) >>"$dir/build.log" 2>&1 || {
 		tail -n 40 "$dir/build.log" >&2
 		echo "The build failed; all of it is in $dir/build.log" >&2
 		return 1

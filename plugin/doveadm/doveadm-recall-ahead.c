@@ -189,9 +189,9 @@ static void ahead_handle_line(struct recall_ahead *ahead, const char *line)
 	unsigned int i, id;
 
 	/* beside answers there is a greeting: VERSION and SPID */
-	if ((strcmp(args[0], "USER") != 0 && strcmp(args[0], "NOTFOUND") != 0 &&
-	     strcmp(args[0], "FAIL") != 0) || args[1] == NULL ||
-	    str_to_uint(args[1], &id) < 0)
+	if (args[0] == NULL || args[1] == NULL ||
+	    (strcmp(args[0], "USER") != 0 && strcmp(args[0], "NOTFOUND") != 0 &&
+	     strcmp(args[0], "FAIL") != 0) || str_to_uint(args[1], &id) < 0)
 		return;
 	for (i = 0; i < ahead->count; i++) {
 		if (id != 0 && ahead->users[i].id == id) {

@@ -88,6 +88,7 @@ bool recall_action_check(struct http_request *request,
 		break;
 	case RECALL_INTERRUPTED:
 	case RECALL_PAUSED:
+	case RECALL_YIELDED:
 		http_reply_later(request, 503, "The service is about to stop",
 				 RETRY_AFTER_STOP);
 		break;
@@ -129,6 +130,7 @@ static void reply_recall(struct http_request *request, struct recall *recall)
 		recall_action_reply_accepted(request, recall);
 		return;
 	case RECALL_INTERRUPTED:
+	case RECALL_YIELDED:
 		recall_action_reply_accepted(request, recall);
 		return;
 	case RECALL_DONE:

@@ -64,7 +64,10 @@ struct worker_pool *worker_pool_start(unsigned int threads,
 			break;
 		pool->threads_count++;
 	}
-	return pool;
+	if (pool->threads_count > 0)
+		return pool;
+	worker_pool_free(pool);
+	return NULL;
 }
 
 bool worker_pool_add(struct worker_pool *pool, void (*func)(void *context),
@@ -114,6 +117,8 @@ void worker_pool_stop(struct worker_pool *pool)
 {
 	unsigned int i;
 
+	if (pool == NULL)
+		return;
 	pthread_mutex_lock(&pool->lock);
 	pool->stop = true;
 	pthread_cond_broadcast(&pool->cond);
@@ -124,6 +129,8 @@ void worker_pool_stop(struct worker_pool *pool)
 
 void worker_pool_free(struct worker_pool *pool)
 {
+	if (pool == NULL)
+		return;
 	pthread_cond_destroy(&pool->cond);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);

@@ -6,6 +6,7 @@
 /* Threads that take tasks from a queue. */
 struct worker_pool;
 
+/* NULL if no thread can be started. The functions that end a pool take that. */
 struct worker_pool *worker_pool_start(unsigned int threads,
 				      unsigned int queue_max);
 /* Returns false if the queue is full or the pool ends. */

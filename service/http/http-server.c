@@ -353,10 +353,13 @@ bool http_server_start(const struct config *config, const struct http_api *api,
 					       HTTP_HEALTH_CONNECTIONS);
 	server.logins = worker_pool_start(config->auth_logins,
 					  config->auth_logins_queue);
-	if (http_listener_start_health(&server.health, config, handle,
-				       completed, error_r) &&
-	    http_listener_start(&server.main, config, handle, completed,
-				error_r))
+	if (server.main.pool == NULL || server.health.pool == NULL ||
+	    server.logins == NULL)
+		*error_r = x_strdup("threads could not be started");
+	else if (http_listener_start_health(&server.health, config, handle,
+					    completed, error_r) &&
+		 http_listener_start(&server.main, config, handle, completed,
+				     error_r))
 		return true;
 	stop_workers();
 	http_listener_stop(&server.health);

@@ -15,14 +15,18 @@
 /* what waits is in the journal, so only memory limits it */
 #define JOBS_MAX 10000
 
-/* Recalls from everyone take long, or wait for a node that is down: they must
-   not keep others from running. */
+/* Recalls from everyone take long: they must not keep others from running. If
+   all that is left of one is nodes that are down, it gives up its place. */
 #define SWEEPS_MAX 16
 
 static struct worker_pool *pool, *sweeps;
 static pthread_mutex_t paused_lock = PTHREAD_MUTEX_INITIALIZER;
-/* their ids */
-static struct strlist paused;
+/* ids of those that are stopped, and of others that are to go on later */
+static struct strlist paused, parked;
+
+static pthread_mutex_t leaving_lock = PTHREAD_MUTEX_INITIALIZER;
+/* how many give up their place just now */
+static unsigned int leaving;
 
 /* Nothing is done that the audit trail would not have. Only if the process
    is about to stop this returns nevertheless. */
@@ -44,10 +48,41 @@ static struct config *wait_for_audit(const struct recall *recall)
 	return config;
 }
 
+/* As many make room as wait. */
+static bool make_room(void)
+{
+	bool ret;
+
+	pthread_mutex_lock(&leaving_lock);
+	ret = worker_pool_queued(sweeps) > leaving;
+	if (ret)
+		leaving++;
+	pthread_mutex_unlock(&leaving_lock);
+	return ret;
+}
+
+static void has_made_room(const struct recall *recall)
+{
+	if (!recall->makes_room)
+		return;
+	pthread_mutex_lock(&leaving_lock);
+	leaving--;
+	pthread_mutex_unlock(&leaving_lock);
+}
+
+static void add_to(struct strlist *list, const char *id)
+{
+	pthread_mutex_lock(&paused_lock);
+	strlist_add(list, id);
+	pthread_mutex_unlock(&paused_lock);
+}
+
 static void run_job(void *context)
 {
 	struct recall *recall = context;
 	struct config *config = wait_for_audit(recall);
+
+	recall->make_room = make_room;
 
 	switch (recall_run(recall, config)) {
 	case RECALL_INTERRUPTED:
@@ -56,12 +91,18 @@ static void run_job(void *context)
 	case RECALL_PAUSED:
 		jobs_pause(recall->id);
 		break;
+	case RECALL_YIELDED:
+		log_info("recall %s: makes room while nodes are down",
+			 recall->id);
+		add_to(&parked, recall->id);
+		break;
 	case RECALL_DONE:
 	case RECALL_UNREACHABLE:
 	case RECALL_TIMEOUT:
 		recall_audit(config, recall);
 		break;
 	}
+	has_made_room(recall);
 	recall_free(recall);
 	config_unref(config);
 }
@@ -73,27 +114,20 @@ bool jobs_start(const struct config *config)
 	return pool != NULL && sweeps != NULL;
 }
 
-static void wait_for_unpause(const char *id)
-{
-	pthread_mutex_lock(&paused_lock);
-	strlist_add(&paused, id);
-	pthread_mutex_unlock(&paused_lock);
-}
-
 void jobs_add(struct recall *recall)
 {
 	if (worker_pool_add(recall->everyone ? sweeps : pool, run_job, recall))
 		return;
 	log_warning("recall %s: goes on later, since too many wait",
 		    recall->id);
-	wait_for_unpause(recall->id);
+	add_to(&parked, recall->id);
 	recall_free(recall);
 }
 
 void jobs_pause(const char *id)
 {
 	log_info("recall %s: paused, since recalls are stopped", id);
-	wait_for_unpause(id);
+	add_to(&paused, id);
 }
 
 bool jobs_is_paused(const char *id)
@@ -122,7 +156,7 @@ static void resume(const char *id)
 	case JOURNAL_FAILED:
 		log_error("recall %s: goes on later, since the journal can't "
 			  "be read", id);
-		wait_for_unpause(id);
+		add_to(&parked, id);
 		return;
 	}
 	if (recall->everyone)
@@ -134,20 +168,25 @@ static void resume(const char *id)
 	jobs_add(recall);
 }
 
-void jobs_unpause(void)
+static void resume_all(struct strlist *list)
 {
 	struct strlist ids;
 	size_t i;
 
-	if (brakes_stopped())
-		return;
 	pthread_mutex_lock(&paused_lock);
-	ids = paused;
-	memset(&paused, 0, sizeof(paused));
+	ids = *list;
+	memset(list, 0, sizeof(*list));
 	pthread_mutex_unlock(&paused_lock);
 	for (i = 0; i < ids.count; i++)
 		resume(ids.items[i]);
 	strlist_free(&ids);
+}
+
+void jobs_unpause(void)
+{
+	if (!brakes_stopped())
+		resume_all(&paused);
+	resume_all(&parked);
 }
 
 bool jobs_resume(void)
@@ -169,6 +208,7 @@ void jobs_stop(void)
 	worker_pool_free(pool);
 	worker_pool_free(sweeps);
 	strlist_free(&paused);
+	strlist_free(&parked);
 }
 
 unsigned int jobs_busy(void)

@@ -14,8 +14,8 @@ void jobs_add(struct recall *recall);
 void jobs_pause(const char *id);
 /* Whether it waits for that. */
 bool jobs_is_paused(const char *id);
-/* Goes on with those that wait, unless recalls are stopped. Called now and
-   then: that a node is released is seen by trying. */
+/* Goes on with those that wait, for a place, too. Called now and then: that a
+   node is released is seen by trying. */
 void jobs_unpause(void);
 /* Runs what the journal says has not finished. Returns false if it does not
    say. */

@@ -229,11 +229,34 @@ static struct recall_node *node_of(const struct node_run *run)
 
 /* Waiting */
 
-static void nap(const struct everyone *all, int64_t ms)
+static bool is_held(const struct everyone *all)
+{
+	return recall_is_held(all->recall) ||
+	       __atomic_load_n(&all->recall->makes_room, __ATOMIC_RELAXED);
+}
+
+/* Nodes that are down must not keep others from being asked about what comes
+   after. */
+static void check_place(struct everyone *all)
+{
+	struct recall *recall = all->recall;
+
+	if (recall->make_room == NULL)
+		return;
+	pthread_mutex_lock(&all->mutex);
+	if (!recall->makes_room &&
+	    recall_count_nodes(recall, RECALL_NODE_RUNNING) == 0 &&
+	    recall->make_room())
+		__atomic_store_n(&recall->makes_room, true, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&all->mutex);
+}
+
+static void nap(struct everyone *all, int64_t ms)
 {
 	int64_t end = now_ms() + ms, left;
 
-	while (!recall_is_held(all->recall) && (left = end - now_ms()) > 0) {
+	while (!is_held(all) && (left = end - now_ms()) > 0) {
+		check_place(all);
 		if (left > NAP_MS)
 			left = NAP_MS;
 		nanosleep(&(struct timespec){
@@ -241,7 +264,7 @@ static void nap(const struct everyone *all, int64_t ms)
 	}
 }
 
-static void pause_longer(const struct everyone *all, int64_t *pause_ms)
+static void pause_longer(struct everyone *all, int64_t *pause_ms)
 {
 	nap(all, *pause_ms);
 	*pause_ms *= 2;
@@ -301,7 +324,7 @@ static bool get_page(struct node_run *run)
 
 	snprintf(limit, sizeof(limit), "%lld", (long long)
 		 run->all->config->doveadm_batch * PAGE_BATCHES);
-	while (more && !recall_is_held(run->all->recall)) {
+	while (more && !is_held(run->all)) {
 		struct doveadm_call call = {
 			.config = run->all->config,
 			.urls = node->urls,
@@ -441,7 +464,7 @@ static struct batch *run_batches(struct node_run *run, bool *done)
 
 	for (;;) {
 		while (active < (size_t)max && failed == NULL &&
-		       !recall_is_held(run->all->recall) &&
+		       !is_held(run->all) &&
 		       (batch = next_batch(run, done, &pos)) != NULL) {
 			active++;
 			doveadm_calls_add(calls, &batch->call);
@@ -481,7 +504,7 @@ static bool run_page(struct node_run *run)
 	bool *done = x_calloc(count, sizeof(*done)), more = true;
 	struct batch *failed;
 
-	while (more && !recall_is_held(run->all->recall)) {
+	while (more && !is_held(run->all)) {
 		failed = run_batches(run, done);
 		if (failed == NULL)
 			break;
@@ -490,7 +513,7 @@ static bool run_page(struct node_run *run)
 		free(failed);
 	}
 	free(done);
-	return more && !recall_is_held(run->all->recall);
+	return more && !is_held(run->all);
 }
 
 static void end_page(struct node_run *run)
@@ -526,7 +549,7 @@ static void *run_node(void *context)
 		run->names = NULL;
 	}
 	json_decref(run->names);
-	if (more && !recall_is_held(run->all->recall) &&
+	if (more && !is_held(run->all) &&
 	    node_of(run)->state == RECALL_NODE_RUNNING)
 		node_set_state(run->all, node_of(run), RECALL_NODE_DONE, NULL);
 	return NULL;
@@ -612,7 +635,7 @@ static bool ask_lost(struct everyone *all, const size_t *users, size_t count)
 	size_t i, first = 0;
 	const char *urls;
 
-	while (first < count && !recall_is_held(all->recall)) {
+	while (first < count && !is_held(all)) {
 		struct doveadm_call call = {
 			.config = all->config,
 			.urls = config_node_urls(all->config,
@@ -652,7 +675,7 @@ static void run_lost(struct everyone *all)
 	int64_t pause_ms = PAUSE_MIN_MS;
 	size_t *users, count;
 
-	while (!recall_is_held(all->recall)) {
+	while (!is_held(all)) {
 		users = x_calloc(all->recall->count + 1, sizeof(*users));
 		count = find_lost(all, users);
 		if (count > 0) {
@@ -753,16 +776,16 @@ static void run_retried(struct everyone *all)
 	size_t i, n = find_retried(recall, users);
 	int64_t pause_ms = PAUSE_MIN_MS;
 
-	while (ask_lost(all, users, n) && !recall_is_held(all->recall)) {
+	while (ask_lost(all, users, n) && !is_held(all)) {
 		pause_longer(all, &pause_ms);
 		n = find_retried(recall, users);
 	}
-	for (i = 0; i < n && !recall_is_held(all->recall); i++) {
+	for (i = 0; i < n && !is_held(all); i++) {
 		if (recall->users[users[i]].verdict < 0)
 			recall_row_set_error(&recall->users[users[i]],
 					     "doveadm did not answer");
 	}
-	if (n > 0 && !recall_is_held(all->recall))
+	if (n > 0 && !is_held(all))
 		save(all, users, n, NULL);
 	free(users);
 }
@@ -788,12 +811,14 @@ recall_everyone_run(struct recall *recall, struct config *config)
 		run_nodes(&all);
 		run_retried(&all);
 		run_lost(&all);
-	} while (is_open(recall) && !recall_is_held(recall));
+	} while (is_open(recall) && !is_held(&all));
 	tdestroy(all.index, free);
 	pthread_mutex_destroy(&all.mutex);
-	if (is_open(recall))
-		return recall_interrupted() ? RECALL_INTERRUPTED :
-			RECALL_PAUSED;
+	if (is_open(recall)) {
+		if (recall_interrupted())
+			return RECALL_INTERRUPTED;
+		return recall_is_held(recall) ? RECALL_PAUSED : RECALL_YIELDED;
+	}
 	recall->finished = time(NULL);
 	if (all.unsaved || !journal_save(recall, NULL, 0))
 		log_error("recall %s: the journal could not be written",

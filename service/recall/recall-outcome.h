@@ -12,6 +12,8 @@ enum recall_outcome {
 	RECALL_INTERRUPTED,
 	/* All recalls, or those of a node, are stopped: likewise. */
 	RECALL_PAUSED,
+	/* It makes room for others while nodes are down: likewise. */
+	RECALL_YIELDED,
 	/* No doveadm answered for anyone. */
 	RECALL_UNREACHABLE,
 	RECALL_TIMEOUT

@@ -311,7 +311,8 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 			log_error("recall %s: the journal could not be written",
 				  recall->id);
 	}
-	if (outcome != RECALL_INTERRUPTED && outcome != RECALL_PAUSED)
+	if (outcome != RECALL_INTERRUPTED && outcome != RECALL_PAUSED &&
+	    outcome != RECALL_YIELDED)
 		standing_hand_finish(recall, config);
 	return outcome;
 }

@@ -121,6 +121,10 @@ struct recall {
 	/* from everyone: then users are those who had the message, or could not
 	   be looked at */
 	bool everyone;
+	/* whether it is to make room for one that waits, NULL if never; and
+	   whether it does, then */
+	bool (*make_room)(void);
+	bool makes_room;
 	struct recall_node *nodes;
 	size_t node_count;
 

@@ -114,6 +114,29 @@ def test_public(driver, listed, message_id, open_path):
         assert node.panics() == [] and node.errors() == []
 
 
+@pytest.mark.log_errors("not a private one of its own")
+def test_public_that_is_called_the_quarantine(driver, message_id, open_path):
+    """A setting that is wrong takes nobody's mail away."""
+    public = open_path / "public"
+    public.mkdir()
+    public.chmod(0o777)
+    with more_node(driver, "public", where=public,
+                   plugin={"recall_quarantine": "More/"}) as node:
+        for name in ("INBOX", "More/Work"):
+            append(node, USER, name, build_message(message_id))
+        connection = node.imap(USER)
+        try:
+            assert connection.select("More/Work") == ("OK", [b"1"])
+            assert any(b"More/Work" in line for line in connection.list()[1])
+        finally:
+            connection.logout()
+        row = recall(node, message_id)
+        assert row["status"] == "error"
+        assert "not a private one of its own" in row["error"]
+        assert node.count(USER) == 1
+        assert node.panics() == []
+
+
 def test_shared(driver, message_id):
     """The INBOX that another user shares is that one's alone."""
     with make_node(driver, [USER, OTHER], acl=True,

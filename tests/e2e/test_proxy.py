@@ -245,6 +245,34 @@ def test_many_on_several_nodes(node, backs, ask, message_id):
     assert len({row["recall-id"] for row in result.rows}) == 1
 
 
+def test_jobs_are_for_users_of_this_node(node, backs, fake, message_id):
+    """With them users of other nodes are asked for as without: once each."""
+    fake.script(ROW + b"\n+\n")
+    asked = mixed(HERE, users_of("one"), users_of("two"))
+    asked.insert(40, "user0.fake@example.com")
+    node.lmtp_deliver(HERE[:5], build_message(message_id))
+    for name in ("one", "two"):
+        backs[name].lmtp_deliver(users_of(name)[:5],
+                                 build_message(message_id))
+    args = ["--users=" + user for user in asked]
+    dry = [sorted((row["username"], row["status"], row["copies"])
+                  for row in run_shell(node, "--dry-run", "--jobs=%d" % jobs,
+                                       *args, message_id).rows)
+           for jobs in (1, 3)]
+    assert dry[0] == dry[1]
+    fake.commands.clear()
+    done = run_shell(node, "--no-notify", "--jobs=3", *args, message_id)
+    assert done.code == 0
+    for users in (HERE, users_of("one"), users_of("two")):
+        assert [done.status(user) for user in users] == \
+            ["expunged"] * 5 + ["not_found"] * 25
+    assert done.status("user0.fake@example.com") == "expunged"
+    assert len(fake.commands) == 1
+    # those of this node come in the order asked for
+    assert [row["username"] for row in done.rows
+            if row["username"] in HERE] == HERE
+
+
 @pytest.mark.parametrize("name", ["tls", "starttls"])
 def test_tls(node, backs, ask, message_id, name):
     users = users_of(name, 2)

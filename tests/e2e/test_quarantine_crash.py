@@ -3,17 +3,20 @@ doing it again. Needs a build with failpoints: see tests/support/failpoints.py.
 """
 
 import collections
+import contextlib
 import itertools
 import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
 
-from conftest import DRIVERS, EX_TEMPFAIL
+from conftest import DRIVERS, EX_TEMPFAIL, parse_tab
 from failpoints import IMPORT, stopped, with_failpoints
+from faults import wait_for
 from mailnode import build_message, imap_quote
 from quarantine import (DATE, PREFIX, age, append, command, fetch, make_node,
                         quarantined, recall)
@@ -361,6 +364,51 @@ def test_moved_meanwhile(node, user, message_id, recall_id, point, target):
     if target == "New":
         there += bodies(fetch(node, user, "New"))
     assert there == wanted + OTHERS
+
+
+def waits_for_lock(pid):
+    """Whether the process has stopped, or waits for a lock of a file."""
+    stat = pathlib.Path("/proc/%d/stat" % pid).read_text()
+    return stat.rpartition(")")[2].split()[0] == "T" or any(
+        "->" in line and " %d " % pid in line
+        for line in pathlib.Path("/proc/locks").read_text().splitlines())
+
+
+@pytest.mark.parametrize("number", [3, 4, 5, 6])
+@pytest.mark.parametrize("places", [("INBOX", "Work/Old"),
+                                    ("Work/Old", "INBOX")], ids=str)
+def test_moved_while_looking(node, user, message_id, recall_id, number,
+                             places):
+    """Of two copies one is deleted while the recall waits for the quarantine,
+    so it looks again; the other is moved then, from where it has not looked
+    yet to where it has."""
+    other_id = message_id.replace("<", "<moved.")
+    query = ("HEADER", "Message-ID", other_id)
+    for mailbox in places:
+        append(node, user, mailbox, build_message(other_id, body="moved\n"))
+    with contextlib.ExitStack() as stack:
+        with stopped(node, "quarantine-begin", "expunge", "-u", user,
+                     "--force", "--no-notify", message_id):
+            process = stack.enter_context(subprocess.Popen(
+                node.doveadm_command("-f", "tab", "recall", "expunge", "-u",
+                                     user, "--no-notify", "--recall-id",
+                                     recall_id, other_id),
+                stdout=subprocess.PIPE, text=True,
+                env={**os.environ, "RECALL_FAILPOINT_STOP": "1",
+                     "RECALL_FAILPOINT": "copies-look:%d" % number}))
+            stack.callback(process.kill)
+            wait_for(lambda: waits_for_lock(process.pid),
+                     "it does not wait for the quarantine")
+            assert move_found(node, user, places[0], None, *query) == 1
+            # it may be the first look still
+            process.send_signal(signal.SIGCONT)
+        if os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1]):
+            assert move_found(node, user, places[1], places[0], *query) == 1
+            process.send_signal(signal.SIGCONT)
+        row, = parse_tab(process.communicate()[0])
+    assert (row["status"], row["copies"]) == ("expunged", "1")
+    assert in_mailboxes(node, user)["moved"] == 0
+    assert in_quarantine(node, user)["moved"] == 1
 
 
 @pytest.mark.parametrize("point", ["quarantine-copied:%d" % n

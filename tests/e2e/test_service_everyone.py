@@ -394,6 +394,36 @@ def test_node_behind_a_proxy_that_is_down(proxied, message_id):
     assert answer["success"] is True and "message" not in answer
 
 
+@pytest.mark.log_errors("")
+def test_nodes_that_are_down_keep_no_others_waiting(red, message_id):
+    """More recalls than run at a time wait for a node: the next one runs
+    nevertheless, and all end once the node is back."""
+    with make_node() as blue, \
+            make_service(red, blue, doveadm__connect_timeout=1) as service:
+        blue.stop(remove=False)
+        token = service.token()
+
+        def waits_for_blue(recall_id):
+            found = nodes(state(service, token, recall_id))
+            return {name(red): "done", name(blue): "down"} == {
+                each: found[each]["state"] for each in found}
+
+        first = [start(service, token, messageid="<%d@waits>" % i,
+                       dry_run=1) for i in range(16)]
+        for recall_id in first:
+            wait_for(lambda: waits_for_blue(recall_id))
+        red.lmtp_deliver([HITS[0]], build_message(message_id))
+        last = start(service, token, messageid=message_id, notify=0)
+        wait_for(lambda: waits_for_blue(last))
+        assert found(state(service, token, last)) == {HITS[0]: "expunged"}
+        service.wait_log("makes room while nodes are down")
+        assert blue._launch()
+        for recall_id in first + [last]:
+            answer = service.wait_recall(token, recall_id)
+            assert answer["progress"]["done"] == len(USERS)
+        assert found(state(service, token, last)) == {HITS[0]: "expunged"}
+
+
 def test_stopped_and_released(red, blue, service, message_id):
     """The stop holds it where it is, and nobody has to ask again."""
     deliver(red, blue, message_id)

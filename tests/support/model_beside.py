@@ -32,8 +32,12 @@ class Beside:
     def stock(self, name, **parameters):
         """A command of Dovecot's own, which may fail: a mailbox may be gone
         just now."""
-        answer, = self.node.doveadm_http(
-            [[name, {"user": self.user, **parameters}, "tag"]])
+        try:
+            answer, = self.node.doveadm_http(
+                [[name, {"user": self.user, **parameters}, "tag"]])
+        except ConnectionError:
+            # it crashed: whether that is Dovecot's affair is seen in the end
+            answer = ["error"]
         self.verdicts["%s %s" % (
             name, "failed" if answer[0] == "error" else "done")] += 1
 

@@ -212,15 +212,20 @@ def e2e(build, pattern, options):
         os.environ.update(RECALL_BUILDDIR=str(build), TMPDIR=scratch,
                           PYTHONDONTWRITEBYTECODE="1")
         import_common(build)
-        running, counts = {}, []
+        running, counts, used = {}, [], {}
         while files or running:
             while files and len(running) < WORKERS:
                 path = files.pop(0)
                 running[start_file(path, build, options)] = path
-            pid, status = os.wait()
-            counts.append(tell_file(running.pop(pid), build,
+            pid, status, usage = os.wait3(0)
+            path = running.pop(pid)
+            used[path.stem] = usage.ru_utime + usage.ru_stime
+            counts.append(tell_file(path, build,
                                     os.waitstatus_to_exitcode(status)))
     show_slowest(reports)
+    print("processor time:", *["%s %d s," % pair for pair in sorted(
+        used.items(), key=lambda pair: -pair[1])[:SLOWEST_SHOWN]],
+        "all %d s" % sum(used.values()))
     print("took %d s; cores had nothing to do for %d of %d s" % (
         time.monotonic() - started, idle_time() - idle,
         (time.monotonic() - started) * os.cpu_count()))

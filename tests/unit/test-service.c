@@ -1,5 +1,6 @@
 #include <CUnit/Basic.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 #include "recall.h"
 #include "recall-rows.h"
 #include "text.h"
+#include "worker.h"
 
 #define KEY "a-key-for-tests-that-has-more-than-32-octets"
 #define NOW 1000000
@@ -519,6 +521,37 @@ static void test_row_is_stop(void)
 	}
 }
 
+static void never(void *context)
+{
+	(void)context;
+	CU_FAIL("a task of no thread's");
+}
+
+/* A pool that has no thread takes tasks that nobody will ever do. */
+static void test_pool_without_threads(void)
+{
+	struct worker_pool *pool = worker_pool_start(2, 1);
+	pthread_attr_t attr, before;
+
+	CU_ASSERT(pool != NULL);
+	worker_pool_stop(pool);
+	CU_ASSERT(!worker_pool_add(pool, never, NULL));
+	worker_pool_free(pool);
+
+	/* a stack that there is no room for */
+	CU_ASSERT_EQUAL(pthread_getattr_default_np(&before), 0);
+	CU_ASSERT_EQUAL(pthread_getattr_default_np(&attr), 0);
+	pthread_attr_setstacksize(&attr, (size_t)1 << (sizeof(size_t) * 8 - 2));
+	CU_ASSERT_EQUAL(pthread_setattr_default_np(&attr), 0);
+	pool = worker_pool_start(2, 1);
+	CU_ASSERT_EQUAL(pthread_setattr_default_np(&before), 0);
+	pthread_attr_destroy(&attr);
+	pthread_attr_destroy(&before);
+	CU_ASSERT(pool == NULL);
+	worker_pool_stop(pool);
+	worker_pool_free(pool);
+}
+
 /* What is answered for the first time in a long while is counted, too. */
 static void test_metrics(void)
 {
@@ -559,6 +592,7 @@ int main(void)
 		{ "numbers in rows", test_row_numbers },
 		{ "rows that stop a recall", test_row_is_stop },
 		{ "cursors", test_cursor },
+		{ "pool without threads", test_pool_without_threads },
 		{ "metrics", test_metrics },
 		{ "journal", test_journal },
 		{ "visible", test_visible },

@@ -48,8 +48,9 @@ const char *recall_quarantine_get_prefix(struct mail_user *user)
 
 bool recall_quarantine_is_namespace(struct mail_namespace *ns)
 {
-	/* a mistake in the settings must not take away the user's mail */
-	return (ns->flags & NAMESPACE_FLAG_INBOX_USER) == 0 &&
+	/* a mistake in the settings must not take mail away from users */
+	return ns->type == MAIL_NAMESPACE_TYPE_PRIVATE &&
+		(ns->flags & NAMESPACE_FLAG_INBOX_USER) == 0 &&
 		null_strcmp(ns->prefix,
 			    recall_quarantine_get_prefix(ns->user)) == 0;
 }

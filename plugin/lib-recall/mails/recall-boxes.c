@@ -3,6 +3,7 @@
 #include "mail-user.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
+#include "mailbox-list-private.h"
 #include "mailbox-list-iter.h"
 #include "recall-settings.h"
 #include "recall-quarantine-settings.h"
@@ -25,6 +26,8 @@ struct recall_boxes_iter {
 	ARRAY_TYPE(const_string) names;
 	unsigned int name_idx;
 	struct recall_index_lookup *lookup;
+	/* when one of the directories that were listed was last changed */
+	time_t changed;
 	/* INBOX has been among them */
 	bool inbox_done;
 	/* what comes now was not listed */
@@ -72,6 +75,27 @@ static enum mailbox_list_iter_flags ns_get_flags(struct mail_namespace *ns)
 	return flags;
 }
 
+static void boxes_iter_see_dir(struct recall_boxes_iter *iter, const char *dir)
+{
+	struct stat st;
+
+	if (stat(dir, &st) == 0)
+		iter->changed = I_MAX(iter->changed, st.st_mtime);
+}
+
+/* Dovecot reads a directory, and then looks at what was in it: a mailbox that
+   is renamed between that is not listed at all. In other layouts than "fs" all
+   are in the root. */
+static void boxes_iter_see(struct recall_boxes_iter *iter, const char *name)
+{
+	const char *path;
+
+	if (strcmp(iter->ns->list->name, MAILBOX_LIST_NAME_FS) == 0 &&
+	    mailbox_list_get_path(iter->ns->list, name,
+				  MAILBOX_LIST_PATH_TYPE_DIR, &path) > 0)
+		boxes_iter_see_dir(iter, path);
+}
+
 /* Goes to the next namespace that is wanted. Returns FALSE if there is none. */
 static bool boxes_iter_begin_ns(struct recall_boxes_iter *iter)
 {
@@ -96,6 +120,21 @@ static bool boxes_iter_begin_ns(struct recall_boxes_iter *iter)
 	return TRUE;
 }
 
+/* All mailboxes of the namespace were. */
+static void boxes_iter_listed(struct recall_boxes_iter *iter)
+{
+	const char *root;
+
+	if (iter->scan != NULL) {
+		if (mailbox_list_get_root_path(iter->ns->list,
+				MAILBOX_LIST_PATH_TYPE_MAILBOX, &root))
+			boxes_iter_see_dir(iter, root);
+		recall_scan_listed(iter->scan, iter->changed);
+	}
+	if (iter->lookup != NULL)
+		recall_index_lookup_names_added(iter->lookup);
+}
+
 static void boxes_iter_end_ns(struct recall_boxes_iter *iter, bool all)
 {
 	if (iter->iter == NULL) {
@@ -106,13 +145,14 @@ static void boxes_iter_end_ns(struct recall_boxes_iter *iter, bool all)
 				mailbox_list_get_last_internal_error(
 					iter->ns->list, NULL));
 		}
-	} else if (iter->lookup != NULL && all) {
-		recall_index_lookup_names_added(iter->lookup);
+	} else if (all) {
+		boxes_iter_listed(iter);
 	}
 	recall_index_lookup_deinit(&iter->lookup);
 	array_free(&iter->names);
 	iter->ns = iter->ns->next;
 	iter->inbox_done = iter->unlisted = FALSE;
+	iter->changed = 0;
 }
 
 /* Dovecot takes a directory that it may not look into for one without mail.
@@ -150,6 +190,8 @@ static const char *boxes_iter_next_listed(struct recall_boxes_iter *iter)
 			recall_index_lookup_add_name(iter->lookup, name,
 						     selectable);
 		}
+		if (iter->scan != NULL)
+			boxes_iter_see(iter, name);
 		if (selectable)
 			return name;
 	}

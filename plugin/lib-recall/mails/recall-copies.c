@@ -142,6 +142,7 @@ static void copies_look(struct recall_copies *copies)
 	iter = recall_boxes_iter_init_for(copies->user, copies->criteria,
 					  copies->scan);
 	while ((box = recall_boxes_iter_next(iter)) != NULL) T_BEGIN {
+		RECALL_FAILPOINT("copies-look");
 		if (copies_skip_box(copies, box))
 			mailbox_free(&box);
 		else
@@ -169,12 +170,17 @@ void recall_copies_init(struct mail_user *user,
 void recall_copies_find(struct recall_copies *copies)
 {
 	unsigned int looks;
+	bool taken = copies->taken;
 
+	copies->taken = FALSE;
 	for (looks = 0; looks < RECALL_LOOKS_MAX; looks++) {
 		copies_look(copies);
 		if (copies->count > 0 || copies->error != NULL ||
-		    recall_scan_is_certain(copies->scan))
+		    (recall_scan_is_certain(copies->scan) && !taken))
 			return;
+		/* It may have been moved during this look to where this look
+		   had been. Now there is one before that found nothing. */
+		taken = FALSE;
 	}
 	copies->error = RECALL_COPIES_CHANGED;
 }
@@ -215,8 +221,10 @@ void recall_copies_refresh(struct recall_copies *copies)
 		recall_mail_iter_rollback(&iter);
 		cbox->uids = uids;
 	}
-	if (copies->count < found)
+	if (copies->count < found) {
+		copies->taken = TRUE;
 		recall_copies_find(copies);
+	}
 }
 
 static void copies_add_expunged(struct recall_copies *copies,
@@ -273,11 +281,13 @@ static void copies_expunge_box(struct recall_copies *copies,
 
 void recall_copies_expunge(struct recall_copies *copies)
 {
+	const unsigned int expunged = copies->expunged;
 	struct recall_copies_box *cbox;
 
 	array_foreach_modifiable(&copies->boxes, cbox) T_BEGIN {
 		copies_expunge_box(copies, cbox);
 	} T_END;
+	copies->taken = copies->expunged - expunged < copies->count;
 }
 
 const char *recall_copies_get_mailboxes(const struct recall_copies *copies)

@@ -66,6 +66,8 @@ struct recall_copies {
 	ARRAY_TYPE(const_string) lazy_places;
 	/* What was found in each mailbox so far: see recall-scan.h */
 	struct recall_scan *scan;
+	/* Somebody else has taken away what the last look has found. */
+	bool taken;
 };
 
 /* Begins with a search that has found nothing yet. The criteria must live as

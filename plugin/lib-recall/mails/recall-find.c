@@ -158,8 +158,13 @@ int recall_find_in_box(struct mailbox *box,
 
 	ret = criteria->message_id != NULL ?
 		find_by_id(&ctx) : find_by_query(&ctx);
-	/* deleted since it was listed? */
-	if (ret < 0 && mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND)
+	if (ret < 0 &&
+	    mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND) {
+		/* since it was listed it was deleted, or renamed, back again
+		   even */
+		if (wanted->gone != NULL)
+			*wanted->gone = TRUE;
 		return 0;
+	}
 	return ret;
 }

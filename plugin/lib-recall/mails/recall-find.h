@@ -27,8 +27,8 @@ struct recall_find_wanted {
 	enum mail_fetch_field fields;
 	/* NULL-terminated header names, or NULL */
 	const char *const *headers;
-	/* Set to TRUE if a message was gone before it could be judged; may be
-	   NULL. */
+	/* Set to TRUE if a message, or the mailbox, was gone before it could be
+	   judged; may be NULL. */
 	bool *gone;
 };
 

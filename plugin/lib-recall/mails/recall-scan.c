@@ -31,8 +31,11 @@ struct recall_scan {
 	ARRAY_TYPE(scan_box) before, now;
 	/* where in before the last one was found: looks have the same order */
 	unsigned int before_idx;
+	unsigned int looks;
 	bool again:1;
 	bool certain:1;
+	/* directories have changed */
+	bool relisted:1;
 };
 
 static int64_t scan_clock_ahead(void)
@@ -72,6 +75,8 @@ void recall_scan_begin(struct recall_scan *scan)
 	scan->now = old;
 	array_clear(&scan->now);
 	scan->certain = TRUE;
+	scan->relisted = FALSE;
+	scan->looks++;
 }
 
 static const struct scan_box *
@@ -199,7 +204,30 @@ void recall_scan_set_uncertain(struct recall_scan *scan)
 	scan->certain = FALSE;
 }
 
-bool recall_scan_is_certain(const struct recall_scan *scan)
+void recall_scan_listed(struct recall_scan *scan, time_t changed)
 {
-	return scan->certain;
+	if (changed >= scan->since)
+		scan->relisted = TRUE;
+}
+
+/* Whether the look before was at the same mailboxes. */
+static bool scan_has_same_boxes(struct recall_scan *scan)
+{
+	const struct scan_box *sbox;
+
+	if (array_count(&scan->before) != array_count(&scan->now))
+		return FALSE;
+	scan->before_idx = 0;
+	array_foreach(&scan->now, sbox) {
+		if (scan_find_before(scan, sbox->list, sbox->name) == NULL)
+			return FALSE;
+	}
+	return TRUE;
+}
+
+bool recall_scan_is_certain(struct recall_scan *scan)
+{
+	return scan->certain &&
+		(!scan->relisted ||
+		 (scan->looks > 1 && scan_has_same_boxes(scan)));
 }

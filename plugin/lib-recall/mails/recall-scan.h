@@ -34,9 +34,12 @@ bool recall_scan_pass_over(struct recall_scan *scan, struct mailbox_list *list,
    again. */
 void recall_scan_add(struct recall_scan *scan, struct mailbox *box,
 		     bool found);
-/* Called when a message was gone before it could be judged. */
+/* Called when the mailboxes of a namespace have been listed, the directories of
+   which were last changed at that time. */
+void recall_scan_listed(struct recall_scan *scan, time_t changed);
+/* Called when a message, or a mailbox, was gone before it could be judged. */
 void recall_scan_set_uncertain(struct recall_scan *scan);
 /* Returns TRUE if nothing can have been missed in this scan. */
-bool recall_scan_is_certain(const struct recall_scan *scan);
+bool recall_scan_is_certain(struct recall_scan *scan);
 
 #endif

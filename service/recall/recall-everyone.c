@@ -679,12 +679,14 @@ static void run_lost(struct everyone *all)
 		users = x_calloc(all->recall->count + 1, sizeof(*users));
 		count = find_lost(all, users);
 		if (count > 0) {
-			pause_longer(all, &pause_ms);
+			/* first of all: who waits may have to make room */
 			(void)ask_lost(all, users, count);
+			count = find_lost(all, users);
 		}
 		free(users);
 		if (count == 0)
 			break;
+		pause_longer(all, &pause_ms);
 	}
 }
 

@@ -312,6 +312,21 @@ def test_all_is_done_once(node, user, message_id, recall_id, point):
     check_recalled(node, user)
 
 
+def test_arrives_once_more(node, user, message_id, recall_id):
+    """A copy that comes when others of its mailbox are gone goes, too."""
+    with stopped(node, "expunged:1", "expunge", "-u", user, "--force",
+                 "--no-notify", "--recall-id", recall_id, message_id) as rows:
+        for mailbox in COPIES:
+            append(node, user, mailbox, build_message(message_id, body="new"))
+    row, = rows
+    assert (row["status"], row["copies"], row["error"]) == \
+        ("expunged", str(COUNT + len(COPIES)), "")
+    assert sorted(row["mailboxes"].split(",")) == sorted(COPIES)
+    assert in_mailboxes(node, user) == OTHERS
+    assert in_quarantine(node, user) == \
+        EVERYTHING + collections.Counter({"new": len(COPIES)})
+
+
 @pytest.mark.log_errors("2 messages match, but only 1 did")
 def test_one_more_than_was_counted(node, message_id, recall_id):
     """What arrives while the others are taken stays: nobody has counted it."""

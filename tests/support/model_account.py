@@ -42,7 +42,7 @@ class Account(Recalls, Beside, Checks):
     def next_user(self, user):
         self.user = user
         self.log_start = self.log_read = self.node.log_size()
-        self.was_rebuilt = False
+        self.was_rebuilt = self.killed_one = False
         # token -> message id; those that no client has expunged
         self.stable = {}
         # those that were once in a mailbox that may be deleted
@@ -232,6 +232,7 @@ class Account(Recalls, Beside, Checks):
         return [future.result() for future in futures]
 
     def run_kill(self, message_id, recall_id, delay):
+        self.killed_one = True
         options = [] if self.plan.notify else ["--no-notify"]
         self.killed(message_id, recall_id, delay, *options)
         return [self.expunge(message_id, recall_id,

@@ -179,5 +179,5 @@ class Recalls:
         if date_of(token) not in (None, found.date):
             raise Finding("another date: %r" % (found,))
         if token not in self.loose and found.flags != flags_of(token) and \
-           not self.rebuilt():
+           not self.flags_lost():
             raise Finding("other flags: %r" % (found,))

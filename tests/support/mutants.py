@@ -30,7 +30,8 @@ TESTS = {
         ("test_expunge", "read or sender or flags or id or goes"),
         ("test_message_id", ""), ("test_search", "sender")],
     "plugin/lib-recall/mails/recall-find.c": [
-        ("test_expunge", ""), ("test_search", ""),
+        ("test_index", "collision or swapped"), ("test_expunge", ""),
+        ("test_search", ""),
         ("test_standing", "query")],
     "plugin/lib-recall/mails/recall-query.c": _QUERY,
     "plugin/lib-recall/mails/recall-count.c": [
@@ -46,12 +47,13 @@ TESTS = {
         ("test_service_auth", "past_recalls"), ("test_service_approval", "")],
     "service/api/roles.c": _WHO,
     "service/api/bearer.c": _TOKENS,
-    "service/auth/auth-token.c": _TOKENS,
+    "service/auth/auth-token.c": ["test-token"] + _TOKENS,
     "service/auth/revocation.c": ["test-revocation"] + _TOKENS,
-    "service/auth/refresh-token.c": _TOKENS + [
+    "service/auth/refresh-token.c": ["test-revocation"] + _TOKENS + [
         ("test_console_oidc", "claim"), ("test_service_sessions", "")],
     "service/auth/jwt.c": ["test-jwt"] + _TOKENS + [("test_console_oidc", "")],
-    "service/recall/approvals.c": [("test_service_approval", "")],
+    "service/recall/approvals.c": [
+        "test-approvals", ("test_service_approval", "")],
     "service/recall/recall-rows.c": [
         "test-service", ("test_service", ""), ("test_service_failures", "")],
 }

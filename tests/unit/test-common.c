@@ -186,6 +186,7 @@ static void test_header(void)
 		{ "<a@b><c@d>", "[a@b][c@d][<a@b><c@d>]" },
 		{ "<> <a@b>", "[a@b][<> <a@b>]" },
 		{ "<<a@b>>", "[<<a@b>>]" },
+		{ "<<><a@b>", "[a@b][<<><a@b>]" },
 		{ "<a@b <c@d>", "[<a@b <c@d>]" },
 		{ "<a@b> <c@d", "[a@b][c@d][<a@b> <c@d]" },
 		{ "=?utf-8?q?=3Ca=40b=3E?=", "[=?utf-8?q?=3Ca=40b=3E?=]" },

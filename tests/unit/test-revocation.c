@@ -111,6 +111,85 @@ static void test_ahead(void)
 	rmdir(dir);
 }
 
+static enum refresh_result
+use(const char *token, const char *login, int64_t now)
+{
+	char *family = NULL;
+	enum refresh_result result = refresh_token_use(token, login, now,
+						       &family);
+
+	CU_ASSERT_EQUAL(family != NULL, result == REFRESH_OK);
+	free(family);
+	return result;
+}
+
+static enum refresh_result find(const char *token, const char *login,
+				struct refresh_session *session_r)
+{
+	enum refresh_result result = refresh_token_find(token, login,
+							session_r);
+
+	free(session_r->tenant);
+	session_r->tenant = NULL;
+	return result;
+}
+
+/* A refresh token is good once, in time, and for its login. */
+static void test_refresh(void)
+{
+	struct identity who = { .login = (char *)"a@b.example",
+				.tenant = (char *)"red", .role = ROLE_ADMIN };
+	struct refresh_token session = {
+		.family = "family", .jti = "one", .address = "",
+		.created = 100, .expires = 300, .access_expires = 200,
+		.granted = true,
+	};
+	struct refresh_session found;
+	char dir[] = "/tmp/test-refresh-XXXXXX", path[64], *error = NULL;
+	char token[REFRESH_TOKEN_LEN + 1], next[REFRESH_TOKEN_LEN + 1];
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/journal", dir);
+	CU_ASSERT_FATAL(journal_open(path, &error));
+	CU_ASSERT_FATAL(refresh_token_add(&who, &session, token));
+	session.granted = false;
+	CU_ASSERT_FATAL(refresh_token_add(&who, &session, next));
+	CU_ASSERT_STRING_NOT_EQUAL(token, next);
+
+	CU_ASSERT_EQUAL(find(token, "A@b.example", &found), REFRESH_OK);
+	CU_ASSERT_EQUAL(found.expires, 300);
+	CU_ASSERT(found.granted && found.role == ROLE_ADMIN);
+	CU_ASSERT_EQUAL(find(next, "a@b.example", &found), REFRESH_OK);
+	CU_ASSERT_FALSE(found.granted);
+	CU_ASSERT_EQUAL(find(next, "x@b.example", &found), REFRESH_INVALID);
+	CU_ASSERT_EQUAL(find("nonsense", "a@b.example", &found),
+			REFRESH_INVALID);
+
+	CU_ASSERT_EQUAL(use(token, "x@b.example", 299), REFRESH_INVALID);
+	CU_ASSERT_EQUAL(use(token, "a@b.example", 300), REFRESH_INVALID);
+	CU_ASSERT_EQUAL(use(token, "a@b.example", 299), REFRESH_OK);
+	/* a second time it is a thief's, and so may the next ones be */
+	CU_ASSERT_EQUAL(find(next, "a@b.example", &found), REFRESH_OK);
+	CU_ASSERT_EQUAL(use(token, "a@b.example", 299), REFRESH_INVALID);
+	CU_ASSERT_EQUAL(find(next, "a@b.example", &found), REFRESH_INVALID);
+	CU_ASSERT_EQUAL(use(next, "a@b.example", 299), REFRESH_INVALID);
+
+	/* of all that came from one login none is left */
+	session.family = NULL;
+	CU_ASSERT_FATAL(refresh_token_add(&who, &session, token));
+	CU_ASSERT_EQUAL(refresh_token_revoke(token, "x@b.example"),
+			REFRESH_INVALID);
+	CU_ASSERT_EQUAL(find(token, "a@b.example", &found), REFRESH_OK);
+	CU_ASSERT_EQUAL(refresh_token_revoke(token, "a@b.example"),
+			REFRESH_OK);
+	CU_ASSERT_EQUAL(find(token, "a@b.example", &found), REFRESH_INVALID);
+	journal_close();
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/journal.lock", dir);
+	unlink(path);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	CU_pSuite suite;
@@ -119,5 +198,6 @@ int main(void)
 	CU_add_test(suite, "what is revoked", test_revoked);
 	CU_add_test(suite, "what was issued when the clock was ahead",
 		    test_ahead);
+	CU_add_test(suite, "refresh tokens", test_refresh);
 	return tests_run();
 }

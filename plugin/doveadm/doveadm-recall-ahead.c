@@ -145,22 +145,19 @@ static void ahead_get_info(const struct mail_storage_service_input *input,
 	info_r->remote_port = input->remote_port;
 }
 
-/* Keeps only those who still come next. */
-static void ahead_align(struct recall_ahead *ahead, const char *const *users,
-			unsigned int count)
+/* Others come next than was said before: a list has ended early. */
+static bool ahead_is_outdated(const struct recall_ahead *ahead,
+			      const char *const *users, unsigned int count)
 {
 	unsigned int i;
 
-	while (ahead->count > 0 &&
-	       (count == 0 || strcmp(ahead->users[0].username, users[0]) != 0))
-		ahead_forget(ahead, 0, 1);
+	if (ahead->count > count)
+		return TRUE;
 	for (i = 0; i < ahead->count; i++) {
-		if (i == count ||
-		    strcmp(ahead->users[i].username, users[i]) != 0) {
-			ahead_forget(ahead, i, ahead->count - i);
-			break;
-		}
+		if (strcmp(ahead->users[i].username, users[i]) != 0)
+			return TRUE;
 	}
+	return FALSE;
 }
 
 void recall_ahead_ask(struct recall_ahead *ahead,
@@ -172,7 +169,8 @@ void recall_ahead_ask(struct recall_ahead *ahead,
 	string_t *str;
 
 	count = I_MIN(count, RECALL_AHEAD_USERS);
-	ahead_align(ahead, users, count);
+	if (ahead_is_outdated(ahead, users, count))
+		ahead_forget(ahead, 0, ahead->count);
 	if (ahead->count == count || ahead->count > AHEAD_USERS_LOW ||
 	    !ahead_connect(ahead, auth_master_get_socket_path(auth)))
 		return;
@@ -189,9 +187,9 @@ static void ahead_handle_line(struct recall_ahead *ahead, const char *line)
 	unsigned int i, id;
 
 	/* beside answers there is a greeting: VERSION and SPID */
-	if ((strcmp(args[0], "USER") != 0 && strcmp(args[0], "NOTFOUND") != 0 &&
-	     strcmp(args[0], "FAIL") != 0) || args[1] == NULL ||
-	    str_to_uint(args[1], &id) < 0)
+	if (args[0] == NULL || args[1] == NULL ||
+	    (strcmp(args[0], "USER") != 0 && strcmp(args[0], "NOTFOUND") != 0 &&
+	     strcmp(args[0], "FAIL") != 0) || str_to_uint(args[1], &id) < 0)
 		return;
 	for (i = 0; i < ahead->count; i++) {
 		if (id != 0 && ahead->users[i].id == id) {

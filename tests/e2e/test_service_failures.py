@@ -215,7 +215,9 @@ class Fake(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         command = json.loads(self.rfile.read(
             int(self.headers["Content-Length"])))
-        status, body = self.server.answer(command[0][1].get("users"))
+        name, parameters, _ = command[0]
+        status, body = self.server.answer(
+            None if name == "recallUsers" else parameters["users"])
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))

@@ -10,7 +10,7 @@ _EXPUNGE = [("test_expunge", "read or sender or tenant or not_found"),
             ("test_search", "count or expected or other_senders or recall"),
             ("test_notice", "test_notice or same_id"),
             ("test_faults", "full"), ("test_quarantine_plugins", "lazy"),
-            ("test_quarantine_crash", "counted or once"),
+            ("test_quarantine_crash", "counted or once or looking"),
             ("test_quarantine", ""),
             ("test_concurrent", "")]
 _QUERY = ["test-query", ("test_search", "")]
@@ -34,6 +34,7 @@ TESTS = {
         ("test_search", ""),
         ("test_standing", "query")],
     "plugin/lib-recall/mails/recall-query.c": _QUERY,
+    "plugin/lib-recall/mails/recall-scan.c": ["test-scan"] + _EXPUNGE,
     "plugin/lib-recall/mails/recall-count.c": [
         ("test_search", "count or expected or number or total")],
     "plugin/lib-recall/base/recall-tenant.c": [
@@ -72,9 +73,6 @@ EQUIVALENT = [
     ("plugin/lib-recall/mails/recall-find.c",
      "return ctx->callback(mail, ctx->context) ? 2 : 0;",
      "callers ask whether it is more than 0"),
-    ("plugin/lib-recall/mails/recall-find.c",
-     "if (ret < 1 && mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND)",
-     "what is returned instead of 0 is 0"),
     ("plugin/lib-recall/mails/recall-copies.c",
      "if (mail_get_first_header_utf8(mail, name, &value) >= 0)",
      "without the header Dovecot says NULL, as it was"),

@@ -66,6 +66,8 @@ EQUIVALENT = [
      "callers ask for 0 and for errors"),
     ("plugin/lib-recall/mails/recall-match.c", "if (ret < 0)",
      "without the field Dovecot gives no values either"),
+    ("plugin/doveadm/doveadm-recall-ahead.c", "if (++ahead->last_id != 0)",
+     "every second id is left out, and none is 0 for 2^31 of them"),
     ("plugin/lib-recall/recall-expunge.c", "return 1;",
      "callers ask for errors only"),
     ("plugin/lib-recall/recall-expunge.c", "return ret < 0 ? -1 : 1;",

@@ -52,6 +52,7 @@ static int query_judge(const char *const *words)
 		CU_ASSERT_PTR_NOT_NULL(error);
 		return -1;
 	}
+	CU_ASSERT_PTR_NULL(error);
 	ret = recall_query_is_selective(args) ? 1 : 0;
 	mail_search_args_unref(&args);
 	return ret;

@@ -68,6 +68,12 @@ DECLARATION = re.compile(r"\t(?:static |const |struct |enum |unsigned |int |"
 FAILED = re.compile(r"^(?:FAILED|ERROR) \S+?::(.*?)(?: - .*)?$", re.M)
 
 
+def named(output):
+    """The test that has failed; "" if none is told of."""
+    failed = FAILED.findall(output)
+    return failed[0] if failed else ""
+
+
 def blanked(text):
     """The text with comments, literals and directives made blank, as long."""
     def blank(match):
@@ -311,6 +317,9 @@ class Tree:
                 return False, ""
             for test in tests:
                 good, output = self.test(test)
+                if not (good or isinstance(test, str) or named(output)):
+                    # an end that names nothing may have another reason
+                    good, output = self.test(test)
                 if not good:
                     killers.append(test)
                     return test, output
@@ -326,8 +335,7 @@ class Tree:
         test, output = self.try_mutant(mutant)
         if isinstance(test, bool):
             return "survived" if test else "did not compile", "", ""
-        failed = [] if isinstance(test, str) else FAILED.findall(output)
-        return "killed", test, failed[0] if failed else ""
+        return "killed", test, named(output)
 
 
 def chosen(args):

@@ -1,0 +1,158 @@
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "recall-params.h"
+#include "alloc.h"
+#include "journal-nodes.h"
+#include "log.h"
+#include "metrics.h"
+#include "recall-everyone-private.h"
+#include "recall-rows.h"
+#include "text.h"
+
+struct index_entry {
+	const char *key;
+	size_t pos;
+};
+
+static int cmp_entries(const void *p1, const void *p2)
+{
+	const struct index_entry *e1 = p1, *e2 = p2;
+
+	return strcmp(e1->key, e2->key);
+}
+
+void everyone_index_add(struct everyone *all, size_t pos)
+{
+	struct index_entry *entry = x_calloc(1, sizeof(*entry));
+
+	entry->key = all->recall->users[pos].key;
+	entry->pos = pos;
+	if (tsearch(entry, &all->index, cmp_entries) == NULL)
+		abort();
+}
+
+static size_t find_or_add(struct everyone *all, const char *username)
+{
+	char *key = x_strdup(username);
+	struct index_entry wanted = { .key = key };
+	struct index_entry **found;
+
+	ascii_lower(key);
+	found = tfind(&wanted, &all->index, cmp_entries);
+	free(key);
+	if (found != NULL)
+		return (*found)->pos;
+	recall_add_user(all->recall, username);
+	everyone_index_add(all, all->recall->count - 1);
+	return all->recall->count - 1;
+}
+
+void everyone_save(struct everyone *all, const size_t *users, size_t count,
+		   const struct recall_node *node)
+{
+	const struct recall *recall = all->recall;
+	size_t *known = NULL, i;
+
+	if (all->unsaved) {
+		known = x_calloc(recall->count + 1, sizeof(*known));
+		for (i = 0; i < recall->count; i++)
+			known[i] = i;
+		users = known;
+		count = recall->count;
+	}
+	all->unsaved = !journal_save_found(recall, users, count, node);
+	if (all->unsaved)
+		log_error("recall %s: the journal could not be written, a "
+			  "restart would ask again", recall->id);
+	free(known);
+}
+
+void everyone_set_state(struct everyone *all, struct recall_node *node,
+			enum recall_node_state state, const char *error)
+{
+	pthread_mutex_lock(&all->mutex);
+	if (state != node->state || error != NULL) {
+		if (state != RECALL_NODE_DOWN)
+			node->down_since = 0;
+		else if (node->down_since == 0)
+			node->down_since = time(NULL);
+		node->state = state;
+		recall_set_text(&node->error, error);
+		everyone_save(all, NULL, 0, node);
+	}
+	pthread_mutex_unlock(&all->mutex);
+}
+
+static void set_add(json_t *set, const char *username)
+{
+	char *key = x_strdup(username);
+
+	ascii_lower(key);
+	json_object_set_new(set, key, json_true());
+	free(key);
+}
+
+bool everyone_set_has(const json_t *set, const char *username)
+{
+	char *key = x_strdup(username);
+	bool ret;
+
+	ascii_lower(key);
+	ret = json_object_get(set, key) != NULL;
+	free(key);
+	return ret;
+}
+
+json_t *everyone_make_asked(const json_t *users)
+{
+	json_t *asked = json_object();
+	const json_t *user;
+	size_t i;
+
+	json_array_foreach(users, i, user)
+		set_add(asked, json_string_value(user));
+	return asked;
+}
+
+json_t *everyone_make_stopped(const json_t *rows)
+{
+	json_t *stopped = json_object();
+	const char *username;
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) {
+		username = recall_row_column(row, RECALL_COLUMN_USERNAME);
+		if (username != NULL && recall_row_is_stop(row))
+			set_add(stopped, username);
+	}
+	return stopped;
+}
+
+void everyone_take_rows(struct everyone *all, const json_t *asked,
+			const json_t *rows)
+{
+	size_t *users = x_calloc(json_array_size(rows) + 1, sizeof(*users));
+	const char *username;
+	size_t i, n = 0;
+	json_t *row;
+
+	pthread_mutex_lock(&all->mutex);
+	json_array_foreach(rows, i, row) {
+		username = recall_row_column(row, RECALL_COLUMN_USERNAME);
+		if (username == NULL || !everyone_set_has(asked, username) ||
+		    recall_row_is_stop(row))
+			continue;
+		users[n] = find_or_add(all, username);
+		recall_row_take(&all->recall->users[users[n]], row);
+		metrics_verdict(all->recall->users[users[n]].verdict);
+		n++;
+	}
+	if (n > 0)
+		everyone_save(all, users, n, NULL);
+	pthread_mutex_unlock(&all->mutex);
+	free(users);
+}

@@ -525,8 +525,9 @@ def about_to_read(node, user, *args):
     file, = node.home(user).glob(MESSAGE_FILES[node.driver])
     shim = Shim(node.dir, "doveadm", [file])
     shim.arm("open", 1, STOPPED)
-    return Stopping(shim, node.doveadm_command("-f", "tab", "recall", *args),
-                    shim.environment(node.sanitizers))
+    return Stopping(shim, node.doveadm_command(
+        "-f", "tab", "recall", *args,
+        environment=shim.environment(node.sanitizers)))
 
 
 @pytest.mark.parametrize("to", [None, "Another", "Zulu"],

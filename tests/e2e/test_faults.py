@@ -164,11 +164,11 @@ class Case:
 
     def run(self):
         return self.finish(subprocess.run(
-            self.node.doveadm_command("-f", "tab", *self.args()),
+            self.node.doveadm_command(
+                "-f", "tab", *self.args(),
+                environment=self.shim.environment(self.node.sanitizers)),
             input=self.input(), capture_output=True, text=True,
-            errors="replace", timeout=PATIENCE,
-            env={**os.environ,
-                 **self.shim.environment(self.node.sanitizers)}))
+            errors="replace", timeout=PATIENCE))
 
     def again(self):
         """The next try, without a fault. Storages may need more: what is
@@ -261,7 +261,7 @@ def dovecots_crash(stderr):
     maildir_sync_index)."""
     names = [os.path.basename(path) for path in
              re.findall(r"^(\S+)\(.*\) ?\[0x", stderr, re.M)]
-    while names and names[0].startswith(("fault-shim.", "libc.")):
+    while names and names[0].startswith(("libasan.", "fault-shim.", "libc.")):
         del names[0]
     return len(names) > 1 and names[0].startswith("libdovecot") and \
         names[1].startswith(("libdovecot", "lib20_recall_plugin"))
@@ -586,6 +586,7 @@ def prepared(kind, node, tmp_path):
     result = case.run()
     counts = case.shim.counts()
     assert result.code == 0, result
+    assert counts["open"] > 0, counts
     case.check(result, None)
     return case, counts
 

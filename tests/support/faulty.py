@@ -92,11 +92,10 @@ class Stopping:
     """A doveadm that prints rows as "tab" has them. It stops at the call that
     its shim, which is armed, stops it at, and waits until go_on()."""
 
-    def __init__(self, shim, command, environment=None):
+    def __init__(self, shim, command):
         self.shim = shim
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, **(environment or {})})
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def __enter__(self):
         wait_for(self.shim.failed, "it does not come so far")

@@ -748,10 +748,10 @@ class MailNode:
 
     # doveadm
 
-    def inside(self, command, clock=True):
+    def inside(self, command, clock=True, environment=None):
         """A command that sees the modules that the node sees, and has what
-        they need."""
-        environment = self._environment(clock)
+        they need; environment: and this."""
+        environment = {**self._environment(clock), **(environment or {})}
         if environment:
             command = ["env", *("%s=%s" % pair for pair in
                                 environment.items())] + command
@@ -772,9 +772,9 @@ class MailNode:
                 "built, and no mount namespace can be made to hide it" %
                 installed[0])
 
-    def doveadm_command(self, *args):
+    def doveadm_command(self, *args, environment=None):
         return self.inside([DOVEADM, "-c", str(self._doveadm_conf())] +
-                           [str(arg) for arg in args])
+                           [str(arg) for arg in args], environment=environment)
 
     def _doveadm_conf(self):
         """Where doveadm has the configuration from: the node's process that

@@ -121,6 +121,20 @@ def test_recall(node, user, message_id, recall_id, point):
     assert quarantined(node, user) == {}
 
 
+def test_deleted_while_looking(node, user, message_id, recall_id):
+    """What the first try has left goes between the next one's look and what it
+    does about it: it was recalled, as what is kept shows."""
+    args = ["expunge", "-u", user, "--force", "--no-notify", "--recall-id",
+            recall_id, message_id]
+    killed(node, "expunged:1", *args)
+    with stopped(node, "copies-look:%d" % len(COPIES), *args) as rows:
+        for mailbox in COPIES:
+            node.doveadm("expunge", "-u", user, "mailbox", mailbox,
+                         "HEADER", "Message-ID", message_id)
+    assert [row["status"] for row in rows] == ["already_recalled"]
+    check_recalled(node, user)
+
+
 def leave_locks(node, user, recall_id, lock):
     """What a process that was killed with such a lock leaves: the files, which
     name no process."""

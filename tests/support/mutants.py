@@ -94,7 +94,7 @@ EQUIVALENT = [
      "EVP_Digest() sets it"),
     ("service/auth/refresh-token.c",
      "char hash[HASH_LEN + 1], new_family[34];", "an octet to spare"),
-    ("*", r"[tp]_array_init\(.*\b[1-9]\d*\);",
+    ("*", r"[tp]_array_init\(.*\b\d+\);",
      "how much memory is taken at first: it grows"),
     ("*", r"(.* = )?(t_str_new|pool_alloconly_create)\(.*\b[1-9]\d*\);",
      "how much memory is taken at first: it grows"),

@@ -19,7 +19,7 @@ struct users_iterate {
 
 	/* who is listed and has not been dealt with, few enough for it to
 	   matter little that they are looked up later */
-	ARRAY_TYPE(const_string) queue;
+	ARRAY(char *) queue;
 	/* as mail_storage_service_all_next() has it */
 	int ret;
 	bool found;
@@ -56,6 +56,7 @@ static void users_iterate_fill(struct users_iterate *iter)
 {
 	struct recall_users_context *ctx = iter->ctx;
 	const char *username;
+	char *copy;
 
 	while (iter->ret > 0 && !users_iterate_killed() &&
 	       array_count(&iter->queue) <= RECALL_AHEAD_USERS) {
@@ -69,15 +70,15 @@ static void users_iterate_fill(struct users_iterate *iter)
 		iter->found = TRUE;
 		if (recall_users_was_asked(ctx, username, iter->mask_idx))
 			continue;
-		username = p_strdup(ctx->done_pool, username);
-		array_push_back(&iter->queue, &username);
+		copy = i_strdup(username);
+		array_push_back(&iter->queue, &copy);
 	}
 }
 
 static void users_iterate_run(struct users_iterate *iter)
 {
 	struct recall_users_context *ctx = iter->ctx;
-	const char *const *users, *username;
+	char *const *users, *username;
 	unsigned int count;
 
 	while (!recall_users_done(ctx)) {
@@ -87,12 +88,15 @@ static void users_iterate_run(struct users_iterate *iter)
 		username = array_idx_elem(&iter->queue, 0);
 		array_pop_front(&iter->queue);
 		users = array_get(&iter->queue, &count);
-		recall_users_set_next(ctx, users, count);
+		recall_users_set_next(ctx, (const char *const *)users, count);
 		T_BEGIN {
 			recall_users_run_one(ctx, username, FALSE);
 		} T_END;
+		i_free(username);
 	}
 	recall_users_set_next(ctx, NULL, 0);
+	array_foreach_elem(&iter->queue, username)
+		i_free(username);
 }
 
 bool recall_users_iterate(struct recall_users_context *ctx,

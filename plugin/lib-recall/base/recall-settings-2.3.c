@@ -26,18 +26,19 @@ settings_fill(struct recall_settings *set, setting_lookup_t *lookup,
 	} strings[] = {
 #define DEF(name, def) { #name, def, &set->name }
 		DEF(recall_notify_on, RECALL_NOTIFY_ON_DEFAULT),
-		DEF(recall_notice_from, ""),
-		DEF(recall_notice_name, RECALL_NOTICE_NAME_DEFAULT),
-		DEF(recall_notice_delivery, RECALL_NOTICE_DELIVERY_DEFAULT),
-		DEF(recall_notice_dir, RECALL_NOTICE_DIR),
-		DEF(recall_notice_lang, RECALL_NOTICE_LANG_DEFAULT),
 		DEF(recall_quarantine, RECALL_QUARANTINE_DEFAULT),
-		DEF(recall_quarantine_days, RECALL_QUARANTINE_DAYS_DEFAULT),
-		DEF(recall_hold, RECALL_HOLD_DEFAULT),
-		DEF(recall_jobs_max, RECALL_JOBS_MAX_DEFAULT),
-		DEF(recall_stand, RECALL_STAND_DEFAULT),
-		DEF(recall_standing_dir, RECALL_STANDING_DIR),
-		DEF(recall_standing_max, RECALL_STANDING_MAX_DEFAULT),
+		DEF(recall_notice_from, ""),
+		/* the same as empty: see recall_settings_fill_empty() */
+		DEF(recall_notice_name, ""),
+		DEF(recall_notice_delivery, ""),
+		DEF(recall_notice_dir, ""),
+		DEF(recall_notice_lang, ""),
+		DEF(recall_quarantine_days, ""),
+		DEF(recall_hold, ""),
+		DEF(recall_jobs_max, ""),
+		DEF(recall_stand, ""),
+		DEF(recall_standing_dir, ""),
+		DEF(recall_standing_max, ""),
 #undef DEF
 	};
 	const char *value;

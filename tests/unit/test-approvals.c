@@ -1,9 +1,6 @@
-#include <stdio.h>
-#include <unistd.h>
-
 #include "approvals.h"
-#include "journal-db.h"
 #include "run-tests.h"
+#include "temp-journal.h"
 
 enum {
 	ALL = 1, FORCE = 2, QUERY = 4, DRY_RUN = 8, OTHER = 16
@@ -64,23 +61,19 @@ static void test_kinds(void)
 static void test_users(void)
 {
 	struct config *config = config_new();
-	char dir[] = "/tmp/test-approve-XXXXXX", path[64], *error = NULL;
+	struct temp_journal temp;
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/journal", dir);
+	temp_journal_init(&temp);
 	config->approval_users = 3;
 	/* the journal is not asked how many there were */
 	CU_ASSERT_EQUAL(ask(config, ALL, 0), RECALL_PENDING);
-	CU_ASSERT_FATAL(journal_open(path, &error));
+	temp_journal_open(&temp);
 	CU_ASSERT_EQUAL(ask(config, 0, 2), RECALL_NEEDS_NONE);
 	CU_ASSERT_EQUAL(ask(config, 0, 3), RECALL_PENDING);
 	CU_ASSERT_EQUAL(ask(config, DRY_RUN, 3), RECALL_NEEDS_NONE);
 	CU_ASSERT_EQUAL(ask(config, ALL, 0), RECALL_PENDING);
 	journal_close();
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/journal.lock", dir);
-	unlink(path);
-	rmdir(dir);
+	temp_journal_deinit(&temp);
 	config_unref(config);
 }
 

@@ -6,6 +6,7 @@
 #include "refresh-token.h"
 #include "revocation.h"
 #include "run-tests.h"
+#include "temp-journal.h"
 
 static void test_revoked(void)
 {
@@ -14,11 +15,10 @@ static void test_revoked(void)
 				.issued = 100, .jti = (char *)"Jti" };
 	struct revocation r = { .kind = REVOKE_LOGIN, .subject = "x@y",
 				.tenant = "", .before = 100 };
-	char dir[] = "/tmp/test-revoke-XXXXXX", path[64], *error = NULL;
+	struct temp_journal temp;
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/journal", dir);
-	CU_ASSERT_FATAL(journal_open(path, &error));
+	temp_journal_init(&temp);
+	temp_journal_open(&temp);
 	CU_ASSERT_FALSE(revocation_applies(&who));
 	CU_ASSERT(revocation_add(&r, 100));
 	CU_ASSERT_FALSE(revocation_applies(&who));
@@ -52,7 +52,7 @@ static void test_revoked(void)
 	journal_close();
 	revocations_free();
 	CU_ASSERT_FALSE(revocation_applies(&who));
-	CU_ASSERT_FATAL(journal_open(path, &error));
+	temp_journal_open(&temp);
 	CU_ASSERT(revocations_load());
 	CU_ASSERT(revocation_applies(&who));
 	/* forgotten once no token can be that old */
@@ -62,10 +62,7 @@ static void test_revoked(void)
 	CU_ASSERT_FALSE(revocation_applies(&who));
 	journal_close();
 	revocations_free();
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/journal.lock", dir);
-	unlink(path);
-	rmdir(dir);
+	temp_journal_deinit(&temp);
 }
 
 /* Tokens that were issued when the clock was ahead are revoked with those of
@@ -91,24 +88,21 @@ static void test_ahead(void)
 		.jti = "ahead", .address = "", .created = 200, .expires = 300,
 		.access_expires = 300,
 	};
-	char dir[] = "/tmp/test-ahead-XXXXXX", path[64], *error = NULL;
+	struct temp_journal temp;
 	char token[REFRESH_TOKEN_LEN + 1];
 	size_t i;
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/journal", dir);
+	temp_journal_init(&temp);
 	for (i = 0; i < sizeof(revocations) / sizeof(revocations[0]); i++) {
-		CU_ASSERT_FATAL(journal_open(path, &error));
+		temp_journal_open(&temp);
 		CU_ASSERT(refresh_token_add(&who, &session, token));
 		CU_ASSERT(revocation_add(&revocations[i], 100));
 		CU_ASSERT_EQUAL(revocation_applies(&who), i >= 3);
 		journal_close();
 		revocations_free();
-		unlink(path);
+		unlink(temp.path);
 	}
-	snprintf(path, sizeof(path), "%s/journal.lock", dir);
-	unlink(path);
-	rmdir(dir);
+	temp_journal_deinit(&temp);
 }
 
 static enum refresh_result
@@ -145,12 +139,11 @@ static void test_refresh(void)
 		.granted = true,
 	};
 	struct refresh_session found;
-	char dir[] = "/tmp/test-refresh-XXXXXX", path[64], *error = NULL;
+	struct temp_journal temp;
 	char token[REFRESH_TOKEN_LEN + 1], next[REFRESH_TOKEN_LEN + 1];
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/journal", dir);
-	CU_ASSERT_FATAL(journal_open(path, &error));
+	temp_journal_init(&temp);
+	temp_journal_open(&temp);
 	CU_ASSERT_FATAL(refresh_token_add(&who, &session, token));
 	session.granted = false;
 	CU_ASSERT_FATAL(refresh_token_add(&who, &session, next));
@@ -184,10 +177,7 @@ static void test_refresh(void)
 			REFRESH_OK);
 	CU_ASSERT_EQUAL(find(token, "a@b.example", &found), REFRESH_INVALID);
 	journal_close();
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/journal.lock", dir);
-	unlink(path);
-	rmdir(dir);
+	temp_journal_deinit(&temp);
 }
 
 int main(void)

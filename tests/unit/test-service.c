@@ -27,6 +27,7 @@
 #include "recall-rows.h"
 #include "text.h"
 #include "worker.h"
+#include "temp-journal.h"
 
 #define KEY "a-key-for-tests-that-has-more-than-32-octets"
 #define NOW 1000000
@@ -353,13 +354,12 @@ static void test_cursor(void)
 /* What the journal gives back is what was put in. */
 static void test_journal(void)
 {
-	char dir[] = "/tmp/test-journal-XXXXXX", path[64], *error = NULL;
+	struct temp_journal temp;
 	struct recall *recall = recall_new(), *loaded;
 	const size_t first = 0;
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/journal", dir);
-	CU_ASSERT_FATAL(journal_open(path, &error));
+	temp_journal_init(&temp);
+	temp_journal_open(&temp);
 	recall->kind = RECALL_RESTORE;
 	recall->target = x_strdup("0123456789abcdef0123456789abcdef");
 	strlist_add(&recall->query, "FROM");
@@ -378,7 +378,7 @@ static void test_journal(void)
 	journal_close();
 
 	/* opened again it is no older version */
-	CU_ASSERT_FATAL(journal_open(path, &error));
+	temp_journal_open(&temp);
 	CU_ASSERT_EQUAL_FATAL(journal_load(recall->id, &loaded),
 			      JOURNAL_FOUND);
 	CU_ASSERT_EQUAL(loaded->kind, RECALL_RESTORE);
@@ -398,10 +398,7 @@ static void test_journal(void)
 	recall_free(loaded);
 	recall_free(recall);
 	journal_close();
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/journal.lock", dir);
-	unlink(path);
-	rmdir(dir);
+	temp_journal_deinit(&temp);
 }
 
 static void add_recall(const char *login, const char *tenant, enum role role)
@@ -432,15 +429,14 @@ static void test_visible(void)
 	const struct journal_filter filter = {
 		.limit = 10, .force = -1, .notify = -1, .dry_run = -1,
 	};
-	char dir[] = "/tmp/test-visible-XXXXXX", path[64], *error = NULL;
+	struct temp_journal temp;
 	struct strlist ids = { NULL, 0, 0 };
 	struct recall *recall;
 	json_t *list;
 	size_t i, j, n;
 
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
-	snprintf(path, sizeof(path), "%s/journal", dir);
-	CU_ASSERT_FATAL(journal_open(path, &error));
+	temp_journal_init(&temp);
+	temp_journal_open(&temp);
 	add_recall("root@r", "one", ROLE_SUPER);
 	add_recall("admin@one", "one", ROLE_ADMIN);
 	add_recall("ann@One", "one", ROLE_USER);
@@ -462,10 +458,7 @@ static void test_visible(void)
 	}
 	strlist_free(&ids);
 	journal_close();
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/journal.lock", dir);
-	unlink(path);
-	rmdir(dir);
+	temp_journal_deinit(&temp);
 }
 
 /* A node's numbers may be anything; sums of many of them are numbers, too. */

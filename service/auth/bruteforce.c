@@ -67,9 +67,8 @@ static void names_init(struct names *names, const char *address,
 		       const char *login)
 {
 	network_print(address, names->network);
-	names->login = x_strdup(login);
 	/* as Dovecot's auth process looks users up */
-	ascii_lower(names->login);
+	names->login = ascii_lower(login);
 	names->both = x_asprintf("%s %s", names->network, names->login);
 }
 

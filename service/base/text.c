@@ -1,14 +1,18 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "alloc.h"
 #include "text.h"
 
-void ascii_lower(char *s)
+char *ascii_lower(const char *text)
 {
-	for (; *s != '\0'; s++) {
+	char *lower = x_strdup(text), *s;
+
+	for (s = lower; *s != '\0'; s++) {
 		if (*s >= 'A' && *s <= 'Z')
 			*s += 'a' - 'A';
 	}
+	return lower;
 }
 
 bool utf8_valid(const char *s, size_t len)

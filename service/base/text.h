@@ -4,8 +4,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* ASCII only: Dovecot's auth process does no more to a user name. */
-void ascii_lower(char *s);
+/* Returns a copy, which the caller frees. ASCII only: Dovecot's auth process
+   does no more to a user name. */
+char *ascii_lower(const char *text);
 
 /* Whether it is UTF-8 without NUL. */
 bool utf8_valid(const char *s, size_t len);

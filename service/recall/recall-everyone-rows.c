@@ -36,11 +36,10 @@ void everyone_index_add(struct everyone *all, size_t pos)
 
 static size_t find_or_add(struct everyone *all, const char *username)
 {
-	char *key = x_strdup(username);
+	char *key = ascii_lower(username);
 	struct index_entry wanted = { .key = key };
 	struct index_entry **found;
 
-	ascii_lower(key);
 	found = tfind(&wanted, &all->index, cmp_entries);
 	free(key);
 	if (found != NULL)
@@ -88,19 +87,17 @@ void everyone_set_state(struct everyone *all, struct recall_node *node,
 
 static void set_add(json_t *set, const char *username)
 {
-	char *key = x_strdup(username);
+	char *key = ascii_lower(username);
 
-	ascii_lower(key);
 	json_object_set_new(set, key, json_true());
 	free(key);
 }
 
 bool everyone_set_has(const json_t *set, const char *username)
 {
-	char *key = x_strdup(username);
+	char *key = ascii_lower(username);
 	bool ret;
 
-	ascii_lower(key);
 	ret = json_object_get(set, key) != NULL;
 	free(key);
 	return ret;

@@ -69,8 +69,7 @@ void recall_add_user(struct recall *recall, const char *email)
 	user = &recall->users[recall->count++];
 	memset(user, 0, sizeof(*user));
 	user->email = x_strdup(email);
-	user->key = x_strdup(email);
-	ascii_lower(user->key);
+	user->key = ascii_lower(email);
 	user->verdict = -1;
 }
 

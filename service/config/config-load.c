@@ -1,6 +1,5 @@
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <ini.h>
 
@@ -29,17 +28,6 @@ struct read_context {
 	struct strbuf *errors;
 };
 
-static bool has_node(const struct config *config, const char *domain)
-{
-	size_t i;
-
-	for (i = 0; i < config->nodes.count; i += 2) {
-		if (strcasecmp(config->nodes.items[i], domain) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* name = URL ... domain ... */
 static void add_node(struct read_context *ctx, const char *name,
 		     const char *value)
@@ -58,7 +46,7 @@ static void add_node(struct read_context *ctx, const char *name,
 	for (i = 0; i < words.count; i++) {
 		if (strstr(words.items[i], "://") != NULL)
 			continue;
-		if (has_node(config, words.items[i]))
+		if (config_domain_urls(config, words.items[i]) != NULL)
 			strbuf_addf(ctx->errors, "nodes.%s: %s has a node "
 				    "already\n", name, words.items[i]);
 		strlist_add(&config->nodes, words.items[i]);

@@ -385,16 +385,24 @@ void config_node_groups(const struct config *config, struct strlist *groups)
 	}
 }
 
-const char *config_node_urls(const struct config *config, const char *user)
+const char *config_domain_urls(const struct config *config, const char *domain)
 {
-	const char *domain = strrchr(user, '@');
 	size_t i;
 
-	for (i = 0; domain != NULL && i < config->nodes.count; i += 2) {
-		if (strcasecmp(config->nodes.items[i], domain + 1) == 0)
+	for (i = 0; i < config->nodes.count; i += 2) {
+		if (strcasecmp(config->nodes.items[i], domain) == 0)
 			return config->nodes.items[i + 1];
 	}
-	return config->doveadm_url;
+	return NULL;
+}
+
+const char *config_node_urls(const struct config *config, const char *user)
+{
+	const char *domain = strrchr(user, '@'), *urls = NULL;
+
+	if (domain != NULL)
+		urls = config_domain_urls(config, domain + 1);
+	return urls != NULL ? urls : config->doveadm_url;
 }
 
 bool config_has_role(const char *roles, int role)

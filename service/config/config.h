@@ -190,6 +190,8 @@ void config_node_groups(const struct config *config, struct strlist *groups);
 /* Whether a list of roles, e.g. of rights.export, has this one. */
 bool config_has_role(const char *roles, int role);
 
+/* The URLs that [nodes] has for a mail domain, NULL if it has none. */
+const char *config_domain_urls(const struct config *config, const char *domain);
 /* Which doveadm URLs know the user: those of [nodes] for the domain, or all
    of doveadm.url. The answer belongs to the config. */
 const char *config_node_urls(const struct config *config, const char *user);

@@ -89,15 +89,23 @@ def held_first(node, message_id):
     return Held(node, USERS[0])
 
 
-def test_next_ones_are_known_already(node, message_id):
+@contextlib.contextmanager
+def known_ahead(node, message_id):
+    """A recall that is held up at the first user until the block ends, while auth
+    has answered for the next ones. Gives its results, and the counts before."""
     with held_first(node, message_id) as held:
         before = counts(node)
         with started(node, USERS, message_id) as results:
             wait_for(held.waiting)
             wait_for(lambda: counts(node)["asked"] - before["asked"] ==
                      1 + AHEAD)
-            assert counts(node)["done"] == before["done"]
+            yield results, before
             held.file.close()
+
+
+def test_next_ones_are_known_already(node, message_id):
+    with known_ahead(node, message_id) as (results, before):
+        assert counts(node)["done"] == before["done"]
     assert results[0].statuses() == dict.fromkeys(USERS, "expunged")
     assert [row["username"] for row in results[0].rows] == USERS
 
@@ -251,16 +259,10 @@ def send(pids, signo):
 @pytest.mark.log_errors("auth|[Ll]ookup")
 def test_auth_is_restarted(node, message_id):
     """What it had answered goes with it; the next one is asked."""
-    with held_first(node, message_id) as held:
-        before = counts(node)
-        with started(node, USERS, message_id) as results:
-            wait_for(held.waiting)
-            wait_for(lambda: counts(node)["asked"] - before["asked"] ==
-                     1 + AHEAD)
-            old = auth_pids(node)
-            send(old, signal.SIGTERM)
-            wait_for(lambda: not set(old) & set(auth_pids(node)))
-            held.file.close()
+    with known_ahead(node, message_id) as (results, _):
+        old = auth_pids(node)
+        send(old, signal.SIGTERM)
+        wait_for(lambda: not set(old) & set(auth_pids(node)))
     statuses = results[0].statuses()
     # the ordinary lookups' connection has ended, too, which one of them finds
     failed = [user for user in USERS if statuses[user] == "error"]

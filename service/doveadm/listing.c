@@ -29,6 +29,8 @@ struct listing_run {
 	struct listing_user *users;
 	/* names that are this page's own, or NULL */
 	char **names;
+	/* what the answers with rows had together */
+	size_t octets;
 	/* what the calls came to */
 	struct doveadm_tally tally;
 };
@@ -112,14 +114,18 @@ ask(struct listing_run *run, const char *urls, const char *command,
 	*rows_r = NULL;
 	*error_r = call.error;
 	doveadm_tally_add(&run->tally, call.result);
-	if (call.result == DOVEADM_OK) {
+	if (json_array_size(call.answer) > 0 &&
+	    strcmp(command, RECALL_CMD_USERS) != 0)
+		run->octets += call.octets;
+	if (call.result == DOVEADM_FAILED && call.exit_code == EX_USAGE) {
+		result = LISTING_REFUSED;
+	} else if (call.too_large || run->octets > DOVEADM_ANSWER_MAX) {
+		/* as much for all as for one answer */
+		result = LISTING_TOO_LARGE;
+	} else if (call.result == DOVEADM_OK) {
 		*rows_r = call.answer;
 		return LISTING_DONE;
 	}
-	if (call.result == DOVEADM_FAILED && call.exit_code == EX_USAGE)
-		result = LISTING_REFUSED;
-	else if (call.too_large)
-		result = LISTING_TOO_LARGE;
 	json_decref(call.answer);
 	return result;
 }

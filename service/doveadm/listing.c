@@ -31,6 +31,8 @@ struct listing_run {
 	char **names;
 	/* what the answers with rows had together */
 	size_t octets;
+	/* how many users the node has listed */
+	uint64_t listed;
 	/* what the calls came to */
 	struct doveadm_tally tally;
 };
@@ -373,6 +375,21 @@ static size_t take_names(struct listing_run *run, const char *urls,
 	return n;
 }
 
+/* Returns why the node, which may have been broken into, is not asked for more,
+   or NULL. */
+static char *
+check_names(struct listing_run *run, const json_t *rows, const char *after)
+{
+	int64_t max = run->listing->config->doveadm_max_users;
+
+	run->listed += json_array_size(rows);
+	if (!doveadm_users_are_sound(rows, after, USERS_LIMIT))
+		return x_strdup("lists users who were not asked for");
+	return run->listed <= (uint64_t)max ? NULL :
+		x_asprintf("lists more than %lld users (doveadm.max_users)",
+			   (long long)max);
+}
+
 /* Lists users of a node after that one. */
 static enum listing_result
 list_users(struct listing_run *run, const char *urls, char **after,
@@ -388,15 +405,17 @@ list_users(struct listing_run *run, const char *urls, char **after,
 		json_object_set_new(params, RECALL_PARAM_AFTER,
 				    json_string(*after));
 	result = ask(run, urls, RECALL_CMD_USERS, params, &rows, &error);
-	if (rows != NULL) {
+	if (rows != NULL)
+		error = check_names(run, rows, *after);
+	if (rows != NULL && error == NULL) {
 		*count_r = take_names(run, urls, rows, after);
-		json_decref(rows);
 	} else {
 		free(*after);
 		*after = NULL;
 		if (result == LISTING_DONE)
 			add_error(run->listing, "", "", error);
 	}
+	json_decref(rows);
 	free(error);
 	return result;
 }
@@ -431,6 +450,7 @@ run_group(struct listing_run *run, const char *urls, char **after,
 	enum listing_result result;
 	size_t count;
 
+	run->listed = 0;
 	do {
 		result = list_users(run, urls, after, &count);
 		if (result == LISTING_DONE)

@@ -275,6 +275,43 @@ def test_rows_of_everyone_for_others(fake):
             for each in done["results"]] == [(A[0], "expunged")]
 
 
+NAMES = ("u%06d@a.example" % number for number in range(1000000))
+
+
+@pytest.mark.parametrize("page, why", [
+    # the same ones again and again
+    (lambda: [A[0], A[1]], "not asked for"),
+    # in no order; none; more than were asked for
+    (lambda: [A[1], A[0]], "not asked for"),
+    (lambda: [""], "not asked for"),
+    (lambda: ["a%06d@a.example" % i for i in range(6000)], "not asked for"),
+    # ever more, and ever more of others
+    (lambda: [next(NAMES) for _ in range(100)], "more than 1000 users"),
+    (lambda: [next(NAMES) + ".b.example" for _ in range(100)],
+     "more than 1000 users")])
+def test_users_without_end(fake, page, why):
+    """A node that was broken into is given up."""
+    server, service = fake
+    service.set(doveadm__max_users=1000)
+    service.text = "[nodes]\nb = http://127.0.0.1:9/doveadm/v1 " \
+        "a.example.b.example\n"
+    service.reload()
+    server.answer = lambda users: (200, [["doveadmResponse", [
+        {"username": name} for name in page()] if users is None else [], "1"]])
+    token = service.token()
+    args = "-d", "all=1", "-d", "messageid=<a@b>"
+    url = service.curl("/v2/actions/expunge", *args,
+                       token=token).json()["location"]
+    node = wait_for(lambda: [
+        node for node in service.curl(url, token=token).json()["nodes"]
+        if node["state"] == "failed"])[0]
+    assert why in node["error"]
+    answer = service.curl("/v2/actions/expunge", *args, "-d", "cmd=search",
+                          token=token)
+    assert answer.status == 200, answer
+    assert any(why in each["error"] for each in answer.json()["errors"])
+
+
 @pytest.mark.parametrize("body", [
     b"", b"[", b"{}", b"[]", b"[[]]", b"null", b"[[1,2,3]]", b"\xff\xfe",
     b"[" * 100000])

@@ -1,6 +1,7 @@
 """mail-recalld: what fails around it, and what it survives."""
 
 import http.server
+import itertools
 import json
 import os
 import pathlib
@@ -216,8 +217,7 @@ class Fake(http.server.BaseHTTPRequestHandler):
         command = json.loads(self.rfile.read(
             int(self.headers["Content-Length"])))
         name, parameters, _ = command[0]
-        status, body = self.server.answer(
-            None if name == "recallUsers" else parameters["users"])
+        status, body = self.server.command(name, parameters)
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -231,6 +231,8 @@ class Fake(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def fake(node):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fake)
+    server.command = lambda name, parameters: server.answer(
+        None if name == "recallUsers" else parameters["users"])
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     url = "http://127.0.0.1:%d/doveadm/v1" % server.server_port
@@ -385,6 +387,50 @@ def test_users_go_in_batches(fake):
     assert service.recall(service.token(), "<a@b>",
                           users).json()["summary"] == {"not_found": 250}
     assert sorted(sizes) == [50, 100, 100]
+
+
+def test_a_look_again_while_the_request_is_repeated(fake):
+    """It does not say that the recall has finished, nor how."""
+    server, service = fake
+    verdicts = iter(["error", "not_found", "expunged"])
+    asked = [threading.Event() for unused in range(3)]
+    go_on = [threading.Event() for unused in range(3)]
+    go_on[0].set()
+    number = itertools.count()
+
+    def command(name, parameters):
+        rows = []
+        if name == "recallExpunge":
+            which = next(number)
+            rows = [row(A[0], next(verdicts))]
+            asked[which].set()
+            assert go_on[which].wait(PATIENCE)
+        return 200, [["doveadmResponse", rows, "1"]]
+
+    server.command = command
+    token = service.token()
+    args = "-H", "Idempotency-Key: look"
+    answer = service.recall(token, "<a@b>", A[:1], *args, stand="1h")
+    assert statuses(answer) == {A[0]: "error"}
+    url = "/v2/actions/" + answer.json()["id"]
+    try:
+        # the service looks again by itself, and then it is asked to
+        assert asked[1].wait(PATIENCE)
+        assert service.recall(token, "<a@b>", A[:1], *args, "-H",
+                              "Prefer: respond-async", stand="1h"
+                              ).status == 202
+        assert asked[2].wait(PATIENCE)
+        go_on[1].set()
+        wait_for(lambda: any("|recall|" in line and "not_found:1" in line
+                             for line in service.audit()))
+        now = service.curl(url, token=token).json()
+        assert (now["state"], now["finished"], now["results"]) == (
+            "running", None, [])
+    finally:
+        for event in go_on:
+            event.set()
+    done = service.wait_recall(token, answer.json()["id"])
+    assert done["summary"] == {"expunged": 1}
 
 
 # the service fails

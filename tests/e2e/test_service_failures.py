@@ -1,10 +1,12 @@
 """mail-recalld: what fails around it, and what it survives."""
 
+import base64
 import http.server
 import itertools
 import json
 import os
 import pathlib
+import resource
 import signal
 import socket
 import sqlite3
@@ -387,6 +389,53 @@ def test_users_go_in_batches(fake):
     assert service.recall(service.token(), "<a@b>",
                           users).json()["summary"] == {"not_found": 250}
     assert sorted(sizes) == [50, 100, 100]
+
+
+def exported(server, service, rows):
+    """What is answered where a node says that it keeps these."""
+    asked = []
+    # it can't be compressed
+    part = base64.b64encode(os.urandom(300000)).decode()
+
+    def command(name, parameters):
+        answer = []
+        if name == "recallExpunge":
+            answer = [row(A[0], "expunged")]
+        elif name == "recallExport":
+            asked.append(parameters["users"])
+            answer = [{"username": A[0], "message": part}] \
+                if "message" in parameters else rows
+        return 200, [["doveadmResponse", answer, "1"]]
+
+    server.command = command
+    token = service.token()
+    done = service.recall(token, "<a@b>", A[:1]).json()
+    return asked, service.curl("/v2/actions/%s/export" % done["id"],
+                               token=token)
+
+
+def kept(user, size):
+    return {"username": user, "mailbox": "INBOX", "mailbox-guid": "1" * 32,
+            "uid": "1", "received": "2026-01-31T12:34:56Z", "size": str(size)}
+
+
+def test_evidence_of_others(fake):
+    asked, answer = exported(*fake, [kept("else@a.example", 300000),
+                                     kept(A[0].upper(), 300000)])
+    assert answer.status == 200
+    assert {user.lower() for users in asked for user in users} == {A[0]}
+
+
+def test_evidence_without_end(fake):
+    """It ends where there is no room for it any more."""
+    server, service = fake
+    service.set(log__level="info")
+    service.reload()
+    resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE,
+                     (1 << 20, 1 << 20))
+    unused, answer = exported(server, service, [kept(A[0], 1 << 50)])
+    assert (answer.status, answer.json()) == (503, {
+        "message": "The evidence can't be put together"})
 
 
 def test_a_look_again_while_the_request_is_repeated(fake):

@@ -11,6 +11,8 @@ from model_recalls import Finding
 
 # What a recall may say instead of a verdict.
 CHANGED = re.compile("moved while it was recalled")
+# of a Maildir that was renamed before, with its lock
+LOCKED = re.compile("Another process has it locked")
 # no line of the log that is looked for has more octets
 LINE = 2000
 
@@ -151,6 +153,9 @@ class Checks:
     def check_error(self, kind, row, details):
         if kind != "restore" and CHANGED.search(row["error"]):
             self.verdicts["error: moved"] += 1
+            return
+        if self.renamed and LOCKED.search(row["error"]):
+            self.said(row["error"])
             return
         if not self.plan.has(*DISTURBING):
             self.fail("error", *details)

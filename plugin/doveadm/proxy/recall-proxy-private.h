@@ -1,0 +1,75 @@
+#ifndef RECALL_PROXY_PRIVATE_H
+#define RECALL_PROXY_PRIVATE_H
+
+#include "recall-proxy-conn.h"
+
+/* Among the files of recall-proxy.h. */
+
+struct recall_proxy_callbacks;
+
+struct recall_proxy_lost_user {
+	char *username, *error;
+};
+
+struct recall_proxy {
+	pool_t pool;
+	const struct doveadm_cmd_context *cctx;
+	struct recall_rows *rows;
+	struct mail_storage_service_ctx *service;
+	const char *socket_path;
+	const char *const *args;
+	const struct recall_proxy_callbacks *callbacks;
+	void *context;
+
+	ARRAY(struct recall_proxy_server *) servers;
+	/* the connection of which a row has come in part */
+	struct recall_proxy_conn *printer;
+	/* one_row: "<server> <user over there>" => what was asked there */
+	HASH_TABLE(char *, struct recall_proxy_request *) requests;
+	/* the doveadm-server that takes batches */
+	struct recall_proxy_server *local;
+	/* users to be reported as soon as a row may be printed */
+	ARRAY(struct recall_proxy_lost_user) lost;
+};
+
+/* recall-proxy.c: */
+
+/* Runs until something has happened. Returns FALSE if there's no more waiting
+   for anything. */
+bool recall_proxy_run(struct recall_proxy *proxy);
+
+/* recall-proxy-server.c: */
+
+/* Users who wait for a node before others are looked at. */
+#define RECALL_PROXY_QUEUE_MAX 16
+
+struct recall_proxy_server *
+recall_proxy_server_get(struct recall_proxy *proxy, const char *name);
+void recall_proxy_server_deinit(struct recall_proxy_server *server);
+/* Has the request answered after those that were added before. */
+void recall_proxy_server_add(struct recall_proxy_server *server,
+			     struct recall_proxy_request *request);
+/* Gives those who wait to connections, as far as there are any. */
+void recall_proxy_server_feed(struct recall_proxy_server *server);
+bool recall_proxy_server_is_busy(const struct recall_proxy_server *server);
+/* All who wait are lost, and those who are asked for. */
+void recall_proxy_server_give_up(struct recall_proxy_server *server,
+				 const char *error);
+
+/* recall-proxy-request.c: */
+
+/* error is NULL if it was answered. */
+void recall_proxy_request_finish(struct recall_proxy *proxy,
+				 struct recall_proxy_request *request,
+				 const char *error);
+void recall_proxy_request_lose(struct recall_proxy *proxy,
+			       struct recall_proxy_request *request,
+			       const char *error);
+/* The pass is over: other names of the same users are to be asked for. */
+void recall_proxy_requests_forget(struct recall_proxy *proxy);
+void recall_proxy_add_lost(struct recall_proxy *proxy, const char *username,
+			   const char *error);
+/* Calls back for those who were lost, unless that has to wait. */
+void recall_proxy_tell_lost(struct recall_proxy *proxy);
+
+#endif

@@ -291,6 +291,17 @@ def test_tls_certificate_of_somebody_else(node, backs, ask, message_id):
     assert message_id.encode() in backs["one"].messages(user)[-1]
 
 
+@pytest.mark.log_errors("certificate")
+def test_connections_are_not_shared_by_tls(node, backs, ask, message_id):
+    """One is content with any certificate, another one's mail is on the same
+    node."""
+    trusting, wary = (users_of(name, 2)[1] for name in ("tls", "distrusted"))
+    backs["one"].lmtp_deliver([trusting, wary], build_message(message_id))
+    result = ask([trusting, wary], message_id, code=EX_TEMPFAIL)
+    assert result.statuses() == {trusting: "expunged", wary: "error"}
+    assert "certificate" in result.row(wary)["error"]
+
+
 ROW = b"user0.fake@example.com\texpunged\t1\tnone\tINBOX\tguid\tid" + \
     b"\t" * (len(COLUMNS) - 6)
 

@@ -8,8 +8,12 @@
 
 bool recall_proxy_connect_local(struct recall_proxy *proxy, unsigned int jobs)
 {
-	struct recall_proxy_server *server = recall_proxy_server_get(proxy,
-		doveadm_settings->doveadm_socket_path);
+	const struct recall_proxy_server wanted = {
+		.name = doveadm_settings->doveadm_socket_path,
+		.hostname = doveadm_settings->doveadm_socket_path,
+	};
+	struct recall_proxy_server *server =
+		recall_proxy_server_get(proxy, &wanted);
 	struct recall_proxy_conn *conn;
 	const char *error;
 

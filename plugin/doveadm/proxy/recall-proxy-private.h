@@ -43,8 +43,12 @@ bool recall_proxy_run(struct recall_proxy *proxy);
 /* Users who wait for a node before others are looked at. */
 #define RECALL_PROXY_QUEUE_MAX 16
 
+/* Returns the server of this name and address that is asked in this way. Users
+   who are not to be asked for without TLS, or of whoever has any certificate,
+   do not share connections with those who are. */
 struct recall_proxy_server *
-recall_proxy_server_get(struct recall_proxy *proxy, const char *name);
+recall_proxy_server_get(struct recall_proxy *proxy,
+			const struct recall_proxy_server *wanted);
 void recall_proxy_server_deinit(struct recall_proxy_server *server);
 /* Has the request answered after those that were added before. */
 void recall_proxy_server_add(struct recall_proxy_server *server,

@@ -10,24 +10,33 @@
 #include "recall-proxy-private.h"
 #include "recall-proxy-tls.h"
 
+static bool server_is(const struct recall_proxy_server *server,
+		      const struct recall_proxy_server *other)
+{
+	return strcmp(server->name, other->name) == 0 &&
+		net_ip_compare(&server->ip, &other->ip) &&
+		server->port == other->port && server->ssl == other->ssl &&
+		server->starttls == other->starttls &&
+		server->any_cert == other->any_cert;
+}
+
 struct recall_proxy_server *
-recall_proxy_server_get(struct recall_proxy *proxy, const char *name)
+recall_proxy_server_get(struct recall_proxy *proxy,
+			const struct recall_proxy_server *wanted)
 {
 	struct recall_proxy_server *server;
-	const char *p;
 
 	array_foreach_elem(&proxy->servers, server) {
-		if (strcmp(server->name, name) == 0)
+		if (server_is(server, wanted))
 			return server;
 	}
 	server = p_new(proxy->pool, struct recall_proxy_server, 1);
+	*server = *wanted;
 	server->proxy = proxy;
 	server->rows = proxy->rows;
 	server->event = recall_cmd_get_event(proxy->cctx);
-	server->name = p_strdup(proxy->pool, name);
-	p = strrchr(server->name, ':');
-	server->hostname = p == NULL ? server->name :
-		p_strdup_until(proxy->pool, server->name, p);
+	server->name = p_strdup(proxy->pool, wanted->name);
+	server->hostname = p_strdup(proxy->pool, wanted->hostname);
 	server->max_conns = I_MAX(doveadm_settings->doveadm_worker_count, 1);
 	i_array_init(&server->conns, 2);
 	i_array_init(&server->queue, RECALL_PROXY_QUEUE_MAX + 1);

@@ -104,6 +104,66 @@ proxy_repeat(struct recall_proxy *proxy, struct recall_proxy_request *request,
 	proxy->callbacks->done(proxy->context, username);
 }
 
+static int
+proxy_get_node(const struct recall_proxy_route *route,
+	       struct recall_proxy_server *wanted_r, const char **error_r)
+{
+	wanted_r->name = t_strdup_printf("%s:%u", route->host, route->port);
+	wanted_r->hostname = route->host;
+	wanted_r->port = route->port;
+	wanted_r->ssl = route->ssl;
+	wanted_r->starttls = route->starttls;
+	wanted_r->any_cert = route->any_cert;
+	if (route->hostip != NULL &&
+	    net_addr2ip(route->hostip, &wanted_r->ip) < 0) {
+		*error_r = t_strdup_printf(
+			"The passdb's hostip is not an IP address: %s",
+			route->hostip);
+		return -1;
+	}
+	return 0;
+}
+
+/* The doveadm-server for users who are not proxied. */
+static void
+proxy_get_socket(const char *path, const struct recall_proxy_route *route,
+		 struct recall_proxy_server *wanted_r)
+{
+	wanted_r->name = wanted_r->hostname = path;
+	if (strchr(path, '/') != NULL)
+		return;
+	wanted_r->port = doveadm_settings->doveadm_port;
+	if (net_str2hostport(path, wanted_r->port, &wanted_r->hostname,
+			     &wanted_r->port) < 0)
+		wanted_r->hostname = path;
+	wanted_r->ssl = route->ssl;
+	wanted_r->starttls = route->starttls;
+}
+
+/* Returns 1 and who is to be asked, 0 if nobody is, -1 if that isn't known. */
+static int
+proxy_get_server(struct recall_proxy *proxy,
+		 const struct recall_proxy_route *route,
+		 struct recall_proxy_server **server_r, const char **error_r)
+{
+	struct recall_proxy_server wanted;
+	const char *path = proxy->socket_path;
+
+	i_zero(&wanted);
+	if (route->proxying) {
+		if (proxy_get_node(route, &wanted, error_r) < 0)
+			return -1;
+	} else {
+		if (path == NULL && doveadm_settings->doveadm_worker_count > 0)
+			path = doveadm_settings->doveadm_socket_path;
+		if (path == NULL || doveadm_server)
+			return 0;
+		proxy_get_socket(path, route, &wanted);
+	}
+	*server_r = recall_proxy_server_get(proxy, &wanted);
+	return 1;
+}
+
 int recall_proxy_user(struct recall_proxy *proxy,
 		      const struct mail_storage_service_input *input,
 		      const char **error_r)
@@ -111,47 +171,17 @@ int recall_proxy_user(struct recall_proxy *proxy,
 	struct recall_proxy_server *server;
 	struct recall_proxy_request *request;
 	struct recall_proxy_route route;
-	const char *key, *socket_path = proxy->socket_path;
+	const char *key;
+	int ret;
 
 	if (recall_proxy_route_lookup(proxy->service, input, &route,
 				      error_r) < 0)
 		return -1;
 	if (proxy->callbacks->local)
 		return route.proxying ? 1 : 0;
-	if (route.proxying) {
-		server = recall_proxy_server_get(proxy, t_strdup_printf("%s:%u",
-			route.host, route.port));
-		if (route.hostip != NULL &&
-		    net_addr2ip(route.hostip, &server->ip) < 0) {
-			*error_r = t_strdup_printf(
-				"The passdb's hostip is not an IP address: %s",
-				route.hostip);
-			return -1;
-		}
-		server->port = route.port;
-		server->ssl = route.ssl;
-		server->starttls = route.starttls;
-		server->any_cert = route.any_cert;
-	} else {
-		if (socket_path == NULL &&
-		    doveadm_settings->doveadm_worker_count > 0)
-			socket_path = doveadm_settings->doveadm_socket_path;
-		if (socket_path == NULL || doveadm_server)
-			return 0;
-		server = recall_proxy_server_get(proxy, socket_path);
-		if (strchr(socket_path, '/') == NULL) {
-			const char *host;
-
-			server->port = doveadm_settings->doveadm_port;
-			if (net_str2hostport(socket_path, server->port, &host,
-					     &server->port) == 0) {
-				server->hostname =
-					p_strdup(proxy->pool, host);
-			}
-			server->ssl = route.ssl;
-			server->starttls = route.starttls;
-		}
-	}
+	ret = proxy_get_server(proxy, &route, &server, error_r);
+	if (ret <= 0)
+		return ret;
 
 	key = t_strdup_printf("%s %s", server->name, route.user);
 	request = hash_table_lookup(proxy->requests, key);

@@ -40,6 +40,8 @@ TESTS = {
     "plugin/lib-recall/base/recall-tenant.c": [
         ("test_expunge", "tenant"), ("test_search", "tenant")],
     "plugin/doveadm/doveadm-recall-ahead.c": [("test_ahead", "")],
+    "plugin/doveadm/proxy/recall-proxy-nodes.c": [
+        ("test_proxy_batches", ""), ("test_proxy", "")],
     "plugin/doveadm-acl/recall-rights.c": ["test-rights",
                                            ("test_share", "rights")],
     "service/store/journal-visible.c": [

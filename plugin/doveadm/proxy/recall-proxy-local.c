@@ -35,10 +35,8 @@ void recall_proxy_send_batch(struct recall_proxy *proxy,
 {
 	struct recall_proxy_request *request;
 
-	request = i_new(struct recall_proxy_request, 1);
+	request = recall_proxy_request_init(batch->users[0], batch->users[0]);
 	request->batch = batch;
-	request->username = i_strdup(batch->users[0]);
-	request->remote_username = i_strdup(batch->users[0]);
 	recall_proxy_server_add(proxy->local, request);
 }
 

@@ -37,6 +37,8 @@ struct recall_proxy {
 /* Runs until something has happened. Returns FALSE if there's no more waiting
    for anything. */
 bool recall_proxy_run(struct recall_proxy *proxy);
+/* Reports what is there to be reported, unless that has to wait. */
+void recall_proxy_tell(struct recall_proxy *proxy);
 
 /* recall-proxy-server.c: */
 
@@ -50,6 +52,10 @@ struct recall_proxy_server *
 recall_proxy_server_get(struct recall_proxy *proxy,
 			const struct recall_proxy_server *wanted);
 void recall_proxy_server_deinit(struct recall_proxy_server *server);
+/* Has the requests answered before all who wait. */
+void recall_proxy_server_prepend(struct recall_proxy_server *server,
+				 const ARRAY_TYPE(recall_proxy_request)
+				 *requests);
 /* Has the request answered after those that were added before. */
 void recall_proxy_server_add(struct recall_proxy_server *server,
 			     struct recall_proxy_request *request);
@@ -60,13 +66,40 @@ bool recall_proxy_server_is_busy(const struct recall_proxy_server *server);
 void recall_proxy_server_give_up(struct recall_proxy_server *server,
 				 const char *error);
 
+/* recall-proxy-nodes.c: */
+
+/* Has the request answered, together with others of the node if they are not
+   long in coming. */
+void recall_proxy_nodes_add(struct recall_proxy_server *server,
+			    struct recall_proxy_request *request);
+/* No others will come. */
+void recall_proxy_nodes_send(struct recall_proxy_server *server);
+/* The batch has been answered. */
+void recall_proxy_nodes_answered(struct recall_proxy_server *server,
+				 struct recall_proxy_batch *batch,
+				 int exit_code);
+/* It has not. retry: ask for users of whom nothing is known once more. */
+void recall_proxy_nodes_lost(struct recall_proxy_server *server,
+			     struct recall_proxy_batch *batch, bool retry,
+			     const char *error);
+/* Prints rows of batches that have been answered, in order, unless that has to
+   wait. */
+void recall_proxy_nodes_tell(struct recall_proxy_server *server);
+
 /* recall-proxy-request.c: */
 
+/* The names are as asked for, and as the node knows the user. */
+struct recall_proxy_request *
+recall_proxy_request_init(const char *username, const char *remote_username);
+/* Whether it is for several users of a node. */
+bool
+recall_proxy_request_is_of_node(const struct recall_proxy_request *request);
 /* error is NULL if it was answered. */
 void recall_proxy_request_finish(struct recall_proxy *proxy,
 				 struct recall_proxy_request *request,
 				 const char *error);
-void recall_proxy_request_lose(struct recall_proxy *proxy,
+void recall_proxy_request_free(struct recall_proxy_request *request);
+void recall_proxy_request_lose(struct recall_proxy_server *server,
 			       struct recall_proxy_request *request,
 			       const char *error);
 /* The pass is over: other names of the same users are to be asked for. */

@@ -40,6 +40,8 @@ recall_proxy_server_get(struct recall_proxy *proxy,
 	server->max_conns = I_MAX(doveadm_settings->doveadm_worker_count, 1);
 	i_array_init(&server->conns, 2);
 	i_array_init(&server->queue, RECALL_PROXY_QUEUE_MAX + 1);
+	i_array_init(&server->pending, 16);
+	i_array_init(&server->batches, 4);
 	array_push_back(&proxy->servers, &server);
 	return server;
 }
@@ -110,10 +112,18 @@ void recall_proxy_server_feed(struct recall_proxy_server *server)
 			recall_proxy_conn_send(idle, request);
 			continue;
 		}
-		recall_proxy_request_lose(server->proxy, request,
-					  server->error);
+		recall_proxy_request_lose(server, request, server->error);
 	}
 	server_rebalance(server);
+}
+
+void recall_proxy_server_prepend(struct recall_proxy_server *server,
+				 const ARRAY_TYPE(recall_proxy_request)
+				 *requests)
+{
+	array_insert(&server->queue, 0, array_front(requests),
+		     array_count(requests));
+	recall_proxy_server_feed(server);
 }
 
 void recall_proxy_server_add(struct recall_proxy_server *server,
@@ -150,10 +160,15 @@ server_close(struct recall_proxy_server *server, const char *error)
 void recall_proxy_server_give_up(struct recall_proxy_server *server,
 				 const char *error)
 {
+	struct recall_proxy_request *request;
+
 	while (array_count(&server->queue) > 0) {
-		recall_proxy_request_lose(server->proxy, server_dequeue(server),
+		recall_proxy_request_lose(server, server_dequeue(server),
 					  error);
 	}
+	array_foreach_elem(&server->pending, request)
+		recall_proxy_request_lose(server, request, error);
+	array_clear(&server->pending);
 	server_close(server, error);
 }
 
@@ -161,6 +176,10 @@ void recall_proxy_server_deinit(struct recall_proxy_server *server)
 {
 	server_close(server, "");
 	recall_proxy_tls_deinit(server);
+	i_assert(array_count(&server->pending) == 0);
+	i_assert(array_count(&server->batches) == 0);
+	array_free(&server->pending);
+	array_free(&server->batches);
 	array_free(&server->conns);
 	array_free(&server->queue);
 	i_free(server->error);

@@ -49,9 +49,25 @@ static void proxy_check_killed(struct recall_proxy *proxy)
 		io_loop_stop(current_ioloop);
 }
 
-bool recall_proxy_run(struct recall_proxy *proxy)
+void recall_proxy_tell(struct recall_proxy *proxy)
 {
 	struct recall_proxy_server *server;
+
+	array_foreach_elem(&proxy->servers, server)
+		recall_proxy_nodes_tell(server);
+	recall_proxy_tell_lost(proxy);
+}
+
+static void proxy_give_up(struct recall_proxy *proxy, const char *error)
+{
+	struct recall_proxy_server *server;
+
+	array_foreach_elem(&proxy->servers, server)
+		recall_proxy_server_give_up(server, error);
+}
+
+bool recall_proxy_run(struct recall_proxy *proxy)
+{
 	struct timeout *to;
 	const char *error;
 
@@ -63,8 +79,7 @@ bool recall_proxy_run(struct recall_proxy *proxy)
 	}
 	if (!proxy->callbacks->killed(&error))
 		return TRUE;
-	array_foreach_elem(&proxy->servers, server)
-		recall_proxy_server_give_up(server, error);
+	proxy_give_up(proxy, error);
 	return FALSE;
 }
 
@@ -81,10 +96,12 @@ proxy_repeat(struct recall_proxy *proxy, struct recall_proxy_request *request,
 	const char *error;
 	unsigned int i;
 
-	while (!request->finished && recall_proxy_run(proxy)) ;
-	recall_proxy_finish_row(proxy);
 	if (!proxy->callbacks->named)
 		return;
+	recall_proxy_send(proxy);
+	while (!request->finished && recall_proxy_run(proxy))
+		recall_proxy_tell(proxy);
+	recall_proxy_finish_row(proxy);
 	error = request->error;
 	if (error == NULL && array_count(&request->columns) > 0 &&
 	    array_count(&request->columns) != count) {
@@ -164,6 +181,29 @@ proxy_get_server(struct recall_proxy *proxy,
 	return 1;
 }
 
+static void proxy_pause_over(bool *over)
+{
+	*over = TRUE;
+	io_loop_stop(current_ioloop);
+}
+
+/* Goes on with others until it is the next user's turn. */
+static void proxy_pause(struct recall_proxy *proxy)
+{
+	struct timeout *to;
+	uint64_t usecs;
+	bool over = FALSE;
+
+	usecs = proxy->callbacks->pace == NULL ? 0 :
+		proxy->callbacks->pace(proxy->context);
+	if (usecs == 0)
+		return;
+	to = timeout_add_short((usecs + 999) / 1000, proxy_pause_over, &over);
+	while (!over && recall_proxy_run(proxy))
+		recall_proxy_tell(proxy);
+	timeout_remove(&to);
+}
+
 int recall_proxy_user(struct recall_proxy *proxy,
 		      const struct mail_storage_service_input *input,
 		      const char **error_r)
@@ -189,25 +229,38 @@ int recall_proxy_user(struct recall_proxy *proxy,
 		proxy_repeat(proxy, request, input->username);
 		return 1;
 	}
-	request = i_new(struct recall_proxy_request, 1);
-	request->username = i_strdup(input->username);
-	request->remote_username = i_strdup(route.user);
+	proxy_pause(proxy);
+	request = recall_proxy_request_init(input->username, route.user);
 	if (proxy->callbacks->one_row) {
 		hash_table_insert(proxy->requests, i_strdup(key), request);
 		if (proxy->callbacks->named)
 			i_array_init(&request->columns, 16);
 	}
-	recall_proxy_server_add(server, request);
+	recall_proxy_nodes_add(server, request);
 	while (array_count(&server->queue) > RECALL_PROXY_QUEUE_MAX &&
-	       recall_proxy_run(proxy)) ;
-	recall_proxy_tell_lost(proxy);
+	       recall_proxy_run(proxy))
+		recall_proxy_tell(proxy);
+	recall_proxy_tell(proxy);
 	return 1;
+}
+
+void recall_proxy_send(struct recall_proxy *proxy)
+{
+	struct recall_proxy_server *server;
+	const char *error;
+
+	if (proxy->callbacks->killed(&error)) {
+		proxy_give_up(proxy, error);
+		return;
+	}
+	array_foreach_elem(&proxy->servers, server)
+		recall_proxy_nodes_send(server);
 }
 
 void recall_proxy_finish_row(struct recall_proxy *proxy)
 {
 	while (proxy->printer != NULL && recall_proxy_run(proxy)) ;
-	recall_proxy_tell_lost(proxy);
+	recall_proxy_tell(proxy);
 }
 
 static bool proxy_is_busy(struct recall_proxy *proxy)
@@ -223,7 +276,9 @@ static bool proxy_is_busy(struct recall_proxy *proxy)
 
 void recall_proxy_flush(struct recall_proxy *proxy)
 {
-	while (proxy_is_busy(proxy) && recall_proxy_run(proxy)) ;
+	recall_proxy_send(proxy);
+	while (proxy_is_busy(proxy) && recall_proxy_run(proxy))
+		recall_proxy_tell(proxy);
 	recall_proxy_finish_row(proxy);
 	recall_proxy_requests_forget(proxy);
 }
@@ -257,8 +312,14 @@ void recall_proxy_row_printed(struct recall_proxy *proxy, bool mail)
 bool recall_proxy_begin_print(struct recall_proxy *proxy,
 			      struct recall_proxy_conn *conn)
 {
-	if (proxy->printer == NULL)
+	struct recall_proxy_server *server;
+
+	/* those who were asked for before come first */
+	if (proxy->printer == NULL) {
+		array_foreach_elem(&proxy->servers, server)
+			recall_proxy_nodes_tell(server);
 		proxy->printer = conn;
+	}
 	return proxy->printer == conn;
 }
 
@@ -284,6 +345,13 @@ void recall_proxy_answered(struct recall_proxy_server *server,
 	struct recall_proxy *proxy = server->proxy;
 	const char *error = NULL;
 
+	if (recall_proxy_request_is_of_node(request)) {
+		recall_proxy_nodes_answered(server, request->batch, exit_code);
+		recall_proxy_request_free(request);
+		recall_proxy_server_feed(server);
+		io_loop_stop(current_ioloop);
+		return;
+	}
 	if (request->batch != NULL) {
 		/* rows say what went wrong, unless there are none at all */
 		if (exit_code == EX_USAGE || (exit_code != 0 &&
@@ -333,7 +401,17 @@ void recall_proxy_lost(struct recall_proxy_server *server,
 		       const char *error)
 {
 	struct recall_proxy *proxy = server->proxy;
+	const char *killed;
 
+	if (recall_proxy_request_is_of_node(request)) {
+		recall_proxy_nodes_lost(server, request->batch,
+					!proxy->callbacks->killed(&killed),
+					error);
+		recall_proxy_request_free(request);
+		recall_proxy_server_feed(server);
+		io_loop_stop(current_ioloop);
+		return;
+	}
 	if (request->batch != NULL) {
 		i_error("%s", error);
 		recall_proxy_request_finish(proxy, request, error);

@@ -11,6 +11,16 @@ static enum log_type event_log_type(bool quiet)
 	return quiet ? LOG_TYPE_DEBUG : LOG_TYPE_INFO;
 }
 
+/* Many of those who are looked at don't have the message. A line for each would
+   cost as much as a fifth of looking at them. */
+static enum log_type
+event_outcome_log_type(const struct recall_order *order,
+		       const struct recall_outcome *outcome)
+{
+	return event_log_type(order->quiet ||
+		(order->hits && outcome->verdict == RECALL_VERDICT_NOT_FOUND));
+}
+
 static struct event_passthrough *
 event_begin(struct mail_user *user, const struct recall_order *order,
 	    const char *name)
@@ -79,7 +89,7 @@ void recall_event_finished(struct mail_user *user,
 	e->add_timeval("looked_at", &copies->looked_at);
 	if (outcome->error != NULL)
 		e->add_str("error", outcome->error);
-	e_log(e->event(), event_log_type(order->quiet),
+	e_log(e->event(), event_outcome_log_type(order, outcome),
 	      "recall %s: <%s> %s, copies=%u, forced=%s, notice=%s, actor=%s, "
 	      "%s%s%sreason=%s%s%s", order->recall_id, message_id, verdict,
 	      outcome->copies, order->force ? "yes" : "no",
@@ -142,7 +152,7 @@ void recall_event_restored(struct mail_user *user,
 	e->add_int("present", outcome->present);
 	if (outcome->error != NULL)
 		e->add_str("error", outcome->error);
-	e_log(e->event(), event_log_type(order->quiet),
+	e_log(e->event(), event_outcome_log_type(order, outcome),
 	      "recall %s: restore: %s, copies=%u, present=%u, actor=%s%s%s",
 	      order->recall_id, verdict, outcome->copies, outcome->present,
 	      order->actor,

@@ -95,12 +95,34 @@ static bool get_users(struct http_request *request,
 	return true;
 }
 
+/* Ends what would recall it anew. Whoever gets it back alone is known by the
+   nodes' records. Returns false if it was answered. */
+static bool end_order(struct http_request *request, const struct recall *target)
+{
+	int64_t until = 0;
+	bool ok = true, found;
+	json_t *nodes;
+
+	if (target == NULL || target->stand == 0 ||
+	    param_is_there(request, "emails"))
+		return true;
+	if (!journal_standing_until(target->id, &until)) {
+		ok = false;
+	} else if (until > 0) {
+		nodes = standing_end(request->config, target->id, &ok, &found);
+		/* nodes that do not answer hear of it when they are back */
+		ok = json_array_size(nodes) > 0;
+		json_decref(nodes);
+	}
+	if (!ok)
+		http_reply_journal(request);
+	return ok;
+}
+
 static void restore(struct http_request *request, const char *id,
 		    const char *reason, const struct recall *target)
 {
 	struct recall *recall = recall_action_new(request, reason);
-	int64_t until = 0;
-	bool ok, found;
 
 	recall->kind = RECALL_RESTORE;
 	recall->target = x_strdup(id);
@@ -109,18 +131,14 @@ static void restore(struct http_request *request, const char *id,
 		free(recall->message_id);
 		recall->message_id = x_strdup(target->message_id);
 	}
+	/* what was asked for before, or is refused, ends nothing */
 	if (recall_action_get_key(request, recall) &&
-	    get_users(request, target, recall)) {
-		/* whoever gets it back alone is known by the nodes' records */
-		if (target != NULL && target->stand > 0 &&
-		    !param_is_there(request, "emails") &&
-		    journal_standing_until(id, &until) && until > 0)
-			json_decref(standing_end(request->config, id, &ok,
-						 &found));
+	    get_users(request, target, recall) &&
+	    !recall_action_repeat(request, recall) &&
+	    end_order(request, target))
 		recall_action_run(request, recall);
-	} else {
+	else
 		recall_free(recall);
-	}
 }
 
 void action_restore(struct http_request *request)

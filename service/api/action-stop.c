@@ -75,9 +75,12 @@ void action_stop(struct http_request *request)
 		return;
 	if (reason == NULL)
 		reason = "";
-	if (release)
-		action_release(request);
-	else if (brakes_stop(request->identity.login, reason))
+	if (release) {
+		/* only a stop goes without the audit trail */
+		request->audit = "release";
+		if (audit_check(request))
+			action_release(request);
+	} else if (brakes_stop(request->identity.login, reason))
 		reply(request, false, reason);
 	else
 		http_reply_journal(request);

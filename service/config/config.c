@@ -73,6 +73,8 @@ static const struct setting settings[] = {
 	INT("doveadm.batch", doveadm_batch, "500", 1, RECALL_BATCH_MAX, NULL),
 	INT("doveadm.retries", doveadm_retries, "2", 0, 20, NULL),
 	INT("doveadm.max_rate", doveadm_max_rate, "0", 0, 1000000, NULL),
+	INT("doveadm.max_users", doveadm_max_users, "10000000", 1, 1000000000,
+	    NULL),
 
 	STR("auth.jwt_algorithm", auth_jwt_algorithm, "HS256", NULL),
 	STR("auth.jwt_key", auth_jwt_key, "", "psn/web/secure/jwt_key"),

@@ -43,6 +43,7 @@ struct config {
 	int64_t doveadm_batch;
 	int64_t doveadm_retries;
 	int64_t doveadm_max_rate;
+	int64_t doveadm_max_users;
 	/* [auth] */
 	char *auth_jwt_algorithm;
 	char *auth_jwt_key;

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recall-params.h"
 #include "alloc.h"
 #include "doveadm-answer.h"
 #include "json-text.h"
@@ -21,6 +22,25 @@ int64_t row_number(const json_t *row, const char *name)
 		return 0;
 	value = strtoll(text, NULL, 10);
 	return value > ROW_NUMBER_MAX ? ROW_NUMBER_MAX : value;
+}
+
+bool doveadm_users_are_sound(const json_t *rows, const char *after,
+			     size_t limit)
+{
+	const char *name;
+	const json_t *row;
+	size_t i;
+
+	if (!json_is_array(rows))
+		return false;
+	json_array_foreach(rows, i, row) {
+		name = row_text(row, RECALL_COLUMN_USERNAME);
+		if (i == limit || *name == '\0' ||
+		    (after != NULL && strcmp(name, after) <= 0))
+			return false;
+		after = name;
+	}
+	return true;
 }
 
 enum doveadm_result

@@ -33,4 +33,10 @@ const char *row_text(const json_t *row, const char *name);
 #define ROW_NUMBER_MAX ((int64_t)1 << 48)
 int64_t row_number(const json_t *row, const char *name);
 
+/* Whether rows of `recall users` are what was asked for: at most `limit` names,
+   each above the one before, the first above `after` (NULL: any). Who goes on
+   after the last one would never end otherwise. */
+bool doveadm_users_are_sound(const json_t *rows, const char *after,
+			     size_t limit);
+
 #endif

@@ -15,8 +15,6 @@
 #include "strbuf.h"
 #include "strlist.h"
 
-/* 10,000 rows of a kilobyte and some */
-#define ANSWER_MAX (64 * 1024 * 1024)
 #define RETRY_DELAY_MS 250
 #define POLL_MS 1000
 /* a connection that was idle for longer is not used again */
@@ -121,7 +119,7 @@ static size_t add_answer(char *data, size_t size, size_t nmemb, void *context)
 {
 	struct transfer *t = context;
 
-	if (t->answer.len + size * nmemb > ANSWER_MAX) {
+	if (t->answer.len + size * nmemb > DOVEADM_ANSWER_MAX) {
 		t->call->too_large = true;
 		return 0;
 	}
@@ -208,6 +206,7 @@ static void read_answer(struct transfer *t)
 
 	/* of a try before this one */
 	free(call->error);
+	call->octets = t->answer.len;
 	call->result = doveadm_answer_read(
 		t->answer.data != NULL ? t->answer.data : "", t->answer.len,
 		call->command == NULL, &call->answer, &call->exit_code,

@@ -17,6 +17,9 @@ void doveadm_tally_add(struct doveadm_tally *tally, enum doveadm_result result);
 /* DOVEADM_OK if anyone has answered, or nobody was asked. */
 enum doveadm_result doveadm_tally_result(const struct doveadm_tally *tally);
 
+/* Most octets of an answer: 10,000 rows of a kilobyte and some. */
+#define DOVEADM_ANSWER_MAX (64 * 1024 * 1024)
+
 /* One command sent to doveadm's HTTP API. */
 struct doveadm_call {
 	/* set by the caller */
@@ -46,6 +49,8 @@ struct doveadm_call {
 	bool too_large;
 	/* what the command answered; a reference of the caller */
 	json_t *answer;
+	/* of how many octets it was made */
+	size_t octets;
 	/* why it failed; the caller frees it */
 	char *error;
 };

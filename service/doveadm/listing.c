@@ -29,6 +29,10 @@ struct listing_run {
 	struct listing_user *users;
 	/* names that are this page's own, or NULL */
 	char **names;
+	/* what the answers with rows had together */
+	size_t octets;
+	/* how many users the node has listed */
+	uint64_t listed;
 	/* what the calls came to */
 	struct doveadm_tally tally;
 };
@@ -112,14 +116,18 @@ ask(struct listing_run *run, const char *urls, const char *command,
 	*rows_r = NULL;
 	*error_r = call.error;
 	doveadm_tally_add(&run->tally, call.result);
-	if (call.result == DOVEADM_OK) {
+	if (json_array_size(call.answer) > 0 &&
+	    strcmp(command, RECALL_CMD_USERS) != 0)
+		run->octets += call.octets;
+	if (call.result == DOVEADM_FAILED && call.exit_code == EX_USAGE) {
+		result = LISTING_REFUSED;
+	} else if (call.too_large || run->octets > DOVEADM_ANSWER_MAX) {
+		/* as much for all as for one answer */
+		result = LISTING_TOO_LARGE;
+	} else if (call.result == DOVEADM_OK) {
 		*rows_r = call.answer;
 		return LISTING_DONE;
 	}
-	if (call.result == DOVEADM_FAILED && call.exit_code == EX_USAGE)
-		result = LISTING_REFUSED;
-	else if (call.too_large)
-		result = LISTING_TOO_LARGE;
 	json_decref(call.answer);
 	return result;
 }
@@ -367,6 +375,21 @@ static size_t take_names(struct listing_run *run, const char *urls,
 	return n;
 }
 
+/* Returns why the node, which may have been broken into, is not asked for more,
+   or NULL. */
+static char *
+check_names(struct listing_run *run, const json_t *rows, const char *after)
+{
+	int64_t max = run->listing->config->doveadm_max_users;
+
+	run->listed += json_array_size(rows);
+	if (!doveadm_users_are_sound(rows, after, USERS_LIMIT))
+		return x_strdup("lists users who were not asked for");
+	return run->listed <= (uint64_t)max ? NULL :
+		x_asprintf("lists more than %lld users (doveadm.max_users)",
+			   (long long)max);
+}
+
 /* Lists users of a node after that one. */
 static enum listing_result
 list_users(struct listing_run *run, const char *urls, char **after,
@@ -382,15 +405,17 @@ list_users(struct listing_run *run, const char *urls, char **after,
 		json_object_set_new(params, RECALL_PARAM_AFTER,
 				    json_string(*after));
 	result = ask(run, urls, RECALL_CMD_USERS, params, &rows, &error);
-	if (rows != NULL) {
+	if (rows != NULL)
+		error = check_names(run, rows, *after);
+	if (rows != NULL && error == NULL) {
 		*count_r = take_names(run, urls, rows, after);
-		json_decref(rows);
 	} else {
 		free(*after);
 		*after = NULL;
 		if (result == LISTING_DONE)
 			add_error(run->listing, "", "", error);
 	}
+	json_decref(rows);
 	free(error);
 	return result;
 }
@@ -425,6 +450,7 @@ run_group(struct listing_run *run, const char *urls, char **after,
 	enum listing_result result;
 	size_t count;
 
+	run->listed = 0;
 	do {
 		result = list_users(run, urls, after, &count);
 		if (result == LISTING_DONE)

@@ -1,7 +1,9 @@
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "alloc.h"
 #include "audit-log.h"
 #include "brakes.h"
 #include "jobs.h"
@@ -12,7 +14,8 @@
 #include "strlist.h"
 #include "worker.h"
 
-/* what waits is in the journal, so only memory limits it */
+/* What waits is in the journal, and only its id is in memory: many recalls of
+   many users take more than there is. */
 #define JOBS_MAX 10000
 
 /* Recalls from everyone take long: they must not keep others from running. If
@@ -77,12 +80,41 @@ static void add_to(struct strlist *list, const char *id)
 	pthread_mutex_unlock(&paused_lock);
 }
 
+/* Returns the recall that is to go on, or NULL. */
+static struct recall *load(const char *id)
+{
+	struct recall *recall;
+
+	switch (journal_load(id, &recall)) {
+	case JOURNAL_FOUND:
+		return recall;
+	case JOURNAL_ABSENT:
+		log_error("recall %s: is not in the journal any more", id);
+		break;
+	case JOURNAL_FAILED:
+		log_error("recall %s: goes on later, since the journal can't "
+			  "be read", id);
+		add_to(&parked, id);
+		break;
+	}
+	return NULL;
+}
+
 static void run_job(void *context)
 {
-	struct recall *recall = context;
-	struct config *config = wait_for_audit(recall);
+	char *id = context;
+	struct recall *recall = NULL;
+	struct config *config;
 
+	if (recall_interrupted())
+		log_info("recall %s: goes on at the next start", id);
+	else
+		recall = load(id);
+	free(id);
+	if (recall == NULL)
+		return;
 	recall->make_room = make_room;
+	config = wait_for_audit(recall);
 
 	switch (recall_run(recall, config)) {
 	case RECALL_INTERRUPTED:
@@ -116,11 +148,14 @@ bool jobs_start(const struct config *config)
 
 void jobs_add(struct recall *recall)
 {
-	if (worker_pool_add(recall->everyone ? sweeps : pool, run_job, recall))
-		return;
-	log_warning("recall %s: goes on later, since too many wait",
-		    recall->id);
-	add_to(&parked, recall->id);
+	char *id = x_strdup(recall->id);
+
+	if (!worker_pool_add(recall->everyone ? sweeps : pool, run_job, id)) {
+		log_warning("recall %s: goes on later, since too many wait",
+			    id);
+		add_to(&parked, id);
+		free(id);
+	}
 	recall_free(recall);
 }
 
@@ -145,20 +180,10 @@ bool jobs_is_paused(const char *id)
 /* Goes on with the recall. */
 static void resume(const char *id)
 {
-	struct recall *recall;
+	struct recall *recall = load(id);
 
-	switch (journal_load(id, &recall)) {
-	case JOURNAL_FOUND:
-		break;
-	case JOURNAL_ABSENT:
-		log_error("recall %s: is not in the journal any more", id);
+	if (recall == NULL)
 		return;
-	case JOURNAL_FAILED:
-		log_error("recall %s: goes on later, since the journal can't "
-			  "be read", id);
-		add_to(&parked, id);
-		return;
-	}
 	if (recall->everyone)
 		log_info("recall %s: resumed after %lld users", recall->id,
 			 (long long)recall_users_done(recall));

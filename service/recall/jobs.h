@@ -7,8 +7,9 @@
 /* Recalls that run in the background. */
 
 bool jobs_start(const struct config *config);
-/* Runs the recall, which is in the journal already, and frees it. If too many
-   wait it is tried again now and then. */
+/* Runs the recall, which is in the journal already and read from there when its
+   turn has come, and frees it. If too many wait it is tried again now and
+   then. */
 void jobs_add(struct recall *recall);
 /* Has the journalled recall wait until recalls are not stopped any more. */
 void jobs_pause(const char *id);

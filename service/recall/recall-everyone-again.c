@@ -122,10 +122,28 @@ static bool ask_lost(struct everyone *all, const size_t *users, size_t count)
 	return some_stopped;
 }
 
+/* A dry run does not wait for nodes that are down. */
+static void give_up_lost(struct everyone *all)
+{
+	struct recall_node *node;
+	char *error;
+	size_t i;
+
+	for (i = 0; i < all->recall->node_count; i++) {
+		node = &all->recall->nodes[i];
+		if (*node->urls != '\0' || node->state != RECALL_NODE_DOWN)
+			continue;
+		error = x_strdup(node->error == NULL ? "" : node->error);
+		everyone_set_state(all, node, RECALL_NODE_FAILED, error);
+		free(error);
+	}
+}
+
 void everyone_run_lost(struct everyone *all)
 {
 	int64_t pause_ms = EVERYONE_PAUSE_MIN_MS;
 	size_t *users, count;
+	unsigned int tries = 0;
 
 	while (!everyone_is_held(all)) {
 		users = x_calloc(all->recall->count + 1, sizeof(*users));
@@ -138,6 +156,10 @@ void everyone_run_lost(struct everyone *all)
 		free(users);
 		if (count == 0)
 			break;
+		if (all->recall->dry_run && ++tries >= EVERYONE_FAILURES_MAX) {
+			give_up_lost(all);
+			break;
+		}
 		everyone_pause_longer(all, &pause_ms);
 	}
 }

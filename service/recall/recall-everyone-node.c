@@ -17,9 +17,6 @@
 /* Commands' users that a node lists at a time: as far as this it is asked again
    after a crash. */
 #define PAGE_BATCHES 10
-/* Times that a node may fail the command before it is given up: a userdb that
-   lists nobody will not do so later on. */
-#define FAILURES_MAX 5
 
 struct batch {
 	struct node_run *node;
@@ -35,14 +32,22 @@ static struct recall_node *node_of(const struct node_run *run)
 	return &run->all->recall->nodes[run->pos];
 }
 
+/* Whether to ask no more. Somebody waits for what a dry run counts, and nothing
+   is left undone by it. */
+static bool is_given_up(struct node_run *run, const struct doveadm_call *call)
+{
+	if (call->result == DOVEADM_FAILED && call->exit_code == EX_USAGE)
+		return true;
+	return (call->result == DOVEADM_FAILED || run->all->recall->dry_run) &&
+	       ++run->failures >= EVERYONE_FAILURES_MAX;
+}
+
 /* What became of a call. Returns false if the node is to be given up. */
 static bool node_failed(struct node_run *run, const struct doveadm_call *call)
 {
 	struct recall_node *node = node_of(run);
 
-	if (call->result == DOVEADM_FAILED &&
-	    (call->exit_code == EX_USAGE ||
-	     ++run->failures >= FAILURES_MAX)) {
+	if (is_given_up(run, call)) {
 		log_error("recall %s: node %s is given up: %s",
 			  run->all->recall->id, node->name, call->error);
 		everyone_set_state(run->all, node, RECALL_NODE_FAILED,
@@ -75,16 +80,36 @@ static const char *name_at(const json_t *names, size_t pos)
 				 RECALL_COLUMN_USERNAME);
 }
 
+/* A node that was broken into could list users without end. */
+static void check_page(struct node_run *run, size_t limit,
+		       struct doveadm_call *call)
+{
+	int64_t max = run->all->config->doveadm_max_users;
+
+	if (call->result != DOVEADM_OK)
+		return;
+	run->listed += json_array_size(call->answer);
+	if (!doveadm_users_are_sound(call->answer, node_of(run)->cursor, limit))
+		call->error = x_strdup("lists users who were not asked for");
+	else if (run->listed > (uint64_t)max)
+		call->error = x_asprintf("lists more than %lld users "
+					 "(doveadm.max_users)", (long long)max);
+	else
+		return;
+	call->result = DOVEADM_FAILED;
+	call->exit_code = EX_USAGE;
+}
+
 /* Lists users after those who have been asked about. Returns false if there are
    none, or no more. */
 static bool get_page(struct node_run *run)
 {
 	const struct recall_node *node = node_of(run);
+	size_t max = run->all->config->doveadm_batch * PAGE_BATCHES;
 	bool more = true;
 	char limit[24];
 
-	snprintf(limit, sizeof(limit), "%lld", (long long)
-		 run->all->config->doveadm_batch * PAGE_BATCHES);
+	snprintf(limit, sizeof(limit), "%zu", max);
 	while (more && !everyone_is_held(run->all)) {
 		struct doveadm_call call = {
 			.config = run->all->config,
@@ -99,6 +124,7 @@ static bool get_page(struct node_run *run)
 			json_object_set_new(call.params, RECALL_PARAM_AFTER,
 					    json_string(node->cursor));
 		doveadm_call_run(&call);
+		check_page(run, max, &call);
 		if (call.result == DOVEADM_OK) {
 			run->names = call.answer;
 			free(call.error);

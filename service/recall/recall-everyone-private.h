@@ -13,6 +13,10 @@
 /* What the parts of a recall from everyone have in common. */
 
 #define EVERYONE_PAUSE_MIN_MS 1000
+/* Times that a node may fail the command before it is given up: a userdb that
+   lists nobody will not do so later on. Of a dry run, also times that it need
+   not answer. */
+#define EVERYONE_FAILURES_MAX 5
 
 struct everyone {
 	struct recall *recall;
@@ -32,6 +36,8 @@ struct node_run {
 	pthread_t thread;
 	bool started;
 
+	/* how many users it has listed */
+	uint64_t listed;
 	/* the page under way */
 	json_t *names;
 	/* users of a command; fewer once one has taken too long */

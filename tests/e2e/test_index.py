@@ -379,6 +379,36 @@ def test_index_of_another_version(box):
     assert row["wrong"] == "0"
 
 
+@pytest.mark.parametrize("what", ["fifo", "huge", "directory"])
+def test_something_else_in_its_place(box, what):
+    """It is the user's own file: whatever that is, others' recalls do not wait
+    for it, nor run out of memory."""
+    ids = [box.new_id() for _ in range(3)]
+    for message_id in ids[:2]:
+        box.save(message_id)
+    box.wait_until_old()
+    box.table("recall index")
+    path = box.index_file()
+    if what == "huge":
+        os.truncate(path, 1 << 40)
+    else:
+        path.unlink()
+        (os.mkfifo if what == "fifo" else os.mkdir)(path)
+        shutil.chown(path, box.node.mail_user, box.node.mail_group)
+    assert box.dry_run(ids[1]) == 1
+    box.save(ids[2])
+    assert box.dry_run(ids[2]) == 1
+    if what == "huge":
+        # whoever saves has replaced it
+        assert path.stat().st_size < 1 << 20
+    elif what == "fifo":
+        path.unlink()
+    else:
+        path.rmdir()
+    assert box.dry_run(ids[0]) == 1
+    box.assert_indexed(ids)
+
+
 def test_collision_does_not_delete_the_wrong_mail(box):
     """Two messages whose records are equal."""
     ids = [box.new_id() for _ in range(3)]

@@ -351,6 +351,22 @@ def test_fetch_of_more_than_a_page_holds(node, service, user):
     assert [page[0]["text"].count("x" * 70) for page in found] == [lines] * 3
 
 
+def test_fetch_of_more_than_a_page_holds_from_many(node):
+    """However few of them one command asks about."""
+    lines = (24 << 20) // 72
+    users = [next(reds) for _ in range(3)]
+    for each in users:
+        node.append(each, "INBOX", build_message(new_id(), subject="largest") +
+                    (b"x" * 70 + b"\r\n") * lines)
+    params = {"cmd": "fetch", "query": ["SUBJECT", "largest"],
+              "emails": users, "fields": "text"}
+    with Service(node, doveadm__batch=1) as service:
+        answer = ask(service, root(service), **params)
+        assert (answer.status, list(message(answer))) == (400, ["LIMIT"])
+        found = pages(service, root(service), limit=1, **params)
+    assert [page[0]["email"] for page in found] == users
+
+
 @pytest.mark.log_errors("Unknown field")
 @pytest.mark.parametrize("fields", ["nonsense", "hdr,x;y", "hdr\tbody\x01",
                                     "hdr." + "x" * 200, "[]", "[1]", " ",

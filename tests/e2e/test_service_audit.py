@@ -202,7 +202,9 @@ def test_full_disk(node, mail, small_disk):
                            "emails=" + USER)),
                 (EXPUNGE, ("-d", "cmd=search", "--data-urlencode",
                            "messageid=" + mail, "-d", "emails=" + USER)),
-                ("/v2/mailboxes/%s/shares" % USER, ())):
+                ("/v2/mailboxes/%s/shares" % USER, ()),
+                ("/v2/stop", ("-d", "release=1")),
+                ("/v2/stop", ("-X", "DELETE"))):
             answer = service.curl(path, *args, token=token)
             assert answer.status == 503, (path, args)
             assert answer.json() == {
@@ -228,7 +230,8 @@ def test_full_disk(node, mail, small_disk):
         assert text.endswith("\n")
         assert [parse(line)[0] for line in text.splitlines()] == \
             ["recall-refused"] * 2 + ["restore-refused", "search-refused",
-                                      "shares-refused"]
+                                      "shares-refused", "release-refused",
+                                      "release-refused"]
         assert metric(service, "audit_waiting") == 0
         answer = service.recall(token, mail, [USER])
         assert statuses(answer) == {USER: "expunged"}

@@ -282,6 +282,21 @@ def test_node_that_is_down(red, message_id):
 
 
 @pytest.mark.log_errors("")
+def test_dry_run_while_a_node_is_down(red, message_id):
+    """Whoever waits for the count gets what there is of it."""
+    with make_node() as blue, make_service(red, blue) as service:
+        deliver(red, blue, message_id)
+        blue.stop(remove=False)
+        answer = recall(service, message_id, dry_run=1)
+        assert found(answer) == {user: "would_expunge" for user in HITS[:3]}
+        assert answer["success"] is False
+        states = nodes(answer)
+        assert states[name(red)]["state"] == "done"
+        assert states[name(blue)]["state"] == "failed"
+        assert states[name(blue)]["error"]
+
+
+@pytest.mark.log_errors("")
 def test_all_nodes_are_told_of_at_once(red, message_id):
     """Also one that has not answered yet, when another is known to be down."""
     with make_node() as blue, make_service(red, blue) as service:
@@ -394,6 +409,20 @@ def test_node_behind_a_proxy_that_is_down(proxied, message_id):
     assert answer["success"] is True and "message" not in answer
 
 
+def test_dry_run_while_a_node_behind_a_proxy_is_down(proxied, message_id):
+    back, port, service = proxied
+    deliver(back, back, message_id)
+    back.stop(remove=False)
+    try:
+        answer = recall(service, message_id, dry_run=1)
+    finally:
+        assert back._launch()
+    hidden = nodes(answer)["127.0.0.1:%d" % port]
+    assert hidden["state"] == "failed" and hidden["error"]
+    assert answer["success"] is False
+    assert set(found(answer).values()) == {"error"}
+
+
 @pytest.mark.log_errors("")
 def test_nodes_that_are_down_keep_no_others_waiting(red, message_id):
     """More recalls than run at a time wait for a node: the next one runs
@@ -408,8 +437,8 @@ def test_nodes_that_are_down_keep_no_others_waiting(red, message_id):
             return {name(red): "done", name(blue): "down"} == {
                 each: found[each]["state"] for each in found}
 
-        first = [start(service, token, messageid="<%d@waits>" % i,
-                       dry_run=1) for i in range(16)]
+        first = [start(service, token, messageid="<%d@waits>" % i)
+                 for i in range(16)]
         for recall_id in first:
             wait_for(lambda: waits_for_blue(recall_id))
         red.lmtp_deliver([HITS[0]], build_message(message_id))

@@ -1,9 +1,12 @@
 """mail-recalld: what fails around it, and what it survives."""
 
+import base64
 import http.server
+import itertools
 import json
 import os
 import pathlib
+import resource
 import signal
 import socket
 import sqlite3
@@ -216,8 +219,7 @@ class Fake(http.server.BaseHTTPRequestHandler):
         command = json.loads(self.rfile.read(
             int(self.headers["Content-Length"])))
         name, parameters, _ = command[0]
-        status, body = self.server.answer(
-            None if name == "recallUsers" else parameters["users"])
+        status, body = self.server.command(name, parameters)
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
@@ -231,6 +233,8 @@ class Fake(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def fake(node):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fake)
+    server.command = lambda name, parameters: server.answer(
+        None if name == "recallUsers" else parameters["users"])
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     url = "http://127.0.0.1:%d/doveadm/v1" % server.server_port
@@ -273,6 +277,43 @@ def test_rows_of_everyone_for_others(fake):
         token=token).json()["id"])
     assert [(each["email"].lower(), each["status"])
             for each in done["results"]] == [(A[0], "expunged")]
+
+
+NAMES = ("u%06d@a.example" % number for number in range(1000000))
+
+
+@pytest.mark.parametrize("page, why", [
+    # the same ones again and again
+    (lambda: [A[0], A[1]], "not asked for"),
+    # in no order; none; more than were asked for
+    (lambda: [A[1], A[0]], "not asked for"),
+    (lambda: [""], "not asked for"),
+    (lambda: ["a%06d@a.example" % i for i in range(6000)], "not asked for"),
+    # ever more, and ever more of others
+    (lambda: [next(NAMES) for _ in range(100)], "more than 1000 users"),
+    (lambda: [next(NAMES) + ".b.example" for _ in range(100)],
+     "more than 1000 users")])
+def test_users_without_end(fake, page, why):
+    """A node that was broken into is given up."""
+    server, service = fake
+    service.set(doveadm__max_users=1000)
+    service.text = "[nodes]\nb = http://127.0.0.1:9/doveadm/v1 " \
+        "a.example.b.example\n"
+    service.reload()
+    server.answer = lambda users: (200, [["doveadmResponse", [
+        {"username": name} for name in page()] if users is None else [], "1"]])
+    token = service.token()
+    args = "-d", "all=1", "-d", "messageid=<a@b>"
+    url = service.curl("/v2/actions/expunge", *args,
+                       token=token).json()["location"]
+    node = wait_for(lambda: [
+        node for node in service.curl(url, token=token).json()["nodes"]
+        if node["state"] == "failed"])[0]
+    assert why in node["error"]
+    answer = service.curl("/v2/actions/expunge", *args, "-d", "cmd=search",
+                          token=token)
+    assert answer.status == 200, answer
+    assert any(why in each["error"] for each in answer.json()["errors"])
 
 
 @pytest.mark.parametrize("body", [
@@ -348,6 +389,97 @@ def test_users_go_in_batches(fake):
     assert service.recall(service.token(), "<a@b>",
                           users).json()["summary"] == {"not_found": 250}
     assert sorted(sizes) == [50, 100, 100]
+
+
+def exported(server, service, rows):
+    """What is answered where a node says that it keeps these."""
+    asked = []
+    # it can't be compressed
+    part = base64.b64encode(os.urandom(300000)).decode()
+
+    def command(name, parameters):
+        answer = []
+        if name == "recallExpunge":
+            answer = [row(A[0], "expunged")]
+        elif name == "recallExport":
+            asked.append(parameters["users"])
+            answer = [{"username": A[0], "message": part}] \
+                if "message" in parameters else rows
+        return 200, [["doveadmResponse", answer, "1"]]
+
+    server.command = command
+    token = service.token()
+    done = service.recall(token, "<a@b>", A[:1]).json()
+    return asked, service.curl("/v2/actions/%s/export" % done["id"],
+                               token=token)
+
+
+def kept(user, size):
+    return {"username": user, "mailbox": "INBOX", "mailbox-guid": "1" * 32,
+            "uid": "1", "received": "2026-01-31T12:34:56Z", "size": str(size)}
+
+
+def test_evidence_of_others(fake):
+    asked, answer = exported(*fake, [kept("else@a.example", 300000),
+                                     kept(A[0].upper(), 300000)])
+    assert answer.status == 200
+    assert {user.lower() for users in asked for user in users} == {A[0]}
+
+
+def test_evidence_without_end(fake):
+    """It ends where there is no room for it any more."""
+    server, service = fake
+    service.set(log__level="info")
+    service.reload()
+    resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE,
+                     (1 << 20, 1 << 20))
+    unused, answer = exported(server, service, [kept(A[0], 1 << 50)])
+    assert (answer.status, answer.json()) == (503, {
+        "message": "The evidence can't be put together"})
+
+
+def test_a_look_again_while_the_request_is_repeated(fake):
+    """It does not say that the recall has finished, nor how."""
+    server, service = fake
+    verdicts = iter(["error", "not_found", "expunged"])
+    asked = [threading.Event() for unused in range(3)]
+    go_on = [threading.Event() for unused in range(3)]
+    go_on[0].set()
+    number = itertools.count()
+
+    def command(name, parameters):
+        rows = []
+        if name == "recallExpunge":
+            which = next(number)
+            rows = [row(A[0], next(verdicts))]
+            asked[which].set()
+            assert go_on[which].wait(PATIENCE)
+        return 200, [["doveadmResponse", rows, "1"]]
+
+    server.command = command
+    token = service.token()
+    args = "-H", "Idempotency-Key: look"
+    answer = service.recall(token, "<a@b>", A[:1], *args, stand="1h")
+    assert statuses(answer) == {A[0]: "error"}
+    url = "/v2/actions/" + answer.json()["id"]
+    try:
+        # the service looks again by itself, and then it is asked to
+        assert asked[1].wait(PATIENCE)
+        assert service.recall(token, "<a@b>", A[:1], *args, "-H",
+                              "Prefer: respond-async", stand="1h"
+                              ).status == 202
+        assert asked[2].wait(PATIENCE)
+        go_on[1].set()
+        wait_for(lambda: any("|recall|" in line and "not_found:1" in line
+                             for line in service.audit()))
+        now = service.curl(url, token=token).json()
+        assert (now["state"], now["finished"], now["results"]) == (
+            "running", None, [])
+    finally:
+        for event in go_on:
+            event.set()
+    done = service.wait_recall(token, answer.json()["id"])
+    assert done["summary"] == {"expunged": 1}
 
 
 # the service fails

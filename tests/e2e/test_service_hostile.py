@@ -15,6 +15,7 @@ import pytest
 from mailnode import PATIENCE, build_message, free_port
 from servicenode import RecallNode, Service, curl, is_sanitized
 from answers import has, statuses
+from faults import Frozen
 
 USER = "user@example.com"
 
@@ -479,6 +480,32 @@ def peak(service):
     """The most that was resident. Sanitizers keep what was freed, so that it
     says nothing there."""
     return 0 if is_sanitized() else resident(service, "VmHWM")
+
+
+@pytest.mark.skipif(is_sanitized(), reason="keeps what was freed")
+def test_recalls_that_wait_are_not_in_memory(node):
+    """Otherwise who may recall ends the service, and each start of it."""
+    users = ["%04d-%s@example.com" % (number, "x" * 40)
+             for number in range(5000)]
+    with Service(node, journal__workers=1) as service, Frozen(node):
+        token = service.token()
+
+        def begin():
+            answer = service.recall(token, "<a@b>", users, "-H",
+                                    "Prefer: respond-async")
+            assert answer.status == 202
+
+        for unused in range(3):
+            begin()
+        before = resident(service)
+        for unused in range(60):
+            begin()
+        # each has 5,000 users of some 250 octets
+        assert resident(service) - before < 60 * 1250 // 3
+        service.kill()
+        service.start()
+        assert resident(service) - before < 60 * 1250 // 3
+        service.kill()
 
 
 def test_headers_that_are_too_large(service):

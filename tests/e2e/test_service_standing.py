@@ -103,6 +103,21 @@ def test_recall_that_stands(node, service, user, message_id):
     assert "standing" not in answer.json()
 
 
+def test_restore_that_is_refused_ends_nothing(node, service, user, message_id):
+    token = service.token()
+    key = "-H", "Idempotency-Key: " + message_id
+    assert service.recall(token, "<else@example.com>", [user],
+                          *key).status == 200
+    recall_id = service.recall(token, message_id, [user],
+                               stand="1h").json()["id"]
+    answer = service.recall(token, None, None, *key, cmd="restore",
+                            id=recall_id)
+    assert answer.status == 422
+    assert [order["id"] for order in standing(service, token)] == [recall_id]
+    assert service.recall(token, cmd="restore", id=recall_id).status == 200
+    assert standing(service, token) == []
+
+
 @pytest.mark.log_errors("[Pp]ermission denied|EACCES")
 def test_error_that_is_looked_at_while_recalls_are_stopped(
         node, service, user, message_id):

@@ -3,6 +3,7 @@
 import calendar
 import contextlib
 import os
+import pwd
 import smtplib
 import struct
 import subprocess
@@ -896,6 +897,31 @@ def test_unreadable_list_of_late_copies(mended, message_id, damage):
         lines = deliver_and_settle(node, users, message_id)
         assert len(lines) == 2 and all("/late/" in line for line in lines)
         assert [node.count(user) for user in users] == [0, 0]
+    assert run(node) == [] and late(node, *users) == []
+
+
+@pytest.mark.parametrize("what", ["fifo", "foreign"])
+def test_file_in_the_list_of_late_copies(mended, message_id, what):
+    """Any system user may make a file there: nobody waits for what it is, and
+    no other's is written to."""
+    node = mended
+    users = node.test_users.take(2)
+    recall_id = stand(node, users, message_id, "--no-notify")
+    uid = pwd.getpwnam(node.mail_user).pw_uid
+    place = node.standing_dir / "late" / ("%s.%d" % (recall_id, uid))
+    if what == "fifo":
+        os.mkfifo(place)
+        os.chown(place, uid, -1)
+    elif os.geteuid() != 0:
+        pytest.skip("has no files of others")
+    else:
+        place.touch()
+        place.chmod(0o666)
+    lines = deliver_and_settle(node, users, message_id)
+    assert len(lines) == 2 and all(place.name in line for line in lines)
+    assert [node.count(user) for user in users] == [0, 0]
+    assert what == "fifo" or place.read_bytes() == b""
+    place.unlink()
     assert run(node) == [] and late(node, *users) == []
 
 

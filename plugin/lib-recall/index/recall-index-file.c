@@ -268,7 +268,7 @@ file_read_fd(struct recall_index_file *file, bool whole, const char *path,
 		*error_r = t_strdup_printf("fstat(%s) failed: %m", path);
 		return -1;
 	}
-	if (st.st_size == 0)
+	if (st.st_size == 0 || st.st_size > RECALL_INDEX_SIZE_MAX)
 		return 0;
 	file->ino = st.st_ino;
 	if (!whole && st.st_size > WHOLE_MAX)
@@ -298,7 +298,8 @@ file_read(const char *path, bool whole, struct recall_index_file **file_r,
 	p_array_init(&file->lists, pool, 1);
 	*file_r = file;
 
-	file->fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* it's the user's: nothing that is there may hold us up */
+	file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (file->fd == -1) {
 		if (errno == ENOENT || errno == ENOTDIR)
 			return 0;

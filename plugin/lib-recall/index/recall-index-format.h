@@ -8,6 +8,9 @@
 #define RECALL_INDEX_MAGIC 0x78646952U
 /* Increased whenever the meaning of anything in it changes. */
 #define RECALL_INDEX_VERSION 4
+/* Of more than ten million messages. A longer file, which is read into memory,
+   is none of ours. */
+#define RECALL_INDEX_SIZE_MAX (128 * 1024 * 1024)
 
 struct recall_index_header {
 	uint32_t magic, version;

@@ -258,7 +258,8 @@ static int prepare_append(int fd, const char *path, const struct stat *st,
 {
 	struct recall_index_header hdr;
 
-	if (pread_full(fd, &hdr, sizeof(hdr), 0) <= 0 ||
+	if (st->st_size > RECALL_INDEX_SIZE_MAX ||
+	    pread_full(fd, &hdr, sizeof(hdr), 0) <= 0 ||
 	    !recall_index_header_check(&hdr, st->st_size) ||
 	    !base_is_whole(fd, &hdr)) {
 		*tail_r = *end_r = sizeof(hdr);

@@ -35,6 +35,11 @@ int recall_standing_late_init(const char *dir, const char **error_r)
 	return 0;
 }
 
+static bool late_is_of(const struct stat *st, uid_t uid)
+{
+	return S_ISREG(st->st_mode) && st->st_uid == uid;
+}
+
 int recall_standing_late_add(const char *dir,
 			     const struct recall_standing_late *late,
 			     const char **error_r)
@@ -42,6 +47,7 @@ int recall_standing_late_add(const char *dir,
 	const char *path = t_strdup_printf("%s/%s.%s", late_dir(dir),
 					   late->recall_id, dec2str(geteuid()));
 	string_t *str = t_str_new(256);
+	struct stat st;
 	ssize_t ret;
 	int fd;
 
@@ -51,10 +57,17 @@ int recall_standing_late_add(const char *dir,
 	if (str_len(str) + strlen(late->mailboxes) < LATE_LINE_MAX / 2)
 		str_append_tabescaped(str, late->mailboxes);
 	str_append_c(str, '\n');
-	fd = open(path, O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC | O_NOFOLLOW,
-		  0600);
-	if (fd == -1) {
+	/* any system user may make one of this name */
+	fd = open(path, O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC |
+		  O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (fd == -1 || fstat(fd, &st) < 0) {
 		*error_r = t_strdup_printf("open(%s) failed: %m", path);
+		i_close_fd(&fd);
+		return -1;
+	}
+	if (!late_is_of(&st, geteuid())) {
+		*error_r = t_strdup_printf("%s is not its owner's", path);
+		i_close_fd(&fd);
 		return -1;
 	}
 	/* others append at the same time */
@@ -114,7 +127,7 @@ late_read_file(const char *path, const char *recall_id, uid_t uid, pool_t pool,
 		i_close_fd(&fd);
 		return -1;
 	}
-	if (!S_ISREG(st.st_mode) || st.st_uid != uid) {
+	if (!late_is_of(&st, uid)) {
 		*error_r = t_strdup_printf("%s is not its owner's", path);
 		i_close_fd(&fd);
 		return -1;

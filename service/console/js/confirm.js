@@ -27,7 +27,8 @@ function countVerdicts(results) {
 	return counts;
 }
 
-/* Whether no more can be counted now: nodes that are down are asked for ever. */
+/* Whether no more can be counted now: nodes that are down are asked on for a
+   while. */
 function isCounted({ state, nodes = [] }) {
 	return state === "finished" || (nodes.length > 0 &&
 		nodes.every((node) => node.state !== "running"));

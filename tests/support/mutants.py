@@ -39,13 +39,11 @@ TESTS = {
     "plugin/lib-recall/mails/recall-count.c": [
         ("test_search", "count or expected or number or total")],
     "plugin/lib-recall/base/recall-tenant.c": [
-        ("test_expunge", "tenant"), ("test_search", "tenant")],
-    "plugin/doveadm/doveadm-recall-ahead.c": [("test_ahead", "")],
-    "plugin/doveadm/proxy/recall-proxy-nodes.c": [
-        ("test_proxy_batches", ""), ("test_proxy", "")],
         ("test_expunge", "tenant or not_found"), ("test_search", "tenant")],
     "plugin/doveadm/doveadm-recall-ahead.c": [("test_ahead", ""),
                                                ("test_parts_down", "auth")],
+    "plugin/doveadm/proxy/recall-proxy-nodes.c": [
+        ("test_proxy_batches", ""), ("test_proxy", "")],
     "plugin/doveadm-acl/recall-rights.c": ["test-rights",
                                            ("test_share", "rights")],
     "service/store/journal-visible.c": [

@@ -109,7 +109,7 @@ static int
 expunge_check_count(const struct expunge_context *ctx, const char **error_r)
 {
 	const unsigned int *max_copies = ctx->order->max_copies;
-	unsigned int copies = ctx->copies->expunged + ctx->copies->count;
+	const unsigned int copies = recall_copies_total(ctx->copies);
 
 	if (max_copies == NULL || copies <= *max_copies)
 		return 0;

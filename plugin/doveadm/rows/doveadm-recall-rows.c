@@ -5,6 +5,7 @@
 #include "str.h"
 #include "doveadm.h"
 #include "doveadm-print.h"
+#include "recall-text.h"
 #include "recall-utf8.h"
 #include "doveadm-recall-rows.h"
 
@@ -78,6 +79,12 @@ void recall_rows_add(struct recall_rows *rows, const char *value)
 	rows_begin(rows);
 	if (value == NULL)
 		value = "";
+	/* formats for people and scripts have no escapes: a mailbox's name must
+	   not look like another row */
+	if (rows->cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI &&
+	    (column->flags & RECALL_COLUMN_FLAG_LINES) == 0 &&
+	    recall_text_has_control(value))
+		value = recall_utf8_line(value, UINT_MAX);
 	if (rows->is_short && column->max_chars > 0)
 		value = recall_utf8_line(value, column->max_chars);
 	if (rows->is_short && (column->flags & RECALL_COLUMN_FLAG_DAY) != 0)

@@ -17,6 +17,9 @@ enum recall_column_flags {
 	RECALL_COLUMN_FLAG_DAY = 0x04,
 	/* A number: 0 where nothing is known, not empty. */
 	RECALL_COLUMN_FLAG_NUMBER = 0x08,
+	/* May have several lines. At the shell others have no control
+	   characters. */
+	RECALL_COLUMN_FLAG_LINES = 0x10,
 };
 
 struct recall_column {

@@ -42,6 +42,8 @@ TESTS = {
         ("test_expunge", "tenant or not_found"), ("test_search", "tenant")],
     "plugin/doveadm/doveadm-recall-ahead.c": [("test_ahead", ""),
                                                ("test_parts_down", "auth")],
+    "plugin/doveadm/proxy/recall-proxy-nodes.c": [
+        ("test_proxy_batches", ""), ("test_proxy", "")],
     "plugin/doveadm-acl/recall-rights.c": ["test-rights",
                                            ("test_share", "rights")],
     "service/store/journal-visible.c": [

@@ -132,6 +132,17 @@ void recall_rows_set_exit_code(struct recall_rows *rows, int exit_code)
 		rows->exit_code = exit_code;
 }
 
+void recall_rows_send(struct recall_rows *rows)
+{
+	if (rows->cctx->conn_type != DOVEADM_CONNECTION_TYPE_TCP)
+		return;
+	/* in 2.3 rows stay in the formatter until there are as many as the
+	   process has had commands; and doveadm-server has corked the stream */
+	doveadm_print_flush();
+	o_stream_uncork(doveadm_print_ostream);
+	o_stream_cork(doveadm_print_ostream);
+}
+
 void recall_rows_finish(struct recall_rows *rows)
 {
 	if (doveadm_exit_code == 0 && rows->exit_code == 0)

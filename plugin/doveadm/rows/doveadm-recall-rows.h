@@ -47,6 +47,8 @@ void recall_rows_add_stream(struct recall_rows *rows, const void *data,
    passed over. */
 void recall_rows_add_known(struct recall_rows *rows, ...) ATTR_SENTINEL;
 
+/* Has another doveadm that asks know what there is by now. */
+void recall_rows_send(struct recall_rows *rows);
 /* The command's exit code, if nothing is worse. */
 void recall_rows_set_exit_code(struct recall_rows *rows, int exit_code);
 /* Called when no more rows will come. Sets doveadm_exit_code, but not over

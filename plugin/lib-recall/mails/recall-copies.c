@@ -2,7 +2,7 @@
 #include "array.h"
 #include "str.h"
 #include "time-util.h"
-#include "mail-storage.h"
+#include "mail-storage-private.h"
 #include "recall-boxes.h"
 #include "failpoint.h"
 #include "recall-find.h"
@@ -99,8 +99,13 @@ static void copies_find_in_box(struct recall_copies *copies,
 	found = array_count(&cbox.uids) > 0;
 	recall_scan_add(copies->scan, box, found ||
 			copies->other_sender_count > other_senders);
-	if (gone)
+	if (gone) {
 		recall_scan_set_uncertain(copies->scan);
+		if (!box->opened) {
+			copies->gone_box = p_strdup(copies->pool,
+						    mailbox_get_vname(box));
+		}
+	}
 	if (found && mailbox_get_metadata(box, MAILBOX_METADATA_GUID,
 					  &metadata) < 0) {
 		copies_failed(copies, box, "Reading the GUID of");
@@ -121,6 +126,7 @@ static void copies_forget(struct recall_copies *copies)
 	array_clear(&copies->boxes);
 	copies->count = copies->other_sender_count = 0;
 	copies->read = FALSE;
+	copies->gone_box = NULL;
 }
 
 static bool copies_skip_box(struct recall_copies *copies, struct mailbox *box)
@@ -182,7 +188,11 @@ void recall_copies_find(struct recall_copies *copies)
 		   had been. Now there is one before that found nothing. */
 		taken = FALSE;
 	}
-	copies->error = RECALL_COPIES_CHANGED;
+	/* Dovecot lists what it does not open: directories with names that no
+	   mailbox can have */
+	copies->error = copies->gone_box == NULL ? RECALL_COPIES_CHANGED :
+		p_strdup_printf(copies->pool, "Mailbox %s is listed, but is "
+			"not there when it is opened", copies->gone_box);
 }
 
 /* To sync a mailbox that will be changed may be to change it: it's then that

@@ -276,7 +276,7 @@ static void copies_add_expunged(struct recall_copies *copies,
 	}
 }
 
-/* A mailbox that was synced does not have them any more. If it does then Dovecot
+/* A mailbox that was synced does not have them any more. If it does, Dovecot
    has waited in vain for a lock (Maildir), of which it says nothing. */
 static bool copies_are_left(const struct recall_copies_box *cbox)
 {

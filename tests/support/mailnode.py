@@ -506,8 +506,6 @@ class MailNode:
     def _wait_for_users(self):
         """auth looks at the file's time stamp once a second at most."""
         marker = "written-%d@localhost" % time.monotonic_ns()
-        self.users = {name: entry for name, entry in self.users.items()
-                      if not name.startswith("written-")}
         self._put_user(marker, {})
         self._write_users()
         del self.users[marker]
@@ -516,6 +514,8 @@ class MailNode:
             if time.monotonic() > deadline:
                 raise TimeoutError("auth does not see changed users")
             time.sleep(0.1)
+        # whoever lists users goes by the file
+        self._write_users()
 
     # life
 

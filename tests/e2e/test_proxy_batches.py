@@ -32,15 +32,14 @@ def columns(result, *names):
     return [tuple(row[name] for name in names) for row in result.rows]
 
 
-def back(port, users, **options):
-    return RecallNode(driver=DRIVERS[-1], users=users,
-                      extra=LISTEN % port, **options)
+def back(port, users, driver=DRIVERS[-1]):
+    return RecallNode(driver=driver, users=users, extra=LISTEN % port)
 
 
-def front(ports, users, extra="", **options):
+def front(ports, users, extra=""):
     return Front(ports, driver=DRIVERS[-1], users=users,
                  mail_plugins=["notify", "recall"],
-                 extra="doveadm_port = 1\n" + extra, **options)
+                 extra="doveadm_port = 1\n" + extra)
 
 
 @pytest.fixture(scope="module")
@@ -249,12 +248,13 @@ def finish(process):
 
 @pytest.fixture
 def cluster():
-    """A front and a node of their own, that a test may kill."""
+    """A front and nodes of their own, that a test may kill."""
     ports = {"one": free_port(), "two": free_port()}
-    with back(ports["one"], users_of("one", COUNT)) as one, \
-            back(ports["two"], users_of("two", COUNT)) as two, \
-            front(ports, users_of("one", COUNT) + users_of("two", COUNT)) \
-            as node:
+    users = {name: users_of(name, COUNT) for name in ports}
+    # as Held has it
+    with back(ports["one"], users["one"], driver="sdbox") as one, \
+            back(ports["two"], users["two"], driver="sdbox") as two, \
+            front(ports, users["one"] + users["two"]) as node:
         yield node, one, two
 
 

@@ -208,5 +208,7 @@ bool recall_users_are_named(const struct doveadm_cmd_context *cctx)
 
 bool recall_users_have_names(const struct doveadm_cmd_context *cctx)
 {
-	return recall_users_are_named(cctx) || recall_users_are_of_node(cctx);
+	/* another doveadm that asks chooses among the answers itself */
+	return cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP ||
+		recall_users_are_named(cctx);
 }

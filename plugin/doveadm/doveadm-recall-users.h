@@ -113,7 +113,7 @@ bool recall_users_are_shared_out(const struct doveadm_cmd_context *cctx);
 bool recall_users_are_of_node(const struct doveadm_cmd_context *cctx);
 
 /* Whether each name of a mailbox is answered for: those that are named are, and
-   those who would have a command of their own. */
+   those whom another doveadm asks for. */
 bool recall_users_have_names(const struct doveadm_cmd_context *cctx);
 
 /* Calls one callback for each user asked for, or, if Dovecot proxies the user

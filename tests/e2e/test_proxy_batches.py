@@ -1,10 +1,12 @@
 """Many users of nodes that Dovecot proxies to: asked for together, answered for
 each by itself."""
 
+import base64
 import contextlib
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import time
 
@@ -32,15 +34,14 @@ def columns(result, *names):
     return [tuple(row[name] for name in names) for row in result.rows]
 
 
-def back(port, users, **options):
-    return RecallNode(driver=DRIVERS[-1], users=users,
-                      extra=LISTEN % port, **options)
+def back(port, users, driver=DRIVERS[-1]):
+    return RecallNode(driver=driver, users=users, extra=LISTEN % port)
 
 
-def front(ports, users, extra="", **options):
+def front(ports, users, extra=""):
     return Front(ports, driver=DRIVERS[-1], users=users,
                  mail_plugins=["notify", "recall"],
-                 extra="doveadm_port = 1\n" + extra, **options)
+                 extra="doveadm_port = 1\n" + extra)
 
 
 @pytest.fixture(scope="module")
@@ -249,12 +250,13 @@ def finish(process):
 
 @pytest.fixture
 def cluster():
-    """A front and a node of their own, that a test may kill."""
+    """A front and nodes of their own, that a test may kill."""
     ports = {"one": free_port(), "two": free_port()}
-    with back(ports["one"], users_of("one", COUNT)) as one, \
-            back(ports["two"], users_of("two", COUNT)) as two, \
-            front(ports, users_of("one", COUNT) + users_of("two", COUNT)) \
-            as node:
+    users = {name: users_of(name, COUNT) for name in ports}
+    # as Held has it
+    with back(ports["one"], users["one"], driver="sdbox") as one, \
+            back(ports["two"], users["two"], driver="sdbox") as two, \
+            front(ports, users["one"] + users["two"]) as node:
         yield node, one, two
 
 
@@ -414,13 +416,15 @@ def test_node_that_leaves_somebody_out(node, fake, message_id):
     assert "no answer" in result.row(users[2])["error"]
 
 
+def found(user, count=2):
+    """Rows of a search."""
+    return b"".join(b"\t".join([user.encode()] + [b"x"] * 10 + [b"", b""])
+                    for _ in range(count))
+
+
 @pytest.mark.log_errors("fake@example.com: Node")
 def test_search_that_breaks_off(node, fake):
     """What a batch had found by then is shown once."""
-    def found(user, count=2):
-        return b"".join(b"\t".join([user.encode()] + [b"x"] * 10 + [b"", b""])
-                        for _ in range(count))
-
     fake.script(lambda users: found(users[0]) if len(users) > 1 else
                 found(users[0]) + b"\n+\n", serve=True)
     users = users_of("fake", 3)
@@ -428,6 +432,58 @@ def test_search_that_breaks_off(node, fake):
                   messageId="<a@example.com>")
     assert columns(result, "username") == [
         (user,) for user in users for _ in range(2)]
+
+
+def test_search_that_is_killed(node, fake):
+    """What was found is shown, and that it's not all."""
+    users = users_of("fake", 3)
+    fake.script(lambda asked: found(asked[0]) if len(asked) > 1 else
+                found(asked[0]) + b"\n+\n", serve=True, hang=True)
+    process = subprocess.Popen(
+        node.doveadm_command("-f", "tab", "recall", "search", *named(users),
+                             "<a@example.com>"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: len(fake.commands) == 2)
+    process.send_signal(signal.SIGTERM)
+    result = finish(process)
+    assert result.code == EX_TEMPFAIL
+    rows = columns(result, "username", "uid", "error")
+    for user in users[1:]:
+        error, = [row[2] for row in rows if row[0] == user and not row[1]]
+        assert "Killed with signal" in error
+    # as far as it had heard
+    assert {row for row in rows if row[1]} <= {
+        (user, "x", "") for user in users[:2]}
+
+
+def converse(port, password, line):
+    """What a doveadm-server says to a command."""
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:
+        stream = connection.makefile("rwb")
+        login = base64.b64encode(b"\0doveadm\0" + password.encode())
+        # a client that knows of no channels
+        stream.write(b"VERSION\tdoveadm-server\t1\t0\n")
+        stream.flush()
+        assert stream.readline() == b"-\n"
+        stream.write(b"PLAIN\t" + login + b"\n")
+        stream.flush()
+        assert stream.readline() == b"+\n"
+        stream.write(line)
+        stream.flush()
+        connection.shutdown(socket.SHUT_WR)
+        return stream.read()
+
+
+@pytest.mark.log_errors("future|recall expunge")
+def test_parameters_of_later_versions(backs, ports, message_id):
+    """A node refuses what it does not know before it does anything."""
+    user = users_of("one")[0]
+    deliver(backs, message_id, [0])
+    answer = converse(ports["one"], backs["one"].doveadm_password,
+                      ("\t%s\trecall expunge\t--future-users=%s\t--\t%s\n" %
+                       (user, user, message_id)).encode())
+    assert answer == b"\n-USAGE\n"
+    assert message_id.encode() in backs["one"].messages(user)[-1]
 
 
 def test_priority_goes_along(node, fake, message_id):

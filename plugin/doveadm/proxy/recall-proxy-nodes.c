@@ -247,7 +247,8 @@ void recall_proxy_nodes_lost(struct recall_proxy_server *server,
 	if (batch->size > batch->max_size)
 		server->one_by_one = TRUE;
 	/* of several rows the last ones may be missing */
-	if (!nodes_count_rows(proxy, batch) || !proxy->callbacks->one_row)
+	if (!nodes_count_rows(proxy, batch) ||
+	    (retry && !proxy->callbacks->one_row))
 		nodes_forget_rows(batch);
 	if (retry) {
 		nodes_retry(server, batch);
@@ -284,7 +285,8 @@ static void nodes_tell_batch(struct recall_proxy_server *server,
 
 	(void)nodes_foreach_row(proxy, batch, nodes_print_row);
 	array_foreach_elem(&batch->requests, request) {
-		error = request->rows > 0 ? NULL : batch->error;
+		error = request->rows > 0 && proxy->callbacks->one_row ? NULL :
+			batch->error;
 		if (request->rows == 0 && error == NULL &&
 		    proxy->callbacks->all_have_rows)
 			error = "There is no answer";

@@ -11,7 +11,7 @@ _EXPUNGE = [("test_expunge", "read or sender or tenant or not_found"),
             ("test_notice", "test_notice or same_id"),
             ("test_faults", "full"), ("test_quarantine_plugins", "lazy"),
             ("test_quarantine_crash", "counted or once or looking"),
-            ("test_counted_once", ""),
+            ("test_counted_once", ""), ("test_locked", ""),
             ("test_quarantine", ""),
             ("test_concurrent", "")]
 _QUERY = ["test-query", ("test_search", "")]

@@ -276,6 +276,23 @@ static void copies_add_expunged(struct recall_copies *copies,
 	}
 }
 
+/* A mailbox that was synced does not have them any more. If it does, Dovecot
+   has waited in vain for a lock (Maildir), of which it says nothing. */
+static bool copies_are_left(const struct recall_copies_box *cbox)
+{
+	struct seq_range_iter iter;
+	uint32_t uid, seq1, seq2;
+	unsigned int n = 0;
+
+	seq_range_array_iter_init(&iter, &cbox->expunged);
+	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
+		mailbox_get_seq_range(cbox->box, uid, uid, &seq1, &seq2);
+		if (seq1 != 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
 static void copies_expunge_box(struct recall_copies *copies,
 			       struct recall_copies_box *cbox)
 {
@@ -300,6 +317,14 @@ static void copies_expunge_box(struct recall_copies *copies,
 	} else if (mailbox_sync(cbox->box, 0) < 0) {
 		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Syncing");
+	} else if (copies_are_left(cbox)) {
+		cbox->expunge_failed = TRUE;
+		if (copies->error == NULL) {
+			copies->error = p_strdup_printf(copies->pool,
+				"Expunging from mailbox %s failed: "
+				"Another process has it locked",
+				mailbox_get_vname(cbox->box));
+		}
 	} else {
 		copies_add_expunged(copies, cbox);
 		RECALL_FAILPOINT("expunged");

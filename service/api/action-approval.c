@@ -44,8 +44,8 @@ static json_t *make_samples(const json_t *rows)
 }
 
 /* Headers of some of the messages that the approver would see by a search, too;
-   nothing where the mail system does not say. silent are URLs of nodes that have
-   not answered: whoever asks does not wait for them again and again. */
+   nothing where the mail system does not say. silent are URLs of nodes that
+   have not answered: whoever asks does not wait for them again and again. */
 static json_t *find_samples(const struct http_request *request,
 			    const struct recall *recall, struct strlist *silent)
 {

@@ -23,6 +23,8 @@ struct recall_transaction {
 	uint32_t last_uid;
 	/* they may come in another order */
 	bool unordered;
+	/* the message just saved is being copied */
+	bool copied;
 	/* they are to be written down */
 	bool fenced;
 };
@@ -54,10 +56,10 @@ static void recall_transaction_free(struct recall_transaction *rt)
 }
 
 /* Notes the message that was just saved or copied. mail is what it can be read
-   from, or NULL. */
+   from, or NULL; uncached as for recall_index_hash_mail(). */
 static void
 recall_saved(struct mailbox_transaction_context *t, uint32_t uid,
-	     struct mail *mail, bool arrived)
+	     struct mail *mail, bool uncached, bool arrived)
 {
 	struct recall_transaction *rt = recall_transaction_get(t);
 	uint64_t hash = RECALL_INDEX_HASH_UNKNOWN;
@@ -69,7 +71,7 @@ recall_saved(struct mailbox_transaction_context *t, uint32_t uid,
 	rt->last_uid = uid;
 	/* a header that can't be read is left to catch-up */
 	if (mail != NULL) T_BEGIN {
-		hash = recall_index_hash_mail(mail);
+		hash = recall_index_hash_mail(mail, uncached);
 	} T_END;
 	if (arrived)
 		seq_range_array_add(&rt->arrived, array_count(&rt->hashes));
@@ -85,27 +87,32 @@ static int recall_save_finish(struct mail_save_context *ctx)
 
 	if (rbox->super.save_finish(ctx) < 0)
 		return -1;
-	/* recall_copy() knows the source */
-	if (!copying) {
+	if (copying) {
+		/* recall_copy() knows the source */
+		recall_transaction_get(ctx->transaction)->copied = TRUE;
+	} else {
 		/* some storages learn of what they saved only from the next
 		   sync */
 		recall_saved(ctx->transaction, uid, ctx->dest_mail != NULL &&
 			     ctx->dest_mail->seq != 0 ? ctx->dest_mail : NULL,
-			     TRUE);
+			     FALSE, TRUE);
 	}
 	return 0;
 }
 
 static int recall_copy(struct mail_save_context *ctx, struct mail *mail)
 {
-	union mailbox_module_context *rbox =
-		RECALL_MAILBOX_CONTEXT(ctx->transaction->box);
+	struct mailbox_transaction_context *t = ctx->transaction;
+	union mailbox_module_context *rbox = RECALL_MAILBOX_CONTEXT(t->box);
 	uint32_t uid = ctx->data.uid;
+	struct recall_transaction *rt = recall_transaction_get(t);
 
+	rt->copied = FALSE;
 	if (rbox->super.copy(ctx, mail) < 0)
 		return -1;
-	recall_saved(ctx->transaction, uid, mail, !recall_mail_standing_is_own(
-			ctx->transaction->box, mail));
+	/* who copies by reading leaves the source uncached */
+	recall_saved(t, uid, mail, rt->copied,
+		     !recall_mail_standing_is_own(t->box, mail));
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include "failpoint.h"
 #include "recall-index.h"
 #include "recall-mail-index.h"
+#include "recall-mail-log.h"
 #include "recall-mail-standing.h"
 
 #define RECALL_MAILBOX_CONTEXT(obj) \
@@ -27,6 +28,8 @@ struct recall_transaction {
 	bool copied;
 	/* they are to be written down */
 	bool fenced;
+	/* see recall_mail_log_is_behind() */
+	bool behind;
 };
 
 static MODULE_CONTEXT_DEFINE_INIT(recall_mailbox_module,
@@ -41,6 +44,7 @@ recall_transaction_get(struct mailbox_transaction_context *t)
 		rt = i_new(struct recall_transaction, 1);
 		i_array_init(&rt->hashes, 8);
 		i_array_init(&rt->arrived, 2);
+		rt->behind = recall_mail_log_is_behind(t->box);
 		MODULE_CONTEXT_SET(t, recall_mailbox_module, rt);
 	}
 	return rt;
@@ -164,6 +168,8 @@ recall_transaction_commit(struct mailbox_transaction_context *t,
 		recall_mail_standing_saved(box, &changes_r->saved_uids,
 					   &rt->hashes, &rt->arrived,
 					   !rt->unordered);
+		if (rt->behind)
+			recall_mail_log_catch_up(box);
 		mail_storage_last_error_pop(box->storage);
 	} T_END;
 	recall_transaction_free(rt);

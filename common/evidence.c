@@ -186,6 +186,11 @@ const char *evidence_message_end(struct evidence *e, const char *sha256)
 	return e->name;
 }
 
+bool evidence_is_sound(const struct evidence *e)
+{
+	return e->error == NULL;
+}
+
 static void write_text(struct evidence *e, const char *text)
 {
 	evidence_write(e, text, strlen(text));

@@ -51,6 +51,8 @@ void evidence_write(struct evidence *e, const void *data, size_t size);
 /* sha256 is of all that was written, in hexadecimal digits. Returns the name of
    the file in the zip, which lives until the next call. */
 const char *evidence_message_end(struct evidence *e, const char *sha256);
+/* Whether nothing has gone wrong yet: otherwise there is no use in more. */
+bool evidence_is_sound(const struct evidence *e);
 /* Writes the manifest and frees it all. Returns false if anything went wrong;
    the caller frees *error_r. */
 bool evidence_end(struct evidence *e, char **error_r);

@@ -103,6 +103,15 @@ static bool open_log(const struct config *config)
 	return true;
 }
 
+/* It may have been rotated. */
+static void reopen_log(void)
+{
+	struct config *config = config_current();
+
+	(void)log_open(config->log_path, log_level_of(config));
+	config_unref(config);
+}
+
 /* All or nothing: settings that are wrong change none. */
 static void reload(const char *path)
 {
@@ -111,6 +120,7 @@ static void reload(const char *path)
 
 	config = config_load(path, &error);
 	if (config == NULL) {
+		reopen_log();
 		log_error("the settings stay as they are: %s", error);
 		free(error);
 		return;
@@ -198,8 +208,10 @@ static int run(struct config *config, const char *path)
 	if (!revocations_load() || !brakes_load())
 		return fail(x_strdup("the journal can't be read"));
 	purge();
+	/* also for a reload that turns it on */
 	if (!console_load(config, &error)) {
-		log_warning("no console: %s", error);
+		if (config->console_enabled)
+			log_warning("no console: %s", error);
 		free(error);
 		error = NULL;
 	}

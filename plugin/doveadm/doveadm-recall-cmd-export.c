@@ -15,6 +15,7 @@
 #include "recall-evidence.h"
 #include "recall-events.h"
 #include "recall-params.h"
+#include "recall-quarantine-read.h"
 #include "recall-quarantine-record.h"
 #include "recall-quarantine.h"
 #include "recall-tenant.h"
@@ -57,6 +58,8 @@ struct recall_export_command {
 	unsigned int offset, length;
 	/* not all is in the zip */
 	bool incomplete;
+	/* somebody has a record of it */
+	bool found;
 };
 
 static void
@@ -303,13 +306,18 @@ export_user(struct recall_export_command *cmd, struct mail_user *user,
 	    recall_quarantine_list(&q, pool_datastack_create(), recall_id,
 				   &boxes, error_r) < 0)
 		return -1;
-	if (known > 0)
+	if (known > 0) {
+		cmd->found = TRUE;
 		export_tell_user(cmd, username, &record);
+		recall_quarantine_add_unlisted(&q, pool_datastack_create(),
+					       &record, &boxes);
+	}
 	array_foreach(&boxes, qbox) {
 		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent ||
 		    (cmd->uid != 0 &&
 		     !guid_128_equals(qbox->guid, cmd->guid)))
 			continue;
+		cmd->found = TRUE;
 		if (export_box(cmd, &q, qbox, known > 0 ? &record : NULL,
 			       username, error_r) < 0)
 			return -1;
@@ -459,6 +467,8 @@ static void export_close_output(struct recall_export_command *cmd, int fd,
 		why = t_strdup_printf("write() failed: %m");
 	else if (!done || cmd->incomplete)
 		why = "Not all of it could be had";
+	else if (!cmd->found)
+		why = "None of these users has anything of this recall";
 	else if (link(cmd->temp_path, cmd->path) < 0)
 		why = t_strdup_printf("link() failed: %m");
 	free(error);

@@ -205,6 +205,8 @@ request_get_common(const struct doveadm_cmd_context *cctx,
 		return -1;
 	/* at the shell the rows are on the terminal already */
 	request->order.quiet = !doveadm_server && !doveadm_verbose;
+	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_HITS,
+				     &request->order.hits);
 	return 0;
 }
 

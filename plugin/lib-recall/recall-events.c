@@ -4,11 +4,22 @@
 #include "mail-storage.h"
 #include "recall-copies.h"
 #include "recall-order.h"
+#include "recall-utf8.h"
 #include "recall-events.h"
 
 static enum log_type event_log_type(bool quiet)
 {
 	return quiet ? LOG_TYPE_DEBUG : LOG_TYPE_INFO;
+}
+
+/* Many of those who are looked at don't have the message. A line for each would
+   cost as much as a fifth of looking at them. */
+static enum log_type
+event_outcome_log_type(const struct recall_order *order,
+		       const struct recall_outcome *outcome)
+{
+	return event_log_type(order->quiet ||
+		(order->hits && outcome->verdict == RECALL_VERDICT_NOT_FOUND));
 }
 
 static struct event_passthrough *
@@ -34,6 +45,13 @@ static const char *order_get_message_id(const struct recall_order *order)
 	return order->message_id == NULL ? "" : order->message_id;
 }
 
+/* Names of mailboxes are users'. Theirs, and errors that have them, must not
+   look like another line of the log. */
+static const char *event_text(const char *text)
+{
+	return text == NULL ? "" : recall_utf8_line(text, UINT_MAX);
+}
+
 static void
 event_expunged(struct mail_user *user, const struct recall_order *order,
 	       const struct recall_copies_expunged *ebox)
@@ -52,7 +70,8 @@ event_expunged(struct mail_user *user, const struct recall_order *order,
 		e->add_str("mailbox_guid", guid_128_to_string(ebox->guid));
 		e->add_int("uid", uid);
 		e_debug(e->event(), "recall %s: expunged <%s> from %s, uid=%u",
-			order->recall_id, message_id, ebox->vname, uid);
+			order->recall_id, message_id,
+			event_text(ebox->vname), uid);
 	}
 }
 
@@ -79,7 +98,7 @@ void recall_event_finished(struct mail_user *user,
 	e->add_timeval("looked_at", &copies->looked_at);
 	if (outcome->error != NULL)
 		e->add_str("error", outcome->error);
-	e_log(e->event(), event_log_type(order->quiet),
+	e_log(e->event(), event_outcome_log_type(order, outcome),
 	      "recall %s: <%s> %s, copies=%u, forced=%s, notice=%s, actor=%s, "
 	      "%s%s%sreason=%s%s%s", order->recall_id, message_id, verdict,
 	      outcome->copies, order->force ? "yes" : "no",
@@ -87,7 +106,7 @@ void recall_event_finished(struct mail_user *user,
 	      *order->approver == '\0' ? "" : "approver=", order->approver,
 	      *order->approver == '\0' ? "" : ", ", order->reason,
 	      outcome->error == NULL ? "" : ", error=",
-	      outcome->error == NULL ? "" : outcome->error);
+	      event_text(outcome->error));
 }
 
 void recall_event_late(struct mail_user *user,
@@ -110,9 +129,10 @@ void recall_event_late(struct mail_user *user,
 	e_log(e->event(), outcome->verdict == RECALL_VERDICT_ERROR ?
 	      LOG_TYPE_ERROR : LOG_TYPE_INFO,
 	      "recall %s: came late: %s, copies=%u, mailboxes=%s%s%s",
-	      order->recall_id, verdict, copies->expunged, mailboxes,
+	      order->recall_id, verdict, copies->expunged,
+	      event_text(mailboxes),
 	      outcome->error == NULL ? "" : ", error=",
-	      outcome->error == NULL ? "" : outcome->error);
+	      event_text(outcome->error));
 }
 
 void recall_event_refused(struct mail_user *user,
@@ -142,12 +162,12 @@ void recall_event_restored(struct mail_user *user,
 	e->add_int("present", outcome->present);
 	if (outcome->error != NULL)
 		e->add_str("error", outcome->error);
-	e_log(e->event(), event_log_type(order->quiet),
+	e_log(e->event(), event_outcome_log_type(order, outcome),
 	      "recall %s: restore: %s, copies=%u, present=%u, actor=%s%s%s",
 	      order->recall_id, verdict, outcome->copies, outcome->present,
 	      order->actor,
 	      outcome->error == NULL ? "" : ", error=",
-	      outcome->error == NULL ? "" : outcome->error);
+	      event_text(outcome->error));
 }
 
 void recall_event_exported(struct mail_user *user,

@@ -9,6 +9,7 @@
 #include "recall-settings.h"
 #include "recall-tenant.h"
 #include "recall-quarantine.h"
+#include "recall-quarantine-read.h"
 #include "recall-quarantine-record.h"
 #include "recall-quarantine-settings.h"
 #include "recall-expunge.h"
@@ -77,7 +78,7 @@ expunge_check_record(struct expunge_context *ctx, enum recall_verdict *verdict,
 			/* the first try was stopped half-way */
 			return 0;
 		}
-		if (recall_quarantine_count(&ctx->q, order->recall_id, &kept,
+		if (recall_quarantine_count(&ctx->q, &record, &kept,
 					    error_r) < 0)
 			return -1;
 		if (kept == 0) {
@@ -108,7 +109,7 @@ static int
 expunge_check_count(const struct expunge_context *ctx, const char **error_r)
 {
 	const unsigned int *max_copies = ctx->order->max_copies;
-	unsigned int copies = ctx->copies->expunged + ctx->copies->count;
+	const unsigned int copies = recall_copies_total(ctx->copies);
 
 	if (max_copies == NULL || copies <= *max_copies)
 		return 0;

@@ -28,6 +28,9 @@ struct recall_order {
 	/* Audit events are logged only for debugging, since the caller tells
 	   what became of the recall. Exporters get them in any case. */
 	bool quiet;
+	/* The same for users who don't have the message: only the others are of
+	   interest to the caller. */
+	bool hits;
 };
 
 struct recall_outcome {

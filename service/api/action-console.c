@@ -98,8 +98,6 @@ bool console_load(const struct config *config, char **error_r)
 	const char *dir = *config->console_dir != '\0' ?
 		config->console_dir : CONSOLE_DIR;
 
-	if (!config->console_enabled)
-		return true;
 	if (add_files(dir, "", error_r) && add_files(dir, "js/", error_r) &&
 	    add_files(dir, "lang/", error_r) &&
 	    add_files(dir, "vendor/", error_r))

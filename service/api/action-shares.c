@@ -176,7 +176,7 @@ void action_shares(struct http_request *request)
 {
 	struct doveadm_call call = { .config = request->config,
 				     .command = RECALL_CMD_SHARES };
-	struct share_request what = { NULL };
+	struct share_request what = { .owner = NULL };
 	char *owner = get_owner(request);
 
 	if (owner == NULL)
@@ -302,7 +302,7 @@ static void change(struct http_request *request, bool adding,
 
 static void change_shares(struct http_request *request, bool adding)
 {
-	struct share_request what = { NULL };
+	struct share_request what = { .owner = NULL };
 	char *owner = get_owner(request);
 
 	if (owner == NULL)

@@ -9,8 +9,8 @@
    request ever names a file. */
 
 /* Reads the files of console.dir. Returns false, with the reason in error_r
-   (the caller frees it), if one can't be read: then none is served. Does
-   nothing if the console is off. */
+   (the caller frees it), if one can't be read: then none is served. Whether
+   the console is on is looked at when somebody asks. */
 bool console_load(const struct config *config, char **error_r);
 void console_free(void);
 

@@ -233,6 +233,18 @@ static void audit_repeated(struct http_request *request,
 			{ AUDIT_END, NULL } });
 }
 
+/* Since it stands somebody may have looked at its users again meanwhile: who is
+   no error any more is not asked about. */
+static struct recall *read_anew(struct recall *recall)
+{
+	struct recall *now;
+
+	if (journal_load(recall->id, &now) != JOURNAL_FOUND)
+		return recall;
+	recall_free(recall);
+	return now;
+}
+
 /* Frees before. */
 static void reply_repeated(struct http_request *request, struct recall *before,
 			   const struct recall *recall)
@@ -254,6 +266,7 @@ static void reply_repeated(struct http_request *request, struct recall *before,
 	    !journal_reopen(before, &claimed)) {
 		http_reply_journal(request);
 	} else if (claimed) {
+		before = read_anew(before);
 		log_info("recall %s: asked for again, %zu of %zu users failed",
 			 before->id, recall_count(before, -1), before->count);
 		run_journalled(request, before, async || before->everyone);

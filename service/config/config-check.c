@@ -15,6 +15,7 @@
 #include "alloc.h"
 #include "config-check.h"
 #include "file.h"
+#include "network.h"
 #include "strbuf.h"
 #include "strlist.h"
 
@@ -353,6 +354,31 @@ static void check_proxies(const struct config *config, struct strbuf *errors)
 	strlist_free(&proxies);
 }
 
+/* Whether who listens at that address does so at this one, too. */
+static bool is_any_of(const char *any, const char *address)
+{
+	struct in_addr in;
+	struct in6_addr in6;
+
+	if (inet_pton(AF_INET6, any, &in6) == 1)
+		return IN6_IS_ADDR_UNSPECIFIED(&in6);
+	return inet_pton(AF_INET, any, &in) == 1 &&
+	       in.s_addr == htonl(INADDR_ANY) &&
+	       inet_pton(AF_INET, address, &in) == 1;
+}
+
+static void check_ports(const struct config *config, struct strbuf *errors)
+{
+	const char *address = config->http_address;
+	const char *health = config->http_health_address;
+
+	if (config->http_port != 0 &&
+	    config->http_port == config->http_health_port &&
+	    (network_same_address(address, health) ||
+	     is_any_of(address, health) || is_any_of(health, address)))
+		strbuf_addf(errors, "http.health_port: is http.port\n");
+}
+
 static void check_http(struct config *config, struct strbuf *errors)
 {
 	bool cert = *config->http_tls_cert_file != '\0';
@@ -363,6 +389,7 @@ static void check_http(struct config *config, struct strbuf *errors)
 		strbuf_addf(errors, "http.max_body: is more than "
 			    "http.max_bodies or http.max_bodies_per_caller\n");
 	check_proxies(config, errors);
+	check_ports(config, errors);
 	(void)check_ip("http.health_address", config->http_health_address,
 		       errors);
 	if (check_ip("http.address", config->http_address, errors) &&

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include <openssl/evp.h>
@@ -150,7 +151,9 @@ copy_message(const struct export *export, const json_t *row)
 		abort();
 	evidence_message_begin(export->evidence, &message);
 	while (result == EXPORT_DONE && done < message.size) {
-		result = recall_interrupted() ? EXPORT_FAILED :
+		/* a node may say that it is without end */
+		result = recall_interrupted() ||
+			!evidence_is_sound(export->evidence) ? EXPORT_FAILED :
 			copy_part(export, email, name, &done, hash);
 	}
 	finish_hash(hash, hex);
@@ -161,14 +164,29 @@ copy_message(const struct export *export, const json_t *row)
 	return result;
 }
 
+static bool has_user(const json_t *users, const char *username)
+{
+	const json_t *user;
+	size_t i;
+
+	json_array_foreach(users, i, user) {
+		if (strcasecmp(json_string_value(user), username) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A node has no say in whom it was not asked about. */
 static enum export_result
-copy_rows(const struct export *export, const json_t *rows)
+copy_rows(const struct export *export, const json_t *users, const json_t *rows)
 {
 	enum export_result result;
 	const json_t *row;
 	size_t i;
 
 	json_array_foreach(rows, i, row) {
+		if (!has_user(users, column(row, RECALL_COLUMN_USERNAME)))
+			continue;
 		if (*column(row, RECALL_COLUMN_ERROR) != '\0') {
 			const struct evidence_user user = {
 				.email = column(row, RECALL_COLUMN_USERNAME),
@@ -226,9 +244,10 @@ copy_batch(const struct export *export, bool *taken, size_t *pos)
 		json_decref(users);
 		return EXPORT_DONE;
 	}
-	result = ask(export, urls, users, NULL, 0, &rows);
+	result = ask(export, urls, json_incref(users), NULL, 0, &rows);
 	if (result == EXPORT_DONE)
-		result = copy_rows(export, rows);
+		result = copy_rows(export, users, rows);
+	json_decref(users);
 	json_decref(rows);
 	return result;
 }

@@ -171,7 +171,8 @@ static bool save_batch(struct recall_run *run, const struct batch *batch)
 		if (recall->users[pos].verdict >= 0)
 			known[n++] = pos;
 	}
-	run->unsaved = !journal_save(recall, known, n);
+	run->unsaved = run->again ? !journal_save_again(recall, known, n) :
+		!journal_save(recall, known, n);
 	free(known);
 	return !run->unsaved;
 }

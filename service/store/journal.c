@@ -66,8 +66,9 @@ bool journal_add(const struct recall *recall, bool promised)
 	return ret;
 }
 
-bool journal_save(const struct recall *recall, const size_t *users,
-		  size_t count)
+/* again: of users who are in error still. */
+static bool save(const struct recall *recall, const size_t *users,
+		 size_t count, bool again)
 {
 	sqlite3 *db = journal_lock();
 	sqlite3_stmt *stmt;
@@ -78,7 +79,7 @@ bool journal_save(const struct recall *recall, const size_t *users,
 	stmt = journal_prepare(db, "UPDATE verdicts SET status = ?, "
 		"copies = ?, notice = ?, mailboxes = ?, error = ?, "
 		"mailbox_user = ?, searched = ?, present = ?, kept_until = ? "
-		"WHERE recall = ? AND pos = ?");
+		"WHERE recall = ? AND pos = ? AND (NOT ? OR status = ?)");
 	ret = ret && stmt != NULL;
 	for (i = 0; ret && i < count; i++) {
 		const struct recall_user *user = &recall->users[users[i]];
@@ -95,17 +96,32 @@ bool journal_save(const struct recall *recall, const size_t *users,
 		sqlite3_bind_int64(stmt, 9, user->kept_until);
 		journal_bind_text(stmt, 10, recall->id);
 		sqlite3_bind_int64(stmt, 11, users[i]);
+		sqlite3_bind_int(stmt, 12, again);
+		journal_bind_text(stmt, 13,
+				  recall_verdict_name(RECALL_VERDICT_ERROR));
 		ret = journal_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}
 	journal_release(stmt);
-	if (ret && recall->finished != 0)
+	if (ret && recall->finished != 0 && !again)
 		ret = journal_exec(db, "UPDATE recalls SET finished = ? WHERE "
 				   "id = ?", "is", recall->finished,
 				   recall->id);
 	ret = journal_end(db, ret);
 	journal_unlock();
 	return ret;
+}
+
+bool journal_save(const struct recall *recall, const size_t *users,
+		  size_t count)
+{
+	return save(recall, users, count, false);
+}
+
+bool journal_save_again(const struct recall *recall, const size_t *users,
+			size_t count)
+{
+	return save(recall, users, count, true);
 }
 
 /* What a later version has written counts as an error, of which a retry is

@@ -13,6 +13,10 @@ bool journal_add(const struct recall *recall, bool promised);
 /* Writes the verdicts of these users, and recall->finished. */
 bool journal_save(const struct recall *recall, const size_t *users,
 		  size_t count);
+/* Writes the verdicts of those of these users who are in error still: not of
+   whom a repeated request asks about just now. */
+bool journal_save_again(const struct recall *recall, const size_t *users,
+			size_t count);
 
 enum journal_result {
 	JOURNAL_FOUND = 0,

@@ -148,7 +148,8 @@ def test_one_user(node, message_id):
 def all_sorts():
     """Users of whom auth says something else than that they are there."""
     names = ["plain%d@example.com" % number for number in range(4)]
-    node = make_node("sdbox", names, mail_plugins=["notify", "recall"])
+    node = make_node("sdbox", names, extra=METRICS,
+                     mail_plugins=["notify", "recall"])
     node.initial_users.update({
         "alias@example.com": {"user": names[1],
                               "home": str(node.home(names[1]))},
@@ -211,6 +212,26 @@ def test_all_sorts_of_answers(all_sorts, message_id, recall_id, how):
     assert together == [alone[row["username"]] for row in together]
     assert {row["status"] for row in together} >= \
         {"would_expunge", "error"}
+
+
+@pytest.mark.log_errors("")
+def test_failure_is_an_answer(all_sorts, message_id):
+    """Nobody waits for another one: auth is asked again about that user alone,
+    who then is an error, and not about all who come next."""
+    node = all_sorts
+    users = ["plain0@example.com", "down@example.com", "plain1@example.com",
+             "plain2@example.com", "plain3@example.com"]
+    for _ in range(TRIES):
+        before = counts(node)
+        rows = recall(node, users, message_id).rows
+        assert [row["status"] for row in rows] == \
+            ["not_found", "error"] + ["not_found"] * 3
+        asked = counts(node)["asked"] - before["asked"]
+        assert asked > len(users)
+        if asked == len(users) + 1:
+            break
+    else:
+        raise AssertionError("auth was asked about others again each time")
 
 
 class Homeless(MailNode):

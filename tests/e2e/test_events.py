@@ -125,3 +125,28 @@ def test_log_line(node):
     assert ("Info: recall %s: <m@example.com> expunged, copies=1, forced=no, "
             "notice=sent, actor=boss, reason=Ой" % RECALL_ID) in line
     assert "a@example.com" in line
+
+
+@pytest.mark.parametrize("how", ["http", "processes"])
+def test_log_lines_of_hits(node, how):
+    """A sweep that asks for those alone who have the message logs no others: their
+    events are there all the same."""
+    node.append("a@example.com", "INBOX", build_message("<m@example.com>"))
+    if how == "http":
+        rows = run_http(node, allUsers=True, hits=True, recallId=RECALL_ID,
+                        messageId="<m@example.com>").rows
+    else:
+        rows = run_shell(node, "-A", "--hits", "--jobs=2", "--recall-id",
+                         RECALL_ID, "<m@example.com>").rows
+    assert [row["username"] for row in rows] == ["a@example.com"]
+    events = exported(node, 2, pattern="recall_finished")
+    assert sorted((event["fields"]["user"], event["fields"]["verdict"])
+                  for event in events) == [
+        ("a@example.com", "expunged"), ("b@example.com", "not_found")]
+    node.wait_log("Info: recall %s: <m@example.com> expunged" % RECALL_ID)
+    assert run_http(node, users=["b@example.com"], recallId=RECALL_ID,
+                    messageId="<m@example.com>").status() == "not_found"
+    node.wait_log("Info: recall %s: <m@example.com> not_found" % RECALL_ID)
+    node.settle_log()
+    line, = node.wait_log("Info: recall %s: .* not_found" % RECALL_ID)
+    assert "b@example.com" in line

@@ -170,6 +170,11 @@ def test_what_was_not_whole_is_not_there(node, message_id, recall_id,
     result = command(node, "export", "-u", RED[0], "--output",
                      str(tmp_path / "no" / "x.zip"), recall_id)
     assert result.code == 73
+    # a slip in the id is no evidence of nothing
+    result = command(node, "export", "-u", "*@red.example", "--output",
+                     str(path), recall_id[::-1])
+    assert result.code == 73 and "None of these users" in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.log_errors("recall export: ")

@@ -710,6 +710,11 @@ def test_quarantine_that_can_not_be_listed(node, tmp_path):
             row = case.doveadm(name).row()
             assert row["status"] == "error", row
             assert row["error"].startswith("Listing the quarantine failed")
+        rows = case.doveadm("recallExport", recallId=case.recall_id).rows
+        assert [row["error"] for row in rows] == [""] * COUNT, rows
+        row = case.doveadm("recallExpunge", messageId=case.id, force=True,
+                           recallId=case.recall_id).row()
+        assert row["status"] == "already_recalled", row
         row = case.doveadm("recallRestore", recallId=case.recall_id).row()
         assert (row["status"], row["copies"]) == ("restored", str(COUNT)), row
     finally:

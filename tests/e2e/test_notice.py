@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from conftest import run_shell
 from mailnode import Idle, build_message, check_wire_format
 
 TEXT_ONLY = pytest.mark.one_format(
@@ -64,6 +65,20 @@ def test_messages_with_the_same_id(node, user, message_id, recall):
     text = notice["Subject"] + notice.get_content()
     assert "The first" in text and "one@example.com" in text
     assert "The second" not in text and "two@example.com" not in text
+
+
+@TEXT_ONLY
+@pytest.mark.parametrize("known", [True, False], ids=["id", "none"])
+def test_notice_of_a_query(node, user, message_id, known):
+    """It answers what was found, if that has an id to be named by."""
+    node.append(user, "INBOX", build_message(
+        message_id if known else None, subject=message_id))
+    row = run_shell(node, "-u", user, "--yes-count=1", "query", "SUBJECT",
+                    message_id.strip("<>")).row()
+    assert (row["status"], row["notice"]) == ("expunged", "sent")
+    notice = the_notice(node, user)
+    for name in ("In-Reply-To", "References"):
+        assert notice[name] == (message_id if known else None)
 
 
 def test_notice_is_new_mail(node, user, message_id, recall):

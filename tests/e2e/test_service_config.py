@@ -118,6 +118,24 @@ def test_password_of_etcd_that_others_can_read(service, etcd):
             etcd__user="root", etcd__password_file=password)
 
 
+# one port for two listeners
+
+@pytest.mark.parametrize("address, health, good", [
+    ("127.0.0.1", "127.0.0.1", False), ("::1", "0:0::1", False),
+    ("0.0.0.0", "127.0.0.1", False), ("127.0.0.1", "0.0.0.0", False),
+    ("::", "127.0.0.1", False), ("::1", "::", False),
+    ("127.0.0.1", "127.0.0.2", True), ("127.0.0.1", "::1", True),
+    ("0.0.0.0", "::1", True)])
+def test_two_listeners_at_one_port(service, address, health, good):
+    service.set(http__address=address, http__health_address=health,
+                http__port=8025, http__health_port=8025)
+    done = service.check_config()
+    assert (done.returncode == 0) is good
+    assert ("http.health_port: is http.port" in done.stderr) is not good
+    service.set(http__health_port=8026)
+    assert service.check_config().returncode == 0
+
+
 # what can be guessed, or is none
 
 def test_short_key(service):

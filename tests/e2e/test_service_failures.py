@@ -1,9 +1,11 @@
 """mail-recalld: what fails around it, and what it survives."""
 
-import http.server
+import base64
+import itertools
 import json
 import os
 import pathlib
+import resource
 import signal
 import socket
 import sqlite3
@@ -14,6 +16,7 @@ import pytest
 
 from answers import has, statuses
 from faults import Frozen, Swallow, doveadm_children, unread, wait_for
+from httpserver import Handler, HttpServer
 from mailnode import PATIENCE, build_message, free_port
 from servicenode import JWT_KEY, RecallNode, Service, curl
 
@@ -207,7 +210,7 @@ def test_health_does_not_wait_for_recalls(other):
             "expunged": 1}
 
 
-class Fake(http.server.BaseHTTPRequestHandler):
+class Fake(Handler):
     """Answers that the real doveadm does not give."""
 
     protocol_version = "HTTP/1.1"
@@ -216,29 +219,23 @@ class Fake(http.server.BaseHTTPRequestHandler):
         command = json.loads(self.rfile.read(
             int(self.headers["Content-Length"])))
         name, parameters, _ = command[0]
-        status, body = self.server.answer(
-            None if name == "recallUsers" else parameters["users"])
+        status, body = self.server.command(name, parameters)
         body = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *unused):
-        pass
-
 
 @pytest.fixture
 def fake(node):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fake)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    url = "http://127.0.0.1:%d/doveadm/v1" % server.server_port
-    with Service(node, doveadm__url=url) as service:
-        yield server, service
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with HttpServer(Fake) as fake:
+        server = fake.server
+        server.command = lambda name, parameters: server.answer(
+            None if name == "recallUsers" else parameters["users"])
+        url = "http://127.0.0.1:%d/doveadm/v1" % fake.port
+        with Service(node, doveadm__url=url) as service:
+            yield server, service
 
 
 def row(user, status, **more):
@@ -385,6 +382,97 @@ def test_users_go_in_batches(fake):
     assert service.recall(service.token(), "<a@b>",
                           users).json()["summary"] == {"not_found": 250}
     assert sorted(sizes) == [50, 100, 100]
+
+
+def exported(server, service, rows):
+    """What is answered where a node says that it keeps these."""
+    asked = []
+    # it can't be compressed
+    part = base64.b64encode(os.urandom(300000)).decode()
+
+    def command(name, parameters):
+        answer = []
+        if name == "recallExpunge":
+            answer = [row(A[0], "expunged")]
+        elif name == "recallExport":
+            asked.append(parameters["users"])
+            answer = [{"username": A[0], "message": part}] \
+                if "message" in parameters else rows
+        return 200, [["doveadmResponse", answer, "1"]]
+
+    server.command = command
+    token = service.token()
+    done = service.recall(token, "<a@b>", A[:1]).json()
+    return asked, service.curl("/v2/actions/%s/export" % done["id"],
+                               token=token)
+
+
+def kept(user, size):
+    return {"username": user, "mailbox": "INBOX", "mailbox-guid": "1" * 32,
+            "uid": "1", "received": "2026-01-31T12:34:56Z", "size": str(size)}
+
+
+def test_evidence_of_others(fake):
+    asked, answer = exported(*fake, [kept("else@a.example", 300000),
+                                     kept(A[0].upper(), 300000)])
+    assert answer.status == 200
+    assert {user.lower() for users in asked for user in users} == {A[0]}
+
+
+def test_evidence_without_end(fake):
+    """It ends where there is no room for it any more."""
+    server, service = fake
+    service.set(log__level="info")
+    service.reload()
+    resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE,
+                     (1 << 20, 1 << 20))
+    unused, answer = exported(server, service, [kept(A[0], 1 << 50)])
+    assert (answer.status, answer.json()) == (503, {
+        "message": "The evidence can't be put together"})
+
+
+def test_a_look_again_while_the_request_is_repeated(fake):
+    """It does not say that the recall has finished, nor how."""
+    server, service = fake
+    verdicts = iter(["error", "not_found", "expunged"])
+    asked = [threading.Event() for unused in range(3)]
+    go_on = [threading.Event() for unused in range(3)]
+    go_on[0].set()
+    number = itertools.count()
+
+    def command(name, parameters):
+        rows = []
+        if name == "recallExpunge":
+            which = next(number)
+            rows = [row(A[0], next(verdicts))]
+            asked[which].set()
+            assert go_on[which].wait(PATIENCE)
+        return 200, [["doveadmResponse", rows, "1"]]
+
+    server.command = command
+    token = service.token()
+    args = "-H", "Idempotency-Key: look"
+    answer = service.recall(token, "<a@b>", A[:1], *args, stand="1h")
+    assert statuses(answer) == {A[0]: "error"}
+    url = "/v2/actions/" + answer.json()["id"]
+    try:
+        # the service looks again by itself, and then it is asked to
+        assert asked[1].wait(PATIENCE)
+        assert service.recall(token, "<a@b>", A[:1], *args, "-H",
+                              "Prefer: respond-async", stand="1h"
+                              ).status == 202
+        assert asked[2].wait(PATIENCE)
+        go_on[1].set()
+        wait_for(lambda: any("|recall|" in line and "not_found:1" in line
+                             for line in service.audit()))
+        now = service.curl(url, token=token).json()
+        assert (now["state"], now["finished"], now["results"]) == (
+            "running", None, [])
+    finally:
+        for event in go_on:
+            event.set()
+    done = service.wait_recall(token, answer.json()["id"])
+    assert done["summary"] == {"expunged": 1}
 
 
 # the service fails

@@ -100,6 +100,28 @@ def test_reload_with_a_log_that_can_not_be_opened(service):
     assert service.reload() == "reloaded"
 
 
+def test_log_that_is_rotated_while_the_settings_are_wrong(service):
+    service.start()
+    path = service.dir / "service.log"
+    path.rename(service.dir / "service.log.1")
+    service.set(auth__jwt_key="short")
+    service.write_configuration()
+    service.process.send_signal(signal.SIGHUP)
+    service.wait_log(r"the settings stay as they are: .*jwt_key: is shorter")
+
+
+def test_console_that_a_reload_turns_on(service):
+    service.set(console__enabled="no")
+    service.start()
+    assert service.curl("/console/").status == 404
+    service.set(console__enabled="yes")
+    assert service.reload() == "reloaded"
+    assert service.curl("/console/").status == 200
+    service.set(console__enabled="no")
+    assert service.reload() == "reloaded"
+    assert service.curl("/console/").status == 404
+
+
 # the service manager (sd_notify(3))
 
 @pytest.mark.parametrize("abstract", [False, True])

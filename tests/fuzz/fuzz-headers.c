@@ -16,6 +16,8 @@
 struct check {
 	const char *const *values;
 	uint64_t hash;
+	size_t size;
+	unsigned int names;
 	bool any;
 };
 
@@ -78,6 +80,9 @@ static bool check_name(const struct recall_message_id *id, void *context)
 	struct check *check = context;
 
 	check->any = TRUE;
+	/* of very many some will do, as in fuzz-message-id.c */
+	if (check->names++ >= 4 && check->names % (check->size / 32 | 1) != 0)
+		return TRUE;
 	require(check->hash == RECALL_INDEX_HASH_MANY ||
 		check->hash == recall_index_hash(id));
 	require(matches(check->values, id));
@@ -107,6 +112,8 @@ static void check_block(const uint8_t *data, size_t size)
 
 	check.values = read_values(data, size);
 	check.hash = recall_index_hash_headers(check.values);
+	check.size = size;
+	check.names = 0;
 	check.any = FALSE;
 	for (value = check.values; *value != NULL; value++) {
 		(void)recall_message_id_foreach(*value, strlen(*value),

@@ -2,6 +2,7 @@
    process. "@TOKEN@" in the input stands for a valid access token, and
    "@LENGTH@" for the octets of what follows the head. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,16 +19,34 @@
 #include "config.h"
 #include "dispatch.h"
 #include "doveadm-client.h"
-#include "http-server.h"
 #include "jobs.h"
 #include "journal-db.h"
 #include "log.h"
 #include "recall-outcome.h"
 #include "revocation.h"
+#include "worker.h"
 
 #include "fuzz.h"
 
+/* All in this thread: nine tenths of the time went by until threads that wait
+   for each other were woken. */
+static bool work_here(struct worker_pool *pool, void (*func)(void *context),
+		      void *context)
+{
+	(void)pool;
+	func(context);
+	return true;
+}
+
+#include <microhttpd.h>
+#define MHD_USE_EPOLL_INTERNALLY MHD_USE_EPOLL
+#include "http-listener.c"
+#define worker_pool_add work_here
+#include "http-server.c"
+
 #define PORT 8025
+/* Turns of the daemon's in which nothing comes: then nothing will. */
+#define PATIENCE 8
 
 static char token[4096];
 static struct sockaddr_in addr = { .sin_family = AF_INET };
@@ -144,14 +163,11 @@ static char *replace(char *text, size_t *len, const char *what,
 	return out;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* Puts the token and the length in; the caller frees it. */
+static char *make_request(const uint8_t *data, size_t size, size_t *len_r)
 {
-	/* half of a request is no request yet: it is not waited for */
-	const struct timeval patience = { .tv_usec = 30000 };
-	const struct linger linger = { .l_onoff = 1 };
-	char *text = malloc(size + 1), *body, length[32], block[4096];
+	char *text = malloc(size + 1), *body, length[32];
 	size_t len = size;
-	int fd;
 
 	memcpy(text, data, size);
 	text = replace(text, &len, "@TOKEN@", token);
@@ -159,19 +175,59 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	snprintf(length, sizeof(length), "%zu",
 		 body == NULL ? 0 : len - (body + 4 - text));
 	text = replace(text, &len, "@LENGTH@", length);
+	*len_r = len;
+	return text;
+}
 
-	fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (fd == -1 || connect(fd, (struct sockaddr *)&addr,
-				sizeof(addr)) < 0)
-		abort();
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	if (send(fd, text, len, MSG_NOSIGNAL) >= 0 &&
-	    shutdown(fd, SHUT_WR) == 0) {
-		while (recv(fd, block, sizeof(block), 0) > 0) ;
+static void turn(void)
+{
+	require(MHD_run(server.main.daemon) == MHD_YES);
+}
+
+/* Sends the text as it is read, and takes the answers. */
+static void exchange(int fd, const char *text, size_t len)
+{
+	unsigned int silent = 0;
+	char block[4096];
+	ssize_t ret;
+
+	while (silent < PATIENCE) {
+		ret = send(fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (ret > 0) {
+			text += ret;
+			len -= ret;
+			if (len == 0)
+				(void)shutdown(fd, SHUT_WR);
+		}
+		turn();
+		ret = recv(fd, block, sizeof(block), MSG_DONTWAIT);
+		if (ret == 0 || (ret < 0 && errno != EAGAIN))
+			break;
+		silent = ret > 0 ? 0 : silent + 1;
 	}
-	/* no port waits to be used again */
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-	close(fd);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	unsigned int turns = 0;
+	char *text;
+	size_t len;
+	int fds[2];
+
+	if (size == 0)
+		return 0;
+	text = make_request(data, size, &len);
+	require(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+	require(MHD_add_connection(server.main.daemon, fds[1],
+				   (struct sockaddr *)&addr,
+				   sizeof(addr)) == MHD_YES);
+	exchange(fds[0], text, len);
+	close(fds[0]);
+	/* whatever was sent, nothing is left of who has gone */
+	while (http_listener_count(&server.main) > 0 || server.active > 0) {
+		require(turns++ < PATIENCE);
+		turn();
+	}
 	free(text);
 	return 0;
 }

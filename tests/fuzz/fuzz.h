@@ -25,7 +25,7 @@ void fuzz_failed(const char *condition, const char *file, int line)
 const char *fuzz_dir(void);
 /* A path in there; the caller frees it. */
 char *fuzz_path(const char *name);
-/* Makes a file of it: a new one each time, as writers do. */
+/* Makes a file of it, or has it be what is in there. */
 void fuzz_write(const char *path, const void *data, size_t size);
 
 #endif

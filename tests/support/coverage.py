@@ -2,10 +2,16 @@
 """Runs tests of a build with --enable-coverage; says what they have not run.
 
     coverage.py BUILD [--files PATTERN ...] [--report] [-k EXPRESSION]
+        [--lines FILE] [--beside FILE ...]
 
-Unit tests and end to end tests on sdbox, or those of some files. --report only
-reads what earlier runs have left. The list, the least covered file first, goes
-to BUILD/coverage.txt, and as a summary of numbers to BUILD/coverage.json.
+Unit tests and end to end tests on sdbox (or RECALL_DRIVERS), or those of some
+files. --report only reads what earlier runs have left. The list, the least
+covered file first, goes to BUILD/coverage.txt, and as a summary of numbers to
+BUILD/coverage.json.
+
+--lines writes down which lines were run. --beside takes that of other runs,
+with other formats of mailboxes or another Dovecot, and lists the lines that
+this one alone has run.
 
 Needs gcovr. A process that is killed (-9) leaves no counts.
 """
@@ -43,17 +49,22 @@ def run_tests(build, patterns, options):
 
 
 def report(build):
-    """Writes the list; returns its lines."""
+    """Writes the list; returns its lines, and file -> line -> whether it was
+    run."""
     for counts in build.glob("**/*.gcda"):
         # of what no process has run
         if counts.stat().st_size == 0:
             counts.unlink()
-    summary = build / "coverage.json"
+    summary, each = build / "coverage.json", build / "coverage-lines.json"
     subprocess.run(["gcovr", "--root", SRCDIR, "--json-summary", summary,
+                    "--json", each,
                     *["--filter=%s/" % (SRCDIR / side) for side in SIDES],
                     "--gcov-ignore-parse-errors", build],
                    cwd=build, check=True)
     found = json.loads(summary.read_text())
+    run = {of["file"]: {str(line["line_number"]): line["count"] > 0
+                        for line in of["lines"]}
+           for of in json.loads(each.read_text())["files"]}
 
     def line(name, of):
         return "%5.1f %%  %5.1f %%  %5d  %s" % (
@@ -73,7 +84,16 @@ def report(build):
                 max(sums[kind + "_total"], 1)
         lines.append(line("total of " + side, sums))
     lines.append(line("total", found))
-    return lines
+    return lines, run
+
+
+def only_here(run, others):
+    """file:line of what was run here and in none of the others."""
+    for name in sorted(run):
+        for line in sorted(run[name], key=int):
+            if run[name][line] and not any(
+                    other.get(name, {}).get(line) for other in others):
+                yield "%s:%s" % (name, line)
 
 
 def main():
@@ -81,6 +101,9 @@ def main():
     parser.add_argument("build", type=lambda path: pathlib.Path(path).resolve())
     parser.add_argument("--files", action="append")
     parser.add_argument("--report", action="store_true")
+    parser.add_argument("--lines", type=pathlib.Path)
+    parser.add_argument("--beside", action="append", type=pathlib.Path,
+                        default=[])
     args, options = parser.parse_known_args()
     if not any(args.build.glob("service/**/*.gcno")) and \
        not any(args.build.glob("plugin/**/*.gcno")):
@@ -90,9 +113,15 @@ def main():
     if not args.report:
         reset(args.build)
         status = run_tests(args.build, args.files or ["test_*.py"], options)
-    lines = report(args.build)
+    lines, run = report(args.build)
     (args.build / "coverage.txt").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))
+    if args.lines:
+        args.lines.write_text(json.dumps(run))
+    if args.beside:
+        found = list(only_here(run, [json.loads(path.read_text())
+                                     for path in args.beside]))
+        print(*found, "%d lines were run here alone" % len(found), sep="\n")
     return status
 
 

@@ -4,14 +4,19 @@ import collections
 import concurrent.futures
 import hashlib
 import shutil
+import threading
 import time
 
 from model_beside import Beside
 from model_checks import Checks
-from model_clients import MAILBOXES, Clients
-from model_mail import append, message_of, token_of
+from model_clients import MAILBOXES, Clients, connect
+from model_mail import append_command, message_of, token_of
 from model_plan import DISTURBING, Limits, Plan
 from model_recalls import Recalls
+
+# of seconds, a Maildir's lock that nobody touches has been left behind
+LEFT_BEHIND = 30
+LOCKS = ["Maildir", "Maildir/.*", "recalled/.*"]
 
 
 class Account(Recalls, Beside, Checks):
@@ -27,6 +32,33 @@ class Account(Recalls, Beside, Checks):
         self.episodes = self.operations = self.raced = self.recalls = 0
         self.octets = 0
         self.verdicts = collections.Counter()
+        # left behind by no rename
+        self.odd_locks = []
+        self.closed = threading.Event()
+        self.watcher = threading.Thread(target=self.watch_locks)
+        self.watcher.start()
+
+    def watch_locks(self):
+        """A Maildir that is renamed while somebody has its lock keeps it, and
+        Dovecot waits for two minutes then, one after the other. It's counted,
+        and the work goes on."""
+        while self.node.driver == "maildir" and not self.closed.wait(5):
+            home = self.node.home(self.user or "nobody")
+            for place in LOCKS:
+                for lock in home.glob(place + "/dovecot-uidlist.lock"):
+                    self.look_at_lock(lock)
+
+    def look_at_lock(self, lock):
+        try:
+            if time.time() - lock.stat().st_mtime < LEFT_BEHIND:
+                return
+            lock.unlink()
+        except FileNotFoundError:
+            return
+        if self.renamed or self.killed_one:
+            self.verdicts["lock left behind"] += 1
+        else:
+            self.odd_locks.append(lock)
 
     def take_counts(self):
         """What was done since the last time: (counts, verdicts)."""
@@ -42,7 +74,7 @@ class Account(Recalls, Beside, Checks):
     def next_user(self, user):
         self.user = user
         self.log_start = self.log_read = self.node.log_size()
-        self.was_rebuilt = self.killed_one = False
+        self.was_rebuilt = self.killed_one = self.renamed = False
         # token -> message id; those that no client has expunged
         self.stable = {}
         # those that were once in a mailbox that may be deleted
@@ -57,7 +89,7 @@ class Account(Recalls, Beside, Checks):
 
     def log_in(self):
         self.clients.everyone("login", self.user)
-        self.connection = self.node.imap(self.user)
+        self.connection = connect(self.node, self.user)
 
     def finish_user(self):
         self.check_list()
@@ -80,7 +112,7 @@ class Account(Recalls, Beside, Checks):
 
     def put(self, message_id, count, origin="appended"):
         """Messages for the id; returns their tokens."""
-        tokens = []
+        tokens, commands = [], []
         chance = self.plan.chance
         together = chance.choice(MAILBOXES + [None] * 4)
         for number in range(count):
@@ -89,9 +121,12 @@ class Account(Recalls, Beside, Checks):
             if origin == "delivered":
                 self.node.lmtp_deliver(self.user, message_of(token))
             else:
-                append(self.connection, mailbox, token)
+                commands.append(append_command(mailbox, token))
             tokens.append(token)
             self.stable[token] = message_id
+        for answer in self.connection.run(*commands):
+            if not answer.ok:
+                self.fail("append", answer.lines)
         self.operations += len(tokens)
         return tokens
 
@@ -119,6 +154,7 @@ class Account(Recalls, Beside, Checks):
                                 self.quarantine, self.limits)
         message_id, recall_id = self.new_id(0), self.new_recall_id()
         self.purged.clear()
+        self.renamed |= plan.has("rename")
         for name in plan.before:
             message_id = getattr(self, "before_" + name)() or message_id
         self.keep_indexes()
@@ -134,8 +170,8 @@ class Account(Recalls, Beside, Checks):
         rests = [self.rest(i + 1, *rest) for i, rest in enumerate(plan.rests)]
         beside = [self.pool.submit(self.disturb, *pair, tokens[0])
                   for pair in plan.beside]
-        self.clients.start([("burst", message_id, *burst, plan.names)
-                            for burst in plan.bursts])
+        self.clients.start([("burst", message_id, burst, plan.names,
+                             plan.goes_on) for burst in plan.bursts])
         try:
             answers = getattr(self, "run_" + plan.kind)(message_id, recall_id,
                                                         plan.delay)
@@ -195,12 +231,20 @@ class Account(Recalls, Beside, Checks):
             self.check_doubled(message_id, before, answers, done)
         if plan.has(*DISTURBING):
             self.check_list()
+        if self.odd_locks:
+            self.fail("locks left behind", self.odd_locks)
 
     def judge_rests(self, rests, there):
         for message_id, recall_id, rest, tokens, options, future in rests:
             answer, retried = future.result(), False
-            if answer.status == "error" and self.plan.has(*DISTURBING):
+            again = answer.status == "expunged" and self.came_back() and \
+                any(token in there for token in tokens)
+            if again:
+                self.verdicts["came back"] += 1
+            elif answer.status == "error" and self.plan.has(*DISTURBING):
                 self.said(answer.row["error"])
+                again = True
+            if again:
                 answer, retried = self.expunge(message_id, recall_id,
                                                **options), True
                 there = self.look()[0]
@@ -283,5 +327,7 @@ class Account(Recalls, Beside, Checks):
         self.operations += 4
 
     def close(self):
+        self.closed.set()
+        self.watcher.join()
         self.clients.stop()
         self.pool.shutdown()

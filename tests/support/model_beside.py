@@ -155,7 +155,7 @@ class Beside:
 
     def settle_mailboxes(self, done):
         """Names as they were, and what went with a mailbox."""
-        self.connection.rename("Gamma", "Beta")
+        self.connection.run("RENAME Gamma Beta")
         for operation in done:
             if operation.mailbox == GONE:
                 self.doomed.update(operation.tokens)

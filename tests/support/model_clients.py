@@ -2,21 +2,27 @@
 with its IMAP connection, that work on messages with one Message-ID."""
 
 import collections
-import imaplib
 import multiprocessing
 import os
 import random
+import re
 import smtplib
 import time
 
-from mailnode import DeliveryError
-from model_mail import append, message_of, token_of
+import mailnode
+from mailnode import PASSWORD, DeliveryError
+from model_imap import Imap
+from model_mail import append_command, message_of, token_of
 
 MAILBOXES = ["INBOX", "Alpha", "Beta", "Work/Old"]
 # Beta has this name now and then; what is in Gone goes with it
 RENAMED = ["Beta", "Gamma"]
 GONE = "Gone"
 CLIENTS = 4
+# operations of a client that goes on
+LONGEST = 50
+UID = re.compile(rb"[( ]UID (\d+)")
+TOKEN = re.compile(rb"(?m)^X-Token: (\S+)")
 OPERATIONS = {"move": 8, "copy": 2, "flag": 2, "append": 1, "expunge": 1,
               "deliver": 1, "rename": 1, "delete": 1}
 
@@ -28,13 +34,17 @@ Operation = collections.namedtuple("Operation",
 class Client:
     """One IMAP connection. Runs in a process of its own."""
 
-    def __init__(self, node, pipe):
+    def __init__(self, node, pipe, answered):
         self.node = node
         self.pipe = pipe
+        # shared: whether all recalls of the episode have been answered
+        self.answered = answered
         self.connection = None
         self.user = None
         # tokens of the message that a command is changing now, and where to
         self.changing, self.target = [], None
+        # where it has put one last
+        self.last = None
 
     def serve(self):
         parent = os.getppid()
@@ -51,43 +61,48 @@ class Client:
     def login(self, user):
         self.logout()
         self.user = user
-        self.connection = self.node.imap(user)
-        for mailbox in MAILBOXES[1:] + [GONE]:
-            self.connection.create(mailbox)
+        self.connection = connect(self.node, user)
+        self.connection.run(*["CREATE " + mailbox
+                              for mailbox in MAILBOXES[1:] + [GONE]])
 
     def logout(self):
         if self.connection is not None:
-            try:
-                self.connection.logout()
-            except imaplib.IMAP4.error:
-                pass
+            self.connection.logout()
             self.connection = None
 
-    def burst(self, message_id, seed, count, delay, names):
-        """Works on messages with the id. Returns what was done."""
+    def burst(self, message_id, burst, names, goes_on):
+        """Works on messages with the id, as a plan's burst says, and, if it
+        goes on, until all recalls have been answered. Returns what was
+        done."""
+        seed, count, delay = burst
         chance = random.Random(seed)
         done = []
         time.sleep(delay)
         mailboxes = MAILBOXES + RENAMED[1:] * ("rename" in names) + \
             [GONE] * ("delete" in names)
-        for number in range(count):
+        number = 0
+        while number < count or goes_on and number < LONGEST and \
+                not self.answered.value:
             name = chance.choices(names, [OPERATIONS[n] for n in names])[0]
             start = time.time()
             self.changing, self.target = [], None
             try:
                 tokens = getattr(self, "do_" + name)(
                     chance, mailboxes, message_id, (seed, number))
-            except (imaplib.IMAP4.error, ConnectionError):
+            except ConnectionError:
                 # Dovecot rebuilds an mdbox if it finds that a killed process
                 # has left its map half-written, and ends the sessions that
                 # have it open; so it does if a mailbox is deleted that they
                 # have open. A move may have got half-way.
-                self.connection = self.node.imap(self.user)
-                tokens = self.changing
+                self.connection.close()
+                self.connection = connect(self.node, self.user)
+                # or an append, of which nobody knows then
+                tokens = None if name == "append" else self.changing
                 name = "copy" if name == "move" else name
             if tokens is not None:
                 done.append(Operation(name, tokens, start, time.time(),
                                       self.target))
+            number += 1
         return done
 
     # each returns the tokens, or None if it has done nothing
@@ -96,8 +111,8 @@ class Client:
         token = token_of(message_id, *number)
         self.target = chance.choice(mailboxes)
         self.changing = [token]
-        return [token] if append(self.connection, self.target, token) else \
-            None
+        answer, = self.connection.run(append_command(self.target, token))
+        return [token] if answer.ok else None
 
     def do_deliver(self, chance, mailboxes, message_id, number):
         token = token_of(message_id, *number, origin="delivered")
@@ -109,34 +124,36 @@ class Client:
         return [token]
 
     def do_rename(self, *unused):
-        if self.connection.rename(*RENAMED)[0] != "OK" and \
-           self.connection.rename(*reversed(RENAMED))[0] != "OK":
-            return None
-        return []
+        for names in RENAMED, reversed(RENAMED):
+            if self.connection.run("RENAME %s %s" % tuple(names))[0].ok:
+                return []
+        return None
 
     def do_delete(self, chance, *unused):
         if chance.random() < 0.5:
-            self.connection.select(GONE)
-        deleted = self.connection.delete(GONE)[0]
-        self.connection.create(GONE)
-        return [] if deleted == "OK" else None
+            self.connection.run("SELECT " + GONE)
+        deleted, _ = self.connection.run("DELETE " + GONE, "CREATE " + GONE)
+        # else it may have been done half-way
+        return None if b"[NONEXISTENT]" in deleted.lines[-1] else []
 
     def find(self, chance, mailboxes, message_id):
         """Some message, wherever it's now: (UID, mailbox)."""
-        for mailbox in chance.sample(mailboxes, len(mailboxes)):
-            if self.connection.select(mailbox)[0] != "OK":
-                continue
-            found = self.connection.uid("SEARCH", "HEADER", "Message-ID",
-                                        message_id)[1][0]
-            if not found:
-                continue
-            uid = chance.choice(found.split()).decode()
-            answer = self.connection.uid(
-                "FETCH", uid, "(BODY.PEEK[HEADER.FIELDS (X-Token)])")[1]
-            self.changing = [part[1].split(b":")[1].strip().decode()
-                             for part in answer or []
-                             if isinstance(part, tuple) and b":" in part[1]]
-            if self.changing:
+        places = chance.sample(mailboxes, len(mailboxes))
+        if chance.random() < 0.5 and self.last in places:
+            # stable: the others stay in order
+            places.sort(key=lambda place: place != self.last)
+        for mailbox in places:
+            fetched = self.connection.run(
+                "SELECT " + mailbox,
+                "UID SEARCH RETURN (SAVE) HEADER Message-ID " + message_id,
+                "UID FETCH $ BODY.PEEK[HEADER.FIELDS (X-Token)]")[-1]
+            found = [(UID.search(line), TOKEN.search(line))
+                     for line in fetched.lines]
+            found = [pair for pair in found if None not in pair]
+            if found:
+                uid, token = [match.group(1).decode()
+                              for match in chance.choice(found)]
+                self.changing = [token]
                 return uid, mailbox
         return None, None
 
@@ -144,8 +161,9 @@ class Client:
         uid, mailbox = self.find(chance, mailboxes, message_id)
         if uid is None:
             return None
-        self.target = chance.choice([m for m in mailboxes if m != mailbox])
-        self.connection.uid(command, uid, self.target)
+        self.target = self.last = chance.choice(
+            [m for m in mailboxes if m != mailbox])
+        self.connection.run("UID %s %s %s" % (command, uid, self.target))
         return self.changing
 
     def do_move(self, chance, mailboxes, message_id, unused_number):
@@ -159,21 +177,25 @@ class Client:
         if uid is None:
             return None
         flag = chance.choice(["\\Flagged", "\\Draft", "keyword"])
-        self.connection.uid("STORE", uid, chance.choice("+-") + "FLAGS",
-                            "(%s)" % flag)
+        self.connection.run("UID STORE %s %sFLAGS (%s)" % (
+            uid, chance.choice("+-"), flag))
         return self.changing
 
     def do_expunge(self, chance, mailboxes, message_id, unused_number):
         uid = self.find(chance, mailboxes, message_id)[0]
         if uid is None:
             return None
-        self.connection.uid("STORE", uid, "+FLAGS.SILENT", "(\\Deleted)")
-        self.connection.uid("EXPUNGE", uid)
+        self.connection.run("UID STORE %s +FLAGS.SILENT (\\Deleted)" % uid,
+                            "UID EXPUNGE " + uid)
         return self.changing
 
 
-def serve(node, pipe):
-    Client(node, pipe).serve()
+def connect(node, user):
+    return Imap(node.imap_port, user, PASSWORD, mailnode.PATIENCE)
+
+
+def serve(node, pipe, answered):
+    Client(node, pipe, answered).serve()
 
 
 class Clients:
@@ -181,21 +203,26 @@ class Clients:
         self.pipes, self.processes = [], []
         self.asked = []
         context = multiprocessing.get_context("fork")
+        self.answered = context.RawValue("b")
         for _ in range(count):
             ours, theirs = context.Pipe()
-            process = context.Process(target=serve, args=(node, theirs),
-                                      daemon=True)
+            process = context.Process(
+                target=serve, args=(node, theirs, self.answered), daemon=True)
             process.start()
             theirs.close()
             self.pipes.append(ours)
             self.processes.append(process)
 
     def start(self, orders):
+        self.answered.value = False
         self.asked = self.pipes[:len(orders)]
         for pipe, order in zip(self.asked, orders):
             pipe.send(order)
 
     def wait(self):
+        """For those that were started. Who goes on until the recalls have
+        been answered ends now."""
+        self.answered.value = True
         return [pipe.recv() for pipe in self.asked]
 
     def everyone(self, *order):

@@ -71,11 +71,12 @@ def seconds_of(internal):
                                          "%d-%b-%Y %H:%M:%S +0000"))
 
 
-def append(connection, mailbox, token):
-    """Whether it was saved."""
-    return connection.append(
-        mailbox, "(%s)" % " ".join(flags_of(token)), internal_date(token),
-        message_of(token))[0] == "OK"
+def append_command(mailbox, token):
+    """Of IMAP."""
+    octets = message_of(token)
+    return b"APPEND %s (%s) %s {%d+}\r\n%s" % (
+        mailbox.encode(), " ".join(flags_of(token)).encode(),
+        internal_date(token).encode(), len(octets), octets)
 
 
 def is_what_was_saved(token, octets):

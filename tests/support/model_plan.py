@@ -36,6 +36,7 @@ class Plan:
     kind        of recall
     names       operations of the clients
     bursts      of each client: seed, operations, delay
+    goes_on     whether they go on until the recalls have been answered
     messages    how many there are at first
     beside      names, each with the delay after which it runs
     before      names
@@ -59,6 +60,9 @@ class Plan:
                       for _ in range(2)]
         self.notify = chance.random() < 0.3
         self.restored = chance.random() < 0.3
+        # by a chance of its own: all else is as it was before there was this
+        self.goes_on = random.Random("on %d.%d" % (seed, number)).random() \
+            < 0.6
         self._leave_out(driver, quarantine)
 
     @staticmethod

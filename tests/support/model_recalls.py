@@ -12,6 +12,11 @@ from model_mail import (Found, date_of, flags_of, is_what_was_printed,
 from quarantine import PREFIX
 
 
+# of a message, all that is looked at
+FIELDS = ["mailbox", "uid", "flags", "date.received.unixtime", "text"]
+TOKEN = re.compile(r"(?m)^X-Token: (\S+)")
+
+
 class Finding(Exception):
     pass
 
@@ -61,20 +66,28 @@ class Recalls:
         self.found, self.there = [], collections.Counter()
 
     def http(self, name, **parameters):
-        if not name.startswith("recallStanding"):
-            parameters["user"] = self.user
+        return self.ask((name, parameters))[0]
+
+    def ask(self, *commands):
+        """Commands (name, parameters) in one request. Returns what each
+        answers."""
+        names = [name for name, _ in commands]
         try:
-            answer, = self.node.doveadm_http([[name, parameters, "tag"]])
+            answers = self.node.doveadm_http([
+                [name, parameters if name.startswith("recallStanding") else
+                 {**parameters, "user": self.user}, "tag"]
+                for name, parameters in commands])
         except ConnectionError as error:
             self.node.settle_log()
             found = crashes(self.node)
-            if name == "fetch" and not found and self.node.panics():
-                return self.http(name, **parameters)
-            raise Finding("%s: %s: %s" % (name, error,
+            if set(names) == {"fetch"} and not found and self.node.panics():
+                return self.ask(*commands)
+            raise Finding("%s: %s: %s" % (names, error,
                                           "\n".join(found[:2]))) from error
-        if answer[0] == "error":
-            raise Finding("%s: %r" % (name, answer))
-        return answer[1]
+        for name, answer in zip(names, answers):
+            if answer[0] == "error":
+                raise Finding("%s: %r" % (name, answer))
+        return [answer[1] for answer in answers]
 
     def expunge(self, message_id, recall_id, delay=0, **parameters):
         time.sleep(delay)
@@ -85,8 +98,9 @@ class Recalls:
             return Answer(row)
         looked_at = self.looked_at(row, since, start)
         # all are there once the recall's last one is
-        return Answer(row, looked_at, len(re.findall(
-            '"recall_message_expunged".*' + recall_id, self.node.log(since))))
+        return Answer(row, looked_at, sum(
+            recall_id in line for line in self.node.log(since).splitlines()
+            if '"recall_message_expunged"' in line))
 
     def looked_at(self, row, since, start):
         """From the recall's event, which says what the row says. Not from one
@@ -139,23 +153,24 @@ class Recalls:
         token -> copies."""
         self.by_recall.clear()
         self.notices.clear()
-        self.found = self._fetch(["NOT", "mailbox", PREFIX + "*"])
-        kept = self._fetch(["mailbox", PREFIX + "*"]) if self.quarantine \
-            else []
+        queries = [["NOT", "mailbox", PREFIX + "*"]]
+        if self.quarantine:
+            queries.append(["mailbox", PREFIX + "*"])
+        sides = [self._found(rows) for rows in self.ask(*[
+            ("fetch", {"field": FIELDS, "query": query})
+            for query in queries])]
+        self.found, kept = sides[0], sum(sides[1:], [])
         for found in kept:
             self.by_recall[found.mailbox[len(PREFIX):].split("/")[0]] += 1
         self.there, kept = [collections.Counter(found.token for found in side)
                             for side in (self.found, kept)]
         return self.there, kept
 
-    def _fetch(self, query):
-        rows = self.http("fetch", field=[
-            "mailbox", "uid", "flags", "date.received.unixtime", "text"],
-            query=query)
+    def _found(self, rows):
         found = []
         for row in rows:
             text = row["text"]
-            token = re.search(r"(?m)^X-Token: (\S+)", text)
+            token = TOKEN.search(text)
             if token is None:
                 self._fetch_other(row, text)
                 continue

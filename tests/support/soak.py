@@ -41,9 +41,8 @@ from model_workers import Order, Share, Tally, user_of
 from quarantine import make_node
 
 # A process that was killed may leave a lock behind that Dovecot overrides
-# after two minutes; so may a Maildir that is renamed, with the lock in it, and
-# then another one may wait in turn.
-mailnode.PATIENCE = 900
+# after two minutes, and then another one may wait in turn.
+mailnode.PATIENCE = 600
 # Accounts start empty and small, and some of them get large.
 EPISODES_A_USER = 25
 # Then there is a new node, with an empty log.

@@ -2,7 +2,7 @@
 #include "array.h"
 #include "str.h"
 #include "time-util.h"
-#include "mail-storage.h"
+#include "mail-storage-private.h"
 #include "recall-boxes.h"
 #include "failpoint.h"
 #include "recall-find.h"
@@ -99,8 +99,13 @@ static void copies_find_in_box(struct recall_copies *copies,
 	found = array_count(&cbox.uids) > 0;
 	recall_scan_add(copies->scan, box, found ||
 			copies->other_sender_count > other_senders);
-	if (gone)
+	if (gone) {
 		recall_scan_set_uncertain(copies->scan);
+		if (!box->opened) {
+			copies->gone_box = p_strdup(copies->pool,
+						    mailbox_get_vname(box));
+		}
+	}
 	if (found && mailbox_get_metadata(box, MAILBOX_METADATA_GUID,
 					  &metadata) < 0) {
 		copies_failed(copies, box, "Reading the GUID of");
@@ -121,6 +126,7 @@ static void copies_forget(struct recall_copies *copies)
 	array_clear(&copies->boxes);
 	copies->count = copies->other_sender_count = 0;
 	copies->read = FALSE;
+	copies->gone_box = NULL;
 }
 
 static bool copies_skip_box(struct recall_copies *copies, struct mailbox *box)
@@ -182,7 +188,11 @@ void recall_copies_find(struct recall_copies *copies)
 		   had been. Now there is one before that found nothing. */
 		taken = FALSE;
 	}
-	copies->error = RECALL_COPIES_CHANGED;
+	/* Dovecot lists what it does not open: directories with names that no
+	   mailbox can have */
+	copies->error = copies->gone_box == NULL ? RECALL_COPIES_CHANGED :
+		p_strdup_printf(copies->pool, "Mailbox %s is listed, but is "
+			"not there when it is opened", copies->gone_box);
 }
 
 /* To sync a mailbox that will be changed may be to change it: it's then that
@@ -227,27 +237,60 @@ void recall_copies_refresh(struct recall_copies *copies)
 	}
 }
 
-static void copies_add_expunged(struct recall_copies *copies,
-				const struct recall_copies_box *cbox)
+static struct recall_copies_expunged *
+copies_get_expunged(const struct recall_copies *copies, const guid_128_t guid)
 {
-	const ARRAY_TYPE(seq_range) *uids = &cbox->expunged;
-	struct recall_copies_expunged *ebox, *found = NULL;
+	struct recall_copies_expunged *ebox;
 
-	if (array_is_empty(uids))
-		return;
 	array_foreach_modifiable(&copies->expunged_boxes, ebox) {
-		if (guid_128_equals(ebox->guid, cbox->guid))
-			found = ebox;
+		if (guid_128_equals(ebox->guid, guid))
+			return ebox;
 	}
-	if (found == NULL) {
-		found = array_append_space(&copies->expunged_boxes);
-		found->vname = p_strdup(copies->pool,
-					mailbox_get_vname(cbox->box));
-		guid_128_copy(found->guid, cbox->guid);
-		p_array_init(&found->uids, copies->pool, 2);
+	return NULL;
+}
+
+static void copies_add_expunged(struct recall_copies *copies,
+				struct recall_copies_box *cbox)
+{
+	struct recall_copies_expunged *ebox;
+	struct seq_range_iter iter;
+	unsigned int n = 0;
+	uint32_t uid;
+
+	if (array_is_empty(&cbox->expunged))
+		return;
+	ebox = copies_get_expunged(copies, cbox->guid);
+	if (ebox == NULL) {
+		ebox = array_append_space(&copies->expunged_boxes);
+		ebox->vname = p_strdup(copies->pool,
+				       mailbox_get_vname(cbox->box));
+		guid_128_copy(ebox->guid, cbox->guid);
+		p_array_init(&ebox->uids, copies->pool, 2);
 	}
-	seq_range_array_merge(&found->uids, uids);
-	copies->expunged += seq_range_count(uids);
+	seq_range_array_iter_init(&iter, &cbox->expunged);
+	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
+		if (!seq_range_array_add(&ebox->uids, uid)) {
+			seq_range_array_add(&cbox->counted, uid);
+			copies->expunged++;
+		}
+	}
+}
+
+/* A mailbox that was synced does not have them any more. If it does, Dovecot
+   has waited in vain for a lock (Maildir), of which it says nothing. */
+static bool copies_are_left(const struct recall_copies_box *cbox)
+{
+	struct seq_range_iter iter;
+	uint32_t uid, seq1, seq2;
+	unsigned int n = 0;
+
+	seq_range_array_iter_init(&iter, &cbox->expunged);
+	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
+		mailbox_get_seq_range(cbox->box, uid, uid, &seq1, &seq2);
+		if (seq1 != 0)
+			return TRUE;
+	}
+	return FALSE;
 }
 
 static void copies_expunge_box(struct recall_copies *copies,
@@ -257,6 +300,7 @@ static void copies_expunge_box(struct recall_copies *copies,
 	struct mail *mail;
 
 	p_array_init(&cbox->expunged, copies->pool, 2);
+	p_array_init(&cbox->counted, copies->pool, 2);
 	/* what is gone by now was not deleted by us */
 	if (copies_sync(cbox) < 0) {
 		copies_failed(copies, cbox->box, "Syncing");
@@ -273,6 +317,14 @@ static void copies_expunge_box(struct recall_copies *copies,
 	} else if (mailbox_sync(cbox->box, 0) < 0) {
 		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Syncing");
+	} else if (copies_are_left(cbox)) {
+		cbox->expunge_failed = TRUE;
+		if (copies->error == NULL) {
+			copies->error = p_strdup_printf(copies->pool,
+				"Expunging from mailbox %s failed: "
+				"Another process has it locked",
+				mailbox_get_vname(cbox->box));
+		}
 	} else {
 		copies_add_expunged(copies, cbox);
 		RECALL_FAILPOINT("expunged");
@@ -281,13 +333,38 @@ static void copies_expunge_box(struct recall_copies *copies,
 
 void recall_copies_expunge(struct recall_copies *copies)
 {
-	const unsigned int expunged = copies->expunged;
 	struct recall_copies_box *cbox;
+	unsigned int expunged = 0;
 
 	array_foreach_modifiable(&copies->boxes, cbox) T_BEGIN {
 		copies_expunge_box(copies, cbox);
+		if (!cbox->expunge_failed)
+			expunged += seq_range_count(&cbox->expunged);
 	} T_END;
-	copies->taken = copies->expunged - expunged < copies->count;
+	copies->taken = expunged < copies->count;
+}
+
+unsigned int recall_copies_total(const struct recall_copies *copies)
+{
+	const struct recall_copies_box *cbox;
+	const struct recall_copies_expunged *ebox;
+	unsigned int total = copies->expunged + copies->count;
+	struct seq_range_iter iter;
+	unsigned int n;
+	uint32_t uid;
+
+	array_foreach(&copies->boxes, cbox) {
+		ebox = copies_get_expunged(copies, cbox->guid);
+		if (ebox == NULL)
+			continue;
+		seq_range_array_iter_init(&iter, &cbox->uids);
+		n = 0;
+		while (seq_range_array_iter_nth(&iter, n++, &uid)) {
+			if (seq_range_exists(&ebox->uids, uid))
+				total--;
+		}
+	}
+	return total;
 }
 
 const char *recall_copies_get_mailboxes(const struct recall_copies *copies)

@@ -18,6 +18,10 @@ struct recall_copies_box {
 	ARRAY_TYPE(seq_range) uids;
 	/* Those that recall_copies_expunge() has deleted. Created by it. */
 	ARRAY_TYPE(seq_range) expunged;
+	/* Of these, those that it had not deleted before: while a mailbox is
+	   renamed or rebuilt, Dovecot may bring back what was expunged, with
+	   the same UID. */
+	ARRAY_TYPE(seq_range) counted;
 	/* It doesn't know which ones it has deleted. */
 	bool expunge_failed;
 };
@@ -46,7 +50,8 @@ struct recall_copies {
 	   so at that moment: see recall-scan.h */
 	struct timeval looked_at;
 
-	/* What recall_copies_expunge() has deleted, in all. */
+	/* What recall_copies_expunge() has deleted, in all: each UID of a
+	   mailbox once, however often it came back. */
 	ARRAY(struct recall_copies_expunged) expunged_boxes;
 	unsigned int expunged;
 	/* Copies that an earlier try has deleted and nobody restored. */
@@ -68,6 +73,9 @@ struct recall_copies {
 	struct recall_scan *scan;
 	/* Somebody else has taken away what the last look has found. */
 	bool taken;
+	/* A mailbox that the last look had in its list, and that was not there
+	   when it was opened; NULL if there was none. */
+	const char *gone_box;
 };
 
 /* Begins with a search that has found nothing yet. The criteria must live as
@@ -90,6 +98,9 @@ void recall_copies_refresh(struct recall_copies *copies);
 
 /* Expunges the copies found. On failures copies->error is set. */
 void recall_copies_expunge(struct recall_copies *copies);
+
+/* How many there are in all: deleted already, or found. */
+unsigned int recall_copies_total(const struct recall_copies *copies);
 
 /* Comma-separated names and GUIDs of the mailboxes with copies, deleted ones if
    there are any, as RECALL_COLUMN_MAILBOXES and RECALL_COLUMN_MAILBOX_GUIDS

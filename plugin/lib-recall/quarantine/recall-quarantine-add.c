@@ -7,6 +7,7 @@
 #include "recall-quarantine.h"
 #include "recall-quarantine-kept.h"
 #include "recall-mails.h"
+#include "recall-quarantine-read.h"
 #include "recall-quarantine-record.h"
 
 #include <time.h>
@@ -48,7 +49,7 @@ quarantine_record(struct recall_quarantine *q,
 			/* the first try may have been stopped before it took
 			   all of it */
 			recall_quarantine_kept_set_changed(q->kept);
-			if (recall_quarantine_read(q, recall->recall_id,
+			if (recall_quarantine_read(q, &record,
 						   quarantine_load_box,
 						   q->kept, error_r) < 0)
 				return -1;

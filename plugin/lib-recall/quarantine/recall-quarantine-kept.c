@@ -269,7 +269,9 @@ void recall_quarantine_kept_reconcile(struct recall_quarantine_kept *kept,
 			seq_range_exists(&cbox->expunged, claim->uid);
 		copy = claim->copy;
 		if (copy == NULL) {
-			if (taken && !cbox->expunge_failed)
+			/* else it was not counted either */
+			if (taken && !cbox->expunge_failed &&
+			    seq_range_exists(&cbox->counted, claim->uid))
 				*came_back_r += 1;
 			continue;
 		}

@@ -8,6 +8,7 @@
 #include "recall-names.h"
 #include "recall-quarantine.h"
 #include "recall-mails.h"
+#include "recall-quarantine-read.h"
 #include "recall-quarantine-record.h"
 #include "recall-quarantine-settings.h"
 
@@ -237,32 +238,6 @@ preview_box(struct restore_context *ctx,
 	return 0;
 }
 
-/* Dovecot lists nothing where it may not, or can't, look. */
-static void
-restore_add_unlisted(struct restore_context *ctx, pool_t pool,
-		     ARRAY_TYPE(recall_quarantine_box) *boxes)
-{
-	const struct recall_quarantine_record_box *rbox;
-	const struct recall_quarantine_box *qbox;
-	struct recall_quarantine_box *unlisted;
-	bool listed;
-
-	array_foreach(&ctx->record.boxes, rbox) {
-		listed = FALSE;
-		array_foreach(boxes, qbox) {
-			if (guid_128_equals(qbox->guid, rbox->guid))
-				listed = TRUE;
-		}
-		if (listed || rbox->copies == 0)
-			continue;
-		unlisted = array_append_space(boxes);
-		unlisted->recall_id = ctx->record.recall_id;
-		unlisted->vname = recall_quarantine_box_get_vname(ctx->q, pool,
-			ctx->record.recall_id, rbox->guid);
-		guid_128_copy(unlisted->guid, rbox->guid);
-	}
-}
-
 typedef int restore_box_t(struct restore_context *ctx,
 			  const struct recall_quarantine_box *qbox,
 			  const char **error_r);
@@ -289,8 +264,7 @@ restore_boxes(struct restore_context *ctx, pool_t pool, const char *recall_id,
 				   error_r) < 0)
 		return -1;
 	restored->found = ret > 0;
-	if (restored->found && ctx->record.restored == 0)
-		restore_add_unlisted(ctx, pool, &boxes);
+	recall_quarantine_add_unlisted(ctx->q, pool, &ctx->record, &boxes);
 	ret = 0;
 	array_foreach(&boxes, qbox) {
 		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent)

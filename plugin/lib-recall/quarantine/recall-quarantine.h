@@ -71,22 +71,6 @@ int recall_quarantine_check_listed(struct recall_quarantine *q,
 int recall_quarantine_box_count(struct recall_quarantine *q,
 				const struct recall_quarantine_box *qbox,
 				unsigned int *copies, const char **error_r);
-/* Called with each mailbox that has copies of a recall, and with their UIDs.
-   Returns -1 to stop. */
-typedef int
-recall_quarantine_read_callback_t(const struct recall_quarantine_box *qbox,
-				  struct mailbox *box,
-				  const ARRAY_TYPE(seq_range) *uids,
-				  void *context, const char **error_r);
-/* Reads all copies that the quarantine has of one recall. Mailboxes that are
-   gone meanwhile are left out. Returns 0 if ok, -1 on errors. */
-int recall_quarantine_read(struct recall_quarantine *q, const char *recall_id,
-			   recall_quarantine_read_callback_t *callback,
-			   void *context, const char **error_r);
-/* Counts the copies that the quarantine has of one recall. */
-int recall_quarantine_count(struct recall_quarantine *q, const char *recall_id,
-			    unsigned int *copies_r, const char **error_r);
-
 /* Opens (and creates, if create is TRUE) the mailbox of records if guid is
    NULL, else that of copies. Returns 1 if ok, 0 if it's missing, -1 on errors.
    */

@@ -1,0 +1,86 @@
+#include "lib.h"
+#include "array.h"
+#include "mail-storage.h"
+#include "recall-quarantine.h"
+#include "recall-quarantine-record.h"
+#include "recall-quarantine-read.h"
+
+void
+recall_quarantine_add_unlisted(struct recall_quarantine *q, pool_t pool,
+			       const struct recall_quarantine_record *record,
+			       ARRAY_TYPE(recall_quarantine_box) *boxes)
+{
+	const struct recall_quarantine_record_box *rbox;
+	const struct recall_quarantine_box *qbox;
+	struct recall_quarantine_box *unlisted;
+	bool listed;
+
+	if (record->restored != 0)
+		return;
+	array_foreach(&record->boxes, rbox) {
+		listed = FALSE;
+		array_foreach(boxes, qbox) {
+			if (guid_128_equals(qbox->guid, rbox->guid))
+				listed = TRUE;
+		}
+		if (listed || rbox->copies == 0)
+			continue;
+		unlisted = array_append_space(boxes);
+		unlisted->recall_id = record->recall_id;
+		unlisted->vname = recall_quarantine_box_get_vname(q, pool,
+			record->recall_id, rbox->guid);
+		guid_128_copy(unlisted->guid, rbox->guid);
+	}
+}
+
+int recall_quarantine_read(struct recall_quarantine *q,
+			   const struct recall_quarantine_record *record,
+			   recall_quarantine_read_callback_t *callback,
+			   void *context, const char **error_r)
+{
+	ARRAY_TYPE(recall_quarantine_box) boxes;
+	const struct recall_quarantine_box *qbox;
+	ARRAY_TYPE(seq_range) uids;
+	struct mailbox *box;
+	int ret;
+
+	if (recall_quarantine_list(q, pool_datastack_create(),
+				   record->recall_id, &boxes, error_r) < 0)
+		return -1;
+	recall_quarantine_add_unlisted(q, pool_datastack_create(), record,
+				       &boxes);
+	array_foreach(&boxes, qbox) {
+		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent)
+			continue;
+		ret = recall_quarantine_box_read(q, qbox, &box, &uids,
+						 error_r);
+		if (ret > 0) {
+			ret = callback(qbox, box, &uids, context, error_r);
+			mailbox_free(&box);
+		}
+		if (ret < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+quarantine_count_box(const struct recall_quarantine_box *qbox ATTR_UNUSED,
+		     struct mailbox *box ATTR_UNUSED,
+		     const ARRAY_TYPE(seq_range) *uids, void *context,
+		     const char **error_r ATTR_UNUSED)
+{
+	unsigned int *copies = context;
+
+	*copies += seq_range_count(uids);
+	return 0;
+}
+
+int recall_quarantine_count(struct recall_quarantine *q,
+			    const struct recall_quarantine_record *record,
+			    unsigned int *copies_r, const char **error_r)
+{
+	*copies_r = 0;
+	return recall_quarantine_read(q, record, quarantine_count_box,
+				      copies_r, error_r);
+}

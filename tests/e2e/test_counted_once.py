@@ -1,0 +1,61 @@
+"""What is expunged and comes back with the same UID, as it may while Dovecot
+rebuilds or renames its mailbox, is expunged again, and counted once. Needs a
+build with failpoints: see tests/support/failpoints.py."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import DRIVERS
+from failpoints import IMPORT, stopped, with_failpoints
+from mailnode import build_message
+from quarantine import command, make_node
+
+# An mdbox counts how often a message is there. It does not bring back what was
+# there for the last time, so there it has to be in the quarantine.
+PLACES = {"maildir": "Maildir/.Beta", "sdbox": "sdbox/mailboxes/Beta",
+          "mdbox": "mdbox/mailboxes/Beta"}
+COUNT = 2
+
+
+@pytest.fixture(scope="module", params=[
+    (driver, kept) for driver in DRIVERS for kept in (True, False)
+    if kept or driver != "mdbox"],
+    ids=lambda param: param[0] + "-kept" * param[1])
+def node(request):
+    driver, kept = request.param
+    options = {} if kept else {"namespace": False,
+                               "plugin": {"recall_quarantine": ""}}
+    users = ["id@example.com", "query@example.com"]
+    with with_failpoints(), make_node(
+            driver, users, mail_plugins=["notify", "recall"], extra=IMPORT,
+            **options) as node:
+        node.kept = kept
+        yield node
+        assert node.panics() == []
+
+
+@pytest.mark.parametrize("by", ["id", "query"])
+def test_comes_back(node, message_id, recall_id, by):
+    user = by + "@example.com"
+    node.doveadm("mailbox", "create", "-u", user, "Beta")
+    for number in range(COUNT):
+        node.append(user, "Beta", build_message(
+            message_id, subject="Comes back", body="%d\n" % number))
+    place = node.home(user) / PLACES[node.driver]
+    was = node.home(user) / "was"
+    subprocess.run(["cp", "-a", place, was], check=True)
+    what = [message_id] if by == "id" else \
+        ["--expected=%d" % COUNT, "query", "SUBJECT", "Comes back"]
+    with stopped(node, "expunged", "expunge", "-u", user, "--no-notify",
+                 "--recall-id", recall_id, *what) as rows:
+        shutil.rmtree(place)
+        was.rename(place)
+    row, = rows
+    assert (row["status"], row["copies"], row["mailboxes"]) == \
+        ("expunged", str(COUNT), "Beta")
+    assert node.count(user, "Beta") == 0
+    if node.kept:
+        row = command(node, "list", "-u", user).row()
+        assert (row["recall-id"], row["copies"]) == (recall_id, str(COUNT))

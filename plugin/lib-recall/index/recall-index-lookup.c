@@ -108,6 +108,23 @@ recall_index_lookup_init(struct mailbox_list *list,
 	return lookup;
 }
 
+void recall_index_lookup_again(struct recall_index_lookup *lookup)
+{
+	lookup->started = time(NULL);
+	buffer_free(&lookup->names);
+	if (lookup->path != NULL) {
+		/* another directory may be there by now */
+		recall_index_root_close(&lookup->root);
+		lookup->root = recall_index_root_open(lookup->list);
+	}
+}
+
+struct mailbox_list *
+recall_index_lookup_get_list(const struct recall_index_lookup *lookup)
+{
+	return lookup->list;
+}
+
 bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
 				  const char *name, time_t *changed_r)
 {

@@ -31,6 +31,9 @@
 #define RECALL_PARAM_USERS "users"
 #define RECALL_PARAM_USER_FILE "user-file"
 #define RECALL_PARAM_ALL_USERS "all-users"
+/* Users of a node to which Dovecot proxies, who are asked for by another node:
+   each is answered for as if by a command of its own. For nobody else. */
+#define RECALL_PARAM_NODE_USERS "node-users"
 /* The Message-ID; at the shell the word "query" in its place says that a
    search query follows. */
 #define RECALL_PARAM_MESSAGE_ID "message-id"

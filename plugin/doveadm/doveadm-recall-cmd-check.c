@@ -233,8 +233,9 @@ static bool check_quarantine(struct check_context *ctx)
 	check_namespace(ctx, name);
 	error = recall_config_ns_get_quota_error(ctx->config, name);
 	if (error != NULL) {
-		check_print(ctx, CHECK_QUARANTINE, CHECK_WARNING,
-			"Quarantined mail counts as the user's: %s", error);
+		check_print(ctx, CHECK_QUARANTINE, CHECK_ERROR,
+			"Quarantined mail counts as the user's, and nothing "
+			"can be recalled where the quota is full: %s", error);
 	}
 	if (ctx->status == CHECK_OK) {
 		check_print(ctx, CHECK_QUARANTINE, CHECK_OK,

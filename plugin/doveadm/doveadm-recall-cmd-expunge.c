@@ -233,7 +233,7 @@ static bool cmd_expunge_proxy_param(void *context ATTR_UNUSED,
 }
 
 static void
-cmd_expunge_proxy_args(void *context, const char *username,
+cmd_expunge_proxy_args(void *context, const char *const *users,
 		       ARRAY_TYPE(const_string) *args)
 {
 	struct recall_expunge_context *ctx = context;
@@ -245,9 +245,9 @@ cmd_expunge_proxy_args(void *context, const char *username,
 				  ctx->request.order.recall_id, NULL);
 		array_push_back(args, &arg);
 	}
-	if (ctx->expected) {
+	for (; ctx->expected && *users != NULL; users++) {
 		arg = t_strdup_printf("--"RECALL_PARAM_EXPECTED"=%u",
-			recall_count_get(ctx->count, username));
+			recall_count_get(ctx->count, *users));
 		array_push_back(args, &arg);
 	}
 }
@@ -267,6 +267,15 @@ static bool cmd_expunge_may_spread(void *context)
 	const struct recall_expunge_context *ctx = context;
 
 	return ctx->count == NULL && ctx->request.reporter == NULL;
+}
+
+/* Each node counts its own users' messages, or is told how many there are of
+   each. */
+static bool cmd_expunge_may_batch(void *context)
+{
+	const struct recall_expunge_context *ctx = context;
+
+	return ctx->count == NULL || ctx->expected;
 }
 
 /* Another process has recalled it. */
@@ -345,6 +354,7 @@ static const struct recall_users_callbacks expunge_callbacks = {
 	.lost = cmd_expunge_lost,
 	.one_row = TRUE,
 	.may_spread = cmd_expunge_may_spread,
+	.may_batch = cmd_expunge_may_batch,
 	.row = cmd_expunge_row,
 	.passed = cmd_expunge_passed,
 	.is_better = cmd_expunge_is_better,

@@ -88,6 +88,9 @@ static void fetch_init_rows(const struct doveadm_cmd_context *cctx,
 	array_foreach(&ctx->fields, field) {
 		column = array_append_space(&columns);
 		column->name = field->name;
+		/* of several header fields of a name each has one */
+		if (field->header != NULL)
+			column->flags = RECALL_COLUMN_FLAG_LINES;
 	}
 	column = array_append_space(&columns);
 	column->name = RECALL_COLUMN_ERROR;

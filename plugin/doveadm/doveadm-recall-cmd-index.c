@@ -20,8 +20,9 @@
 
 struct index_cmd_context {
 	bool verify, dump;
-	/* only this mailbox, or NULL */
+	/* only this mailbox, or NULL; who is named and has none is told */
 	const char *mailbox;
+	bool named;
 	struct recall_rows *rows;
 
 	/* of the user and mailbox being dumped */
@@ -32,9 +33,10 @@ struct index_cmd_context {
 };
 
 static void index_user_error(struct index_cmd_context *ctx,
-			     const char *username, const char *error)
+			     const char *username, int exit_code,
+			     const char *error)
 {
-	recall_rows_set_exit_code(ctx->rows, EX_TEMPFAIL);
+	recall_rows_set_exit_code(ctx->rows, exit_code);
 	if (ctx->dump) {
 		i_error("%s: %s", username, error);
 	} else {
@@ -147,6 +149,7 @@ index_cmd_run(void *context, struct mail_user *user, const char *username)
 	struct recall_boxes_iter *iter;
 	struct mailbox *box;
 	const char *error;
+	bool found = ctx->mailbox == NULL;
 
 	i_array_init(&ctx->ids, 32);
 	ctx->incomplete = ctx->dump || ctx->mailbox != NULL;
@@ -155,12 +158,17 @@ index_cmd_run(void *context, struct mail_user *user, const char *username)
 	while ((box = recall_boxes_iter_next(iter)) != NULL) {
 		if (ctx->mailbox == NULL ||
 		    strcmp(ctx->mailbox, mailbox_get_vname(box)) == 0) T_BEGIN {
+			found = TRUE;
 			index_box_run(ctx, user, username, box);
 		} T_END;
 		mailbox_free(&box);
 	}
 	if (recall_boxes_iter_deinit(&iter, &error) < 0)
-		index_user_error(ctx, username, error);
+		index_user_error(ctx, username, EX_TEMPFAIL, error);
+	else if (!found && ctx->named)
+		index_user_error(ctx, username, DOVEADM_EX_NOTFOUND,
+				 t_strdup_printf("There is no mailbox %s",
+						 ctx->mailbox));
 	else if (!ctx->incomplete)
 		index_drop_deleted(ctx, user);
 	array_free(&ctx->ids);
@@ -170,7 +178,7 @@ static void
 index_cmd_unseen(void *context, const char *username,
 		 enum recall_verdict verdict ATTR_UNUSED, const char *error)
 {
-	index_user_error(context, username, error);
+	index_user_error(context, username, EX_TEMPFAIL, error);
 }
 
 static bool index_cmd_may_spread(void *context)
@@ -229,6 +237,7 @@ static void cmd_recall_index(struct doveadm_cmd_context *cctx)
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_VERIFY, &ctx.verify);
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_DUMP, &ctx.dump);
 	(void)doveadm_cmd_param_str(cctx, RECALL_PARAM_MAILBOX, &ctx.mailbox);
+	ctx.named = recall_users_are_named(cctx);
 	if (ctx.verify && ctx.dump) {
 		recall_cmd_error(cctx, EX_USAGE,
 				 "--verify and --dump exclude each other");

@@ -151,7 +151,10 @@ purge_end(struct recall_record_command *_cmd, struct recall_quarantine *q)
 
 	if (!cmd->purged)
 		return;
-	/* mdbox: now give back the space, too */
+	/* mdbox: now give back the space, too. That may take minutes, which no
+	   recall has to wait for. */
+	recall_quarantine_unlock(q);
+	RECALL_FAILPOINT("purge-unlocked");
 	storage = mail_namespace_get_default_storage(q->ns);
 	if (mail_storage_purge(storage) < 0) {
 		e_error(q->user->event, "recall: Purging storage failed: %s",

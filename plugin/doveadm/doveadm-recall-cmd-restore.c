@@ -172,6 +172,11 @@ static bool cmd_restore_may_spread(void *context)
 	return ctx->request.reporter == NULL;
 }
 
+static bool cmd_restore_may_batch(void *context ATTR_UNUSED)
+{
+	return TRUE;
+}
+
 static void cmd_restore_row(void *context, const char *username,
 			    const char *const *columns)
 {
@@ -208,6 +213,7 @@ static const struct recall_users_callbacks restore_callbacks = {
 	.proxied = cmd_restore_proxied,
 	.one_row = TRUE,
 	.may_spread = cmd_restore_may_spread,
+	.may_batch = cmd_restore_may_batch,
 	.row = cmd_restore_row,
 	.passed = cmd_restore_proxied,
 	.is_better = cmd_restore_is_better,

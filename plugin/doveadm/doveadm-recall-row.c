@@ -52,7 +52,7 @@ recall_row_init(const struct doveadm_cmd_context *cctx, const char *recall_id,
 	vrows->cctx = cctx;
 	vrows->recall_id = recall_id;
 	vrows->reporter = reporter;
-	if (recall_users_are_named(cctx))
+	if (recall_users_have_names(cctx))
 		hash_table_create(&vrows->kept, pool, 0, str_hash, strcmp);
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_HITS, &vrows->hits);
 	vrows->rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE,
@@ -120,6 +120,11 @@ row_print(struct recall_verdict_rows *vrows, const struct recall_row *row)
 	recall_rows_add(rows, outcome->kept_until == 0 ? "" :
 			recall_listing_time(outcome->kept_until));
 	recall_rows_add(rows, outcome->error);
+	/* whoever asked should know even if this process dies over the next
+	   one: asked again, it would find nothing */
+	if (outcome->verdict == RECALL_VERDICT_EXPUNGED ||
+	    outcome->verdict == RECALL_VERDICT_RESTORED)
+		recall_rows_send(rows);
 }
 
 void recall_row_print(struct recall_verdict_rows *vrows,

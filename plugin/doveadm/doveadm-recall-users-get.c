@@ -15,90 +15,6 @@
 /* A line of a user file that is longer than any address is not a user. */
 #define RECALL_USER_FILE_LINE_MAX 8192
 
-/* The command line to run on another node: all but the users. */
-const char *const *
-recall_users_proxy_args(const struct recall_users_context *ctx)
-{
-	static const char *const user_params[] = {
-		RECALL_PARAM_ALL_USERS, "socket-path", RECALL_PARAM_USER,
-		RECALL_PARAM_USERS, RECALL_PARAM_USER_FILE, RECALL_PARAM_JOBS,
-		RECALL_PARAM_MAX_RATE, RECALL_PARAM_PRIORITY, NULL
-	};
-	const struct doveadm_cmd_context *cctx = ctx->cctx;
-	const unsigned int user_count = !array_is_empty(&ctx->masks) ? 0 :
-		array_count(&ctx->names);
-	pool_t pool = ctx->pool;
-	ARRAY_TYPE(const_string) args, positional;
-	const char *arg, *value;
-	bool introduced = TRUE;
-	int i;
-
-	p_array_init(&args, pool, 16);
-	t_array_init(&positional, 8);
-	for (i = 0; i < cctx->argc; i++) {
-		const struct doveadm_cmd_param *param = &cctx->argv[i];
-
-		const bool is_positional =
-			(param->flags & CMD_PARAM_FLAG_POSITIONAL) != 0;
-
-		if (!param->value_set) {
-			if (is_positional)
-				introduced = FALSE;
-			continue;
-		}
-		if (str_array_find(user_params, param->name) ||
-		    (ctx->callbacks->proxy_param != NULL &&
-		     !ctx->callbacks->proxy_param(ctx->context, param->name,
-						  user_count)))
-			continue;
-		if (is_positional) {
-			/* over HTTP a query needs no introduction */
-			if (!introduced)
-				array_push_back(&positional, &param->name);
-			introduced = TRUE;
-			if (param->type == CMD_PARAM_ARRAY)
-				array_append_array(&positional,
-						   &param->value.v_array);
-			else
-				array_push_back(&positional,
-						&param->value.v_string);
-			continue;
-		}
-		switch (param->type) {
-		case CMD_PARAM_BOOL:
-			if (!param->value.v_bool)
-				break;
-			arg = p_strdup_printf(pool, "--%s", param->name);
-			array_push_back(&args, &arg);
-			break;
-		case CMD_PARAM_INT64:
-			arg = p_strdup_printf(pool, "--%s=%"PRId64, param->name,
-					      param->value.v_int64);
-			array_push_back(&args, &arg);
-			break;
-		case CMD_PARAM_STR:
-			arg = p_strdup_printf(pool, "--%s=%s", param->name,
-					      param->value.v_string);
-			array_push_back(&args, &arg);
-			break;
-		case CMD_PARAM_ARRAY:
-			array_foreach_elem(&param->value.v_array, value) {
-				arg = p_strdup_printf(pool, "--%s=%s",
-						      param->name, value);
-				array_push_back(&args, &arg);
-			}
-			break;
-		default:
-			i_unreached();
-		}
-	}
-	arg = "--";
-	array_push_back(&args, &arg);
-	array_append_array(&args, &positional);
-	array_append_zero(&args);
-	return array_front(&args);
-}
-
 static int recall_users_read_file(struct recall_users_context *ctx,
 				  struct istream *input)
 {
@@ -157,6 +73,14 @@ bool recall_users_are_shared_out(const struct doveadm_cmd_context *cctx)
 		doveadm_cmd_param_array(cctx, RECALL_PARAM_USERS, &users);
 }
 
+bool recall_users_are_of_node(const struct doveadm_cmd_context *cctx)
+{
+	const char *const *users;
+
+	return cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP &&
+		doveadm_cmd_param_array(cctx, RECALL_PARAM_NODE_USERS, &users);
+}
+
 static void
 recall_users_add(struct recall_users_context *ctx, const char *user)
 {
@@ -193,9 +117,15 @@ int recall_users_get(struct recall_users_context *ctx)
 		return 0;
 	}
 	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP) {
-		/* another node's doveadm asks for one user at a time */
-		array_push_back(&ctx->names, &cctx->username);
+		users = recall_users_get_names(cctx);
+		for (; *users != NULL; users++)
+			array_push_back(&ctx->names, users);
 		return 0;
+	}
+	if (doveadm_cmd_param_array(cctx, RECALL_PARAM_NODE_USERS, &unused)) {
+		recall_rows_error(ctx->rows, EX_USAGE,
+				  "--"RECALL_PARAM_NODE_USERS" is for nodes");
+		return -1;
 	}
 
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_ALL_USERS, &all);
@@ -237,7 +167,13 @@ recall_users_get_names(const struct doveadm_cmd_context *cctx)
 	const char *const *users, *const *user;
 	const char **name;
 
+	if (recall_users_are_of_node(cctx)) {
+		(void)doveadm_cmd_param_array(cctx, RECALL_PARAM_NODE_USERS,
+					      &users);
+		return users;
+	}
 	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP) {
+		/* whom other nodes ask for one at a time */
 		name = t_new(const char *, 2);
 		name[0] = cctx->username;
 		return name;
@@ -268,4 +204,11 @@ bool recall_users_are_named(const struct doveadm_cmd_context *cctx)
 	while (*users != NULL && recall_username_is_mask(*users))
 		users++;
 	return *users != NULL;
+}
+
+bool recall_users_have_names(const struct doveadm_cmd_context *cctx)
+{
+	/* another doveadm that asks chooses among the answers itself */
+	return cctx->conn_type == DOVEADM_CONNECTION_TYPE_TCP ||
+		recall_users_are_named(cctx);
 }

@@ -4,7 +4,6 @@
 #include "doveadm.h"
 #include "mail-storage-service.h"
 #include "recall-params.h"
-#include "recall-proxy.h"
 #include "doveadm-recall-jobs.h"
 #include "doveadm-recall-rows.h"
 #include "doveadm-recall-users.h"

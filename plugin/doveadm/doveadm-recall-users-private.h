@@ -2,10 +2,10 @@
 #define RECALL_USERS_PRIVATE_H
 
 #include "doveadm-recall-jobs.h"
+#include "recall-proxy.h"
 
 /* Among the files of doveadm-recall-users.h. */
 
-struct mail_storage_service_input;
 struct recall_ahead;
 struct recall_users_callbacks;
 
@@ -14,6 +14,7 @@ struct recall_users_context {
 	struct doveadm_cmd_context *cctx;
 	struct mail_storage_service_ctx *service;
 	struct recall_proxy *proxy;
+	struct recall_proxy_callbacks proxy_callbacks;
 	struct recall_rows *rows;
 	struct recall_sweep sweep;
 	/* NULL if this process does it all */
@@ -37,6 +38,8 @@ struct recall_users_context {
 	HASH_TABLE(const char *, const char *const *) answers;
 	/* the users are those asked for by name */
 	bool naming;
+	/* arguments of a command for several users of a node */
+	const char *batch_args[2];
 };
 
 /* doveadm-recall-users-get.c: */
@@ -47,9 +50,6 @@ int recall_users_get(struct recall_users_context *ctx);
 /* Has them be these names and masks. */
 void recall_users_set(struct recall_users_context *ctx,
 		      const char *const *users);
-/* The command line to run on another node: all but the users. */
-const char *const *
-recall_users_proxy_args(const struct recall_users_context *ctx);
 
 /* doveadm-recall-users.c: */
 
@@ -65,6 +65,8 @@ void recall_users_set_next(struct recall_users_context *ctx,
    name. */
 void recall_users_run_one(struct recall_users_context *ctx,
 			  const char *username, bool named);
+/* Takes the next user's turn. Returns for how many microseconds to wait. */
+uint64_t recall_users_take_turn(void *context);
 /* Waits until it is the next user's turn, or somebody has had enough. */
 void recall_users_pace(void *context);
 void recall_users_failed(struct recall_users_context *ctx, const char *username,
@@ -85,6 +87,12 @@ void recall_users_run_here(struct recall_users_context *ctx,
    users were reached. */
 bool recall_users_iterate(struct recall_users_context *ctx,
 			  unsigned int mask_idx);
+
+/* doveadm-recall-users-proxy.c: */
+
+/* Sets ctx->proxy. local: users of other nodes are not asked about. */
+void recall_users_proxy_init(struct recall_users_context *ctx,
+			     const char *socket_path, bool local, bool hits);
 
 /* doveadm-recall-users-jobs.c: */
 

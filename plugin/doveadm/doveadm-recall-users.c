@@ -63,41 +63,6 @@ bool recall_users_killed(const char **error_r)
 	return FALSE;
 }
 
-static void
-recall_users_add_proxy_args(void *context, const char *username,
-			    ARRAY_TYPE(const_string) *args)
-{
-	struct recall_users_context *ctx = context;
-
-	if (ctx->callbacks->proxy_args != NULL)
-		ctx->callbacks->proxy_args(ctx->context, username, args);
-}
-
-/* The other node prints the rows. */
-static void recall_users_proxied(void *context, const char *username)
-{
-	struct recall_users_context *ctx = context;
-
-	if (ctx->callbacks->proxied != NULL)
-		ctx->callbacks->proxied(ctx->context, username);
-}
-
-static bool recall_users_want_row(void *context)
-{
-	struct recall_users_context *ctx = context;
-
-	return ctx->callbacks->wants_row == NULL ||
-		ctx->callbacks->wants_row(ctx->context);
-}
-
-static void recall_users_row_printed(void *context, bool mail)
-{
-	struct recall_users_context *ctx = context;
-
-	if (ctx->callbacks->row_printed != NULL)
-		ctx->callbacks->row_printed(ctx->context, mail);
-}
-
 void recall_users_failed(struct recall_users_context *ctx, const char *username,
 			 const char *error)
 {
@@ -171,15 +136,21 @@ void recall_users_get_input(const struct recall_users_context *ctx,
 	input_r->remote_port = ctx->cctx->remote_port;
 }
 
-void recall_users_pace(void *context)
+uint64_t recall_users_take_turn(void *context)
 {
 	struct recall_users_context *ctx = context;
-	struct timespec ts;
-	uint64_t usecs;
 
-	if (ctx->sweep.pace.rate == 0)
+	return ctx->sweep.pace.rate == 0 ? 0 :
+		recall_pace_take(&ctx->sweep.pace, recall_pace_now());
+}
+
+void recall_users_pace(void *context)
+{
+	const uint64_t usecs = recall_users_take_turn(context);
+	struct timespec ts;
+
+	if (usecs == 0)
 		return;
-	usecs = recall_pace_take(&ctx->sweep.pace, recall_pace_now());
 	ts.tv_sec = usecs / 1000000;
 	ts.tv_nsec = usecs % 1000000 * 1000;
 	while (killed_signo == 0 && nanosleep(&ts, &ts) < 0 && errno == EINTR) ;
@@ -290,7 +261,7 @@ static void recall_users_run_all(struct recall_users_context *ctx)
 
 	hash_table_clear(ctx->done, FALSE);
 	p_clear(ctx->done_pool);
-	ctx->naming = recall_users_are_named(ctx->cctx);
+	ctx->naming = recall_users_have_names(ctx->cctx);
 	if (ctx->jobs != NULL) {
 		recall_jobs_begin(ctx->jobs, ctx->naming,
 				  ctx->callbacks->is_better != NULL);
@@ -301,12 +272,14 @@ static void recall_users_run_all(struct recall_users_context *ctx)
 		if (!recall_users_done(ctx))
 			recall_users_run_one(ctx, names[i], ctx->naming);
 	} T_END;
+	recall_proxy_send(ctx->proxy);
 	recall_users_jobs_flush(ctx);
 	ctx->naming = FALSE;
 	for (i = 0; i < array_count(&ctx->masks); i++) {
 		if (recall_users_done(ctx) || !recall_users_iterate(ctx, i))
 			break;
 	}
+	recall_proxy_send(ctx->proxy);
 	recall_users_jobs_flush(ctx);
 }
 
@@ -352,17 +325,6 @@ recall_users_run_list(struct doveadm_cmd_context *cctx,
 		      void *context)
 {
 	struct recall_users_context ctx;
-	const struct recall_proxy_callbacks proxy_callbacks = {
-		.add_args = recall_users_add_proxy_args,
-		.done = recall_users_proxied,
-		.lost = recall_users_lost,
-		.wants_row = recall_users_want_row,
-		.row_printed = recall_users_row_printed,
-		.killed = recall_users_killed,
-		.one_row = callbacks->one_row,
-		.named = recall_users_are_named(cctx),
-		.local = users != NULL,
-	};
 	enum mail_storage_service_flags flags =
 		MAIL_STORAGE_SERVICE_FLAG_USERDB_LOOKUP |
 		MAIL_STORAGE_SERVICE_FLAG_TEMP_PRIV_DROP;
@@ -405,10 +367,7 @@ recall_users_run_list(struct doveadm_cmd_context *cctx,
 		ctx.done_pool = pool_alloconly_create("recall users done",
 						      1024);
 		hash_table_create(&ctx.done, ctx.pool, 0, str_hash, strcmp);
-		ctx.proxy = recall_proxy_init(cctx, rows, ctx.service,
-					      socket_path,
-					      recall_users_proxy_args(&ctx),
-					      &proxy_callbacks, &ctx);
+		recall_users_proxy_init(&ctx, socket_path, users != NULL, hits);
 		hash_table_create(&ctx.answers, ctx.pool, 0, str_hash, strcmp);
 		if (callbacks->begin != NULL) {
 			ret = callbacks->begin(context, ctx.service,

@@ -37,9 +37,9 @@ struct recall_users_callbacks {
 	   else is, 0 otherwise. NULL if all are. */
 	bool (*proxy_param)(void *context, const char *name,
 			    unsigned int user_count);
-	/* Adds arguments, of the data stack, that the command needs there
-	   besides. May be NULL. */
-	void (*proxy_args)(void *context, const char *username,
+	/* Adds arguments, of the data stack, that the command for these users
+	   needs there besides. May be NULL. */
+	void (*proxy_args)(void *context, const char *const *users,
 			   ARRAY_TYPE(const_string) *args);
 	/* Another node has answered for the user. May be NULL. */
 	void (*proxied)(void *context, const char *username);
@@ -60,6 +60,9 @@ struct recall_users_callbacks {
 	   known of all of them together, but what is in their rows. NULL if
 	   not; then there is no recall_sweep. */
 	bool (*may_spread)(void *context);
+	/* Whether a node may be asked for several of its users at once: all of
+	   their rows are wanted. NULL: as may_spread. */
+	bool (*may_batch)(void *context);
 	/* Another process has answered for the user with this row, of all the
 	   command's columns. NULL if it is printed as it is. */
 	void (*row)(void *context, const char *username,
@@ -104,6 +107,14 @@ bool recall_users_are_named(const struct doveadm_cmd_context *cctx);
 /* Whether another doveadm has its users shared out to several processes, of
    which this is one. */
 bool recall_users_are_shared_out(const struct doveadm_cmd_context *cctx);
+
+/* Whether it's another node that asks for several of its users, who live here
+   for all that it knows. */
+bool recall_users_are_of_node(const struct doveadm_cmd_context *cctx);
+
+/* Whether each name of a mailbox is answered for: those that are named are, and
+   those whom another doveadm asks for. */
+bool recall_users_have_names(const struct doveadm_cmd_context *cctx);
 
 /* Calls one callback for each user asked for, or, if Dovecot proxies the user
    to another node, runs the command there and prints its rows; then finishes

@@ -4,6 +4,7 @@
 #include "mail-storage.h"
 #include "recall-copies.h"
 #include "recall-order.h"
+#include "recall-utf8.h"
 #include "recall-events.h"
 
 static enum log_type event_log_type(bool quiet)
@@ -44,6 +45,13 @@ static const char *order_get_message_id(const struct recall_order *order)
 	return order->message_id == NULL ? "" : order->message_id;
 }
 
+/* Names of mailboxes are users'. Theirs, and errors that have them, must not
+   look like another line of the log. */
+static const char *event_text(const char *text)
+{
+	return text == NULL ? "" : recall_utf8_line(text, UINT_MAX);
+}
+
 static void
 event_expunged(struct mail_user *user, const struct recall_order *order,
 	       const struct recall_copies_expunged *ebox)
@@ -62,7 +70,8 @@ event_expunged(struct mail_user *user, const struct recall_order *order,
 		e->add_str("mailbox_guid", guid_128_to_string(ebox->guid));
 		e->add_int("uid", uid);
 		e_debug(e->event(), "recall %s: expunged <%s> from %s, uid=%u",
-			order->recall_id, message_id, ebox->vname, uid);
+			order->recall_id, message_id,
+			event_text(ebox->vname), uid);
 	}
 }
 
@@ -97,7 +106,7 @@ void recall_event_finished(struct mail_user *user,
 	      *order->approver == '\0' ? "" : "approver=", order->approver,
 	      *order->approver == '\0' ? "" : ", ", order->reason,
 	      outcome->error == NULL ? "" : ", error=",
-	      outcome->error == NULL ? "" : outcome->error);
+	      event_text(outcome->error));
 }
 
 void recall_event_late(struct mail_user *user,
@@ -120,9 +129,10 @@ void recall_event_late(struct mail_user *user,
 	e_log(e->event(), outcome->verdict == RECALL_VERDICT_ERROR ?
 	      LOG_TYPE_ERROR : LOG_TYPE_INFO,
 	      "recall %s: came late: %s, copies=%u, mailboxes=%s%s%s",
-	      order->recall_id, verdict, copies->expunged, mailboxes,
+	      order->recall_id, verdict, copies->expunged,
+	      event_text(mailboxes),
 	      outcome->error == NULL ? "" : ", error=",
-	      outcome->error == NULL ? "" : outcome->error);
+	      event_text(outcome->error));
 }
 
 void recall_event_refused(struct mail_user *user,
@@ -157,7 +167,7 @@ void recall_event_restored(struct mail_user *user,
 	      order->recall_id, verdict, outcome->copies, outcome->present,
 	      order->actor,
 	      outcome->error == NULL ? "" : ", error=",
-	      outcome->error == NULL ? "" : outcome->error);
+	      event_text(outcome->error));
 }
 
 void recall_event_exported(struct mail_user *user,

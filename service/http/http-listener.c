@@ -22,8 +22,10 @@
 #define HEALTH_CONNECTIONS_PER_ADDRESS 16
 #define HEALTH_IDLE_TIMEOUT 10
 
-/* What is no escape, and a NUL, leaves nothing at all of a part of the URL:
-   half-read, it would name something else. */
+/* What is no escape, and a NUL, makes of a part of the URL what is none:
+   half-read, it would name something else, and a filter that is left out would
+   show more. */
+#define NO_TEXT "\xff"
 static size_t
 unescape(void *context, struct MHD_Connection *connection, char *s)
 {
@@ -32,8 +34,11 @@ unescape(void *context, struct MHD_Connection *connection, char *s)
 
 	(void)context;
 	(void)connection;
-	if (broken || memchr(s, '\0', len) != NULL)
-		len = 0;
+	/* it had a "%" at least */
+	if (broken || memchr(s, '\0', len) != NULL) {
+		len = strlen(NO_TEXT);
+		memcpy(s, NO_TEXT, len);
+	}
 	s[len] = '\0';
 	return len;
 }

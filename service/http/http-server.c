@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -160,6 +161,17 @@ static bool is_smuggled(const struct http_request *request)
 					   "Content-Length") != NULL;
 }
 
+/* What is packed would be read as it is. */
+static bool is_encoded(const struct http_request *request)
+{
+	const char *encoding;
+
+	encoding = MHD_lookup_connection_value(request->connection,
+					       MHD_HEADER_KIND,
+					       "Content-Encoding");
+	return encoding != NULL && strcasecmp(encoding, "identity") != 0;
+}
+
 static bool announces_too_much(const struct http_request *request)
 {
 	const char *length;
@@ -205,6 +217,12 @@ begin_request(struct http_request *request, const char *method,
 					   "allowed here");
 			http_reply_header(request, "Allow", allow);
 		}
+		return reply_now(request);
+	}
+	if (is_encoded(request)) {
+		http_reply_message(request, 415, "The body's Content-Encoding "
+				   "is not supported");
+		http_reply_header(request, "Connection", "close");
 		return reply_now(request);
 	}
 	if (announces_too_much(request)) {

@@ -39,10 +39,11 @@ static bool is_given_up(struct node_run *run, const struct doveadm_call *call)
 	if (call->result == DOVEADM_FAILED && call->exit_code == EX_USAGE)
 		return true;
 	return (call->result == DOVEADM_FAILED || run->all->recall->dry_run) &&
-	       ++run->failures >= EVERYONE_FAILURES_MAX;
+	       ++node_of(run)->failures >= EVERYONE_FAILURES_MAX;
 }
 
-/* What became of a call. Returns false if the node is to be given up. */
+/* What became of a call. Returns false if the node is to be given up, or to be
+   asked again later. */
 static bool node_failed(struct node_run *run, const struct doveadm_call *call)
 {
 	struct recall_node *node = node_of(run);
@@ -59,7 +60,7 @@ static bool node_failed(struct node_run *run, const struct doveadm_call *call)
 			    node->name, call->error);
 	everyone_set_state(run->all, node, RECALL_NODE_DOWN, call->error);
 	everyone_pause_longer(run->all, &run->pause_ms);
-	return true;
+	return !__atomic_load_n(&run->all->crowded, __ATOMIC_RELAXED);
 }
 
 static void node_answered(struct node_run *run)
@@ -67,7 +68,7 @@ static void node_answered(struct node_run *run)
 	struct recall_node *node = node_of(run);
 
 	run->pause_ms = EVERYONE_PAUSE_MIN_MS;
-	run->failures = 0;
+	node->failures = 0;
 	if (node->state == RECALL_NODE_DOWN)
 		log_info("recall %s: node %s is back", run->all->recall->id,
 			 node->name);

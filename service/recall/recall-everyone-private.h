@@ -27,6 +27,8 @@ struct everyone {
 	void *index;
 	/* some verdicts could not be journalled */
 	bool unsaved;
+	/* not every node has a thread: one that is down has to give its up */
+	bool crowded;
 };
 
 /* One node, asked about its own users. */
@@ -43,7 +45,6 @@ struct node_run {
 	/* users of a command; fewer once one has taken too long */
 	size_t batch_max;
 	int64_t pause_ms, next_ms;
-	unsigned int failures;
 };
 
 /* recall-everyone-rows.c: what nodes say of users, and the journal */

@@ -62,14 +62,18 @@ static void run_nodes(struct everyone *all)
 		runs[i].batch_max = all->config->doveadm_batch;
 		runs[i].pause_ms = EVERYONE_PAUSE_MIN_MS;
 		if (*recall->nodes[i].urls == '\0' ||
-		    recall->nodes[i].state == RECALL_NODE_DONE)
+		    recall->nodes[i].state == RECALL_NODE_DONE ||
+		    recall->nodes[i].state == RECALL_NODE_FAILED)
 			continue;
 		runs[i].started =
 			pthread_create(&runs[i].thread, &attr,
 				       everyone_run_node, &runs[i]) == 0;
 		/* then this one does it, before the others are waited for */
-		if (!runs[i].started)
+		if (!runs[i].started) {
+			__atomic_store_n(&all->crowded, true,
+					 __ATOMIC_RELAXED);
 			(void)everyone_run_node(&runs[i]);
+		}
 	}
 	pthread_attr_destroy(&attr);
 	for (i = 0; i < count; i++) {
@@ -95,8 +99,8 @@ recall_everyone_run(struct recall *recall, struct config *config)
 	pthread_mutex_init(&all.mutex, NULL);
 	for (i = 0; i < recall->count; i++)
 		everyone_index_add(&all, i);
+	set_nodes(&all);
 	do {
-		set_nodes(&all);
 		run_nodes(&all);
 		everyone_run_retried(&all);
 		everyone_run_lost(&all);

@@ -72,6 +72,8 @@ struct recall_node {
 	/* how many users were asked about */
 	int64_t users_done;
 	char *error;
+	/* times that it has failed since it did not; not journalled */
+	unsigned int failures;
 };
 
 /* A recall as asked for, and how far it is. */

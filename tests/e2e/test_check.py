@@ -155,7 +155,7 @@ def test_plugins_added_in_filter(make):
      "quarantine", "error", "users see what was recalled"),
     ({"namespace": False, "extra": NAMESPACE % (PREFIX, "")},
      "quarantine", "error", "no location of its own"),
-    ({"quota": True}, "quarantine", "warning",
+    ({"quota": True}, "quarantine", "error",
      "has no quota_ignore" if DOVECOT_24 else "quota_rule has no"),
     ({"plugin": {"recall_notice_dir": "/nonexistent"}}, "notices", "error",
      "/nonexistent"),

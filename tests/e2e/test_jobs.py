@@ -102,6 +102,32 @@ def test_names_of_one_mailbox_have_one_verdict(node, message_id):
         [("expunged", "1", USERS[7])]
 
 
+def test_names_of_one_mailbox_in_one_part(message_id):
+    """Listed one after the other: one process has both."""
+    names = ["also@example.com", USERS[0]]
+    with RecallNode(users=USERS) as node:
+        node.add_users({names[0]: {"user": names[1],
+                                   "home": node.home(names[1])}})
+        deliver(node, message_id, [names[1], USERS[5]])
+        found = [parse_tab(node.doveadm(*SEARCH, "-A", "--jobs=%d" % jobs,
+                                        "--", message_id).stdout)
+                 for jobs in (1, 2)]
+        assert found[0] == found[1] != []
+        dry = [columns(recall(node, "-A", "--dry-run", "--", message_id,
+                              jobs=jobs).rows, "username", "status", "error")
+               for jobs in (1, 2)]
+        assert dry[0] == dry[1]
+        done = recall(node, "-A", "--", message_id)
+        assert done.code == 0
+        assert columns([row for row in done.rows
+                        if row["status"] != "not_found"],
+                       "username", "status") == [
+            (names[0], "expunged"), (USERS[5], "expunged")]
+        again = recall(node, *named(names + USERS[1:]), "--", message_id)
+        assert {row["status"] for row in again.rows} == {"not_found"}
+        assert node.panics() == []
+
+
 def test_search_and_index_and_restore(node, message_id):
     deliver(node, message_id, USERS[5:9])
     found = [parse_tab(node.doveadm(*SEARCH, "-A", "--jobs=%d" % jobs, "--",

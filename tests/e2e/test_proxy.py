@@ -1,111 +1,35 @@
 """doveadm recall for users whose mail is on other nodes, some of which fail."""
 
 import contextlib
-import re
 import signal
-import socketserver
 import subprocess
-import threading
 
 import pytest
 
 from conftest import (COLUMNS, DRIVERS, EX_TEMPFAIL, EX_USAGE, Result,
                       parse_tab, run_http, run_shell)
 from mailnode import MailNode, PATIENCE, build_message, free_port
+from proxynodes import FakeNode, Front, mixed, users_of
 from quarantine import command, http
 
 NODES = ["one", "two", "dead", "fake", "tls", "starttls", "distrusted"]
 HERE = ["here%d@example.com" % number for number in range(30)]
 BROKEN = "broken.one@example.com"
-
-
 # other names of user7.one@... that only the front knows
 ALIASES = ["alias7.one@example.com", "alias7x.one@example.com",
            "alias1.fake@example.com", "alias1x.fake@example.com"]
 
 
-def users_of(node, count=30):
-    return ["user%d.%s@example.com" % (number, node)
-            for number in range(count)]
-
-
-class Front(MailNode):
-    """Has all users, and the mail of some."""
-
-    def __init__(self, ports, **options):
-        self.ports = ports
-        super().__init__(**options)
-
-    def _write_users(self):
-        super()._write_users()
-        path = self.dir / "users"
-        lines = []
-        for line in path.read_text().splitlines():
-            name = line.split("@")[0].rpartition(".")[2]
-            if name in self.ports:
-                line += " proxy=y host=127.0.0.1 port=%d" % self.ports[name]
-            if name in ("tls", "distrusted"):
-                line += " ssl=" + ("any-cert" if name == "tls" else "yes")
-            elif name == "starttls":
-                line += " starttls=any-cert"
-            if line.startswith("alias"):
-                # of the user with that number
-                number, at = re.match(r"alias(\d+)\S*?(\.[^:]+)",
-                                      line).groups()
-                line += " user=user" + number + at
-            lines.append(line + "\n")
-        path.write_text("".join(lines))
-
-
-class FakeNode(socketserver.ThreadingTCPServer):
-    """Speaks as a doveadm-server as far as the test wants it to: answer has
-    the octets that follow the command, and then the connection is closed."""
-
-    daemon_threads = True
-
-    class Handler(socketserver.StreamRequestHandler):
-        def handle(self):
-            self.rfile.readline()
-            self.wfile.write(b"-\n")
-            if not self.rfile.readline().startswith(b"PLAIN\t"):
-                return
-            if self.server.answer is None:
-                self.wfile.write(b"-\n")
-                self.rfile.readline()
-                return
-            self.wfile.write(b"+\n")
-            line = self.rfile.readline()
-            if line:
-                self.server.commands.append(line.decode().split("\t"))
-                self.server.asked.set()
-                self.wfile.write(self.server.answer)
-            if self.server.hang:
-                self.rfile.readline()
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), self.Handler)
-        self.script(b"")
-
-    def script(self, answer, hang=False):
-        self.answer = answer
-        self.hang = hang
-        self.commands = []
-        self.asked = threading.Event()
-
-
 @pytest.fixture(scope="module")
 def fake():
     with FakeNode() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
         yield server
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")
 def ports(fake):
     ports = {name: free_port() for name in NODES}
-    ports["fake"] = fake.server_address[1]
+    ports["fake"] = fake.port
     ports["starttls"] = ports["one"]
     ports["distrusted"] = ports["tls"]
     return ports
@@ -174,10 +98,6 @@ def ask(request, node):
         return run_http(node, **params)
 
     return shell if request.param == "shell" else http_
-
-
-def mixed(*lists):
-    return [user for users in zip(*lists) for user in users]
 
 
 @pytest.mark.log_errors("remote|/dev/null/mail")
@@ -291,6 +211,17 @@ def test_tls_certificate_of_somebody_else(node, backs, ask, message_id):
     assert message_id.encode() in backs["one"].messages(user)[-1]
 
 
+@pytest.mark.log_errors("certificate")
+def test_connections_are_not_shared_by_tls(node, backs, ask, message_id):
+    """One is content with any certificate, another one's mail is on the same
+    node."""
+    trusting, wary = (users_of(name, 2)[1] for name in ("tls", "distrusted"))
+    backs["one"].lmtp_deliver([trusting, wary], build_message(message_id))
+    result = ask([trusting, wary], message_id, code=EX_TEMPFAIL)
+    assert result.statuses() == {trusting: "expunged", wary: "error"}
+    assert "certificate" in result.row(wary)["error"]
+
+
 ROW = b"user0.fake@example.com\texpunged\t1\tnone\tINBOX\tguid\tid" + \
     b"\t" * (len(COLUMNS) - 6)
 
@@ -335,12 +266,14 @@ def test_node_that_fails(node, backs, fake, ask, message_id, which):
 
 
 def test_each_user_is_tried(node, fake, ask, message_id):
-    """That a node fails with one user says nothing of the next."""
+    """That a node fails with one user, or several, says nothing of the
+    next."""
     fake.script(b"")
     users = users_of("fake", 4)
     result = ask(users, message_id, code=EX_TEMPFAIL)
     assert result.statuses() == dict.fromkeys(users, "error")
-    assert [words[1] for words in fake.commands] == users
+    assert [asked for asked in fake.asked_for() if len(asked) == 1] == \
+        [[user] for user in users]
 
 
 def test_count_of_a_node_that_fails(node, fake, message_id):

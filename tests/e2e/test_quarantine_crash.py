@@ -294,6 +294,23 @@ def test_purge(node, user, message_id, recall_id, point):
     assert in_mailboxes(node, user) == OTHERS
 
 
+def test_recall_while_space_is_given_back(node, user, message_id, recall_id):
+    """What has been purged is gone. That Dovecot works on the storage, for
+    minutes if that is large, holds up no recall."""
+    recall(node, user, message_id, recall_id, "--force", "--no-notify")
+    age(node, user, recall_id, 31)
+    with stopped(node, "purge-unlocked", "purge", "-u", user) as purged:
+        assert command(node, "list", "-u", user).rows == []
+        append(node, user, "INBOX", build_message(message_id))
+        row = recall(node, user, message_id, recall_id[::-1],
+                     "--no-notify").row()
+        assert (row["status"], row["error"]) == ("expunged", "")
+    assert [row["status"] for row in purged] == ["purged"]
+    assert in_mailboxes(node, user) == OTHERS
+    row = command(node, "restore", "-u", user, recall_id[::-1]).row()
+    assert (row["status"], row["copies"]) == ("restored", "1")
+
+
 def move_found(node, user, source, target, *query):
     """Moves messages, or deletes them without a target. Returns how many."""
     connection = node.imap(user)

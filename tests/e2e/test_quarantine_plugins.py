@@ -445,3 +445,41 @@ def test_layouts(monkeypatch, driver, location, quarantine_location,
         assert (fetch(node, USER), fetch(node, USER, "Work")) == before
         assert quarantined(node, USER) == {}
         assert node.panics() == [] and node.errors() == []
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_replicas(driver, named, message_id, recall_id):
+    """What was recalled on one side goes from the other, and does not come
+    back from there; what is restored comes back once. The other side can
+    restore it if the quarantine is replicated, which Dovecot has to be told."""
+    other = "b@example.com"
+    options = ["-n", "", "-n", PREFIX] if named else []
+    with make_node(driver, [USER, other],
+                   mail_plugins=["notify", "recall"]) as node:
+        server = node.doveadm_command("dsync-server", "-u", other)
+
+        def sync():
+            # what one run has found out the next one does
+            for _ in range(2):
+                node.doveadm("sync", "-u", USER, *options, "sh", "-c",
+                             'exec "$@"', "sh", *server)
+            return [node.count(user, name) for user in (USER, other)
+                    for name in ("INBOX", "Work")]
+
+        node.append(USER, "INBOX", build_message("<other@example.com>"))
+        node.append(USER, "INBOX", build_message(message_id))
+        node.append(USER, "Work", build_message(message_id))
+        assert sync() == [2, 1, 2, 1]
+        assert recall(node, USER, message_id, recall_id,
+                      "--no-notify").row()["copies"] == "2"
+        assert sync() == [1, 0, 1, 0]
+        assert sum(quarantined(node, other).values()) == (2 if named else 0)
+        # both, before they know of each other
+        for user in [USER, other]:
+            row = command(node, "restore", "-u", user, recall_id).row()
+            assert (row["status"], row["copies"]) == \
+                (("restored", "2") if named or user == USER else
+                 ("not_found", "0"))
+        assert sync() == [2, 1, 2, 1]
+        assert quarantined(node, USER) == quarantined(node, other) == {}
+        assert node.panics() == [] and node.errors() == []

@@ -1,6 +1,7 @@
 """A recall, a restore and a search of everyone over HTTP: cmd=... all=1."""
 
 import json
+import os
 import sqlite3
 import time
 
@@ -294,6 +295,45 @@ def test_dry_run_while_a_node_is_down(red, message_id):
         assert states[name(red)]["state"] == "done"
         assert states[name(blue)]["state"] == "failed"
         assert states[name(blue)]["error"]
+
+
+def run_as(service, uid, threads=None):
+    """As an account of its own, that has no more threads."""
+    for each in [service.dir, *service.dir.iterdir()]:
+        os.chown(each, uid, uid)
+    limit = [] if threads is None else ["prlimit", "--nproc=%d" % threads]
+    service.wrapper = [*limit, "setpriv", "--reuid=%d" % uid,
+                       "--regid=%d" % uid, "--clear-groups"]
+    service.start()
+
+
+def test_fewer_threads_than_nodes(red, message_id):
+    """Nodes that are down keep no others waiting for one."""
+    red.lmtp_deliver(HITS[:1], build_message(message_id))
+    down = "http://127.0.0.1:%d/doveadm/v1" % free_port()
+    service = Service(doveadm__url=down, doveadm__retries=0,
+                      doveadm__login="doveadm:" + red.doveadm_password,
+                      console__enabled="no")
+    service.text = "[nodes]\nd = %s down.example\nr = %s red.example\n" % (
+        down + "/", red.http_url)
+    service.write_configuration()
+    uid = 40000 + os.getpid() % 20000
+    run_as(service, uid)
+    # the last thread is there when somebody has been answered
+    assert service.curl("/health/live").status == 200
+    threads = len(os.listdir("/proc/%d/task" % service.process.pid))
+    service.stop()
+    run_as(service, uid, threads)
+    try:
+        token = service.token()
+        recall_id = start(service, token, messageid=message_id, notify=0)
+        answer = wait_for(lambda: (
+            lambda now: now if now["results"] else None)(
+                state(service, token, recall_id)))
+        assert found(answer) == {HITS[0]: "expunged"}
+        assert answer["state"] == "running"
+    finally:
+        service.__exit__(None)
 
 
 @pytest.mark.log_errors("")

@@ -1,7 +1,6 @@
 """mail-recalld: what fails around it, and what it survives."""
 
 import base64
-import http.server
 import itertools
 import json
 import os
@@ -17,6 +16,7 @@ import pytest
 
 from answers import has, statuses
 from faults import Frozen, Swallow, doveadm_children, unread, wait_for
+from httpserver import Handler, HttpServer
 from mailnode import PATIENCE, build_message, free_port
 from servicenode import JWT_KEY, RecallNode, Service, curl
 
@@ -210,7 +210,7 @@ def test_health_does_not_wait_for_recalls(other):
             "expunged": 1}
 
 
-class Fake(http.server.BaseHTTPRequestHandler):
+class Fake(Handler):
     """Answers that the real doveadm does not give."""
 
     protocol_version = "HTTP/1.1"
@@ -226,23 +226,16 @@ class Fake(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *unused):
-        pass
-
 
 @pytest.fixture
 def fake(node):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Fake)
-    server.command = lambda name, parameters: server.answer(
-        None if name == "recallUsers" else parameters["users"])
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    url = "http://127.0.0.1:%d/doveadm/v1" % server.server_port
-    with Service(node, doveadm__url=url) as service:
-        yield server, service
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with HttpServer(Fake) as fake:
+        server = fake.server
+        server.command = lambda name, parameters: server.answer(
+            None if name == "recallUsers" else parameters["users"])
+        url = "http://127.0.0.1:%d/doveadm/v1" % fake.port
+        with Service(node, doveadm__url=url) as service:
+            yield server, service
 
 
 def row(user, status, **more):

@@ -335,3 +335,25 @@ def test_bare_ids_of_two(service, token):
         answer = raw(service, token, body)
         assert answer.json() == {"message": {
             "MESSAGEID": "MESSAGEID is given more than once"}}
+
+
+@pytest.mark.parametrize("value", ["%zz", "100%", "a%00b", "%"])
+def test_url_that_is_not_encoded(service, token, value):
+    """A filter that is left out would show more."""
+    answer = service.curl("/v2/actions?actor=" + value, token=token)
+    assert (answer.status, answer.json()) == (400, {
+        "message": "A parameter is not valid UTF-8"})
+    answer = service.curl("/v2/actions?%s=1" % value, token=token)
+    assert answer.status == 400
+    assert service.curl("/v2/actions%s" % value, token=token).status == 404
+
+
+@pytest.mark.parametrize("encoding, status", [
+    ("gzip", 415), ("br", 415), ("identity", 400), ("Identity", 400)])
+def test_packed_body(service, token, encoding, status):
+    answer = service.curl(EXPUNGE, "-H", "Content-Encoding: " + encoding,
+                          "-d", "messageid=", token=token)
+    assert answer.status == status
+    if status == 415:
+        assert answer.json() == {
+            "message": "The body's Content-Encoding is not supported"}

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import DRIVERS, EX_NOUSER, EX_USAGE, parse_tab
 from faults import wait_for
-from mailnode import DOVECOT_24, build_message
+from mailnode import DOVECOT_24, SRCDIR, build_message
 from quarantine import make_node
 
 USERS = ["anna@example.com", "benjamin@example.com", "c@example.com"]
@@ -75,6 +75,36 @@ def test_nothing_found(node, message_id):
     assert json.loads(doveadm(node, "-f", "json", *args).stdout) == []
     lines = doveadm(node, *args).stdout.splitlines()
     assert len(lines) == 1 and lines[0].startswith("username ")
+
+
+def test_synopsis(node):
+    """The manual page's has all options that the usage has."""
+    page = (SRCDIR / "man/doveadm-recall.1").read_text().replace("\\-", "-")
+    page = page[page.index(".SH SYNOPSIS"):page.index(".SH DESCRIPTION")]
+    options = {}
+    for block in page.split(".TP\n")[1:]:
+        name = re.match(r"\.B doveadm recall (\w+)", block).group(1)
+        options.setdefault(name, set()).update(re.findall("--[a-z-]+", block))
+    usage = dict(re.findall(r"(?m)^  (\w+) +(.*)",
+                            doveadm(node, "recall").stderr))
+    assert len(usage) > 10 and set(usage) <= set(options)
+    for name, text in usage.items():
+        # page: "where users is one of"
+        assert set(re.findall("--[a-z-]+", text)) <= options[name] | \
+            {"--users"}, name
+
+
+def test_index_of_a_mailbox_that_is_not_there(node):
+    args = ["-f", "tab", "recall", "index", "--mailbox=Nowhere"]
+    done = doveadm(node, *args, "-u", USERS[0])
+    row, = parse_tab(done.stdout)
+    assert (done.returncode, row["username"], row["error"]) == (
+        68, USERS[0], "There is no mailbox Nowhere")
+    done = doveadm(node, *args, "--dump", "-u", USERS[0])
+    assert done.returncode == 68 and "There is no mailbox" in done.stderr
+    # others have none, and need none
+    done = doveadm(node, *args, "-A")
+    assert (done.returncode, parse_tab(done.stdout)) == (0, [])
 
 
 def check_table(done, *texts):

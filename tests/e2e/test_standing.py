@@ -3,7 +3,9 @@
 import calendar
 import contextlib
 import os
+import pathlib
 import pwd
+import re
 import smtplib
 import struct
 import subprocess
@@ -585,6 +587,53 @@ def test_query_that_stands(node, users, message_id):
     assert node.count(user, "Work") == 0
     assert node.count(user, "Drafts") == node.count(other) == 1
     assert late(node, user) == [(user, "1", "INBOX"), (user, "1", "Work")]
+
+
+def rename_directory(node, user, name, new_name):
+    """To a name that no client can choose."""
+    path = pathlib.Path(node.doveadm("mailbox", "path", "-u", user,
+                                     name).stdout.strip())
+    if node.driver != "maildir":
+        path = path.parent
+    path.rename(path.with_name(path.name[:-len(name)] + new_name))
+    for index in node.home(user).rglob("dovecot.list.index*"):
+        index.unlink()
+
+
+def test_mailbox_name_of_two_lines(node, user, message_id):
+    """It is one that older versions of Dovecot have let clients choose: it
+    makes up neither rows nor lines of the log."""
+    node.append(user, "x", build_message(message_id))
+    encoded = "x&AAo-other&AAk-expunged"
+    rename_directory(node, user, "x", encoded)
+    name = "x\ufffdother\ufffdexpunged"
+    for how in ["search"], ["expunge", "--dry-run"], ["index"]:
+        result = command(node, *how, "-u", user, *[message_id] *
+                         (how != ["index"]))
+        assert name in [row.get("mailbox", row.get("mailboxes"))
+                        for row in result.rows], result
+    recall_id = stand(node, user, message_id, "--no-notify")
+    since = node.log_size()
+    connection = node.imap(user)
+    assert connection.append(encoded, None, None,
+                             build_message(message_id))[0] == "OK"
+    node.wait_log(recall_id + ": came late: expunged", since)
+    connection.logout()
+    node.settle_log()
+    assert [line for line in node.log(since).splitlines()
+            if not re.match(r"\d{4}-\d\d-\d\d ", line)] == []
+    assert late(node, user) == [(user, "1", name)]
+
+
+def test_directory_that_is_no_mailbox(node, user, message_id):
+    """Dovecot lists it, and says that there is none when it is opened. Recalls
+    can't say that there is no such message, nor that it was moved."""
+    node.append(user, "x", build_message(message_id))
+    rename_directory(node, user, "x", "x&zz")
+    row = run_shell(node, "-u", user, message_id).row()
+    assert (row["status"], row["copies"], row["error"]) == (
+        "error", "0", "Mailbox x&zz is listed, but is not there when it is "
+        "opened")
 
 
 def test_end_of_which(node):

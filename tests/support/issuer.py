@@ -6,10 +6,10 @@ import json
 import re
 import secrets
 import subprocess
-import threading
 import time
 import urllib.parse
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from httpserver import Handler, HttpServer
 
 
 def b64url(data):
@@ -56,7 +56,7 @@ class Key:
                         for number in numbers)
 
 
-class Issuer:
+class Issuer(HttpServer):
     """
     claims     of the next tokens, over those that belong there; None leaves
                one out
@@ -76,29 +76,15 @@ class Issuer:
         self.metadata = {}
         issuer = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Provider(Handler):
             def do_GET(self):
                 issuer.get(self)
 
             def do_POST(self):
                 issuer.token(self)
 
-            def log_message(self, *args):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = "http://127.0.0.1:%d" % self.server.server_port
-        self.thread = threading.Thread(target=self.server.serve_forever,
-                                       daemon=True)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *args):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
+        super().__init__(Provider)
+        self.url = "http://127.0.0.1:%d" % self.port
 
     @staticmethod
     def answer(handler, status, body=None, location=None):

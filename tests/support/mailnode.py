@@ -23,23 +23,14 @@ Environment:
 """
 
 import argparse
-import base64
-import email.utils
-import functools
 import grp
-import http.client
-import imaplib
 import json
 import os
 import pathlib
 import pwd
-import random
 import re
-import select
-import shlex
 import shutil
 import signal
-import smtplib
 import socket
 import subprocess
 import sys
@@ -49,202 +40,18 @@ import time
 import config24
 import namespace
 import nodeconf
-
-DOVECOT = os.environ.get("DOVECOT", "/usr/sbin/dovecot")
-DOVEADM = os.environ.get("DOVEADM", "/usr/bin/doveadm")
-DOVECOT_MODULES = os.environ.get("DOVECOT_MODULES",
-                                 "/usr/lib/dovecot/modules")
-SRCDIR = pathlib.Path(os.environ.get("RECALL_SRCDIR") or
-                      pathlib.Path(__file__).resolve().parent.parent.parent)
-PASSWORD = "secret"
-# RECALL_BATCH_MAX of recall-limits.h
-BATCH_MAX = 1024
-DOVECOT_24 = subprocess.run([DOVECOT, "--version"], capture_output=True,
-                            text=True).stdout.startswith("2.4")
-# our example for this Dovecot
-EXAMPLE = SRCDIR / "conf.d" / ("90-recall-2.4.conf" if DOVECOT_24 else
-                               "90-recall.conf")
-LOCATIONS = {
-    "maildir": "maildir:{home}/Maildir",
-    "sdbox": "sdbox:{home}/sdbox",
-    "mdbox": "mdbox:{home}/mdbox",
-}
-# How long anything may take before it counts as hung. Nothing waits this
-# long when all is well; sanitizers and loaded machines are slow.
-PATIENCE = 60
+# tests have all that a node needs from here
+from mailtext import (  # noqa: F401
+    build_message, check_wire_format, imap_quote, mailbox_utf7)
+from nodebase import (  # noqa: F401
+    BATCH_MAX, DOVEADM, DOVECOT, DOVECOT_24, DOVECOT_MODULES, EXAMPLE,
+    LOCATIONS, PASSWORD, PATIENCE, SRCDIR, builddir, first_account, free_port,
+    sanitizers_of)
+from nodeclient import DeliveryError, Idle, NodeClient  # noqa: F401
+from nodelog import NodeLog
 
 
-def builddir():
-    return pathlib.Path(os.environ.get("RECALL_BUILDDIR") or
-                        SRCDIR / "build").resolve()
-
-
-@functools.lru_cache(maxsize=None)
-def sanitizers_of(module, unused_time):
-    """The sanitizers' libraries that it was linked with."""
-    done = subprocess.run(["ldd", module], capture_output=True, text=True)
-    return re.findall(r"lib[aut]\w*san\.so\S* => (\S+)", done.stdout)
-
-
-# that a process takes at a time
-PORTS = 100
-_ports = []
-_reserved = []
-
-
-def _take_ports():
-    """A block of ports for this process alone, below those that the system gives
-    to whoever connects: a node that is started again finds its own free."""
-    low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
-              .read_text().split()[0])
-    starts = list(range(low - 100 * PORTS, low, PORTS))
-    random.Random().shuffle(starts)
-    for start in starts:
-        # ends with the process, and leaves no file
-        reserved = socket.socket(socket.AF_UNIX)
-        try:
-            reserved.bind("\0recall-test-ports-%d" % start)
-        except OSError:
-            reserved.close()
-            continue
-        _reserved.append(reserved)
-        return list(range(start, start + PORTS))
-    raise RuntimeError("no ports are left")
-
-
-def free_port():
-    """A port that nobody listens on, another one each time: what was given
-    before may not be in use yet."""
-    while True:
-        if not _ports:
-            _ports.extend(_take_ports())
-        port = _ports.pop()
-        with socket.socket() as sock:
-            try:
-                sock.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
-
-
-def first_account(*names):
-    """The first of the accounts that exists, as (user, group)."""
-    for name in names:
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return name, grp.getgrgid(entry.pw_gid).gr_name
-    raise RuntimeError("none of these accounts exists: " + " ".join(names))
-
-
-def mailbox_utf7(name):
-    """A mailbox name in IMAP's modified UTF-7."""
-    out, wide = [], []
-
-    def flush():
-        if wide:
-            text = base64.b64encode("".join(wide).encode("utf-16-be"))
-            out.append("&" + text.decode().rstrip("=").replace("/", ",") + "-")
-            wide.clear()
-
-    for char in name:
-        if " " <= char <= "~":
-            flush()
-            out.append("&-" if char == "&" else char)
-        else:
-            wide.append(char)
-    flush()
-    return "".join(out)
-
-
-def imap_quote(name):
-    name = mailbox_utf7(name).replace("\\", "\\\\").replace('"', '\\"')
-    return '"' + name + '"'
-
-
-def build_message(message_id=None, subject="Test", sender="sender@example.com",
-                  to="user@example.com", date=None, headers=(), body="Text.\n"):
-    """A message as octets with CRLF. message_id is put in as it is (folding
-    and missing brackets included); without one there is no such header.
-    headers: more (name, raw value) pairs."""
-    lines = []
-    if sender is not None:
-        lines.append(("From", sender))
-    lines.append(("To", to))
-    lines.append(("Subject", subject))
-    lines.append(("Date", date or email.utils.formatdate()))
-    if message_id is not None:
-        lines.append(("Message-ID", message_id))
-    lines += [("MIME-Version", "1.0"),
-              ("Content-Type", "text/plain; charset=utf-8"),
-              ("Content-Transfer-Encoding", "8bit")]
-    lines += list(headers)
-    text = "".join("%s: %s\n" % line for line in lines) + "\n" + body
-    return re.sub(rb"\r?\n", b"\r\n", text.encode())
-
-
-def check_wire_format(raw):
-    """Whether a message is as it may be sent: RFC 5322."""
-    assert b"\n" not in raw.replace(b"\r\n", b"")
-    assert b"\r" not in raw.replace(b"\r\n", b"")
-    assert all(len(line) <= 998 for line in raw.split(b"\r\n"))
-    header = raw.partition(b"\r\n\r\n")[0]
-    assert header.isascii()
-
-
-class DeliveryError(Exception):
-    pass
-
-
-class Idle:
-    """An IMAP IDLE on a connection of imaplib, as a context."""
-
-    def __init__(self, connection):
-        self.connection = connection
-        self.lines = []
-
-    def __enter__(self):
-        self.tag = self.connection._new_tag()
-        self.connection.send(self.tag + b" IDLE\r\n")
-        line = self.connection.readline()
-        while not line.startswith(b"+"):
-            self.lines.append(line)
-            line = self.connection.readline()
-        return self
-
-    def wait_for(self, pattern, timeout=PATIENCE):
-        """Reads untagged answers until one matches; returns it."""
-        deadline = time.monotonic() + timeout
-        for line in self.lines:
-            if re.search(pattern, line):
-                return line
-        while True:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("no %r in IDLE, only %r" %
-                                   (pattern, self.lines))
-            # imaplib reads through a buffered file: what it holds already
-            # never shows up in select()
-            if not self.connection.file.peek(0) and \
-               not select.select([self.connection.sock], [], [], left)[0]:
-                continue
-            line = self.connection.readline()
-            if not line:
-                raise ConnectionError("the server closed the connection")
-            self.lines.append(line)
-            if re.search(pattern, line):
-                return line
-
-    def __exit__(self, *unused):
-        self.connection.send(b"DONE\r\n")
-        line = self.connection.readline()
-        while line and not line.startswith(self.tag):
-            self.lines.append(line)
-            line = self.connection.readline()
-
-
-class MailNode:
+class MailNode(NodeLog, NodeClient):
     """
     driver          maildir, sdbox or mdbox
     users           names, or a dict of name -> dict of userdb fields
@@ -506,8 +313,6 @@ class MailNode:
     def _wait_for_users(self):
         """auth looks at the file's time stamp once a second at most."""
         marker = "written-%d@localhost" % time.monotonic_ns()
-        self.users = {name: entry for name, entry in self.users.items()
-                      if not name.startswith("written-")}
         self._put_user(marker, {})
         self._write_users()
         del self.users[marker]
@@ -516,6 +321,8 @@ class MailNode:
             if time.monotonic() > deadline:
                 raise TimeoutError("auth does not see changed users")
             time.sleep(0.1)
+        # whoever lists users goes by the file
+        self._write_users()
 
     # life
 
@@ -684,232 +491,6 @@ class MailNode:
         return node
 
     # log
-
-    def log_size(self):
-        try:
-            return self.log_path.stat().st_size
-        except FileNotFoundError:
-            return 0
-
-    def log(self, since=0):
-        """The log's text, from an octet on (see log_size())."""
-        try:
-            with open(self.log_path, "rb") as stream:
-                stream.seek(since)
-                return stream.read().decode(errors="replace")
-        except FileNotFoundError:
-            return ""
-
-    def executed(self, since=0):
-        """Commands that came over HTTP, from an octet of the log on, but for
-        those by which mail-recalld asks for late recalls now and then."""
-        pattern = ": cmd ([^:]*): Executing command" if DOVECOT_24 else \
-            "Executing command '([^']*)'"
-        return [name for name in re.findall(pattern, self.log(since))
-                if name != "recall standing late"]
-
-    def wait_log(self, pattern, since=0, count=1):
-        """Waits for lines of the log that match; returns them. The log is
-        written by another process than the one that answers: what an answer
-        says may be there before its lines in the log are."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            lines = [line for line in self.log(since).splitlines(True)
-                     if line.endswith("\n") and re.search(pattern, line)]
-            if len(lines) >= count:
-                return [line.rstrip("\n") for line in lines]
-            if time.monotonic() > deadline:
-                raise TimeoutError("not %d times %r in the log:\n%s" %
-                                   (count, pattern, self.log(since)))
-            time.sleep(0.02)
-
-    def settle_log(self):
-        """Waits for what the log process has not written yet."""
-        path = "/settle-%d" % time.monotonic_ns()
-        since = self.log_size()
-        self.http("GET", path=path)
-        self.wait_log(path, since)
-
-    def panics(self, since=0):
-        """Crashes in the log and the sanitizers' reports."""
-        found = [line for line in self.log(since).splitlines()
-                 if re.search(r"Panic:|killed with signal|"
-                              r"Raw backtrace|AddressSanitizer", line)]
-        for report in sorted((self.dir / "sanitizer").glob("*")):
-            found.append(report.name + ":\n" +
-                         report.read_text(errors="replace"))
-        return found
-
-    def errors(self, since=0, allow=None):
-        """Error, Fatal and Panic lines; allow: a pattern of expected ones."""
-        return [line for line in self.log(since).splitlines()
-                if re.search(r"(Error|Fatal|Panic): ", line) and
-                not (allow and re.search(allow, line))]
-
-    # doveadm
-
-    def inside(self, command, clock=True, environment=None):
-        """A command that sees the modules that the node sees, and has what
-        they need; environment: and this."""
-        environment = {**self._environment(clock), **(environment or {})}
-        if environment:
-            command = ["env", *("%s=%s" % pair for pair in
-                                environment.items())] + command
-        if not namespace.available():
-            self._refuse_installed()
-            return command
-        if self.root and self.running():
-            return namespace.of_process(self.pid) + command
-        return namespace.with_directory(self.modules, DOVECOT_MODULES) + \
-            command
-
-    @staticmethod
-    def _refuse_installed():
-        installed = list(pathlib.Path(DOVECOT_MODULES).glob("**/*recall*"))
-        if installed:
-            raise RuntimeError(
-                "%s is installed, doveadm would take it instead of what was "
-                "built, and no mount namespace can be made to hide it" %
-                installed[0])
-
-    def doveadm_command(self, *args, environment=None):
-        return self.inside([DOVEADM, "-c", str(self._doveadm_conf())] +
-                           [str(arg) for arg in args], environment=environment)
-
-    def _doveadm_conf(self):
-        """Where doveadm has the configuration from: the node's process that
-        has read it, if that is still the file's. To read it takes longer than
-        most commands."""
-        if self.pid and self.conf.read_text() == self.running_conf:
-            return self.dir / "run/config"
-        return self.conf
-
-    def doveadm(self, *args, check=True, input=None):
-        """Runs doveadm in a process of its own; texts in and out."""
-        done = subprocess.run(
-            self.doveadm_command(*args), input=input, text=True,
-            stdin=subprocess.DEVNULL if input is None else None,
-            capture_output=True, timeout=PATIENCE * 5,
-            errors="surrogateescape")
-        if check and done.returncode != 0:
-            raise AssertionError("doveadm %s: exit %d\n%s%s" % (
-                shlex.join(map(str, args)), done.returncode, done.stdout,
-                done.stderr))
-        return done
-
-    def http(self, method="POST", body=None, headers=None,
-             path="/doveadm/v1"):
-        """One request to doveadm's HTTP API; (status, octets)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port,
-                                                timeout=PATIENCE)
-        if headers is None:
-            account = "doveadm:" + self.doveadm_password
-            headers = {
-                "Authorization": "Basic " +
-                base64.b64encode(account.encode()).decode(),
-                "Content-Type": "application/json",
-            }
-        try:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        finally:
-            connection.close()
-
-    def doveadm_http(self, commands):
-        """Commands ([[name, {parameters}, tag], ...]) to their answers."""
-        status, body = self.http(body=json.dumps(commands))
-        if status != 200:
-            raise AssertionError("doveadm HTTP API: %d %r" % (status, body))
-        return json.loads(body)
-
-    @property
-    def http_url(self):
-        return "http://127.0.0.1:%d/doveadm/v1" % self.http_port
-
-    # mail
-
-    def imap(self, user, password=None):
-        """A logged-in connection."""
-        connection = imaplib.IMAP4("127.0.0.1", self.imap_port, PATIENCE)
-        connection.login(user, password or self.users.get(
-            user, {"password": PASSWORD})["password"])
-        return connection
-
-    def lmtp_deliver(self, users, message, sender="sender@example.com",
-                     check=True):
-        """Delivers to one user or several, in one transaction. Returns a dict
-        of user -> (code, text)."""
-        if isinstance(users, str):
-            users = [users]
-        if isinstance(message, str):
-            message = message.encode()
-        answers = {}
-        with smtplib.LMTP("127.0.0.1", self.lmtp_port,
-                          timeout=PATIENCE) as lmtp:
-            lmtp.ehlo_or_helo_if_needed()
-            lmtp.mail(sender)
-            accepted = []
-            for user in users:
-                answers[user] = lmtp.rcpt(user)
-                if answers[user][0] == 250:
-                    accepted.append(user)
-            if accepted:
-                lmtp.putcmd("data")
-                lmtp.getreply()
-                message = re.sub(rb"(?m)^\.", b"..", message)
-                if not message.endswith(b"\r\n"):
-                    message += b"\r\n"
-                lmtp.send(message + b".\r\n")
-                # an answer a recipient: what smtplib does not know
-                for user in accepted:
-                    answers[user] = lmtp.getreply()
-        if check:
-            for user, (code, text) in answers.items():
-                if code != 250:
-                    raise DeliveryError("%s: %d %s" % (
-                        user, code, text.decode(errors="replace")))
-        return answers
-
-    def append(self, user, mailbox, message, flags=()):
-        """Saves a message into a mailbox, made if needed."""
-        connection = self.imap(user)
-        try:
-            if mailbox != "INBOX":
-                connection.create(imap_quote(mailbox))
-            status, answer = connection.append(
-                imap_quote(mailbox), "(%s)" % " ".join(flags), None, message)
-            if status != "OK":
-                raise AssertionError("APPEND: %r" % answer)
-        finally:
-            connection.logout()
-
-    def set_flags(self, user, mailbox, flags, messages="1:*"):
-        connection = self.imap(user)
-        try:
-            connection.select(imap_quote(mailbox))
-            connection.store(messages, "+FLAGS", "(%s)" % " ".join(flags))
-        finally:
-            connection.logout()
-
-    def messages(self, user, mailbox="INBOX"):
-        """The messages of a mailbox as octets, looked at without \\Seen."""
-        connection = self.imap(user)
-        try:
-            status, answer = connection.select(imap_quote(mailbox),
-                                               readonly=True)
-            if status != "OK":
-                raise AssertionError("EXAMINE %s: %r" % (mailbox, answer))
-            if int(answer[0]) == 0:
-                return []
-            answer = connection.fetch("1:*", "(BODY.PEEK[])")[1]
-            return [part[1] for part in answer if isinstance(part, tuple)]
-        finally:
-            connection.logout()
-
-    def count(self, user, mailbox="INBOX"):
-        return len(self.messages(user, mailbox))
-
 
 CONFIGURATION = nodeconf.PATHS + """\
 disable_plaintext_auth = no

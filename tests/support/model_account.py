@@ -237,8 +237,14 @@ class Account(Recalls, Beside, Checks):
     def judge_rests(self, rests, there):
         for message_id, recall_id, rest, tokens, options, future in rests:
             answer, retried = future.result(), False
-            if answer.status == "error" and self.plan.has(*DISTURBING):
+            again = answer.status == "expunged" and self.came_back() and \
+                any(token in there for token in tokens)
+            if again:
+                self.verdicts["came back"] += 1
+            elif answer.status == "error" and self.plan.has(*DISTURBING):
                 self.said(answer.row["error"])
+                again = True
+            if again:
                 answer, retried = self.expunge(message_id, recall_id,
                                                **options), True
                 there = self.look()[0]

@@ -11,6 +11,8 @@ from model_recalls import Finding
 
 # What a recall may say instead of a verdict.
 CHANGED = re.compile("moved while it was recalled")
+# of a Maildir that was renamed before, with its lock
+LOCKED = re.compile("Another process has it locked")
 # no line of the log that is looked for has more octets
 LINE = 2000
 
@@ -64,6 +66,18 @@ class Checks:
             self.log_read = max(self.log_read, size - LINE)
         return self.was_rebuilt
 
+    def came_back(self):
+        """Whether Dovecot may have brought back what was expunged: in an
+        mdbox that was rebuilt meanwhile, with the same UIDs."""
+        return self.plan.has("resync") and self.rebuilt()
+
+    def gone_reset(self):
+        """Whether Dovecot has reset the mailbox that clients delete and
+        create, as one of them had the former one open."""
+        return re.search(
+            re.escape(self.user) + ".*: Mailbox Gone: .*(index reset, view is"
+            "|indexid changed)", self.node.log(self.log_start)) is not None
+
     def check_lost(self, there, kept):
         """What is stable is somewhere. Without a quarantine a recall may have
         deleted it, then check() tells."""
@@ -77,6 +91,10 @@ class Checks:
                 if self.stable[token] in self.recalled:
                     lost.remove(token)
                     del self.stable[token]
+        if lost and self.gone_reset():
+            for token in self.doomed & set(lost):
+                lost.remove(token)
+                del self.stable[token]
         if lost:
             self.fail("lost", lost)
 
@@ -91,7 +109,8 @@ class Checks:
                deleted and mailbox == GONE:
                 continue
             if now[place] != was[place] and \
-               not (rebuilt and now[place] > was[place]):
+               not (rebuilt and now[place] > was[place]) and \
+               not (mailbox == GONE and self.gone_reset()):
                 self.fail("touched", place, was[place], now[place], done)
 
     def check(self, kind, tokens, answer, taken, done, there):
@@ -111,7 +130,9 @@ class Checks:
         elif status == "expunged":
             if answer.copies == 0:
                 self.fail("expunged nothing", *details)
-            if left:
+            if left and self.came_back():
+                self.verdicts["came back"] += 1
+            elif left:
                 self.fail("left behind", *details)
         elif status == "already_recalled":
             if kind not in ("kill", "retry", "stand") or left:
@@ -131,6 +152,10 @@ class Checks:
 
     def check_error(self, kind, row, details):
         if kind != "restore" and CHANGED.search(row["error"]):
+            self.verdicts["error: moved"] += 1
+            return
+        if self.renamed and LOCKED.search(row["error"]):
+            self.said(row["error"])
             return
         if not self.plan.has(*DISTURBING):
             self.fail("error", *details)

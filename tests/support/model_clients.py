@@ -96,7 +96,8 @@ class Client:
                 # have open. A move may have got half-way.
                 self.connection.close()
                 self.connection = connect(self.node, self.user)
-                tokens = self.changing
+                # or an append, of which nobody knows then
+                tokens = None if name == "append" else self.changing
                 name = "copy" if name == "move" else name
             if tokens is not None:
                 done.append(Operation(name, tokens, start, time.time(),
@@ -132,7 +133,8 @@ class Client:
         if chance.random() < 0.5:
             self.connection.run("SELECT " + GONE)
         deleted, _ = self.connection.run("DELETE " + GONE, "CREATE " + GONE)
-        return [] if deleted.ok else None
+        # else it may have been done half-way
+        return None if b"[NONEXISTENT]" in deleted.lines[-1] else []
 
     def find(self, chance, mailboxes, message_id):
         """Some message, wherever it's now: (UID, mailbox)."""

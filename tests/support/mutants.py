@@ -11,7 +11,7 @@ _EXPUNGE = [("test_expunge", "read or sender or tenant or not_found"),
             ("test_notice", "test_notice or same_id"),
             ("test_faults", "full"), ("test_quarantine_plugins", "lazy"),
             ("test_quarantine_crash", "counted or once or looking"),
-            ("test_counted_once", ""),
+            ("test_counted_once", ""), ("test_locked", ""),
             ("test_quarantine", ""),
             ("test_concurrent", "")]
 _QUERY = ["test-query", ("test_search", "")]
@@ -42,6 +42,8 @@ TESTS = {
         ("test_expunge", "tenant or not_found"), ("test_search", "tenant")],
     "plugin/doveadm/doveadm-recall-ahead.c": [("test_ahead", ""),
                                                ("test_parts_down", "auth")],
+    "plugin/doveadm/proxy/recall-proxy-nodes.c": [
+        ("test_proxy_batches", ""), ("test_proxy", "")],
     "plugin/doveadm-acl/recall-rights.c": ["test-rights",
                                            ("test_share", "rights")],
     "service/store/journal-visible.c": [

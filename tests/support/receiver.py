@@ -1,13 +1,12 @@
 """A server that mail-recalld's webhooks are sent to."""
 
-import http.server
 import json
-import threading
 
 from faults import wait_for
+from httpserver import Handler, HttpServer
 
 
-class Receiver:
+class Receiver(HttpServer):
     """Somebody else's server; answers with the statuses, the last one for
     good."""
 
@@ -16,7 +15,7 @@ class Receiver:
         self.statuses = list(statuses)
         receiver = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Hook(Handler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.told.append((self.path, self.headers, body))
@@ -29,27 +28,11 @@ class Receiver:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *args):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port),
-                                                      Handler)
-        self.port = self.server.server_address[1]
-        self.thread = threading.Thread(target=self.server.serve_forever,
-                                       daemon=True)
+        super().__init__(Hook, port)
 
     @property
     def url(self):
         return "http://127.0.0.1:%d/hook" % self.port
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *args):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
 
     def wait(self, n):
         wait_for(lambda: len(self.told) >= n, self.told)

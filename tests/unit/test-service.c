@@ -1,4 +1,3 @@
-#include <CUnit/Basic.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -27,6 +26,7 @@
 #include "recall-rows.h"
 #include "text.h"
 #include "worker.h"
+#include "run-tests.h"
 #include "temp-journal.h"
 
 #define KEY "a-key-for-tests-that-has-more-than-32-octets"
@@ -568,39 +568,26 @@ static void test_metrics(void)
 
 int main(void)
 {
-	static const struct {
-		const char *name;
-		void (*func)(void);
-	} tests[] = {
-		{ "settings", test_settings },
-		{ "settings that are wrong", test_settings_that_are_wrong },
-		{ "base64", test_base64 },
-		{ "utf-8", test_utf8 },
-		{ "addresses", test_address },
-		{ "tokens", test_token },
-		{ "brute force", test_bruteforce },
-		{ "brute force of an account", test_bruteforce_of_an_account },
-		{ "users once", test_users_once },
-		{ "camel case", test_camel_case },
-		{ "numbers in rows", test_row_numbers },
-		{ "rows that stop a recall", test_row_is_stop },
-		{ "cursors", test_cursor },
-		{ "pool without threads", test_pool_without_threads },
-		{ "metrics", test_metrics },
-		{ "journal", test_journal },
-		{ "visible", test_visible },
-	};
-	unsigned int failures;
-	CU_pSuite suite;
-	size_t i;
+	CU_pSuite suite = tests_begin("service");
 
-	if (CU_initialize_registry() != CUE_SUCCESS)
-		return CU_get_error();
-	suite = CU_add_suite("service", NULL, NULL);
-	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
-		CU_add_test(suite, tests[i].name, tests[i].func);
-	CU_basic_run_tests();
-	failures = CU_get_number_of_failures();
-	CU_cleanup_registry();
-	return failures > 0 ? 1 : 0;
+	CU_add_test(suite, "settings", test_settings);
+	CU_add_test(suite, "settings that are wrong",
+		    test_settings_that_are_wrong);
+	CU_add_test(suite, "base64", test_base64);
+	CU_add_test(suite, "utf-8", test_utf8);
+	CU_add_test(suite, "addresses", test_address);
+	CU_add_test(suite, "tokens", test_token);
+	CU_add_test(suite, "brute force", test_bruteforce);
+	CU_add_test(suite, "brute force of an account",
+		    test_bruteforce_of_an_account);
+	CU_add_test(suite, "users once", test_users_once);
+	CU_add_test(suite, "camel case", test_camel_case);
+	CU_add_test(suite, "numbers in rows", test_row_numbers);
+	CU_add_test(suite, "rows that stop a recall", test_row_is_stop);
+	CU_add_test(suite, "cursors", test_cursor);
+	CU_add_test(suite, "pool without threads", test_pool_without_threads);
+	CU_add_test(suite, "metrics", test_metrics);
+	CU_add_test(suite, "journal", test_journal);
+	CU_add_test(suite, "visible", test_visible);
+	return tests_run();
 }

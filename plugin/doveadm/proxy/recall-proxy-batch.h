@@ -1,13 +1,15 @@
 #ifndef RECALL_PROXY_BATCH_H
 #define RECALL_PROXY_BATCH_H
 
-/* Several users whom one command asks the local doveadm-server for. Their rows
-   are kept until all of them are there, so that those of several batches can be
-   printed in the order in which their users were asked for. */
+/* Several users whom one command asks the local doveadm-server for, or another
+   node. Their rows are kept until all of them are there, so that those of
+   several batches can be printed in the order in which their users were asked
+   for. */
 
 struct recall_proxy;
 struct recall_proxy_request;
 struct recall_rows;
+ARRAY_DEFINE_TYPE(recall_proxy_request, struct recall_proxy_request *);
 
 struct recall_proxy_batch {
 	pool_t pool;
@@ -21,6 +23,10 @@ struct recall_proxy_batch {
 	ARRAY_TYPE(const_string) columns;
 	/* the column of which a part has come */
 	string_t *part;
+	/* Octets that these take, and how many they may; 0: all. */
+	size_t size, max_size;
+	/* Another node's users: a request each. Otherwise not created. */
+	ARRAY_TYPE(recall_proxy_request) requests;
 	/* why the rest of the users is lost; NULL if it's not */
 	const char *error;
 	bool finished;

@@ -14,7 +14,6 @@
 #include "doveadm-util.h"
 #include "recall-params.h"
 #include "doveadm-recall-rows.h"
-#include "recall-proxy-batch.h"
 #include "recall-proxy-conn.h"
 #include "recall-proxy-row.h"
 #include "recall-proxy-tls.h"
@@ -180,18 +179,16 @@ int recall_proxy_conn_init(struct recall_proxy_server *server,
 static void conn_print_column(struct recall_proxy_conn *conn, const char *value)
 {
 	struct recall_proxy_request *request = conn->request;
-	char *copy;
+	struct recall_proxy_batch *batch = request->batch;
 
-	if (request->batch != NULL) {
-		value = p_strdup(request->batch->pool, value);
-		array_push_back(&request->batch->columns, &value);
+	if (batch != NULL) {
+		batch->size += strlen(value) + 1 + sizeof(value);
+		value = p_strdup(batch->pool, value);
+		array_push_back(&batch->columns, &value);
 		return;
 	}
 	recall_rows_add(conn->server->rows, value);
-	if (array_is_created(&request->columns)) {
-		copy = i_strdup(value);
-		array_push_back(&request->columns, &copy);
-	}
+	recall_proxy_request_keep(request, value);
 }
 
 /* A part of a column; the last one is empty. */
@@ -203,6 +200,7 @@ static void conn_print_stream(struct recall_proxy_conn *conn,
 	if (batch == NULL) {
 		recall_rows_add_stream(conn->server->rows, data, size);
 	} else if (size > 0) {
+		batch->size += size;
 		str_append_data(batch->part, data, size);
 	} else {
 		conn_print_column(conn, str_c(batch->part));
@@ -423,6 +421,31 @@ static void conn_begin_part(struct recall_proxy_conn *conn,
 		conn->has_uid = TRUE;
 }
 
+/* A node says what has become of those whom it was asked about, and of nobody
+   else. */
+static int conn_check_part(const struct recall_proxy_conn *conn,
+			   const struct recall_proxy_part *part,
+			   const char **error_r)
+{
+	const struct recall_proxy_request *request = conn->request;
+	const struct recall_proxy_batch *batch = request->batch;
+	const unsigned int name_idx =
+		recall_rows_find(conn->server->rows, RECALL_COLUMN_USERNAME);
+
+	if (batch != NULL) {
+		if (batch->max_size == 0 || batch->size <= batch->max_size)
+			return 0;
+		*error_r = "Its answer is too long for several users";
+		return -1;
+	}
+	if (conn->row.column != name_idx ||
+	    (part->last && !conn->row.in_column &&
+	     strcmp(str_c(part->text), request->remote_username) == 0))
+		return 0;
+	*error_r = "It answers for another user";
+	return -1;
+}
+
 static void conn_print_part(struct recall_proxy_conn *conn,
 			    const struct recall_proxy_part *part)
 {
@@ -470,6 +493,8 @@ static int conn_input_rows(struct recall_proxy_conn *conn, const char **error_r)
 	if (part.end) {
 		conn->state = PROXY_CONN_RESULT;
 		recall_proxy_end_print(conn->server->proxy, conn);
+	} else if (conn_check_part(conn, &part, error_r) < 0) {
+		return -1;
 	} else {
 		conn_print_part(conn, &part);
 	}

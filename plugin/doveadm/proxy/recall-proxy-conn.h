@@ -2,16 +2,14 @@
 #define RECALL_PROXY_CONN_H
 
 #include "net.h"
+#include "recall-proxy-batch.h"
 
 /* A connection to a doveadm-server. */
 
 struct istream;
 struct ostream;
 struct ssl_iostream_context;
-struct recall_proxy;
-struct recall_proxy_batch;
 struct recall_proxy_conn;
-struct recall_rows;
 
 /* A user's command. */
 struct recall_proxy_request {
@@ -27,7 +25,6 @@ struct recall_proxy_request {
 	char *error;
 	bool finished;
 };
-ARRAY_DEFINE_TYPE(recall_proxy_request, struct recall_proxy_request *);
 ARRAY_DEFINE_TYPE(recall_proxy_conn, struct recall_proxy_conn *);
 
 struct recall_proxy_server {
@@ -52,6 +49,15 @@ struct recall_proxy_server {
 
 	ARRAY_TYPE(recall_proxy_conn) conns;
 	ARRAY_TYPE(recall_proxy_request) queue;
+
+	/* users who wait for others to be asked for together with */
+	ARRAY_TYPE(recall_proxy_request) pending;
+	/* those of this node that have not been reported, in order */
+	ARRAY(struct recall_proxy_batch *) batches;
+	/* commands that users have been handed over by */
+	unsigned int sent;
+	/* it does not know of batches */
+	bool one_by_one;
 };
 
 /* Connects; the rest happens in the ioloop. */
@@ -83,6 +89,10 @@ bool recall_proxy_begin_print(struct recall_proxy *proxy,
 			      struct recall_proxy_conn *conn);
 void recall_proxy_end_print(struct recall_proxy *proxy,
 			    struct recall_proxy_conn *conn);
+/* The row that is printed has this column: for other names, if there are to
+   be any. */
+void recall_proxy_request_keep(struct recall_proxy_request *request,
+			       const char *value);
 /* The command's line for the request. */
 const char *recall_proxy_get_line(struct recall_proxy *proxy,
 				  const struct recall_proxy_request *request);

@@ -14,9 +14,9 @@ struct recall_rows;
    there is no trace. */
 
 struct recall_proxy_callbacks {
-	/* Adds arguments that this user's command has besides, of the data
-	   stack. */
-	void (*add_args)(void *context, const char *username,
+	/* Adds arguments that the command for these users has besides, of the
+	   data stack. */
+	void (*add_args)(void *context, const char *const *users,
 			 ARRAY_TYPE(const_string) *args);
 	/* The node has answered, and the user's rows have been printed. */
 	void (*done)(void *context, const char *username);
@@ -33,6 +33,15 @@ struct recall_proxy_callbacks {
 	/* The command prints one row a user: a node that fails after that has
 	   not left out anything. */
 	bool one_row;
+	/* Every user has a row. */
+	bool all_have_rows;
+	/* Users whom one command asks a node for at most, and its arguments
+	   that others don't have. More than one only if all rows are wanted. */
+	unsigned int batch_max;
+	const char *const *batch_args;
+	/* Takes the next slot of a user who is handed over. Returns for how
+	   many microseconds to wait for it. */
+	uint64_t (*pace)(void *context);
 	/* Users are asked for by name, so each name of one user is answered
 	   for, with the same row. Otherwise the first one will do. */
 	bool named;
@@ -57,6 +66,8 @@ recall_proxy_init(const struct doveadm_cmd_context *cctx,
 int recall_proxy_user(struct recall_proxy *proxy,
 		      const struct mail_storage_service_input *input,
 		      const char **error_r);
+/* Asks for users for whom no others will come along for some time. */
+void recall_proxy_send(struct recall_proxy *proxy);
 /* Waits until a row is complete that has come in part. To be called before
    anything is printed. */
 void recall_proxy_finish_row(struct recall_proxy *proxy);

@@ -5,6 +5,7 @@
 #include "str.h"
 #include "doveadm.h"
 #include "doveadm-print.h"
+#include "recall-text.h"
 #include "recall-utf8.h"
 #include "doveadm-recall-rows.h"
 
@@ -78,6 +79,12 @@ void recall_rows_add(struct recall_rows *rows, const char *value)
 	rows_begin(rows);
 	if (value == NULL)
 		value = "";
+	/* formats for people and scripts have no escapes: a mailbox's name must
+	   not look like another row */
+	if (rows->cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI &&
+	    (column->flags & RECALL_COLUMN_FLAG_LINES) == 0 &&
+	    recall_text_has_control(value))
+		value = recall_utf8_line(value, UINT_MAX);
 	if (rows->is_short && column->max_chars > 0)
 		value = recall_utf8_line(value, column->max_chars);
 	if (rows->is_short && (column->flags & RECALL_COLUMN_FLAG_DAY) != 0)
@@ -123,6 +130,17 @@ void recall_rows_set_exit_code(struct recall_rows *rows, int exit_code)
 {
 	if (rows->exit_code == 0 || exit_code == EX_TEMPFAIL)
 		rows->exit_code = exit_code;
+}
+
+void recall_rows_send(struct recall_rows *rows)
+{
+	if (rows->cctx->conn_type != DOVEADM_CONNECTION_TYPE_TCP)
+		return;
+	/* in 2.3 rows stay in the formatter until there are as many as the
+	   process has had commands; and doveadm-server has corked the stream */
+	doveadm_print_flush();
+	o_stream_uncork(doveadm_print_ostream);
+	o_stream_cork(doveadm_print_ostream);
 }
 
 void recall_rows_finish(struct recall_rows *rows)

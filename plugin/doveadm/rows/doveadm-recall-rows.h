@@ -17,6 +17,9 @@ enum recall_column_flags {
 	RECALL_COLUMN_FLAG_DAY = 0x04,
 	/* A number: 0 where nothing is known, not empty. */
 	RECALL_COLUMN_FLAG_NUMBER = 0x08,
+	/* May have several lines. At the shell others have no control
+	   characters. */
+	RECALL_COLUMN_FLAG_LINES = 0x10,
 };
 
 struct recall_column {
@@ -44,6 +47,8 @@ void recall_rows_add_stream(struct recall_rows *rows, const void *data,
    passed over. */
 void recall_rows_add_known(struct recall_rows *rows, ...) ATTR_SENTINEL;
 
+/* Has another doveadm that asks know what there is by now. */
+void recall_rows_send(struct recall_rows *rows);
 /* The command's exit code, if nothing is worse. */
 void recall_rows_set_exit_code(struct recall_rows *rows, int exit_code);
 /* Called when no more rows will come. Sets doveadm_exit_code, but not over

@@ -2,7 +2,7 @@
 #include "array.h"
 #include "str.h"
 #include "time-util.h"
-#include "mail-storage.h"
+#include "mail-storage-private.h"
 #include "recall-boxes.h"
 #include "failpoint.h"
 #include "recall-find.h"
@@ -99,8 +99,13 @@ static void copies_find_in_box(struct recall_copies *copies,
 	found = array_count(&cbox.uids) > 0;
 	recall_scan_add(copies->scan, box, found ||
 			copies->other_sender_count > other_senders);
-	if (gone)
+	if (gone) {
 		recall_scan_set_uncertain(copies->scan);
+		if (!box->opened) {
+			copies->gone_box = p_strdup(copies->pool,
+						    mailbox_get_vname(box));
+		}
+	}
 	if (found && mailbox_get_metadata(box, MAILBOX_METADATA_GUID,
 					  &metadata) < 0) {
 		copies_failed(copies, box, "Reading the GUID of");
@@ -121,6 +126,7 @@ static void copies_forget(struct recall_copies *copies)
 	array_clear(&copies->boxes);
 	copies->count = copies->other_sender_count = 0;
 	copies->read = FALSE;
+	copies->gone_box = NULL;
 }
 
 static bool copies_skip_box(struct recall_copies *copies, struct mailbox *box)
@@ -182,7 +188,11 @@ void recall_copies_find(struct recall_copies *copies)
 		   had been. Now there is one before that found nothing. */
 		taken = FALSE;
 	}
-	copies->error = RECALL_COPIES_CHANGED;
+	/* Dovecot lists what it does not open: directories with names that no
+	   mailbox can have */
+	copies->error = copies->gone_box == NULL ? RECALL_COPIES_CHANGED :
+		p_strdup_printf(copies->pool, "Mailbox %s is listed, but is "
+			"not there when it is opened", copies->gone_box);
 }
 
 /* To sync a mailbox that will be changed may be to change it: it's then that
@@ -266,6 +276,23 @@ static void copies_add_expunged(struct recall_copies *copies,
 	}
 }
 
+/* A mailbox that was synced does not have them any more. If it does, Dovecot
+   has waited in vain for a lock (Maildir), of which it says nothing. */
+static bool copies_are_left(const struct recall_copies_box *cbox)
+{
+	struct seq_range_iter iter;
+	uint32_t uid, seq1, seq2;
+	unsigned int n = 0;
+
+	seq_range_array_iter_init(&iter, &cbox->expunged);
+	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
+		mailbox_get_seq_range(cbox->box, uid, uid, &seq1, &seq2);
+		if (seq1 != 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
 static void copies_expunge_box(struct recall_copies *copies,
 			       struct recall_copies_box *cbox)
 {
@@ -290,6 +317,14 @@ static void copies_expunge_box(struct recall_copies *copies,
 	} else if (mailbox_sync(cbox->box, 0) < 0) {
 		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Syncing");
+	} else if (copies_are_left(cbox)) {
+		cbox->expunge_failed = TRUE;
+		if (copies->error == NULL) {
+			copies->error = p_strdup_printf(copies->pool,
+				"Expunging from mailbox %s failed: "
+				"Another process has it locked",
+				mailbox_get_vname(cbox->box));
+		}
 	} else {
 		copies_add_expunged(copies, cbox);
 		RECALL_FAILPOINT("expunged");

@@ -73,6 +73,9 @@ struct recall_copies {
 	struct recall_scan *scan;
 	/* Somebody else has taken away what the last look has found. */
 	bool taken;
+	/* A mailbox that the last look had in its list, and that was not there
+	   when it was opened; NULL if there was none. */
+	const char *gone_box;
 };
 
 /* Begins with a search that has found nothing yet. The criteria must live as

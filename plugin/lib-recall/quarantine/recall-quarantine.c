@@ -89,6 +89,11 @@ static void quarantine_delete_stale_locks(struct mailbox *box)
 void recall_quarantine_deinit(struct recall_quarantine *q)
 {
 	recall_quarantine_kept_deinit(&q->kept);
+	recall_quarantine_unlock(q);
+}
+
+void recall_quarantine_unlock(struct recall_quarantine *q)
+{
 	if (q->lock != NULL)
 		file_lock_free(&q->lock);
 }

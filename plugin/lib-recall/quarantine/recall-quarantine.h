@@ -54,6 +54,8 @@ int recall_quarantine_init(struct mail_user *user,
 /* Keeps others from changing the quarantine until recall_quarantine_deinit().
    Returns -1 if somebody else has held the lock for too long. */
 int recall_quarantine_lock(struct recall_quarantine *q, const char **error_r);
+/* Unlocks it before recall_quarantine_deinit() does. */
+void recall_quarantine_unlock(struct recall_quarantine *q);
 /* Also harmless if nothing was found. */
 void recall_quarantine_deinit(struct recall_quarantine *q);
 

@@ -1,0 +1,112 @@
+#ifndef RECALL_PROXY_PRIVATE_H
+#define RECALL_PROXY_PRIVATE_H
+
+#include "recall-proxy-conn.h"
+
+/* Among the files of recall-proxy.h. */
+
+struct recall_proxy_callbacks;
+
+struct recall_proxy_lost_user {
+	char *username, *error;
+};
+
+struct recall_proxy {
+	pool_t pool;
+	const struct doveadm_cmd_context *cctx;
+	struct recall_rows *rows;
+	struct mail_storage_service_ctx *service;
+	const char *socket_path;
+	const char *const *args;
+	const struct recall_proxy_callbacks *callbacks;
+	void *context;
+
+	ARRAY(struct recall_proxy_server *) servers;
+	/* the connection of which a row has come in part */
+	struct recall_proxy_conn *printer;
+	/* one_row: "<server> <user over there>" => what was asked there */
+	HASH_TABLE(char *, struct recall_proxy_request *) requests;
+	/* the doveadm-server that takes batches */
+	struct recall_proxy_server *local;
+	/* users to be reported as soon as a row may be printed */
+	ARRAY(struct recall_proxy_lost_user) lost;
+};
+
+/* recall-proxy.c: */
+
+/* Runs until something has happened. Returns FALSE if there's no more waiting
+   for anything. */
+bool recall_proxy_run(struct recall_proxy *proxy);
+/* Reports what is there to be reported, unless that has to wait. */
+void recall_proxy_tell(struct recall_proxy *proxy);
+
+/* recall-proxy-server.c: */
+
+/* Users who wait for a node before others are looked at. */
+#define RECALL_PROXY_QUEUE_MAX 16
+
+/* Returns the server of this name and address that is asked in this way. Users
+   who are not to be asked for without TLS, or of whoever has any certificate,
+   do not share connections with those who are. */
+struct recall_proxy_server *
+recall_proxy_server_get(struct recall_proxy *proxy,
+			const struct recall_proxy_server *wanted);
+void recall_proxy_server_deinit(struct recall_proxy_server *server);
+/* Has the requests answered before all who wait. */
+void recall_proxy_server_prepend(struct recall_proxy_server *server,
+				 const ARRAY_TYPE(recall_proxy_request)
+				 *requests);
+/* Has the request answered after those that were added before. */
+void recall_proxy_server_add(struct recall_proxy_server *server,
+			     struct recall_proxy_request *request);
+/* Gives those who wait to connections, as far as there are any. */
+void recall_proxy_server_feed(struct recall_proxy_server *server);
+bool recall_proxy_server_is_busy(const struct recall_proxy_server *server);
+/* All who wait are lost, and those who are asked for. */
+void recall_proxy_server_give_up(struct recall_proxy_server *server,
+				 const char *error);
+
+/* recall-proxy-nodes.c: */
+
+/* Has the request answered, together with others of the node if they are not
+   long in coming. */
+void recall_proxy_nodes_add(struct recall_proxy_server *server,
+			    struct recall_proxy_request *request);
+/* No others will come. */
+void recall_proxy_nodes_send(struct recall_proxy_server *server);
+/* The batch has been answered. */
+void recall_proxy_nodes_answered(struct recall_proxy_server *server,
+				 struct recall_proxy_batch *batch,
+				 int exit_code);
+/* It has not. retry: ask for users of whom nothing is known once more. */
+void recall_proxy_nodes_lost(struct recall_proxy_server *server,
+			     struct recall_proxy_batch *batch, bool retry,
+			     const char *error);
+/* Prints rows of batches that have been answered, in order, unless that has to
+   wait. */
+void recall_proxy_nodes_tell(struct recall_proxy_server *server);
+
+/* recall-proxy-request.c: */
+
+/* The names are as asked for, and as the node knows the user. */
+struct recall_proxy_request *
+recall_proxy_request_init(const char *username, const char *remote_username);
+/* Whether it is for several users of a node. */
+bool
+recall_proxy_request_is_of_node(const struct recall_proxy_request *request);
+/* error is NULL if it was answered. */
+void recall_proxy_request_finish(struct recall_proxy *proxy,
+				 struct recall_proxy_request *request,
+				 const char *error);
+void recall_proxy_request_free(struct recall_proxy_request *request);
+void recall_proxy_request_lose(struct recall_proxy_server *server,
+			       struct recall_proxy_request *request,
+			       const char *error);
+/* The pass is over: other names of the same users are to be asked for. */
+void recall_proxy_requests_forget(struct recall_proxy *proxy);
+void recall_proxy_add_lost(struct recall_proxy *proxy, const char *username,
+			   const char *error);
+/* Calls back for those who were lost, unless that has to wait. */
+void recall_proxy_tell_lost(struct recall_proxy *proxy);
+
+#endif

@@ -1,0 +1,84 @@
+#include "lib.h"
+#include "dovecot-compat.h"
+#include "auth-master.h"
+#include "master-service.h"
+#include "mail-storage-service.h"
+#include "doveadm-settings.h"
+#include "recall-proxy-route.h"
+
+static void route_set_field(struct recall_proxy_route *route, const char *field)
+{
+	const char *value = strchr(field, '=');
+	const char *key = value == NULL ? field : t_strdup_until(field, value);
+
+	value = value == NULL ? "" : value + 1;
+	if (str_begins_with(key, "proxy") && key[5] == '\0')
+		route->proxying = TRUE;
+	else if (strcmp(key, "host") == 0)
+		route->host = t_strdup(value);
+	else if (strcmp(key, "hostip") == 0)
+		route->hostip = t_strdup(value);
+	else if (strcmp(key, "user") == 0 || strcmp(key, "destuser") == 0)
+		route->user = t_strdup(value);
+	else if (strcmp(key, "port") == 0) {
+		if (net_str2port(value, &route->port) < 0)
+			route->port = 0;
+	} else if (strcmp(key, "ssl") == 0 || strcmp(key, "starttls") == 0) {
+		route->ssl = TRUE;
+		if (strcmp(key, "starttls") == 0)
+			route->starttls = TRUE;
+		if (strcmp(value, "any-cert") == 0)
+			route->any_cert = TRUE;
+	}
+}
+
+int recall_proxy_route_lookup(struct mail_storage_service_ctx *service,
+			      const struct mail_storage_service_input *input,
+			      struct recall_proxy_route *route_r,
+			      const char **error_r)
+{
+	struct auth_master_connection *auth;
+	struct auth_user_info info;
+	const char *const *fields;
+	pool_t pool;
+	int ret;
+
+	i_zero(route_r);
+	route_r->user = input->username;
+	route_r->port = doveadm_settings->doveadm_port;
+	if (route_r->port == 0)
+		return 0;
+	route_r->starttls =
+		strcmp(doveadm_settings->doveadm_ssl, "starttls") == 0;
+	route_r->ssl = route_r->starttls ||
+		strcmp(doveadm_settings->doveadm_ssl, "ssl") == 0;
+
+	/* only this makes the connection to auth */
+	mail_storage_service_init_settings(service, input);
+	auth = mail_storage_service_get_auth_conn(service);
+	i_zero(&info);
+	recall_auth_info_set_service(&info,
+		master_service_get_name(master_service));
+	info.local_ip = input->local_ip;
+	info.remote_ip = input->remote_ip;
+	info.local_port = input->local_port;
+	info.remote_port = input->remote_port;
+	pool = pool_alloconly_create("recall passdb lookup", 1024);
+	ret = auth_master_pass_lookup(auth, input->username, &info, pool,
+				      &fields);
+	if (ret < 0) {
+		*error_r = t_strdup_printf(
+			"%s: %s (doveadm_port is set, so users may be proxied)",
+			auth_master_get_socket_path(auth),
+			fields[0] != NULL ? fields[0] :
+			"The passdb lookup failed");
+	}
+	for (; ret > 0 && *fields != NULL; fields++)
+		route_set_field(route_r, *fields);
+	pool_unref(&pool);
+	if (ret >= 0 && route_r->proxying && route_r->host == NULL) {
+		*error_r = "The passdb names no host to proxy to";
+		ret = -1;
+	}
+	return ret < 0 ? -1 : 0;
+}

@@ -1,0 +1,26 @@
+#ifndef RECALL_PROXY_ROUTE_H
+#define RECALL_PROXY_ROUTE_H
+
+#include "net.h"
+
+struct mail_storage_service_ctx;
+struct mail_storage_service_input;
+
+/* Where a user's mail is, and how to get there. */
+struct recall_proxy_route {
+	/* as the node knows the user */
+	const char *user;
+	/* hostip may be NULL */
+	const char *host, *hostip;
+	in_port_t port;
+	bool proxying, ssl, starttls, any_cert;
+};
+
+/* Asks the passdb. What is found is of the data stack. Returns -1 if it
+   fails. */
+int recall_proxy_route_lookup(struct mail_storage_service_ctx *service,
+			      const struct mail_storage_service_input *input,
+			      struct recall_proxy_route *route_r,
+			      const char **error_r);
+
+#endif

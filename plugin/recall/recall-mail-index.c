@@ -4,6 +4,7 @@
 #include "failpoint.h"
 #include "recall-index.h"
 #include "recall-mail-index.h"
+#include "recall-mail-log.h"
 #include "recall-mail-standing.h"
 
 #define RECALL_MAILBOX_CONTEXT(obj) \
@@ -23,8 +24,12 @@ struct recall_transaction {
 	uint32_t last_uid;
 	/* they may come in another order */
 	bool unordered;
+	/* the message just saved is being copied */
+	bool copied;
 	/* they are to be written down */
 	bool fenced;
+	/* see recall_mail_log_is_behind() */
+	bool behind;
 };
 
 static MODULE_CONTEXT_DEFINE_INIT(recall_mailbox_module,
@@ -39,6 +44,7 @@ recall_transaction_get(struct mailbox_transaction_context *t)
 		rt = i_new(struct recall_transaction, 1);
 		i_array_init(&rt->hashes, 8);
 		i_array_init(&rt->arrived, 2);
+		rt->behind = recall_mail_log_is_behind(t->box);
 		MODULE_CONTEXT_SET(t, recall_mailbox_module, rt);
 	}
 	return rt;
@@ -54,10 +60,10 @@ static void recall_transaction_free(struct recall_transaction *rt)
 }
 
 /* Notes the message that was just saved or copied. mail is what it can be read
-   from, or NULL. */
+   from, or NULL; uncached as for recall_index_hash_mail(). */
 static void
 recall_saved(struct mailbox_transaction_context *t, uint32_t uid,
-	     struct mail *mail, bool arrived)
+	     struct mail *mail, bool uncached, bool arrived)
 {
 	struct recall_transaction *rt = recall_transaction_get(t);
 	uint64_t hash = RECALL_INDEX_HASH_UNKNOWN;
@@ -69,7 +75,7 @@ recall_saved(struct mailbox_transaction_context *t, uint32_t uid,
 	rt->last_uid = uid;
 	/* a header that can't be read is left to catch-up */
 	if (mail != NULL) T_BEGIN {
-		hash = recall_index_hash_mail(mail);
+		hash = recall_index_hash_mail(mail, uncached);
 	} T_END;
 	if (arrived)
 		seq_range_array_add(&rt->arrived, array_count(&rt->hashes));
@@ -85,27 +91,32 @@ static int recall_save_finish(struct mail_save_context *ctx)
 
 	if (rbox->super.save_finish(ctx) < 0)
 		return -1;
-	/* recall_copy() knows the source */
-	if (!copying) {
+	if (copying) {
+		/* recall_copy() knows the source */
+		recall_transaction_get(ctx->transaction)->copied = TRUE;
+	} else {
 		/* some storages learn of what they saved only from the next
 		   sync */
 		recall_saved(ctx->transaction, uid, ctx->dest_mail != NULL &&
 			     ctx->dest_mail->seq != 0 ? ctx->dest_mail : NULL,
-			     TRUE);
+			     FALSE, TRUE);
 	}
 	return 0;
 }
 
 static int recall_copy(struct mail_save_context *ctx, struct mail *mail)
 {
-	union mailbox_module_context *rbox =
-		RECALL_MAILBOX_CONTEXT(ctx->transaction->box);
+	struct mailbox_transaction_context *t = ctx->transaction;
+	union mailbox_module_context *rbox = RECALL_MAILBOX_CONTEXT(t->box);
 	uint32_t uid = ctx->data.uid;
+	struct recall_transaction *rt = recall_transaction_get(t);
 
+	rt->copied = FALSE;
 	if (rbox->super.copy(ctx, mail) < 0)
 		return -1;
-	recall_saved(ctx->transaction, uid, mail, !recall_mail_standing_is_own(
-			ctx->transaction->box, mail));
+	/* who copies by reading leaves the source uncached */
+	recall_saved(t, uid, mail, rt->copied,
+		     !recall_mail_standing_is_own(t->box, mail));
 	return 0;
 }
 
@@ -157,6 +168,8 @@ recall_transaction_commit(struct mailbox_transaction_context *t,
 		recall_mail_standing_saved(box, &changes_r->saved_uids,
 					   &rt->hashes, &rt->arrived,
 					   !rt->unordered);
+		if (rt->behind)
+			recall_mail_log_catch_up(box);
 		mail_storage_last_error_pop(box->storage);
 	} T_END;
 	recall_transaction_free(rt);

@@ -44,17 +44,26 @@ static json_t *make_samples(const json_t *rows)
 }
 
 /* Headers of some of the messages that the approver would see by a search, too;
-   nothing where the mail system does not say. */
+   nothing where the mail system does not say. silent are URLs of nodes that
+   have not answered: whoever asks does not wait for them again and again. */
 static json_t *find_samples(const struct http_request *request,
-			    const struct recall *recall)
+			    const struct recall *recall, struct strlist *silent)
 {
 	struct listing listing = {
 		.config = request->config,
 		.command = RECALL_CMD_SEARCH,
 		.limit = SAMPLES_MAX,
 	};
+	enum listing_result result;
+	const char *urls;
 	json_t *samples;
 	size_t i;
+
+	if (recall->count == 0)
+		return json_array();
+	urls = config_node_urls(request->config, recall->users[0].email);
+	if (strlist_has_nocase(silent, urls))
+		return json_array();
 
 	/* one command, however many users there are */
 	for (i = 0; i < recall->count &&
@@ -70,8 +79,11 @@ static json_t *find_samples(const struct http_request *request,
 	if (request->identity.role == ROLE_ADMIN)
 		json_object_set_new(listing.params, RECALL_PARAM_TENANT,
 				    json_string(request->identity.tenant));
-	samples = listing_run(&listing) == LISTING_DONE ?
-		make_samples(listing.rows) : json_array();
+	result = listing_run(&listing);
+	samples = result == LISTING_DONE ? make_samples(listing.rows) :
+		json_array();
+	if (result == LISTING_UNREACHABLE || result == LISTING_TIMEOUT)
+		strlist_add(silent, urls);
 	strlist_free(&listing.users);
 	json_decref(listing.params);
 	json_decref(listing.rows);
@@ -91,7 +103,8 @@ static int64_t count_expected(const struct recall *recall)
 }
 
 static json_t *approval_to_json(const struct http_request *request,
-				const struct recall *recall)
+				const struct recall *recall,
+				struct strlist *silent)
 {
 	json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:I, s:s, s:b, s:I, s:b,"
 				 " s:b, s:o}",
@@ -103,7 +116,7 @@ static json_t *approval_to_json(const struct http_request *request,
 		"reason", recall->reason, "all", recall->everyone,
 		"users", (json_int_t)recall->count,
 		"force", recall->force, "notify", recall->notify,
-		"samples", find_samples(request, recall));
+		"samples", find_samples(request, recall, silent));
 
 	recall_json_set_criteria(json, recall);
 	if (recall->query.count > 0)
@@ -135,19 +148,23 @@ static void audit_shown(struct http_request *request,
 static void list_approvals(struct http_request *request,
 			   const struct strlist *ids)
 {
+	struct strlist silent = { NULL, 0, 0 };
 	json_t *approvals = json_array();
 	struct recall *recall;
 	size_t i;
 
 	for (i = 0; i < ids->count; i++) {
-		if (journal_load(ids->items[i], &recall) != JOURNAL_FOUND) {
-			json_decref(approvals);
-			http_reply_journal(request);
-			return;
-		}
-		json_array_append_new(approvals,
-				      approval_to_json(request, recall));
+		if (journal_load(ids->items[i], &recall) != JOURNAL_FOUND)
+			break;
+		json_array_append_new(approvals, approval_to_json(request,
+						recall, &silent));
 		recall_free(recall);
+	}
+	strlist_free(&silent);
+	if (i < ids->count) {
+		json_decref(approvals);
+		http_reply_journal(request);
+		return;
 	}
 	audit_shown(request, ids, approvals);
 	http_reply_json(request, 200, json_pack("{s:b, s:o}", "success", 1,

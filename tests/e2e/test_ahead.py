@@ -219,13 +219,14 @@ def test_failure_is_an_answer(all_sorts, message_id):
     """Nobody waits for another one: auth is asked again about that user alone,
     who then is an error, and not about all who come next."""
     node = all_sorts
-    users = ["plain0@example.com", "down@example.com", "plain1@example.com",
+    # auth's greeting has the number of the first one who is asked about
+    users = ["plain0@example.com", "plain1@example.com", "down@example.com",
              "plain2@example.com", "plain3@example.com"]
     for _ in range(TRIES):
         before = counts(node)
         rows = recall(node, users, message_id).rows
         assert [row["status"] for row in rows] == \
-            ["not_found", "error"] + ["not_found"] * 3
+            ["not_found"] * 2 + ["error"] + ["not_found"] * 2
         asked = counts(node)["asked"] - before["asked"]
         assert asked > len(users)
         if asked == len(users) + 1:
@@ -304,11 +305,26 @@ def loops(pid):
     return found.count("anon_inode:[eventpoll]")
 
 
+@contextlib.contextmanager
+def unreachable(node):
+    """Who has a connection to auth keeps it, and there are no new ones."""
+    path = node.dir / "run/auth-userdb"
+    aside = path.with_suffix(".aside")
+    path.rename(aside)
+    try:
+        yield
+    finally:
+        aside.rename(path)
+
+
 @pytest.mark.log_errors("auth|[Ll]ookup")
-def test_answers_that_are_late(node, message_id):
+@pytest.mark.parametrize("then", [
+    contextlib.nullcontext, unreachable], ids=["there", "unreachable"])
+def test_answers_that_are_late(node, message_id, then):
     """Nobody waits for ever: the ordinary lookup, which has its own limit, asks
-    once more."""
-    with held_first(node, message_id) as held:
+    once more. Nor does it end anything if nobody can be asked ahead then."""
+    with held_first(node, message_id) as held, \
+            contextlib.ExitStack() as stack:
         before = counts(node)
         with started(node, USERS, message_id) as results:
             worker = wait_for(held.waiting)
@@ -320,6 +336,7 @@ def test_answers_that_are_late(node, message_id):
             try:
                 held.file.close()
                 wait_for(lambda: loops(worker) > there)
+                stack.enter_context(then(node))
             finally:
                 send(stopped, signal.SIGCONT)
     assert results[0].statuses() == dict.fromkeys(USERS, "expunged")

@@ -12,7 +12,7 @@ import pytest
 from conftest import run_http
 from faults import wait_for
 from mailnode import build_message
-from quarantine import make_node
+from quarantine import node_of_free_users
 
 USERS = ["user%d@example.com" % number for number in range(4)]
 IN_ACCESS = 1
@@ -23,10 +23,7 @@ EVENT = struct.Struct("iIII")
 
 @pytest.fixture(scope="module")
 def node():
-    with make_node("sdbox", USERS, mail_plugins=["notify", "recall"]) as node:
-        node.free_users = iter(USERS)
-        yield node
-        assert node.panics() == []
+    yield from node_of_free_users(USERS)
 
 
 @contextlib.contextmanager

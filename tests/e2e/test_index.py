@@ -6,6 +6,7 @@ import re
 import resource
 import shutil
 import signal
+import smtplib
 import socket
 import struct
 import subprocess
@@ -47,6 +48,35 @@ def test_lmtp(box):
                               build_message(message_id))
     box.assert_indexed(ids)
     other.assert_indexed(ids)
+
+
+def log_records(box):
+    """The types of the records in the INBOX's dovecot.index.log, and whether
+    they say how far it was synced."""
+    path, = box.node.home(box.user).rglob("INBOX/dbox-Mails/dovecot.index.log")
+    text = box.node.doveadm("dump", str(path)).stdout
+    return re.findall(r"type=([a-z-]+)", text), \
+        text.count("log_file_tail_offset = ")
+
+
+def test_log_is_gone_through_once(box):
+    """... where no client has wanted anything of the mailbox yet."""
+    if box.node.driver == "maildir":
+        pytest.skip("deliveries into a Maildir sync no more than they save")
+    ids = [box.new_id() for _ in range(30)]
+    with smtplib.LMTP("127.0.0.1", box.node.lmtp_port) as session:
+        for message_id in ids:
+            session.sendmail("sender@example.com", box.user,
+                             build_message(message_id))
+    types, synced = log_records(box)
+    assert types.count("append") == len(ids)
+    assert synced == 1
+    # none of it is a look at the mailbox
+    connection = box.node.imap(box.user)
+    connection.select("INBOX")
+    assert connection.recent()[1] == [b"30"]
+    connection.logout()
+    box.assert_indexed(ids)
 
 
 def test_folded_header_and_missing_brackets(box):

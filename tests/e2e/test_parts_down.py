@@ -13,7 +13,8 @@ import pytest
 from conftest import run_http
 from faults import Held, wait_for
 from mailnode import DOVECOT_24, build_message
-from quarantine import PREFIX, http, make_node, quarantined
+from quarantine import (PREFIX, http, make_node, node_of_free_users,
+                        quarantined)
 
 USERS = ["u%02d@example.com" % i for i in range(30)]
 DICT = """
@@ -30,10 +31,7 @@ service dict {
 
 @pytest.fixture(scope="module")
 def node():
-    with make_node("sdbox", USERS, mail_plugins=["notify", "recall"]) as node:
-        node.free_users = iter(USERS)
-        yield node
-        assert node.panics() == []
+    yield from node_of_free_users(USERS)
 
 
 @pytest.fixture

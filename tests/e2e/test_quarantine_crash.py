@@ -358,6 +358,23 @@ def test_arrives_once_more(node, user, message_id, recall_id):
         EVERYTHING + collections.Counter({"new": len(COPIES)})
 
 
+def test_deleted_once_others_went(node, user, message_id, recall_id):
+    """A mailbox whose copies its user deletes by then is none that it was
+    recalled from."""
+    with stopped(node, "expunged:1", "expunge", "-u", user, "--force",
+                 "--no-notify", "--recall-id", recall_id, message_id) as rows:
+        deleted = next(mailbox for mailbox in COPIES
+                       if len(fetch(node, user, mailbox)) > 1)
+        node.doveadm("expunge", "-u", user, "mailbox", deleted,
+                     "HEADER", "Message-ID", message_id)
+    row, = rows
+    assert (row["status"], row["error"]) == ("expunged", "")
+    assert sorted(row["mailboxes"].split(",")) == sorted({*COPIES} - {deleted})
+    assert in_mailboxes(node, user) == OTHERS
+    assert in_quarantine(node, user) == EVERYTHING - collections.Counter(
+        body for _, body in COPIES[deleted])
+
+
 @pytest.mark.log_errors("2 messages match, but only 1 did")
 def test_one_more_than_was_counted(node, message_id, recall_id):
     """What arrives while the others are taken stays: nobody has counted it."""

@@ -521,3 +521,16 @@ def test_what_stands_goes_on(node, service, asker):
     assert service.curl(path, "-X", "DELETE", token=root).status == 200
     node.lmtp_deliver(U[:1], build_message(messageid))
     assert has(node, U[0], messageid)
+
+
+def test_samples_of_a_node_that_does_not_answer(node):
+    """Who looks at what waits does not wait for it again and again."""
+    dead = "http://127.0.0.1:%d/doveadm/v1" % free_port()
+    with Service(node, approval__force="yes", doveadm__url=dead,
+                 doveadm__retries=0) as service:
+        for number in range(3):
+            answer = service.recall(token(service, ADMIN), "<%d@a>" % number,
+                                    U[:1], force=1)
+            assert answer.json()["state"] == "pending_approval"
+        assert [recall["samples"] for recall in waiting(service)] == [[]] * 3
+        assert service.log().count("doveadm: recall search: ") == 1

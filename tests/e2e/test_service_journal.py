@@ -193,3 +193,18 @@ def test_journal_has_names(node):
                 ["not_found", "no_user"]
             assert db.execute("SELECT cmd FROM recalls").fetchall() == \
                 [("expunge",)]
+
+
+def test_backup_while_it_runs(node, tmp_path):
+    """As docs/service.md has it, also of what is in the log only."""
+    with Service(node) as service:
+        token = service.token()
+        done = service.recall(token, "<a@b>", [A]).json()
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db")) as journal, \
+                contextlib.closing(sqlite3.connect(
+                    tmp_path / "journal.db")) as copy:
+            journal.backup(copy)
+        with Service(node, journal__path=tmp_path / "journal.db") as other:
+            answer = other.curl("/v2/actions/" + done["id"], token=token)
+            assert answer.json()["results"] == done["results"]

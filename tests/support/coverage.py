@@ -56,11 +56,11 @@ def report(build):
         if counts.stat().st_size == 0:
             counts.unlink()
     summary, each = build / "coverage.json", build / "coverage-lines.json"
-    subprocess.run(["gcovr", "--root", SRCDIR, "--json-summary", summary,
-                    "--json", each,
+    # later versions take a word after the first of these options
+    subprocess.run(["gcovr", "--gcov-ignore-parse-errors", "--root", SRCDIR,
+                    "--json-summary", summary, "--json", each,
                     *["--filter=%s/" % (SRCDIR / side) for side in SIDES],
-                    "--gcov-ignore-parse-errors", build],
-                   cwd=build, check=True)
+                    build], cwd=build, check=True)
     found = json.loads(summary.read_text())
     run = {of["file"]: {str(line["line_number"]): line["count"] > 0
                         for line in of["lines"]}

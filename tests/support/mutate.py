@@ -249,7 +249,8 @@ class Tree:
         good, output = self.make()
         if good:
             status, output = self.run(["make", "-s", "-C", "tests",
-                                       "support/fault-shim.so"])
+                                       "support/fault-shim.so",
+                                       "support/clock-shim.so"])
             good = status == 0
         if not good:
             sys.exit("mutate: the tree does not build\n" + output[-3000:])

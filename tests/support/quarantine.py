@@ -39,6 +39,15 @@ def make_node(driver, users, extra="", namespace=True, **options):
                     **options)
 
 
+def node_of_free_users(users):
+    """For a fixture: a node with the mail plugin, whose users are taken one
+    after the other."""
+    with make_node("sdbox", users, mail_plugins=["notify", "recall"]) as node:
+        node.free_users = iter(users)
+        yield node
+        assert node.panics() == []
+
+
 def command(node, name, *args):
     """doveadm recall NAME with rows parsed."""
     done = node.doveadm("-f", "tab", "recall", name, *args, check=False)

@@ -11,7 +11,8 @@ struct mail_index_transaction;
    old copy of that is put back, and records of UIDs which will be given out a
    second time lie beyond it. */
 
-/* 1 if there is none yet. */
+/* 1 if there is none yet. It is the newest one that was read, whatever the view
+   has. */
 uint32_t recall_index_fence_get(struct mail_index_view *view);
 void recall_index_fence_set(struct mail_index_transaction *trans, uint32_t uid);
 /* Moves the fence, in a transaction of its own. Returns -1 if that can't be

@@ -114,6 +114,21 @@ static bool file_get_base(struct recall_index_file *file)
 	return TRUE;
 }
 
+uoff_t recall_index_find_end(int fd, uoff_t pos, uoff_t size)
+{
+	unsigned char *data;
+	size_t len = size - pos, used = 0, block;
+
+	data = i_malloc(len + 1);
+	if (pread_full(fd, data, len, pos) > 0) {
+		while ((block = recall_index_block_check(data + used,
+							 len - used)) > 0)
+			used += block;
+	}
+	i_free(data);
+	return pos + used;
+}
+
 struct recall_index_box *
 recall_index_file_find(struct recall_index_file *file, const guid_128_t guid,
 		       uint32_t uid_validity)

@@ -59,6 +59,9 @@ struct recall_index_block {
 
 /* Returns the size of the block at data, or 0 if there is no whole one. */
 size_t recall_index_block_check(const unsigned char *data, size_t size);
+/* Returns the end of the last block of the file: all that begin at pos or later
+   are read for it. */
+uoff_t recall_index_find_end(int fd, uoff_t pos, uoff_t size);
 /* Returns FALSE if it's not the header of an index that we know; size is that
    of the file. */
 bool recall_index_header_check(const struct recall_index_header *hdr,

@@ -22,27 +22,37 @@ static bool uids_get_range(const ARRAY_TYPE(seq_range) *uids,
 	return TRUE;
 }
 
+/* Whether there are messages from the UID on, up to the one before the end. */
+static bool
+have_messages(struct mail_index *index, uint32_t uid, uint32_t end)
+{
+	struct mail_index_view *view;
+	uint32_t seq1, seq2;
+	bool ret;
+
+	if (uid == end)
+		return FALSE;
+	view = mail_index_view_open(index);
+	ret = mail_index_lookup_seq_range(view, uid, end - 1, &seq1, &seq2);
+	mail_index_view_close(&view);
+	return ret;
+}
+
 bool recall_index_save_uids(struct mailbox_transaction_context *t,
 			    const ARRAY_TYPE(seq_range) *uids)
 {
-	struct mail_index_view *view;
-	uint32_t first, last, fence, seq1, seq2;
-	bool ok;
+	uint32_t first, last, fence;
 
 	if (!uids_get_range(uids, &first, &last) ||
 	    mail_index_is_in_memory(t->box->index))
 		return FALSE;
 	/* the index is locked, and has been read again since */
-	view = mail_index_view_open(t->box->index);
-	fence = recall_index_fence_get(view);
+	fence = recall_index_fence_get(t->view);
 	/* messages in between may have the records of others */
-	ok = first >= fence && (first == fence ||
-		!mail_index_lookup_seq_range(view, fence, first - 1, &seq1,
-					     &seq2));
-	mail_index_view_close(&view);
-	if (ok)
-		recall_index_fence_set(t->itrans, last + 1);
-	return ok;
+	if (first < fence || have_messages(t->box->index, fence, first))
+		return FALSE;
+	recall_index_fence_set(t->itrans, last + 1);
+	return TRUE;
 }
 
 void recall_index_saved(struct mailbox *box, uint32_t uid_validity,

@@ -165,7 +165,7 @@ static uint64_t stamp_dir(uint64_t value, const struct recall_index_root *root,
 	return mix_stat(value, &st);
 }
 
-static bool storage_is_dbox(const struct mail_storage *storage)
+bool recall_index_is_dbox(const struct mail_storage *storage)
 {
 	return storage != NULL && (strcmp(storage->name, "sdbox") == 0 ||
 				   strcmp(storage->name, "mdbox") == 0);
@@ -180,7 +180,7 @@ uint64_t recall_index_stamp_names(struct mailbox_list *list,
 	uint64_t value = 3;
 
 	if (size == 0 || strcmp(list->name, MAILBOX_LIST_NAME_FS) != 0 ||
-	    !storage_is_dbox(list->ns->storage) ||
+	    !recall_index_is_dbox(list->ns->storage) ||
 	    !mailbox_list_get_root_path(list, MAILBOX_LIST_PATH_TYPE_MAILBOX,
 					&top))
 		return 0;
@@ -226,7 +226,7 @@ uint64_t recall_index_stamp_dirs(struct mailbox_list *list,
 	uint64_t value;
 	const char *path;
 
-	if (storage_is_dbox(storage))
+	if (recall_index_is_dbox(storage))
 		return 1;
 	if (storage == NULL || strcmp(storage->name, "maildir") != 0 ||
 	    mailbox_list_get_path(list, name, MAILBOX_LIST_PATH_TYPE_MAILBOX,

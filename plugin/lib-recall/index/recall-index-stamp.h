@@ -3,6 +3,7 @@
 
 #include "guid.h"
 
+struct mail_storage;
 struct mailbox_list;
 struct recall_index_root;
 
@@ -25,6 +26,8 @@ struct recall_index_root;
 struct recall_index_root *recall_index_root_open(struct mailbox_list *list);
 void recall_index_root_close(struct recall_index_root **root);
 
+/* Whether the index is the mailbox. storage may be NULL. */
+bool recall_index_is_dbox(const struct mail_storage *storage);
 /* The directories alone: 1 with dbox, which needs none of them, 0 if they can't
    be known. */
 uint64_t recall_index_stamp_dirs(struct mailbox_list *list,

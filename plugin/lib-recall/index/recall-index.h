@@ -73,10 +73,12 @@ uint64_t recall_index_hash(const struct recall_message_id *id);
 uint64_t recall_index_hash_headers(const char *const *values);
 
 /* The record for a mail. The header does not enter dovecot.index.cache and
-   Dovecot does not take it for one that clients want.
+   Dovecot does not take it for one that clients want. Whether what else is read
+   of the mail does can't be asked for: uncached says that it does not (see
+   set_uid_cache_updates()), and so it stays.
    Returns RECALL_INDEX_HASH_UNKNOWN if it can't be read; the error is in the
    mail's storage. */
-uint64_t recall_index_hash_mail(struct mail *mail);
+uint64_t recall_index_hash_mail(struct mail *mail, bool uncached);
 
 /* Asks the index of the list's mailboxes for an id. */
 struct recall_index_lookup *

@@ -38,7 +38,8 @@ bool recall_scan_skip(struct recall_scan *scan, struct mailbox *box);
 bool recall_scan_pass_over(struct recall_scan *scan, struct mailbox_list *list,
 			   const char *name, time_t changed);
 /* Called when the mailbox was searched. found: something that must be found
-   again. If not, the next scan reads the index again, which knows better now. */
+   again. If not, the next scan reads the index again, which knows better
+   now. */
 void recall_scan_add(struct recall_scan *scan, struct mailbox *box,
 		     bool found);
 /* Called when the mailboxes of a namespace have been listed, the directories of

@@ -1,0 +1,19 @@
+#include "lib.h"
+#include "recall-index-pass.h"
+
+int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
+		      bool verify, ARRAY_TYPE(seq_range) *uids_r)
+{
+	struct recall_index_pass pass = {
+		.box = box,
+		.search_hash = recall_index_hash(id),
+		.uids = uids_r,
+		.verify = verify,
+	};
+	int ret;
+
+	T_BEGIN {
+		ret = recall_index_pass_run(&pass);
+	} T_END;
+	return ret;
+}

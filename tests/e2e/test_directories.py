@@ -1,9 +1,11 @@
-"""A recall does not have Dovecot look through all of the user's directories."""
+"""A recall does not have Dovecot look through all of the user's directories, nor
+does it read more of the user's index than it has to."""
 
 import contextlib
 import ctypes
 import os
 import struct
+import time
 
 import pytest
 
@@ -14,6 +16,8 @@ from quarantine import node_of_free_users
 
 USERS = ["user%d@example.com" % number for number in range(4)]
 IN_ACCESS = 1
+IN_CLOSE_NOWRITE = 16
+IN_OPEN = 32
 EVENT = struct.Struct("iIII")
 
 
@@ -23,12 +27,13 @@ def node():
 
 
 @contextlib.contextmanager
-def readings(path):
-    """Calls that read the directory itself, a list that is filled at the end."""
+def readings(path, events=IN_ACCESS):
+    """Calls that read the directory itself, a list that is filled at the end; or
+    what else happens to a file."""
     libc = ctypes.CDLL(None, use_errno=True)
     fd = libc.inotify_init1(os.O_NONBLOCK)
     assert fd >= 0 and libc.inotify_add_watch(
-        fd, os.fsencode(path), IN_ACCESS) >= 0, os.strerror(ctypes.get_errno())
+        fd, os.fsencode(path), events) >= 0, os.strerror(ctypes.get_errno())
     found = []
     try:
         yield found
@@ -77,3 +82,38 @@ def test_hit(node, message_id, more):
     def hit():
         assert recall(node, user, message_id, **more) == "expunged"
     assert read_while(node, user, hit) == 0
+
+
+def index_readings(node, user, call):
+    """How often the index is opened to be read."""
+    index, = node.home(user).rglob("dovecot.recall.index")
+    # equal events one after the other are one event
+    with readings(index, IN_OPEN | IN_CLOSE_NOWRITE) as found:
+        call()
+    return len([mask for mask in found if mask & IN_CLOSE_NOWRITE])
+
+
+def test_index_is_not_read_again(node, message_id):
+    """The first look asks it for mailboxes and for the messages of one, the second
+    for the messages alone."""
+    user = next(node.free_users)
+    for name in "Work", "Play", "INBOX":
+        node.append(user, name, build_message("<other.%s@example.com>" % name))
+    node.append(user, "INBOX", build_message(message_id))
+
+    def miss():
+        assert recall(node, user, "<nothing@example.com>",
+                      dryRun=True) == "not_found"
+
+    def is_quiet():
+        miss()
+        old = time.time() - 3
+        return index_readings(node, user, miss) == 1 and all(
+            path.stat().st_mtime < old
+            for path in node.home(user).rglob("dovecot.index.log"))
+    # a mailbox that was written to just now is opened by each look
+    wait_for(is_quiet)
+
+    def hit():
+        assert recall(node, user, message_id, noNotify=True) == "expunged"
+    assert index_readings(node, user, hit) == 3

@@ -85,12 +85,12 @@ static void tell_box(const struct recall_index_file *file,
 {
 	struct recall_index_box_iter iter;
 	struct recall_index_rec rec;
-	unsigned int count = box->count;
+	unsigned int idx = 0, count = box->count;
 
 	require(box->first <= file->count);
 	require(box->count <= file->count - box->first);
-	if (array_is_created(&box->tail))
-		count += array_count(&box->tail);
+	while (recall_index_file_tail_next(file, box, &idx, &rec))
+		count++;
 	str_printfa(text, "%s %u %llx %llx:", guid_128_to_string(box->guid),
 		    box->uid_validity, (unsigned long long)box->name,
 		    (unsigned long long)box->stamp);
@@ -109,6 +109,8 @@ static const char *tell(const struct recall_index_file *file, bool *gone_r)
 	string_t *text = t_str_new(1024);
 	const struct recall_index_names *names;
 	const struct recall_index_box *box;
+	struct recall_index_rec rec;
+	unsigned int idx;
 
 	*gone_r = FALSE;
 	array_foreach(&file->lists, names) {
@@ -123,9 +125,9 @@ static const char *tell(const struct recall_index_file *file, bool *gone_r)
 	}
 	array_foreach(&file->boxes, box) {
 		/* a compaction leaves these out */
+		idx = 0;
 		if (box->stamp == 0 && box->count == 0 &&
-		    (!array_is_created(&box->tail) ||
-		     array_is_empty(&box->tail)))
+		    !recall_index_file_tail_next(file, box, &idx, &rec))
 			continue;
 		tell_box(file, box, text);
 	}

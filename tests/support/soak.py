@@ -34,6 +34,8 @@ import time
 import mailnode
 import model_shrink
 import model_workers
+import nodeclient
+import nodelog
 from exported import examples
 from mailnode import LOCATIONS
 from model_plan import Limits, Plan
@@ -42,7 +44,8 @@ from quarantine import make_node
 
 # A process that was killed may leave a lock behind that Dovecot overrides
 # after two minutes, and then another one may wait in turn.
-mailnode.PATIENCE = 600
+for module in mailnode, nodeclient, nodelog:
+    module.PATIENCE = 600
 # Accounts start empty and small, and some of them get large.
 EPISODES_A_USER = 25
 # Then there is a new node, with an empty log.

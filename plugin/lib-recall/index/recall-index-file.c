@@ -144,20 +144,47 @@ recall_index_file_find(struct recall_index_file *file, const guid_128_t guid,
 }
 
 static void
-file_add_mails(struct recall_index_file *file, struct recall_index_box *box,
-	       const unsigned char *data, size_t size)
+file_add_mails(struct recall_index_file *file,
+	       const struct recall_index_box *box, const unsigned char *data,
+	       size_t size)
 {
-	struct recall_index_rec rec;
+	struct recall_index_tail_rec rec;
 
-	if (!array_is_created(&box->tail))
-		p_array_init(&box->tail, file->pool, 8);
+	if (!array_is_created(&file->tail_recs)) {
+		/* no more than there is room for in the rest of the file */
+		p_array_init(&file->tail_recs, file->pool,
+			     (file->size - file->end) / RECALL_INDEX_REC_SIZE);
+	}
+	i_zero(&rec);
+	rec.box = array_ptr_to_idx(&file->boxes, box);
 	for (; size >= RECALL_INDEX_REC_SIZE; size -= RECALL_INDEX_REC_SIZE) {
-		i_zero(&rec);
 		memcpy(&rec.hash, data, sizeof(rec.hash));
 		memcpy(&rec.uid, data + sizeof(rec.hash), sizeof(rec.uid));
-		array_push_back(&box->tail, &rec);
+		array_push_back(&file->tail_recs, &rec);
 		data += RECALL_INDEX_REC_SIZE;
 	}
+}
+
+bool recall_index_file_tail_next(const struct recall_index_file *file,
+				 const struct recall_index_box *box,
+				 unsigned int *idx,
+				 struct recall_index_rec *rec_r)
+{
+	const struct recall_index_tail_rec *recs;
+	unsigned int count, box_idx;
+
+	if (!array_is_created(&file->tail_recs))
+		return FALSE;
+	box_idx = array_ptr_to_idx(&file->boxes, box);
+	recs = array_get(&file->tail_recs, &count);
+	while (*idx < count && recs[*idx].box != box_idx)
+		*idx += 1;
+	if (*idx == count)
+		return FALSE;
+	rec_r->hash = recs[*idx].hash;
+	rec_r->uid = recs[*idx].uid;
+	*idx += 1;
+	return TRUE;
 }
 
 /* A list's later names take the place of its earlier ones. */
@@ -374,21 +401,19 @@ bool recall_index_file_is_in(const struct recall_index_file *file, int fd)
 /* Of equal UIDs the last record counts. */
 static void tail_sort(struct recall_index_box_iter *iter)
 {
-	const struct recall_index_rec *recs;
-	struct recall_index_rec *sorted;
-	unsigned int i, j, count;
+	struct recall_index_rec rec, *sorted;
+	unsigned int idx = 0, j;
 
-	recs = array_get(&iter->box->tail, &count);
-	t_array_init(&iter->tail, count);
+	t_array_init(&iter->tail, 16);
 	/* they mostly come in order */
-	for (i = 0; i < count; i++) {
+	while (recall_index_file_tail_next(iter->file, iter->box, &idx, &rec)) {
 		sorted = array_get_modifiable(&iter->tail, &j);
-		while (j > 0 && sorted[j - 1].uid > recs[i].uid)
+		while (j > 0 && sorted[j - 1].uid > rec.uid)
 			j--;
-		if (j > 0 && sorted[j - 1].uid == recs[i].uid)
-			sorted[j - 1] = recs[i];
+		if (j > 0 && sorted[j - 1].uid == rec.uid)
+			sorted[j - 1] = rec;
 		else
-			array_insert(&iter->tail, j, &recs[i], 1);
+			array_insert(&iter->tail, j, &rec, 1);
 	}
 }
 
@@ -399,7 +424,7 @@ void recall_index_box_iter_init(struct recall_index_box_iter *iter,
 	i_zero(iter);
 	iter->file = file;
 	iter->box = box;
-	if (box != NULL && array_is_created(&box->tail))
+	if (box != NULL && array_is_created(&file->tail_recs))
 		tail_sort(iter);
 }
 

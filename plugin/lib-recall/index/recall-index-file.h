@@ -47,6 +47,12 @@ struct recall_index_rec {
 	uint32_t uid;
 };
 
+/* A record that is not in the base: of the mailbox of that number. */
+struct recall_index_tail_rec {
+	uint64_t hash;
+	uint32_t uid, box;
+};
+
 /* A mailbox in the index. */
 struct recall_index_box {
 	guid_128_t guid;
@@ -58,8 +64,6 @@ struct recall_index_box {
 
 	/* its records in the base */
 	uint32_t first, count;
-	/* later ones, in the order of the file */
-	ARRAY(struct recall_index_rec) tail;
 	/* it has a record with the hash looked for */
 	bool candidate;
 	/* the stamp is newer than the names below */
@@ -94,6 +98,9 @@ struct recall_index_file {
 	const uint32_t *uids;
 	void *records;
 	uint32_t count;
+	/* later ones of all mailboxes, in the order of the file; not created if
+	   there are none */
+	ARRAY(struct recall_index_tail_rec) tail_recs;
 	ARRAY(struct recall_index_box) boxes;
 	ARRAY(struct recall_index_names) lists;
 };
@@ -132,6 +139,13 @@ uint32_t recall_index_file_get_uid(const struct recall_index_file *file,
 struct recall_index_box *
 recall_index_file_find(struct recall_index_file *file, const guid_128_t guid,
 		       uint32_t uid_validity);
+
+/* Goes through the mailbox's records that are not in the base, in the order of
+   the file. idx is 0 at first. */
+bool recall_index_file_tail_next(const struct recall_index_file *file,
+				 const struct recall_index_box *box,
+				 unsigned int *idx,
+				 struct recall_index_rec *rec_r);
 
 /* box may be NULL: it has no records. */
 void recall_index_box_iter_init(struct recall_index_box_iter *iter,

@@ -34,15 +34,18 @@ static void mark_base(struct recall_index_file *file, uint32_t idx)
 	}
 }
 
-static void mark_tail(struct recall_index_box *box, uint64_t search_hash)
+static void mark_tail(struct recall_index_file *file, uint64_t search_hash)
 {
-	const struct recall_index_rec *rec;
+	const struct recall_index_tail_rec *rec;
+	struct recall_index_box *box;
 
-	if (!array_is_created(&box->tail))
+	if (!array_is_created(&file->tail_recs))
 		return;
-	array_foreach(&box->tail, rec) {
-		if (hash_matches(rec->hash, search_hash))
+	array_foreach(&file->tail_recs, rec) {
+		if (hash_matches(rec->hash, search_hash)) {
+			box = array_idx_modifiable(&file->boxes, rec->box);
 			box->candidate = TRUE;
+		}
 	}
 }
 
@@ -50,7 +53,6 @@ static void mark_tail(struct recall_index_box *box, uint64_t search_hash)
 static int
 mark_candidates(struct recall_index_file *file, uint64_t search_hash)
 {
-	struct recall_index_box *box;
 	ARRAY_TYPE(uint32_t) found;
 	uint32_t idx;
 	int ret;
@@ -60,8 +62,7 @@ mark_candidates(struct recall_index_file *file, uint64_t search_hash)
 				       RECALL_INDEX_HASH_MANY, &found);
 	array_foreach_elem(&found, idx)
 		mark_base(file, idx);
-	array_foreach_modifiable(&file->boxes, box)
-		mark_tail(box, search_hash);
+	mark_tail(file, search_hash);
 	return ret;
 }
 
@@ -105,6 +106,23 @@ recall_index_lookup_init(struct mailbox_list *list,
 		lookup_read(lookup, recall_index_hash(id));
 	} T_END;
 	return lookup;
+}
+
+void recall_index_lookup_again(struct recall_index_lookup *lookup)
+{
+	lookup->started = time(NULL);
+	buffer_free(&lookup->names);
+	if (lookup->path != NULL) {
+		/* another directory may be there by now */
+		recall_index_root_close(&lookup->root);
+		lookup->root = recall_index_root_open(lookup->list);
+	}
+}
+
+struct mailbox_list *
+recall_index_lookup_get_list(const struct recall_index_lookup *lookup)
+{
+	return lookup->list;
 }
 
 bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,

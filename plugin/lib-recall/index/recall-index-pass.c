@@ -63,8 +63,9 @@ static void pass_add_record(struct recall_index_pass *pass, uint32_t uid)
 static bool pass_records(struct recall_index_pass *pass)
 {
 	const struct recall_index_box *rbox = pass->rbox;
-	const struct recall_index_rec *rec;
+	struct recall_index_rec rec;
 	ARRAY_TYPE(uint32_t) found;
+	unsigned int tail_idx = 0;
 	uint32_t idx, uid;
 
 	t_array_init(&found, 8);
@@ -78,11 +79,9 @@ static bool pass_records(struct recall_index_pass *pass)
 			return FALSE;
 		pass_add_record(pass, uid);
 	}
-	if (!array_is_created(&rbox->tail))
-		return TRUE;
-	array_foreach(&rbox->tail, rec) {
-		if (pass_matches(pass, rec->hash))
-			pass_add_record(pass, rec->uid);
+	while (recall_index_file_tail_next(pass->file, rbox, &tail_idx, &rec)) {
+		if (pass_matches(pass, rec.hash))
+			pass_add_record(pass, rec.uid);
 	}
 	return TRUE;
 }

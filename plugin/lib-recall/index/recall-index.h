@@ -84,6 +84,12 @@ uint64_t recall_index_hash_mail(struct mail *mail, bool uncached);
 struct recall_index_lookup *
 recall_index_lookup_init(struct mailbox_list *list,
 			 const struct recall_message_id *id);
+/* Asks once more, later. The index is not read again: a mailbox that still
+   looks as the stamp says has nothing but what was read, whatever has become of
+   the index since, and one that has changed may have the id. */
+void recall_index_lookup_again(struct recall_index_lookup *lookup);
+struct mailbox_list *
+recall_index_lookup_get_list(const struct recall_index_lookup *lookup);
 /* Whether it is worth while to open the mailbox: FALSE if it is certain that it
    does not have the id; changed_r is the time then when its dovecot.index.log
    was last written to. name is the mailbox's in the list's storage. */

@@ -96,6 +96,15 @@ static void boxes_iter_see(struct recall_boxes_iter *iter, const char *name)
 		boxes_iter_see_dir(iter, path);
 }
 
+static void boxes_iter_begin_lookup(struct recall_boxes_iter *iter)
+{
+	struct mailbox_list *list = iter->ns->list;
+
+	iter->lookup = iter->scan == NULL ?
+		recall_index_lookup_init(list, iter->message_id) :
+		recall_scan_get_lookup(iter->scan, list, iter->message_id);
+}
+
 /* Goes to the next namespace that is wanted. Returns FALSE if there is none. */
 static bool boxes_iter_begin_ns(struct recall_boxes_iter *iter)
 {
@@ -104,8 +113,7 @@ static bool boxes_iter_begin_ns(struct recall_boxes_iter *iter)
 	if (iter->ns == NULL)
 		return FALSE;
 	if (iter->message_id != NULL) {
-		iter->lookup = recall_index_lookup_init(iter->ns->list,
-							iter->message_id);
+		boxes_iter_begin_lookup(iter);
 		i_array_init(&iter->names, 32);
 		iter->name_idx = 0;
 		if (recall_index_lookup_get_names(iter->lookup, &iter->names))
@@ -148,7 +156,10 @@ static void boxes_iter_end_ns(struct recall_boxes_iter *iter, bool all)
 	} else if (all) {
 		boxes_iter_listed(iter);
 	}
-	recall_index_lookup_deinit(&iter->lookup);
+	/* a scan keeps its own */
+	if (iter->scan == NULL)
+		recall_index_lookup_deinit(&iter->lookup);
+	iter->lookup = NULL;
 	array_free(&iter->names);
 	iter->ns = iter->ns->next;
 	iter->inbox_done = iter->unlisted = FALSE;

@@ -400,5 +400,6 @@ const char *recall_copies_get_guids(const struct recall_copies *copies)
 void recall_copies_free(struct recall_copies *copies)
 {
 	copies_forget(copies);
+	recall_scan_deinit(&copies->scan);
 	pool_unref(&copies->pool);
 }

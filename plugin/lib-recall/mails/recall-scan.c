@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "array.h"
 #include "mail-storage-private.h"
+#include "recall-index.h"
 #include "recall-scan.h"
 
 #include <time.h>
@@ -32,6 +33,9 @@ struct recall_scan {
 	/* where in before the last one was found: looks have the same order */
 	unsigned int before_idx;
 	unsigned int looks;
+	ARRAY(struct recall_index_lookup *) lookups;
+	/* the index has stamps that these have not */
+	bool outdated:1;
 	bool again:1;
 	bool certain:1;
 	/* directories have changed */
@@ -58,13 +62,51 @@ struct recall_scan *recall_scan_init(pool_t pool)
 	scan->ahead = scan_clock_ahead();
 	p_array_init(&scan->before, pool, 8);
 	p_array_init(&scan->now, pool, 8);
+	p_array_init(&scan->lookups, pool, 1);
 	return scan;
+}
+
+static void scan_forget_lookups(struct recall_scan *scan)
+{
+	struct recall_index_lookup **lookup;
+
+	array_foreach_modifiable(&scan->lookups, lookup)
+		recall_index_lookup_deinit(lookup);
+	array_clear(&scan->lookups);
+	scan->outdated = FALSE;
+}
+
+void recall_scan_deinit(struct recall_scan **_scan)
+{
+	struct recall_scan *scan = *_scan;
+
+	*_scan = NULL;
+	scan_forget_lookups(scan);
+}
+
+struct recall_index_lookup *
+recall_scan_get_lookup(struct recall_scan *scan, struct mailbox_list *list,
+		       const struct recall_message_id *id)
+{
+	struct recall_index_lookup *lookup;
+
+	array_foreach_elem(&scan->lookups, lookup) {
+		if (recall_index_lookup_get_list(lookup) == list) {
+			recall_index_lookup_again(lookup);
+			return lookup;
+		}
+	}
+	lookup = recall_index_lookup_init(list, id);
+	array_push_back(&scan->lookups, &lookup);
+	return lookup;
 }
 
 void recall_scan_begin(struct recall_scan *scan)
 {
 	ARRAY_TYPE(scan_box) old = scan->before;
 
+	if (scan->outdated)
+		scan_forget_lookups(scan);
 	/* The clock was set back: what was written since then looks as if it
 	   was there before. So does what is older, but there is no telling. */
 	if (scan_clock_ahead() < scan->ahead - SCAN_CLOCK_SLACK * 900)
@@ -188,6 +230,8 @@ void recall_scan_add(struct recall_scan *scan, struct mailbox *box,
 		hdr = mail_index_get_header(box->view);
 		lbox.uid_validity = hdr->uid_validity;
 		lbox.next_uid = hdr->next_uid;
+		if (!found)
+			scan->outdated = TRUE;
 	}
 	scan_add(scan, &lbox);
 

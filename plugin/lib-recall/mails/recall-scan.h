@@ -3,6 +3,8 @@
 
 struct mailbox;
 struct mailbox_list;
+struct recall_index_lookup;
+struct recall_message_id;
 
 /* Mailboxes are searched one after the other. A message that is moved meanwhile
    from one that is yet to be searched to one that was searched already is
@@ -17,9 +19,14 @@ struct mailbox_list;
 struct recall_scan;
 
 struct recall_scan *recall_scan_init(pool_t pool);
+void recall_scan_deinit(struct recall_scan **scan);
 
 /* Called when a scan of all mailboxes begins. */
 void recall_scan_begin(struct recall_scan *scan);
+/* The list's index, asked for the id: later scans need not read it again. */
+struct recall_index_lookup *
+recall_scan_get_lookup(struct recall_scan *scan, struct mailbox_list *list,
+		       const struct recall_message_id *id);
 /* Returns TRUE if the mailbox need not be searched in this scan, since an
    earlier one found nothing in it and it has not changed. Otherwise a mailbox
    that has changed is opened: what Dovecot's mailbox list index knows of it is
@@ -31,7 +38,8 @@ bool recall_scan_skip(struct recall_scan *scan, struct mailbox *box);
 bool recall_scan_pass_over(struct recall_scan *scan, struct mailbox_list *list,
 			   const char *name, time_t changed);
 /* Called when the mailbox was searched. found: something that must be found
-   again. */
+   again. If not, the next scan reads the index again, which knows better
+   now. */
 void recall_scan_add(struct recall_scan *scan, struct mailbox *box,
 		     bool found);
 /* Called when the mailboxes of a namespace have been listed, the directories of

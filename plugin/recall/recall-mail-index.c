@@ -26,8 +26,8 @@ struct recall_transaction {
 	bool unordered;
 	/* the message just saved is being copied */
 	bool copied;
-	/* they are to be written down */
-	bool fenced;
+	/* the Message-ID index is */
+	bool is_long;
 	/* see recall_mail_log_is_behind() */
 	bool behind;
 };
@@ -137,11 +137,20 @@ static int recall_transaction_save_commit_pre(struct mail_save_context *ctx)
 	struct mailbox_transaction_context *t = ctx->transaction;
 	union mailbox_module_context *rbox = RECALL_MAILBOX_CONTEXT(t->box);
 	struct recall_transaction *rt = RECALL_TRANS_CONTEXT(t);
+	struct mailbox_metadata metadata;
 
+	if (rt == NULL || rt->unordered)
+		return rbox->super.transaction_save_commit_pre(ctx);
+	/* nothing is locked yet */
+	mail_storage_last_error_push(t->box->storage);
+	if (mailbox_get_metadata(t->box, MAILBOX_METADATA_GUID, &metadata) < 0)
+		i_zero(&metadata);
+	mail_storage_last_error_pop(t->box->storage);
 	if (rbox->super.transaction_save_commit_pre(ctx) < 0)
 		return -1;
-	if (rt != NULL && !rt->unordered)
-		rt->fenced = recall_index_save_uids(t, &t->changes->saved_uids);
+	T_BEGIN {
+		rt->is_long = recall_index_save(t, metadata.guid, &rt->hashes);
+	} T_END;
 	return 0;
 }
 
@@ -159,12 +168,9 @@ recall_transaction_commit(struct mailbox_transaction_context *t,
 	if (ret == 0 && rt != NULL) T_BEGIN {
 		/* the caller may still want to see the last error */
 		mail_storage_last_error_push(box->storage);
-		if (rt->fenced) {
-			RECALL_FAILPOINT("index-committed");
-			recall_index_saved(box, changes_r->uid_validity,
-					   &changes_r->saved_uids,
-					   &rt->hashes);
-		}
+		RECALL_FAILPOINT("index-committed");
+		if (rt->is_long)
+			recall_index_compact(box);
 		recall_mail_standing_saved(box, &changes_r->saved_uids,
 					   &rt->hashes, &rt->arrived,
 					   !rt->unordered);

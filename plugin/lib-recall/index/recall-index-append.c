@@ -14,6 +14,8 @@
 /* The tail may become as long as this, and an eighth of the base more: that
    is what a lookup has to check, and what saving pays for a compaction. */
 #define TAIL_MAX (8 * 1024)
+/* How long a save waits, which others wait for. */
+#define SAVE_LOCK_SECS 2
 
 static int write_empty(int fd, const char *path, const char **error_r)
 {
@@ -162,14 +164,17 @@ static int write_blocks(int fd, const char *path, const buffer_t *blocks,
 /* file may be NULL. Returns 1, 0 if file is not what is there, -1 on errors. */
 static int append_blocks(const struct recall_index_file *file,
 			 struct mailbox_list *list, const char *path,
-			 const buffer_t *blocks, const char **error_r)
+			 const buffer_t *blocks, unsigned int lock_secs,
+			 bool *is_long_r, const char **error_r)
 {
 	struct file_lock *lock;
 	struct stat st;
 	uoff_t tail = 0, end = 0;
 	int fd, ret;
 
-	fd = recall_index_open_locked(list, path, &st, &lock, error_r);
+	*is_long_r = FALSE;
+	fd = recall_index_open_locked(list, path, lock_secs, &st, &lock,
+				      error_r);
 	if (fd == -1)
 		return -1;
 	RECALL_FAILPOINT("index-locked");
@@ -184,21 +189,43 @@ static int append_blocks(const struct recall_index_file *file,
 	if (ret < 0)
 		return -1;
 	RECALL_FAILPOINT("index-appended");
-	if (end + blocks->used > tail + TAIL_MAX + tail / 8 &&
+	*is_long_r = end + blocks->used > tail + TAIL_MAX + tail / 8;
+	return 1;
+}
+
+static int append_and_compact(const struct recall_index_file *file,
+			      struct mailbox_list *list, const char *path,
+			      const buffer_t *blocks, const char **error_r)
+{
+	bool is_long;
+	int ret;
+
+	ret = append_blocks(file, list, path, blocks, RECALL_INDEX_LOCK_SECS,
+			    &is_long, error_r);
+	if (is_long &&
 	    recall_index_file_compact(list, path, NULL, NULL, error_r) < 0)
 		return -1;
-	return 1;
+	return ret;
+}
+
+int recall_index_file_append_only(struct mailbox_list *list, const char *path,
+				  const buffer_t *blocks, bool *is_long_r,
+				  const char **error_r)
+{
+	return append_blocks(NULL, list, path, blocks, SAVE_LOCK_SECS,
+			     is_long_r, error_r);
 }
 
 int recall_index_file_append(struct mailbox_list *list, const char *path,
 			     const buffer_t *blocks, const char **error_r)
 {
-	return append_blocks(NULL, list, path, blocks, error_r) < 0 ? -1 : 0;
+	return append_and_compact(NULL, list, path, blocks, error_r) < 0 ?
+		-1 : 0;
 }
 
 int recall_index_file_append_to(const struct recall_index_file *file,
 				struct mailbox_list *list, const char *path,
 				const buffer_t *blocks, const char **error_r)
 {
-	return append_blocks(file, list, path, blocks, error_r);
+	return append_and_compact(file, list, path, blocks, error_r);
 }

@@ -175,7 +175,8 @@ compact_to(struct compact_context *ctx, struct mailbox_list *list,
 	if (compact_write(ctx, fd, temp_path, &size, error_r) < 0)
 		return -1;
 	RECALL_FAILPOINT("index-compacted");
-	src_fd = recall_index_open_locked(list, path, &st, &lock, error_r);
+	src_fd = recall_index_open_locked(list, path, RECALL_INDEX_LOCK_SECS,
+					  &st, &lock, error_r);
 	if (src_fd == -1)
 		return -1;
 	if (st.st_ino == ctx->file->ino &&
@@ -210,7 +211,7 @@ int recall_index_file_compact(struct mailbox_list *list, const char *path,
 	fd = recall_index_open_create(list, temp_path, error_r);
 	if (fd == -1)
 		return -1;
-	ret = recall_index_lock(fd, temp_path, FALSE, &lock, error_r);
+	ret = recall_index_lock(fd, temp_path, 0, &lock, error_r);
 	if (ret > 0) {
 		/* it may have become the index while we opened it */
 		ret = !recall_index_is_current(fd, temp_path, &st) ? 0 :

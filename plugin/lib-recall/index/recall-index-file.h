@@ -46,6 +46,7 @@ struct recall_index_rec {
 	uint64_t hash;
 	uint32_t uid;
 };
+ARRAY_DEFINE_TYPE(recall_index_rec, struct recall_index_rec);
 
 /* A record that is not in the base: of the mailbox of that number. */
 struct recall_index_tail_rec {
@@ -109,7 +110,7 @@ struct recall_index_file {
 struct recall_index_box_iter {
 	const struct recall_index_file *file;
 	const struct recall_index_box *box;
-	ARRAY(struct recall_index_rec) tail;
+	ARRAY_TYPE(recall_index_rec) tail;
 	unsigned int base_idx, tail_idx;
 };
 
@@ -175,6 +176,11 @@ void recall_index_block_names(buffer_t *dest,
    there is none. Returns -1 if that failed: then none of them are there. */
 int recall_index_file_append(struct mailbox_list *list, const char *path,
 			     const buffer_t *blocks, const char **error_r);
+/* The same while a mailbox is locked: is not waited for long, and does not
+   compact. is_long_r says that it's time to. */
+int recall_index_file_append_only(struct mailbox_list *list, const char *path,
+				  const buffer_t *blocks, bool *is_long_r,
+				  const char **error_r);
 /* The same for blocks that are true only after what was read as file. Returns
    1, or 0 if the index is another one now: then nothing was done. */
 int recall_index_file_append_to(const struct recall_index_file *file,

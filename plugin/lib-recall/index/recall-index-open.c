@@ -7,8 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOCK_TIMEOUT_SECS 30
-
 int recall_index_open_create(struct mailbox_list *list, const char *path,
 			     const char **error_r)
 {
@@ -37,7 +35,7 @@ int recall_index_open_create(struct mailbox_list *list, const char *path,
 	return fd;
 }
 
-int recall_index_lock(int fd, const char *path, bool wait,
+int recall_index_lock(int fd, const char *path, unsigned int secs,
 		      struct file_lock **lock_r, const char **error_r)
 {
 	const struct file_lock_settings set = {
@@ -47,15 +45,9 @@ int recall_index_lock(int fd, const char *path, bool wait,
 
 	/* to wait takes an alarm clock, which is seldom needed */
 	ret = file_try_lock(fd, path, F_WRLCK, &set, lock_r, error_r);
-	if (ret != 0 || !wait)
+	if (ret != 0 || secs == 0)
 		return ret;
-	ret = file_wait_lock(fd, path, F_WRLCK, &set, LOCK_TIMEOUT_SECS,
-			     lock_r, error_r);
-	if (ret == 0) {
-		*error_r = t_strdup_printf("Timeout while locking %s", path);
-		return -1;
-	}
-	return ret;
+	return file_wait_lock(fd, path, F_WRLCK, &set, secs, lock_r, error_r);
 }
 
 bool recall_index_is_current(int fd, const char *path, struct stat *st_r)
@@ -67,8 +59,8 @@ bool recall_index_is_current(int fd, const char *path, struct stat *st_r)
 }
 
 int recall_index_open_locked(struct mailbox_list *list, const char *path,
-			     struct stat *st_r, struct file_lock **lock_r,
-			     const char **error_r)
+			     unsigned int secs, struct stat *st_r,
+			     struct file_lock **lock_r, const char **error_r)
 {
 	unsigned int i;
 	int fd, ret;
@@ -77,8 +69,12 @@ int recall_index_open_locked(struct mailbox_list *list, const char *path,
 		fd = recall_index_open_create(list, path, error_r);
 		if (fd == -1)
 			return -1;
-		ret = recall_index_lock(fd, path, TRUE, lock_r, error_r);
-		if (ret < 0) {
+		ret = recall_index_lock(fd, path, secs, lock_r, error_r);
+		if (ret <= 0) {
+			if (ret == 0) {
+				*error_r = t_strdup_printf(
+					"Timeout while locking %s", path);
+			}
 			i_close_fd(&fd);
 			return -1;
 		}

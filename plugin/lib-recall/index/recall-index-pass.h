@@ -28,9 +28,9 @@ struct recall_index_pass {
 	struct recall_index_stats stats;
 
 	/* messages to read, and what their records say */
-	ARRAY(struct recall_index_rec) unread;
+	ARRAY_TYPE(recall_index_rec) unread;
 	/* records to write */
-	ARRAY(struct recall_index_rec) recs;
+	ARRAY_TYPE(recall_index_rec) recs;
 	bool failed:1;
 	bool write_failed:1;
 	/* there are records that were not in the index when it was read */

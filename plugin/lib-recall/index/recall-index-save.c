@@ -38,57 +38,80 @@ have_messages(struct mail_index *index, uint32_t uid, uint32_t end)
 	return ret;
 }
 
-bool recall_index_save_uids(struct mailbox_transaction_context *t,
-			    const ARRAY_TYPE(seq_range) *uids)
+/* Whether the fence can be moved over these. The index is locked, and has been
+   read again since. */
+static bool
+may_move_fence(struct mailbox_transaction_context *t, uint32_t first)
 {
-	uint32_t first, last, fence;
+	const uint32_t fence = recall_index_fence_get(t->view);
 
-	if (!uids_get_range(uids, &first, &last) ||
-	    mail_index_is_in_memory(t->box->index))
-		return FALSE;
-	/* the index is locked, and has been read again since */
-	fence = recall_index_fence_get(t->view);
 	/* messages in between may have the records of others */
-	if (first < fence || have_messages(t->box->index, fence, first))
-		return FALSE;
-	recall_index_fence_set(t->itrans, last + 1);
-	return TRUE;
+	return first >= fence && !have_messages(t->box->index, fence, first);
 }
 
-void recall_index_saved(struct mailbox *box, uint32_t uid_validity,
-			const ARRAY_TYPE(seq_range) *uids,
-			const ARRAY_TYPE(uint64_t) *hashes)
+/* Returns FALSE if there is no record for one of the messages. */
+static bool get_records(const ARRAY_TYPE(seq_range) *uids,
+			const ARRAY_TYPE(uint64_t) *hashes,
+			ARRAY_TYPE(recall_index_rec) *recs)
 {
-	const char *error, *path = recall_index_file_get_path(box->list);
-	struct mailbox_metadata metadata;
-	ARRAY(struct recall_index_rec) recs;
-	struct recall_index_rec rec;
+	struct recall_index_rec rec = { .uid = 0 };
 	struct seq_range_iter iter;
 	const uint64_t *hash;
 	unsigned int n = 0;
-	buffer_t *blocks;
 
-	if (path == NULL || seq_range_count(uids) != array_count(hashes) ||
-	    mailbox_get_metadata(box, MAILBOX_METADATA_GUID, &metadata) < 0)
-		return;
-	i_zero(&rec);
-	t_array_init(&recs, array_count(hashes));
+	if (seq_range_count(uids) != array_count(hashes))
+		return FALSE;
 	seq_range_array_iter_init(&iter, uids);
 	array_foreach(hashes, hash) {
-		if (!seq_range_array_iter_nth(&iter, n++, &rec.uid))
-			return;
+		if (*hash == RECALL_INDEX_HASH_UNKNOWN ||
+		    !seq_range_array_iter_nth(&iter, n++, &rec.uid))
+			return FALSE;
 		rec.hash = *hash;
-		if (rec.hash != RECALL_INDEX_HASH_UNKNOWN)
-			array_push_back(&recs, &rec);
+		array_push_back(recs, &rec);
 	}
-	if (array_is_empty(&recs))
-		return;
+	return TRUE;
+}
+
+bool recall_index_save(struct mailbox_transaction_context *t,
+		       const guid_128_t guid,
+		       const ARRAY_TYPE(uint64_t) *hashes)
+{
+	const ARRAY_TYPE(seq_range) *uids = &t->changes->saved_uids;
+	struct mailbox *box = t->box;
+	const char *error, *path = recall_index_file_get_path(box->list);
+	ARRAY_TYPE(recall_index_rec) recs;
+	uint32_t first, last;
+	buffer_t *blocks;
+	bool is_long;
+	int ret;
+
+	t_array_init(&recs, array_count(hashes));
+	if (path == NULL || guid_128_is_empty(guid) ||
+	    mail_index_is_in_memory(box->index) ||
+	    !uids_get_range(uids, &first, &last) ||
+	    !get_records(uids, hashes, &recs) || !may_move_fence(t, first))
+		return FALSE;
 	blocks = buffer_create_dynamic(default_pool, 128);
-	recall_index_block_mails(blocks, metadata.guid, uid_validity,
+	recall_index_block_mails(blocks, guid, t->changes->uid_validity,
 				 array_front(&recs), array_count(&recs));
-	if (recall_index_file_append(box->list, path, blocks, &error) < 0) {
+	ret = recall_index_file_append_only(box->list, path, blocks, &is_long,
+					    &error);
+	buffer_free(&blocks);
+	if (ret < 0) {
 		e_warning(box->event,
 			  "recall: Can't write Message-ID index: %s", error);
+		return FALSE;
 	}
-	buffer_free(&blocks);
+	/* in this order: see recall_index_pass_flush() */
+	recall_index_fence_set(t->itrans, last + 1);
+	return is_long;
+}
+
+void recall_index_compact(struct mailbox *box)
+{
+	const char *error, *path = recall_index_file_get_path(box->list);
+
+	if (recall_index_file_compact(box->list, path, NULL, NULL, &error) < 0)
+		e_warning(box->event,
+			  "recall: Can't write Message-ID index: %s", error);
 }

@@ -26,7 +26,8 @@ struct mailbox_transaction_context;
      or is an old one. It does not depend on how far those who save are.
    - A record counts only below the mailbox's fence (recall-index-fence.h), so
      the record of one message is not taken for that of another one with the
-     same UID, where a mailbox was put back from a backup and got new mail.
+     same UID, where a mailbox was put back from a backup and got new mail. The
+     fence moves over a message after its record was written, never before.
    - Mailboxes are known by GUID and UIDVALIDITY.
 
    Where the index can't be kept (INDEX=MEMORY, a file system that is full or
@@ -140,14 +141,13 @@ int recall_index_dump(struct mailbox *box, recall_index_callback_t *callback,
 		      void *context);
 
 /* To be called with the UIDs given out when a transaction that saves messages
-   is being committed: moves the fence. Returns FALSE if that can't be done:
-   then the messages get no records, catch-up will do it. */
-bool recall_index_save_uids(struct mailbox_transaction_context *t,
-			    const ARRAY_TYPE(seq_range) *uids);
-/* Adds the records of saved messages: hashes has one for each UID, in their
-   order. */
-void recall_index_saved(struct mailbox *box, uint32_t uid_validity,
-			const ARRAY_TYPE(seq_range) *uids,
-			const ARRAY_TYPE(uint64_t) *hashes);
+   is being committed: adds their records, and moves the fence over them. guid
+   is the mailbox's, hashes has one for each UID, in their order. If not all of
+   that can be done, none is: catch-up will do it. Returns TRUE if the index
+   should be compacted, when the transaction has been committed. */
+bool recall_index_save(struct mailbox_transaction_context *t,
+		       const guid_128_t guid,
+		       const ARRAY_TYPE(uint64_t) *hashes);
+void recall_index_compact(struct mailbox *box);
 
 #endif

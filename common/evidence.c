@@ -1,7 +1,9 @@
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -18,6 +20,7 @@ struct evidence_part {
 
 struct evidence {
 	struct archive *archive;
+	int fd;
 	/* the parts of manifest.json */
 	struct evidence_part head, users_part, messages_part;
 	char *error;
@@ -93,6 +96,25 @@ static void put_recall(FILE *f, const struct evidence_recall *recall)
 	put_number(f, "exported", recall->exported);
 }
 
+/* libarchive is not told of failures: it would not free all of what it has. */
+static la_ssize_t write_out(struct archive *archive, void *context,
+			    const void *data, size_t size)
+{
+	struct evidence *e = context;
+	const char *p = data, *end = p + size;
+	ssize_t ret;
+
+	(void)archive;
+	while (p < end && e->error == NULL) {
+		ret = write(e->fd, p, (size_t)(end - p));
+		if (ret >= 0)
+			p += ret;
+		else if (errno != EINTR)
+			set_error(e, strerror(errno));
+	}
+	return (la_ssize_t)size;
+}
+
 struct evidence *evidence_begin(int fd, const struct evidence_recall *recall)
 {
 	struct evidence *e = calloc(1, sizeof(*e));
@@ -108,7 +130,8 @@ struct evidence *evidence_begin(int fd, const struct evidence_recall *recall)
 	check(e, archive_write_set_format_zip(e->archive));
 	/* nothing after the end, as a tape would need */
 	check(e, archive_write_set_bytes_in_last_block(e->archive, 1));
-	check(e, archive_write_open_fd(e->archive, fd));
+	e->fd = fd;
+	check(e, archive_write_open(e->archive, e, NULL, write_out, NULL));
 	put_recall(e->head.file, recall);
 	e->exported = recall->exported;
 	return e;

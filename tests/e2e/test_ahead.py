@@ -2,6 +2,7 @@
 it is what it would be if each were asked about when it is due."""
 
 import contextlib
+import functools
 import os
 import pathlib
 import signal
@@ -10,7 +11,7 @@ import threading
 import pytest
 
 from conftest import parse_tab, run_http, run_shell
-from faults import Held, wait_for
+from faults import Held, down, wait_for
 from mailnode import DOVECOT_24, MailNode, build_message
 from quarantine import make_node
 
@@ -305,24 +306,14 @@ def loops(pid):
     return found.count("anon_inode:[eventpoll]")
 
 
-@contextlib.contextmanager
-def unreachable(node):
-    """Who has a connection to auth keeps it, and there are no new ones."""
-    path = node.dir / "run/auth-userdb"
-    aside = path.with_suffix(".aside")
-    path.rename(aside)
-    try:
-        yield
-    finally:
-        aside.rename(path)
-
-
 @pytest.mark.log_errors("auth|[Ll]ookup")
 @pytest.mark.parametrize("then", [
-    contextlib.nullcontext, unreachable], ids=["there", "unreachable"])
+    contextlib.nullcontext, functools.partial(down, name="auth-userdb")],
+    ids=["there", "unreachable"])
 def test_answers_that_are_late(node, message_id, then):
     """Nobody waits for ever: the ordinary lookup, which has its own limit, asks
-    once more. Nor does it end anything if nobody can be asked ahead then."""
+    once more. Nor does it end anything if nobody can be asked ahead then: who has
+    a connection to auth keeps it, and there are no new ones."""
     with held_first(node, message_id) as held, \
             contextlib.ExitStack() as stack:
         before = counts(node)

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from conftest import run_http
-from faults import Held, wait_for
+from faults import Held, down, wait_for
 from mailnode import DOVECOT_24, build_message
 from quarantine import (PREFIX, http, make_node, node_of_free_users,
                         quarantined)
@@ -37,18 +37,6 @@ def node():
 @pytest.fixture
 def users(node):
     return [next(node.free_users) for _ in range(3)]
-
-
-@contextlib.contextmanager
-def down(node, name):
-    """Nobody answers at the socket: it is not there."""
-    path = node.dir / "run" / name
-    aside = path.with_suffix(".aside")
-    path.rename(aside)
-    try:
-        yield
-    finally:
-        aside.rename(path)
 
 
 @contextlib.contextmanager

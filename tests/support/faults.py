@@ -47,6 +47,18 @@ def doveadm_children(node):
     return found
 
 
+@contextlib.contextmanager
+def down(node, name):
+    """Nobody answers at the socket: it is not there."""
+    path = node.dir / "run" / name
+    aside = path.with_suffix(".aside")
+    path.rename(aside)
+    try:
+        yield
+    finally:
+        aside.rename(path)
+
+
 class Frozen:
     """Dovecot takes connections but does nothing."""
 

@@ -27,7 +27,7 @@ int64_t row_number(const json_t *row, const char *name)
 bool doveadm_users_are_sound(const json_t *rows, const char *after,
 			     size_t limit)
 {
-	const char *name;
+	const char *name, *last = after;
 	const json_t *row;
 	size_t i;
 
@@ -36,9 +36,9 @@ bool doveadm_users_are_sound(const json_t *rows, const char *after,
 	json_array_foreach(rows, i, row) {
 		name = row_text(row, RECALL_COLUMN_USERNAME);
 		if (i == limit || *name == '\0' ||
-		    (after != NULL && strcmp(name, after) <= 0))
+		    (last != NULL && strcmp(name, last) <= 0))
 			return false;
-		after = name;
+		last = name;
 	}
 	return true;
 }

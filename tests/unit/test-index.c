@@ -401,6 +401,38 @@ static void test_file_broken_base(void)
 	file_end();
 }
 
+/* What is true only after what was read is not written once that is damaged. */
+static void test_file_damaged_since(void)
+{
+	buffer_t *blocks = t_buffer_create(128);
+	struct recall_index_file *file;
+	size_t base, size = 1, pos;
+	const char *error;
+
+	recall_index_block_stamp(blocks, guid1, 1, 7, 8);
+	for (pos = 0; pos < size; pos++) T_BEGIN {
+		file_begin();
+		file_append(guid1, 1, 10);
+		file_compact(NULL, NULL);
+		base = file_size();
+		file_append(guid1, 2, 20);
+		size = file_size();
+		CU_ASSERT_EQUAL_FATAL(recall_index_file_open(file_path(), &file,
+							     &error), 0);
+		/* hashes and UIDs of the base have no checksum */
+		if (pos < base - 12 || pos >= base)
+			file_patch(pos, 0x21);
+		CU_ASSERT_EQUAL(recall_index_file_append_to(file, NULL,
+				file_path(), blocks, &error),
+				pos < base - 12 || pos >= base ? 0 : 1);
+		CU_ASSERT_EQUAL(strcmp(file_get(), "7/8 1=10 2=20;") == 0,
+				pos >= base - 12 && pos < base);
+		CU_ASSERT_PTR_NULL(strstr(file_get(), "7/8 2"));
+		recall_index_file_free(&file);
+	} T_END;
+	file_end();
+}
+
 #define LARGE_COUNT 10000
 
 static uint64_t large_hash(uint32_t uid)
@@ -590,6 +622,8 @@ int main(void)
 	CU_add_test(suite, "a file that grows", test_file_grows);
 	CU_add_test(suite, "a broken file", test_file_broken);
 	CU_add_test(suite, "a broken base", test_file_broken_base);
+	CU_add_test(suite, "a file damaged since it was read",
+		    test_file_damaged_since);
 	CU_add_test(suite, "a large file", test_file_left);
 	CU_add_test(suite, "a large file that changes",
 		    test_file_left_changed);

@@ -43,7 +43,20 @@ struct file_head {
 	uoff_t file_size;
 	/* what was asked for of the rest */
 	void *more;
+	/* Why something can't be read; 0 if it can. That says nothing of what
+	   is there. */
+	int error;
 };
+
+static bool
+head_pread(struct file_head *head, void *data, size_t size, uoff_t pos)
+{
+	const int ret = pread_full(head->fd, data, size, pos);
+
+	if (ret < 0)
+		head->error = errno;
+	return ret > 0;
+}
 
 static bool head_read(struct file_head *head, int fd, uoff_t file_size)
 {
@@ -51,8 +64,9 @@ static bool head_read(struct file_head *head, int fd, uoff_t file_size)
 	head->fd = fd;
 	head->file_size = file_size;
 	head->more = NULL;
+	head->error = 0;
 	return head->size >= sizeof(struct recall_index_header) &&
-		pread_full(fd, head->data, head->size, 0) > 0;
+		head_pread(head, head->data, head->size, 0);
 }
 
 /* Returns that part of the file, until it is asked for another one, or NULL if
@@ -63,8 +77,7 @@ static const void *head_get(struct file_head *head, uoff_t pos, size_t size)
 		return CONST_PTR_OFFSET(head->data, pos);
 	i_free(head->more);
 	head->more = i_malloc(size);
-	return pread_full(head->fd, head->more, size, pos) > 0 ?
-		head->more : NULL;
+	return head_pread(head, head->more, size, pos) ? head->more : NULL;
 }
 
 /* TRUE if the file ends with a whole block: then those before it are whole,
@@ -123,6 +136,11 @@ static int prepare_append(int fd, const char *path, const struct stat *st,
 		base_is_whole(&head, &hdr);
 	has_end = is_whole && ends_well(&head, hdr.base_size);
 	i_free(head.more);
+	if (head.error != 0) {
+		errno = head.error;
+		*error_r = t_strdup_printf("read(%s) failed: %m", path);
+		return -1;
+	}
 	if (!is_whole) {
 		*tail_r = *end_r = sizeof(hdr);
 		return write_empty(fd, path, error_r);
@@ -183,11 +201,12 @@ static int append_blocks(const struct recall_index_file *file,
 		return 0;
 	}
 	ret = prepare_append(fd, path, &st, &tail, &end, error_r);
-	if (ret == 0)
-		ret = write_blocks(fd, path, blocks, end, error_r);
+	/* what was read may have been damaged since */
+	if (ret == 0 && (file == NULL || end >= file->end))
+		ret = write_blocks(fd, path, blocks, end, error_r) < 0 ? -1 : 1;
 	recall_index_close_locked(&fd, &lock);
-	if (ret < 0)
-		return -1;
+	if (ret <= 0)
+		return ret;
 	RECALL_FAILPOINT("index-appended");
 	*is_long_r = end + blocks->used > tail + TAIL_MAX + tail / 8;
 	return 1;

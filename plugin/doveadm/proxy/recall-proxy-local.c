@@ -23,7 +23,7 @@ bool recall_proxy_connect_local(struct recall_proxy *proxy, unsigned int jobs)
 		return FALSE;
 	while (array_count(&server->conns) > 0 &&
 	       !recall_proxy_conn_is_ready(array_idx_elem(&server->conns, 0)) &&
-	       recall_proxy_run(proxy)) ;
+	       recall_proxy_wait(proxy)) ;
 	if (array_count(&server->conns) == 0)
 		return FALSE;
 	proxy->local = server;
@@ -38,11 +38,6 @@ void recall_proxy_send_batch(struct recall_proxy *proxy,
 	request = recall_proxy_request_init(batch->users[0], batch->users[0]);
 	request->batch = batch;
 	recall_proxy_server_add(proxy->local, request);
-}
-
-bool recall_proxy_wait(struct recall_proxy *proxy)
-{
-	return recall_proxy_run(proxy);
 }
 
 bool recall_proxy_is_hungry(struct recall_proxy *proxy)

@@ -34,9 +34,6 @@ struct recall_proxy {
 
 /* recall-proxy.c: */
 
-/* Runs until something has happened. Returns FALSE if there's no more waiting
-   for anything. */
-bool recall_proxy_run(struct recall_proxy *proxy);
 /* Reports what is there to be reported, unless that has to wait. */
 void recall_proxy_tell(struct recall_proxy *proxy);
 

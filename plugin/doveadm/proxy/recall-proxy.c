@@ -66,7 +66,7 @@ static void proxy_give_up(struct recall_proxy *proxy, const char *error)
 		recall_proxy_server_give_up(server, error);
 }
 
-bool recall_proxy_run(struct recall_proxy *proxy)
+bool recall_proxy_wait(struct recall_proxy *proxy)
 {
 	struct timeout *to;
 	const char *error;
@@ -99,7 +99,7 @@ proxy_repeat(struct recall_proxy *proxy, struct recall_proxy_request *request,
 	if (!proxy->callbacks->named)
 		return;
 	recall_proxy_send(proxy);
-	while (!request->finished && recall_proxy_run(proxy))
+	while (!request->finished && recall_proxy_wait(proxy))
 		recall_proxy_tell(proxy);
 	recall_proxy_finish_row(proxy);
 	error = request->error;
@@ -199,7 +199,7 @@ static void proxy_pause(struct recall_proxy *proxy)
 	if (usecs == 0)
 		return;
 	to = timeout_add_short((usecs + 999) / 1000, proxy_pause_over, &over);
-	while (!over && recall_proxy_run(proxy))
+	while (!over && recall_proxy_wait(proxy))
 		recall_proxy_tell(proxy);
 	timeout_remove(&to);
 }
@@ -238,7 +238,7 @@ int recall_proxy_user(struct recall_proxy *proxy,
 	}
 	recall_proxy_nodes_add(server, request);
 	while (array_count(&server->queue) > RECALL_PROXY_QUEUE_MAX &&
-	       recall_proxy_run(proxy))
+	       recall_proxy_wait(proxy))
 		recall_proxy_tell(proxy);
 	recall_proxy_tell(proxy);
 	return 1;
@@ -259,7 +259,7 @@ void recall_proxy_send(struct recall_proxy *proxy)
 
 void recall_proxy_finish_row(struct recall_proxy *proxy)
 {
-	while (proxy->printer != NULL && recall_proxy_run(proxy)) ;
+	while (proxy->printer != NULL && recall_proxy_wait(proxy)) ;
 	recall_proxy_tell(proxy);
 }
 
@@ -277,7 +277,7 @@ static bool proxy_is_busy(struct recall_proxy *proxy)
 void recall_proxy_flush(struct recall_proxy *proxy)
 {
 	recall_proxy_send(proxy);
-	while (proxy_is_busy(proxy) && recall_proxy_run(proxy))
+	while (proxy_is_busy(proxy) && recall_proxy_wait(proxy))
 		recall_proxy_tell(proxy);
 	recall_proxy_finish_row(proxy);
 	recall_proxy_requests_forget(proxy);
@@ -338,6 +338,22 @@ void recall_proxy_end_print(struct recall_proxy *proxy,
 	}
 }
 
+/* What the server was doing has ended. */
+static void proxy_go_on(struct recall_proxy_server *server)
+{
+	recall_proxy_server_feed(server);
+	io_loop_stop(current_ioloop);
+}
+
+static void proxy_set_exit_code(struct recall_proxy *proxy, int exit_code)
+{
+	/* a node that refuses the command has no rows */
+	if (exit_code == EX_USAGE)
+		doveadm_exit_code = exit_code;
+	else if (exit_code != 0)
+		recall_rows_set_exit_code(proxy->rows, exit_code);
+}
+
 void recall_proxy_answered(struct recall_proxy_server *server,
 			   struct recall_proxy_request *request, int exit_code,
 			   const char *reason)
@@ -348,8 +364,7 @@ void recall_proxy_answered(struct recall_proxy_server *server,
 	if (recall_proxy_request_is_of_node(request)) {
 		recall_proxy_nodes_answered(server, request->batch, exit_code);
 		recall_proxy_request_free(request);
-		recall_proxy_server_feed(server);
-		io_loop_stop(current_ioloop);
+		proxy_go_on(server);
 		return;
 	}
 	if (request->batch != NULL) {
@@ -360,26 +375,18 @@ void recall_proxy_answered(struct recall_proxy_server *server,
 				"%s failed the command: %s",
 				server->name, reason);
 		}
-		if (exit_code == EX_USAGE)
-			doveadm_exit_code = exit_code;
-		else if (exit_code != 0)
-			recall_rows_set_exit_code(proxy->rows, exit_code);
+		proxy_set_exit_code(proxy, exit_code);
 	} else if (exit_code != 0 && exit_code != EX_USAGE &&
 		   request->rows == 0) {
 		error = t_strdup_printf("Node %s failed the command: %s",
 					server->name, reason);
 		recall_proxy_add_lost(proxy, request->username, error);
 	} else {
-		/* a node that refuses the command has no rows */
-		if (exit_code == EX_USAGE)
-			doveadm_exit_code = exit_code;
-		else if (exit_code != 0)
-			recall_rows_set_exit_code(proxy->rows, exit_code);
+		proxy_set_exit_code(proxy, exit_code);
 		proxy->callbacks->done(proxy->context, request->username);
 	}
 	recall_proxy_request_finish(proxy, request, error);
-	recall_proxy_server_feed(server);
-	io_loop_stop(current_ioloop);
+	proxy_go_on(server);
 }
 
 bool recall_proxy_postpone(struct recall_proxy_server *server,
@@ -391,8 +398,7 @@ bool recall_proxy_postpone(struct recall_proxy_server *server,
 	server->max_conns = array_count(&server->conns);
 	if (request != NULL)
 		array_push_front(&server->queue, &request);
-	recall_proxy_server_feed(server);
-	io_loop_stop(current_ioloop);
+	proxy_go_on(server);
 	return TRUE;
 }
 
@@ -408,15 +414,13 @@ void recall_proxy_lost(struct recall_proxy_server *server,
 					!proxy->callbacks->killed(&killed),
 					error);
 		recall_proxy_request_free(request);
-		recall_proxy_server_feed(server);
-		io_loop_stop(current_ioloop);
+		proxy_go_on(server);
 		return;
 	}
 	if (request->batch != NULL) {
 		i_error("%s", error);
 		recall_proxy_request_finish(proxy, request, error);
-		recall_proxy_server_feed(server);
-		io_loop_stop(current_ioloop);
+		proxy_go_on(server);
 		return;
 	}
 	if (!partial && (request->rows == 0 || !proxy->callbacks->one_row)) {
@@ -429,6 +433,5 @@ void recall_proxy_lost(struct recall_proxy_server *server,
 	/* a partial row has been completed: it's as good as any */
 	recall_proxy_request_finish(proxy, request,
 			     request->rows == 0 && !partial ? error : NULL);
-	recall_proxy_server_feed(server);
-	io_loop_stop(current_ioloop);
+	proxy_go_on(server);
 }

@@ -253,9 +253,6 @@ static void copies_add_expunged(struct recall_copies *copies,
 				struct recall_copies_box *cbox)
 {
 	struct recall_copies_expunged *ebox;
-	struct seq_range_iter iter;
-	unsigned int n = 0;
-	uint32_t uid;
 
 	if (array_is_empty(&cbox->expunged))
 		return;
@@ -267,26 +264,22 @@ static void copies_add_expunged(struct recall_copies *copies,
 		guid_128_copy(ebox->guid, cbox->guid);
 		p_array_init(&ebox->uids, copies->pool, 2);
 	}
-	seq_range_array_iter_init(&iter, &cbox->expunged);
-	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
-		if (!seq_range_array_add(&ebox->uids, uid)) {
-			seq_range_array_add(&cbox->counted, uid);
-			copies->expunged++;
-		}
-	}
+	seq_range_array_merge(&cbox->counted, &cbox->expunged);
+	seq_range_array_remove_seq_range(&cbox->counted, &ebox->uids);
+	seq_range_array_merge(&ebox->uids, &cbox->counted);
+	copies->expunged += seq_range_count(&cbox->counted);
 }
 
 /* A mailbox that was synced does not have them any more. If it does, Dovecot
    has waited in vain for a lock (Maildir), of which it says nothing. */
 static bool copies_are_left(const struct recall_copies_box *cbox)
 {
-	struct seq_range_iter iter;
-	uint32_t uid, seq1, seq2;
-	unsigned int n = 0;
+	const struct seq_range *range;
+	uint32_t seq1, seq2;
 
-	seq_range_array_iter_init(&iter, &cbox->expunged);
-	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
-		mailbox_get_seq_range(cbox->box, uid, uid, &seq1, &seq2);
+	array_foreach(&cbox->expunged, range) {
+		mailbox_get_seq_range(cbox->box, range->seq1, range->seq2,
+				      &seq1, &seq2);
 		if (seq1 != 0)
 			return TRUE;
 	}
@@ -349,21 +342,17 @@ unsigned int recall_copies_total(const struct recall_copies *copies)
 	const struct recall_copies_box *cbox;
 	const struct recall_copies_expunged *ebox;
 	unsigned int total = copies->expunged + copies->count;
-	struct seq_range_iter iter;
-	unsigned int n;
-	uint32_t uid;
+	ARRAY_TYPE(seq_range) again;
 
-	array_foreach(&copies->boxes, cbox) {
+	array_foreach(&copies->boxes, cbox) T_BEGIN {
 		ebox = copies_get_expunged(copies, cbox->guid);
-		if (ebox == NULL)
-			continue;
-		seq_range_array_iter_init(&iter, &cbox->uids);
-		n = 0;
-		while (seq_range_array_iter_nth(&iter, n++, &uid)) {
-			if (seq_range_exists(&ebox->uids, uid))
-				total--;
+		if (ebox != NULL) {
+			t_array_init(&again, 2);
+			seq_range_array_merge(&again, &cbox->uids);
+			seq_range_array_intersect(&again, &ebox->uids);
+			total -= seq_range_count(&again);
 		}
-	}
+	} T_END;
 	return total;
 }
 

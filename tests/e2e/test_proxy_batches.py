@@ -260,21 +260,26 @@ def cluster():
         yield node, one, two
 
 
+@contextlib.contextmanager
+def held_up(cluster, message_id, asked):
+    """A recall that is held up at the 13th user of a node."""
+    node, one, two = cluster
+    deliver({"one": one, "two": two}, message_id, range(COUNT))
+    with Held(one, users_of("one", COUNT)[12]) as held:
+        yield launch(node, *named(asked), "--", message_id), held
+
+
 def test_killed_process_of_a_node(cluster, message_id):
     """The others of its batch are asked for once more, and so is the one it was
     killed over; what was done before is known."""
-    node, one, two = cluster
-    deliver({"one": one, "two": two}, message_id, range(COUNT))
-    users = users_of("one", COUNT)
-    with Held(one, users[12]) as held:
-        process = launch(node, *named(users + users_of("two", COUNT)), "--",
-                         message_id)
+    _, one, _ = cluster
+    users = users_of("one", COUNT) + users_of("two", COUNT)
+    with held_up(cluster, message_id, users) as (process, held):
         victim = wait_for(held.waiting)
         os.kill(victim, signal.SIGKILL)
         wait_for(lambda: held.waiting() not in (None, victim))
     result = finish(process)
-    assert result.statuses() == dict.fromkeys(
-        users + users_of("two", COUNT), "expunged")
+    assert result.statuses() == dict.fromkeys(users, "expunged")
     assert result.code == 0 and len(result.rows) == 2 * COUNT
     assert [line for line in one.panics()
             if "killed with signal 9" not in line] == []
@@ -283,12 +288,10 @@ def test_killed_process_of_a_node(cluster, message_id):
 def test_node_that_goes_down(cluster, message_id):
     """Who was recalled from before has that verdict, the rest an error, and
     the other node's users theirs."""
-    node, one, two = cluster
-    deliver({"one": one, "two": two}, message_id, range(COUNT))
+    _, one, _ = cluster
     users = users_of("one", COUNT)
-    with Held(one, users[12]) as held:
-        process = launch(node, *named(users + users_of("two", COUNT)), "--",
-                         message_id)
+    with held_up(cluster, message_id,
+                 users + users_of("two", COUNT)) as (process, held):
         worker = wait_for(held.waiting)
         # nobody is to take over before all is down
         os.kill(one.pid, signal.SIGSTOP)
@@ -304,11 +307,9 @@ def test_node_that_goes_down(cluster, message_id):
 
 
 def test_signal_while_a_node_works(cluster, message_id):
-    node, one, two = cluster
-    deliver({"one": one}, message_id, range(COUNT))
+    _, one, _ = cluster
     users = users_of("one", COUNT)
-    with Held(one, users[12]) as held:
-        process = launch(node, *named(users), "--", message_id)
+    with held_up(cluster, message_id, users) as (process, held):
         worker = wait_for(held.waiting)
         process.send_signal(signal.SIGINT)
         result = finish(process)

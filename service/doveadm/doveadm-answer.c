@@ -24,8 +24,8 @@ int64_t row_number(const json_t *row, const char *name)
 	return value > ROW_NUMBER_MAX ? ROW_NUMBER_MAX : value;
 }
 
-bool doveadm_users_are_sound(const json_t *rows, const char *after,
-			     size_t limit)
+static bool
+users_are_sound(const json_t *rows, const char *after, size_t limit)
 {
 	const char *name, *last = after;
 	const json_t *row;
@@ -41,6 +41,17 @@ bool doveadm_users_are_sound(const json_t *rows, const char *after,
 		last = name;
 	}
 	return true;
+}
+
+char *doveadm_users_check(const json_t *rows, const char *after, size_t limit,
+			  uint64_t *listed, int64_t max)
+{
+	*listed += json_array_size(rows);
+	if (!users_are_sound(rows, after, limit))
+		return x_strdup("lists users who were not asked for");
+	return *listed <= (uint64_t)max ? NULL :
+		x_asprintf("lists more than %lld users (doveadm.max_users)",
+			   (long long)max);
 }
 
 enum doveadm_result

@@ -34,9 +34,12 @@ const char *row_text(const json_t *row, const char *name);
 int64_t row_number(const json_t *row, const char *name);
 
 /* Whether rows of `recall users` are what was asked for: at most `limit` names,
-   each above the one before, the first above `after` (NULL: any). Who goes on
-   after the last one would never end otherwise. */
-bool doveadm_users_are_sound(const json_t *rows, const char *after,
-			     size_t limit);
+   each above the one before, the first above `after` (NULL: any), and with
+   those that were listed before, which *listed counts, at most `max`
+   (doveadm.max_users). A node that was broken into could list users without end
+   otherwise. Returns NULL, or why it is not asked for more (the caller frees
+   it). */
+char *doveadm_users_check(const json_t *rows, const char *after, size_t limit,
+			  uint64_t *listed, int64_t max);
 
 #endif

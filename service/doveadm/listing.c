@@ -375,21 +375,6 @@ static size_t take_names(struct listing_run *run, const char *urls,
 	return n;
 }
 
-/* Returns why the node, which may have been broken into, is not asked for more,
-   or NULL. */
-static char *
-check_names(struct listing_run *run, const json_t *rows, const char *after)
-{
-	int64_t max = run->listing->config->doveadm_max_users;
-
-	run->listed += json_array_size(rows);
-	if (!doveadm_users_are_sound(rows, after, USERS_LIMIT))
-		return x_strdup("lists users who were not asked for");
-	return run->listed <= (uint64_t)max ? NULL :
-		x_asprintf("lists more than %lld users (doveadm.max_users)",
-			   (long long)max);
-}
-
 /* Lists users of a node after that one. */
 static enum listing_result
 list_users(struct listing_run *run, const char *urls, char **after,
@@ -406,7 +391,9 @@ list_users(struct listing_run *run, const char *urls, char **after,
 				    json_string(*after));
 	result = ask(run, urls, RECALL_CMD_USERS, params, &rows, &error);
 	if (rows != NULL)
-		error = check_names(run, rows, *after);
+		error = doveadm_users_check(rows, *after, USERS_LIMIT,
+			&run->listed,
+			run->listing->config->doveadm_max_users);
 	if (rows != NULL && error == NULL) {
 		*count_r = take_names(run, urls, rows, after);
 	} else {

@@ -81,22 +81,20 @@ static const char *name_at(const json_t *names, size_t pos)
 				 RECALL_COLUMN_USERNAME);
 }
 
-/* A node that was broken into could list users without end. */
+/* What can't be a list of users is a failure, and not to be asked for again. */
 static void check_page(struct node_run *run, size_t limit,
 		       struct doveadm_call *call)
 {
-	int64_t max = run->all->config->doveadm_max_users;
+	char *error;
 
 	if (call->result != DOVEADM_OK)
 		return;
-	run->listed += json_array_size(call->answer);
-	if (!doveadm_users_are_sound(call->answer, node_of(run)->cursor, limit))
-		call->error = x_strdup("lists users who were not asked for");
-	else if (run->listed > (uint64_t)max)
-		call->error = x_asprintf("lists more than %lld users "
-					 "(doveadm.max_users)", (long long)max);
-	else
+	error = doveadm_users_check(call->answer, node_of(run)->cursor, limit,
+				    &run->listed,
+				    run->all->config->doveadm_max_users);
+	if (error == NULL)
 		return;
+	call->error = error;
 	call->result = DOVEADM_FAILED;
 	call->exit_code = EX_USAGE;
 }

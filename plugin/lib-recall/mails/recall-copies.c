@@ -199,8 +199,23 @@ void recall_copies_find(struct recall_copies *copies)
    Dovecot adds up the sizes of new messages. */
 static int copies_sync(struct recall_copies_box *cbox)
 {
-	recall_list_index_read(mailbox_get_namespace(cbox->box)->list);
-	return mailbox_sync(cbox->box, 0);
+	int ret;
+
+	recall_list_index_begin(cbox->box);
+	ret = mailbox_sync(cbox->box, 0);
+	recall_list_index_end(cbox->box);
+	return ret;
+}
+
+static int
+copies_commit(struct recall_copies_box *cbox, struct recall_mail_iter *iter)
+{
+	int ret;
+
+	recall_list_index_begin(cbox->box);
+	ret = recall_mail_iter_commit(iter);
+	recall_list_index_end(cbox->box);
+	return ret;
 }
 
 void recall_copies_refresh(struct recall_copies *copies)
@@ -304,10 +319,10 @@ static void copies_expunge_box(struct recall_copies *copies,
 		mail_expunge(mail);
 		seq_range_array_add(&cbox->expunged, mail->uid);
 	}
-	if (recall_mail_iter_commit(&iter) < 0) {
+	if (copies_commit(cbox, &iter) < 0) {
 		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Expunging from");
-	} else if (mailbox_sync(cbox->box, 0) < 0) {
+	} else if (copies_sync(cbox) < 0) {
 		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Syncing");
 	} else if (copies_are_left(cbox)) {

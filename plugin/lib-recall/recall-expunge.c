@@ -160,16 +160,18 @@ static int expunge_pass(struct expunge_context *ctx, const char **error_r)
 
 	if (expunge_check_count(ctx, error_r) < 0)
 		return -1;
-	if (ctx->q.ns != NULL &&
-	    (expunge_quarantine(ctx, error_r) < 0 ||
-	     recall_lazy_expunge_begin(ctx->user, copies, &lazy,
-				       error_r) < 0)) {
-		recall_quarantine_reconcile(&ctx->q, ctx->order->recall_id,
-					    copies);
-		return -1;
-	}
-	if (ctx->q.ns == NULL)
+	if (ctx->q.ns != NULL) {
+		copies->synced = FALSE;
+		if (expunge_quarantine(ctx, error_r) < 0 ||
+		    recall_lazy_expunge_begin(ctx->user, copies, &lazy,
+					      error_r) < 0) {
+			recall_quarantine_reconcile(&ctx->q,
+				ctx->order->recall_id, copies);
+			return -1;
+		}
+	} else {
 		expunge_leave_lazy(copies);
+	}
 	recall_copies_expunge(copies);
 	recall_quarantine_reconcile(&ctx->q, ctx->order->recall_id, copies);
 	recall_lazy_expunge_finish(lazy, copies);

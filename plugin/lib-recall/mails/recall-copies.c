@@ -143,6 +143,7 @@ static void copies_look(struct recall_copies *copies)
 	const char *error;
 
 	copies_forget(copies);
+	copies->synced = FALSE;
 	i_gettimeofday(&copies->looked_at);
 	recall_scan_begin(copies->scan);
 	iter = recall_boxes_iter_init_for(copies->user, copies->criteria,
@@ -228,6 +229,8 @@ void recall_copies_refresh(struct recall_copies *copies)
 
 	copies->count = 0;
 	copies->read = FALSE;
+	/* of several, each waits for those before */
+	copies->synced = array_count(&copies->boxes) == 1;
 	array_foreach_modifiable(&copies->boxes, cbox) {
 		if (copies_sync(cbox) < 0) {
 			copies_failed(copies, cbox->box, "Syncing");
@@ -310,7 +313,7 @@ static void copies_expunge_box(struct recall_copies *copies,
 	p_array_init(&cbox->expunged, copies->pool, 2);
 	p_array_init(&cbox->counted, copies->pool, 2);
 	/* what is gone by now was not deleted by us */
-	if (copies_sync(cbox) < 0) {
+	if (!copies->synced && copies_sync(cbox) < 0) {
 		copies_failed(copies, cbox->box, "Syncing");
 		return;
 	}
@@ -350,6 +353,7 @@ void recall_copies_expunge(struct recall_copies *copies)
 			expunged += seq_range_count(&cbox->expunged);
 	} T_END;
 	copies->taken = expunged < copies->count;
+	copies->synced = FALSE;
 }
 
 unsigned int recall_copies_total(const struct recall_copies *copies)

@@ -73,6 +73,9 @@ struct recall_copies {
 	struct recall_scan *scan;
 	/* Somebody else has taken away what the last look has found. */
 	bool taken;
+	/* recall_copies_refresh() was just now: FALSE if anything has been waited
+	   for since. */
+	bool synced;
 	/* A mailbox that the last look had in its list, and that was not there
 	   when it was opened; NULL if there was none. */
 	const char *gone_box;

@@ -125,6 +125,25 @@ recall_index_lookup_get_list(const struct recall_index_lookup *lookup)
 	return lookup->list;
 }
 
+static uint64_t
+lookup_get_stamp(struct recall_index_lookup *lookup, const char *name,
+		 time_t *changed_r)
+{
+	uint64_t dirs = recall_index_stamp_dirs(lookup->list, lookup->root,
+						name);
+
+	return recall_index_stamp_get(lookup->list, lookup->root, name, dirs,
+				      changed_r);
+}
+
+uint64_t recall_index_lookup_get_stamp(struct recall_index_lookup *lookup,
+				       const char *name)
+{
+	time_t changed;
+
+	return lookup_get_stamp(lookup, name, &changed);
+}
+
 bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
 				  const char *name, time_t *changed_r)
 {
@@ -138,13 +157,8 @@ bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
 		/* there was another one of this name? */
 		if (box->name != name_hash || box->stamp == 0)
 			continue;
-		if (stamp == 0) {
-			stamp = recall_index_stamp_get(lookup->list,
-				lookup->root, name,
-				recall_index_stamp_dirs(lookup->list,
-							lookup->root, name),
-				changed_r);
-		}
+		if (stamp == 0)
+			stamp = lookup_get_stamp(lookup, name, changed_r);
 		if (stamp == 0)
 			return TRUE;
 		if (stamp == box->stamp)

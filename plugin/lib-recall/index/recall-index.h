@@ -96,6 +96,10 @@ recall_index_lookup_get_list(const struct recall_index_lookup *lookup);
    was last written to. name is the mailbox's in the list's storage. */
 bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
 				  const char *name, time_t *changed_r);
+/* What the mailbox's files look like now (recall-index-stamp.h), 0 if that
+   can't be known. */
+uint64_t recall_index_lookup_get_stamp(struct recall_index_lookup *lookup,
+				       const char *name);
 /* The names of all mailboxes that can be opened, in the list's storage. They
    live as long as the lookup. Returns FALSE if they have to be asked for. */
 bool recall_index_lookup_get_names(struct recall_index_lookup *lookup,

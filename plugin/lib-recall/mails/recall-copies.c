@@ -94,9 +94,13 @@ static void copies_find_in_box(struct recall_copies *copies,
 	p_array_init(&cbox.uids, copies->pool, 2);
 	if (recall_find_in_box(box, copies->criteria, &wanted,
 			       copies_find_mail, &ctx,
-			       &copies->other_sender_count) < 0)
+			       &copies->other_sender_count) < 0) {
 		copies_failed(copies, box, "Searching");
+		cbox.others = TRUE;
+	}
 	found = array_count(&cbox.uids) > 0;
+	if (copies->other_sender_count > other_senders || gone)
+		cbox.others = TRUE;
 	recall_scan_add(copies->scan, box, found ||
 			copies->other_sender_count > other_senders);
 	if (gone) {
@@ -247,6 +251,8 @@ void recall_copies_refresh(struct recall_copies *copies)
 				copies->read = TRUE;
 		}
 		recall_mail_iter_rollback(&iter);
+		if (seq_range_count(&uids) < seq_range_count(&cbox->uids))
+			cbox->others = TRUE;
 		cbox->uids = uids;
 	}
 	if (copies->count < found) {
@@ -339,6 +345,11 @@ static void copies_expunge_box(struct recall_copies *copies,
 	} else {
 		copies_add_expunged(copies, cbox);
 		RECALL_FAILPOINT("expunged");
+		if (!cbox->others && seq_range_count(&cbox->expunged) ==
+		    seq_range_count(&cbox->uids)) {
+			recall_scan_set_emptied(copies->scan, cbox->box);
+			RECALL_FAILPOINT("emptied");
+		}
 	}
 }
 

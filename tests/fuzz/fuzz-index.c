@@ -156,7 +156,7 @@ static void append(bool whole)
 			found = TRUE;
 	}
 	require(found || !whole);
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 }
 
 static void compact(void)
@@ -167,13 +167,13 @@ static void compact(void)
 
 	file = read_index();
 	before = tell(file, &has_names);
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 	require(recall_index_file_compact(NULL, path, NULL, NULL,
 					  &error) == 0);
 	file = read_index();
 	require(file->end == file->size || file->end == 0);
 	after = tell(file, &has_names);
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 	/* with names, mailboxes that are gone are left out */
 	require(has_names ? strlen(after) <= strlen(before) :
 		strcmp(after, before) == 0);
@@ -195,7 +195,7 @@ static void run(unsigned int what, unsigned char *data, size_t size)
 	whole = file->end == 0 || file->size - file->end <
 		RECALL_INDEX_BLOCK_MIN;
 	(void)tell(file, &has_names);
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 	/* with these there, no mailbox list is asked for permissions */
 	if ((what & (APPEND | COMPACT)) != 0)
 		fuzz_write(temp_path, "", 0);

@@ -221,7 +221,7 @@ static const char *file_get(void)
 		str_append_c(text, ';');
 	}
 	CU_ASSERT_PTR_NULL(recall_index_file_find(file, guid1, 2));
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 	return str_c(text);
 }
 
@@ -428,7 +428,7 @@ static void test_file_damaged_since(void)
 		CU_ASSERT_EQUAL(strcmp(file_get(), "7/8 1=10 2=20;") == 0,
 				pos >= base - 12 && pos < base);
 		CU_ASSERT_PTR_NULL(strstr(file_get(), "7/8 2"));
-		recall_index_file_free(&file);
+		recall_index_file_unref(&file);
 	} T_END;
 	file_end();
 }
@@ -550,7 +550,7 @@ static void test_file_left(void)
 	}
 	CU_ASSERT_EQUAL(count, LARGE_COUNT + 2);
 	CU_ASSERT_EQUAL(rec.uid, LARGE_COUNT + 9);
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 	file_end();
 }
 
@@ -572,7 +572,7 @@ static void test_file_left_changed(void)
 	CU_ASSERT_EQUAL_FATAL(truncate(file_path(), all * 8), 0);
 	CU_ASSERT_STRING_EQUAL(large_search(file, 0, all, 7, 2), "error");
 	CU_ASSERT_EQUAL(recall_index_file_get_uid(file, 1), 0);
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 	file_end();
 }
 

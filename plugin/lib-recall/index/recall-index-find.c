@@ -2,13 +2,15 @@
 #include "recall-index-pass.h"
 
 int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
-		      bool verify, ARRAY_TYPE(seq_range) *uids_r)
+		      bool verify, struct recall_index_lookup *lookup,
+		      ARRAY_TYPE(seq_range) *uids_r)
 {
 	struct recall_index_pass pass = {
 		.box = box,
 		.search_hash = recall_index_hash(id),
 		.uids = uids_r,
 		.verify = verify,
+		.lookup = lookup,
 	};
 	int ret;
 

@@ -83,7 +83,7 @@ static void lookup_read(struct recall_index_lookup *lookup,
 	if (ret < 0) {
 		e_warning(lookup->list->ns->user->event,
 			  "recall: Can't read the Message-ID index: %s", error);
-		recall_index_file_free(&lookup->file);
+		recall_index_file_unref(&lookup->file);
 	}
 }
 
@@ -123,6 +123,16 @@ struct mailbox_list *
 recall_index_lookup_get_list(const struct recall_index_lookup *lookup)
 {
 	return lookup->list;
+}
+
+struct recall_index_file *
+recall_index_lookup_get_file(struct recall_index_lookup *lookup)
+{
+	if (lookup->file == NULL ||
+	    !recall_index_file_is_current(lookup->file, lookup->path))
+		return NULL;
+	recall_index_file_ref(lookup->file);
+	return lookup->file;
 }
 
 static uint64_t
@@ -257,7 +267,7 @@ void recall_index_lookup_deinit(struct recall_index_lookup **_lookup)
 	*_lookup = NULL;
 	if (lookup == NULL)
 		return;
-	recall_index_file_free(&lookup->file);
+	recall_index_file_unref(&lookup->file);
 	recall_index_root_close(&lookup->root);
 	buffer_free(&lookup->names);
 	i_free(lookup->path);

@@ -100,6 +100,10 @@ bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
    can't be known. */
 uint64_t recall_index_lookup_get_stamp(struct recall_index_lookup *lookup,
 				       const char *name);
+/* What it has read, with a reference to it, if the index is still like that;
+   NULL if it has to be read. */
+struct recall_index_file *
+recall_index_lookup_get_file(struct recall_index_lookup *lookup);
 /* The names of all mailboxes that can be opened, in the list's storage. They
    live as long as the lookup. Returns FALSE if they have to be asked for. */
 bool recall_index_lookup_get_names(struct recall_index_lookup *lookup,
@@ -118,6 +122,9 @@ void recall_index_lookup_deinit(struct recall_index_lookup **lookup);
    With verify no record is believed: all headers are read, and records that are
    wrong are put right.
 
+   lookup is one of the mailbox's list, or NULL: what it has read is not read
+   again if it has not changed since.
+
    The mailbox needs to be neither open nor synced. It is opened, whatever the
    index says: ask recall_index_lookup_may_have() before. All messages of
    box->view were judged then, and no others.
@@ -126,7 +133,8 @@ void recall_index_lookup_deinit(struct recall_index_lookup **lookup);
    messages could be judged. Returns -1 on errors, which are in the mailbox's
    storage; uids_r then has what was found so far. */
 int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
-		      bool verify, ARRAY_TYPE(seq_range) *uids_r);
+		      bool verify, struct recall_index_lookup *lookup,
+		      ARRAY_TYPE(seq_range) *uids_r);
 
 /* Opens, syncs and catches up the mailbox: adds the records of messages that
    have none, and drops those of messages that have gone. stats_r has the

@@ -76,7 +76,8 @@ static int find_by_id(struct recall_find_context *ctx)
 
 	t_array_init(&uids, 8);
 	find_ret = recall_index_find(ctx->box, ctx->criteria->message_id,
-				     ctx->criteria->verify_headers, &uids);
+				     ctx->criteria->verify_headers,
+				     ctx->wanted->lookup, &uids);
 	if (array_is_empty(&uids))
 		return find_ret;
 

@@ -87,8 +87,8 @@ void recall_scan_deinit(struct recall_scan **_scan)
 	scan_forget_lookups(scan);
 }
 
-static struct recall_index_lookup *
-scan_find_lookup(struct recall_scan *scan, struct mailbox_list *list)
+struct recall_index_lookup *
+recall_scan_find_lookup(struct recall_scan *scan, struct mailbox_list *list)
 {
 	struct recall_index_lookup *lookup;
 
@@ -103,8 +103,9 @@ struct recall_index_lookup *
 recall_scan_get_lookup(struct recall_scan *scan, struct mailbox_list *list,
 		       const struct recall_message_id *id)
 {
-	struct recall_index_lookup *lookup = scan_find_lookup(scan, list);
+	struct recall_index_lookup *lookup;
 
+	lookup = recall_scan_find_lookup(scan, list);
 	if (lookup != NULL) {
 		recall_index_lookup_again(lookup);
 		return lookup;
@@ -248,9 +249,10 @@ scan_box_set_emptied(struct scan_box *sbox, struct mailbox *box,
 
 void recall_scan_set_emptied(struct recall_scan *scan, struct mailbox *box)
 {
-	struct recall_index_lookup *lookup = scan_find_lookup(scan, box->list);
+	struct recall_index_lookup *lookup;
 	struct scan_box *sbox;
 
+	lookup = recall_scan_find_lookup(scan, box->list);
 	if (lookup == NULL)
 		return;
 	array_foreach_modifiable(&scan->now, sbox) {
@@ -266,7 +268,7 @@ bool recall_scan_is_empty(struct recall_scan *scan, struct mailbox_list *list,
 	const struct scan_box *old = scan_find_before(scan, list, name);
 
 	if (old == NULL || old->emptied == 0 ||
-	    recall_index_lookup_get_stamp(scan_find_lookup(scan, list),
+	    recall_index_lookup_get_stamp(recall_scan_find_lookup(scan, list),
 					  name) != old->emptied)
 		return FALSE;
 	scan_add(scan, old);

@@ -27,6 +27,9 @@ void recall_scan_begin(struct recall_scan *scan);
 struct recall_index_lookup *
 recall_scan_get_lookup(struct recall_scan *scan, struct mailbox_list *list,
 		       const struct recall_message_id *id);
+/* The one that was asked already, or NULL. */
+struct recall_index_lookup *
+recall_scan_find_lookup(struct recall_scan *scan, struct mailbox_list *list);
 /* Returns TRUE if the mailbox need not be searched in this scan, since an
    earlier one found nothing in it and it has not changed. Otherwise a mailbox
    that has changed is opened: what Dovecot's mailbox list index knows of it is

@@ -433,6 +433,57 @@ static void test_file_damaged_since(void)
 	file_end();
 }
 
+/* Reads the index until a later change would be told by its times. */
+static struct recall_index_file *file_open_settled(void)
+{
+	struct recall_index_file *file;
+	const char *error;
+
+	for (;;) {
+		CU_ASSERT_EQUAL_FATAL(recall_index_file_open(file_path(), &file,
+							     &error), 0);
+		if (file->settled)
+			return file;
+		CU_ASSERT_FALSE(recall_index_file_is_current(file,
+							     file_path()));
+		recall_index_file_unref(&file);
+		usleep(10000);
+	}
+}
+
+/* What was read is not read again, unless it has changed in any way. */
+static void test_file_current(void)
+{
+	struct recall_index_file *file, *other;
+
+	file_begin();
+	file_append(guid1, 1, 10);
+	file = file_open_settled();
+	other = file_open_settled();
+	CU_ASSERT(recall_index_file_is_current(file, file_path()));
+
+	/* of the same size */
+	file_patch(1, 0x21);
+	file_patch(1, 0x21);
+	CU_ASSERT_FALSE(recall_index_file_is_current(file, file_path()));
+	recall_index_file_unref(&file);
+
+	/* with the same times, as far as one can tell */
+	file_append(guid1, 2, 20);
+	CU_ASSERT_EQUAL_FATAL(stat(file_path(), &other->st), 0);
+	CU_ASSERT(recall_index_file_is_current(other, file_path()));
+	other->st.st_size--;
+	CU_ASSERT_FALSE(recall_index_file_is_current(other, file_path()));
+	other->st.st_size++;
+	other->st.st_ino++;
+	CU_ASSERT_FALSE(recall_index_file_is_current(other, file_path()));
+	other->st.st_ino--;
+	i_unlink(file_path());
+	CU_ASSERT_FALSE(recall_index_file_is_current(other, file_path()));
+	recall_index_file_unref(&other);
+	file_end();
+}
+
 #define LARGE_COUNT 10000
 
 static uint64_t large_hash(uint32_t uid)
@@ -624,6 +675,7 @@ int main(void)
 	CU_add_test(suite, "a broken base", test_file_broken_base);
 	CU_add_test(suite, "a file damaged since it was read",
 		    test_file_damaged_since);
+	CU_add_test(suite, "read before", test_file_current);
 	CU_add_test(suite, "a large file", test_file_left);
 	CU_add_test(suite, "a large file that changes",
 		    test_file_left_changed);

@@ -286,7 +286,8 @@ int recall_index_pass_run(struct recall_index_pass *pass)
 		pass_read(pass);
 		recall_index_pass_flush(pass, pass->next_uid);
 	}
-	recall_index_pass_stamp(pass);
+	if (!pass->expunge || array_is_empty(pass->uids))
+		recall_index_pass_stamp(pass);
 	pass_deinit(pass);
 	if (pass->failed) {
 		mail_storage_last_error_pop(box->storage);

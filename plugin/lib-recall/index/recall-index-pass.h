@@ -27,6 +27,8 @@ struct recall_index_pass {
 	ARRAY_TYPE(seq_range) *uids;
 	/* read all headers, whatever the records say */
 	bool verify;
+	/* what is found will be expunged */
+	bool expunge;
 	struct recall_index_stats stats;
 
 	/* messages to read, and what their records say */

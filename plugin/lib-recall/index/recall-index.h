@@ -81,6 +81,15 @@ uint64_t recall_index_hash_headers(const char *const *values);
    mail's storage. */
 uint64_t recall_index_hash_mail(struct mail *mail, bool uncached);
 
+enum recall_index_find_flags {
+	/* No record is believed: all headers are read, and records that are
+	   wrong are put right. */
+	RECALL_INDEX_FIND_VERIFY = 0x01,
+	/* What is found will be expunged at once: what the mailbox looks like
+	   until then is not noted. */
+	RECALL_INDEX_FIND_EXPUNGE = 0x02,
+};
+
 /* Asks the index of the list's mailboxes for an id. */
 struct recall_index_lookup *
 recall_index_lookup_init(struct mailbox_list *list,
@@ -119,9 +128,6 @@ void recall_index_lookup_deinit(struct recall_index_lookup **lookup);
    dovecot.index.cache or the message, and remembered. Nothing is lost if it
    cannot be remembered (full disk, read-only index).
 
-   With verify no record is believed: all headers are read, and records that are
-   wrong are put right.
-
    lookup is one of the mailbox's list, or NULL: what it has read is not read
    again if it has not changed since.
 
@@ -133,7 +139,8 @@ void recall_index_lookup_deinit(struct recall_index_lookup **lookup);
    messages could be judged. Returns -1 on errors, which are in the mailbox's
    storage; uids_r then has what was found so far. */
 int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
-		      bool verify, struct recall_index_lookup *lookup,
+		      enum recall_index_find_flags flags,
+		      struct recall_index_lookup *lookup,
 		      ARRAY_TYPE(seq_range) *uids_r);
 
 /* Opens, syncs and catches up the mailbox: adds the records of messages that

@@ -82,6 +82,7 @@ static void copies_find_in_box(struct recall_copies *copies,
 	const struct recall_find_wanted wanted = {
 		.fields = MAIL_FETCH_FLAGS,
 		.gone = &gone,
+		.expunge = copies->expunge,
 		.lookup = recall_scan_find_lookup(copies->scan, box->list),
 	};
 	struct recall_copies_box cbox = { .box = box };

@@ -41,6 +41,8 @@ struct recall_copies {
 	pool_t pool;
 	struct mail_user *user;
 	const struct recall_criteria *criteria;
+	/* What is found will be expunged, unless it was read. */
+	bool expunge;
 
 	/* What the last look found and is still there. */
 	ARRAY(struct recall_copies_box) boxes;

@@ -106,8 +106,8 @@ struct recall_accounts {
 };
 
 /* Puts numbers in the place of names into the settings of a user who was looked
-   up: up to 2.3 Dovecot would read /etc/passwd and /etc/group for each one. What
-   is no account's name is left to it. accounts is zeroed at first. */
+   up: up to 2.3 Dovecot would read /etc/passwd and /etc/group for each one.
+   What is no account's name is left to it. accounts is zeroed at first. */
 void recall_settings_number_accounts(struct mail_storage_service_user *user,
 				     struct recall_accounts *accounts);
 

@@ -18,8 +18,8 @@
 /* A plain name that is not likely to be in the path of a user's mail. */
 #define PROBE_NAME "recall-probe-of-a-path"
 
-/* What is around a mailbox's name in the path of its directory or its log, below
-   the root if it's there. */
+/* What is around a mailbox's name in the path of its directory or its log,
+   below the root if it's there. */
 struct path_form {
 	/* NULL if that can't be said */
 	char *before, *after;
@@ -161,7 +161,8 @@ root_get_path(struct recall_index_root *root, struct mailbox_list *list,
 	*path_r = root_get_plain(root, list, name, type, file);
 	if (*path_r != NULL)
 		return TRUE;
-	if (mailbox_list_get_path(list, name, type, &path) <= 0 || *path != '/')
+	if (mailbox_list_get_path(list, name, type, &path) <= 0 ||
+	    *path != '/')
 		return FALSE;
 	if (*file != '\0')
 		path = t_strconcat(path, file, NULL);
@@ -213,8 +214,8 @@ bool recall_index_is_dbox(const struct mail_storage *storage)
 				   strcmp(storage->name, "mdbox") == 0);
 }
 
-/* Beside the directory itself its parent counts, unless that is among those that
-   were just looked at. */
+/* Beside the directory itself its parent counts, unless that is among those
+   that were just looked at. */
 static uint64_t
 stamp_mailbox_dir(uint64_t value, const struct recall_index_root *root,
 		  const char *path, const char *top, const char *last,

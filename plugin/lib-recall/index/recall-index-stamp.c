@@ -133,7 +133,7 @@ static const char *form_get_path(const struct path_form *form, const char *name)
 }
 
 /* Dovecot is asked for the path of one mailbox; those of all others whose names
-   are plain differ in these. Returns NULL if it has to be asked for this one. */
+   are plain differ in these. NULL if it has to be asked for this one. */
 static const char *
 root_get_plain(struct recall_index_root *root, const struct mailbox_list *list,
 	       const char *name, enum mailbox_list_path_type type,

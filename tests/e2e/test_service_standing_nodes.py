@@ -1,6 +1,7 @@
 """mail-recalld: recalls that stand on several nodes, and what comes late."""
 
 import contextlib
+import os
 import sqlite3
 import time
 
@@ -369,6 +370,39 @@ def test_late_while_the_service_is_down(red, blue, service, message_id):
     service.start()
     wait_for(lambda: len(late_lines(service)) == 1)
     assert "externalId=" + recall_id in late_lines(service)[0]
+
+
+def test_node_that_tells_of_too_many(red, blue, message_id):
+    """A node that was broken into does not fill the trail, nor the journal:
+    what it tells of beyond a number waits, and a line says so. Those of other
+    nodes are told of."""
+    with make_service(red, blue, audit__late_per_hour=3) as service:
+        recall_id = stand(service, message_id, RED[:1] + BLUE[:1])
+        path = blue.standing_dir / "late" / (
+            "%s.%d" % ("%032x" % 7, os.geteuid()))
+        path.write_text("".join("%d\tu%d@blue.example\t1\tINBOX\n" % (
+            time.time(), number) for number in range(2000)))
+        left = wait_for(lambda: [line for line in service.audit()
+                                 if "|left-out|" in line])[0]
+        assert " outcome=failure cnt=1997 msg=http://%s" % node_name(blue) \
+            in left
+        assert "audit.late_per_hour" in left
+        wait_for(lambda: len(late_lines(service)) == 3)
+        deliver(blue, BLUE[0], message_id)
+        deliver(red, RED[0], message_id)
+        wait_for(lambda: late_count(service, recall_id) == 1)
+        wait_for(lambda: len(late_lines(service)) == 4)
+        assert " cs2=%s:expunged" % RED[0] in late_lines(service)[3]
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db")) as db:
+            assert db.execute("SELECT count(*) FROM late").fetchone() == (4,)
+        assert len([line for line in service.audit()
+                    if "|left-out|" in line]) == 1
+        # where more are expected, they have not been lost
+        path.unlink()
+        service.set(audit__late_per_hour=0)
+        assert service.reload() == "reloaded"
+        wait_for(lambda: late_count(service, recall_id) == 2)
 
 
 # everyone

@@ -188,11 +188,9 @@ void recall_copies_find(struct recall_copies *copies)
 		   had been. Now there is one before that found nothing. */
 		taken = FALSE;
 	}
-	/* Dovecot lists what it does not open: directories with names that no
-	   mailbox can have */
 	copies->error = copies->gone_box == NULL ? RECALL_COPIES_CHANGED :
-		p_strdup_printf(copies->pool, "Mailbox %s is listed, but is "
-			"not there when it is opened", copies->gone_box);
+		p_strdup(copies->pool,
+			 recall_boxes_get_gone_error(copies->gone_box));
 }
 
 /* To sync a mailbox that will be changed may be to change it: it's then that

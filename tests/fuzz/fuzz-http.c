@@ -192,7 +192,8 @@ static void exchange(int fd, const char *text, size_t len)
 	ssize_t ret;
 
 	while (silent < PATIENCE) {
-		ret = send(fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ret = len == 0 ? 0 :
+			send(fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (ret > 0) {
 			text += ret;
 			len -= ret;

@@ -208,6 +208,17 @@ class Tree:
                     process.wait()
         return status, log.read_text(errors="replace")
 
+    def end_all(self):
+        """Ends what is left of the nodes: a mutant may have one of Dovecot's
+        processes go on for ever after its master has gone."""
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if os.readlink(process / "cwd").startswith(
+                        self.scratch.name + "/"):
+                    os.kill(int(process.name), signal.SIGKILL)
+            except OSError:
+                pass
+
     def make(self):
         for target in TARGETS["common"]:
             if target not in self.stale:
@@ -278,6 +289,7 @@ class Tree:
                          "RECALL_SRCDIR": str(self.source),
                          "PYTHONDONTWRITEBYTECODE": "1",
                          "TMPDIR": self.scratch.name}.items())
+        self.end_all()
         # 5: no test of that name, which would hide that none looks
         if status == 5:
             sys.exit("mutate: no tests: %s -k '%s'" % test)

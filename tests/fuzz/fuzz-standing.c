@@ -87,20 +87,45 @@ static void try_order(const uint8_t *data, size_t size, bool write)
 	pool_unref(&pool);
 }
 
+/* All of the file's orders that are of the hash are found, and no others. */
+static void check_found(const struct recall_standing_set *set,
+			const uint8_t *data, size_t size, uint64_t hash,
+			time_t now)
+{
+	/* after the header: its name, a number and a size */
+	const size_t start = 16;
+	struct recall_standing_entry entry;
+	buffer_t *ids = t_buffer_create(64), *expected = t_buffer_create(64);
+	size_t pos;
+
+	for (pos = start; pos + sizeof(entry) <= size; pos += sizeof(entry)) {
+		memcpy(&entry, data + pos, sizeof(entry));
+		if (entry.hash == hash && entry.expires > (uint64_t)now)
+			buffer_append(expected, entry.recall_id,
+				      sizeof(entry.recall_id));
+	}
+	recall_standing_set_find(set, hash, now, ids);
+	require(buffer_cmp(ids, expected));
+}
+
 static void try_set(const uint8_t *data, size_t size)
 {
 	struct recall_standing_set *set = recall_standing_set_init(fuzz_dir());
-	buffer_t *ids = t_buffer_create(64);
+	struct recall_standing_entry entry;
 	const char *error;
-	uint64_t hash = 0;
+	size_t pos;
 
 	fuzz_write(set_path, data, size);
-	memcpy(&hash, data + (size > 40 ? 24 : 0),
-	       size > 40 ? sizeof(hash) : 0);
 	if (recall_standing_set_refresh(set, &error) > 0) {
-		recall_standing_set_find(set, hash, 1, ids);
-		recall_standing_set_find(set, 0, 1, ids);
-		recall_standing_set_find(set, UINT64_MAX, 1, ids);
+		check_found(set, data, size, 0, 1);
+		check_found(set, data, size, UINT64_MAX, 1);
+		for (pos = 16; pos + sizeof(entry) <= size;
+		     pos += sizeof(entry)) {
+			memcpy(&entry, data + pos, sizeof(entry));
+			check_found(set, data, size, entry.hash, 1);
+			check_found(set, data, size, entry.hash + 1,
+				    entry.expires / 2);
+		}
 	}
 	recall_standing_set_deinit(&set);
 }

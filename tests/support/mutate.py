@@ -66,11 +66,14 @@ DECLARATION = re.compile(r"\t(?:static |const |struct |enum |unsigned |int |"
 
 # of pytest's summary
 FAILED = re.compile(r"^(?:FAILED|ERROR) \S+?::(.*?)(?: - .*)?$", re.M)
+# of its lines, one for each test: there is no summary if a node that is stopped
+# in the end has something to say, too
+FAILED_LINE = re.compile(r"^\S+?::(.*?) (?:FAILED|ERROR)\b", re.M)
 
 
 def named(output):
     """The test that has failed; "" if none is told of."""
-    failed = FAILED.findall(output)
+    failed = FAILED.findall(output) or FAILED_LINE.findall(output)
     return failed[0] if failed else ""
 
 
@@ -279,7 +282,7 @@ class Tree:
         name, expression = test
         path = str(self.source / "tests/e2e" / (name + ".py"))
         status, output = self.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider",
              "--no-twins", *(["%s::%s" % (path, case) for case in cases] or
                              ["-x", path, "-k", "not bare-" + (
                                  " and (%s)" % expression if expression

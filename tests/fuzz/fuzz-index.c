@@ -5,10 +5,10 @@
 #include "array.h"
 #include "buffer.h"
 #include "crc32.h"
-#include "recall-index-file.h"
-#include "recall-index-format.h"
 
-#include <unistd.h>
+/* of what is larger, records are left in the file */
+#define WHOLE_MAX 128
+#include "recall-index-file.c"
 
 #include "fuzz.h"
 
@@ -136,6 +136,50 @@ tell(const struct recall_index_file *file, bool *has_names_r)
 	return told;
 }
 
+/* A search finds the same, whether records are in memory or in the file. */
+static void check_search(const struct recall_index_file *whole,
+			 const struct recall_index_file *parts)
+{
+	ARRAY_TYPE(uint32_t) found, others;
+	uint64_t hash = whole->hashes[whole->count / 2];
+	uint32_t idx;
+
+	t_array_init(&found, 16);
+	t_array_init(&others, 16);
+	require(recall_index_file_search(whole, 0, whole->count, hash, 70,
+					 &found) == 0);
+	require(recall_index_file_search(parts, 0, parts->count, hash, 70,
+					 &others) == 0);
+	require(array_cmp(&found, &others));
+	require(array_count(&found) > 0);
+	array_foreach_elem(&found, idx) {
+		require(whole->hashes[idx] == hash || whole->hashes[idx] == 70);
+		require(recall_index_file_get_uid(whole, idx) ==
+			recall_index_file_get_uid(parts, idx));
+	}
+}
+
+/* What is read in parts is what is read as a whole. */
+static void check_parts(const struct recall_index_file *whole)
+{
+	const char *error;
+	struct recall_index_file *parts;
+	bool has_names;
+	int fd;
+
+	require(recall_index_file_open(path, &parts, &error) == 0);
+	require(parts->end == whole->end && parts->tail == whole->tail);
+	require(parts->count == whole->count);
+	if (whole->count > 0)
+		check_search(whole, parts);
+	fd = open(path, O_RDONLY);
+	require(recall_index_file_is_in(parts, fd) == (whole->end > 0));
+	i_close_fd(&fd);
+	require(recall_index_file_load(parts) == 0);
+	require(buffer_cmp(tell(parts, &has_names), tell(whole, &has_names)));
+	recall_index_file_free(&parts);
+}
+
 /* What was appended is there, whatever was there before: but for a block that
    is broken amidst others, which the next compaction cuts off. */
 static void append(bool whole)
@@ -193,7 +237,7 @@ static void run(unsigned int what, unsigned char *data, size_t size)
 {
 	struct recall_index_file *file;
 	size_t base;
-	bool whole, has_names;
+	bool whole;
 
 	if ((what & RIGHT) != 0 &&
 	    size >= sizeof(struct recall_index_header)) {
@@ -204,7 +248,7 @@ static void run(unsigned int what, unsigned char *data, size_t size)
 	file = read_index();
 	whole = file->end == 0 || file->size - file->end <
 		RECALL_INDEX_BLOCK_MIN;
-	(void)tell(file, &has_names);
+	check_parts(file);
 	recall_index_file_free(&file);
 	if ((what & (APPEND | COMPACT)) != 0)
 		make_temp();

@@ -94,6 +94,7 @@ struct config {
 	char *audit_syslog_socket;
 	bool audit_required;
 	int64_t audit_refused_per_second;
+	int64_t audit_late_per_hour;
 	/* [approval] */
 	int64_t approval_users;
 	bool approval_force;

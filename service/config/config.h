@@ -11,6 +11,9 @@
 
 /* Everything that can be set, read once and never changed: a reload makes
    another one. Strings are never NULL. */
+/* as long as audit.cef_prefix may be */
+#define CONFIG_CEF_PREFIX_MAX 1024
+
 struct config {
 	/* [http] */
 	char *http_address;

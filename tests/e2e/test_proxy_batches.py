@@ -360,6 +360,13 @@ def test_node_that_knows_no_batches(node, fake, message_id):
     assert result.statuses() == dict.fromkeys(users, "expunged")
     assert [len(asked) for asked in fake.asked_for()].count(2) == 1
     assert sum(len(asked) == 1 for asked in fake.asked_for()) == 20
+    # nor are those who come after that: batches of 1, 2, 4, and 5 of a second's
+    fake.commands.clear()
+    users = users_of("fake", COUNT)
+    result = run_shell(node, *named(users), "--max-rate=20", "--", message_id)
+    assert result.statuses() == dict.fromkeys(users, "expunged")
+    batches = [asked for asked in fake.asked_for() if len(asked) > 1]
+    assert 1 <= len(batches) < 9
 
 
 def alone(users):
@@ -421,6 +428,16 @@ def found(user, count=2):
     """Rows of a search."""
     return b"".join(b"\t".join([user.encode()] + [b"x"] * 10 + [b"", b""])
                     for _ in range(count))
+
+
+def test_search_under_two_names(node, backs, message_id):
+    """Of one user whose names follow each other: each has its own rows."""
+    users = users_of("one", 8)
+    asked = [users[0], users[7], ALIASES[0], users[1]]
+    deliver(backs, message_id, (0, 7))
+    result = http(node, "recallSearch", users=asked, messageId=message_id)
+    assert columns(result, "username", "error") == [
+        (users[0], ""), (users[7], ""), (ALIASES[0], "")]
 
 
 @pytest.mark.log_errors("fake@example.com: Node")
@@ -508,6 +525,12 @@ def test_max_rate(node, fake, message_id):
     # never less, however slow the machine is
     assert time.monotonic() - begun >= 23 / 20
     assert max(map(len, fake.asked_for())) <= 5
+    # a few at a time are still a batch
+    fake.commands.clear()
+    result = run_shell(node, *named(users_of("fake", 4)), "--max-rate=8",
+                       "--", message_id)
+    assert len(result.rows) == 4
+    assert sorted(map(len, fake.asked_for())) == [1, 1, 2]
 
 
 @pytest.mark.parametrize("name", ["recallExpunge", "recallSearch"])
@@ -557,3 +580,14 @@ def test_several_connections(ports, backs, message_id, connections):
         assert [result.status(user) for user in users_of(name, COUNT)] == [
             "expunged" if number in (1, 20) else "not_found"
             for number in range(COUNT)]
+
+
+def test_last_ones_on_several_connections(ports, fake, message_id):
+    """Those who are left in the end go to all connections alike."""
+    users = users_of("fake", 12)
+    fake.script(alone, serve=True)
+    with front(ports, users, extra="doveadm_worker_count = 3\n") as node:
+        result = run_shell(node, *named(users), "--", message_id)
+    assert result.statuses() == dict.fromkeys(users, "not_found")
+    # three of one, three of two, and of the rest no two
+    assert sorted(map(len, fake.asked_for())) == [1] * 6 + [2] * 3

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 /* Octets of a file that is always read whole. */
-#define WHOLE_MAX (64 * 1024)
+#ifndef WHOLE_MAX
+#  define WHOLE_MAX (64 * 1024)
+#endif
 
 const char *recall_index_file_get_path(struct mailbox_list *list)
 {

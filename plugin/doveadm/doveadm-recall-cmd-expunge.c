@@ -50,6 +50,9 @@ struct recall_expunge_context {
 	const char *const *users;
 	/* and for those who were asked for by other names */
 	ARRAY_TYPE(const_string) alias_users;
+	/* the order is for these now, who have been looked at before; or
+	   NULL */
+	const char *const *joined;
 };
 
 static void expunge_count(struct recall_expunge_context *ctx,
@@ -113,10 +116,15 @@ expunge_add_alias(struct recall_expunge_context *ctx, const char *username,
 /* Mailboxes are what an order is for. */
 static void expunge_stand_for_aliases(struct recall_expunge_context *ctx)
 {
-	if (ctx->users == NULL || array_is_empty(&ctx->alias_users))
+	const char *const *users;
+
+	if (ctx->users == NULL || ctx->expires == 0 ||
+	    array_is_empty(&ctx->alias_users))
 		return;
 	array_append_zero(&ctx->alias_users);
-	(void)expunge_stand(ctx, array_front(&ctx->alias_users));
+	users = array_front(&ctx->alias_users);
+	if (expunge_stand(ctx, users) == 0)
+		ctx->joined = users;
 }
 
 static int
@@ -477,8 +485,16 @@ static void cmd_recall_expunge(struct doveadm_cmd_context *cctx)
 		ctx.vrows = recall_row_init(cctx, ctx.request.order.recall_id,
 					    ctx.request.reporter);
 		if (recall_users_run(cctx, recall_row_get_rows(ctx.vrows),
-				     &expunge_callbacks, &ctx) == 0)
+				     &expunge_callbacks, &ctx) == 0) {
+			if (ctx.joined != NULL) {
+				recall_standing_look(cctx,
+					recall_row_get_rows(ctx.vrows),
+					&ctx.standing_set,
+					ctx.request.order.recall_id,
+					ctx.joined);
+			}
 			expunge_finish(cctx, &ctx);
+		}
 		recall_row_deinit(&ctx.vrows);
 	}
 	recall_reporter_deinit(&ctx.request.reporter);

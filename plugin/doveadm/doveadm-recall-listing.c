@@ -1,17 +1,22 @@
 #include "lib.h"
 #include "guid.h"
+#include "hash.h"
 #include "ostream.h"
 #include "time-util.h"
+#include "mail-storage-private.h"
 #include "mail-user.h"
 #include "doveadm.h"
 #include "doveadm-print.h"
 #include "recall-boxes.h"
+#include "recall-limits.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-rows.h"
 #include "recall-params.h"
 #include "recall-tenant.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-listing.h"
+
+HASH_TABLE_DEFINE_TYPE(names, const char *, const char *);
 
 const char *recall_listing_time(time_t t)
 {
@@ -77,11 +82,14 @@ static bool listing_print_mail(struct mail *mail, void *context)
 	return !listing_is_done(listing);
 }
 
-static void
+/* Returns FALSE if it could not be opened since it is not there. */
+static bool
 listing_run_box(struct recall_listing *listing, struct mailbox *box)
 {
 	unsigned int other_senders = 0;
+	bool gone = FALSE;
 
+	listing->wanted.gone = &gone;
 	if (recall_find_in_box(box, &listing->request.order.criteria,
 			       &listing->wanted, listing_print_mail, listing,
 			       &other_senders) < 0) {
@@ -90,15 +98,69 @@ listing_run_box(struct recall_listing *listing, struct mailbox *box)
 			t_strdup_printf("Searching mailbox failed: %s",
 				mailbox_get_last_internal_error(box, NULL)));
 	}
+	/* otherwise it's a message that is gone */
+	return !gone || box->opened;
+}
+
+/* Looks at all mailboxes that are not in the set yet. Returns one that is
+   listed, but not there, or NULL. */
+static const char *
+listing_run_boxes(struct recall_listing *listing, struct mail_user *user,
+		  pool_t pool, HASH_TABLE_TYPE(names) seen)
+{
+	struct recall_boxes_iter *iter;
+	struct mailbox *box;
+	const char *vname, *error, *gone = NULL;
+
+	iter = recall_boxes_iter_init_for(user,
+		&listing->request.order.criteria, NULL);
+	while (!listing_is_done(listing) &&
+	       (box = recall_boxes_iter_next(iter)) != NULL) {
+		vname = mailbox_get_vname(box);
+		if (hash_table_lookup(seen, vname) == NULL) T_BEGIN {
+			vname = p_strdup(pool, vname);
+			if (listing_run_box(listing, box))
+				hash_table_insert(seen, vname, vname);
+			else
+				gone = vname;
+		} T_END;
+		mailbox_free(&box);
+	}
+	if (recall_boxes_iter_deinit(&iter, &error) < 0) {
+		listing_print_error(listing, listing->username, NULL,
+				    EX_TEMPFAIL, error);
+		gone = NULL;
+	}
+	return gone;
+}
+
+/* A mailbox that is not there by the time that it's opened was deleted, or
+   renamed: it is looked for by the other name then. Or Dovecot lists what it
+   does not open. */
+static void
+listing_run_user(struct recall_listing *listing, struct mail_user *user)
+{
+	pool_t pool = pool_alloconly_create("recall listing", 1024);
+	HASH_TABLE_TYPE(names) seen;
+	const char *gone = "";
+	unsigned int looks;
+
+	hash_table_create(&seen, pool, 0, str_hash, strcmp);
+	for (looks = 0; gone != NULL && looks < RECALL_LOOKS_MAX; looks++)
+		gone = listing_run_boxes(listing, user, pool, seen);
+	if (gone != NULL) {
+		listing_print_error(listing, listing->username, gone,
+				    EX_TEMPFAIL,
+				    recall_boxes_get_gone_error(gone));
+	}
+	hash_table_destroy(&seen);
+	pool_unref(&pool);
 }
 
 static void
 listing_run(void *context, struct mail_user *user, const char *username)
 {
 	struct recall_listing *listing = context;
-	struct recall_boxes_iter *iter;
-	struct mailbox *box;
-	const char *error;
 
 	listing->own_users++;
 	if (!recall_tenant_matches(listing->request.order.tenant, user)) {
@@ -111,19 +173,7 @@ listing_run(void *context, struct mail_user *user, const char *username)
 	}
 	listing->username = username;
 	listing->mailbox_user = user->username;
-	iter = recall_boxes_iter_init_for(user,
-		&listing->request.order.criteria, NULL);
-	while (!listing_is_done(listing) &&
-	       (box = recall_boxes_iter_next(iter)) != NULL) {
-		T_BEGIN {
-			listing_run_box(listing, box);
-		} T_END;
-		mailbox_free(&box);
-	}
-	if (recall_boxes_iter_deinit(&iter, &error) < 0) {
-		listing_print_error(listing, username, NULL, EX_TEMPFAIL,
-				    error);
-	}
+	listing_run_user(listing, user);
 }
 
 static void

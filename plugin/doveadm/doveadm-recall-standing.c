@@ -2,11 +2,16 @@
 #include "dovecot-compat.h"
 #include "array.h"
 #include "mail-search.h"
+#include "mail-user.h"
 #include "doveadm.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-rows.h"
 #include "doveadm-recall-request.h"
 #include "doveadm-recall-standing.h"
+#include "doveadm-recall-users.h"
+#include "recall-copies.h"
+#include "recall-late.h"
+#include "recall-order.h"
 #include "recall-params.h"
 #include "recall-query.h"
 #include "recall-settings.h"
@@ -134,4 +139,70 @@ int recall_standing_begin(const struct recall_standing_settings *set,
 		return -1;
 	}
 	return 0;
+}
+
+/* What came before the order was for them */
+
+struct standing_look {
+	struct recall_rows *rows;
+	const char *dir, *recall_id;
+};
+
+static void
+standing_look_run(void *context, struct mail_user *user,
+		  const char *username ATTR_UNUSED)
+{
+	struct standing_look *look = context;
+	struct recall_standing_order order;
+	struct recall_outcome outcome;
+	struct recall_copies copies;
+	const char *error;
+	pool_t pool;
+	int ret;
+
+	pool = pool_alloconly_create("standing order", 2048);
+	ret = recall_standing_read(look->dir, look->recall_id, pool, &order,
+				   &error);
+	if (ret < 0)
+		recall_rows_error(look->rows, EX_TEMPFAIL, "%s", error);
+	else if (ret > 0 && recall_late_is_for(user, &order)) {
+		recall_late(user, &order, &copies, &outcome);
+		/* which is logged */
+		if (outcome.verdict == RECALL_VERDICT_ERROR)
+			recall_rows_set_exit_code(look->rows, EX_TEMPFAIL);
+		recall_copies_free(&copies);
+	}
+	pool_unref(&pool);
+}
+
+static void
+standing_look_unseen(void *context, const char *username,
+		     enum recall_verdict verdict, const char *error)
+{
+	struct standing_look *look = context;
+
+	/* whoever does not exist gets no mail */
+	if (verdict == RECALL_VERDICT_NO_USER)
+		return;
+	recall_rows_error(look->rows, EX_TEMPFAIL, "%s: %s", username, error);
+}
+
+static const struct recall_users_callbacks standing_look_callbacks = {
+	.run = standing_look_run,
+	.unseen = standing_look_unseen,
+};
+
+void recall_standing_look(struct doveadm_cmd_context *cctx,
+			  struct recall_rows *rows,
+			  const struct recall_standing_settings *set,
+			  const char *recall_id, const char *const *users)
+{
+	struct standing_look look = {
+		.rows = rows,
+		.dir = set->dir,
+		.recall_id = recall_id,
+	};
+
+	recall_users_run_local(cctx, rows, users, &standing_look_callbacks,
+			       &look);
 }

@@ -4,6 +4,7 @@
 struct doveadm_cmd_context;
 struct mail_storage_service_ctx;
 struct recall_request;
+struct recall_rows;
 struct recall_standing_order;
 
 /* What commands do about standing orders: see recall-standing.h. Where there is
@@ -39,5 +40,12 @@ int recall_standing_begin(const struct recall_standing_settings *set,
 			  const struct recall_request *request,
 			  const char *const *users, time_t expires,
 			  const char **error_r);
+
+/* Recalls what has come for these users, who live here, before the order was
+   for them. Prints nothing. */
+void recall_standing_look(struct doveadm_cmd_context *cctx,
+			  struct recall_rows *rows,
+			  const struct recall_standing_settings *set,
+			  const char *recall_id, const char *const *users);
 
 #endif

@@ -1,6 +1,7 @@
 #ifndef RECALL_USERS_PRIVATE_H
 #define RECALL_USERS_PRIVATE_H
 
+#include "recall-settings.h"
 #include "doveadm-recall-jobs.h"
 #include "recall-proxy.h"
 
@@ -21,6 +22,7 @@ struct recall_users_context {
 	struct recall_jobs *jobs;
 	/* NULL if auth is asked about one user at a time */
 	struct recall_ahead *ahead;
+	struct recall_accounts accounts;
 	/* Users who come after the one that is worked on, as far as they are
 	   known of. */
 	const char *const *next;

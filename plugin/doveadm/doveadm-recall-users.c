@@ -191,6 +191,7 @@ void recall_users_run_here(struct recall_users_context *ctx,
 		return;
 	}
 
+	recall_settings_number_accounts(service_user, &ctx->accounts);
 	/* the userdb may have named another user: then this is an alias */
 	mailbox_user =
 		mail_storage_service_user_get_input(service_user)->username;

@@ -268,6 +268,26 @@ static void audit_decision(struct http_request *request, bool approve,
 			{ AUDIT_END, NULL } });
 }
 
+/* Somebody else has decided, or its time has run out, at the same time. */
+static void reply_decided_meanwhile(struct http_request *request,
+				    const char *id)
+{
+	struct recall *recall;
+
+	switch (journal_load(id, &recall)) {
+	case JOURNAL_FOUND:
+		reply_decided(request, recall);
+		recall_free(recall);
+		break;
+	case JOURNAL_ABSENT:
+		http_reply_message(request, 404, "There is no such recall");
+		break;
+	case JOURNAL_FAILED:
+		http_reply_journal(request);
+		break;
+	}
+}
+
 /* Returns false if it was answered. */
 static bool journal_decision(struct http_request *request,
 			     struct recall *recall, bool approve,
@@ -283,9 +303,8 @@ static bool journal_decision(struct http_request *request,
 		http_reply_journal(request);
 		return false;
 	}
-	/* by somebody else, at the same time */
 	if (!claimed)
-		reply_decided(request, recall);
+		reply_decided_meanwhile(request, recall->id);
 	return claimed;
 }
 

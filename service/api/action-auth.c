@@ -136,15 +136,6 @@ static void login_with_password(struct http_request *request,
 	request->login = check_password;
 }
 
-static void reply_no_refresh(struct http_request *request,
-			     enum refresh_result result)
-{
-	if (result == REFRESH_FAILED)
-		http_reply_journal(request);
-	else
-		bearer_reply_invalid(request);
-}
-
 /* Finds out who has the session now: role and tenant are looked up anew, since
    they may have changed, and the user may be gone. Only what a provider granted
    stays as it was: it knows no more until the next sign-in. */
@@ -166,22 +157,21 @@ static void refresh(struct http_request *request, const char *login,
 		    const char *token)
 {
 	struct session_terms terms = {
+		.old = token,
 		.expires = time(NULL) +
 			request->config->auth_refresh_token_exp_time,
 	};
-	enum refresh_result used;
+	struct identity identity, before = request->identity;
 	struct refresh_session session;
+	enum refresh_result found;
 	enum doveadm_result result;
-	struct identity identity;
-	char *family = NULL;
 
 	/* strangers have doveadm asked nothing */
-	used = refresh_token_find(token, login, &session);
-	if (used != REFRESH_OK) {
-		reply_no_refresh(request, used);
+	found = refresh_token_find(token, login, &session);
+	if (found != REFRESH_OK) {
+		session_reply_no_refresh(request, found);
 		return;
 	}
-	used = REFRESH_INVALID;
 	result = look_up(request, login, &session, &identity);
 	if (session.granted) {
 		terms.granted = true;
@@ -190,21 +180,21 @@ static void refresh(struct http_request *request, const char *login,
 	free(session.tenant);
 	if (!reached(request, result))
 		return;
-	if (result == DOVEADM_OK)
-		used = refresh_token_use(token, identity.login, time(NULL),
-					 &family);
-	if (used != REFRESH_OK) {
+	if (result != DOVEADM_OK) {
 		identity_clear(&identity);
-		reply_no_refresh(request, used);
+		session_reply_no_refresh(request, REFRESH_INVALID);
 		return;
 	}
-	identity_clear(&request->identity);
 	request->identity = identity;
-	terms.family = family;
 	reply_tokens(request, &terms);
-	free(family);
-	if (request->status == 200)
+	if (request->status == 200) {
+		identity_clear(&before);
 		audit_done(request, "refresh", "Tokens renewed", true, NULL);
+	} else {
+		/* who asks with a token that is no good is nobody new */
+		identity_clear(&request->identity);
+		request->identity = before;
+	}
 }
 
 void action_login(struct http_request *request)
@@ -260,7 +250,7 @@ void action_logout(struct http_request *request)
 	}
 	result = refresh_token_revoke(token, request->identity.login);
 	if (result != REFRESH_OK) {
-		reply_no_refresh(request, result);
+		session_reply_no_refresh(request, result);
 		return;
 	}
 	if (!revoke_own(request))

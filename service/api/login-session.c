@@ -5,6 +5,7 @@
 #include "address.h"
 #include "alloc.h"
 #include "auth-token.h"
+#include "bearer.h"
 #include "encode.h"
 #include "http-reply.h"
 #include "revocation.h"
@@ -12,6 +13,15 @@
 
 #define RETRY_AFTER_LOGINS 5
 #define SESSION_PATH "/console/session"
+
+void session_reply_no_refresh(struct http_request *request,
+			      enum refresh_result result)
+{
+	if (result == REFRESH_FAILED)
+		http_reply_journal(request);
+	else
+		bearer_reply_invalid(request);
+}
 
 bool session_issue(struct http_request *request,
 		   const struct session_terms *terms, char **access_r,
@@ -23,8 +33,9 @@ bool session_issue(struct http_request *request,
 	/* one of this second can't be distinguished from those before */
 	int64_t issued = revoked >= now ? revoked + 1 : now;
 	char jti[TOKEN_ID_LEN + 1];
+	enum refresh_result result;
 	struct refresh_token token = {
-		.family = terms->family,
+		.old = terms->old,
 		.jti = jti,
 		.access_expires = issued + config->auth_access_token_exp_time,
 		.created = issued,
@@ -38,12 +49,12 @@ bool session_issue(struct http_request *request,
 		http_reply_message(request, 501, "Tokens are issued elsewhere");
 		return false;
 	}
-	if (!refresh_token_add(who, &token, refresh_r)) {
-		free_secret(*access_r);
-		http_reply_journal(request);
-		return false;
-	}
-	return true;
+	result = refresh_token_add(who, &token, now, refresh_r);
+	if (result == REFRESH_OK)
+		return true;
+	free_secret(*access_r);
+	session_reply_no_refresh(request, result);
+	return false;
 }
 
 /* The refresh token of a session is in a cookie, where no script sees it:

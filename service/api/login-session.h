@@ -11,13 +11,17 @@
    console's script never sees. */
 
 struct session_terms {
-	/* of an earlier refresh token, or NULL for a new login */
-	const char *family;
+	/* the refresh token that is used up by that, or NULL for a new login */
+	const char *old;
 	/* the refresh token is good until then */
 	int64_t expires;
 	/* The role is not the userdb's, and lasts as long as the session. */
 	bool granted;
 };
+
+/* Answers that a refresh token is no good, or that the journal fails. */
+void session_reply_no_refresh(struct http_request *request,
+			      enum refresh_result result);
 
 /* Issues both to who asks. Returns false, and has answered, if that can't be
    done. The caller frees access_r by free_secret(). */

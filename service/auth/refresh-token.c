@@ -25,33 +25,6 @@ static void hash_token(const char *token, char out[HASH_LEN + 1])
 	hex_encode(md, len, out);
 }
 
-bool refresh_token_add(const struct identity *identity,
-		       const struct refresh_token *token,
-		       char token_r[REFRESH_TOKEN_LEN + 1])
-{
-	const char *family = token->family;
-	char hash[HASH_LEN + 1], new_family[33];
-	bool ret;
-
-	random_hex(REFRESH_TOKEN_LEN / 2, token_r);
-	hash_token(token_r, hash);
-	if (family == NULL) {
-		random_hex(16, new_family);
-		family = new_family;
-	}
-	ret = journal_exec(journal_lock(), "INSERT INTO refresh_tokens (hash, "
-			   "family, login, expires, tenant, jti, created, "
-			   "access_expires, address, role) "
-			   "VALUES (?,?,?,?,?,?,?,?,?,?)",
-			   "sssissiisi", hash, family, identity->login,
-			   token->expires, identity->tenant, token->jti,
-			   token->created, token->access_expires,
-			   token->address, (int64_t)(token->granted ?
-				identity->role : ROLE_NONE));
-	journal_unlock();
-	return ret;
-}
-
 struct found {
 	char *family;
 	int64_t expires;
@@ -153,14 +126,46 @@ refresh_token_find(const char *token, const char *login,
 	return REFRESH_OK;
 }
 
-enum refresh_result
-refresh_token_use(const char *token, const char *login, int64_t now,
-		  char **family_r)
+static bool add(sqlite3 *db, const struct identity *identity,
+		const struct refresh_token *token, const char *family,
+		const char *hash)
 {
-	enum refresh_result result = use(journal_lock(), token, login, now,
-					 family_r);
+	return journal_exec(db, "INSERT INTO refresh_tokens (hash, family, "
+			    "login, expires, tenant, jti, created, "
+			    "access_expires, address, role) "
+			    "VALUES (?,?,?,?,?,?,?,?,?,?)",
+			    "sssissiisi", hash, family, identity->login,
+			    token->expires, identity->tenant, token->jti,
+			    token->created, token->access_expires,
+			    token->address, (int64_t)(token->granted ?
+				identity->role : ROLE_NONE));
+}
 
+enum refresh_result
+refresh_token_add(const struct identity *identity,
+		  const struct refresh_token *token, int64_t now,
+		  char token_r[REFRESH_TOKEN_LEN + 1])
+{
+	sqlite3 *db = journal_lock();
+	enum refresh_result result = REFRESH_OK;
+	char hash[HASH_LEN + 1], new_family[33], *family = NULL;
+
+	random_hex(REFRESH_TOKEN_LEN / 2, token_r);
+	hash_token(token_r, hash);
+	random_hex(16, new_family);
+	if (!journal_begin(db, false))
+		result = REFRESH_FAILED;
+	else if (token->old != NULL)
+		result = use(db, token->old, identity->login, now, &family);
+	if (result == REFRESH_OK &&
+	    !add(db, identity, token, family == NULL ? new_family : family,
+		 hash))
+		result = REFRESH_FAILED;
+	/* that a family has ended is to be written, too */
+	if (!journal_end(db, result != REFRESH_FAILED))
+		result = REFRESH_FAILED;
 	journal_unlock();
+	free(family);
 	return result;
 }
 

@@ -22,10 +22,11 @@ enum refresh_result {
 };
 
 /* Makes one for the identity, 64 hexadecimal digits, that goes with the access
-   token jti. Returns false if it could not be kept. */
+   token jti. The one whose place it takes is used up by that, or, if the
+   journal fails, is as good as before. */
 struct refresh_token {
-	/* of an earlier one, or NULL for a new login */
-	const char *family;
+	/* an earlier one of the same login, or NULL for a new session */
+	const char *old;
 	/* the access token, and until when that is good */
 	const char *jti;
 	int64_t access_expires;
@@ -36,9 +37,10 @@ struct refresh_token {
 	/* role and tenant are not the userdb's */
 	bool granted;
 };
-bool refresh_token_add(const struct identity *identity,
-		       const struct refresh_token *token,
-		       char token_r[REFRESH_TOKEN_LEN + 1]);
+enum refresh_result
+refresh_token_add(const struct identity *identity,
+		  const struct refresh_token *token, int64_t now,
+		  char token_r[REFRESH_TOKEN_LEN + 1]);
 
 /* What goes on with the login's token. */
 struct refresh_session {
@@ -52,12 +54,6 @@ struct refresh_session {
 enum refresh_result
 refresh_token_find(const char *token, const char *login,
 		   struct refresh_session *session_r);
-
-/* Uses up the login's token. family_r (the caller frees it) is for the next
-   one. */
-enum refresh_result
-refresh_token_use(const char *token, const char *login, int64_t now,
-		  char **family_r);
 
 /* Ends its family. */
 enum refresh_result refresh_token_revoke(const char *token, const char *login);

@@ -504,6 +504,9 @@ void config_check(struct config *config, struct strbuf *errors)
 		  config->auth_imap_starttls ||
 		  config->auth_imap_allow_plaintext, errors);
 	set_audit_file(config);
+	if (strlen(config->audit_cef_prefix) > CONFIG_CEF_PREFIX_MAX)
+		strbuf_addf(errors, "audit.cef_prefix: has more than %d "
+			    "octets\n", CONFIG_CEF_PREFIX_MAX);
 	if (strcmp(config->log_level, "info") != 0 &&
 	    strcmp(config->log_level, "debug") != 0)
 		strbuf_addf(errors, "log.level: '%s' is neither info nor "

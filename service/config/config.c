@@ -144,6 +144,8 @@ static const struct setting settings[] = {
 	BOOL("audit.required", audit_required, "yes", NULL),
 	INT("audit.refused_per_second", audit_refused_per_second, "10", 0,
 	    1000000, NULL),
+	INT("audit.late_per_hour", audit_late_per_hour, "10000", 0,
+	    1000000000, NULL),
 
 	INT("approval.users", approval_users, "0", 0, RECALL_USERS_MAX, NULL),
 	BOOL("approval.force", approval_force, "no", NULL),

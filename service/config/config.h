@@ -11,6 +11,9 @@
 
 /* Everything that can be set, read once and never changed: a reload makes
    another one. Strings are never NULL. */
+/* as long as audit.cef_prefix may be */
+#define CONFIG_CEF_PREFIX_MAX 1024
+
 struct config {
 	/* [http] */
 	char *http_address;
@@ -94,6 +97,7 @@ struct config {
 	char *audit_syslog_socket;
 	bool audit_required;
 	int64_t audit_refused_per_second;
+	int64_t audit_late_per_hour;
 	/* [approval] */
 	int64_t approval_users;
 	bool approval_force;

@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -21,6 +22,12 @@
 /* Recalls from everyone take long: they must not keep others from running. If
    all that is left of one is nodes that are down, it gives up its place. */
 #define SWEEPS_MAX 16
+
+struct job {
+	char id[RECALL_ID_LEN + 1];
+	/* it has been begun before */
+	bool resumed;
+};
 
 static struct worker_pool *pool, *sweeps;
 static pthread_mutex_t paused_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -80,14 +87,12 @@ static void add_to(struct strlist *list, const char *id)
 	pthread_mutex_unlock(&paused_lock);
 }
 
-/* Returns the recall that is to go on, or NULL. */
-static struct recall *load(const char *id)
+/* Whether the recall that is to go on was read. */
+static bool is_read(const char *id, enum journal_result found)
 {
-	struct recall *recall;
-
-	switch (journal_load(id, &recall)) {
+	switch (found) {
 	case JOURNAL_FOUND:
-		return recall;
+		return true;
 	case JOURNAL_ABSENT:
 		log_error("recall %s: is not in the journal any more", id);
 		break;
@@ -97,20 +102,31 @@ static struct recall *load(const char *id)
 		add_to(&parked, id);
 		break;
 	}
-	return NULL;
+	return false;
+}
+
+static void log_resumed(const struct recall *recall)
+{
+	if (recall->everyone)
+		log_info("recall %s: resumed after %lld users", recall->id,
+			 (long long)recall_users_done(recall));
+	else
+		log_info("recall %s: resumed, %zu of %zu users are left",
+			 recall->id, recall_count(recall, -1), recall->count);
 }
 
 static void run_job(void *context)
 {
-	char *id = context;
+	struct job *job = context;
 	struct recall *recall = NULL;
 	struct config *config;
 
 	if (recall_interrupted())
-		log_info("recall %s: goes on at the next start", id);
-	else
-		recall = load(id);
-	free(id);
+		log_info("recall %s: goes on at the next start", job->id);
+	else if (is_read(job->id, journal_load(job->id, &recall)) &&
+		 job->resumed)
+		log_resumed(recall);
+	free(job);
 	if (recall == NULL)
 		return;
 	recall->make_room = make_room;
@@ -146,16 +162,23 @@ bool jobs_start(const struct config *config)
 	return pool != NULL && sweeps != NULL;
 }
 
-void jobs_add(struct recall *recall)
+static void add_job(const char *id, bool everyone, bool resumed)
 {
-	char *id = x_strdup(recall->id);
+	struct job *job = x_calloc(1, sizeof(*job));
 
-	if (!worker_pool_add(recall->everyone ? sweeps : pool, run_job, id)) {
+	snprintf(job->id, sizeof(job->id), "%s", id);
+	job->resumed = resumed;
+	if (!worker_pool_add(everyone ? sweeps : pool, run_job, job)) {
 		log_warning("recall %s: goes on later, since too many wait",
 			    id);
 		add_to(&parked, id);
-		free(id);
+		free(job);
 	}
+}
+
+void jobs_add(struct recall *recall)
+{
+	add_job(recall->id, recall->everyone, false);
 	recall_free(recall);
 }
 
@@ -177,20 +200,13 @@ bool jobs_is_paused(const char *id)
 	return ret;
 }
 
-/* Goes on with the recall. */
+/* Goes on with the recall when its turn has come. */
 static void resume(const char *id)
 {
-	struct recall *recall = load(id);
+	bool everyone;
 
-	if (recall == NULL)
-		return;
-	if (recall->everyone)
-		log_info("recall %s: resumed after %lld users", recall->id,
-			 (long long)recall_users_done(recall));
-	else
-		log_info("recall %s: resumed, %zu of %zu users are left",
-			 recall->id, recall_count(recall, -1), recall->count);
-	jobs_add(recall);
+	if (is_read(id, journal_is_everyone(id, &everyone)))
+		add_job(id, everyone, true);
 }
 
 static void resume_all(struct strlist *list)

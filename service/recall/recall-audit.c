@@ -174,3 +174,23 @@ void recall_audit_late(const struct config *config,
 		audit_cef_add(&line, AUDIT_REASON, recall->reason);
 	audit_log_write(config, line.data);
 }
+
+void recall_audit_late_left(const struct config *config, const char *url,
+			    int64_t rows)
+{
+	struct strbuf line = { NULL, 0, 0 };
+	char *text;
+
+	text = x_asprintf("%s tells of more late recalls than "
+			  "audit.late_per_hour: they wait", url);
+	log_warning("%s (%lld)", text, (long long)rows);
+	if (config->audit_cef_enabled) {
+		audit_cef_begin(&line, config, "left-out", "Late recalls, "
+				"lines left out", AUDIT_REFUSED);
+		audit_cef_add_outcome(&line, false);
+		audit_cef_add_number(&line, AUDIT_COUNT, rows);
+		audit_cef_add(&line, AUDIT_MESSAGE, text);
+		audit_log_write(config, line.data);
+	}
+	free(text);
+}

@@ -17,5 +17,8 @@ void recall_audit_expired(const struct config *config,
 void recall_audit_late(const struct config *config,
 		       const struct recall *recall,
 		       const struct journal_late *late);
+/* Writes that a node tells of so many more for which there is no room now. */
+void recall_audit_late_left(const struct config *config, const char *url,
+			    int64_t rows);
 
 #endif

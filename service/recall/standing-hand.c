@@ -110,6 +110,7 @@ bool standing_hand_take(const struct doveadm_call *call,
 	enum standing_state state = STANDING_ENDED;
 	enum journal_result settled;
 	struct strlist none = { NULL, 0, 0 };
+	int64_t until;
 
 	if (call->result != DOVEADM_OK) {
 		log_warning("recall %s: %s: %s: %s", row->recall, row->url,
@@ -120,12 +121,14 @@ bool standing_hand_take(const struct doveadm_call *call,
 		return false;
 	}
 	if (row->state == STANDING_MISSING)
-		state = late && has_substitute(call->config, row->url) ?
+		state = late && (has_substitute(call->config, row->url) ||
+				 journal_standing_has_aliases(row->recall)) ?
 			STANDING_LOOK : STANDING_STANDS;
 	settled = journal_standing_settle(row, state);
 	/* it may have been ended while it was handed over, and the node have
-	   heard of that first */
-	if (settled == JOURNAL_ABSENT && row->state == STANDING_MISSING)
+	   heard of that first; or somebody else has handed it over, too */
+	if (settled == JOURNAL_ABSENT && row->state == STANDING_MISSING &&
+	    journal_standing_until(row->recall, &until) && until < 0)
 		(void)journal_standing_end(row->recall, &none, 0, 0);
 	if (settled == JOURNAL_FAILED)
 		return false;
@@ -137,8 +140,9 @@ bool standing_hand_take(const struct doveadm_call *call,
 	return true;
 }
 
-/* Hands the order to all nodes that do not have it. */
-static void hand(struct recall *recall, struct config *config)
+/* Hands the order to all nodes that do not have it. late: see
+   standing_hand_take(). */
+static void hand(struct recall *recall, struct config *config, bool late)
 {
 	struct journal_standing *rows;
 	struct doveadm_call *calls;
@@ -155,7 +159,7 @@ static void hand(struct recall *recall, struct config *config)
 	}
 	doveadm_nodes_run(calls, n);
 	for (i = 0; i < n; i++) {
-		(void)standing_hand_take(&calls[i], calls[i].context, false);
+		(void)standing_hand_take(&calls[i], calls[i].context, late);
 		json_decref(calls[i].answer);
 		free(calls[i].error);
 	}
@@ -187,7 +191,7 @@ void standing_hand_begin(struct recall *recall, struct config *config)
 	}
 	recall->stand_until = until < 0 ? ENDED : until;
 	if (recall->stand_until > now)
-		hand(recall, config);
+		hand(recall, config, false);
 }
 
 void standing_hand_check(struct recall *recall)
@@ -199,18 +203,24 @@ void standing_hand_check(struct recall *recall)
 		recall->stand_until = ENDED;
 }
 
-static bool has_alias(const struct recall *recall)
+size_t standing_hand_count_aliases(const struct recall *recall)
 {
 	const struct recall_user *user;
-	size_t i;
+	size_t i, n = 0;
 
 	for (i = 0; i < recall->count; i++) {
 		user = &recall->users[i];
 		if (user->mailbox_user != NULL &&
 		    strcmp(user->mailbox_user, user->email) != 0)
-			return true;
+			n++;
 	}
-	return false;
+	return n;
+}
+
+void standing_hand_aliases(struct recall *recall, struct config *config)
+{
+	if (journal_standing_again(recall->id, time(NULL) + GRACE_SECS))
+		hand(recall, config, true);
 }
 
 void standing_hand_finish(struct recall *recall, struct config *config)
@@ -230,8 +240,8 @@ void standing_hand_finish(struct recall *recall, struct config *config)
 	}
 	if (recall->everyone || until <= now)
 		return;
-	if (has_alias(recall) && journal_standing_again(recall->id))
-		hand(recall, config);
+	if (standing_hand_count_aliases(recall) > 0)
+		standing_hand_aliases(recall, config);
 	if (recall_count(recall, RECALL_VERDICT_ERROR) > 0)
 		(void)journal_standing_add_users(recall->id, until, now + 1);
 }

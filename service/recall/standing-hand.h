@@ -18,6 +18,13 @@ void standing_hand_check(struct recall *recall);
 /* Called when all users have been asked about. */
 void standing_hand_finish(struct recall *recall, struct config *config);
 
+/* How many of its users are known to be aliases. */
+size_t standing_hand_count_aliases(const struct recall *recall);
+/* Called when there are more than there were: gives the order to all nodes once
+   more, for the mailboxes that they are of, and has the nodes look for what has
+   come there meanwhile. */
+void standing_hand_aliases(struct recall *recall, struct config *config);
+
 /* Makes the call that the order is waiting for on the node: it is to begin
    there, or to end. recall is NULL in the second case. */
 void standing_hand_make_call(struct doveadm_call *call, struct config *config,

@@ -164,7 +164,7 @@ static bool look_at_users(struct config *config,
 			  const struct journal_standing *row, char **error_r)
 {
 	struct recall *recall;
-	size_t before, after = 1;
+	size_t before, after = 1, aliases;
 
 	*error_r = NULL;
 	if (journal_load(row->recall, &recall) != JOURNAL_FOUND)
@@ -172,10 +172,13 @@ static bool look_at_users(struct config *config,
 	/* otherwise somebody is at it */
 	if (recall->finished != 0) {
 		before = recall_count(recall, RECALL_VERDICT_ERROR);
+		aliases = standing_hand_count_aliases(recall);
 		recall->stand_until = row->until;
 		after = recall_run_again(recall, config);
 		if (after < before)
 			recall_audit(config, recall);
+		if (standing_hand_count_aliases(recall) > aliases)
+			standing_hand_aliases(recall, config);
 	}
 	recall_free(recall);
 	return after == 0;

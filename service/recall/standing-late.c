@@ -1,3 +1,4 @@
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,55 @@
 /* Lines are as old as the recall was then, not as their writing: a node is
    asked for some that it has told of before. */
 #define SLACK_SECS 3600
+/* Longer than any that a node writes. */
+#define ROW_MAX 16384
+/* Nobody waits for the journal for longer than these take. */
+#define ROWS_AT_A_TIME 1000
+
+/* How many rows of a node have been taken in this hour. Nodes are URLs of the
+   settings, so they are few; they are remembered until the end. */
+struct node {
+	char *url;
+	int64_t begun_ms;
+	size_t taken;
+	bool told;
+	struct node *next;
+};
+
+/* of the one thread that collects */
+static struct node *nodes;
+
+static struct node *get_node(const char *url)
+{
+	struct node *node;
+
+	for (node = nodes; node != NULL; node = node->next) {
+		if (strcmp(node->url, url) == 0)
+			break;
+	}
+	if (node == NULL) {
+		node = x_calloc(1, sizeof(*node));
+		node->url = x_strdup(url);
+		node->next = nodes;
+		nodes = node;
+	}
+	if (node->begun_ms == 0 || now_ms() - node->begun_ms >= 3600 * 1000) {
+		node->begun_ms = now_ms();
+		node->taken = 0;
+		node->told = false;
+	}
+	return node;
+}
+
+/* How many more rows may be taken. */
+static size_t room(const struct config *config, const struct node *node)
+{
+	const size_t max = (size_t)config->audit_late_per_hour;
+
+	if (max == 0)
+		return SIZE_MAX;
+	return node->taken < max ? max - node->taken : 0;
+}
 
 static bool read_row(const json_t *row, struct journal_late *late)
 {
@@ -27,7 +77,12 @@ static bool read_row(const json_t *row, struct journal_late *late)
 
 	memset(late, 0, sizeof(*late));
 	if (!recall_id_is_valid(id) ||
-	    *row_text(row, RECALL_COLUMN_LINE) == '\0')
+	    *row_text(row, RECALL_COLUMN_LINE) == '\0' ||
+	    row_number(row, RECALL_COLUMN_COPIES) < 0 ||
+	    strlen(row_text(row, RECALL_COLUMN_USERNAME)) +
+	    strlen(row_text(row, RECALL_COLUMN_DATE)) +
+	    strlen(row_text(row, RECALL_COLUMN_LINE)) +
+	    strlen(row_text(row, RECALL_COLUMN_MAILBOXES)) > ROW_MAX)
 		return false;
 	memcpy(late->recall, id, sizeof(late->recall));
 	late->username = x_strdup(row_text(row, RECALL_COLUMN_USERNAME));
@@ -38,11 +93,34 @@ static bool read_row(const json_t *row, struct journal_late *late)
 	return true;
 }
 
+/* Returns how many are left, which the node is asked for again, or -1 if the
+   journal could not be written. */
+static int64_t take_rows(const struct config *config, struct node *node,
+			 const struct journal_late *lates, size_t count)
+{
+	size_t pos, size, added, left;
+	int64_t copies;
+
+	for (pos = 0; pos < count; pos += size) {
+		size = count - pos < ROWS_AT_A_TIME ? count - pos :
+			ROWS_AT_A_TIME;
+		if (!journal_late_add(lates + pos, size, room(config, node),
+				      &added, &copies, &left))
+			return -1;
+		node->taken += added;
+		metrics_add(METRIC_LATE_COPIES, copies);
+		if (left > 0)
+			return (int64_t)(count - pos - size + left);
+	}
+	return 0;
+}
+
 static void take(const struct doveadm_call *call, int64_t since)
 {
+	struct node *node = get_node(call->urls);
 	struct journal_late *lates;
 	size_t i, count = 0;
-	int64_t added, time;
+	int64_t left, time;
 	json_t *row;
 
 	lates = x_calloc(json_array_size(call->answer) + 1, sizeof(*lates));
@@ -53,9 +131,13 @@ static void take(const struct doveadm_call *call, int64_t since)
 		if (time - SLACK_SECS > since)
 			since = time - SLACK_SECS;
 	}
-	if (count > 0 &&
-	    journal_late_add(call->urls, lates, count, since, &added))
-		metrics_add(METRIC_LATE_COPIES, added);
+	left = take_rows(call->config, node, lates, count);
+	if (left == 0 && count > 0)
+		(void)journal_late_set_cursor(call->urls, since);
+	if (left > 0 && !node->told) {
+		recall_audit_late_left(call->config, call->urls, left);
+		node->told = true;
+	}
 	for (i = 0; i < count; i++)
 		journal_late_clear(&lates[i]);
 	free(lates);

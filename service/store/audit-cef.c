@@ -1,8 +1,10 @@
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "audit-cef.h"
+#include "audit-log.h"
 #include "visible.h"
 
 static const struct {
@@ -40,28 +42,45 @@ static const struct {
 	[AUDIT_REASON] = { "reason", NULL, AUDIT_VALUE_MAX },
 };
 
+/* " flexString1Label=idempotency-key flexString1=" and "...(+N)" */
+#define AROUND_MAX 96
+/* event and its name, severity and time */
+#define EVENT_MAX 256
+
+_Static_assert(CONFIG_CEF_PREFIX_MAX + EVENT_MAX + AUDIT_LIST_MAX +
+	       sizeof(keys) / sizeof(keys[0]) *
+	       (AUDIT_VALUE_MAX + AROUND_MAX) <= AUDIT_LINE_MAX,
+	       "a line with all keys is too long");
+
 /* In the extension "\" and "=" are escaped, and a line end would be another
    event. CEF has no escapes for other characters that are not to be seen: their
    code points are written. */
 static void add_escaped(struct strbuf *line, const char *value, size_t max)
 {
-	const char *start = value;
+	const size_t begin = line->len;
+	char escaped[16];
+	const char *text;
 	uint32_t code;
 	bool hidden;
 	size_t len;
 
 	for (; *value != '\0'; value += len) {
 		len = visible_next(value, &code, &hidden);
-		if ((size_t)(value - start) + len > max)
-			break;
+		text = escaped;
 		if (code == '\\' || code == '=')
-			strbuf_addf(line, "\\%c", (char)code);
+			snprintf(escaped, sizeof(escaped), "\\%c", (char)code);
 		else if (code == '\n' || code == '\r')
-			strbuf_addf(line, code == '\n' ? "\\n" : "\\r");
+			snprintf(escaped, sizeof(escaped), "\\%c",
+				 code == '\n' ? 'n' : 'r');
 		else if (hidden)
-			strbuf_addf(line, "\\\\u%04x", (unsigned int)code);
+			snprintf(escaped, sizeof(escaped), "\\\\u%04x",
+				 (unsigned int)code);
 		else
-			strbuf_add(line, value, len);
+			text = value;
+		if (line->len - begin + (text == value ? len : strlen(text)) >
+		    max)
+			break;
+		strbuf_add(line, text, text == value ? len : strlen(text));
 	}
 	if (*value != '\0')
 		strbuf_addf(line, "...(+%zu)", strlen(value));

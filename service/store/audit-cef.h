@@ -49,8 +49,9 @@ enum audit_severity {
 void audit_cef_begin(struct strbuf *line, const struct config *config,
 		     const char *event, const char *name,
 		     enum audit_severity severity);
-/* Adds a value, at most AUDIT_VALUE_MAX octets of it and how many are left
-   out; what is not visible is escaped. NULL adds nothing. */
+/* Adds a value, once a line: what is not visible is escaped, at most
+   AUDIT_VALUE_MAX octets are written, and how many of it are left out. NULL
+   adds nothing. */
 void audit_cef_add(struct strbuf *line, enum audit_key key, const char *value);
 void audit_cef_add_number(struct strbuf *line, enum audit_key key,
 			  int64_t value);

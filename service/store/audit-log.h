@@ -7,7 +7,7 @@
    syslog. What can't be written waits in memory, in order, and is written as
    soon as it can be. All functions may be called from any thread. */
 
-/* No line is longer. */
+/* No line is longer: audit-cef.c adds up what can be in one. */
 #define AUDIT_LINE_MAX 65536
 
 /* Writes the line, which has no line end, and frees it. */

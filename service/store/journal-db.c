@@ -145,7 +145,8 @@ static const char *const upgrades[] = {
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 
 static pthread_mutex_t journal_mutex = PTHREAD_MUTEX_INITIALIZER;
-static sqlite3 *journal_db;
+static pthread_mutex_t reader_mutex = PTHREAD_MUTEX_INITIALIZER;
+static sqlite3 *journal_db, *reader_db;
 /* the transaction that was begun is on the disk when it has ended */
 static bool journal_promised;
 static int journal_lock_fd = -1;
@@ -161,6 +162,17 @@ sqlite3 *journal_lock(void)
 void journal_unlock(void)
 {
 	pthread_mutex_unlock(&journal_mutex);
+}
+
+sqlite3 *journal_lock_reader(void)
+{
+	pthread_mutex_lock(&reader_mutex);
+	return reader_db;
+}
+
+void journal_unlock_reader(void)
+{
+	pthread_mutex_unlock(&reader_mutex);
 }
 
 /* Pragmas, which partly act as they are compiled. */
@@ -346,8 +358,30 @@ static void take_memory_or_end(void)
 	sqlite3_config(SQLITE_CONFIG_MALLOC, &methods);
 }
 
+static int open_db(const char *path, sqlite3 **db_r)
+{
+	int ret = sqlite3_open_v2(path, db_r, SQLITE_OPEN_READWRITE |
+				  SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+				  NULL);
+
+	if (ret == SQLITE_OK)
+		ret = sqlite3_busy_timeout(*db_r, BUSY_TIMEOUT_MS);
+	return ret == SQLITE_OK ? journal_visible_register(*db_r) : ret;
+}
+
+static void close_db(sqlite3 **db)
+{
+	sqlite3_stmt *stmt;
+
+	while (*db != NULL && (stmt = sqlite3_next_stmt(*db, NULL)) != NULL)
+		sqlite3_finalize(stmt);
+	sqlite3_close(*db);
+	*db = NULL;
+}
+
 bool journal_open(const char *path, char **error_r)
 {
+	sqlite3 **failed = &journal_db;
 	mode_t mask;
 	int ret;
 
@@ -358,37 +392,34 @@ bool journal_open(const char *path, char **error_r)
 		return false;
 	}
 	mask = umask(0077);
-	ret = sqlite3_open_v2(path, &journal_db, SQLITE_OPEN_READWRITE |
-			      SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-	if (ret == SQLITE_OK) {
-		sqlite3_busy_timeout(journal_db, BUSY_TIMEOUT_MS);
+	ret = open_db(path, &journal_db);
+	if (ret == SQLITE_OK)
 		ret = sqlite3_exec(journal_db, "PRAGMA journal_mode = WAL;"
 				   "PRAGMA synchronous = NORMAL;"
 				   "PRAGMA foreign_keys = ON", NULL, NULL,
 				   NULL);
-	}
-	if (ret == SQLITE_OK)
-		ret = journal_visible_register(journal_db);
 	if (ret == SQLITE_OK)
 		ret = make_tables(journal_db);
+	if (ret == SQLITE_OK) {
+		failed = &reader_db;
+		ret = open_db(path, &reader_db);
+	}
+	if (ret == SQLITE_OK)
+		ret = sqlite3_exec(reader_db, "PRAGMA query_only = ON", NULL,
+				   NULL, NULL);
 	umask(mask);
 	if (ret == SQLITE_OK)
 		return true;
-	*error_r = x_asprintf("journal %s: %s", path,
-			      sqlite3_errmsg(journal_db));
+	*error_r = x_asprintf("journal %s: %s", path, sqlite3_errmsg(*failed));
 	journal_close();
 	return false;
 }
 
 void journal_close(void)
 {
-	sqlite3_stmt *stmt;
-
-	while (journal_db != NULL &&
-	       (stmt = sqlite3_next_stmt(journal_db, NULL)) != NULL)
-		sqlite3_finalize(stmt);
-	sqlite3_close(journal_db);
-	journal_db = NULL;
+	/* whoever closes it last tidies up */
+	close_db(&reader_db);
+	close_db(&journal_db);
 	if (journal_lock_fd >= 0)
 		close(journal_lock_fd);
 	journal_lock_fd = -1;

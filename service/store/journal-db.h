@@ -18,6 +18,10 @@ bool journal_ready(void);
 /* The database, locked, for what is kept beside the recalls. */
 sqlite3 *journal_lock(void);
 void journal_unlock(void);
+/* Another connection to it, which only reads, locked: for what takes long, and
+   nobody who writes is to wait for. It sees all that was written before. */
+sqlite3 *journal_lock_reader(void);
+void journal_unlock_reader(void);
 /* The compiled statement, which stays with the database: no transaction may be
    begun or ended while it is in use, nor the same asked for. NULL after logging
    an error. journal_release() gives it back. */

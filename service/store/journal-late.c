@@ -33,31 +33,61 @@ bool journal_late_count(const char *recall, int64_t *copies_r)
 			  recall, copies_r);
 }
 
-static bool add(sqlite3 *db, const struct journal_late *late, int64_t *added)
+bool journal_late_set_cursor(const char *url, int64_t since)
 {
-	if (!journal_exec(db, "INSERT OR IGNORE INTO late (recall, username, "
-			  "date, line, copies, mailboxes, seen) "
-			  "VALUES (?,?,?,?,?,?,?)", "ssssisi", late->recall,
-			  late->username, late->date, late->line,
-			  late->copies, late->mailboxes, (int64_t)time(NULL)))
-		return false;
-	if (sqlite3_changes(db) > 0)
-		*added += late->copies;
-	return true;
+	bool ret = journal_exec(journal_lock(), "INSERT OR REPLACE INTO "
+		"late_cursors (url, since) VALUES (?, ?)", "si", url, since);
+
+	journal_unlock();
+	return ret;
 }
 
-bool journal_late_add(const char *url, const struct journal_late *lates,
-		      size_t count, int64_t since, int64_t *added_r)
+static bool is_known(sqlite3 *db, const struct journal_late *late)
+{
+	sqlite3_stmt *stmt = journal_prepare(db, "SELECT 1 FROM late WHERE "
+		"recall = ? AND username = ? AND date = ? AND line = ?");
+	bool ret;
+
+	journal_bind_text(stmt, 1, late->recall);
+	journal_bind_text(stmt, 2, late->username);
+	journal_bind_text(stmt, 3, late->date);
+	journal_bind_text(stmt, 4, late->line);
+	ret = journal_step(stmt) == SQLITE_ROW;
+	journal_release(stmt);
+	return ret;
+}
+
+static bool add(sqlite3 *db, const struct journal_late *late)
+{
+	return journal_exec(db, "INSERT INTO late (recall, username, "
+			    "date, line, copies, mailboxes, seen) "
+			    "VALUES (?,?,?,?,?,?,?)", "ssssisi", late->recall,
+			    late->username, late->date, late->line,
+			    late->copies, late->mailboxes,
+			    (int64_t)time(NULL));
+}
+
+bool journal_late_add(const struct journal_late *lates, size_t count,
+		      size_t max, size_t *added_r, int64_t *copies_r,
+		      size_t *left_r)
 {
 	sqlite3 *db = journal_lock();
 	bool ret = journal_begin(db, false);
 	size_t i;
 
 	*added_r = 0;
-	for (i = 0; ret && i < count; i++)
-		ret = add(db, &lates[i], added_r);
-	ret = journal_end(db, ret && journal_exec(db, "INSERT OR REPLACE INTO "
-		"late_cursors (url, since) VALUES (?, ?)", "si", url, since));
+	*copies_r = 0;
+	for (i = 0; ret && i < count; i++) {
+		if (is_known(db, &lates[i]))
+			continue;
+		if (*added_r == max)
+			break;
+		ret = add(db, &lates[i]);
+		*added_r += 1;
+		*copies_r += lates[i].copies;
+	}
+	*left_r = count - i;
+	ret = journal_end(db, ret);
 	journal_unlock();
 	return ret;
 }

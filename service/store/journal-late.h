@@ -21,10 +21,13 @@ struct journal_late {
 
 /* Since when the node has to be asked, 0 for all it knows. */
 bool journal_late_cursor(const char *url, int64_t *since_r);
-/* Writes those that are not known yet, and the cursor, all or nothing. *added_r
-   is how many copies came in by that. */
-bool journal_late_add(const char *url, const struct journal_late *lates,
-		      size_t count, int64_t since, int64_t *added_r);
+bool journal_late_set_cursor(const char *url, int64_t since);
+/* Writes those that are not known yet, but no more than max, all or nothing.
+   *added_r is how many, *copies_r how many copies of them; *left_r how many of
+   count were not looked at any more, as there was one too many. */
+bool journal_late_add(const struct journal_late *lates, size_t count,
+		      size_t max, size_t *added_r, int64_t *copies_r,
+		      size_t *left_r);
 
 /* The first one that the audit trail does not tell of yet. Returns 1, or 0 if
    there is none, -1 on errors. */

@@ -112,6 +112,7 @@ static json_t *list(sqlite3 *db, const struct identity *identity,
 	if (stmt != NULL)
 		bind(stmt, identity, filter);
 	while ((ret = journal_step(stmt)) == SQLITE_ROW) {
+		/* as it was when the first row was read */
 		row = read_row(db, stmt);
 		if (row == NULL)
 			break;
@@ -127,8 +128,8 @@ static json_t *list(sqlite3 *db, const struct identity *identity,
 json_t *journal_list(const struct identity *identity,
 		     const struct journal_filter *filter)
 {
-	json_t *rows = list(journal_lock(), identity, filter);
+	json_t *rows = list(journal_lock_reader(), identity, filter);
 
-	journal_unlock();
+	journal_unlock_reader();
 	return rows;
 }

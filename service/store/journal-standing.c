@@ -202,13 +202,27 @@ void journal_standing_wake(const char *url, const char *recall)
 	journal_unlock();
 }
 
-bool journal_standing_again(const char *recall)
+bool journal_standing_again(const char *recall, int64_t next)
 {
 	bool ret = journal_exec(journal_lock(), "UPDATE standing SET "
-		"state = 'missing', since = ? WHERE recall = ? AND url <> '' "
-		"AND state IN ('look', 'stands')", "is", (int64_t)time(NULL),
-		recall);
+		"state = 'missing', since = ?, next = ?, tries = 0 WHERE "
+		"recall = ? AND url <> '' AND state IN ('look', 'stands')",
+		"iis", (int64_t)time(NULL), next, recall);
 
+	journal_unlock();
+	return ret;
+}
+
+bool journal_standing_has_aliases(const char *recall)
+{
+	sqlite3 *db = journal_lock();
+	sqlite3_stmt *stmt = journal_prepare(db, "SELECT 1 FROM verdicts WHERE "
+		"recall = ? AND mailbox_user <> email LIMIT 1");
+	bool ret;
+
+	journal_bind_text(stmt, 1, recall);
+	ret = journal_step(stmt) == SQLITE_ROW;
+	journal_release(stmt);
 	journal_unlock();
 	return ret;
 }

@@ -64,8 +64,13 @@ bool journal_standing_failed(const struct journal_standing *row,
 /* The node is there: it's told all the rest without a pause, and so are the
    recall's users looked for. */
 void journal_standing_wake(const char *url, const char *recall);
-/* All nodes where it stands have to be given the order once more. */
-bool journal_standing_again(const char *recall);
+/* All nodes where it stands have to be given the order once more, and are tried
+   from then on. */
+bool journal_standing_again(const char *recall, int64_t next);
+
+/* Whether users of the recall are known to be aliases: the order was not for
+   their mailboxes from the beginning. */
+bool journal_standing_has_aliases(const char *recall);
 
 /* What is to be tried now: of each node one order, missing or ending. */
 bool journal_standing_due(int64_t now, struct journal_standing **rows_r,

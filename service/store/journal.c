@@ -233,6 +233,22 @@ enum journal_result journal_load(const char *id, struct recall **recall_r)
 	return result;
 }
 
+enum journal_result journal_is_everyone(const char *id, bool *everyone_r)
+{
+	sqlite3 *db = journal_lock();
+	sqlite3_stmt *stmt = journal_prepare(db, "SELECT everyone FROM recalls "
+		"WHERE id = ?");
+	int ret;
+
+	journal_bind_text(stmt, 1, id);
+	ret = journal_step(stmt);
+	*everyone_r = ret == SQLITE_ROW && sqlite3_column_int(stmt, 0) != 0;
+	journal_release(stmt);
+	journal_unlock();
+	return ret == SQLITE_ROW ? JOURNAL_FOUND :
+		ret == SQLITE_DONE ? JOURNAL_ABSENT : JOURNAL_FAILED;
+}
+
 bool journal_unfinished(struct strlist *ids)
 {
 	sqlite3 *db = journal_lock();

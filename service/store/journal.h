@@ -27,6 +27,8 @@ enum journal_result {
 
 /* The recall of this id, whole, or NULL. */
 enum journal_result journal_load(const char *id, struct recall **recall_r);
+/* Whether the recall is from everyone; its users are not read. */
+enum journal_result journal_is_everyone(const char *id, bool *everyone_r);
 /* The ids of recalls that have not finished and wait for nobody, oldest first.
    Returns false if they can't be read. */
 bool journal_unfinished(struct strlist *ids);

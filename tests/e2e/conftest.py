@@ -29,7 +29,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent /
                         "support"))
 
 pytest.register_assert_rewrite("answers", "failpoints", "faults", "faulty",
-                               "quarantine")
+                               "inotify", "quarantine")
 from faults import Etcd  # noqa: E402
 from mailnode import MailNode  # noqa: E402
 from servicenode import Service  # noqa: E402

@@ -2,23 +2,17 @@
 does it read more of the user's index than it has to."""
 
 import contextlib
-import ctypes
-import os
-import struct
 import time
 
 import pytest
 
 from conftest import run_http
 from faults import wait_for
+from inotify import IN_ACCESS, IN_CLOSE_NOWRITE, IN_OPEN, Watch
 from mailnode import build_message
 from quarantine import node_of_free_users
 
 USERS = ["user%d@example.com" % number for number in range(4)]
-IN_ACCESS = 1
-IN_CLOSE_NOWRITE = 16
-IN_OPEN = 32
-EVENT = struct.Struct("iIII")
 
 
 @pytest.fixture(scope="module")
@@ -30,23 +24,10 @@ def node():
 def readings(path, events=IN_ACCESS):
     """Calls that read the directory itself, a list that is filled at the end; or
     what else happens to a file."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd = libc.inotify_init1(os.O_NONBLOCK)
-    assert fd >= 0 and libc.inotify_add_watch(
-        fd, os.fsencode(path), events) >= 0, os.strerror(ctypes.get_errno())
     found = []
-    try:
+    with Watch(path, events) as watch:
         yield found
-        with contextlib.suppress(BlockingIOError):
-            data = os.read(fd, 1 << 16)
-            while data:
-                _, mask, _, length = EVENT.unpack_from(data)
-                data = data[EVENT.size + length:]
-                # one with a name is of what is in there
-                if length == 0:
-                    found.append(mask)
-    finally:
-        os.close(fd)
+        found += watch.read()
 
 
 def read_while(node, user, call):

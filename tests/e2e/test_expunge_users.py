@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import pwd
 import subprocess
 
 import pytest
@@ -84,6 +86,33 @@ def test_unusual_names(message_id):
         assert run_shell(node, "-u", " " + names[0],
                          message_id).status() == "no_user"
         assert node.errors() == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs several system users")
+def test_users_of_several_accounts(message_id):
+    """Accounts that settings name are each user's own, whose turn it is in one
+    request: nobody else may look into their mail."""
+    accounts = ["mail", "nobody", "daemon", "nobody", "mail", "daemon"]
+    names = {"user%d@example.com" % index: account
+             for index, account in enumerate(accounts)}
+    fields = {name: {"mail_uid": account, "mail_gid": "mail"}
+              for name, account in names.items()}
+    fields["lost@example.com"] = {"mail_uid": "no-such-account"}
+    with MailNode(driver=DRIVERS[-1], users=fields) as node:
+        (node.dir / "mail").chmod(0o777)
+        for name, account in names.items():
+            node.lmtp_deliver(name, build_message(message_id))
+            home = node.home(name).stat()
+            assert home.st_uid == pwd.getpwnam(account).pw_uid
+            assert home.st_mode & 0o077 == 0
+        result = run_shell(node, "-A", "--jobs=1", message_id)
+        assert result.statuses() == {**dict.fromkeys(names, "expunged"),
+                                     "lost@example.com": "error"}
+        for name in names:
+            owners = {path.stat().st_uid
+                      for path in node.home(name).rglob("*")}
+            assert owners == {node.home(name).stat().st_uid}
+        assert node.panics() == []
 
 
 def test_mask_over_http(node, message_id):

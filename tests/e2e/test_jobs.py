@@ -153,10 +153,10 @@ def test_search_and_index_and_restore(node, message_id):
         columns(done[1], "username", "status") != []
 
 
-def launch(node, *args):
+def launch(node, *args, jobs=2):
     return subprocess.Popen(
         node.doveadm_command("-f", "tab", "recall", "expunge", "--no-notify",
-                             "--jobs=2", *args),
+                             "--jobs=%d" % jobs, *args),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -187,6 +187,34 @@ def kill_worker(node, message_id):
     again = recall(node, *named(USERS), "--", message_id)
     assert [row["username"] for row in again.rows
             if row["status"] == "expunged"] == [USERS[12]]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_alias_joins_an_order_later(node, message_id, recall_id, jobs):
+    """Whose mailbox it is, is known once it was looked at; what comes between
+    that and the end of the command is recalled, too."""
+    others = node.count(USERS[7])
+    deliver(node, message_id, [USERS[7], USERS[12]])
+    with Held(node, USERS[12]) as held:
+        process = launch(node, *named([ALIAS, USERS[12]]), "--stand=1h",
+                         "--recall-id=" + recall_id, "--", message_id,
+                         jobs=jobs)
+        wait_for(held.waiting)
+        wait_for(lambda: node.count(USERS[7]) == others)
+        deliver(node, message_id, [USERS[7]])
+        assert node.count(USERS[7]) == others + 1
+        held.file.close()
+        out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, err
+    assert columns(parse_tab(out), "username", "status", "copies") == [
+        (ALIAS, "expunged", "1"), (USERS[12], "expunged", "1")]
+    assert node.count(USERS[7]) == others
+    late = parse_tab(node.doveadm("-f", "tab", "recall", "standing", "late",
+                                  recall_id).stdout)
+    assert columns(late, "username", "copies") == [(USERS[7], "1")]
+    deliver(node, message_id, [USERS[7]])
+    assert node.count(USERS[7]) == others
+    node.doveadm("recall", "standing", "end", recall_id)
 
 
 @pytest.mark.parametrize("signo", [signal.SIGINT, signal.SIGTERM])

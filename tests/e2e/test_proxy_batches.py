@@ -360,6 +360,13 @@ def test_node_that_knows_no_batches(node, fake, message_id):
     assert result.statuses() == dict.fromkeys(users, "expunged")
     assert [len(asked) for asked in fake.asked_for()].count(2) == 1
     assert sum(len(asked) == 1 for asked in fake.asked_for()) == 20
+    # nor are those who come after that: batches of 1, 2, 4, and 5 of a second's
+    fake.commands.clear()
+    users = users_of("fake", COUNT)
+    result = run_shell(node, *named(users), "--max-rate=20", "--", message_id)
+    assert result.statuses() == dict.fromkeys(users, "expunged")
+    batches = [asked for asked in fake.asked_for() if len(asked) > 1]
+    assert 1 <= len(batches) < 9
 
 
 def alone(users):
@@ -423,6 +430,28 @@ def found(user, count=2):
                     for _ in range(count))
 
 
+def test_search_that_finds_several(node, fake):
+    """Of one user of a batch: it is what was asked for."""
+    fake.script(lambda users: b"".join(found(user) for user in users) +
+                b"\n+\n", serve=True)
+    users = users_of("fake", 3)
+    result = http(node, "recallSearch", users=users,
+                  messageId="<a@example.com>")
+    assert columns(result, "username") == [
+        (user,) for user in users for _ in range(2)]
+    assert fake.asked_for() == [users[:1], users[1:]]
+
+
+def test_search_under_two_names(node, backs, message_id):
+    """Of one user whose names follow each other: each has its own rows."""
+    users = users_of("one", 8)
+    asked = [users[0], users[7], ALIASES[0], users[1]]
+    deliver(backs, message_id, (0, 7))
+    result = http(node, "recallSearch", users=asked, messageId=message_id)
+    assert columns(result, "username", "error") == [
+        (users[0], ""), (users[7], ""), (ALIASES[0], "")]
+
+
 @pytest.mark.log_errors("fake@example.com: Node")
 def test_search_that_breaks_off(node, fake):
     """What a batch had found by then is shown once."""
@@ -455,6 +484,21 @@ def test_search_that_is_killed(node, fake):
     # as far as it had heard
     assert {row for row in rows if row[1]} <= {
         (user, "x", "") for user in users[:2]}
+
+
+def test_somebody_else_and_then_killed(node, fake, message_id):
+    """Nothing counts of a batch that has anybody else in it, also if nobody can
+    be asked once more."""
+    users = users_of("fake", 3)
+    fake.script(lambda asked: verdict_row(ME) + verdict_row(OTHER)
+                if len(asked) > 1 else alone(asked), serve=True, hang=True)
+    process = launch(node, *named(users), "--", message_id)
+    wait_for(lambda: len(fake.commands) == 2)
+    process.send_signal(signal.SIGTERM)
+    result = finish(process)
+    assert result.code == EX_TEMPFAIL
+    assert [row["username"] for row in result.rows] == users
+    assert [result.status(user) for user in users[1:]] == ["error"] * 2
 
 
 def converse(port, password, line):
@@ -508,6 +552,12 @@ def test_max_rate(node, fake, message_id):
     # never less, however slow the machine is
     assert time.monotonic() - begun >= 23 / 20
     assert max(map(len, fake.asked_for())) <= 5
+    # a few at a time are still a batch
+    fake.commands.clear()
+    result = run_shell(node, *named(users_of("fake", 4)), "--max-rate=8",
+                       "--", message_id)
+    assert len(result.rows) == 4
+    assert sorted(map(len, fake.asked_for())) == [1, 1, 2]
 
 
 @pytest.mark.parametrize("name", ["recallExpunge", "recallSearch"])
@@ -557,3 +607,14 @@ def test_several_connections(ports, backs, message_id, connections):
         assert [result.status(user) for user in users_of(name, COUNT)] == [
             "expunged" if number in (1, 20) else "not_found"
             for number in range(COUNT)]
+
+
+def test_last_ones_on_several_connections(ports, fake, message_id):
+    """Those who are left in the end go to all connections alike."""
+    users = users_of("fake", 12)
+    fake.script(alone, serve=True)
+    with front(ports, users, extra="doveadm_worker_count = 3\n") as node:
+        result = run_shell(node, *named(users), "--", message_id)
+    assert result.statuses() == dict.fromkeys(users, "not_found")
+    # three of one, three of two, and of the rest no two
+    assert sorted(map(len, fake.asked_for())) == [1] * 6 + [2] * 3

@@ -79,6 +79,20 @@ def test_values_are_cut(service):
         # not within a character
         service.recall("nonsense", "x" + "д" * 600, [USER])
     assert found[0][1]["cs1"] == "x" + "д" * 498 + "...(+204)"
+    with events(service) as found:
+        # what is written counts, escapes and all
+        service.recall("nonsense", "x" + "\x01" * 600 + "y", ["=" * 4000])
+    assert found[0][1]["cs1"] == "x" + r"\u0001" * 142 + "...(+459)"
+    assert found[0][1]["cs2"] == "=" * 2000 + "...(+2000)"
+
+
+def test_prefix_that_is_too_long(node):
+    service = Service(node, audit__cef_prefix="CEF:0|" + "x" * 1018)
+    assert service.check_config().returncode == 0
+    service.set(audit__cef_prefix="CEF:0|" + "x" * 1019)
+    done = service.check_config()
+    assert done.returncode != 0
+    assert "audit.cef_prefix: has more than 1024 octets" in done.stderr
 
 
 @pytest.mark.parametrize("text, shown", [

@@ -498,7 +498,7 @@ def test_resume_after_kill(node, other):
                      "nothing was sent")
             service.kill()
         service.start()
-        assert "recall %s: resumed, 6 of 6 users" % recall_id in service.log()
+        service.wait_log("recall %s: resumed, 6 of 6 users" % recall_id)
         done = service.wait_recall(token, recall_id)
         assert done["success"] is True
         assert set(done["summary"]) <= {"expunged", "not_found",
@@ -528,7 +528,7 @@ def test_resume_asks_only_about_the_rest(node, other):
                      ["progress"]["done"] == 3, "no progress")
             service.kill()
             service.start()
-            assert "resumed, 3 of 6 users are left" in service.log()
+            service.wait_log("resumed, 3 of 6 users are left")
             body = service.curl(url, token=token).json()
             assert body["summary"] == {"expunged": 3}
             assert body["state"] == "running"
@@ -562,7 +562,7 @@ def test_sigterm_finishes_what_runs(node):
         assert process.wait(PATIENCE) == 0
         service.process = None
         service.start()
-        assert "resumed, 2 of 3 users are left" in service.log()
+        service.wait_log("resumed, 2 of 3 users are left")
         assert service.wait_recall(token, recall_id)["summary"] == {
             "expunged": 3}
 

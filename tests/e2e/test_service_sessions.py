@@ -1,5 +1,8 @@
 """mail-recalld: one's own sessions, listed and ended."""
 
+import contextlib
+import sqlite3
+
 import pytest
 
 from mailnode import PASSWORD
@@ -143,3 +146,19 @@ def test_a_token_of_another_issuer_has_none(service):
     one, = sessions(service, tokens)
     assert one["current"] is False
     assert service.curl("/v2/auth/sessions").status == 401
+
+
+def test_journal_that_fails_costs_no_session(service):
+    """A refresh token is used up, and followed by the next one, at once or not
+    at all; a second time it is no good all the same."""
+    tokens = sign_in(service, "user@red.example")
+    with contextlib.closing(sqlite3.connect(service.dir / "journal.db")) as db:
+        db.execute("CREATE TRIGGER full BEFORE INSERT ON refresh_tokens BEGIN "
+                   "SELECT RAISE(FAIL, 'full'); END")
+        assert refresh(service, tokens).status == 503
+        db.execute("DROP TRIGGER full")
+    answer = refresh(service, tokens)
+    assert answer.status == 200, answer
+    assert len(sessions(service, answer.json())) == 1
+    assert refresh(service, tokens).status == 401
+    assert refresh(service, answer.json()).status == 401

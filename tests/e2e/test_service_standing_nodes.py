@@ -1,13 +1,14 @@
 """mail-recalld: recalls that stand on several nodes, and what comes late."""
 
 import contextlib
+import os
 import sqlite3
 import time
 
 import pytest
 
 from answers import ask, check_described, root, statuses
-from faults import wait_for
+from faults import Held, HeldFile, wait_for
 from mailnode import build_message, free_port
 from servicenode import ProxyNode, RecallNode, Service
 
@@ -54,6 +55,14 @@ def stand(service, message_id, users, time="1h"):
     answer = service.recall(root(service), message_id, users, stand=time,
                             notify="0", reason="Phishing")
     assert answer.status == 200, answer
+    return answer.json()["id"]
+
+
+def begin(service, message_id, users, **params):
+    """A recall in the background: its id."""
+    answer = service.recall(root(service), message_id, users, "-H",
+                            "Prefer: respond-async", notify="0", **params)
+    assert answer.status == 202, answer
     return answer.json()["id"]
 
 
@@ -201,6 +210,76 @@ def test_expiry_while_a_node_is_down(red, blue, service, message_id):
     assert blue.count(BLUE[0]) == 1
 
 
+def test_handed_over_twice_at_once(red, blue, message_id):
+    """By the recall and by who sees to what is missing: that is no end."""
+    both = {node_name(red), node_name(blue)}
+    with make_service(red, blue, doveadm__connect_timeout=60) as service:
+        first = stand(service, message_id, [RED[0]])
+        with HeldFile(blue.standing_dir / "lock") as held:
+            recall_id = begin(service, "<x" + message_id[1:], [RED[0]],
+                              stand="1h")
+            wait_for(held.waiting)
+            with contextlib.closing(sqlite3.connect(
+                    service.dir / "journal.db")) as db, db:
+                db.execute("UPDATE standing SET next = 0")
+            wait_for(lambda: len(held.all_waiting()) == 2)
+        service.wait_recall(root(service), recall_id)
+        # it collects once it has taken both answers
+        deliver(red, RED[0], message_id)
+        wait_for(lambda: late_count(service, first) == 1)
+        assert where(service, recall_id) == (both, set(), set())
+        assert set(orders(blue)) == {first, recall_id}
+
+
+def late_count(service, recall_id):
+    return shown(service, recall_id).json()["late"]
+
+
+def test_alias_joins_later(red, blue, service, message_id):
+    """Whose mailbox an alias is, is known once it was asked for; what came for
+    the mailbox before that is recalled on the other nodes, too."""
+    alias = "alias@red.example"
+    for node in red, blue:
+        node.add_users({alias: {"user": RED[1], "home": node.home(RED[1]),
+                                "tenant_id": "red"}})
+    deliver(red, RED[1], message_id)
+    deliver(red, RED[0], message_id)
+    with Held(red, RED[0]) as held:
+        recall_id = begin(service, message_id, [alias, RED[0]], stand="1h")
+        wait_for(held.waiting)
+        wait_for(lambda: red.count(RED[1]) == 0)
+        for node in red, blue:
+            deliver(node, RED[1], message_id)
+            assert node.count(RED[1]) == 1
+    service.wait_recall(root(service), recall_id)
+    for node in red, blue:
+        wait_for(lambda: node.count(RED[1]) == 0)
+    wait_for(lambda: late_count(service, recall_id) == 2)
+    for node in red, blue:
+        deliver(node, RED[1], message_id)
+        assert node.count(RED[1]) == 0
+
+
+@pytest.mark.log_errors("")
+def test_alias_of_a_node_that_was_down(red, blue, service, message_id):
+    """It is one of the order's on all nodes as soon as that is known."""
+    alias = "alias@blue.example"
+    for node in red, blue:
+        node.add_users({alias: {"user": BLUE[1], "home": node.home(BLUE[1]),
+                                "tenant_id": "blue"}})
+    blue.stop(remove=False)
+    recall_id = stand(service, message_id, [RED[0], alias])
+    deliver(red, BLUE[1], message_id)
+    assert red.count(BLUE[1]) == 1
+    assert blue._launch()
+    wait_for(lambda: statuses(shown(service, recall_id)) == {
+        RED[0]: "not_found", alias: "not_found"})
+    wait_for(lambda: red.count(BLUE[1]) == 0)
+    for node in red, blue:
+        deliver(node, BLUE[1], message_id)
+        assert node.count(BLUE[1]) == 0
+
+
 def test_server_that_others_stand_in_for(red, blue, message_id):
     """One that is new gets what stands; what has come there is looked for."""
     with Service(red, recall__late_interval=1) as service:
@@ -291,6 +370,39 @@ def test_late_while_the_service_is_down(red, blue, service, message_id):
     service.start()
     wait_for(lambda: len(late_lines(service)) == 1)
     assert "externalId=" + recall_id in late_lines(service)[0]
+
+
+def test_node_that_tells_of_too_many(red, blue, message_id):
+    """A node that was broken into does not fill the trail, nor the journal:
+    what it tells of beyond a number waits, and a line says so. Those of other
+    nodes are told of."""
+    with make_service(red, blue, audit__late_per_hour=3) as service:
+        recall_id = stand(service, message_id, RED[:1] + BLUE[:1])
+        path = blue.standing_dir / "late" / (
+            "%s.%d" % ("%032x" % 7, os.geteuid()))
+        path.write_text("".join("%d\tu%d@blue.example\t1\tINBOX\n" % (
+            time.time(), number) for number in range(2000)))
+        left = wait_for(lambda: [line for line in service.audit()
+                                 if "|left-out|" in line])[0]
+        assert " outcome=failure cnt=1997 msg=http://%s" % node_name(blue) \
+            in left
+        assert "audit.late_per_hour" in left
+        wait_for(lambda: len(late_lines(service)) == 3)
+        deliver(blue, BLUE[0], message_id)
+        deliver(red, RED[0], message_id)
+        wait_for(lambda: late_count(service, recall_id) == 1)
+        wait_for(lambda: len(late_lines(service)) == 4)
+        assert " cs2=%s:expunged" % RED[0] in late_lines(service)[3]
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db")) as db:
+            assert db.execute("SELECT count(*) FROM late").fetchone() == (4,)
+        assert len([line for line in service.audit()
+                    if "|left-out|" in line]) == 1
+        # where more are expected, they have not been lost
+        path.unlink()
+        service.set(audit__late_per_hour=0)
+        assert service.reload() == "reloaded"
+        wait_for(lambda: late_count(service, recall_id) == 2)
 
 
 # everyone

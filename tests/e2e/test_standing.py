@@ -627,13 +627,28 @@ def test_mailbox_name_of_two_lines(node, user, message_id):
 
 def test_directory_that_is_no_mailbox(node, user, message_id):
     """Dovecot lists it, and says that there is none when it is opened. Recalls
-    can't say that there is no such message, nor that it was moved."""
+    can't say that there is no such message, nor that it was moved; searches
+    can't say that this is all."""
     node.append(user, "x", build_message(message_id))
+    node.append(user, "y", build_message(message_id))
     rename_directory(node, user, "x", "x&zz")
+    error = "Mailbox x&zz is listed, but is not there when it is opened"
+    for name, *args in (["search", message_id], ["search", "query", "ALL"],
+                        ["search", "--verify-headers", message_id],
+                        ["fetch", "hdr.message-id", message_id]):
+        found = command(node, name, "-u", user, *args)
+        assert found.code == EX_TEMPFAIL
+        # fetch has no column of mailboxes
+        assert {row["error"]: row.get("mailbox") for row in found.rows} == (
+            {"": None, error: None} if name == "fetch" else
+            {"": "y", error: "x&zz"}), (name, args)
+    # what it does not look for there is not missing
+    found = command(node, "search", "-u", user, "query", "mailbox", "y")
+    assert found.code == 0 and found.row()["mailbox"] == "y"
+    node.doveadm("expunge", "-u", user, "mailbox", "y", "all")
     row = run_shell(node, "-u", user, message_id).row()
     assert (row["status"], row["copies"], row["error"]) == (
-        "error", "0", "Mailbox x&zz is listed, but is not there when it is "
-        "opened")
+        "error", "0", error)
 
 
 def test_end_of_which(node):

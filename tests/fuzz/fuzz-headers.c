@@ -10,11 +10,13 @@
 
 #include "fuzz.h"
 
-/* no message has more; each is compared with all names of all */
-#define VALUES_MAX 16
+/* each is looked for in all: none, one, two and more are what there is */
+#define VALUES_MAX 4
 
 struct check {
 	const char *const *values;
+	/* the one that names are read of */
+	const char *value;
 	uint64_t hash;
 	size_t size;
 	unsigned int names;
@@ -85,7 +87,8 @@ static bool check_name(const struct recall_message_id *id, void *context)
 		return TRUE;
 	require(check->hash == RECALL_INDEX_HASH_MANY ||
 		check->hash == recall_index_hash(id));
-	require(matches(check->values, id));
+	require(recall_message_id_is_in_header(id, check->value,
+					       strlen(check->value)));
 	return TRUE;
 }
 
@@ -116,6 +119,7 @@ static void check_block(const uint8_t *data, size_t size)
 	check.names = 0;
 	check.any = FALSE;
 	for (value = check.values; *value != NULL; value++) {
+		check.value = *value;
 		(void)recall_message_id_foreach(*value, strlen(*value),
 						check_name, &check);
 		check_asked(&check, *value, strlen(*value));

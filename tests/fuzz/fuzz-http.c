@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <curl/curl.h>
+#include <jansson.h>
 
 #include "auth-token.h"
 #include "brakes.h"
@@ -44,11 +45,15 @@ static bool work_here(struct worker_pool *pool, void (*func)(void *context),
 #define worker_pool_add work_here
 #include "http-server.c"
 
+#define LOGIN "a@example.com"
 #define PORT 8025
 /* Turns of the daemon's in which nothing comes: then nothing will. */
 #define PATIENCE 8
 
 static char token[4096];
+/* what the server was sent has it */
+static bool has_token;
+static struct http_api api;
 static struct sockaddr_in addr = { .sin_family = AF_INET };
 static char host[INET_ADDRSTRLEN];
 
@@ -96,6 +101,43 @@ static struct config *make_config(void)
 	return config;
 }
 
+/* Whatever was asked, the answer can be sent, and who has not shown the token
+   has got nothing that needs one. */
+static void check_answer(const struct http_request *request)
+{
+	const struct http_route *route = request->route;
+	size_t i;
+
+	require(request->status >= 200 && request->status < 600);
+	require(request->status != 500);
+	require(request->reply != NULL || request->reply_fd >= 0);
+	for (i = 0; i < request->reply_headers.count; i++)
+		require(request->reply_headers.items[i][strcspn(
+			request->reply_headers.items[i], "\r\n")] == '\0');
+	if (request->reply != NULL &&
+	    strcmp(request->reply_type, "application/json") == 0) {
+		json_t *json = json_loadb(request->reply, request->reply_len,
+					  JSON_DECODE_ANY, NULL);
+
+		require(json != NULL);
+		require(request->status < 400 || route == NULL ||
+			json_object_get(json, "message") != NULL);
+		json_decref(json);
+	}
+	if (route == NULL || request->status >= 400 ||
+	    (route->auth != HTTP_AUTH_TOKEN &&
+	     route->auth != HTTP_AUTH_OLD_TOKEN))
+		return;
+	require(has_token);
+	require(strcmp(request->identity.login, LOGIN) == 0);
+}
+
+static void conclude_checked(struct http_request *request)
+{
+	check_answer(request);
+	dispatch_api.conclude(request);
+}
+
 /* As the daemon ends: its threads must not see what exit() takes away. */
 static void stop(void)
 {
@@ -113,7 +155,7 @@ static void stop(void)
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	struct identity who = {
-		.login = "a@example.com", .tenant = "default",
+		.login = LOGIN, .tenant = "default",
 		.role = ROLE_SUPER,
 	};
 	char jti[TOKEN_ID_LEN + 1], *issued, *error = NULL;
@@ -132,8 +174,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	require(journal_open(config->journal_path, &error));
 	require(revocations_load() && brakes_load());
 	doveadm_client_start(config);
+	api = dispatch_api;
+	api.conclude = conclude_checked;
 	if (!jobs_start(config) ||
-	    !http_server_start(config, &dispatch_api, &error)) {
+	    !http_server_start(config, &api, &error)) {
 		fputs(error != NULL ? error : "no jobs", stderr);
 		abort();
 	}
@@ -192,7 +236,8 @@ static void exchange(int fd, const char *text, size_t len)
 	ssize_t ret;
 
 	while (silent < PATIENCE) {
-		ret = send(fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		ret = len == 0 ? 0 :
+			send(fd, text, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (ret > 0) {
 			text += ret;
 			len -= ret;
@@ -217,6 +262,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	text = make_request(data, size, &len);
+	has_token = memmem(text, len, token, strlen(token)) != NULL;
 	require(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
 	require(MHD_add_connection(server.main.daemon, fds[1],
 				   (struct sockaddr *)&addr,

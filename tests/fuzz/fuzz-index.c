@@ -5,10 +5,10 @@
 #include "array.h"
 #include "buffer.h"
 #include "crc32.h"
-#include "hex-binary.h"
-#include "str.h"
-#include "recall-index-file.h"
-#include "recall-index-format.h"
+
+/* of what is larger, records are left in the file */
+#define WHOLE_MAX 128
+#include "recall-index-file.c"
 
 #include "fuzz.h"
 
@@ -81,47 +81,49 @@ static struct recall_index_file *read_index(void)
 }
 
 static void tell_box(const struct recall_index_file *file,
-		     const struct recall_index_box *box, string_t *text)
+		     const struct recall_index_box *box, buffer_t *told)
 {
 	struct recall_index_box_iter iter;
 	struct recall_index_rec rec;
-	unsigned int idx = 0, count = box->count;
+	unsigned int idx = 0, records = 0, count = box->count;
 
 	require(box->first <= file->count);
 	require(box->count <= file->count - box->first);
 	while (recall_index_file_tail_next(file, box, &idx, &rec))
 		count++;
-	str_printfa(text, "%s %u %llx %llx:", guid_128_to_string(box->guid),
-		    box->uid_validity, (unsigned long long)box->name,
-		    (unsigned long long)box->stamp);
+	buffer_append(told, box->guid, sizeof(box->guid));
+	buffer_append(told, &box->uid_validity, sizeof(box->uid_validity));
+	buffer_append(told, &box->name, sizeof(box->name));
+	buffer_append(told, &box->stamp, sizeof(box->stamp));
 	recall_index_box_iter_init(&iter, file, box);
 	while (recall_index_box_iter_next(&iter, &rec)) {
 		require(count-- > 0);
-		str_printfa(text, " %u=%llx", rec.uid,
-			    (unsigned long long)rec.hash);
+		records++;
+		buffer_append(told, &rec.uid, sizeof(rec.uid));
+		buffer_append(told, &rec.hash, sizeof(rec.hash));
 	}
-	str_append_c(text, '\n');
+	buffer_append(told, &records, sizeof(records));
 }
 
-/* All that a lookup can know of it. */
-static const char *tell(const struct recall_index_file *file, bool *gone_r)
+/* All that a lookup can know of it. Read from the end it has one meaning. */
+static const buffer_t *
+tell(const struct recall_index_file *file, bool *has_names_r)
 {
-	string_t *text = t_str_new(1024);
+	buffer_t *told = t_buffer_create(1024);
 	const struct recall_index_names *names;
 	const struct recall_index_box *box;
 	struct recall_index_rec rec;
 	unsigned int idx;
 
-	*gone_r = FALSE;
+	*has_names_r = FALSE;
 	array_foreach(&file->lists, names) {
 		require(names->size == 0 ||
 			names->names[names->size - 1] == '\0');
-		str_printfa(text, "%s %llx %s\n",
-			    guid_128_to_string(names->root),
-			    (unsigned long long)names->stamp,
-			    binary_to_hex((const void *)names->names,
-					  names->size));
-		*gone_r = TRUE;
+		buffer_append(told, names->root, sizeof(names->root));
+		buffer_append(told, names->names, names->size);
+		buffer_append(told, &names->stamp, sizeof(names->stamp));
+		buffer_append(told, &names->size, sizeof(names->size));
+		*has_names_r = TRUE;
 	}
 	array_foreach(&file->boxes, box) {
 		/* a compaction leaves these out */
@@ -129,9 +131,53 @@ static const char *tell(const struct recall_index_file *file, bool *gone_r)
 		if (box->stamp == 0 && box->count == 0 &&
 		    !recall_index_file_tail_next(file, box, &idx, &rec))
 			continue;
-		tell_box(file, box, text);
+		tell_box(file, box, told);
 	}
-	return str_c(text);
+	return told;
+}
+
+/* A search finds the same, whether records are in memory or in the file. */
+static void check_search(const struct recall_index_file *whole,
+			 const struct recall_index_file *parts)
+{
+	ARRAY_TYPE(uint32_t) found, others;
+	uint64_t hash = whole->hashes[whole->count / 2];
+	uint32_t idx;
+
+	t_array_init(&found, 16);
+	t_array_init(&others, 16);
+	require(recall_index_file_search(whole, 0, whole->count, hash, 70,
+					 &found) == 0);
+	require(recall_index_file_search(parts, 0, parts->count, hash, 70,
+					 &others) == 0);
+	require(array_cmp(&found, &others));
+	require(array_count(&found) > 0);
+	array_foreach_elem(&found, idx) {
+		require(whole->hashes[idx] == hash || whole->hashes[idx] == 70);
+		require(recall_index_file_get_uid(whole, idx) ==
+			recall_index_file_get_uid(parts, idx));
+	}
+}
+
+/* What is read in parts is what is read as a whole. */
+static void check_parts(const struct recall_index_file *whole)
+{
+	const char *error;
+	struct recall_index_file *parts;
+	bool has_names;
+	int fd;
+
+	require(recall_index_file_open(path, &parts, &error) == 0);
+	require(parts->end == whole->end && parts->tail == whole->tail);
+	require(parts->count == whole->count);
+	if (whole->count > 0)
+		check_search(whole, parts);
+	fd = open(path, O_RDONLY);
+	require(recall_index_file_is_in(parts, fd) == (whole->end > 0));
+	i_close_fd(&fd);
+	require(recall_index_file_load(parts) == 0);
+	require(buffer_cmp(tell(parts, &has_names), tell(whole, &has_names)));
+	recall_index_file_unref(&parts);
 }
 
 /* What was appended is there, whatever was there before: but for a block that
@@ -162,7 +208,8 @@ static void append(bool whole)
 static void compact(void)
 {
 	struct recall_index_file *file;
-	const char *before, *after, *error;
+	const buffer_t *before, *after;
+	const char *error;
 	bool has_names;
 
 	file = read_index();
@@ -175,15 +222,22 @@ static void compact(void)
 	after = tell(file, &has_names);
 	recall_index_file_unref(&file);
 	/* with names, mailboxes that are gone are left out */
-	require(has_names ? strlen(after) <= strlen(before) :
-		strcmp(after, before) == 0);
+	require(has_names ? after->used <= before->used :
+		buffer_cmp(after, before));
+}
+
+/* With it there, no mailbox list is asked for permissions. */
+static void make_temp(void)
+{
+	if (access(temp_path, F_OK) != 0)
+		fuzz_write(temp_path, "", 0);
 }
 
 static void run(unsigned int what, unsigned char *data, size_t size)
 {
 	struct recall_index_file *file;
 	size_t base;
-	bool whole, has_names;
+	bool whole;
 
 	if ((what & RIGHT) != 0 &&
 	    size >= sizeof(struct recall_index_header)) {
@@ -194,15 +248,14 @@ static void run(unsigned int what, unsigned char *data, size_t size)
 	file = read_index();
 	whole = file->end == 0 || file->size - file->end <
 		RECALL_INDEX_BLOCK_MIN;
-	(void)tell(file, &has_names);
+	check_parts(file);
 	recall_index_file_unref(&file);
-	/* with these there, no mailbox list is asked for permissions */
 	if ((what & (APPEND | COMPACT)) != 0)
-		fuzz_write(temp_path, "", 0);
+		make_temp();
 	if ((what & APPEND) != 0)
 		append(whole);
 	if ((what & COMPACT) != 0) {
-		fuzz_write(temp_path, "", 0);
+		make_temp();
 		compact();
 	}
 }

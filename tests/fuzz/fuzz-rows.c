@@ -5,11 +5,14 @@
 #include "str.h"
 #include "strescape.h"
 
-/* longer rows than that are inputs, too */
-#define RECALL_PROXY_WHOLE_SIZE 128
+/* most inputs are of longer rows than that */
+#define RECALL_PROXY_WHOLE_SIZE 48
 #include "recall-proxy-row.c"
 
 #include "fuzz.h"
+
+/* Pieces of a size. */
+#define PIECES_SAME 16
 
 int LLVMFuzzerInitialize(int *argc ATTR_UNUSED, char ***argv ATTR_UNUSED)
 {
@@ -37,7 +40,8 @@ read_part(struct recall_proxy_row *row, const unsigned char *data, size_t size,
 	return ret > 0;
 }
 
-/* Reads all there is, as a connection does. Returns "|" after each column and
+/* Reads all there is, as a connection does: in pieces that grow, since each is
+   looked at with what has come before. Returns "|" after each column and
    "\n" after each row, "." for the end of the rows, "!" for what is no row, "?"
    where the input ends early: all of them escaped in columns. */
 static string_t *read_rows(unsigned int columns, const unsigned char *data,
@@ -47,6 +51,7 @@ static string_t *read_rows(unsigned int columns, const unsigned char *data,
 	struct recall_proxy_part part;
 	string_t *out = t_str_new(size * 2 + 16);
 	size_t come = I_MIN(piece, size), taken = 0;
+	unsigned int pieces = 0;
 	int ret;
 
 	for (;;) {
@@ -67,6 +72,8 @@ static string_t *read_rows(unsigned int columns, const unsigned char *data,
 			return out;
 		} else {
 			come = I_MIN(size, come + piece);
+			if (++pieces % PIECES_SAME == 0)
+				piece *= 2;
 		}
 	}
 }

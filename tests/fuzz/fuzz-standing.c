@@ -1,5 +1,6 @@
 /* Standing orders and their set, of whatever contents. The first octet says
-   which file it is, and whether what was read of an order is written again. */
+   which file it is, and whether what was read of an order is written again, or
+   the set is written of what is there as entries. */
 #include "lib.h"
 #include "array.h"
 #include "buffer.h"
@@ -11,14 +12,23 @@
 
 #include "fuzz.h"
 
+/* its name, a number and a size */
+#define SET_HEADER 16
 #define ID "0123456789abcdef0123456789abcdef"
 
 static char *set_path, *order_path;
+
+static void say_nothing(const struct failure_context *ctx ATTR_UNUSED,
+			const char *format ATTR_UNUSED,
+			va_list args ATTR_UNUSED)
+{
+}
 
 int LLVMFuzzerInitialize(int *argc ATTR_UNUSED, char ***argv ATTR_UNUSED)
 {
 	lib_init();
 	(void)atexit(lib_deinit);
+	i_set_error_handler(say_nothing);
 	set_path = fuzz_path("set");
 	order_path = fuzz_path(ID".order");
 	return 0;
@@ -80,22 +90,76 @@ static void try_order(const uint8_t *data, size_t size, bool write)
 	pool_unref(&pool);
 }
 
-static void try_set(const uint8_t *data, size_t size)
+/* All of the file's orders that are of the hash are found, and no others. */
+static void check_found(const struct recall_standing_set *set,
+			const uint8_t *data, size_t size, uint64_t hash,
+			time_t now)
+{
+	struct recall_standing_entry entry;
+	buffer_t *ids = t_buffer_create(64), *expected = t_buffer_create(64);
+	size_t pos;
+
+	for (pos = SET_HEADER; pos + sizeof(entry) <= size;
+	     pos += sizeof(entry)) {
+		memcpy(&entry, data + pos, sizeof(entry));
+		if (entry.hash == hash && entry.expires > (uint64_t)now)
+			buffer_append(expected, entry.recall_id,
+				      sizeof(entry.recall_id));
+	}
+	recall_standing_set_find(set, hash, now, ids);
+	require(buffer_cmp(ids, expected));
+}
+
+static void check_set(const uint8_t *data, size_t size)
 {
 	struct recall_standing_set *set = recall_standing_set_init(fuzz_dir());
-	buffer_t *ids = t_buffer_create(64);
+	struct recall_standing_entry entry;
 	const char *error;
-	uint64_t hash = 0;
+	size_t pos;
 
-	fuzz_write(set_path, data, size);
-	memcpy(&hash, data + (size > 40 ? 24 : 0),
-	       size > 40 ? sizeof(hash) : 0);
 	if (recall_standing_set_refresh(set, &error) > 0) {
-		recall_standing_set_find(set, hash, 1, ids);
-		recall_standing_set_find(set, 0, 1, ids);
-		recall_standing_set_find(set, UINT64_MAX, 1, ids);
+		check_found(set, data, size, 0, 1);
+		check_found(set, data, size, UINT64_MAX, 1);
+		for (pos = SET_HEADER; pos + sizeof(entry) <= size;
+		     pos += sizeof(entry)) {
+			memcpy(&entry, data + pos, sizeof(entry));
+			check_found(set, data, size, entry.hash, 1);
+			check_found(set, data, size, entry.hash + 1,
+				    entry.expires / 2);
+		}
 	}
 	recall_standing_set_deinit(&set);
+}
+
+/* What follows the header is entries in whatever order, of few hashes, each of
+   a recall of its own: none of that comes by chance. */
+static void write_set(uint8_t *data, size_t size)
+{
+	struct recall_standing_entry *entries =
+		(void *)(data + SET_HEADER);
+	unsigned int i, count = (size - SET_HEADER) / sizeof(*entries);
+	const char *error;
+
+	for (i = 0; i < count; i++) {
+		entries[i].hash %= 4;
+		entries[i].recall_id[0] = i;
+	}
+	require(recall_standing_set_write(fuzz_dir(), entries, count,
+					  &error) == 0);
+}
+
+static void try_set(const uint8_t *data, size_t size, bool write)
+{
+	uint8_t *copy;
+
+	if (write && size >= SET_HEADER) {
+		copy = p_memdup(pool_datastack_create(), data, size);
+		write_set(copy, size);
+		check_set(copy, size);
+	} else {
+		fuzz_write(set_path, data, size);
+		check_set(data, size);
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -104,7 +168,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	T_BEGIN {
 		if (data[0] % 2 == 1)
-			try_set(data + 1, size - 1);
+			try_set(data + 1, size - 1, data[0] % 4 == 3);
 		else
 			try_order(data + 1, size - 1, data[0] % 4 == 2);
 	} T_END;

@@ -78,11 +78,11 @@ class Frozen:
         self.thaw()
 
 
-class Held:
-    """A mailbox that nobody else can change: its log is locked."""
+class HeldFile:
+    """A file that nobody else can lock."""
 
-    def __init__(self, node, user):
-        self.path, = node.home(user).rglob("mailboxes/INBOX/*/dovecot.index.log")
+    def __init__(self, path):
+        self.path = path
 
     def __enter__(self):
         self.file = open(self.path, "r+b")
@@ -92,14 +92,24 @@ class Held:
     def __exit__(self, *unused):
         self.file.close()
 
-    def waiting(self):
-        """The process that waits for the lock, or None."""
+    def all_waiting(self):
+        """The processes that wait for the lock."""
         inode = str(os.stat(self.path).st_ino)
-        for line in pathlib.Path("/proc/locks").read_text().splitlines():
-            fields = line.split()
-            if fields[1] == "->" and fields[6].split(":")[-1] == inode:
-                return int(fields[5])
-        return None
+        lines = pathlib.Path("/proc/locks").read_text().splitlines()
+        return [int(fields[5]) for fields in map(str.split, lines)
+                if fields[1] == "->" and fields[6].split(":")[-1] == inode]
+
+    def waiting(self):
+        """One of them, or None."""
+        return next(iter(self.all_waiting()), None)
+
+
+class Held(HeldFile):
+    """A mailbox that nobody else can change: its log is locked."""
+
+    def __init__(self, node, user):
+        super().__init__(*node.home(user).rglob(
+            "mailboxes/INBOX/*/dovecot.index.log"))
 
 
 class Swallow:

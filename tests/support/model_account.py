@@ -73,8 +73,9 @@ class Account(Recalls, Beside, Checks):
 
     def next_user(self, user):
         self.user = user
-        self.log_start = self.log_read = self.node.log_size()
+        self.log_start = self.episode_log = self.node.log_size()
         self.was_rebuilt = self.killed_one = self.renamed = False
+        self.rebuilt_now = False
         # token -> message id; those that no client has expunged
         self.stable = {}
         # those that were once in a mailbox that may be deleted
@@ -83,6 +84,7 @@ class Account(Recalls, Beside, Checks):
         # number of copies of: those that stand, for example
         self.recalled, self.unlisted = set(), set()
         self.loose.clear()
+        self.texts.clear()
         self.new_account()
         self.log_in()
         self.look()
@@ -153,6 +155,8 @@ class Account(Recalls, Beside, Checks):
         self.plan = plan = Plan(self.seed, number, self.node.driver,
                                 self.quarantine, self.limits)
         message_id, recall_id = self.new_id(0), self.new_recall_id()
+        self.episode_log = self.node.log_size()
+        self.rebuilt_now = False
         self.purged.clear()
         self.renamed |= plan.has("rename")
         for name in plan.before:
@@ -219,8 +223,9 @@ class Account(Recalls, Beside, Checks):
             answers = self.check_retried(message_id, recall_id, answers)
         if plan.kind in ("plain", "dry") and answers and \
            answers[0].status == "expunged" and self.quarantine and \
-           not self.purged[recall_id] and not self.rebuilt() and \
-           self.by_recall[recall_id] != answers[0].copies:
+           not self.purged[recall_id] and \
+           self.by_recall[recall_id] != answers[0].copies and \
+           not self.rebuilt():
             self.fail("kept another number", answers[0].row, self.by_recall,
                       done)
         self.check_notices(recall_id, answers, plan.kind == "kill")
@@ -315,8 +320,9 @@ class Account(Recalls, Beside, Checks):
         taken = sum(answer.copies
                     for answer in answers) + self.late(recall_id)
         # of two recalls that take a copy at once each has counted it
-        if self.quarantine and not self.rebuilt() and len(answers) == 1 and \
-           self.by_recall[recall_id] + self.purged[recall_id] > taken:
+        if self.quarantine and len(answers) == 1 and \
+           self.by_recall[recall_id] + self.purged[recall_id] > taken and \
+           not self.rebuilt():
             self.fail("late ones are another number", run, answers, taken,
                       self.by_recall)
         self.http("recallStandingEnd", recallId=recall_id)

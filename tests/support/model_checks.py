@@ -13,8 +13,6 @@ from model_recalls import Finding
 CHANGED = re.compile("moved while it was recalled")
 # of a Maildir that was renamed before, with its lock
 LOCKED = re.compile("Another process has it locked")
-# no line of the log that is looked for has more octets
-LINE = 2000
 
 
 def in_flight(answer, done):
@@ -45,26 +43,54 @@ class Checks:
             self.seed, self.episodes, self.user, self.plan)
 
     def rebuilt(self):
-        """Whether Dovecot has rebuilt the mdbox: what is saved meanwhile it
-        may have twice then, and without flags."""
-        return self.node.driver == "mdbox" and self._was_rebuilt()
+        """Whether Dovecot has rebuilt the mdbox in this episode: what is saved
+        meanwhile it may have twice then, and without flags."""
+        if self.node.driver == "mdbox" and not self.rebuilt_now:
+            self.rebuilt_now = self._saw_rebuild(self.episode_log)
+        return self.rebuilt_now
+
+    def ever_rebuilt(self):
+        """The same of all of the account's episodes, and of any format."""
+        if not self.was_rebuilt:
+            self.was_rebuilt = self._saw_rebuild(self.log_start)
+        return self.was_rebuilt
+
+    def _saw_rebuild(self, since):
+        self.node.settle_log()
+        return re.search(
+            "(?i)" + re.escape(self.user) + ".*: rebuilding index",
+            self.node.log(since)) is not None
 
     def flags_lost(self):
         """Whether a message may have lost its flags. In an sdbox a process
         that is killed while it expunges leaves files without records, and
         what is rebuilt then has them again."""
-        return self._was_rebuilt() if self.killed_one or \
-            self.node.driver == "mdbox" else False
+        return (self.killed_one or self.node.driver == "mdbox") and \
+            self.ever_rebuilt()
 
-    def _was_rebuilt(self):
-        if not self.was_rebuilt:
-            size = self.node.log_size()
-            self.was_rebuilt = re.search(
-                "(?i)" + re.escape(self.user) + ".*: rebuilding index",
-                self.node.log(self.log_read)) is not None
-            # a line may have been half-written
-            self.log_read = max(self.log_read, size - LINE)
-        return self.was_rebuilt
+    def keywords_lost(self, found):
+        """Whether a Maildir has lost the names of keywords, as it may while
+        it is renamed. All else must be as it was."""
+        def others(flags):
+            return [flag for flag in flags if flag.startswith("\\")]
+
+        return self.node.driver == "maildir" and self.renamed and \
+            any(flag.startswith("unknown-") for flag in found.flags) and \
+            others(found.flags) == others(flags_of(found.token))
+
+    def broken(self):
+        """Whether Dovecot has found, in this episode, that a file of the mdbox
+        ends before a message that is saved just now: whatever is not in the
+        file yet is lost when it rebuilds then."""
+        return self.node.driver == "mdbox" and re.search(
+            re.escape(self.user) + ".*: Corrupted dbox file .*: EOF reading",
+            self.node.log(self.episode_log)) is not None
+
+    def taken_by_us(self, message_id):
+        """Whether a recall has expunged messages of the id in this episode."""
+        return '"message_id":"%s"' % message_id.strip("<>") in "".join(
+            line for line in self.node.log(self.episode_log).splitlines()
+            if '"recall_message_expunged"' in line)
 
     def came_back(self):
         """Whether Dovecot may have brought back what was expunged: in an
@@ -72,11 +98,11 @@ class Checks:
         return self.plan.has("resync") and self.rebuilt()
 
     def gone_reset(self):
-        """Whether Dovecot has reset the mailbox that clients delete and
-        create, as one of them had the former one open."""
+        """Whether Dovecot has, in this episode, reset the mailbox that clients
+        delete and create, as one of them had the former one open."""
         return re.search(
             re.escape(self.user) + ".*: Mailbox Gone: .*(index reset, view is"
-            "|indexid changed)", self.node.log(self.log_start)) is not None
+            "|indexid changed)", self.node.log(self.episode_log)) is not None
 
     def check_lost(self, there, kept):
         """What is stable is somewhere. Without a quarantine a recall may have
@@ -91,10 +117,18 @@ class Checks:
                 if self.stable[token] in self.recalled:
                     lost.remove(token)
                     del self.stable[token]
+        if lost:
+            self.node.settle_log()
         if lost and self.gone_reset():
             for token in self.doomed & set(lost):
                 lost.remove(token)
                 del self.stable[token]
+        if lost and self.broken():
+            for token in list(lost):
+                if not self.taken_by_us(self.stable[token]):
+                    self.verdicts["lost by a rebuild"] += 1
+                    lost.remove(token)
+                    del self.stable[token]
         if lost:
             self.fail("lost", lost)
 
@@ -102,16 +136,32 @@ class Checks:
         """Nothing else has gone, come or changed places."""
         deleted = any(operation.name == "delete" for operation in done)
         was, now = places(before), places(self.found)
-        rebuilt = self.rebuilt()
         for place in was.keys() | now.keys():
             mailbox, token = place
-            if "<%s>" % token.split("-")[0] in ids or \
-               deleted and mailbox == GONE:
+            message_id = "<%s>" % token.split("-")[0]
+            if message_id in ids or deleted and mailbox == GONE:
                 continue
-            if now[place] != was[place] and \
-               not (rebuilt and now[place] > was[place]) and \
-               not (mailbox == GONE and self.gone_reset()):
+            if now[place] == was[place]:
+                continue
+            self.node.settle_log()
+            true = self.rebuilt() or self.left_behind(token) \
+                if now[place] > was[place] else \
+                self.broken() and not self.taken_by_us(message_id)
+            if not true and not (mailbox == GONE and self.gone_reset()):
                 self.fail("touched", place, was[place], now[place], done)
+
+    def left_behind(self, token):
+        """Whether an sdbox may have it again: whoever expunges in a mailbox
+        that is renamed meanwhile, or is killed, leaves the file, and what is
+        rebuilt takes it up."""
+        message_id = "<%s>" % token.split("-")[0]
+        true = self.node.driver == "sdbox" and self.plan.has("resync") and \
+            (self.renamed or self.killed_one) and \
+            (token not in self.stable or message_id in self.recalled)
+        if true:
+            self.verdicts["taken up by a rebuild"] += 1
+            self.loose.add(token)
+        return true
 
     def check(self, kind, tokens, answer, taken, done, there):
         """taken: another recall of the episode took copies, or a late one."""
@@ -138,6 +188,9 @@ class Checks:
             if kind not in ("kill", "retry", "stand") or left:
                 self.fail("not recalled", *details)
         elif status == "not_found":
+            if self.broken() and not any(
+                    self.taken_by_us(self.stable[token]) for token in stable):
+                stable &= there.keys()
             if stable and not gone:
                 self.fail("not not_found", *details)
         elif status == "would_expunge":
@@ -154,7 +207,9 @@ class Checks:
         if kind != "restore" and CHANGED.search(row["error"]):
             self.verdicts["error: moved"] += 1
             return
-        if self.renamed and LOCKED.search(row["error"]):
+        if LOCKED.search(row["error"]):
+            if self.node.driver != "maildir" or not self.renamed:
+                self.fail("locked", *details)
             self.said(row["error"])
             return
         if not self.plan.has(*DISTURBING):
@@ -186,12 +241,11 @@ class Checks:
         """One for each recall that says so, and no other."""
         said = {answer.row["notice"] for answer in answers}
         count = self.notices[recall_id]
-        if self.rebuilt():
-            # what was saved meanwhile is there twice, or not
-            pass
-        elif count > 1 or \
-                (count == 0) == bool(said & {"sent", "already_sent"}) and \
-                not (killed and count == 1):
+        wrong = count > 1 or \
+            (count == 0) == bool(said & {"sent", "already_sent"}) and \
+            not (killed and count == 1)
+        # what was saved meanwhile is there twice, or not
+        if wrong and not self.rebuilt():
             self.fail("notices", count, answers)
         for answer in answers:
             if answer.row["notice"] != "none" and answer.status not in \
@@ -226,12 +280,13 @@ class Checks:
 
     def check_list(self):
         """What is recorded is what there is."""
-        if not self.quarantine or self.rebuilt():
+        if not self.quarantine:
             return
         for row in self.http("recallList"):
             if row["status"] != "restored" and \
                row["recall-id"] not in self.unlisted and \
-               int(row["copies"]) != self.by_recall[row["recall-id"]]:
+               int(row["copies"]) != self.by_recall[row["recall-id"]] and \
+               not (self.node.driver == "mdbox" and self.ever_rebuilt()):
                 self.fail("listed another number", row,
                           self.by_recall[row["recall-id"]])
 
@@ -254,8 +309,10 @@ class Checks:
         true = (answer.status, answer.copies) == (wanted, copies) or \
             self.rebuilt() and copies < answer.copies <= answer.expunged or \
             retried and gone and answer.status in (
-                "expunged", "already_recalled" if self.quarantine else
-                "not_found") or \
+                "expunged", "already_recalled" if self.quarantine and
+                not self.purged[recall_id] else "not_found") or \
+            gone and self.broken() and \
+            0 < answer.copies == answer.expunged < copies or \
             self.plan.has("rename") and wanted == answer.status == "read" \
             and 0 < answer.copies < copies  # what one look has found
         if not true or any(gone == (token in there) for token in tokens):

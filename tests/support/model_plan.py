@@ -62,7 +62,7 @@ class Plan:
         self.restored = chance.random() < 0.3
         # by a chance of its own: all else is as it was before there was this
         self.goes_on = random.Random("on %d.%d" % (seed, number)).random() \
-            < 0.6
+            < 0.85
         self._leave_out(driver, quarantine)
 
     @staticmethod

@@ -64,6 +64,8 @@ class Recalls:
         self.by_recall = collections.Counter()
         self.notices = collections.Counter()
         self.found, self.there = [], collections.Counter()
+        # text that was looked at before -> its token
+        self.texts = {}
 
     def http(self, name, **parameters):
         return self.ask((name, parameters))[0]
@@ -170,15 +172,25 @@ class Recalls:
         found = []
         for row in rows:
             text = row["text"]
-            token = TOKEN.search(text)
+            token = self.texts.get(text) or self._token_of(row, text)
             if token is None:
                 self._fetch_other(row, text)
                 continue
-            found.append(Found(row["mailbox"], token.group(1),
+            found.append(Found(row["mailbox"], token,
                                plain_flags(row["flags"].split()),
                                int(row["date.received.unixtime"])))
-            self._compare(found[-1], text)
+            self._compare(found[-1])
         return found
+
+    def _token_of(self, row, text):
+        """None if it has none. Its text is what was saved."""
+        match = TOKEN.search(text)
+        if match is None:
+            return None
+        token = self.texts[text] = match.group(1)
+        if not is_what_was_printed(token, text):
+            raise Finding("not what it was: %r" % row)
+        return token
 
     def _fetch_other(self, row, text):
         if not text.strip():
@@ -187,12 +199,10 @@ class Recalls:
         if notice is not None:
             self.notices[notice.group(1)] += 1
 
-    def _compare(self, found, text):
+    def _compare(self, found):
         token = found.token
-        if not is_what_was_printed(token, text):
-            raise Finding("not what it was: %r %r" % (found, text))
         if date_of(token) not in (None, found.date):
             raise Finding("another date: %r" % (found,))
         if token not in self.loose and found.flags != flags_of(token) and \
-           not self.flags_lost():
+           not self.flags_lost() and not self.keywords_lost(found):
             raise Finding("other flags: %r" % (found,))

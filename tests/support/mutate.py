@@ -66,11 +66,14 @@ DECLARATION = re.compile(r"\t(?:static |const |struct |enum |unsigned |int |"
 
 # of pytest's summary
 FAILED = re.compile(r"^(?:FAILED|ERROR) \S+?::(.*?)(?: - .*)?$", re.M)
+# of its lines, one for each test: there is no summary if a node that is stopped
+# in the end has something to say, too
+FAILED_LINE = re.compile(r"^\S+?::(.*?) (?:FAILED|ERROR)\b", re.M)
 
 
 def named(output):
     """The test that has failed; "" if none is told of."""
-    failed = FAILED.findall(output)
+    failed = FAILED.findall(output) or FAILED_LINE.findall(output)
     return failed[0] if failed else ""
 
 
@@ -208,6 +211,17 @@ class Tree:
                     process.wait()
         return status, log.read_text(errors="replace")
 
+    def end_all(self):
+        """Ends what is left of the nodes: a mutant may have one of Dovecot's
+        processes go on for ever after its master has gone."""
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if os.readlink(process / "cwd").startswith(
+                        self.scratch.name + "/"):
+                    os.kill(int(process.name), signal.SIGKILL)
+            except OSError:
+                pass
+
     def make(self):
         for target in TARGETS["common"]:
             if target not in self.stale:
@@ -268,7 +282,7 @@ class Tree:
         name, expression = test
         path = str(self.source / "tests/e2e" / (name + ".py"))
         status, output = self.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider",
              "--no-twins", *(["%s::%s" % (path, case) for case in cases] or
                              ["-x", path, "-k", "not bare-" + (
                                  " and (%s)" % expression if expression
@@ -278,6 +292,7 @@ class Tree:
                          "RECALL_SRCDIR": str(self.source),
                          "PYTHONDONTWRITEBYTECODE": "1",
                          "TMPDIR": self.scratch.name}.items())
+        self.end_all()
         # 5: no test of that name, which would hide that none looks
         if status == 5:
             sys.exit("mutate: no tests: %s -k '%s'" % test)

@@ -9,7 +9,7 @@ What of UNIT is enforced, as systemd does it:
     MemoryDenyWriteExecute, RestrictNamespaces, RestrictRealtime,
     RestrictSUIDSGID, LockPersonality    a seccomp filter
     NoNewPrivileges, CapabilityBoundingSet, AmbientCapabilities, UMask,
-    LimitNOFILE
+    LimitNOFILE, LimitCORE
 
 The rest needs mounts and users that a test has not. A call that is not allowed
 kills the process (SIGSYS) instead of failing with SystemCallErrorNumber, so
@@ -47,7 +47,7 @@ S_ISUID, S_ISGID = 0o4000, 0o2000
 KNOWN_OTHERWISE = """Type ExecStartPre ExecStart ExecReload Restart RestartSec
 TimeoutStopSec EnvironmentFile User DynamicUser StateDirectory
 StateDirectoryMode LogsDirectory ConfigurationDirectory MemoryHigh MemoryMax
-TasksMax PrivateDevices PrivateTmp PrivateUsers ProcSubset ProtectClock
+TasksMax PrivateDevices PrivateIPC PrivateMounts PrivateTmp PrivateUsers ProcSubset ProtectClock
 ProtectControlGroups ProtectHome ProtectHostname ProtectKernelLogs
 ProtectKernelModules ProtectKernelTunables ProtectProc ProtectSystem RemoveIPC
 SystemCallErrorNumber""".split()
@@ -174,9 +174,11 @@ def drop_capabilities(unit):
 def main():
     unit = settings(sys.argv[1])
     os.umask(int(unit.get("UMask", ["022"])[-1], 8))
-    if "LimitNOFILE" in unit:
-        limit = int(unit["LimitNOFILE"][-1])
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    for name, number in (("LimitNOFILE", resource.RLIMIT_NOFILE),
+                         ("LimitCORE", resource.RLIMIT_CORE)):
+        if name in unit:
+            limit = int(unit[name][-1])
+            resource.setrlimit(number, (limit, limit))
     deny = seccomp.KILL_PROCESS
     if os.environ.get("RECALL_SANDBOX") == "errno":
         deny = seccomp.ERRNO(getattr(errno, unit["SystemCallErrorNumber"][-1]))

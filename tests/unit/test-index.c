@@ -9,6 +9,7 @@
 #include "recall-index-crc.h"
 #include "recall-index-fence.h"
 #include "recall-index-file.h"
+#include "recall-index-format.h"
 #include "recall-index-stamp.h"
 #include "run-tests.h"
 
@@ -605,6 +606,31 @@ static void test_file_left(void)
 	file_end();
 }
 
+/* One whose mailboxes are damaged has no records that could be read. */
+static void test_file_left_broken(void)
+{
+	struct recall_index_file *file;
+	const char *error;
+	int fd;
+
+	large_create();
+	/* the table follows the header */
+	file_patch(sizeof(struct recall_index_header) + 3, 0x21);
+	CU_ASSERT_EQUAL_FATAL(recall_index_file_open(file_path(), &file,
+						     &error), 0);
+	CU_ASSERT_EQUAL(file->count, 0);
+	CU_ASSERT_PTR_NULL(recall_index_file_find(file, guid1, 1));
+	CU_ASSERT_EQUAL(recall_index_file_load(file), 0);
+	CU_ASSERT_STRING_EQUAL(large_search(file, 0, 0, 7, 2), "");
+	fd = open(file_path(), O_RDONLY);
+	CU_ASSERT(!recall_index_file_is_in(file, fd));
+	i_close_fd(&fd);
+	recall_index_file_unref(&file);
+	file_append(guid1, 2, 20);
+	CU_ASSERT_STRING_EQUAL(file_get(), "0/0 2=20;");
+	file_end();
+}
+
 /* Nothing is believed of an index over which another one was copied. */
 static void test_file_left_changed(void)
 {
@@ -677,6 +703,8 @@ int main(void)
 		    test_file_damaged_since);
 	CU_add_test(suite, "read before", test_file_current);
 	CU_add_test(suite, "a large file", test_file_left);
+	CU_add_test(suite, "a large file that is broken",
+		    test_file_left_broken);
 	CU_add_test(suite, "a large file that changes",
 		    test_file_left_changed);
 	CU_add_test(suite, "checksums", test_crc);

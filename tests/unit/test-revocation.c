@@ -95,7 +95,8 @@ static void test_ahead(void)
 	temp_journal_init(&temp);
 	for (i = 0; i < sizeof(revocations) / sizeof(revocations[0]); i++) {
 		temp_journal_open(&temp);
-		CU_ASSERT(refresh_token_add(&who, &session, token));
+		CU_ASSERT_EQUAL(refresh_token_add(&who, &session, 200, token),
+				REFRESH_OK);
 		CU_ASSERT(revocation_add(&revocations[i], 100));
 		CU_ASSERT_EQUAL(revocation_applies(&who), i >= 3);
 		journal_close();
@@ -106,15 +107,19 @@ static void test_ahead(void)
 }
 
 static enum refresh_result
-use(const char *token, const char *login, int64_t now)
+use(const char *token, const char *login, int64_t now,
+    char next_r[REFRESH_TOKEN_LEN + 1])
 {
-	char *family = NULL;
-	enum refresh_result result = refresh_token_use(token, login, now,
-						       &family);
+	const struct identity who = {
+		.login = (char *)login, .tenant = (char *)"red",
+		.role = ROLE_ADMIN,
+	};
+	const struct refresh_token session = {
+		.old = token, .jti = "next", .address = "", .created = 100,
+		.expires = 300, .access_expires = 200,
+	};
 
-	CU_ASSERT_EQUAL(family != NULL, result == REFRESH_OK);
-	free(family);
-	return result;
+	return refresh_token_add(&who, &session, now, next_r);
 }
 
 static enum refresh_result find(const char *token, const char *login,
@@ -134,42 +139,48 @@ static void test_refresh(void)
 	struct identity who = { .login = (char *)"a@b.example",
 				.tenant = (char *)"red", .role = ROLE_ADMIN };
 	struct refresh_token session = {
-		.family = "family", .jti = "one", .address = "",
+		.jti = "one", .address = "",
 		.created = 100, .expires = 300, .access_expires = 200,
 		.granted = true,
 	};
 	struct refresh_session found;
 	struct temp_journal temp;
 	char token[REFRESH_TOKEN_LEN + 1], next[REFRESH_TOKEN_LEN + 1];
+	char none[REFRESH_TOKEN_LEN + 1];
 
 	temp_journal_init(&temp);
 	temp_journal_open(&temp);
-	CU_ASSERT_FATAL(refresh_token_add(&who, &session, token));
-	session.granted = false;
-	CU_ASSERT_FATAL(refresh_token_add(&who, &session, next));
-	CU_ASSERT_STRING_NOT_EQUAL(token, next);
-
+	CU_ASSERT_EQUAL_FATAL(refresh_token_add(&who, &session, 100, token),
+			      REFRESH_OK);
 	CU_ASSERT_EQUAL(find(token, "A@b.example", &found), REFRESH_OK);
 	CU_ASSERT_EQUAL(found.expires, 300);
 	CU_ASSERT(found.granted && found.role == ROLE_ADMIN);
-	CU_ASSERT_EQUAL(find(next, "a@b.example", &found), REFRESH_OK);
-	CU_ASSERT_FALSE(found.granted);
-	CU_ASSERT_EQUAL(find(next, "x@b.example", &found), REFRESH_INVALID);
+	CU_ASSERT_EQUAL(find(token, "x@b.example", &found), REFRESH_INVALID);
 	CU_ASSERT_EQUAL(find("nonsense", "a@b.example", &found),
 			REFRESH_INVALID);
 
-	CU_ASSERT_EQUAL(use(token, "x@b.example", 299), REFRESH_INVALID);
-	CU_ASSERT_EQUAL(use(token, "a@b.example", 300), REFRESH_INVALID);
-	CU_ASSERT_EQUAL(use(token, "a@b.example", 299), REFRESH_OK);
-	/* a second time it is a thief's, and so may the next ones be */
+	CU_ASSERT_EQUAL(use(token, "x@b.example", 299, none), REFRESH_INVALID);
+	CU_ASSERT_EQUAL(use(token, "a@b.example", 300, none), REFRESH_INVALID);
+	/* the journal fails, which costs the token nothing */
+	CU_ASSERT_FATAL(journal_exec(journal_lock(), "CREATE TRIGGER full "
+		"BEFORE INSERT ON refresh_tokens BEGIN "
+		"SELECT RAISE(FAIL, 'full'); END", ""));
+	journal_unlock();
+	CU_ASSERT_EQUAL(use(token, "a@b.example", 299, none), REFRESH_FAILED);
+	CU_ASSERT_FATAL(journal_exec(journal_lock(), "DROP TRIGGER full", ""));
+	journal_unlock();
+	CU_ASSERT_EQUAL(use(token, "a@b.example", 299, next), REFRESH_OK);
+	CU_ASSERT_STRING_NOT_EQUAL(token, next);
 	CU_ASSERT_EQUAL(find(next, "a@b.example", &found), REFRESH_OK);
-	CU_ASSERT_EQUAL(use(token, "a@b.example", 299), REFRESH_INVALID);
+	CU_ASSERT_FALSE(found.granted);
+	/* a second time it is a thief's, and so may the next ones be */
+	CU_ASSERT_EQUAL(use(token, "a@b.example", 299, none), REFRESH_INVALID);
 	CU_ASSERT_EQUAL(find(next, "a@b.example", &found), REFRESH_INVALID);
-	CU_ASSERT_EQUAL(use(next, "a@b.example", 299), REFRESH_INVALID);
+	CU_ASSERT_EQUAL(use(next, "a@b.example", 299, none), REFRESH_INVALID);
 
 	/* of all that came from one login none is left */
-	session.family = NULL;
-	CU_ASSERT_FATAL(refresh_token_add(&who, &session, token));
+	CU_ASSERT_EQUAL_FATAL(refresh_token_add(&who, &session, 100, token),
+			      REFRESH_OK);
 	CU_ASSERT_EQUAL(refresh_token_revoke(token, "x@b.example"),
 			REFRESH_INVALID);
 	CU_ASSERT_EQUAL(find(token, "a@b.example", &found), REFRESH_OK);

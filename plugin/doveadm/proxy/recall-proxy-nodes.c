@@ -36,7 +36,7 @@ static unsigned int nodes_batch_size(const struct recall_proxy_server *server)
 	for (i = server->sent; size < max && i >= server->max_conns;
 	     i -= server->max_conns)
 		size *= 2;
-	return I_MIN(size, I_MAX(max, 1));
+	return I_MIN(size, max);
 }
 
 /* Takes the first ones who wait. */

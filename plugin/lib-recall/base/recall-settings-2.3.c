@@ -1,5 +1,6 @@
 #include "lib.h"
 #include "array.h"
+#include "ipwd.h"
 #include "iostream-ssl.h"
 #include "settings-parser.h"
 #include "str.h"
@@ -65,6 +66,30 @@ recall_settings_init_service(enum mail_storage_service_flags flags)
 	};
 
 	return mail_storage_service_init(master_service, set_roots, flags);
+}
+
+static void
+account_number(struct mail_storage_service_user *user, const char *key,
+	       const char *name, struct recall_account *account)
+{
+	const bool group = strcmp(key, "mail_uid") != 0;
+	struct passwd pw;
+	struct group gr;
+	const char *error;
+
+	if (*name == '\0' || str_is_numeric(name, '\0') ||
+	    strlen(name) >= sizeof(account->name))
+		return;
+	if (strcmp(account->name, name) != 0) {
+		if (group ? i_getgrnam(name, &gr) <= 0 :
+		    i_getpwnam(name, &pw) <= 0)
+			return;
+		i_strocpy(account->name, name, sizeof(account->name));
+		i_snprintf(account->number, sizeof(account->number), "%s",
+			   group ? dec2str(gr.gr_gid) : dec2str(pw.pw_uid));
+	}
+	(void)mail_storage_service_user_set_setting(user, key, account->number,
+						    &error);
 }
 
 static int
@@ -134,6 +159,21 @@ submit_fill(pool_t pool, struct setting_parser_context *parser,
 	/* doveadm is often root, if not in effect then in name */
 	set_r->input.allow_root = TRUE;
 	return 0;
+}
+
+void recall_settings_number_accounts(struct mail_storage_service_user *user,
+				     struct recall_accounts *accounts)
+{
+	const struct mail_user_settings *set = find_settings(
+		mail_storage_service_user_get_settings_parser(user),
+		&mail_user_setting_parser_info);
+
+	if (set == NULL)
+		return;
+	account_number(user, "mail_uid", set->mail_uid, &accounts->uid);
+	account_number(user, "mail_gid", set->mail_gid, &accounts->gid);
+	account_number(user, "mail_privileged_group",
+		       set->mail_privileged_group, &accounts->privileged);
 }
 
 int recall_settings_get_submit(struct mail_user *user, pool_t pool,

@@ -58,6 +58,14 @@ int recall_settings_read(struct mail_user *user,
 	return read_ours(user->event, user->pool, set_r, error_r);
 }
 
+void recall_settings_number_accounts(struct mail_storage_service_user *user
+				     ATTR_UNUSED,
+				     struct recall_accounts *accounts
+				     ATTR_UNUSED)
+{
+	/* settings are not to be written to */
+}
+
 static int
 submit_read(struct event *event, pool_t pool,
 	    struct recall_submit_settings *set_r, const char **error_r)

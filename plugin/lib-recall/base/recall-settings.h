@@ -94,6 +94,23 @@ extern const struct setting_parser_info recall_setting_parser_info;
 struct mail_storage_service_ctx *
 recall_settings_init_service(enum mail_storage_service_flags flags);
 
+/* The number of an account whose name was met last. */
+struct recall_account {
+	char name[32];
+	char number[16];
+};
+
+/* Those of mail_uid, mail_gid and mail_privileged_group. */
+struct recall_accounts {
+	struct recall_account uid, gid, privileged;
+};
+
+/* Puts numbers in the place of names into the settings of a user who was looked
+   up: up to 2.3 Dovecot would read /etc/passwd and /etc/group for each one.
+   What is no account's name is left to it. accounts is zeroed at first. */
+void recall_settings_number_accounts(struct mail_storage_service_user *user,
+				     struct recall_accounts *accounts);
+
 /* Reads the user's settings, which fails if variables in them can't be
    expanded. To be called where that can be reported; who calls
    recall_settings() later on won't fail. */

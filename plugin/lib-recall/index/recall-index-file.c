@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 /* Octets of a file that is always read whole. */
-#define WHOLE_MAX (64 * 1024)
+#ifndef WHOLE_MAX
+#  define WHOLE_MAX (64 * 1024)
+#endif
 /* Time after which a file's times show the next change, whatever the clock's
    ticks are. */
 #define SETTLED_SECS 1
@@ -152,19 +154,24 @@ file_add_mails(struct recall_index_file *file,
 	       const struct recall_index_box *box, const unsigned char *data,
 	       size_t size)
 {
-	struct recall_index_tail_rec rec;
+	const size_t count = size / RECALL_INDEX_REC_SIZE;
+	const unsigned int box_idx = array_ptr_to_idx(&file->boxes, box);
+	struct recall_index_tail_rec *recs;
+	size_t i;
 
 	if (!array_is_created(&file->tail_recs)) {
 		/* no more than there is room for in the rest of the file */
 		p_array_init(&file->tail_recs, file->pool,
 			     (file->size - file->end) / RECALL_INDEX_REC_SIZE);
 	}
-	i_zero(&rec);
-	rec.box = array_ptr_to_idx(&file->boxes, box);
-	for (; size >= RECALL_INDEX_REC_SIZE; size -= RECALL_INDEX_REC_SIZE) {
-		memcpy(&rec.hash, data, sizeof(rec.hash));
-		memcpy(&rec.uid, data + sizeof(rec.hash), sizeof(rec.uid));
-		array_push_back(&file->tail_recs, &rec);
+	/* all at once: of a user without the message these are the most */
+	recs = buffer_append_space_unsafe(file->tail_recs.arr.buffer,
+					  count * sizeof(*recs));
+	for (i = 0; i < count; i++) {
+		memcpy(&recs[i].hash, data, sizeof(recs[i].hash));
+		memcpy(&recs[i].uid, data + sizeof(recs[i].hash),
+		       sizeof(recs[i].uid));
+		recs[i].box = box_idx;
 		data += RECALL_INDEX_REC_SIZE;
 	}
 }

@@ -29,7 +29,8 @@ int recall_index_file_load(struct recall_index_file *file)
 {
 	size_t size = file->count * (size_t)RECALL_INDEX_REC_SIZE;
 
-	if (file->left == 0 || file->hashes != NULL)
+	/* none are left of a table that is damaged */
+	if (file->left == 0 || file->hashes != NULL || file->count == 0)
 		return 0;
 	file->records = i_malloc(size);
 	if (pread_full(file->fd, file->records, size,

@@ -18,10 +18,12 @@
 /* A plain name that is not likely to be in the path of a user's mail. */
 #define PROBE_NAME "recall-probe-of-a-path"
 
-/* What is around a mailbox's name in a path. */
+/* What is around a mailbox's name in the path of its directory or its log,
+   below the root if it's there. */
 struct path_form {
 	/* NULL if that can't be said */
 	char *before, *after;
+	size_t before_len, after_len;
 	bool known;
 };
 
@@ -80,58 +82,99 @@ static bool name_is_plain(const char *name)
 	return p != name && strncasecmp(name, "INBOX", 5) != 0;
 }
 
-static void form_learn(struct path_form *form, struct mailbox_list *list,
-		       enum mailbox_list_path_type type)
+/* The part of an absolute path that is below the root, or all of it. */
+static const char *
+root_get_below(const struct recall_index_root *root, const char *path)
 {
+	if (root != NULL && root->fd != -1 &&
+	    strncmp(path, root->path, root->len) == 0 &&
+	    path[root->len] == '/' && path[root->len + 1] != '\0' &&
+	    path[root->len + 1] != '/')
+		return path + root->len + 1;
+	return path;
+}
+
+static void
+form_learn(struct path_form *form, const struct recall_index_root *root,
+	   enum mailbox_list_path_type type, const char *file)
+{
+	struct mailbox_list *list = root->list;
 	const char *path, *name;
 
 	form->known = TRUE;
 	if ((strcmp(list->name, MAILBOX_LIST_NAME_FS) != 0 &&
 	     strcmp(list->name, MAILBOX_LIST_NAME_MAILDIRPLUSPLUS) != 0) ||
-	    mailbox_list_get_path(list, PROBE_NAME, type, &path) <= 0)
+	    mailbox_list_get_path(list, PROBE_NAME, type, &path) <= 0 ||
+	    *path != '/')
 		return;
+	path = root_get_below(root, path);
 	name = strstr(path, PROBE_NAME);
 	if (name == NULL || strstr(name + 1, PROBE_NAME) != NULL)
 		return;
 	form->before = i_strdup_until(path, name);
-	form->after = i_strdup(name + strlen(PROBE_NAME));
+	form->before_len = strlen(form->before);
+	form->after = i_strconcat(name + strlen(PROBE_NAME), file, NULL);
+	form->after_len = strlen(form->after);
+}
+
+static const char *form_get_path(const struct path_form *form, const char *name)
+{
+	size_t len = strlen(name);
+	char *path;
+
+	if (form->before_len + form->after_len == 0)
+		return name;
+	path = t_malloc_no0(form->before_len + len + form->after_len + 1);
+	memcpy(path, form->before, form->before_len);
+	memcpy(path + form->before_len, name, len);
+	memcpy(path + form->before_len + len, form->after,
+	       form->after_len + 1);
+	return path;
 }
 
 /* Dovecot is asked for the path of one mailbox; those of all others whose names
-   are plain differ in these. */
+   are plain differ in these. NULL if it has to be asked for this one. */
+static const char *
+root_get_plain(struct recall_index_root *root, const struct mailbox_list *list,
+	       const char *name, enum mailbox_list_path_type type,
+	       const char *file)
+{
+	struct path_form *form;
+
+	if (root == NULL || root->list != list || !name_is_plain(name))
+		return NULL;
+	form = type == MAILBOX_LIST_PATH_TYPE_DIR ? &root->dir : &root->index;
+	if (!form->known)
+		form_learn(form, root, type, file);
+	return form->before == NULL ? NULL : form_get_path(form, name);
+}
+
+/* The path of a file of the mailbox, or of its directory, for root_stat().
+   Each type has one file. */
 static bool
 root_get_path(struct recall_index_root *root, struct mailbox_list *list,
 	      const char *name, enum mailbox_list_path_type type,
 	      const char *file, const char **path_r)
 {
-	struct path_form *form;
 	const char *path;
 
-	if (root != NULL && root->list == list && name_is_plain(name)) {
-		form = type == MAILBOX_LIST_PATH_TYPE_DIR ?
-			&root->dir : &root->index;
-		if (!form->known)
-			form_learn(form, list, type);
-		if (form->before != NULL) {
-			*path_r = t_strconcat(form->before, name, form->after,
-					      file, NULL);
-			return TRUE;
-		}
-	}
-	if (mailbox_list_get_path(list, name, type, &path) <= 0)
+	*path_r = root_get_plain(root, list, name, type, file);
+	if (*path_r != NULL)
+		return TRUE;
+	if (mailbox_list_get_path(list, name, type, &path) <= 0 ||
+	    *path != '/')
 		return FALSE;
-	*path_r = *file == '\0' ? path : t_strconcat(path, file, NULL);
+	if (*file != '\0')
+		path = t_strconcat(path, file, NULL);
+	*path_r = root_get_below(root, path);
 	return TRUE;
 }
 
 static int root_stat(const struct recall_index_root *root, const char *path,
 		     struct stat *st_r)
 {
-	if (root != NULL && root->fd != -1 &&
-	    strncmp(path, root->path, root->len) == 0 &&
-	    path[root->len] == '/' && path[root->len + 1] != '\0')
-		return fstatat(root->fd, path + root->len + 1, st_r, 0);
-	return stat(path, st_r);
+	return *path == '/' ? stat(path, st_r) :
+		fstatat(root->fd, path, st_r, 0);
 }
 
 static uint64_t mix(uint64_t value, uint64_t next)
@@ -171,12 +214,30 @@ bool recall_index_is_dbox(const struct mail_storage *storage)
 				   strcmp(storage->name, "mdbox") == 0);
 }
 
+/* Beside the directory itself its parent counts, unless that is among those
+   that were just looked at. */
+static uint64_t
+stamp_mailbox_dir(uint64_t value, const struct recall_index_root *root,
+		  const char *path, const char *top, const char *last,
+		  time_t before)
+{
+	const char *parent = strrchr(path, '/');
+
+	/* mostly it's the one that all are in, or the one before */
+	if (parent != NULL) {
+		parent = t_strdup_until(path, parent);
+		if (strcmp(parent, top) != 0 && strcmp(parent, last) != 0)
+			value = stamp_dir(value, root, parent, before);
+	}
+	return value == 0 ? 0 : stamp_dir(value, root, path, before);
+}
+
 uint64_t recall_index_stamp_names(struct mailbox_list *list,
 				  struct recall_index_root *root,
 				  const char *names, size_t size,
 				  time_t before)
 {
-	const char *name, *path, *parent, *top, *last = "", *error;
+	const char *name, *real, *path, *top, *last = "", *error;
 	uint64_t value = 3;
 
 	if (size == 0 || strcmp(list->name, MAILBOX_LIST_NAME_FS) != 0 ||
@@ -184,24 +245,20 @@ uint64_t recall_index_stamp_names(struct mailbox_list *list,
 	    !mailbox_list_get_root_path(list, MAILBOX_LIST_PATH_TYPE_MAILBOX,
 					&top))
 		return 0;
-	value = stamp_dir(value, root, top, before);
-	for (name = names; name < names + size; name += strlen(name) + 1) {
-		path = *name == '/' ? name + 1 : name;
-		if (value == 0 ||
-		    (!name_is_plain(path) &&
-		     !mailbox_list_is_valid_name(list, path, &error)) ||
-		    !root_get_path(root, list, path,
-				   MAILBOX_LIST_PATH_TYPE_DIR, "", &path))
+	value = stamp_dir(value, root, root != NULL && root->fd != -1 &&
+			  strcmp(top, root->path) == 0 ? "." : top, before);
+	for (name = names; value != 0 && name < names + size;
+	     name += strlen(name) + 1) {
+		real = *name == '/' ? name + 1 : name;
+		path = root_get_plain(root, list, real,
+				      MAILBOX_LIST_PATH_TYPE_DIR, "");
+		if (path == NULL &&
+		    ((!name_is_plain(real) &&
+		      !mailbox_list_is_valid_name(list, real, &error)) ||
+		     !root_get_path(root, list, real,
+				    MAILBOX_LIST_PATH_TYPE_DIR, "", &path)))
 			return 0;
-		parent = strrchr(path, '/');
-		if (parent == NULL)
-			return 0;
-		parent = t_strdup_until(path, parent);
-		/* mostly it's the one that all are in, or the one before */
-		if (strcmp(parent, top) != 0 && strcmp(parent, last) != 0)
-			value = stamp_dir(value, root, parent, before);
-		if (value != 0)
-			value = stamp_dir(value, root, path, before);
+		value = stamp_mailbox_dir(value, root, path, top, last, before);
 		last = path;
 	}
 	return value;
@@ -230,8 +287,9 @@ uint64_t recall_index_stamp_dirs(struct mailbox_list *list,
 		return 1;
 	if (storage == NULL || strcmp(storage->name, "maildir") != 0 ||
 	    mailbox_list_get_path(list, name, MAILBOX_LIST_PATH_TYPE_MAILBOX,
-				  &path) <= 0)
+				  &path) <= 0 || *path != '/')
 		return 0;
+	path = root_get_below(root, path);
 	value = stamp_dir(2, root, t_strconcat(path, "/new", NULL),
 			  time(NULL));
 	return value == 0 ? 0 :

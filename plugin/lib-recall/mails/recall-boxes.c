@@ -314,6 +314,12 @@ int recall_boxes_iter_deinit(struct recall_boxes_iter **_iter,
 	return ret;
 }
 
+const char *recall_boxes_get_gone_error(const char *vname)
+{
+	return t_strdup_printf("Mailbox %s is listed, but is not there when it "
+			       "is opened", vname);
+}
+
 bool recall_boxes_have(const ARRAY_TYPE(const_string) *places,
 		       struct mailbox *box)
 {

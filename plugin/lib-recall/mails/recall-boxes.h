@@ -27,6 +27,11 @@ struct mailbox *recall_boxes_iter_next(struct recall_boxes_iter *iter);
 int recall_boxes_iter_deinit(struct recall_boxes_iter **iter,
 			     const char **error_r);
 
+/* What is wrong with a mailbox that is listed, time and again, but is not there
+   when it is opened: Dovecot lists directories with names that no mailbox can
+   have. On the data stack. */
+const char *recall_boxes_get_gone_error(const char *vname);
+
 /* Whether the mailbox is one of the places: names of mailboxes, and prefixes of
    namespaces. */
 bool recall_boxes_have(const ARRAY_TYPE(const_string) *places,

@@ -195,11 +195,9 @@ void recall_copies_find(struct recall_copies *copies)
 		   had been. Now there is one before that found nothing. */
 		taken = FALSE;
 	}
-	/* Dovecot lists what it does not open: directories with names that no
-	   mailbox can have */
 	copies->error = copies->gone_box == NULL ? RECALL_COPIES_CHANGED :
-		p_strdup_printf(copies->pool, "Mailbox %s is listed, but is "
-			"not there when it is opened", copies->gone_box);
+		p_strdup(copies->pool,
+			 recall_boxes_get_gone_error(copies->gone_box));
 }
 
 /* To sync a mailbox that will be changed may be to change it: it's then that
@@ -296,8 +294,19 @@ static void copies_add_expunged(struct recall_copies *copies,
 	copies->expunged += seq_range_count(&cbox->counted);
 }
 
+/* Dovecot waits for the lock of a Maildir, and if that was in vain then it says
+   that it has synced the mailbox: only the last error tells. */
+static bool copies_lock_timed_out(const struct recall_copies_box *cbox)
+{
+	enum mail_error error;
+
+	return strcmp(mailbox_get_last_error(cbox->box, &error),
+		      MAIL_ERRSTR_LOCK_TIMEOUT) == 0;
+}
+
 /* A mailbox that was synced does not have them any more. If it does, Dovecot
-   has waited in vain for a lock (Maildir), of which it says nothing. */
+   has waited in vain for a lock, or it has rebuilt the mailbox meanwhile and
+   forgotten what was to be expunged. */
 static bool copies_are_left(const struct recall_copies_box *cbox)
 {
 	const struct seq_range *range;
@@ -333,10 +342,15 @@ static void copies_expunge_box(struct recall_copies *copies,
 	if (copies_commit(cbox, &iter) < 0) {
 		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Expunging from");
-	} else if (copies_sync(cbox) < 0) {
+		return;
+	}
+	RECALL_FAILPOINT("expunge-sync");
+	mail_storage_clear_error(cbox->box->storage);
+	if (copies_sync(cbox) < 0) {
 		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Syncing");
-	} else if (copies_are_left(cbox)) {
+	} else if (copies_lock_timed_out(cbox) && copies_are_left(cbox)) {
+		/* the next try would wait in vain, too */
 		cbox->expunge_failed = TRUE;
 		if (copies->error == NULL) {
 			copies->error = p_strdup_printf(copies->pool,
@@ -345,9 +359,11 @@ static void copies_expunge_box(struct recall_copies *copies,
 				mailbox_get_vname(cbox->box));
 		}
 	} else {
+		/* what Dovecot has brought back the next look finds */
 		copies_add_expunged(copies, cbox);
 		RECALL_FAILPOINT("expunged");
-		if (!cbox->others && seq_range_count(&cbox->expunged) ==
+		if (!cbox->others && !copies_are_left(cbox) &&
+		    seq_range_count(&cbox->expunged) ==
 		    seq_range_count(&cbox->uids)) {
 			recall_scan_set_emptied(copies->scan, cbox->box);
 			RECALL_FAILPOINT("emptied");

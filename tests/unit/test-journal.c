@@ -1,0 +1,63 @@
+#include "journal.h"
+#include "run-tests.h"
+#include "temp-journal.h"
+
+static void add(struct recall *recall, const char *id)
+{
+	snprintf(recall->id, sizeof(recall->id), "%s", id);
+	recall_set_text(&recall->message_id, "<x@example.com>");
+	recall_set_text(&recall->source, "127.0.0.1");
+	recall_set_text(&recall->actor.login, "a@example.com");
+	recall_set_text(&recall->actor.tenant, "red");
+	recall->created = 1000;
+	CU_ASSERT(journal_add(recall, true));
+}
+
+static int count(sqlite3_stmt *stmt)
+{
+	int n = 0;
+
+	while (journal_step(stmt) == SQLITE_ROW)
+		n++;
+	journal_release(stmt);
+	return n;
+}
+
+/* Whoever reads for long neither waits for who writes, nor keeps them waiting,
+   and sees what there was when it began. */
+static void test_reader(void)
+{
+	struct recall *recall = recall_new();
+	struct temp_journal temp;
+	sqlite3_stmt *stmt;
+	sqlite3 *db;
+
+	temp_journal_init(&temp);
+	temp_journal_open(&temp);
+	add(recall, "00000000000000000000000000000001");
+	db = journal_lock_reader();
+	stmt = journal_prepare(db, "SELECT id FROM recalls");
+	CU_ASSERT_EQUAL(journal_step(stmt), SQLITE_ROW);
+	add(recall, "00000000000000000000000000000002");
+	CU_ASSERT(journal_ready());
+	CU_ASSERT_EQUAL(count(stmt), 0);
+	CU_ASSERT_EQUAL(count(stmt), 2);
+
+	/* it writes nothing, whatever it is asked for */
+	CU_ASSERT_FALSE(journal_exec(db, "DELETE FROM recalls", ""));
+	CU_ASSERT(journal_begin(journal_lock(), true));
+	CU_ASSERT_EQUAL(count(stmt), 2);
+	journal_unlock();
+	CU_ASSERT(journal_end(journal_lock(), true));
+	journal_unlock();
+	journal_unlock_reader();
+	recall_free(recall);
+	journal_close();
+	temp_journal_deinit(&temp);
+}
+
+int main(void)
+{
+	CU_add_test(tests_begin("journal"), "who reads for long", test_reader);
+	return tests_run();
+}

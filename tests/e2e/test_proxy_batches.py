@@ -430,6 +430,18 @@ def found(user, count=2):
                     for _ in range(count))
 
 
+def test_search_that_finds_several(node, fake):
+    """Of one user of a batch: it is what was asked for."""
+    fake.script(lambda users: b"".join(found(user) for user in users) +
+                b"\n+\n", serve=True)
+    users = users_of("fake", 3)
+    result = http(node, "recallSearch", users=users,
+                  messageId="<a@example.com>")
+    assert columns(result, "username") == [
+        (user,) for user in users for _ in range(2)]
+    assert fake.asked_for() == [users[:1], users[1:]]
+
+
 def test_search_under_two_names(node, backs, message_id):
     """Of one user whose names follow each other: each has its own rows."""
     users = users_of("one", 8)
@@ -472,6 +484,21 @@ def test_search_that_is_killed(node, fake):
     # as far as it had heard
     assert {row for row in rows if row[1]} <= {
         (user, "x", "") for user in users[:2]}
+
+
+def test_somebody_else_and_then_killed(node, fake, message_id):
+    """Nothing counts of a batch that has anybody else in it, also if nobody can
+    be asked once more."""
+    users = users_of("fake", 3)
+    fake.script(lambda asked: verdict_row(ME) + verdict_row(OTHER)
+                if len(asked) > 1 else alone(asked), serve=True, hang=True)
+    process = launch(node, *named(users), "--", message_id)
+    wait_for(lambda: len(fake.commands) == 2)
+    process.send_signal(signal.SIGTERM)
+    result = finish(process)
+    assert result.code == EX_TEMPFAIL
+    assert [row["username"] for row in result.rows] == users
+    assert [result.status(user) for user in users[1:]] == ["error"] * 2
 
 
 def converse(port, password, line):

@@ -96,6 +96,8 @@ EQUIVALENT = [
      "for (i = 0; i <= count; i++, (*idx)++) {",
      "the first one that was looked at is once more"),
     ("plugin/doveadm/proxy/recall-proxy-nodes.c",
+     "unsigned int i, count, idx = 1;", "it is where the look begins"),
+    ("plugin/doveadm/proxy/recall-proxy-nodes.c",
      "request = nodes_find(batch, columns[i - name_idx], &idx);",
      "the name is the first column"),
     ("plugin/lib-recall/recall-expunge.c", "return 1;",

@@ -117,7 +117,7 @@ static void standing_list(const struct standing_command *cmd)
 	p_array_init(&orders, cmd->pool, 16);
 	p_array_init(&lates, cmd->pool, 16);
 	ret = recall_standing_list(cmd->set.dir, cmd->pool, &orders, &error);
-	late_ret = recall_standing_late_read(cmd->set.dir, cmd->recall_id,
+	late_ret = recall_standing_late_read(cmd->set.dir, cmd->recall_id, 0,
 					     cmd->pool, &lates, &late_error);
 	array_foreach(&orders, order) T_BEGIN {
 		if (order->expires > time(NULL) &&
@@ -184,12 +184,11 @@ static void cmd_recall_standing_late(struct doveadm_cmd_context *cctx)
 	cmd.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE,
 				    late_columns, N_ELEMENTS(late_columns));
 	p_array_init(&lates, cmd.pool, 16);
-	if (recall_standing_late_read(cmd.set.dir, cmd.recall_id, cmd.pool,
-				      &lates, &error) < 0)
+	if (recall_standing_late_read(cmd.set.dir, cmd.recall_id, since,
+				      cmd.pool, &lates, &error) < 0)
 		recall_rows_error(cmd.rows, EX_TEMPFAIL, "%s", error);
 	array_foreach(&lates, late) T_BEGIN {
-		if (late->time >= since)
-			late_print(cmd.rows, late);
+		late_print(cmd.rows, late);
 	} T_END;
 	standing_finish(cctx, &cmd);
 }

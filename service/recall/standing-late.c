@@ -71,7 +71,8 @@ static size_t room(const struct config *config, const struct node *node)
 	return node->taken < max ? max - node->taken : 0;
 }
 
-static bool read_row(const json_t *row, struct journal_late *late)
+static bool read_row(const json_t *row, const char *url,
+		     struct journal_late *late)
 {
 	const char *id = row_text(row, RECALL_COLUMN_RECALL_ID);
 
@@ -87,7 +88,9 @@ static bool read_row(const json_t *row, struct journal_late *late)
 	memcpy(late->recall, id, sizeof(late->recall));
 	late->username = x_strdup(row_text(row, RECALL_COLUMN_USERNAME));
 	late->date = x_strdup(row_text(row, RECALL_COLUMN_DATE));
-	late->line = x_strdup(row_text(row, RECALL_COLUMN_LINE));
+	/* each node counts its own */
+	late->line = x_asprintf("%s %s", row_text(row, RECALL_COLUMN_LINE),
+				url);
 	late->mailboxes = x_strdup(row_text(row, RECALL_COLUMN_MAILBOXES));
 	late->copies = row_number(row, RECALL_COLUMN_COPIES);
 	return true;
@@ -125,7 +128,7 @@ static void take(const struct doveadm_call *call, int64_t since)
 
 	lates = x_calloc(json_array_size(call->answer) + 1, sizeof(*lates));
 	json_array_foreach(call->answer, i, row) {
-		if (!read_row(row, &lates[count]))
+		if (!read_row(row, call->urls, &lates[count]))
 			continue;
 		time = parse_utc(lates[count++].date);
 		if (time - SLACK_SECS > since)

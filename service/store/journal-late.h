@@ -15,7 +15,7 @@ struct journal_late {
 	char *date;
 	int64_t copies;
 	char *mailboxes;
-	/* RECALL_COLUMN_LINE: of two that are alike otherwise */
+	/* RECALL_COLUMN_LINE and the node: of two that are alike otherwise */
 	char *line;
 };
 

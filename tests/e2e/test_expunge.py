@@ -148,6 +148,16 @@ def test_two_with_the_same_id(node, user, message_id, recall):
     assert node.count(user) == 0
 
 
+def test_many_in_one_mailbox(node, user, message_id, recall):
+    """With others in between, so that each is a range of UIDs of its own."""
+    for number in range(20):
+        node.append(user, "INBOX", build_message(message_id))
+        node.append(user, "INBOX", build_message("<other%d@y.example>" % number))
+    row = recall(user, message_id).row()
+    assert (row["status"], row["copies"]) == ("expunged", "20")
+    assert node.count(user) == 20
+
+
 def test_without_message_id(node, user, message_id, recall):
     node.append(user, "INBOX", build_message(None))
     node.append(user, "INBOX", build_message(""))

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import sqlite3
 import time
 
@@ -244,10 +245,13 @@ def test_alias_joins_later(red, blue, service, message_id):
                                 "tenant_id": "red"}})
     deliver(red, RED[1], message_id)
     deliver(red, RED[0], message_id)
+    since = red.log_size()
     with Held(red, RED[0]) as held:
         recall_id = begin(service, message_id, [alias, RED[0]], stand="1h")
         wait_for(held.waiting)
-        wait_for(lambda: red.count(RED[1]) == 0)
+        # until then it looks whether there is another one
+        red.wait_log(r"%s.*recall %s: <.*> expunged," % (
+            re.escape(RED[1]), recall_id), since)
         for node in red, blue:
             deliver(node, RED[1], message_id)
             assert node.count(RED[1]) == 1

@@ -210,6 +210,53 @@ static void test_users(void)
 	clean();
 }
 
+/* Whoever may write there takes no memory of others without end, nor hides what
+   others have. */
+static void test_late_too_much(void)
+{
+	struct recall_standing_order order = order_of(ID_A, "<a@b>");
+	const unsigned int line_len = 8000;
+	const unsigned int count = RECALL_STANDING_LATE_MAX / line_len + 100;
+	ARRAY_TYPE(recall_standing_late) lates;
+	const char *error, *name, *line;
+	unsigned int i, found;
+	buffer_t *buf;
+	pool_t pool;
+
+	CU_ASSERT_EQUAL_FATAL(recall_standing_add(dir, &order, 10, &error), 1);
+	buf = buffer_create_dynamic(default_pool, count * line_len);
+	for (i = 0; i < count; i++) T_BEGIN {
+		line = t_strdup_printf("%u\tu1\t1\t", 1000 + i);
+		buffer_append(buf, line, strlen(line));
+		memset(buffer_append_space_unsafe(buf, line_len -
+						  strlen(line) - 1), 'x',
+		       line_len - strlen(line) - 1);
+		buffer_append_c(buf, '\n');
+	} T_END;
+	name = t_strdup_printf("late/"ID_A".%s", dec2str(geteuid()));
+	write_file(name, buf->data, buf->used);
+	pool = pool_alloconly_create("test", 1024);
+	p_array_init(&lates, pool, 4);
+	CU_ASSERT_EQUAL(recall_standing_late_read(dir, NULL, 0, pool, &lates,
+						  &error), -1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(error, "its owner has more than 64 MB"));
+	found = array_count(&lates);
+	CU_ASSERT(found > 8000 && found < count);
+	/* what is new is there, since the rest is not asked for */
+	array_clear(&lates);
+	CU_ASSERT_EQUAL(recall_standing_late_read(dir, NULL, 1000 + count - 2,
+						  pool, &lates, &error), 0);
+	CU_ASSERT_EQUAL(array_count(&lates), 2);
+	memset(buffer_get_modifiable_data(buf, NULL), 'y', 9000);
+	write_file(name, buf->data, 9000);
+	CU_ASSERT_EQUAL(recall_standing_late_read(dir, NULL, 0, pool, &lates,
+						  &error), -1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(error, "Line is too long"));
+	buffer_free(&buf);
+	pool_unref(&pool);
+	clean();
+}
+
 static void test_late(void)
 {
 	const struct recall_standing_late late = {
@@ -224,7 +271,7 @@ static void test_late(void)
 
 	p_array_init(&lates, pool, 4);
 	/* without orders there is no place for it */
-	CU_ASSERT_EQUAL(recall_standing_late_read(dir, NULL, pool, &lates,
+	CU_ASSERT_EQUAL(recall_standing_late_read(dir, NULL, 0, pool, &lates,
 						  &error), 0);
 	CU_ASSERT_EQUAL(recall_standing_late_add(dir, &late, &error), -1);
 	CU_ASSERT_EQUAL(recall_standing_add(dir, &order, 10, &error), 1);
@@ -235,7 +282,7 @@ static void test_late(void)
 		   "12\tu1", 5);
 	write_file(t_strdup_printf("late/"ID_A".%s", dec2str(geteuid() + 1)),
 		   "1\tu1\t1\tINBOX\n", 14);
-	CU_ASSERT_EQUAL(recall_standing_late_read(dir, NULL, pool, &lates,
+	CU_ASSERT_EQUAL(recall_standing_late_read(dir, NULL, 0, pool, &lates,
 						  &error), -1);
 	CU_ASSERT_EQUAL_FATAL(array_count(&lates), 2);
 	back = array_idx(&lates, 1);
@@ -248,17 +295,17 @@ static void test_late(void)
 	/* kept for as long as the order stands, and a while longer */
 	recall_standing_late_expire(dir, time(NULL) + 365 * 86400);
 	array_clear(&lates);
-	CU_ASSERT_EQUAL(recall_standing_late_read(dir, ID_A, pool, &lates,
+	CU_ASSERT_EQUAL(recall_standing_late_read(dir, ID_A, 0, pool, &lates,
 						  &error), -1);
 	CU_ASSERT_EQUAL(array_count(&lates), 2);
 	CU_ASSERT_EQUAL(recall_standing_end(dir, ID_A, &error), 1);
 	recall_standing_late_expire(dir, time(NULL));
-	CU_ASSERT_EQUAL(recall_standing_late_read(dir, ID_A, pool, &lates,
+	CU_ASSERT_EQUAL(recall_standing_late_read(dir, ID_A, 0, pool, &lates,
 						  &error), -1);
 	CU_ASSERT_EQUAL(array_count(&lates), 4);
 	recall_standing_late_expire(dir, time(NULL) + 365 * 86400);
 	array_clear(&lates);
-	CU_ASSERT_EQUAL(recall_standing_late_read(dir, NULL, pool, &lates,
+	CU_ASSERT_EQUAL(recall_standing_late_read(dir, NULL, 0, pool, &lates,
 						  &error), 0);
 	CU_ASSERT(array_is_empty(&lates));
 	pool_unref(&pool);
@@ -349,6 +396,7 @@ int main(void)
 	CU_add_test(suite, "limit and expiry", test_limit_and_expiry);
 	CU_add_test(suite, "users", test_users);
 	CU_add_test(suite, "late", test_late);
+	CU_add_test(suite, "too much that came late", test_late_too_much);
 	CU_add_test(suite, "damaged order", test_damaged_order);
 	CU_add_test(suite, "damaged set", test_damaged_set);
 	ret = tests_run();

@@ -106,10 +106,52 @@ static bool late_parse_line(pool_t pool, const char *line,
 	return TRUE;
 }
 
-static int
-late_read_file(const char *path, const char *recall_id, uid_t uid, pool_t pool,
-	       ARRAY_TYPE(recall_standing_late) *lates, const char **error_r)
+/* Of whom lines are read, and how much that is: others write them. */
+struct late_owner {
+	uid_t uid;
+	size_t octets;
+};
+
+struct late_reader {
+	pool_t pool;
+	time_t since;
+	ARRAY(struct late_owner) owners;
+	ARRAY_TYPE(recall_standing_late) *lates;
+};
+
+static struct late_owner *
+late_get_owner(struct late_reader *reader, uid_t uid)
 {
+	struct late_owner *owner;
+
+	array_foreach_modifiable(&reader->owners, owner) {
+		if (owner->uid == uid)
+			return owner;
+	}
+	owner = array_append_space(&reader->owners);
+	owner->uid = uid;
+	return owner;
+}
+
+/* Memory is taken for no more than there is room for. */
+static bool late_is_wanted(struct late_reader *reader,
+			   struct late_owner *owner, const char *line)
+{
+	time_t time;
+
+	if (str_to_time(t_strcut(line, '\t'), &time) < 0 ||
+	    time < reader->since)
+		return FALSE;
+	owner->octets += strlen(line);
+	return owner->octets <= RECALL_STANDING_LATE_MAX;
+}
+
+static int
+late_read_file(struct late_reader *reader, const char *path,
+	       const char *recall_id, uid_t uid, const char **error_r)
+{
+	struct late_owner *owner = late_get_owner(reader, uid);
+	pool_t pool = reader->pool;
 	struct recall_standing_late late = {
 		.recall_id = p_strdup(pool, recall_id),
 	};
@@ -133,15 +175,21 @@ late_read_file(const char *path, const char *recall_id, uid_t uid, pool_t pool,
 		return -1;
 	}
 	input = i_stream_create_fd_autoclose(&fd, LATE_LINE_MAX);
-	while ((line = i_stream_read_next_line(input)) != NULL) T_BEGIN {
-		if (late_parse_line(pool, line, &late)) {
+	while (owner->octets <= RECALL_STANDING_LATE_MAX &&
+	       (line = i_stream_read_next_line(input)) != NULL) T_BEGIN {
+		if (late_is_wanted(reader, owner, line) &&
+		    late_parse_line(pool, line, &late)) {
 			late.line = p_strdup_printf(pool, "%s:%"PRIuUOFF_T,
 						    dec2str(uid), offset);
-			array_push_back(lates, &late);
+			array_push_back(reader->lates, &late);
 		}
 		offset = input->v_offset;
 	} T_END;
-	if (input->stream_errno != 0) {
+	if (owner->octets > RECALL_STANDING_LATE_MAX) {
+		*error_r = t_strdup_printf("%s: its owner has more than %u MB",
+			path, RECALL_STANDING_LATE_MAX / 1024 / 1024);
+		ret = -1;
+	} else if (input->stream_errno != 0) {
 		*error_r = t_strdup_printf("read(%s) failed: %s", path,
 					   i_stream_get_error(input));
 		ret = -1;
@@ -151,10 +199,15 @@ late_read_file(const char *path, const char *recall_id, uid_t uid, pool_t pool,
 }
 
 int recall_standing_late_read(const char *dir, const char *recall_id,
-			      pool_t pool,
+			      time_t since, pool_t pool,
 			      ARRAY_TYPE(recall_standing_late) *lates,
 			      const char **error_r)
 {
+	struct late_reader reader = {
+		.pool = pool,
+		.since = since,
+		.lates = lates,
+	};
 	const char *path = late_dir(dir), *id, *error;
 	struct dirent *d;
 	uid_t uid;
@@ -168,12 +221,14 @@ int recall_standing_late_read(const char *dir, const char *recall_id,
 		*error_r = t_strdup_printf("opendir(%s) failed: %m", path);
 		return -1;
 	}
+	t_array_init(&reader.owners, 4);
 	while ((d = readdir(dirp)) != NULL) {
 		if (!late_parse_name(d->d_name, &id, &uid) ||
 		    (recall_id != NULL && strcmp(id, recall_id) != 0))
 			continue;
-		if (late_read_file(t_strconcat(path, "/", d->d_name, NULL),
-				   id, uid, pool, lates, &error) < 0) {
+		if (late_read_file(&reader,
+				   t_strconcat(path, "/", d->d_name, NULL),
+				   id, uid, &error) < 0) {
 			*error_r = error;
 			ret = -1;
 		}

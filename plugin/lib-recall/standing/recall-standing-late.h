@@ -27,10 +27,14 @@ int recall_standing_late_add(const char *dir,
 			     const struct recall_standing_late *late,
 			     const char **error_r);
 
-/* Appends all that is known, of one recall if recall_id is not NULL. Returns -1
-   if some could not be read; the others are there then. */
+/* So much is kept in memory of what files of one owner have. */
+#define RECALL_STANDING_LATE_MAX (64 * 1024 * 1024)
+
+/* Appends all that is known since then, of one recall if recall_id is not NULL.
+   Returns -1 if some could not be read, or is too much; the others are there
+   then. */
 int recall_standing_late_read(const char *dir, const char *recall_id,
-			      pool_t pool,
+			      time_t since, pool_t pool,
 			      ARRAY_TYPE(recall_standing_late) *lates,
 			      const char **error_r);
 

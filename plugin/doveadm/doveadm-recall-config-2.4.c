@@ -109,10 +109,15 @@ static int
 config_ask(struct recall_config *config, const char *const *args,
 	   const char **error_r)
 {
-	struct config_context ctx = { .path = t_str_new(64) };
+	/* not on the data stack: each line is read in a frame of its own */
+	struct config_context ctx = { .path = str_new(default_pool, 64) };
+	int ret;
 
-	t_array_init(&ctx.begins, 4);
-	return recall_config_run(config, args, config_add_line, &ctx, error_r);
+	i_array_init(&ctx.begins, 4);
+	ret = recall_config_run(config, args, config_add_line, &ctx, error_r);
+	array_free(&ctx.begins);
+	str_free(&ctx.path);
+	return ret;
 }
 
 int recall_config_read_service(struct recall_config *config,

@@ -160,16 +160,18 @@ static int expunge_pass(struct expunge_context *ctx, const char **error_r)
 
 	if (expunge_check_count(ctx, error_r) < 0)
 		return -1;
-	if (ctx->q.ns != NULL &&
-	    (expunge_quarantine(ctx, error_r) < 0 ||
-	     recall_lazy_expunge_begin(ctx->user, copies, &lazy,
-				       error_r) < 0)) {
-		recall_quarantine_reconcile(&ctx->q, ctx->order->recall_id,
-					    copies);
-		return -1;
-	}
-	if (ctx->q.ns == NULL)
+	if (ctx->q.ns != NULL) {
+		copies->synced = FALSE;
+		if (expunge_quarantine(ctx, error_r) < 0 ||
+		    recall_lazy_expunge_begin(ctx->user, copies, &lazy,
+					      error_r) < 0) {
+			recall_quarantine_reconcile(&ctx->q,
+				ctx->order->recall_id, copies);
+			return -1;
+		}
+	} else {
 		expunge_leave_lazy(copies);
+	}
 	recall_copies_expunge(copies);
 	recall_quarantine_reconcile(&ctx->q, ctx->order->recall_id, copies);
 	recall_lazy_expunge_finish(lazy, copies);
@@ -258,15 +260,23 @@ expunge_found(struct expunge_context *ctx, enum recall_verdict *verdict,
 	return ret < 0 ? -1 : 0;
 }
 
-enum recall_verdict
-recall_search(struct mail_user *user, const struct recall_order *order,
-	    struct recall_copies *copies_r)
+static enum recall_verdict
+expunge_search(struct mail_user *user, const struct recall_order *order,
+	       bool change, struct recall_copies *copies_r)
 {
 	recall_copies_init(user, &order->criteria, copies_r);
+	copies_r->expunge = change;
 	if (!recall_tenant_matches(order->tenant, user))
 		return RECALL_VERDICT_FORBIDDEN;
 	recall_copies_find(copies_r);
 	return expunge_decide(order, copies_r);
+}
+
+enum recall_verdict
+recall_search(struct mail_user *user, const struct recall_order *order,
+	    struct recall_copies *copies_r)
+{
+	return expunge_search(user, order, FALSE, copies_r);
 }
 
 static time_t expunge_kept_until(const struct expunge_context *ctx)
@@ -297,7 +307,7 @@ expunge_run(struct mail_user *user, const struct recall_order *order,
 	const char *error;
 
 	i_zero(outcome_r);
-	verdict = recall_search(user, order, copies);
+	verdict = expunge_search(user, order, change, copies);
 	if (verdict == RECALL_VERDICT_FORBIDDEN) {
 		outcome_r->verdict = verdict;
 		recall_event_refused(user, order);

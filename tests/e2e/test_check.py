@@ -58,6 +58,12 @@ def worst(rows):
                key=["ok", "warning", "error"].index)
 
 
+def test_long_names(make):
+    _, found = check(make(extra="namespace %s {\n  prefix = Long/\n"
+                          "  separator = /\n}\n" % ("x" * 300)))
+    assert worst(found["settings"]) == "ok"
+
+
 def test_good(make, tmp_path):
     node = make()
     code, found = check(node)

@@ -343,9 +343,12 @@ def test_all_is_done_once(node, user, message_id, recall_id, point):
     check_recalled(node, user)
 
 
-def test_arrives_once_more(node, user, message_id, recall_id):
-    """A copy that comes when others of its mailbox are gone goes, too."""
-    with stopped(node, "expunged:1", "expunge", "-u", user, "--force",
+@pytest.mark.parametrize("point", ["expunged:1", "expunged:3", "emptied:1",
+                                   "emptied:3"])
+def test_arrives_once_more(node, user, message_id, recall_id, point):
+    """A copy that comes when others of its mailbox are gone goes, too: before it
+    is noted that the mailbox has none, and after that."""
+    with stopped(node, point, "expunge", "-u", user, "--force",
                  "--no-notify", "--recall-id", recall_id, message_id) as rows:
         for mailbox in COPIES:
             append(node, user, mailbox, build_message(message_id, body="new"))

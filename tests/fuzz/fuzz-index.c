@@ -177,7 +177,7 @@ static void check_parts(const struct recall_index_file *whole)
 	i_close_fd(&fd);
 	require(recall_index_file_load(parts) == 0);
 	require(buffer_cmp(tell(parts, &has_names), tell(whole, &has_names)));
-	recall_index_file_free(&parts);
+	recall_index_file_unref(&parts);
 }
 
 /* What was appended is there, whatever was there before: but for a block that
@@ -202,7 +202,7 @@ static void append(bool whole)
 			found = TRUE;
 	}
 	require(found || !whole);
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 }
 
 static void compact(void)
@@ -214,13 +214,13 @@ static void compact(void)
 
 	file = read_index();
 	before = tell(file, &has_names);
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 	require(recall_index_file_compact(NULL, path, NULL, NULL,
 					  &error) == 0);
 	file = read_index();
 	require(file->end == file->size || file->end == 0);
 	after = tell(file, &has_names);
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 	/* with names, mailboxes that are gone are left out */
 	require(has_names ? after->used <= before->used :
 		buffer_cmp(after, before));
@@ -249,7 +249,7 @@ static void run(unsigned int what, unsigned char *data, size_t size)
 	whole = file->end == 0 || file->size - file->end <
 		RECALL_INDEX_BLOCK_MIN;
 	check_parts(file);
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 	if ((what & (APPEND | COMPACT)) != 0)
 		make_temp();
 	if ((what & APPEND) != 0)

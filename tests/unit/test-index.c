@@ -222,7 +222,7 @@ static const char *file_get(void)
 		str_append_c(text, ';');
 	}
 	CU_ASSERT_PTR_NULL(recall_index_file_find(file, guid1, 2));
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 	return str_c(text);
 }
 
@@ -429,8 +429,59 @@ static void test_file_damaged_since(void)
 		CU_ASSERT_EQUAL(strcmp(file_get(), "7/8 1=10 2=20;") == 0,
 				pos >= base - 12 && pos < base);
 		CU_ASSERT_PTR_NULL(strstr(file_get(), "7/8 2"));
-		recall_index_file_free(&file);
+		recall_index_file_unref(&file);
 	} T_END;
+	file_end();
+}
+
+/* Reads the index until a later change would be told by its times. */
+static struct recall_index_file *file_open_settled(void)
+{
+	struct recall_index_file *file;
+	const char *error;
+
+	for (;;) {
+		CU_ASSERT_EQUAL_FATAL(recall_index_file_open(file_path(), &file,
+							     &error), 0);
+		if (file->settled)
+			return file;
+		CU_ASSERT_FALSE(recall_index_file_is_current(file,
+							     file_path()));
+		recall_index_file_unref(&file);
+		usleep(10000);
+	}
+}
+
+/* What was read is not read again, unless it has changed in any way. */
+static void test_file_current(void)
+{
+	struct recall_index_file *file, *other;
+
+	file_begin();
+	file_append(guid1, 1, 10);
+	file = file_open_settled();
+	other = file_open_settled();
+	CU_ASSERT(recall_index_file_is_current(file, file_path()));
+
+	/* of the same size */
+	file_patch(1, 0x21);
+	file_patch(1, 0x21);
+	CU_ASSERT_FALSE(recall_index_file_is_current(file, file_path()));
+	recall_index_file_unref(&file);
+
+	/* with the same times, as far as one can tell */
+	file_append(guid1, 2, 20);
+	CU_ASSERT_EQUAL_FATAL(stat(file_path(), &other->st), 0);
+	CU_ASSERT(recall_index_file_is_current(other, file_path()));
+	other->st.st_size--;
+	CU_ASSERT_FALSE(recall_index_file_is_current(other, file_path()));
+	other->st.st_size++;
+	other->st.st_ino++;
+	CU_ASSERT_FALSE(recall_index_file_is_current(other, file_path()));
+	other->st.st_ino--;
+	i_unlink(file_path());
+	CU_ASSERT_FALSE(recall_index_file_is_current(other, file_path()));
+	recall_index_file_unref(&other);
 	file_end();
 }
 
@@ -551,7 +602,7 @@ static void test_file_left(void)
 	}
 	CU_ASSERT_EQUAL(count, LARGE_COUNT + 2);
 	CU_ASSERT_EQUAL(rec.uid, LARGE_COUNT + 9);
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 	file_end();
 }
 
@@ -574,7 +625,7 @@ static void test_file_left_broken(void)
 	fd = open(file_path(), O_RDONLY);
 	CU_ASSERT(!recall_index_file_is_in(file, fd));
 	i_close_fd(&fd);
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 	file_append(guid1, 2, 20);
 	CU_ASSERT_STRING_EQUAL(file_get(), "0/0 2=20;");
 	file_end();
@@ -598,7 +649,7 @@ static void test_file_left_changed(void)
 	CU_ASSERT_EQUAL_FATAL(truncate(file_path(), all * 8), 0);
 	CU_ASSERT_STRING_EQUAL(large_search(file, 0, all, 7, 2), "error");
 	CU_ASSERT_EQUAL(recall_index_file_get_uid(file, 1), 0);
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 	file_end();
 }
 
@@ -650,6 +701,7 @@ int main(void)
 	CU_add_test(suite, "a broken base", test_file_broken_base);
 	CU_add_test(suite, "a file damaged since it was read",
 		    test_file_damaged_since);
+	CU_add_test(suite, "read before", test_file_current);
 	CU_add_test(suite, "a large file", test_file_left);
 	CU_add_test(suite, "a large file that is broken",
 		    test_file_left_broken);

@@ -179,7 +179,7 @@ compact_to(struct compact_context *ctx, struct mailbox_list *list,
 					  &st, &lock, error_r);
 	if (src_fd == -1)
 		return -1;
-	if (st.st_ino == ctx->file->ino &&
+	if (st.st_ino == ctx->file->st.st_ino &&
 	    (uoff_t)st.st_size >= ctx->file->end) {
 		ret = compact_carry_over(ctx->file, src_fd, st.st_size, fd,
 					 size, temp_path, error_r);
@@ -216,7 +216,7 @@ int recall_index_file_compact(struct mailbox_list *list, const char *path,
 		/* it may have become the index while we opened it */
 		ret = !recall_index_is_current(fd, temp_path, &st) ? 0 :
 			compact_to(&ctx, list, path, fd, temp_path, error_r);
-		recall_index_file_free(&ctx.file);
+		recall_index_file_unref(&ctx.file);
 		file_unlock(&lock);
 	}
 	i_close_fd(&fd);

@@ -45,7 +45,7 @@ void recall_index_drop_others(struct mailbox_list *list,
 		ret = recall_index_file_compact(list, path, keep_box,
 						(void *)ids, &error);
 	}
-	recall_index_file_free(&file);
+	recall_index_file_unref(&file);
 	if (ret < 0) {
 		e_warning(list->ns->user->event,
 			  "recall: Can't compact the Message-ID index: %s",

@@ -49,6 +49,6 @@ int recall_index_dump(struct mailbox *box, recall_index_callback_t *callback,
 	} T_END;
 	mail_free(&mail);
 	mailbox_transaction_rollback(&trans);
-	recall_index_file_free(&pass.file);
+	recall_index_file_unref(&pass.file);
 	return ret;
 }

@@ -9,12 +9,16 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Octets of a file that is always read whole. */
 #ifndef WHOLE_MAX
 #  define WHOLE_MAX (64 * 1024)
 #endif
+/* Time after which a file's times show the next change, whatever the clock's
+   ticks are. */
+#define SETTLED_SECS 1
 
 const char *recall_index_file_get_path(struct mailbox_list *list)
 {
@@ -319,7 +323,9 @@ file_read_fd(struct recall_index_file *file, bool whole, const char *path,
 	}
 	if (st.st_size == 0 || st.st_size > RECALL_INDEX_SIZE_MAX)
 		return 0;
-	file->ino = st.st_ino;
+	file->st = st;
+	file->settled = I_MAX(st.st_mtime, st.st_ctime) + SETTLED_SECS <
+		time(NULL);
 	if (!whole && st.st_size > WHOLE_MAX)
 		ret = file_read_parts(file, st.st_size);
 	if (ret == 0)
@@ -343,6 +349,7 @@ file_read(const char *path, bool whole, struct recall_index_file **file_r,
 	pool = pool_alloconly_create("recall index", 4096);
 	file = p_new(pool, struct recall_index_file, 1);
 	file->pool = pool;
+	file->refcount = 1;
 	p_array_init(&file->boxes, pool, 32);
 	p_array_init(&file->lists, pool, 1);
 	*file_r = file;
@@ -373,13 +380,31 @@ int recall_index_file_open(const char *path, struct recall_index_file **file_r,
 	return file_read(path, FALSE, file_r, error_r);
 }
 
-void recall_index_file_free(struct recall_index_file **_file)
+bool recall_index_file_is_current(const struct recall_index_file *file,
+				  const char *path)
+{
+	const struct stat *old = &file->st;
+	struct stat st;
+
+	return file->settled && stat(path, &st) == 0 &&
+		st.st_ino == old->st_ino &&
+		CMP_DEV_T(st.st_dev, old->st_dev) &&
+		st.st_size == old->st_size &&
+		CMP_ST_MTIME(&st, old) && CMP_ST_CTIME(&st, old);
+}
+
+void recall_index_file_ref(struct recall_index_file *file)
+{
+	file->refcount++;
+}
+
+void recall_index_file_unref(struct recall_index_file **_file)
 {
 	struct recall_index_file *file = *_file;
 	pool_t pool;
 
 	*_file = NULL;
-	if (file == NULL)
+	if (file == NULL || --file->refcount > 0)
 		return;
 	i_close_fd(&file->fd);
 	i_free(file->records);

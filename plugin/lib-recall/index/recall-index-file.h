@@ -3,6 +3,8 @@
 
 #include "guid.h"
 
+#include <sys/stat.h>
+
 struct mailbox_list;
 
 /* The Message-ID index of a user: one file beside the mailbox list index, since
@@ -84,6 +86,7 @@ struct recall_index_names {
 
 struct recall_index_file {
 	pool_t pool;
+	int refcount;
 	unsigned char *data;
 	/* of the file, of which data lacks this much: hashes and UIDs, if they
 	   were left there */
@@ -92,7 +95,10 @@ struct recall_index_file {
 	size_t end, tail;
 	/* the file that it was read from, -1 if nothing was left there */
 	int fd;
-	ino_t ino;
+	/* what it looked like, and whether that would tell a later change: not
+	   if it had been changed just before */
+	struct stat st;
+	bool settled;
 
 	/* NULL if they were left in the file */
 	const uint64_t *hashes;
@@ -124,9 +130,13 @@ int recall_index_file_read(const char *path, struct recall_index_file **file_r,
 /* The same, but hashes and UIDs of a large base are left in the file. */
 int recall_index_file_open(const char *path, struct recall_index_file **file_r,
 			   const char **error_r);
+/* Whether reading it again would give nothing else. */
+bool recall_index_file_is_current(const struct recall_index_file *file,
+				  const char *path);
 /* Reads what was left in the file. Returns -1 if it can't be read. */
 int recall_index_file_load(struct recall_index_file *file);
-void recall_index_file_free(struct recall_index_file **file);
+void recall_index_file_ref(struct recall_index_file *file);
+void recall_index_file_unref(struct recall_index_file **file);
 
 /* Adds the numbers of those records of the base that have one of the hashes,
    of count from the first one on. Returns -1 if they can't be read. */

@@ -3,14 +3,18 @@
 #include "recall-index-pass.h"
 
 int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
-		      bool verify, ARRAY_TYPE(seq_range) *uids_r)
+		      enum recall_index_find_flags flags,
+		      struct recall_index_lookup *lookup,
+		      ARRAY_TYPE(seq_range) *uids_r)
 {
 	ARRAY_TYPE(seq_range) uids;
 	struct recall_index_pass pass = {
 		.box = box,
 		.search_hash = recall_index_hash(id),
 		.uids = &uids,
-		.verify = verify,
+		.verify = (flags & RECALL_INDEX_FIND_VERIFY) != 0,
+		.expunge = (flags & RECALL_INDEX_FIND_EXPUNGE) != 0,
+		.lookup = lookup,
 	};
 	int ret;
 

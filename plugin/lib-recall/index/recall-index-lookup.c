@@ -83,7 +83,7 @@ static void lookup_read(struct recall_index_lookup *lookup,
 	if (ret < 0) {
 		e_warning(lookup->list->ns->user->event,
 			  "recall: Can't read the Message-ID index: %s", error);
-		recall_index_file_free(&lookup->file);
+		recall_index_file_unref(&lookup->file);
 	}
 }
 
@@ -125,6 +125,35 @@ recall_index_lookup_get_list(const struct recall_index_lookup *lookup)
 	return lookup->list;
 }
 
+struct recall_index_file *
+recall_index_lookup_get_file(struct recall_index_lookup *lookup)
+{
+	if (lookup->file == NULL ||
+	    !recall_index_file_is_current(lookup->file, lookup->path))
+		return NULL;
+	recall_index_file_ref(lookup->file);
+	return lookup->file;
+}
+
+static uint64_t
+lookup_get_stamp(struct recall_index_lookup *lookup, const char *name,
+		 time_t *changed_r)
+{
+	uint64_t dirs = recall_index_stamp_dirs(lookup->list, lookup->root,
+						name);
+
+	return recall_index_stamp_get(lookup->list, lookup->root, name, dirs,
+				      changed_r);
+}
+
+uint64_t recall_index_lookup_get_stamp(struct recall_index_lookup *lookup,
+				       const char *name)
+{
+	time_t changed;
+
+	return lookup_get_stamp(lookup, name, &changed);
+}
+
 bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
 				  const char *name, time_t *changed_r)
 {
@@ -138,13 +167,8 @@ bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
 		/* there was another one of this name? */
 		if (box->name != name_hash || box->stamp == 0)
 			continue;
-		if (stamp == 0) {
-			stamp = recall_index_stamp_get(lookup->list,
-				lookup->root, name,
-				recall_index_stamp_dirs(lookup->list,
-							lookup->root, name),
-				changed_r);
-		}
+		if (stamp == 0)
+			stamp = lookup_get_stamp(lookup, name, changed_r);
 		if (stamp == 0)
 			return TRUE;
 		if (stamp == box->stamp)
@@ -243,7 +267,7 @@ void recall_index_lookup_deinit(struct recall_index_lookup **_lookup)
 	*_lookup = NULL;
 	if (lookup == NULL)
 		return;
-	recall_index_file_free(&lookup->file);
+	recall_index_file_unref(&lookup->file);
 	recall_index_root_close(&lookup->root);
 	buffer_free(&lookup->names);
 	i_free(lookup->path);

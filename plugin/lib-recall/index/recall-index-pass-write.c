@@ -90,7 +90,7 @@ static void pass_append_stamp(struct recall_index_pass *pass,
 						  blocks, &error);
 	}
 	if (ret == 0) {
-		recall_index_file_free(&pass->file);
+		recall_index_file_unref(&pass->file);
 		recall_index_pass_load(pass);
 		recall_index_pass_load_records(pass);
 		if (!pass_is_written(pass))

@@ -238,7 +238,12 @@ void recall_index_pass_load(struct recall_index_pass *pass)
 		pass->path = NULL;
 	if (pass->path == NULL)
 		return;
-	if (recall_index_file_open(pass->path, &pass->file, &error) < 0) {
+	/* Now, after the mailbox: records that were read before may be of what
+	   was in its place then. */
+	pass->file = pass->lookup == NULL ? NULL :
+		recall_index_lookup_get_file(pass->lookup);
+	if (pass->file == NULL &&
+	    recall_index_file_open(pass->path, &pass->file, &error) < 0) {
 		e_warning(box->event,
 			  "recall: Can't read the Message-ID index: %s", error);
 	}
@@ -254,7 +259,7 @@ void recall_index_pass_load_records(struct recall_index_pass *pass)
 
 static void pass_deinit(struct recall_index_pass *pass)
 {
-	recall_index_file_free(&pass->file);
+	recall_index_file_unref(&pass->file);
 	array_free(&pass->unread);
 	array_free(&pass->recs);
 }
@@ -281,7 +286,8 @@ int recall_index_pass_run(struct recall_index_pass *pass)
 		pass_read(pass);
 		recall_index_pass_flush(pass, pass->next_uid);
 	}
-	recall_index_pass_stamp(pass);
+	if (!pass->expunge || array_is_empty(pass->uids))
+		recall_index_pass_stamp(pass);
 	pass_deinit(pass);
 	if (pass->failed) {
 		mail_storage_last_error_pop(box->storage);

@@ -12,6 +12,8 @@ struct recall_index_pass {
 	struct mailbox *box;
 	/* NULL if there is no index */
 	const char *path;
+	/* has read the index before, or NULL */
+	struct recall_index_lookup *lookup;
 	struct recall_index_file *file;
 	/* the mailbox in it, NULL if it is new */
 	struct recall_index_box *rbox;
@@ -25,6 +27,8 @@ struct recall_index_pass {
 	ARRAY_TYPE(seq_range) *uids;
 	/* read all headers, whatever the records say */
 	bool verify;
+	/* what is found will be expunged */
+	bool expunge;
 	struct recall_index_stats stats;
 
 	/* messages to read, and what their records say */

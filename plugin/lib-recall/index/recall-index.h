@@ -81,6 +81,15 @@ uint64_t recall_index_hash_headers(const char *const *values);
    mail's storage. */
 uint64_t recall_index_hash_mail(struct mail *mail, bool uncached);
 
+enum recall_index_find_flags {
+	/* No record is believed: all headers are read, and records that are
+	   wrong are put right. */
+	RECALL_INDEX_FIND_VERIFY = 0x01,
+	/* What is found will be expunged at once: what the mailbox looks like
+	   until then is not noted. */
+	RECALL_INDEX_FIND_EXPUNGE = 0x02,
+};
+
 /* Asks the index of the list's mailboxes for an id. */
 struct recall_index_lookup *
 recall_index_lookup_init(struct mailbox_list *list,
@@ -96,6 +105,14 @@ recall_index_lookup_get_list(const struct recall_index_lookup *lookup);
    was last written to. name is the mailbox's in the list's storage. */
 bool recall_index_lookup_may_have(struct recall_index_lookup *lookup,
 				  const char *name, time_t *changed_r);
+/* What the mailbox's files look like now (recall-index-stamp.h), 0 if that
+   can't be known. */
+uint64_t recall_index_lookup_get_stamp(struct recall_index_lookup *lookup,
+				       const char *name);
+/* What it has read, with a reference to it, if the index is still like that;
+   NULL if it has to be read. */
+struct recall_index_file *
+recall_index_lookup_get_file(struct recall_index_lookup *lookup);
 /* The names of all mailboxes that can be opened, in the list's storage. They
    live as long as the lookup. Returns FALSE if they have to be asked for. */
 bool recall_index_lookup_get_names(struct recall_index_lookup *lookup,
@@ -111,8 +128,8 @@ void recall_index_lookup_deinit(struct recall_index_lookup **lookup);
    dovecot.index.cache or the message, and remembered. Nothing is lost if it
    cannot be remembered (full disk, read-only index).
 
-   With verify no record is believed: all headers are read, and records that are
-   wrong are put right.
+   lookup is one of the mailbox's list, or NULL: what it has read is not read
+   again if it has not changed since.
 
    The mailbox needs to be neither open nor synced. It is opened, whatever the
    index says: ask recall_index_lookup_may_have() before. All messages of
@@ -122,7 +139,9 @@ void recall_index_lookup_deinit(struct recall_index_lookup **lookup);
    messages could be judged. Returns -1 on errors, which are in the mailbox's
    storage; uids_r then has what was found so far. */
 int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
-		      bool verify, ARRAY_TYPE(seq_range) *uids_r);
+		      enum recall_index_find_flags flags,
+		      struct recall_index_lookup *lookup,
+		      ARRAY_TYPE(seq_range) *uids_r);
 
 /* Opens, syncs and catches up the mailbox: adds the records of messages that
    have none, and drops those of messages that have gone. stats_r has the

@@ -236,9 +236,12 @@ boxes_iter_may_have(struct recall_boxes_iter *iter, const char *name)
 {
 	time_t changed;
 
-	if (iter->lookup == NULL ||
-	    recall_index_lookup_may_have(iter->lookup, name, &changed))
+	if (iter->lookup == NULL)
 		return TRUE;
+	if (recall_index_lookup_may_have(iter->lookup, name, &changed)) {
+		return iter->scan == NULL ||
+			!recall_scan_is_empty(iter->scan, iter->ns->list, name);
+	}
 	/* mail that is being moved needs a closer look */
 	return iter->scan != NULL &&
 		!recall_scan_pass_over(iter->scan, iter->ns->list, name,

@@ -82,6 +82,8 @@ static void copies_find_in_box(struct recall_copies *copies,
 	const struct recall_find_wanted wanted = {
 		.fields = MAIL_FETCH_FLAGS,
 		.gone = &gone,
+		.expunge = copies->expunge,
+		.lookup = recall_scan_find_lookup(copies->scan, box->list),
 	};
 	struct recall_copies_box cbox = { .box = box };
 	struct copies_find_context ctx = {
@@ -94,9 +96,13 @@ static void copies_find_in_box(struct recall_copies *copies,
 	p_array_init(&cbox.uids, copies->pool, 2);
 	if (recall_find_in_box(box, copies->criteria, &wanted,
 			       copies_find_mail, &ctx,
-			       &copies->other_sender_count) < 0)
+			       &copies->other_sender_count) < 0) {
 		copies_failed(copies, box, "Searching");
+		cbox.others = TRUE;
+	}
 	found = array_count(&cbox.uids) > 0;
+	if (copies->other_sender_count > other_senders || gone)
+		cbox.others = TRUE;
 	recall_scan_add(copies->scan, box, found ||
 			copies->other_sender_count > other_senders);
 	if (gone) {
@@ -143,6 +149,7 @@ static void copies_look(struct recall_copies *copies)
 	const char *error;
 
 	copies_forget(copies);
+	copies->synced = FALSE;
 	i_gettimeofday(&copies->looked_at);
 	recall_scan_begin(copies->scan);
 	iter = recall_boxes_iter_init_for(copies->user, copies->criteria,
@@ -197,8 +204,23 @@ void recall_copies_find(struct recall_copies *copies)
    Dovecot adds up the sizes of new messages. */
 static int copies_sync(struct recall_copies_box *cbox)
 {
-	recall_list_index_read(mailbox_get_namespace(cbox->box)->list);
-	return mailbox_sync(cbox->box, 0);
+	int ret;
+
+	recall_list_index_begin(cbox->box);
+	ret = mailbox_sync(cbox->box, 0);
+	recall_list_index_end(cbox->box);
+	return ret;
+}
+
+static int
+copies_commit(struct recall_copies_box *cbox, struct recall_mail_iter *iter)
+{
+	int ret;
+
+	recall_list_index_begin(cbox->box);
+	ret = recall_mail_iter_commit(iter);
+	recall_list_index_end(cbox->box);
+	return ret;
 }
 
 void recall_copies_refresh(struct recall_copies *copies)
@@ -211,6 +233,8 @@ void recall_copies_refresh(struct recall_copies *copies)
 
 	copies->count = 0;
 	copies->read = FALSE;
+	/* of several, each waits for those before */
+	copies->synced = array_count(&copies->boxes) == 1;
 	array_foreach_modifiable(&copies->boxes, cbox) {
 		if (copies_sync(cbox) < 0) {
 			copies_failed(copies, cbox->box, "Syncing");
@@ -227,6 +251,8 @@ void recall_copies_refresh(struct recall_copies *copies)
 				copies->read = TRUE;
 		}
 		recall_mail_iter_rollback(&iter);
+		if (seq_range_count(&uids) < seq_range_count(&cbox->uids))
+			cbox->others = TRUE;
 		cbox->uids = uids;
 	}
 	if (copies->count < found) {
@@ -304,7 +330,7 @@ static void copies_expunge_box(struct recall_copies *copies,
 	p_array_init(&cbox->expunged, copies->pool, 2);
 	p_array_init(&cbox->counted, copies->pool, 2);
 	/* what is gone by now was not deleted by us */
-	if (copies_sync(cbox) < 0) {
+	if (!copies->synced && copies_sync(cbox) < 0) {
 		copies_failed(copies, cbox->box, "Syncing");
 		return;
 	}
@@ -313,14 +339,14 @@ static void copies_expunge_box(struct recall_copies *copies,
 		mail_expunge(mail);
 		seq_range_array_add(&cbox->expunged, mail->uid);
 	}
-	if (recall_mail_iter_commit(&iter) < 0) {
+	if (copies_commit(cbox, &iter) < 0) {
 		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Expunging from");
 		return;
 	}
 	RECALL_FAILPOINT("expunge-sync");
 	mail_storage_clear_error(cbox->box->storage);
-	if (mailbox_sync(cbox->box, 0) < 0) {
+	if (copies_sync(cbox) < 0) {
 		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Syncing");
 	} else if (copies_lock_timed_out(cbox) && copies_are_left(cbox)) {
@@ -336,6 +362,12 @@ static void copies_expunge_box(struct recall_copies *copies,
 		/* what Dovecot has brought back the next look finds */
 		copies_add_expunged(copies, cbox);
 		RECALL_FAILPOINT("expunged");
+		if (!cbox->others && !copies_are_left(cbox) &&
+		    seq_range_count(&cbox->expunged) ==
+		    seq_range_count(&cbox->uids)) {
+			recall_scan_set_emptied(copies->scan, cbox->box);
+			RECALL_FAILPOINT("emptied");
+		}
 	}
 }
 
@@ -350,6 +382,7 @@ void recall_copies_expunge(struct recall_copies *copies)
 			expunged += seq_range_count(&cbox->expunged);
 	} T_END;
 	copies->taken = expunged < copies->count;
+	copies->synced = FALSE;
 }
 
 unsigned int recall_copies_total(const struct recall_copies *copies)

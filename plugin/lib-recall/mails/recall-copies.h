@@ -16,6 +16,9 @@ struct recall_copies_box {
 	struct mailbox *box;
 	guid_128_t guid;
 	ARRAY_TYPE(seq_range) uids;
+	/* There may be others that match: another sender's, such as could not
+	   be read, or such as are gone, though not by us. */
+	bool others;
 	/* Those that recall_copies_expunge() has deleted. Created by it. */
 	ARRAY_TYPE(seq_range) expunged;
 	/* Of these, those that it had not deleted before: while a mailbox is
@@ -38,6 +41,8 @@ struct recall_copies {
 	pool_t pool;
 	struct mail_user *user;
 	const struct recall_criteria *criteria;
+	/* What is found will be expunged, unless it was read. */
+	bool expunge;
 
 	/* What the last look found and is still there. */
 	ARRAY(struct recall_copies_box) boxes;
@@ -73,6 +78,9 @@ struct recall_copies {
 	struct recall_scan *scan;
 	/* Somebody else has taken away what the last look has found. */
 	bool taken;
+	/* recall_copies_refresh() was just now: FALSE if anything has been
+	   waited for since. */
+	bool synced;
 	/* A mailbox that the last look had in its list, and that was not there
 	   when it was opened; NULL if there was none. */
 	const char *gone_box;

@@ -69,14 +69,19 @@ find_wanted_headers(struct recall_find_context *ctx)
 static int find_by_id(struct recall_find_context *ctx)
 {
 	struct mailbox_header_lookup_ctx *headers;
+	enum recall_index_find_flags flags = 0;
 	struct recall_mail_iter iter;
 	ARRAY_TYPE(seq_range) uids;
 	struct mail *mail;
 	int find_ret, ret = 1;
 
 	t_array_init(&uids, 8);
+	if (ctx->criteria->verify_headers)
+		flags |= RECALL_INDEX_FIND_VERIFY;
+	if (ctx->wanted->expunge)
+		flags |= RECALL_INDEX_FIND_EXPUNGE;
 	find_ret = recall_index_find(ctx->box, ctx->criteria->message_id,
-				     ctx->criteria->verify_headers, &uids);
+				     flags, ctx->wanted->lookup, &uids);
 	if (array_is_empty(&uids))
 		return find_ret;
 

@@ -30,6 +30,10 @@ struct recall_find_wanted {
 	/* Set to TRUE if a message, or the mailbox, was gone before it could be
 	   judged; may be NULL. */
 	bool *gone;
+	/* What is found will be expunged. */
+	bool expunge;
+	/* See recall_index_find(); may be NULL. */
+	struct recall_index_lookup *lookup;
 };
 
 /* Called for each message found, in the order of UIDs. Returns FALSE to end

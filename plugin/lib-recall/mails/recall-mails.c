@@ -127,7 +127,7 @@ mail_find_related(struct mail *mail, struct mailbox *dest,
 	if (ret == 0 ||
 	    !recall_message_id_from_header(value, strlen(value), &id))
 		return recall_mails_get_all(dest, uids, error_r);
-	if (recall_index_find(dest, &id, FALSE, uids) < 0) {
+	if (recall_index_find(dest, &id, 0, NULL, uids) < 0) {
 		mails_set_error(dest, "Searching", error_r);
 		return -1;
 	}

@@ -19,6 +19,9 @@ struct scan_box {
 	/* of the messages that were searched */
 	uint32_t next_uid;
 	bool found;
+	/* what it looked like when all that was found had gone
+	   (recall-index-stamp.h), 0 if it is not known that it has */
+	uint64_t emptied;
 };
 ARRAY_DEFINE_TYPE(scan_box, struct scan_box);
 
@@ -85,16 +88,27 @@ void recall_scan_deinit(struct recall_scan **_scan)
 }
 
 struct recall_index_lookup *
+recall_scan_find_lookup(struct recall_scan *scan, struct mailbox_list *list)
+{
+	struct recall_index_lookup *lookup;
+
+	array_foreach_elem(&scan->lookups, lookup) {
+		if (recall_index_lookup_get_list(lookup) == list)
+			return lookup;
+	}
+	return NULL;
+}
+
+struct recall_index_lookup *
 recall_scan_get_lookup(struct recall_scan *scan, struct mailbox_list *list,
 		       const struct recall_message_id *id)
 {
 	struct recall_index_lookup *lookup;
 
-	array_foreach_elem(&scan->lookups, lookup) {
-		if (recall_index_lookup_get_list(lookup) == list) {
-			recall_index_lookup_again(lookup);
-			return lookup;
-		}
+	lookup = recall_scan_find_lookup(scan, list);
+	if (lookup != NULL) {
+		recall_index_lookup_again(lookup);
+		return lookup;
 	}
 	lookup = recall_index_lookup_init(list, id);
 	array_push_back(&scan->lookups, &lookup);
@@ -196,6 +210,67 @@ bool recall_scan_pass_over(struct recall_scan *scan, struct mailbox_list *list,
 		lbox.name = p_strdup(scan->pool, name);
 		old = &lbox;
 	}
+	scan_add(scan, old);
+	return TRUE;
+}
+
+/* Whether the view has all that the mailbox's index has. */
+static bool scan_view_is_latest(struct mailbox *box)
+{
+	const struct mail_index_header *hdr = mail_index_get_header(box->view);
+	const uint32_t seq = hdr->log_file_seq;
+	const uint32_t head = hdr->log_file_head_offset;
+
+	if (mail_index_refresh(box->index) < 0) {
+		mail_index_reset_error(box->index);
+		return FALSE;
+	}
+	hdr = &box->index->map->hdr;
+	return hdr->log_file_seq == seq && hdr->log_file_head_offset == head;
+}
+
+static void
+scan_box_set_emptied(struct scan_box *sbox, struct mailbox *box,
+		     struct recall_index_lookup *lookup)
+{
+	const struct mail_index_header *hdr = mail_index_get_header(box->view);
+	uint64_t stamp;
+
+	if (sbox->uid_validity != hdr->uid_validity ||
+	    sbox->next_uid != hdr->next_uid)
+		return;
+	/* in this order: the view has what all up to the stamp has brought */
+	stamp = recall_index_lookup_get_stamp(lookup, sbox->name);
+	if (stamp == 0 || !scan_view_is_latest(box))
+		return;
+	sbox->found = FALSE;
+	sbox->emptied = stamp;
+}
+
+void recall_scan_set_emptied(struct recall_scan *scan, struct mailbox *box)
+{
+	struct recall_index_lookup *lookup;
+	struct scan_box *sbox;
+
+	lookup = recall_scan_find_lookup(scan, box->list);
+	if (lookup == NULL)
+		return;
+	array_foreach_modifiable(&scan->now, sbox) {
+		if (sbox->list == box->list &&
+		    strcmp(sbox->name, box->name) == 0)
+			scan_box_set_emptied(sbox, box, lookup);
+	}
+}
+
+bool recall_scan_is_empty(struct recall_scan *scan, struct mailbox_list *list,
+			  const char *name)
+{
+	const struct scan_box *old = scan_find_before(scan, list, name);
+
+	if (old == NULL || old->emptied == 0 ||
+	    recall_index_lookup_get_stamp(recall_scan_find_lookup(scan, list),
+					  name) != old->emptied)
+		return FALSE;
 	scan_add(scan, old);
 	return TRUE;
 }

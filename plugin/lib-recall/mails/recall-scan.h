@@ -27,6 +27,9 @@ void recall_scan_begin(struct recall_scan *scan);
 struct recall_index_lookup *
 recall_scan_get_lookup(struct recall_scan *scan, struct mailbox_list *list,
 		       const struct recall_message_id *id);
+/* The one that was asked already, or NULL. */
+struct recall_index_lookup *
+recall_scan_find_lookup(struct recall_scan *scan, struct mailbox_list *list);
 /* Returns TRUE if the mailbox need not be searched in this scan, since an
    earlier one found nothing in it and it has not changed. Otherwise a mailbox
    that has changed is opened: what Dovecot's mailbox list index knows of it is
@@ -42,6 +45,17 @@ bool recall_scan_pass_over(struct recall_scan *scan, struct mailbox_list *list,
    now. */
 void recall_scan_add(struct recall_scan *scan, struct mailbox *box,
 		     bool found);
+/* Called when all that was found in the mailbox was expunged, and the mailbox
+   synced. Then it has nothing, if it is certain that nothing has come since it
+   was searched: its index was read after its log's stamp, which changes with
+   whatever is written to it (with dbox, and to a Maildir not within a second),
+   and has nothing more than what was synced, which has no UIDs that the search
+   has not seen. Later scans need not open it as long as it has that stamp. */
+void recall_scan_set_emptied(struct recall_scan *scan, struct mailbox *box);
+/* Returns TRUE if the mailbox need not be searched in this scan, since nothing
+   has happened in it after that. */
+bool recall_scan_is_empty(struct recall_scan *scan, struct mailbox_list *list,
+			  const char *name);
 /* Called when the mailboxes of a namespace have been listed, the directories of
    which were last changed at that time. */
 void recall_scan_listed(struct recall_scan *scan, time_t changed);

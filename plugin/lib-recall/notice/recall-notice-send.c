@@ -4,6 +4,7 @@
 #include "mail-storage.h"
 #include "mail-storage-settings.h"
 #include "mail-user.h"
+#include "recall-list-index.h"
 #include "recall-params.h"
 #include "recall-save.h"
 #include "recall-settings.h"
@@ -74,8 +75,12 @@ save_to_inbox(struct mail_user *user, const string_t *message,
 	struct mailbox *box = mailbox_alloc(ns->list, "INBOX", flags);
 	int ret;
 
-	ret = mailbox_open(box) < 0 ? -1 :
-		recall_save(box, 0, message, "recall notice");
+	ret = mailbox_open(box);
+	if (ret == 0) {
+		recall_list_index_begin(box);
+		ret = recall_save(box, 0, message, "recall notice");
+		recall_list_index_end(box);
+	}
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Saving to INBOX failed: %s",
 			mailbox_get_last_internal_error(box, NULL));

@@ -11,6 +11,7 @@
 #include "mailbox-list-iter.h"
 #include "recall-dotlock.h"
 #include "recall-id.h"
+#include "recall-list-index.h"
 #include "recall-mails.h"
 #include "recall-quarantine-settings.h"
 #include "recall-quarantine.h"
@@ -310,6 +311,11 @@ int recall_quarantine_box_open(struct recall_quarantine *q,
 	if (error == MAIL_ERROR_NOTFOUND && !create) {
 		mailbox_free(&box);
 		return 0;
+	}
+	if (error == MAIL_ERROR_NOTFOUND) {
+		/* Dovecot looks whether there is an INBOX */
+		recall_list_index_read(mail_namespace_find_inbox(
+			q->user->namespaces)->list);
 	}
 	if (error == MAIL_ERROR_NOTFOUND &&
 	    (mailbox_create(box, NULL, FALSE) == 0 ||

@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "mail-storage-private.h"
 #include "mailbox-list-private.h"
 #include "mailbox-list-index.h"
 #include "recall-list-index.h"
@@ -21,6 +22,28 @@ void recall_list_index_read(struct mailbox_list *list)
 	    mailbox_list_index_parse(list, view, TRUE) < 0)
 		mailbox_list_index_reset(ilist);
 	mail_index_view_close(&view);
+}
+
+void recall_list_index_begin(struct mailbox *box)
+{
+	struct mailbox_list_index *ilist = INDEX_LIST_CONTEXT(box->list);
+
+	if (ilist == NULL || !ilist->has_backing_store)
+		return;
+	if (MAILBOX_IS_NEVER_IN_INDEX(box)) {
+		/* as if it was done already */
+		ilist->updating_status = TRUE;
+	} else {
+		recall_list_index_read(box->list);
+	}
+}
+
+void recall_list_index_end(struct mailbox *box)
+{
+	struct mailbox_list_index *ilist = INDEX_LIST_CONTEXT(box->list);
+
+	if (ilist != NULL && ilist->has_backing_store)
+		ilist->updating_status = FALSE;
 }
 
 void recall_list_index_forget(struct mailbox_list *list)

@@ -1,6 +1,7 @@
 #ifndef RECALL_LIST_INDEX_H
 #define RECALL_LIST_INDEX_H
 
+struct mailbox;
 struct mailbox_list;
 
 /* Dovecot notes each change of a mailbox in the mailbox list index. The first
@@ -12,6 +13,13 @@ struct mailbox_list;
 
 /* Has the list index read as it is, if this session has not done so yet. */
 void recall_list_index_read(struct mailbox_list *list);
+/* To be called before the mailbox is synced or changed, and after it: has the
+   list index read. Of INBOX
+   Dovecot notes nothing there but its GUID and UIDVALIDITY (unless
+   mailbox_list_index_include_inbox = yes), which nothing of ours changes: for
+   it the list index is not even opened. */
+void recall_list_index_begin(struct mailbox *box);
+void recall_list_index_end(struct mailbox *box);
 /* Has the next listing look at the directories, whatever was read before. */
 void recall_list_index_forget(struct mailbox_list *list);
 

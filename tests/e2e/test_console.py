@@ -434,6 +434,8 @@ def test_what_is_not_granted_is_not_offered(node, mail):
         assert reason.get_attribute("required")
         browser.push("Cancel")
         browser.push("Sign out")
+        # before the page is left: otherwise the cookie stays, and is refused
+        browser.wait_heading("Sign in")
         enter(browser, SENDER, "Take back a message")
         browser.wait_text("Taking back messages is switched off here.")
         assert browser.find("form") == []

@@ -9,11 +9,11 @@
 /* Where a relative path of audit.dir begins. */
 #define CONFIG_LOG_DIR "/var/log/mail-recalld"
 
-/* Everything that can be set, read once and never changed: a reload makes
-   another one. Strings are never NULL. */
-/* as long as audit.cef_prefix may be */
+/* As long as audit.cef_prefix may be, octets. */
 #define CONFIG_CEF_PREFIX_MAX 1024
 
+/* Everything that can be set, read once and never changed: a reload makes
+   another one. Strings are never NULL. */
 struct config {
 	/* [http] */
 	char *http_address;

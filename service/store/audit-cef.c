@@ -62,11 +62,10 @@ static void add_escaped(struct strbuf *line, const char *value, size_t max)
 	const char *text;
 	uint32_t code;
 	bool hidden;
-	size_t len;
+	size_t len, text_len;
 
 	for (; *value != '\0'; value += len) {
 		len = visible_next(value, &code, &hidden);
-		text = escaped;
 		if (code == '\\' || code == '=')
 			snprintf(escaped, sizeof(escaped), "\\%c", (char)code);
 		else if (code == '\n' || code == '\r')
@@ -76,11 +75,12 @@ static void add_escaped(struct strbuf *line, const char *value, size_t max)
 			snprintf(escaped, sizeof(escaped), "\\\\u%04x",
 				 (unsigned int)code);
 		else
-			text = value;
-		if (line->len - begin + (text == value ? len : strlen(text)) >
-		    max)
+			escaped[0] = '\0';
+		text = escaped[0] == '\0' ? value : escaped;
+		text_len = text == value ? len : strlen(escaped);
+		if (line->len - begin + text_len > max)
 			break;
-		strbuf_add(line, text, text == value ? len : strlen(text));
+		strbuf_add(line, text, text_len);
 	}
 	if (*value != '\0')
 		strbuf_addf(line, "...(+%zu)", strlen(value));

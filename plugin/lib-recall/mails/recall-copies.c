@@ -382,7 +382,6 @@ void recall_copies_expunge(struct recall_copies *copies)
 			expunged += seq_range_count(&cbox->expunged);
 	} T_END;
 	copies->taken = expunged < copies->count;
-	copies->synced = FALSE;
 }
 
 unsigned int recall_copies_total(const struct recall_copies *copies)

@@ -482,6 +482,7 @@ static void cmd_recall_expunge(struct doveadm_cmd_context *cctx)
 	if (expunge_check_query(cctx, &ctx) == 0) {
 		ctx.request.reporter =
 			recall_reporter_init(cctx, &ctx.request);
+		ctx.request.order.report = ctx.request.reporter != NULL;
 		ctx.vrows = recall_row_init(cctx, ctx.request.order.recall_id,
 					    ctx.request.reporter);
 		if (recall_users_run(cctx, recall_row_get_rows(ctx.vrows),

@@ -266,6 +266,8 @@ expunge_search(struct mail_user *user, const struct recall_order *order,
 {
 	recall_copies_init(user, &order->criteria, copies_r);
 	copies_r->expunge = change;
+	copies_r->nameless = !order->notify && !order->report &&
+		recall_quarantine_get_prefix(user) == NULL;
 	if (!recall_tenant_matches(order->tenant, user))
 		return RECALL_VERDICT_FORBIDDEN;
 	recall_copies_find(copies_r);

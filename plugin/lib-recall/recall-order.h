@@ -23,6 +23,8 @@ struct recall_order {
 	   may. */
 	const unsigned int *max_copies;
 	bool force, notify;
+	/* Somebody is told of what the message is. */
+	bool report;
 	/* The recall id is the caller's: an earlier try may have done it. */
 	bool may_be_retry;
 	/* Audit events are logged only for debugging, since the caller tells

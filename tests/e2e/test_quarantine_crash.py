@@ -135,6 +135,20 @@ def test_deleted_while_looking(node, user, message_id, recall_id):
     check_recalled(node, user)
 
 
+@pytest.mark.parametrize("mailbox", ["INBOX", "Work"])
+def test_read_while_looking(node, message_id, recall_id, mailbox):
+    """In the mailbox that was looked at already, or in the other one."""
+    user = next(node.free_users)
+    for name in "INBOX", "Work":
+        append(node, user, name, build_message(message_id))
+    with stopped(node, "copies-look:2", "expunge", "-u", user, "--no-notify",
+                 "--recall-id", recall_id, message_id) as rows:
+        node.set_flags(user, mailbox, ["\\Seen"])
+    row, = rows
+    assert (row["status"], row["copies"], row["error"]) == ("read", "2", "")
+    assert [node.count(user, name) for name in ("INBOX", "Work")] == [1, 1]
+
+
 def leave_locks(node, user, recall_id, lock):
     """What a process that was killed with such a lock leaves: the files, which
     name no process."""

@@ -6,6 +6,7 @@
 #include "recall-boxes.h"
 #include "failpoint.h"
 #include "recall-find.h"
+#include "recall-index-stamp.h"
 #include "recall-limits.h"
 #include "recall-list-index.h"
 #include "recall-scan.h"
@@ -65,13 +66,13 @@ static bool copies_find_mail(struct mail *mail, void *context)
 	struct recall_copies *copies = ctx->copies;
 
 	copies->count++;
-	if (!copies->have_headers) {
+	if (!copies->have_headers && !copies->nameless) {
 		copies_get_headers(copies, mail);
 		copies->have_headers = TRUE;
 	}
 	seq_range_array_add(&ctx->cbox->uids, mail->uid);
 	if (!box_is_outgoing(mail->box) && recall_match_is_read(mail))
-		copies->read = TRUE;
+		copies->read = ctx->cbox->read = TRUE;
 	return TRUE;
 }
 
@@ -212,6 +213,15 @@ static int copies_sync(struct recall_copies_box *cbox)
 	return ret;
 }
 
+/* Whether nothing has happened in the mailbox since it was looked at. To sync
+   it would bring nothing then: with dbox the index is the mailbox, unless a
+   message could not be read, after which Dovecot has a closer look. */
+static bool copies_are_latest(struct recall_copies_box *cbox)
+{
+	return recall_index_is_dbox(cbox->box->storage) && !cbox->others &&
+		recall_scan_is_latest(cbox->box);
+}
+
 static int
 copies_commit(struct recall_copies_box *cbox, struct recall_mail_iter *iter)
 {
@@ -236,10 +246,16 @@ void recall_copies_refresh(struct recall_copies *copies)
 	/* of several, each waits for those before */
 	copies->synced = array_count(&copies->boxes) == 1;
 	array_foreach_modifiable(&copies->boxes, cbox) {
+		if (copies_are_latest(cbox)) {
+			copies->count += seq_range_count(&cbox->uids);
+			copies->read = copies->read || cbox->read;
+			continue;
+		}
 		if (copies_sync(cbox) < 0) {
 			copies_failed(copies, cbox->box, "Syncing");
 			continue;
 		}
+		cbox->read = FALSE;
 		p_array_init(&uids, copies->pool, 2);
 		recall_mail_iter_init(&iter, cbox->box, &cbox->uids,
 				      MAIL_FETCH_FLAGS, NULL);
@@ -248,7 +264,7 @@ void recall_copies_refresh(struct recall_copies *copies)
 			copies->count++;
 			if (recall_match_is_read(mail) &&
 			    !box_is_outgoing(cbox->box))
-				copies->read = TRUE;
+				copies->read = cbox->read = TRUE;
 		}
 		recall_mail_iter_rollback(&iter);
 		if (seq_range_count(&uids) < seq_range_count(&cbox->uids))

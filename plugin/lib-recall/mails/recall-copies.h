@@ -16,6 +16,8 @@ struct recall_copies_box {
 	struct mailbox *box;
 	guid_128_t guid;
 	ARRAY_TYPE(seq_range) uids;
+	/* As recall_copies.read, of these. */
+	bool read;
 	/* There may be others that match: another sender's, such as could not
 	   be read, or such as are gone, though not by us. */
 	bool others;
@@ -43,6 +45,8 @@ struct recall_copies {
 	const struct recall_criteria *criteria;
 	/* What is found will be expunged, unless it was read. */
 	bool expunge;
+	/* Nobody wants to know the headers. */
+	bool nameless;
 
 	/* What the last look found and is still there. */
 	ARRAY(struct recall_copies_box) boxes;
@@ -62,7 +66,8 @@ struct recall_copies {
 	/* Copies that an earlier try has deleted and nobody restored. */
 	unsigned int recorded_count;
 
-	/* Decoded headers of the first copy found, NULL if it has none. */
+	/* Decoded headers of the first copy found, NULL if it has none, or if
+	   it is nameless. */
 	const char *subject, *from, *date;
 	/* Its Message-ID without angle brackets, NULL if it has none. */
 	const char *message_id;

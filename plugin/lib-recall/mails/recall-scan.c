@@ -63,8 +63,8 @@ struct recall_scan *recall_scan_init(pool_t pool)
 	scan->pool = pool;
 	scan->since = time(NULL) - SCAN_CLOCK_SLACK;
 	scan->ahead = scan_clock_ahead();
-	p_array_init(&scan->before, pool, 8);
-	p_array_init(&scan->now, pool, 8);
+	p_array_init(&scan->before, pool, 32);
+	p_array_init(&scan->now, pool, 32);
 	p_array_init(&scan->lookups, pool, 1);
 	return scan;
 }
@@ -214,8 +214,7 @@ bool recall_scan_pass_over(struct recall_scan *scan, struct mailbox_list *list,
 	return TRUE;
 }
 
-/* Whether the view has all that the mailbox's index has. */
-static bool scan_view_is_latest(struct mailbox *box)
+bool recall_scan_is_latest(struct mailbox *box)
 {
 	const struct mail_index_header *hdr = mail_index_get_header(box->view);
 	const uint32_t seq = hdr->log_file_seq;
@@ -241,7 +240,7 @@ scan_box_set_emptied(struct scan_box *sbox, struct mailbox *box,
 		return;
 	/* in this order: the view has what all up to the stamp has brought */
 	stamp = recall_index_lookup_get_stamp(lookup, sbox->name);
-	if (stamp == 0 || !scan_view_is_latest(box))
+	if (stamp == 0 || !recall_scan_is_latest(box))
 		return;
 	sbox->found = FALSE;
 	sbox->emptied = stamp;

@@ -59,6 +59,9 @@ bool recall_scan_is_empty(struct recall_scan *scan, struct mailbox_list *list,
 /* Called when the mailboxes of a namespace have been listed, the directories of
    which were last changed at that time. */
 void recall_scan_listed(struct recall_scan *scan, time_t changed);
+/* Whether the mailbox's view has all that its index has, which is read for
+   it. */
+bool recall_scan_is_latest(struct mailbox *box);
 /* Called when a message, or a mailbox, was gone before it could be judged. */
 void recall_scan_set_uncertain(struct recall_scan *scan);
 /* Returns TRUE if nothing can have been missed in this scan. */

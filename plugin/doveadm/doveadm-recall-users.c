@@ -123,6 +123,20 @@ static void recall_users_skip_statistics(struct mail_user *user)
 	user->proc_stat.proc_status_failed = TRUE;
 }
 
+/* Lines are as Dovecot would have them. It would also tell the log process of
+   each user, for whom it wakes up: a tenth of what a user without the message
+   costs, most of it the log process's. That is for the one line that a process
+   can't write itself, by which it was killed; a panic names the user. */
+static void recall_users_log_as(struct mail_storage_service_user *service_user,
+				struct mail_user *user)
+{
+	const char *prefix =
+		mail_storage_service_user_get_log_prefix(service_user);
+
+	i_set_failure_prefix("%s", prefix);
+	event_replace_log_prefix(user->event, prefix);
+}
+
 void recall_users_get_input(const struct recall_users_context *ctx,
 			    const char *username,
 			    struct mail_storage_service_input *input_r)
@@ -202,6 +216,8 @@ void recall_users_run_here(struct recall_users_context *ctx,
 		recall_users_failed(ctx, username, t_strdup_printf(
 			"User initialization failed: %s", error));
 	} else {
+		if (ctx->cctx->conn_type != DOVEADM_CONNECTION_TYPE_CLI)
+			recall_users_log_as(service_user, user);
 		if (recall_settings_init_user(user, &error) < 0)
 			recall_users_failed(ctx, username, error);
 		else
@@ -328,7 +344,8 @@ recall_users_run_list(struct doveadm_cmd_context *cctx,
 	struct recall_users_context ctx;
 	enum mail_storage_service_flags flags =
 		MAIL_STORAGE_SERVICE_FLAG_USERDB_LOOKUP |
-		MAIL_STORAGE_SERVICE_FLAG_TEMP_PRIV_DROP;
+		MAIL_STORAGE_SERVICE_FLAG_TEMP_PRIV_DROP |
+		MAIL_STORAGE_SERVICE_FLAG_NO_LOG_INIT;
 	struct recall_priority priority;
 	const char *socket_path = NULL;
 	bool hits = FALSE;
@@ -341,8 +358,6 @@ recall_users_run_list(struct doveadm_cmd_context *cctx,
 	ctx.rows = rows;
 	ctx.callbacks = callbacks;
 	ctx.context = context;
-	if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI)
-		flags |= MAIL_STORAGE_SERVICE_FLAG_NO_LOG_INIT;
 	if (doveadm_debug)
 		flags |= MAIL_STORAGE_SERVICE_FLAG_DEBUG;
 	(void)doveadm_cmd_param_str(cctx, "socket-path", &socket_path);

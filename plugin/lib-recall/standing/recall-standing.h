@@ -61,6 +61,9 @@ int recall_standing_read(const char *dir, const char *recall_id, pool_t pool,
 bool recall_standing_is_in_force(const char *dir, const char *recall_id,
 				 time_t now);
 
+/* Whether there is no such order any more. Costs one system call. */
+bool recall_standing_has_ended(const char *dir, const char *recall_id);
+
 /* Appends all orders, the newest first, expired ones too. Returns -1 if the
    directory, or some order in it, can't be read; the others are there then. */
 int recall_standing_list(const char *dir, pool_t pool,

@@ -190,8 +190,9 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 	stopped = ctx->request.dry_run ? NULL :
 		recall_stop_check(recall_settings(user)->recall_standing_dir);
 	if (stopped != NULL) {
-		recall_row_print_unseen(ctx->vrows, username,
-					RECALL_VERDICT_ERROR, stopped);
+		row.outcome.verdict = RECALL_VERDICT_ERROR;
+		row.outcome.error = stopped;
+		recall_row_print(ctx->vrows, &row);
 		return;
 	}
 	if (ctx->request.dry_run)

@@ -31,7 +31,6 @@ static const struct recall_column run_columns[] = {
 struct standing_run {
 	pool_t pool;
 	struct recall_rows *rows;
-	const char *dir;
 	ARRAY_TYPE(recall_standing_order) orders;
 };
 
@@ -42,7 +41,8 @@ run_order(struct standing_run *run, struct mail_user *user,
 	struct recall_outcome outcome;
 	struct recall_copies copies;
 
-	recall_late(user, order, &copies, &outcome);
+	if (!recall_late(user, order, &copies, &outcome))
+		return;
 	if (copies.expunged > 0 || outcome.verdict == RECALL_VERDICT_ERROR) {
 		if (outcome.verdict == RECALL_VERDICT_ERROR)
 			recall_rows_set_exit_code(run->rows, EX_TEMPFAIL);
@@ -64,10 +64,7 @@ static void cmd_standing_run_user(void *context, struct mail_user *user,
 	const struct recall_standing_order *order;
 
 	array_foreach(&run->orders, order) T_BEGIN {
-		/* it may have been ended since it was read */
-		if (recall_late_is_for(user, order) &&
-		    recall_standing_exists(run->dir, order->recall_id))
-			run_order(run, user, order);
+		run_order(run, user, order);
 	} T_END;
 }
 
@@ -128,7 +125,6 @@ standing_run(struct doveadm_cmd_context *cctx, struct standing_run *run,
 {
 	const char *error;
 
-	run->dir = set->dir;
 	/* what has expired must not be carried out once more */
 	if (recall_standing_expire(set->dir, time(NULL), &error) < 0)
 		recall_rows_error(run->rows, EX_TEMPFAIL, "%s", error);

@@ -171,7 +171,7 @@ int recall_standing_begin_for(const struct recall_standing_settings *set,
 
 struct standing_look {
 	struct recall_rows *rows;
-	const char *dir, *recall_id;
+	struct recall_standing_order order;
 };
 
 static void
@@ -179,26 +179,15 @@ standing_look_run(void *context, struct mail_user *user,
 		  const char *username ATTR_UNUSED)
 {
 	struct standing_look *look = context;
-	struct recall_standing_order order;
 	struct recall_outcome outcome;
 	struct recall_copies copies;
-	const char *error;
-	pool_t pool;
-	int ret;
 
-	pool = pool_alloconly_create("standing order", 2048);
-	ret = recall_standing_read(look->dir, look->recall_id, pool, &order,
-				   &error);
-	if (ret < 0)
-		recall_rows_error(look->rows, EX_TEMPFAIL, "%s", error);
-	else if (ret > 0 && recall_late_is_for(user, &order)) {
-		recall_late(user, &order, &copies, &outcome);
-		/* which is logged */
-		if (outcome.verdict == RECALL_VERDICT_ERROR)
-			recall_rows_set_exit_code(look->rows, EX_TEMPFAIL);
-		recall_copies_free(&copies);
-	}
-	pool_unref(&pool);
+	if (!recall_late(user, &look->order, &copies, &outcome))
+		return;
+	/* which is logged */
+	if (outcome.verdict == RECALL_VERDICT_ERROR)
+		recall_rows_set_exit_code(look->rows, EX_TEMPFAIL);
+	recall_copies_free(&copies);
 }
 
 static void
@@ -223,12 +212,18 @@ void recall_standing_look(struct doveadm_cmd_context *cctx,
 			  const struct recall_standing_settings *set,
 			  const char *recall_id, const char *const *users)
 {
-	struct standing_look look = {
-		.rows = rows,
-		.dir = set->dir,
-		.recall_id = recall_id,
-	};
+	struct standing_look look = { .rows = rows };
+	pool_t pool = pool_alloconly_create("standing order", 2048);
+	const char *error;
+	int ret;
 
-	recall_users_run_local(cctx, rows, users, &standing_look_callbacks,
-			       &look);
+	ret = recall_standing_read(set->dir, recall_id, pool, &look.order,
+				   &error);
+	if (ret < 0) {
+		recall_rows_error(rows, EX_TEMPFAIL, "%s", error);
+	} else if (ret > 0) {
+		recall_users_run_local(cctx, rows, users,
+				       &standing_look_callbacks, &look);
+	}
+	pool_unref(&pool);
 }

@@ -210,6 +210,13 @@ bool recall_standing_is_in_force(const char *dir, const char *recall_id,
 	return ret != 0;
 }
 
+bool recall_standing_has_ended(const char *dir, const char *recall_id)
+{
+	struct stat st;
+
+	return stat(order_path(dir, recall_id), &st) < 0 && errno == ENOENT;
+}
+
 /* Appends the recall ids of the directory's orders. One that does not exist has
    none. */
 static int
@@ -528,13 +535,6 @@ int recall_standing_join(const char *dir,
 			 const char **error_r)
 {
 	return standing_add(dir, order, UINT_MAX, TRUE, error_r);
-}
-
-bool recall_standing_exists(const char *dir, const char *recall_id)
-{
-	struct stat st;
-
-	return stat(order_path(dir, recall_id), &st) == 0 || errno != ENOENT;
 }
 
 int recall_standing_end(const char *dir, const char *recall_id,

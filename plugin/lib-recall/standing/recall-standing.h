@@ -47,8 +47,6 @@ int recall_standing_add(const char *dir,
 int recall_standing_join(const char *dir,
 			 const struct recall_standing_order *order,
 			 const char **error_r);
-/* Whether the order has not been ended. Its time may be over. */
-bool recall_standing_exists(const char *dir, const char *recall_id);
 
 /* Ends the order. Returns 1 if it stood, 0 if there was none, -1 on errors. */
 int recall_standing_end(const char *dir, const char *recall_id,
@@ -68,6 +66,9 @@ int recall_standing_read(const char *dir, const char *recall_id, pool_t pool,
 /* Whether it stands now, or may do so: it can't be read. */
 bool recall_standing_is_in_force(const char *dir, const char *recall_id,
 				 time_t now);
+
+/* Whether there is no such order any more. Costs one system call. */
+bool recall_standing_has_ended(const char *dir, const char *recall_id);
 
 /* Appends all orders, the newest first, expired ones too. Returns -1 if the
    directory, or some order in it, can't be read; the others are there then. */

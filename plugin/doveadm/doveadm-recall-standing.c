@@ -105,10 +105,9 @@ static const char *get_message_id(const struct recall_request *request)
 	return t_strconcat("<", text, ">", NULL);
 }
 
-int recall_standing_begin(const struct recall_standing_settings *set,
-			  const struct recall_request *request,
-			  const char *const *users, time_t expires,
-			  const char **error_r)
+static void
+make_order(const struct recall_request *request, const char *const *users,
+	   time_t expires, struct recall_standing_order *order_r)
 {
 	const struct recall_standing_order order = {
 		.recall_id = request->order.recall_id,
@@ -124,9 +123,20 @@ int recall_standing_begin(const struct recall_standing_settings *set,
 		.created = time(NULL),
 		.expires = expires,
 	};
+
+	*order_r = order;
+}
+
+int recall_standing_begin(const struct recall_standing_settings *set,
+			  const struct recall_request *request,
+			  const char *const *users, time_t expires,
+			  const char **error_r)
+{
+	struct recall_standing_order order;
 	const char *error;
 	int ret;
 
+	make_order(request, users, expires, &order);
 	ret = recall_standing_add(set->dir, &order, set->max, &error);
 	if (ret == 0) {
 		*error_r = t_strdup_printf("There are %u standing orders "
@@ -139,6 +149,22 @@ int recall_standing_begin(const struct recall_standing_settings *set,
 		return -1;
 	}
 	return 0;
+}
+
+int recall_standing_begin_for(const struct recall_standing_settings *set,
+			      const struct recall_request *request,
+			      const char *const *users, time_t expires,
+			      const char **error_r)
+{
+	struct recall_standing_order order;
+	const char *error;
+	int ret;
+
+	make_order(request, users, expires, &order);
+	ret = recall_standing_join(set->dir, &order, &error);
+	if (ret < 0)
+		*error_r = t_strdup_printf("The recall can't stand: %s", error);
+	return ret;
 }
 
 /* What came before the order was for them */

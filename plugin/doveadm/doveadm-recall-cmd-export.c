@@ -14,6 +14,7 @@
 #include "doveadm-print.h"
 #include "recall-evidence.h"
 #include "recall-events.h"
+#include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-quarantine-read.h"
 #include "recall-quarantine-record.h"
@@ -85,6 +86,9 @@ static int export_open(struct mail *mail, struct istream **input_r,
 								    NULL));
 		return -1;
 	}
+	/* a zip can't have what is no date */
+	if (*received_r < 0 || *received_r > RECALL_TIME_MAX)
+		*received_r = 0;
 	*input_r = i_stream_create_crlf(input);
 	return 0;
 }

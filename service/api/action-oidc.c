@@ -35,16 +35,20 @@ static void redirect(struct http_request *request, const char *to)
 static void set_flow_cookie(struct http_request *request,
 			    const struct oidc_flow *flow)
 {
-	char *value = flow == NULL ?
-		x_strdup(FLOW_COOKIE "=; Path=" FLOW_PATH "; Max-Age=0; "
-			 "Secure; HttpOnly; SameSite=Lax") :
-		x_asprintf(FLOW_COOKIE "=%s.%s.%s; Path=" FLOW_PATH
-			   "; Max-Age=%d; Secure; HttpOnly; SameSite=Lax",
-			   flow->state, flow->nonce, flow->verifier,
-			   FLOW_SECONDS);
+	const char *name = http_request_flow_cookie(request);
+	/* browsers take the prefix with this path only */
+	const char *path = strcmp(name, FLOW_COOKIE_HOST) == 0 ? "/" :
+		FLOW_PATH;
+	char *secret = flow == NULL ? x_strdup("") :
+		x_asprintf("%s.%s.%s", flow->state, flow->nonce,
+			   flow->verifier);
+	char *value = x_asprintf("%s=%s; Path=%s; Max-Age=%d; Secure; "
+				 "HttpOnly; SameSite=Lax", name, secret, path,
+				 flow == NULL ? 0 : FLOW_SECONDS);
 
 	http_reply_header(request, "Set-Cookie", value);
 	free_secret(value);
+	free_secret(secret);
 }
 
 static bool get_flow_cookie(const struct http_request *request,

@@ -20,6 +20,7 @@ import itertools
 import os
 import pathlib
 import re
+import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as tree
@@ -345,6 +346,19 @@ def service(node):
 def token(service):
     """An administrator's."""
     return service.token()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """Of a TLS server on this machine: cert.pem and key.pem."""
+    directory = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+         "-keyout", directory / "key.pem", "-out", directory / "cert.pem",
+         "-days", "2", "-subj", "/CN=localhost", "-addext",
+         "subjectAltName=IP:127.0.0.1,DNS:localhost"],
+        check=True, capture_output=True)
+    return directory
 
 
 @pytest.fixture

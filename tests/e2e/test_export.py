@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import time
 import zipfile
 
@@ -73,6 +74,38 @@ def put(node, users, message_id, mailbox="INBOX", **kwargs):
         node.append(user, mailbox, message)
     return {(user, mailbox): message if isinstance(message, bytes)
             else message.encode() for user in users}
+
+
+def forget_cached(node, user):
+    """What Dovecot has noted of a date has 32 bits."""
+    for path in node.home(user).rglob("dovecot.index.cache"):
+        path.unlink()
+
+
+def test_received_at_no_date(node, service, message_id, tmp_path):
+    """What a file says of that may be anything."""
+    if node.driver != "sdbox":
+        pytest.skip("others have it elsewhere")
+    user = RED[3]
+    put(node, [user], message_id)
+    for path in node.home(user).rglob("u.*"):
+        text = path.read_bytes()
+        path.write_bytes(re.sub(b"\nR[0-9a-f]{8}\n",
+                                b"\nR7fffffffffffffff\n", text))
+    forget_cached(node, user)
+    found = command(node, "fetch", "-u", user, "date.received", message_id)
+    assert (found.code, found.row()["date.received"]) == (0, "")
+    recall_id = service.recall(token(service, ROOT), message_id,
+                               [user]).json()["id"]
+    path = tmp_path / "evidence.zip"
+    forget_cached(node, user)
+    assert command(node, "export", "-u", user, "--output", path,
+                   recall_id).code == 0
+    forget_cached(node, user)
+    for data in path.read_bytes(), export(service, ROOT, recall_id).body:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            message, = json.loads(archive.read("manifest.json"))["messages"]
+        assert (message["email"], message["received"]) == (user, 0)
 
 
 def export(service, login, recall_id):

@@ -5,6 +5,7 @@
 #include "strescape.h"
 #include "strnum.h"
 #include "recall-id.h"
+#include "recall-limits.h"
 #include "recall-standing-late.h"
 
 #include <dirent.h>
@@ -140,7 +141,7 @@ static bool late_is_wanted(struct late_reader *reader,
 	time_t time;
 
 	if (str_to_time(t_strcut(line, '\t'), &time) < 0 ||
-	    time < reader->since)
+	    time < reader->since || time > RECALL_TIME_MAX)
 		return FALSE;
 	owner->octets += strlen(line);
 	return owner->octets <= RECALL_STANDING_LATE_MAX;

@@ -183,6 +183,33 @@ bool revocation_add(const struct revocation *revocation, int64_t now)
 	return ret;
 }
 
+bool revocation_add_session(const char *login, const char *family, int64_t now,
+			    bool *found_r)
+{
+	struct revocation token = { .kind = REVOKE_TOKEN, .tenant = "" };
+	struct strlist jtis = { NULL, 0, 0 };
+	sqlite3 *db = journal_lock();
+	size_t i;
+	bool ret;
+
+	/* a token that is used meanwhile would bring another one */
+	ret = journal_begin(db, true) &&
+		refresh_token_find_family(db, family, login, now, &jtis);
+	for (i = 0; i < jtis.count && ret; i++) {
+		token.subject = jtis.items[i];
+		ret = add(db, &token, now);
+	}
+	ret = journal_end(db, ret);
+	for (i = 0; i < jtis.count && ret; i++) {
+		token.subject = jtis.items[i];
+		remember(&token);
+	}
+	journal_unlock();
+	*found_r = jtis.count > 0;
+	strlist_free(&jtis);
+	return ret;
+}
+
 static int64_t until(const struct identity *identity, const char *tenant)
 {
 	const struct entry *login = *find(REVOKE_LOGIN, identity->login,

@@ -1,8 +1,10 @@
 """mail-recalld: recalls that stand on several nodes, and what comes late."""
 
+import concurrent.futures
 import contextlib
 import os
 import re
+import signal
 import sqlite3
 import time
 
@@ -224,6 +226,36 @@ def test_end_during_a_look(red, blue, message_id):
         assert statuses(shown(service, recall_id)) == {
             RED[0]: "not_found", BLUE[0]: "expunged", BLUE[1]: "expunged",
             BLUE[2]: "error", BLUE[3]: "error"}
+
+
+@pytest.mark.log_errors("")
+def test_asked_for_again_during_a_look(red, blue, service, message_id):
+    """What was done is what is told, whoever looks after that."""
+    def ask_for_it():
+        return service.recall(root(service), message_id, [RED[0], BLUE[0]],
+                              "-H", "Idempotency-Key: again", stand="1h",
+                              notify="0")
+
+    deliver(blue, BLUE[0], message_id)
+    blue.stop(remove=False)
+    answer = ask_for_it()
+    assert statuses(answer) == {RED[0]: "not_found", BLUE[0]: "error"}
+    recall_id = answer.json()["id"]
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with Held(blue, BLUE[0]) as held:
+            assert blue._launch()
+            look = wait_for(held.waiting)
+            again = pool.submit(ask_for_it)
+            late, = wait_for(lambda: set(held.all_waiting()) - {look})
+            os.kill(late, signal.SIGSTOP)
+        try:
+            wait_for(lambda: len([line for line in service.audit() if recall_id
+                                  in line and "|recall|" in line]) == 2)
+        finally:
+            os.kill(late, signal.SIGCONT)
+    found = {RED[0]: "not_found", BLUE[0]: "expunged"}
+    assert statuses(shown(service, recall_id)) == found
+    assert statuses(again.result()) == found
 
 
 @pytest.mark.log_errors("")

@@ -12,6 +12,7 @@
 #include "http-reply.h"
 #include "metrics.h"
 #include "oidc.h"
+#include "revocation.h"
 #include "login-session.h"
 #include "userdb.h"
 
@@ -200,6 +201,7 @@ void action_oidc_callback(struct http_request *request)
 	issuer = http_request_param(request, "iss", &ok);
 	if (!ok)
 		return;
+	request->revocations = revocation_count();
 	if (!get_flow_cookie(request, &flow))
 		refused(request, METRIC_LOGIN_DENIED, "was not begun here");
 	else if (state == NULL || strlen(state) != OIDC_SECRET_LEN ||

@@ -46,6 +46,11 @@ bool revocation_applies(const struct identity *identity);
 /* The time until which tokens of such an identity are revoked, or -1: a new
    one has to be of a later time. */
 int64_t revocation_until(const struct identity *identity);
+/* How many revocations of logins, or of all, there have been so far. */
+uint64_t revocation_count(void);
+/* Whether there was one of such an identity when there had been so many: who
+   was logging in then is not to have what was revoked. */
+bool revocation_since(const struct identity *identity, uint64_t count);
 /* Forgets what no token can be older than any more. */
 void revocations_purge(int64_t now);
 void revocations_free(void);

@@ -135,6 +135,8 @@ struct http_request {
 	   to say that there is no place in that pool */
 	void (*login)(struct http_request *request);
 	bool too_busy;
+	/* how many revocations there had been when the login began */
+	uint64_t revocations;
 
 	/* the answer */
 	unsigned int status;

@@ -11,6 +11,7 @@ import pytest
 
 from answers import check_described
 from conftest import DRIVERS
+from failpoints import IMPORT, stopped, with_failpoints
 from mailnode import build_message, free_port
 from quarantine import (LOCATIONS, NAMESPACE, PREFIX, command, http, recall)
 from servicenode import RecallNode, Service
@@ -295,3 +296,27 @@ def test_spool_leaves_nothing(node, service, message_id):
     before = set(service.dir.iterdir())
     assert export(service, ROOT, done["id"]).status == 200
     assert set(service.dir.iterdir()) == before
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("beside, code", [("restore", 0), ("purge", 73)])
+def test_beside_others(tmp_path, driver, beside, code, message_id, recall_id):
+    """It has what is there when nobody is at it. Needs a build with
+    failpoints."""
+    path = tmp_path / "case.zip"
+    with with_failpoints(), RecallNode(
+            users=RED[:1], driver=driver, plugin={
+                "recall_quarantine": PREFIX, "recall_quarantine_days": 0},
+            extra=NAMESPACE % (PREFIX, LOCATIONS[driver]) + IMPORT) as node:
+        for mailbox in "INBOX", "Beta":
+            node.append(RED[0], mailbox, build_message(message_id))
+        recall(node, RED[0], message_id, recall_id, "--no-notify")
+        with stopped(node, "export-recorded", "export", "-u", RED[0],
+                     "--output", str(path), recall_id, code=code):
+            assert command(node, beside, "-u", RED[0], recall_id).code == 0
+        assert path.exists() == (code == 0)
+        if code == 0:
+            manifest = check_zip(path.read_bytes(), {})
+            assert [user["status"] for user in manifest["users"]] == [
+                "restored"]
+        assert node.panics() == []

@@ -223,6 +223,7 @@ def test_stop_and_release_at_once():
             released = pool.submit(release, service)
             others_go_on(released)
             assert released.result()["stopped"] is False
+        others_go_on(stopped)
         assert stopped.result().json()["stopped"] is False
         assert not (node.standing_dir / "stop").exists()
         assert node.panics() == []

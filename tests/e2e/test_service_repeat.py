@@ -310,6 +310,7 @@ def test_by_query_at_the_same_time():
         with first_halted(node) as others_go_on:
             first = pool.submit(service.recall, *args, **params)
             others_go_on(first)
+        others_go_on(second)
         assert first.result().json()["summary"] == {"expunged": 3}
         answer = second.result()
         assert (answer.status, answer.json()) == (200, first.result().json())

@@ -71,7 +71,8 @@ def halted(node):
 @contextlib.contextmanager
 def first_halted(node):
     """The first doveadm-server to stop at a point stays so until the block
-    ends; has a function that lets others go on until the future is done."""
+    ends; has a function, good afterwards, too, that lets others go on until the
+    future is done."""
     held, = wait_for(lambda: halted(node))
 
     def others_go_on(future):

@@ -14,9 +14,9 @@
 #define RECORD_VALUE_MAX 1024
 /* A longer line is none of ours. */
 #define RECORD_LINE_MAX 8192
-/* Mailboxes, and octets of all records of a recall: more than a recall has. They
-   are the user's files, and what is in them must not keep others waiting. Copies
-   go back by their mailboxes' GUIDs in any case. */
+/* Mailboxes, and octets of all records of a recall: more than a recall has.
+   They are the user's files, and what is in them must not keep others waiting.
+   Copies go back by their mailboxes' GUIDs in any case. */
 #define RECORD_BOXES_MAX 10000
 #define RECORD_SIZE_MAX (4 * 1024 * 1024)
 

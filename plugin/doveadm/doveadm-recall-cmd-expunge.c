@@ -186,6 +186,7 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 	if (ctx->count != NULL) {
 		max_copies = recall_count_get(ctx->count, username);
 		order.max_copies = &max_copies;
+		order.max_of_all_tries = ctx->expected;
 	}
 	stopped = ctx->request.dry_run ? NULL :
 		recall_stop_check(recall_settings(user)->recall_standing_dir);

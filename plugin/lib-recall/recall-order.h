@@ -22,6 +22,8 @@ struct recall_order {
 	/* The most copies that may be deleted from the user, NULL if any number
 	   may. */
 	const unsigned int *max_copies;
+	/* That is by all tries together, as far as the quarantine knows. */
+	bool max_of_all_tries;
 	bool force, notify;
 	/* The recall id is the caller's: an earlier try may have done it. */
 	bool may_be_retry;

@@ -3,17 +3,14 @@
 import concurrent.futures
 import contextlib
 import json
-import os
-import pathlib
-import signal
 import sqlite3
 import subprocess
 
 import pytest
 
 from answers import check_described, has, statuses
-from failpoints import IMPORT, with_failpoints
-from faults import Frozen, doveadm_children, unread, wait_for
+from failpoints import IMPORT, first_halted, with_failpoints
+from faults import Frozen, unread, wait_for
 from mailnode import build_message, free_port
 from quarantine import LOCATIONS, NAMESPACE, PREFIX
 from servicenode import RecallNode, Service
@@ -296,17 +293,9 @@ def test_by_query(node, service, token):
                           dry_run=1).status == 422
 
 
-def is_stopped(pid):
-    stat = pathlib.Path("/proc/%d/stat" % pid).read_text()
-    return stat.rpartition(")")[2].split()[0] == "T"
-
-
 def test_by_query_at_the_same_time():
     """Who counts when the other has taken all hears what that has done. Needs a
     build with failpoints."""
-    def stopped():
-        return {pid for pid in doveadm_children(node) if is_stopped(pid)}
-
     with contextlib.ExitStack() as stack:
         with with_failpoints(RECALL_FAILPOINT="copies-look",
                              RECALL_FAILPOINT_STOP="1"):
@@ -318,18 +307,9 @@ def test_by_query_at_the_same_time():
         params = {"query": json.dumps(["SUBJECT", "lottery", "NOT", "HEADER",
                                        "References", ""]), "yes_count": 3}
         second = pool.submit(service.recall, *args, **params)
-        held, = wait_for(stopped)
-        first = pool.submit(service.recall, *args, **params)
-
-        def goes_on():
-            for pid in stopped() - {held}:
-                os.kill(pid, signal.SIGCONT)
-            return first.done()
-
-        try:
-            wait_for(goes_on)
-        finally:
-            os.kill(held, signal.SIGCONT)
+        with first_halted(node) as others_go_on:
+            first = pool.submit(service.recall, *args, **params)
+            others_go_on(first)
         assert first.result().json()["summary"] == {"expunged": 3}
         answer = second.result()
         assert (answer.status, answer.json()) == (200, first.result().json())

@@ -14,6 +14,11 @@
 #define RECORD_VALUE_MAX 1024
 /* A longer line is none of ours. */
 #define RECORD_LINE_MAX 8192
+/* Mailboxes, and octets of all records of a recall: more than a recall has.
+   They are the user's files, and what is in them must not keep others waiting.
+   Copies go back by their mailboxes' GUIDs in any case. */
+#define RECORD_BOXES_MAX 10000
+#define RECORD_SIZE_MAX (4 * 1024 * 1024)
 
 /* The value as it was written down. */
 static bool record_has(const char *recorded, const char *value)
@@ -80,7 +85,8 @@ record_parse_box(struct recall_quarantine_record *record, pool_t pool,
 			return;
 		}
 	}
-	array_push_back(&record->boxes, &rbox);
+	if (array_count(&record->boxes) < RECORD_BOXES_MAX)
+		array_push_back(&record->boxes, &rbox);
 }
 
 /* Of those that can't be a date, which nobody has written, nothing is known. */
@@ -142,8 +148,11 @@ void recall_quarantine_record_parse(struct recall_quarantine_record *record,
 	const char *line;
 
 	i_stream_set_max_buffer_size(input, RECORD_LINE_MAX);
-	while ((line = i_stream_read_next_line(input)) != NULL)
+	while (record->octets < RECORD_SIZE_MAX &&
+	       (line = i_stream_read_next_line(input)) != NULL) {
+		record->octets += strlen(line) + 1;
 		record_parse_line(record, pool, line);
+	}
 }
 
 static void

@@ -26,6 +26,9 @@
 #define RECALL_LOOKS_MAX 12
 /* The longest time that a recall stands: 30 days. */
 #define RECALL_STAND_MAX_SECS (30 * 24 * 60 * 60)
+/* The last second of the year 9999: what is later is no date, and what is much
+   later makes gmtime() fail. Users' files may say anything. */
+#define RECALL_TIME_MAX 253402300799
 /* How often the copying of a mailbox is begun anew because a message in it is
    gone. */
 #define RECALL_COPY_TRIES_MAX 10

@@ -12,8 +12,10 @@
 #include "mail-user.h"
 #include "doveadm.h"
 #include "doveadm-print.h"
+#include "failpoint.h"
 #include "recall-evidence.h"
 #include "recall-events.h"
+#include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-quarantine-read.h"
 #include "recall-quarantine-record.h"
@@ -85,6 +87,9 @@ static int export_open(struct mail *mail, struct istream **input_r,
 								    NULL));
 		return -1;
 	}
+	/* a zip can't have what is no date */
+	if (*received_r < 0 || *received_r > RECALL_TIME_MAX)
+		*received_r = 0;
 	*input_r = i_stream_create_crlf(input);
 	return 0;
 }
@@ -232,7 +237,6 @@ export_uids(struct recall_export_command *cmd, struct mailbox *box,
 	while (ret == 0 && seq_range_array_iter_nth(&iter, n++, &uid)) {
 		if (cmd->uid != 0 && cmd->uid != uid)
 			continue;
-		/* one that is gone has been put back meanwhile */
 		if (mail_set_uid(mail, uid))
 			ret = export_mail(cmd, mail, message, error_r);
 	}
@@ -241,29 +245,36 @@ export_uids(struct recall_export_command *cmd, struct mailbox *box,
 	return ret;
 }
 
+/* A mailbox of the quarantine, opened, with what it had then. */
+struct export_box {
+	struct mailbox *box;
+	guid_128_t guid;
+	ARRAY_TYPE(seq_range) uids;
+};
+
+/* All that there is of a user's. */
+struct export_source {
+	/* there is a record */
+	bool known;
+	struct recall_quarantine_record record;
+	ARRAY(struct export_box) boxes;
+};
+
 static int
-export_box(struct recall_export_command *cmd, struct recall_quarantine *q,
-	   const struct recall_quarantine_box *qbox,
-	   const struct recall_quarantine_record *record, const char *username,
-	   const char **error_r)
+export_box(struct recall_export_command *cmd,
+	   const struct export_source *source, const struct export_box *ebox,
+	   const char *username, const char **error_r)
 {
-	const struct recall_quarantine_record_box *rbox = record == NULL ?
-		NULL : recall_quarantine_record_find(record, qbox->guid);
+	const struct recall_quarantine_record_box *rbox = !source->known ?
+		NULL : recall_quarantine_record_find(&source->record,
+						     ebox->guid);
 	struct evidence_message message = {
 		.user = username,
 		.mailbox = rbox == NULL ? "" : rbox->vname,
-		.mailbox_guid = t_strdup(guid_128_to_string(qbox->guid)),
+		.mailbox_guid = t_strdup(guid_128_to_string(ebox->guid)),
 	};
-	ARRAY_TYPE(seq_range) uids;
-	struct mailbox *box;
-	int ret;
 
-	ret = recall_quarantine_box_read(q, qbox, &box, &uids, error_r);
-	if (ret <= 0)
-		return ret;
-	ret = export_uids(cmd, box, &uids, &message, error_r);
-	mailbox_free(&box);
-	return ret;
+	return export_uids(cmd, ebox->box, &ebox->uids, &message, error_r);
 }
 
 static void
@@ -287,44 +298,121 @@ export_tell_user(struct recall_export_command *cmd, const char *username,
 }
 
 static int
-export_user(struct recall_export_command *cmd, struct mail_user *user,
-	    const char *username, const char **error_r)
+export_open_box(struct recall_quarantine *q,
+		const struct recall_quarantine_box *qbox,
+		struct export_source *source, const char **error_r)
+{
+	struct export_box ebox;
+	int ret;
+
+	i_zero(&ebox);
+	guid_128_copy(ebox.guid, qbox->guid);
+	ret = recall_quarantine_box_read(q, qbox, &ebox.box, &ebox.uids,
+					 error_r);
+	if (ret > 0)
+		array_push_back(&source->boxes, &ebox);
+	return ret < 0 ? -1 : 0;
+}
+
+static void export_source_deinit(struct export_source *source)
+{
+	struct export_box *ebox;
+
+	array_foreach_modifiable(&source->boxes, ebox)
+		mailbox_free(&ebox->box);
+	array_clear(&source->boxes);
+}
+
+/* Opens what there is. Returns 0 if there is nothing, -1 on errors. */
+static int
+export_source_init(struct recall_export_command *cmd,
+		   struct recall_quarantine *q, struct export_source *source_r,
+		   const char **error_r)
 {
 	const char *recall_id = cmd->request.order.recall_id;
-	struct recall_quarantine q;
-	struct recall_quarantine_record record;
 	ARRAY_TYPE(recall_quarantine_box) boxes;
 	const struct recall_quarantine_box *qbox;
-	int ret, known;
+	bool found;
+	int ret;
 
-	ret = recall_quarantine_init(user, &q, error_r);
-	if (ret <= 0)
-		return ret;
-	known = recall_quarantine_record_read(&q, pool_datastack_create(),
-					      recall_id, &record, error_r);
-	if (known < 0 ||
-	    recall_quarantine_list(&q, pool_datastack_create(), recall_id,
+	i_zero(source_r);
+	t_array_init(&source_r->boxes, 4);
+	ret = recall_quarantine_record_read(q, pool_datastack_create(),
+					    recall_id, &source_r->record,
+					    error_r);
+	if (ret < 0)
+		return -1;
+	RECALL_FAILPOINT("export-recorded");
+	source_r->known = found = ret > 0;
+	if (recall_quarantine_list(q, pool_datastack_create(), recall_id,
 				   &boxes, error_r) < 0)
 		return -1;
-	if (known > 0) {
-		cmd->found = TRUE;
-		export_tell_user(cmd, username, &record);
-		recall_quarantine_add_unlisted(&q, pool_datastack_create(),
-					       &record, &boxes);
+	if (source_r->known) {
+		recall_quarantine_add_unlisted(q, pool_datastack_create(),
+					       &source_r->record, &boxes);
 	}
 	array_foreach(&boxes, qbox) {
 		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent ||
 		    (cmd->uid != 0 &&
 		     !guid_128_equals(qbox->guid, cmd->guid)))
 			continue;
-		cmd->found = TRUE;
-		if (export_box(cmd, &q, qbox, known > 0 ? &record : NULL,
-			       username, error_r) < 0)
+		found = TRUE;
+		if (export_open_box(q, qbox, source_r, error_r) < 0) {
+			export_source_deinit(source_r);
 			return -1;
+		}
 	}
-	if (cmd->uid == 0)
+	return found ? 1 : 0;
+}
+
+/* While nobody recalls, puts back or purges: half of it must not pass for the
+   whole. Reading it may take long, and who is in the way then is none of
+   theirs: what they take away can't be read, which is an error. */
+static int
+export_source_init_locked(struct recall_export_command *cmd,
+			  struct recall_quarantine *q,
+			  struct export_source *source_r, const char **error_r)
+{
+	int ret = export_source_init(cmd, q, source_r, error_r);
+
+	if (ret <= 0 || cmd->uid != 0)
+		return ret;
+	export_source_deinit(source_r);
+	if (recall_quarantine_lock(q, error_r) < 0)
+		return -1;
+	ret = export_source_init(cmd, q, source_r, error_r);
+	recall_quarantine_unlock(q);
+	return ret;
+}
+
+static int
+export_user(struct recall_export_command *cmd, struct mail_user *user,
+	    const char *username, const char **error_r)
+{
+	struct recall_quarantine q;
+	struct export_source source;
+	const struct export_box *ebox;
+	int ret;
+
+	ret = recall_quarantine_init(user, &q, error_r);
+	if (ret <= 0)
+		return ret;
+	ret = export_source_init_locked(cmd, &q, &source, error_r);
+	if (ret < 0)
+		return -1;
+	if (ret > 0)
+		cmd->found = TRUE;
+	if (source.known)
+		export_tell_user(cmd, username, &source.record);
+	array_foreach(&source.boxes, ebox) {
+		ret = export_box(cmd, &source, ebox, username, error_r);
+		if (ret < 0)
+			break;
+	}
+	export_source_deinit(&source);
+	if (ret >= 0 && cmd->uid == 0)
 		recall_event_exported(user, &cmd->request.order);
-	return 0;
+	return ret < 0 ? -1 : 0;
 }
 
 static void

@@ -48,6 +48,8 @@ struct recall_expunge_context {
 	time_t expires;
 	/* for them: as asked for, NULL for everyone */
 	const char *const *users;
+	/* it did stand; it may have been ended since */
+	bool stood;
 	/* and for those who were asked for by other names */
 	ARRAY_TYPE(const_string) alias_users;
 	/* the order is for these now, who have been looked at before; or
@@ -83,17 +85,28 @@ expunge_account(struct recall_expunge_context *ctx,
 	}
 }
 
+/* Returns 0 if it does not stand for them. */
 static int
 expunge_stand(struct recall_expunge_context *ctx, const char *const *users)
 {
 	const char *error;
+	int ret;
 
 	/* nobody, if no name was one */
 	if (ctx->expires == 0 || (users != NULL && *users == NULL))
 		return 0;
-	if (recall_standing_begin(&ctx->standing_set, &ctx->request, users,
-				  ctx->expires, &error) == 0)
-		return 0;
+	if (ctx->stood) {
+		ret = recall_standing_begin_for(&ctx->standing_set,
+						&ctx->request, users,
+						ctx->expires, &error);
+	} else {
+		ret = recall_standing_begin(&ctx->standing_set, &ctx->request,
+					    users, ctx->expires, &error) < 0 ?
+			-1 : 1;
+		ctx->stood = ret > 0;
+	}
+	if (ret >= 0)
+		return ret;
 	/* a code of its own: over HTTP it's all that gets through */
 	recall_rows_error(recall_row_get_rows(ctx->vrows), EX_CANTCREAT,
 			  "%s%s", error, users == ctx->users ?
@@ -123,7 +136,7 @@ static void expunge_stand_for_aliases(struct recall_expunge_context *ctx)
 		return;
 	array_append_zero(&ctx->alias_users);
 	users = array_front(&ctx->alias_users);
-	if (expunge_stand(ctx, users) == 0)
+	if (expunge_stand(ctx, users) > 0)
 		ctx->joined = users;
 }
 
@@ -148,7 +161,7 @@ cmd_expunge_begin(void *context, struct mail_storage_service_ctx *service,
 	ctx->users = stand_all ? NULL : users;
 	/* before the first user is looked at: what comes while the recall goes
 	   on must not fall between the two */
-	return ctx->counting ? 0 : expunge_stand(ctx, ctx->users);
+	return ctx->counting || expunge_stand(ctx, ctx->users) >= 0 ? 0 : -1;
 }
 
 static void
@@ -173,12 +186,14 @@ cmd_expunge_run(void *context, struct mail_user *user, const char *username)
 	if (ctx->count != NULL) {
 		max_copies = recall_count_get(ctx->count, username);
 		order.max_copies = &max_copies;
+		order.max_of_all_tries = ctx->expected;
 	}
 	stopped = ctx->request.dry_run ? NULL :
 		recall_stop_check(recall_settings(user)->recall_standing_dir);
 	if (stopped != NULL) {
-		recall_row_print_unseen(ctx->vrows, username,
-					RECALL_VERDICT_ERROR, stopped);
+		row.outcome.verdict = RECALL_VERDICT_ERROR;
+		row.outcome.error = stopped;
+		recall_row_print(ctx->vrows, &row);
 		return;
 	}
 	if (ctx->request.dry_run)
@@ -342,7 +357,7 @@ static bool cmd_expunge_again(void *context)
 		error = "Other nodes' users can't be counted together: "
 			"nothing was done. Ask each node, or each user";
 	} else if (recall_count_is_expected(ctx->count, &error)) {
-		return expunge_stand(ctx, ctx->users) == 0;
+		return expunge_stand(ctx, ctx->users) >= 0;
 	}
 	recall_rows_error(recall_row_get_rows(ctx->vrows), EX_USAGE, "%s",
 			  error);

@@ -41,7 +41,8 @@ run_order(struct standing_run *run, struct mail_user *user,
 	struct recall_outcome outcome;
 	struct recall_copies copies;
 
-	recall_late(user, order, &copies, &outcome);
+	if (!recall_late(user, order, &copies, &outcome))
+		return;
 	if (copies.expunged > 0 || outcome.verdict == RECALL_VERDICT_ERROR) {
 		if (outcome.verdict == RECALL_VERDICT_ERROR)
 			recall_rows_set_exit_code(run->rows, EX_TEMPFAIL);
@@ -63,8 +64,7 @@ static void cmd_standing_run_user(void *context, struct mail_user *user,
 	const struct recall_standing_order *order;
 
 	array_foreach(&run->orders, order) T_BEGIN {
-		if (recall_late_is_for(user, order))
-			run_order(run, user, order);
+		run_order(run, user, order);
 	} T_END;
 }
 

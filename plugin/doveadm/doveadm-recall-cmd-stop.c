@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "doveadm.h"
 #include "doveadm-print.h"
+#include "failpoint.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-plugin.h"
 #include "doveadm-recall-request.h"
@@ -51,6 +52,7 @@ static void cmd_recall_stop(struct doveadm_cmd_context *cctx)
 	if (recall_request_parse_id(cctx, &request) < 0)
 		return;
 	(void)doveadm_cmd_param_bool(cctx, RECALL_PARAM_RELEASE, &release);
+	RECALL_FAILPOINT("stop");
 	pool = pool_alloconly_create("recall stop", 1024);
 	if (recall_standing_get_settings(cctx, NULL, pool, &set) == 0) {
 		status = stop_run(cctx, set.dir, &request.order, release);

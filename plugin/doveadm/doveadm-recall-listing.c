@@ -20,6 +20,8 @@ HASH_TABLE_DEFINE_TYPE(names, const char *, const char *);
 
 const char *recall_listing_time(time_t t)
 {
+	if (t < -RECALL_TIME_MAX || t > RECALL_TIME_MAX)
+		return "";
 	return t_strfgmtime("%Y-%m-%dT%H:%M:%SZ", t);
 }
 

@@ -64,7 +64,7 @@ void recall_listing_run(struct doveadm_cmd_context *cctx,
 /* Frees the request and the rows. */
 void recall_listing_deinit(struct recall_listing *listing);
 
-/* A time as columns have it: UTC, ISO 8601. */
+/* A time as columns have it: UTC, ISO 8601; "" if it is no date. */
 const char *recall_listing_time(time_t t);
 
 #endif

@@ -105,10 +105,9 @@ static const char *get_message_id(const struct recall_request *request)
 	return t_strconcat("<", text, ">", NULL);
 }
 
-int recall_standing_begin(const struct recall_standing_settings *set,
-			  const struct recall_request *request,
-			  const char *const *users, time_t expires,
-			  const char **error_r)
+static void
+make_order(const struct recall_request *request, const char *const *users,
+	   time_t expires, struct recall_standing_order *order_r)
 {
 	const struct recall_standing_order order = {
 		.recall_id = request->order.recall_id,
@@ -124,9 +123,20 @@ int recall_standing_begin(const struct recall_standing_settings *set,
 		.created = time(NULL),
 		.expires = expires,
 	};
+
+	*order_r = order;
+}
+
+int recall_standing_begin(const struct recall_standing_settings *set,
+			  const struct recall_request *request,
+			  const char *const *users, time_t expires,
+			  const char **error_r)
+{
+	struct recall_standing_order order;
 	const char *error;
 	int ret;
 
+	make_order(request, users, expires, &order);
 	ret = recall_standing_add(set->dir, &order, set->max, &error);
 	if (ret == 0) {
 		*error_r = t_strdup_printf("There are %u standing orders "
@@ -141,11 +151,27 @@ int recall_standing_begin(const struct recall_standing_settings *set,
 	return 0;
 }
 
+int recall_standing_begin_for(const struct recall_standing_settings *set,
+			      const struct recall_request *request,
+			      const char *const *users, time_t expires,
+			      const char **error_r)
+{
+	struct recall_standing_order order;
+	const char *error;
+	int ret;
+
+	make_order(request, users, expires, &order);
+	ret = recall_standing_join(set->dir, &order, &error);
+	if (ret < 0)
+		*error_r = t_strdup_printf("The recall can't stand: %s", error);
+	return ret;
+}
+
 /* What came before the order was for them */
 
 struct standing_look {
 	struct recall_rows *rows;
-	const char *dir, *recall_id;
+	struct recall_standing_order order;
 };
 
 static void
@@ -153,26 +179,15 @@ standing_look_run(void *context, struct mail_user *user,
 		  const char *username ATTR_UNUSED)
 {
 	struct standing_look *look = context;
-	struct recall_standing_order order;
 	struct recall_outcome outcome;
 	struct recall_copies copies;
-	const char *error;
-	pool_t pool;
-	int ret;
 
-	pool = pool_alloconly_create("standing order", 2048);
-	ret = recall_standing_read(look->dir, look->recall_id, pool, &order,
-				   &error);
-	if (ret < 0)
-		recall_rows_error(look->rows, EX_TEMPFAIL, "%s", error);
-	else if (ret > 0 && recall_late_is_for(user, &order)) {
-		recall_late(user, &order, &copies, &outcome);
-		/* which is logged */
-		if (outcome.verdict == RECALL_VERDICT_ERROR)
-			recall_rows_set_exit_code(look->rows, EX_TEMPFAIL);
-		recall_copies_free(&copies);
-	}
-	pool_unref(&pool);
+	if (!recall_late(user, &look->order, &copies, &outcome))
+		return;
+	/* which is logged */
+	if (outcome.verdict == RECALL_VERDICT_ERROR)
+		recall_rows_set_exit_code(look->rows, EX_TEMPFAIL);
+	recall_copies_free(&copies);
 }
 
 static void
@@ -197,12 +212,18 @@ void recall_standing_look(struct doveadm_cmd_context *cctx,
 			  const struct recall_standing_settings *set,
 			  const char *recall_id, const char *const *users)
 {
-	struct standing_look look = {
-		.rows = rows,
-		.dir = set->dir,
-		.recall_id = recall_id,
-	};
+	struct standing_look look = { .rows = rows };
+	pool_t pool = pool_alloconly_create("standing order", 2048);
+	const char *error;
+	int ret;
 
-	recall_users_run_local(cctx, rows, users, &standing_look_callbacks,
-			       &look);
+	ret = recall_standing_read(set->dir, recall_id, pool, &look.order,
+				   &error);
+	if (ret < 0) {
+		recall_rows_error(rows, EX_TEMPFAIL, "%s", error);
+	} else if (ret > 0) {
+		recall_users_run_local(cctx, rows, users,
+				       &standing_look_callbacks, &look);
+	}
+	pool_unref(&pool);
 }

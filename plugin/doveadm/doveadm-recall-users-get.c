@@ -25,13 +25,13 @@ static int recall_users_read_file(struct recall_users_context *ctx,
 	i_stream_set_max_buffer_size(input, RECALL_USER_FILE_LINE_MAX);
 	/* the last line may lack its LF */
 	i_stream_set_return_partial_line(input, TRUE);
-	while ((line = i_stream_read_next_line(input)) != NULL) {
+	while ((line = i_stream_read_next_line(input)) != NULL) T_BEGIN {
 		line = t_str_trim(line, " \t\r");
-		if (*line == '\0')
-			continue;
-		line = p_strdup(ctx->pool, line);
-		array_push_back(&ctx->names, &line);
-	}
+		if (*line != '\0') {
+			line = p_strdup(ctx->pool, line);
+			array_push_back(&ctx->names, &line);
+		}
+	} T_END;
 	if (input->stream_errno != 0) {
 		recall_rows_error(ctx->rows, EX_NOINPUT, "read(%s) failed: %s",
 				 i_stream_get_name(input),

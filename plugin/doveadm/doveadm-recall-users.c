@@ -244,6 +244,12 @@ void recall_users_run_one(struct recall_users_context *ctx,
 
 	recall_proxy_finish_row(ctx->proxy);
 	error = recall_username_get_error(username);
+	if (error != NULL && !named) {
+		/* who is listed is there, whatever the name */
+		recall_users_failed(ctx, username, t_strdup_printf(
+			"Nobody can be asked for by this name: %s", error));
+		return;
+	}
 	if (error != NULL) {
 		if (ctx->jobs != NULL)
 			recall_jobs_add(ctx->jobs, username);

@@ -9,6 +9,7 @@
 #include "recall-settings.h"
 #include "recall-tenant.h"
 #include "recall-quarantine.h"
+#include "recall-quarantine-kept.h"
 #include "recall-quarantine-read.h"
 #include "recall-quarantine-record.h"
 #include "recall-quarantine-settings.h"
@@ -104,19 +105,31 @@ expunge_check_record(struct expunge_context *ctx, enum recall_verdict *verdict,
 	return 0;
 }
 
-/* Mail may have come in since somebody counted. */
+/* Mail may have come in since somebody counted. earlier is what another try has
+   taken. */
 static int
-expunge_check_count(const struct expunge_context *ctx, const char **error_r)
+expunge_check_count(const struct expunge_context *ctx, unsigned int earlier,
+		    const char **error_r)
 {
 	const unsigned int *max_copies = ctx->order->max_copies;
-	const unsigned int copies = recall_copies_total(ctx->copies);
+	const unsigned int copies = recall_copies_total(ctx->copies) + earlier;
 
 	if (max_copies == NULL || copies <= *max_copies)
 		return 0;
 	*error_r = t_strdup_printf("%u messages match, but only %u did when "
-				   "they were counted: nothing was deleted",
-				   copies, *max_copies);
+				   "they were counted: nothing %swas deleted",
+				   copies, *max_copies,
+				   earlier > 0 ? "more " : "");
 	return -1;
+}
+
+static int
+expunge_check_all_tries(const struct expunge_context *ctx, const char **error_r)
+{
+	if (!ctx->order->max_of_all_tries)
+		return 0;
+	return expunge_check_count(ctx,
+		recall_quarantine_kept_earlier(ctx->q.kept), error_r);
 }
 
 static int
@@ -158,11 +171,12 @@ static int expunge_pass(struct expunge_context *ctx, const char **error_r)
 	struct recall_copies *copies = ctx->copies;
 	struct recall_lazy_expunge *lazy = NULL;
 
-	if (expunge_check_count(ctx, error_r) < 0)
+	if (expunge_check_count(ctx, 0, error_r) < 0)
 		return -1;
 	if (ctx->q.ns != NULL) {
 		copies->synced = FALSE;
 		if (expunge_quarantine(ctx, error_r) < 0 ||
+		    expunge_check_all_tries(ctx, error_r) < 0 ||
 		    recall_lazy_expunge_begin(ctx->user, copies, &lazy,
 					      error_r) < 0) {
 			recall_quarantine_reconcile(&ctx->q,
@@ -239,7 +253,7 @@ expunge_found(struct expunge_context *ctx, enum recall_verdict *verdict,
 	int ret;
 
 	change = ctx->change && *verdict == RECALL_VERDICT_WOULD_EXPUNGE;
-	if (change && expunge_check_count(ctx, error_r) < 0)
+	if (change && expunge_check_count(ctx, 0, error_r) < 0)
 		return -1;
 	/* a quarantine that is not where it should be is always an error: with
 	   wrong settings it's not even sure that all was searched */

@@ -22,7 +22,8 @@
 bool recall_late_is_for(struct mail_user *user,
 			const struct recall_standing_order *standing)
 {
-	return recall_standing_is_for_user(standing, user->username) &&
+	return standing->expires > time(NULL) &&
+		recall_standing_is_for_user(standing, user->username) &&
 		recall_tenant_matches(standing->tenant, user);
 }
 
@@ -104,17 +105,21 @@ static void late_note(struct mail_user *user, const struct recall_order *order,
 		e_error(user->event, "recall %s: %s", order->recall_id, error);
 }
 
-void recall_late(struct mail_user *user,
+bool recall_late(struct mail_user *user,
 		 const struct recall_standing_order *standing,
 		 struct recall_copies *copies_r,
 		 struct recall_outcome *outcome_r)
 {
+	const char *dir = recall_settings(user)->recall_standing_dir;
 	struct late_order late;
-	const char *error;
-	int ret = late_order_init(standing, &late, &error);
-	const char *stopped = recall_stop_check(
-		recall_settings(user)->recall_standing_dir);
+	const char *error, *stopped;
+	int ret;
 
+	if (!recall_late_is_for(user, standing) ||
+	    recall_standing_has_ended(dir, standing->recall_id))
+		return FALSE;
+	ret = late_order_init(standing, &late, &error);
+	stopped = recall_stop_check(dir);
 	if (stopped != NULL) {
 		error = stopped;
 		ret = -1;
@@ -139,4 +144,5 @@ void recall_late(struct mail_user *user,
 		recall_event_late(user, &late.order, copies_r, outcome_r);
 	if (late.order.criteria.search_args != NULL)
 		mail_search_args_unref(&late.order.criteria.search_args);
+	return TRUE;
 }

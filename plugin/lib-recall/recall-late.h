@@ -6,7 +6,8 @@ struct recall_copies;
 struct recall_outcome;
 struct recall_standing_order;
 
-/* Whether the standing order (recall-standing.h) is for the user. */
+/* Whether the standing order (recall-standing.h) is for the user, and has not
+   expired. */
 bool recall_late_is_for(struct mail_user *user,
 			const struct recall_standing_order *standing);
 /* The words of the query that judges messages by a standing order. */
@@ -17,8 +18,10 @@ recall_late_query(const struct recall_standing_order *standing);
    What was restored to the user stays, as does the user's own outgoing mail
    unless the order is forced. The audit trail and the node's orders are told if
    copies were deleted or could not be. copies_r and outcome_r are as those of
-   recall_execute(). */
-void recall_late(struct mail_user *user,
+   recall_execute(). Returns FALSE, and sets neither of them, if there is
+   nothing to carry out: the order is not for the user, or has expired or was
+   ended since it was read. */
+bool recall_late(struct mail_user *user,
 		 const struct recall_standing_order *standing,
 		 struct recall_copies *copies_r,
 		 struct recall_outcome *outcome_r);

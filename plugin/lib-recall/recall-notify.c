@@ -1,14 +1,21 @@
 #include "lib.h"
+#include "failpoint.h"
+#include "file-lock.h"
 #include "mail-namespace.h"
 #include "mail-storage.h"
 #include "mail-user.h"
 #include "recall-copies.h"
 #include "recall-find.h"
+#include "recall-lock.h"
 #include "recall-message-id.h"
 #include "recall-notice.h"
 #include "recall-order.h"
 #include "recall-settings.h"
 #include "recall-notify.h"
+
+#define NOTICE_LOCK_FNAME "dovecot-recall-notice.lock"
+/* it is held while one message is saved */
+#define NOTICE_LOCK_SECS 60
 
 static bool
 notice_is_due(struct mail_user *user, enum recall_verdict verdict,
@@ -43,8 +50,7 @@ static bool notice_is_found(struct mail *mail ATTR_UNUSED, void *context)
 	return FALSE;
 }
 
-/* A retry of a recall must not notify the user again. If the INBOX can't be
-   searched then saving into it reports why. */
+/* If the INBOX can't be searched then saving into it reports why. */
 static bool notice_was_sent(struct mail_user *user,
 			    const struct recall_notice *notice)
 {
@@ -66,6 +72,47 @@ static bool notice_was_sent(struct mail_user *user,
 				 &found, &other_senders);
 	mailbox_free(&box);
 	return found;
+}
+
+/* Two tries may look for the notice at the same time. A notice too many is
+   better than none: whoever can't lock goes on. */
+static void notice_lock(struct mail_user *user, struct file_lock **lock_r)
+{
+	struct mail_namespace *ns =
+		mail_namespace_find_inbox(user->namespaces);
+	const char *path, *error;
+
+	if (recall_lock_get_path(ns, NOTICE_LOCK_FNAME, &path, &error) < 0 ||
+	    recall_lock_create(ns, path, NOTICE_LOCK_SECS, lock_r,
+			       &error) < 0) {
+		e_warning(user->event, "recall: "
+			"Locking the notice of a recall failed: %s", error);
+	}
+}
+
+/* A retry of a recall must not notify the user again. */
+static int notice_send_once(struct mail_user *user,
+			    const struct recall_order *order,
+			    const struct recall_notice *notice,
+			    enum recall_notice_status *status_r,
+			    const char **error_r)
+{
+	struct file_lock *lock = NULL;
+	int ret = 0;
+
+	if (order->may_be_retry)
+		notice_lock(user, &lock);
+	if (order->may_be_retry && notice_was_sent(user, notice))
+		*status_r = RECALL_NOTICE_ALREADY_SENT;
+	else {
+		RECALL_FAILPOINT("notice-due");
+		ret = recall_notice_send(user, notice, error_r);
+		*status_r = ret == 0 ? RECALL_NOTICE_SENT :
+			RECALL_NOTICE_FAILED;
+	}
+	if (lock != NULL)
+		file_lock_free(&lock);
+	return ret;
 }
 
 void recall_notify(struct mail_user *user, const struct recall_order *order,
@@ -93,15 +140,7 @@ void recall_notify(struct mail_user *user, const struct recall_order *order,
 	notice.date = copies->date;
 	notice.copies = outcome->verdict == RECALL_VERDICT_ALREADY_RECALLED ?
 		copies->recorded_count : outcome->copies;
-	if (order->may_be_retry && notice_was_sent(user, &notice)) {
-		outcome->notice = RECALL_NOTICE_ALREADY_SENT;
-		return;
-	}
-	if (recall_notice_send(user, &notice, &error) == 0) {
-		outcome->notice = RECALL_NOTICE_SENT;
-		return;
-	}
-	outcome->notice = RECALL_NOTICE_FAILED;
-	if (outcome->error == NULL)
+	if (notice_send_once(user, order, &notice, &outcome->notice,
+			     &error) < 0 && outcome->error == NULL)
 		outcome->error = t_strdup_printf("Notice: %s", error);
 }

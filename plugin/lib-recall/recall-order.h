@@ -22,6 +22,8 @@ struct recall_order {
 	/* The most copies that may be deleted from the user, NULL if any number
 	   may. */
 	const unsigned int *max_copies;
+	/* That is by all tries together, as far as the quarantine knows. */
+	bool max_of_all_tries;
 	bool force, notify;
 	/* Somebody is told of what the message is. */
 	bool report;

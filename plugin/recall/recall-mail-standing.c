@@ -18,8 +18,6 @@
 #include "recall-mail-arrival.h"
 #include "recall-mail-standing.h"
 
-#include <time.h>
-
 #define STANDING_USER_CONTEXT(obj) \
 	MODULE_CONTEXT(obj, recall_standing_user_module)
 
@@ -104,9 +102,7 @@ static void standing_run_order(struct mail_user *user, const guid_128_t guid)
 	ret = recall_standing_read(dir, recall_id, pool, &order, &error);
 	if (ret < 0) {
 		e_error(user->event, "recall %s: %s", recall_id, error);
-	} else if (ret > 0 && order.expires > time(NULL) &&
-		   recall_late_is_for(user, &order)) {
-		recall_late(user, &order, &copies, &outcome);
+	} else if (ret > 0 && recall_late(user, &order, &copies, &outcome)) {
 		recall_copies_free(&copies);
 	}
 	pool_unref(&pool);

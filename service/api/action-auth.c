@@ -80,11 +80,14 @@ static void login_accepted(struct http_request *request, const char *login)
 		reply_denied(request);
 	} else {
 		bruteforce_accepted(request->source, login);
-		metrics_add(METRIC_LOGIN_ACCEPTED, 1);
-		audit_done(request, "login", "Login", true, NULL);
 		reply_tokens(request, &(const struct session_terms) {
 			.expires = time(NULL) +
 				request->config->auth_refresh_token_exp_time });
+		/* unless they were revoked meanwhile */
+		if (request->status == 200) {
+			metrics_add(METRIC_LOGIN_ACCEPTED, 1);
+			audit_done(request, "login", "Login", true, NULL);
+		}
 	}
 }
 
@@ -133,6 +136,7 @@ static void login_with_password(struct http_request *request,
 		reply_denied(request);
 		return;
 	}
+	request->revocations = revocation_count();
 	request->login = check_password;
 }
 

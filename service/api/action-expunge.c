@@ -249,6 +249,9 @@ static bool check_count(struct http_request *request, struct recall *recall,
 		count_verdicts(recall);
 		return true;
 	}
+	/* the same request may have taken them meanwhile */
+	if (recall_action_repeat(request, recall))
+		return false;
 	http_reply_json(request, 409, json_pack("{s:s, s:I}", "message",
 		"The query finds another number of messages to delete",
 		"count", (json_int_t)total));

@@ -12,6 +12,7 @@
 #include "http-reply.h"
 #include "metrics.h"
 #include "oidc.h"
+#include "revocation.h"
 #include "login-session.h"
 #include "userdb.h"
 
@@ -35,16 +36,20 @@ static void redirect(struct http_request *request, const char *to)
 static void set_flow_cookie(struct http_request *request,
 			    const struct oidc_flow *flow)
 {
-	char *value = flow == NULL ?
-		x_strdup(FLOW_COOKIE "=; Path=" FLOW_PATH "; Max-Age=0; "
-			 "Secure; HttpOnly; SameSite=Lax") :
-		x_asprintf(FLOW_COOKIE "=%s.%s.%s; Path=" FLOW_PATH
-			   "; Max-Age=%d; Secure; HttpOnly; SameSite=Lax",
-			   flow->state, flow->nonce, flow->verifier,
-			   FLOW_SECONDS);
+	const char *name = http_request_flow_cookie(request);
+	/* browsers take the prefix with this path only */
+	const char *path = strcmp(name, FLOW_COOKIE_HOST) == 0 ? "/" :
+		FLOW_PATH;
+	char *secret = flow == NULL ? x_strdup("") :
+		x_asprintf("%s.%s.%s", flow->state, flow->nonce,
+			   flow->verifier);
+	char *value = x_asprintf("%s=%s; Path=%s; Max-Age=%d; Secure; "
+				 "HttpOnly; SameSite=Lax", name, secret, path,
+				 flow == NULL ? 0 : FLOW_SECONDS);
 
 	http_reply_header(request, "Set-Cookie", value);
 	free_secret(value);
+	free_secret(secret);
 }
 
 static bool get_flow_cookie(const struct http_request *request,
@@ -196,6 +201,7 @@ void action_oidc_callback(struct http_request *request)
 	issuer = http_request_param(request, "iss", &ok);
 	if (!ok)
 		return;
+	request->revocations = revocation_count();
 	if (!get_flow_cookie(request, &flow))
 		refused(request, METRIC_LOGIN_DENIED, "was not begun here");
 	else if (state == NULL || strlen(state) != OIDC_SECRET_LEN ||

@@ -34,15 +34,36 @@ void action_stop_state(struct http_request *request)
 	http_reply_json(request, 200, stop_to_json());
 }
 
+/* Tells them what holds now. Somebody else may tell them the opposite at the
+   same time, and who is the last one is told by the nodes alone: so whoever
+   finds that something else holds by now says that. */
+static json_t *tell_nodes(struct http_request *request, bool *ok_r)
+{
+	struct journal_stop stop;
+	json_t *nodes = NULL;
+	bool release;
+
+	do {
+		json_decref(nodes);
+		brakes_get(&stop);
+		release = stop.actor == NULL;
+		nodes = brakes_tell_nodes(request->config, release, release ?
+			request->identity.login : stop.actor,
+			release ? "" : stop.reason, ok_r);
+		free(stop.actor);
+		free(stop.reason);
+	} while (brakes_stopped() == release);
+	return nodes;
+}
+
 /* What the service itself does holds, whether nodes answer or not. */
 static void reply(struct http_request *request, bool release,
 		  const char *reason)
 {
-	const char *login = request->identity.login;
 	json_t *nodes, *json;
 	bool ok;
 
-	nodes = brakes_tell_nodes(request->config, release, login, reason, &ok);
+	nodes = tell_nodes(request, &ok);
 	if (release)
 		jobs_unpause();
 	audit_done(request, release ? "release" : "stop", release ?

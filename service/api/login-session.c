@@ -50,6 +50,13 @@ bool session_issue(struct http_request *request,
 		return false;
 	}
 	result = refresh_token_add(who, &token, now, refresh_r);
+	/* one that is used up has ended by the revocation itself */
+	if (result == REFRESH_OK && terms->old == NULL &&
+	    revocation_since(who, request->revocations)) {
+		result = refresh_token_revoke(refresh_r, who->login);
+		if (result == REFRESH_OK)
+			result = REFRESH_INVALID;
+	}
 	if (result == REFRESH_OK)
 		return true;
 	free_secret(*access_r);

@@ -120,10 +120,9 @@ void recall_action_reply_accepted(struct http_request *request,
 	free(location);
 }
 
-static void reply_recall(struct http_request *request, struct recall *recall)
+static void reply_outcome(struct http_request *request, struct recall *recall,
+			  enum recall_outcome outcome)
 {
-	enum recall_outcome outcome = recall_run(recall, request->config);
-
 	switch (outcome) {
 	case RECALL_PAUSED:
 		jobs_pause(recall->id);
@@ -185,12 +184,30 @@ static bool journal_all(const struct recall *recall, bool promised)
 	return ok;
 }
 
-/* Answers for a recall that is in the journal, and frees it. */
-static void run_journalled(struct http_request *request, struct recall *recall,
-			   bool async)
+/* As the journal has it: since it stands somebody may look at its users at the
+   same time. */
+static struct recall *read_anew(struct recall *recall)
 {
+	struct recall *now;
+
+	if (journal_load(recall->id, &now) != JOURNAL_FOUND)
+		return recall;
+	recall_free(recall);
+	return now;
+}
+
+/* Answers for a recall that is in the journal, and frees it. again is whether
+   it had finished before. */
+static void run_journalled(struct http_request *request, struct recall *recall,
+			   bool async, bool again)
+{
+	enum recall_outcome outcome;
+
 	if (!async) {
-		reply_recall(request, recall);
+		outcome = recall_run(recall, request->config);
+		if (again && outcome == RECALL_DONE && !recall->refused)
+			recall = read_anew(recall);
+		reply_outcome(request, recall, outcome);
 		recall_free(recall);
 		return;
 	}
@@ -233,18 +250,6 @@ static void audit_repeated(struct http_request *request,
 			{ AUDIT_END, NULL } });
 }
 
-/* Since it stands somebody may have looked at its users again meanwhile: who is
-   no error any more is not asked about. */
-static struct recall *read_anew(struct recall *recall)
-{
-	struct recall *now;
-
-	if (journal_load(recall->id, &now) != JOURNAL_FOUND)
-		return recall;
-	recall_free(recall);
-	return now;
-}
-
 /* Frees before. */
 static void reply_repeated(struct http_request *request, struct recall *before,
 			   const struct recall *recall)
@@ -266,10 +271,12 @@ static void reply_repeated(struct http_request *request, struct recall *before,
 	    !journal_reopen(before, &claimed)) {
 		http_reply_journal(request);
 	} else if (claimed) {
+		/* who is no error any more is not asked about */
 		before = read_anew(before);
 		log_info("recall %s: asked for again, %zu of %zu users failed",
 			 before->id, recall_count(before, -1), before->count);
-		run_journalled(request, before, async || before->everyone);
+		run_journalled(request, before, async || before->everyone,
+			       true);
 		return;
 	} else {
 		if (async || before->finished == 0)
@@ -366,7 +373,8 @@ void recall_action_run(struct http_request *request, struct recall *recall)
 			reply_pending(request, recall);
 			break;
 		}
-		run_journalled(request, recall, async || recall->everyone);
+		run_journalled(request, recall, async || recall->everyone,
+			       false);
 		return;
 	case JOURNAL_FAILED:
 		http_reply_journal(request);

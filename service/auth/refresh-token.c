@@ -201,6 +201,33 @@ bool refresh_token_end_login(sqlite3 *db, const char *login,
 			    login, tenant, before);
 }
 
+/* Reads names until the end. Gives the statement back. */
+static bool read_jtis(sqlite3_stmt *stmt, struct strlist *jtis)
+{
+	int ret;
+
+	while ((ret = journal_step(stmt)) == SQLITE_ROW)
+		strlist_add(jtis, journal_text(stmt, 0));
+	journal_release(stmt);
+	return ret == SQLITE_DONE;
+}
+
+bool refresh_token_find_family(sqlite3 *db, const char *family,
+			       const char *login, int64_t now,
+			       struct strlist *jtis)
+{
+	sqlite3_stmt *stmt = journal_prepare(db, "SELECT jti FROM "
+		"refresh_tokens WHERE family = ? AND login = ? COLLATE NOCASE "
+		"AND jti IS NOT NULL AND (used = 0 OR access_expires = 0 OR "
+		"access_expires > ?)");
+
+	journal_bind_text(stmt, 1, family);
+	journal_bind_text(stmt, 2, login);
+	if (stmt != NULL)
+		sqlite3_bind_int64(stmt, 3, now);
+	return read_jtis(stmt, jtis);
+}
+
 bool refresh_token_find_ahead(sqlite3 *db, const char *login,
 			      const char *tenant, int64_t now,
 			      struct strlist *jtis)
@@ -209,14 +236,10 @@ bool refresh_token_find_ahead(sqlite3 *db, const char *login,
 		"refresh_tokens WHERE (?1 IS NULL OR login = ?1 COLLATE "
 		"NOCASE) AND (?2 = '' OR tenant = ?2) AND created > ?3 AND "
 		"jti IS NOT NULL");
-	int ret;
 
 	journal_bind_text(stmt, 1, login);
 	journal_bind_text(stmt, 2, tenant);
 	if (stmt != NULL)
 		sqlite3_bind_int64(stmt, 3, now);
-	while ((ret = journal_step(stmt)) == SQLITE_ROW)
-		strlist_add(jtis, journal_text(stmt, 0));
-	journal_release(stmt);
-	return ret == SQLITE_DONE;
+	return read_jtis(stmt, jtis);
 }

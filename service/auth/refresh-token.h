@@ -64,6 +64,11 @@ bool refresh_token_end_access(sqlite3 *db, const char *jti, const char *tenant);
 bool refresh_token_end_login(sqlite3 *db, const char *login,
 			     const char *tenant, int64_t before);
 
+/* Adds to jtis the access tokens of the login's family that may be good still.
+   Returns false if they can't be read. */
+bool refresh_token_find_family(sqlite3 *db, const char *family,
+			       const char *login, int64_t now,
+			       struct strlist *jtis);
 /* Adds to jtis the access tokens that a login (NULL: any) got after the time:
    the clock was set back since. Returns false if they can't be read. */
 bool refresh_token_find_ahead(sqlite3 *db, const char *login,

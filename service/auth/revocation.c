@@ -18,6 +18,8 @@ struct entry {
 	enum revocation_kind kind;
 	char *subject, *tenant;
 	int64_t before;
+	/* how many there had been by the last one of it */
+	uint64_t number;
 };
 
 static const char *const kind_names[] = { "jti", "login", "all" };
@@ -25,6 +27,7 @@ static const char *const kind_names[] = { "jti", "login", "all" };
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct entry *table[BUCKETS];
 static bool empty = true;
+static uint64_t revocations;
 
 static unsigned int hash_text(unsigned int hash, const char *s)
 {
@@ -72,6 +75,8 @@ static void remember(const struct revocation *revocation)
 	} else if ((*e)->before < revocation->before) {
 		(*e)->before = revocation->before;
 	}
+	if (revocation->kind != REVOKE_TOKEN)
+		(*e)->number = ++revocations;
 	empty = false;
 	pthread_rwlock_unlock(&lock);
 }
@@ -171,7 +176,7 @@ bool revocation_add(const struct revocation *revocation, int64_t now)
 	ret = journal_begin(db, true) && add(db, revocation, now) &&
 		add_ahead(db, revocation, now, &jtis);
 	ret = journal_end(db, ret);
-	journal_unlock();
+	/* whoever adds a refresh token after that knows of it */
 	if (ret)
 		remember(revocation);
 	token.kind = REVOKE_TOKEN;
@@ -179,6 +184,34 @@ bool revocation_add(const struct revocation *revocation, int64_t now)
 		token.subject = jtis.items[i];
 		remember(&token);
 	}
+	journal_unlock();
+	strlist_free(&jtis);
+	return ret;
+}
+
+bool revocation_add_session(const char *login, const char *family, int64_t now,
+			    bool *found_r)
+{
+	struct revocation token = { .kind = REVOKE_TOKEN, .tenant = "" };
+	struct strlist jtis = { NULL, 0, 0 };
+	sqlite3 *db = journal_lock();
+	size_t i;
+	bool ret;
+
+	/* a token that is used meanwhile would bring another one */
+	ret = journal_begin(db, true) &&
+		refresh_token_find_family(db, family, login, now, &jtis);
+	for (i = 0; i < jtis.count && ret; i++) {
+		token.subject = jtis.items[i];
+		ret = add(db, &token, now);
+	}
+	ret = journal_end(db, ret);
+	for (i = 0; i < jtis.count && ret; i++) {
+		token.subject = jtis.items[i];
+		remember(&token);
+	}
+	journal_unlock();
+	*found_r = jtis.count > 0;
 	strlist_free(&jtis);
 	return ret;
 }
@@ -233,6 +266,39 @@ int64_t revocation_until(const struct identity *identity)
 
 	pthread_rwlock_rdlock(&lock);
 	ret = empty ? -1 : until_all(identity);
+	pthread_rwlock_unlock(&lock);
+	return ret;
+}
+
+uint64_t revocation_count(void)
+{
+	uint64_t count;
+
+	pthread_rwlock_rdlock(&lock);
+	count = revocations;
+	pthread_rwlock_unlock(&lock);
+	return count;
+}
+
+static bool is_since(const struct identity *identity, const char *tenant,
+		     uint64_t count)
+{
+	const struct entry *login = *find(REVOKE_LOGIN, identity->login,
+					  tenant);
+	const struct entry *all = *find(REVOKE_ALL, "", tenant);
+
+	return (login != NULL && login->number > count) ||
+		(all != NULL && all->number > count);
+}
+
+bool revocation_since(const struct identity *identity, uint64_t count)
+{
+	bool ret;
+
+	pthread_rwlock_rdlock(&lock);
+	ret = is_since(identity, "", count) ||
+		(has_tenant(identity) &&
+		 is_since(identity, identity->tenant, count));
 	pthread_rwlock_unlock(&lock);
 	return ret;
 }

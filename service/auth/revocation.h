@@ -37,11 +37,20 @@ bool revocations_load(void);
 /* From now on they are revoked, and their refresh tokens end. Returns false if
    that can't be journalled. */
 bool revocation_add(const struct revocation *revocation, int64_t now);
+/* The same of all tokens that came of the login's session, the id of a family.
+   found_r is whether it has any that may be good still. */
+bool revocation_add_session(const char *login, const char *family, int64_t now,
+			    bool *found_r);
 /* Whether the token of this identity is revoked. */
 bool revocation_applies(const struct identity *identity);
 /* The time until which tokens of such an identity are revoked, or -1: a new
    one has to be of a later time. */
 int64_t revocation_until(const struct identity *identity);
+/* How many revocations of logins, or of all, there have been so far. */
+uint64_t revocation_count(void);
+/* Whether there was one of such an identity when there had been so many: who
+   was logging in then is not to have what was revoked. */
+bool revocation_since(const struct identity *identity, uint64_t count);
 /* Forgets what no token can be older than any more. */
 void revocations_purge(int64_t now);
 void revocations_free(void);

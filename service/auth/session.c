@@ -46,51 +46,12 @@ json_t *session_list(const struct identity *identity, int64_t now)
 	return NULL;
 }
 
-/* The access tokens of the session that may be good still. */
-static bool read_tokens(const struct identity *identity, const char *id,
-			int64_t now, struct strlist *tokens)
-{
-	sqlite3 *db = journal_lock();
-	sqlite3_stmt *stmt;
-	int ret;
-
-	stmt = journal_prepare(db, "SELECT jti FROM refresh_tokens WHERE "
-		"family = ? AND login = ? COLLATE NOCASE AND jti IS NOT NULL "
-		"AND (used = 0 OR access_expires = 0 OR access_expires > ?)");
-	journal_bind_text(stmt, 1, id);
-	journal_bind_text(stmt, 2, identity->login);
-	if (stmt != NULL)
-		sqlite3_bind_int64(stmt, 3, now);
-	while ((ret = journal_step(stmt)) == SQLITE_ROW)
-		strlist_add(tokens, journal_text(stmt, 0));
-	journal_release(stmt);
-	journal_unlock();
-	return ret == SQLITE_DONE;
-}
-
 enum session_result
 session_end(const struct identity *identity, const char *id, int64_t now)
 {
-	enum session_result result = SESSION_ABSENT;
-	struct revocation revocation = { .kind = REVOKE_TOKEN, .tenant = "" };
-	struct strlist tokens;
-	size_t i;
+	bool found;
 
-	/* a token that is used just now brings another one */
-	do {
-		memset(&tokens, 0, sizeof(tokens));
-		if (!read_tokens(identity, id, now, &tokens))
-			result = SESSION_FAILED;
-		else if (tokens.count > 0)
-			result = SESSION_ENDED;
-		/* with the first one all refresh tokens end */
-		for (i = 0; i < tokens.count && result == SESSION_ENDED; i++) {
-			revocation.subject = tokens.items[i];
-			if (!revocation_add(&revocation, now))
-				result = SESSION_FAILED;
-		}
-		i = tokens.count;
-		strlist_free(&tokens);
-	} while (i > 0 && result == SESSION_ENDED);
-	return result;
+	if (!revocation_add_session(identity->login, id, now, &found))
+		return SESSION_FAILED;
+	return found ? SESSION_ENDED : SESSION_ABSENT;
 }

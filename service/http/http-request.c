@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "alloc.h"
@@ -11,6 +12,14 @@ struct http_request *http_request_new(void)
 
 	request->reply_fd = -1;
 	return request;
+}
+
+const char *http_request_flow_cookie(const struct http_request *request)
+{
+	const char *url = request->config->oidc_redirect_url;
+
+	return strncasecmp(url, "https://", 8) == 0 ? FLOW_COOKIE_HOST :
+		FLOW_COOKIE;
 }
 
 void http_request_free_params(struct http_request *request)

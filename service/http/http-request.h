@@ -16,8 +16,11 @@ struct http_request;
    headers. */
 #define SESSION_COOKIE "recall_session"
 #define CONSOLE_HEADER "X-Recall-Console"
-/* The cookie of a sign-in by an OpenID provider that is under way. */
+/* The cookie of a sign-in by an OpenID provider that is under way. Where
+   browsers come by https it has the name that no other host of the domain can
+   set. */
 #define FLOW_COOKIE "recall_oidc"
+#define FLOW_COOKIE_HOST "__Host-"FLOW_COOKIE
 
 /* How it is known who asks. */
 enum http_auth {
@@ -132,6 +135,8 @@ struct http_request {
 	   to say that there is no place in that pool */
 	void (*login)(struct http_request *request);
 	bool too_busy;
+	/* how many revocations there had been when the login began */
+	uint64_t revocations;
 
 	/* the answer */
 	unsigned int status;
@@ -146,6 +151,8 @@ struct http_request {
 };
 
 struct http_request *http_request_new(void);
+/* Which of the two names the cookie of a sign-in has. */
+const char *http_request_flow_cookie(const struct http_request *request);
 void http_request_free(struct http_request *request);
 
 /* Frees all parameters; there are none then. */

@@ -193,7 +193,8 @@ begin_request(struct http_request *request, const char *method,
 	request->authorization = header(request->connection, "Authorization");
 	request->content_type = header(request->connection, "Content-Type");
 	request->session_cookie = cookie(request->connection, SESSION_COOKIE);
-	request->flow_cookie = cookie(request->connection, FLOW_COOKIE);
+	request->flow_cookie = cookie(request->connection,
+				      http_request_flow_cookie(request));
 	request->from_console = MHD_lookup_connection_value(
 		request->connection, MHD_HEADER_KIND, CONSOLE_HEADER) != NULL;
 	request->prefer = http_list_header(request->connection, "Prefer");

@@ -87,22 +87,17 @@ static void add_to(struct strlist *list, const char *id)
 	pthread_mutex_unlock(&paused_lock);
 }
 
-/* Whether the recall that is to go on was read. */
-static bool is_read(const char *id, enum journal_result found)
+/* The recall was to go on, and was not read: it does so later, if it is still
+   there. */
+static void put_off(const char *id, enum journal_result found)
 {
-	switch (found) {
-	case JOURNAL_FOUND:
-		return true;
-	case JOURNAL_ABSENT:
+	if (found == JOURNAL_ABSENT) {
 		log_error("recall %s: is not in the journal any more", id);
-		break;
-	case JOURNAL_FAILED:
-		log_error("recall %s: goes on later, since the journal can't "
-			  "be read", id);
-		add_to(&parked, id);
-		break;
+		return;
 	}
-	return false;
+	log_error("recall %s: goes on later, since the journal can't be read",
+		  id);
+	add_to(&parked, id);
 }
 
 static void log_resumed(const struct recall *recall)
@@ -119,13 +114,18 @@ static void run_job(void *context)
 {
 	struct job *job = context;
 	struct recall *recall = NULL;
+	enum journal_result found;
 	struct config *config;
 
-	if (recall_interrupted())
+	if (recall_interrupted()) {
 		log_info("recall %s: goes on at the next start", job->id);
-	else if (is_read(job->id, journal_load(job->id, &recall)) &&
-		 job->resumed)
-		log_resumed(recall);
+	} else {
+		found = journal_load(job->id, &recall);
+		if (found != JOURNAL_FOUND)
+			put_off(job->id, found);
+		else if (job->resumed)
+			log_resumed(recall);
+	}
 	free(job);
 	if (recall == NULL)
 		return;
@@ -203,10 +203,14 @@ bool jobs_is_paused(const char *id)
 /* Goes on with the recall when its turn has come. */
 static void resume(const char *id)
 {
+	enum journal_result found;
 	bool everyone;
 
-	if (is_read(id, journal_is_everyone(id, &everyone)))
+	found = journal_is_everyone(id, &everyone);
+	if (found == JOURNAL_FOUND)
 		add_job(id, everyone, true);
+	else
+		put_off(id, found);
 }
 
 static void resume_all(struct strlist *list)

@@ -249,8 +249,11 @@ static void batch_end(struct batch *batch)
 
 static bool is_held(const struct recall_run *run)
 {
-	return run->probe ? recall_interrupted() :
-		recall_is_held(run->recall);
+	if (run->probe)
+		return recall_interrupted();
+	/* whoever is left is asked about once more for the order's sake */
+	return recall_is_held(run->recall) ||
+		(run->again && standing_hand_has_ended(run->recall));
 }
 
 static enum recall_outcome run_batches(struct recall_run *run)
@@ -332,6 +335,7 @@ size_t recall_run_again(struct recall *recall, struct config *config)
 			recall_user_reset(&recall->users[i]);
 	}
 	(void)run_batches(&run);
+	standing_hand_end_again(recall);
 	/* the journal has the others as they were */
 	return recall_count(recall, RECALL_VERDICT_ERROR) +
 		recall_count(recall, -1);

@@ -194,13 +194,32 @@ void standing_hand_begin(struct recall *recall, struct config *config)
 		hand(recall, config, false);
 }
 
-void standing_hand_check(struct recall *recall)
+bool standing_hand_has_ended(const struct recall *recall)
 {
 	int64_t until;
 
-	if (is_standing(recall) && recall->stand_until > ENDED &&
-	    journal_standing_until(recall->id, &until) && until < 0)
+	return is_standing(recall) &&
+		journal_standing_until(recall->id, &until) && until < 0;
+}
+
+void standing_hand_check(struct recall *recall)
+{
+	if (recall->stand_until > ENDED && standing_hand_has_ended(recall))
 		recall->stand_until = ENDED;
+}
+
+static void end_again(const struct recall *recall)
+{
+	struct strlist none = { NULL, 0, 0 };
+
+	if (!journal_standing_end(recall->id, &none, 0, 0))
+		log_error("recall %s: its order has not ended", recall->id);
+}
+
+void standing_hand_end_again(const struct recall *recall)
+{
+	if (standing_hand_has_ended(recall))
+		end_again(recall);
 }
 
 size_t standing_hand_count_aliases(const struct recall *recall)
@@ -225,7 +244,6 @@ void standing_hand_aliases(struct recall *recall, struct config *config)
 
 void standing_hand_finish(struct recall *recall, struct config *config)
 {
-	struct strlist none = { NULL, 0, 0 };
 	int64_t now = time(NULL), until;
 
 	if (!is_standing(recall) ||
@@ -233,9 +251,7 @@ void standing_hand_finish(struct recall *recall, struct config *config)
 		return;
 	/* a command may have been on its way when the end was */
 	if (until < 0 || recall->refused) {
-		if (!journal_standing_end(recall->id, &none, 0, 0))
-			log_error("recall %s: its order has not ended",
-				  recall->id);
+		end_again(recall);
 		return;
 	}
 	if (recall->everyone || until <= now)

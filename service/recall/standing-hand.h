@@ -15,6 +15,11 @@
 void standing_hand_begin(struct recall *recall, struct config *config);
 /* Whether the order has ended meanwhile: then no node is to be given it. */
 void standing_hand_check(struct recall *recall);
+/* Whether it was ended, as far as that can be read. */
+bool standing_hand_has_ended(const struct recall *recall);
+/* Called when users were asked about once more. If the order has ended, nodes
+   are told so again: a command may have been on its way when the end was. */
+void standing_hand_end_again(const struct recall *recall);
 /* Called when all users have been asked about. */
 void standing_hand_finish(struct recall *recall, struct config *config);
 

@@ -123,16 +123,18 @@ static void take(const struct doveadm_call *call, int64_t since)
 	struct node *node = get_node(call->urls);
 	struct journal_late *lates;
 	size_t i, count = 0;
-	int64_t left, time;
+	const int64_t now = time(NULL);
+	int64_t left, when;
 	json_t *row;
 
 	lates = x_calloc(json_array_size(call->answer) + 1, sizeof(*lates));
 	json_array_foreach(call->answer, i, row) {
 		if (!read_row(row, call->urls, &lates[count]))
 			continue;
-		time = parse_utc(lates[count++].date);
-		if (time - SLACK_SECS > since)
-			since = time - SLACK_SECS;
+		when = parse_utc(lates[count++].date);
+		/* any system user may write down any time */
+		if (when <= now && when - SLACK_SECS > since)
+			since = when - SLACK_SECS;
 	}
 	left = take_rows(call->config, node, lates, count);
 	if (left == 0 && count > 0)
@@ -162,7 +164,9 @@ static void ask(struct config *config)
 		calls[i].params = json_object();
 		/* one that is ahead, as clocks were, would miss what comes */
 		if (!journal_late_cursor(calls[i].urls, &since[i]) ||
-		    since[i] == 0 || since[i] > now)
+		    since[i] > now)
+			since[i] = 0;
+		if (since[i] == 0)
 			continue;
 		snprintf(text, sizeof(text), "%lld", (long long)since[i]);
 		json_object_set_new(calls[i].params, RECALL_PARAM_SINCE,

@@ -231,7 +231,9 @@ bool journal_standing_add_users(const char *recall, int64_t until, int64_t next)
 {
 	bool ret = journal_exec(journal_lock(), "INSERT OR REPLACE INTO "
 		"standing (recall, url, state, since, until, next) "
-		"VALUES (?, '', 'look', ?, ?, ?)", "siii", recall,
+		"SELECT ?1, '', 'look', ?2, ?3, ?4 WHERE NOT EXISTS "
+		"(SELECT 1 FROM standing WHERE recall = ?1 AND "
+		"state IN ('ending', 'ended'))", "siii", recall,
 		(int64_t)time(NULL), until, next);
 
 	journal_unlock();

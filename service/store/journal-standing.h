@@ -79,7 +79,8 @@ bool journal_standing_due(int64_t now, struct journal_standing **rows_r,
 bool journal_standing_due_look(int64_t now, struct journal_standing **rows_r,
 			       size_t *count_r);
 
-/* Users of the recall are to be asked about once more. */
+/* Users of the recall are to be asked about once more, unless its order was
+   ended. */
 bool journal_standing_add_users(const char *recall, int64_t until,
 				int64_t next);
 /* The same for all recalls of which a crash may have kept somebody from saying

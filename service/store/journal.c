@@ -66,7 +66,15 @@ bool journal_add(const struct recall *recall, bool promised)
 	return ret;
 }
 
-/* again: of users who are in error still. */
+static bool is_done(int verdict)
+{
+	return verdict == RECALL_VERDICT_EXPUNGED ||
+		verdict == RECALL_VERDICT_RESTORED;
+}
+
+/* again: of users who are in error still, or are asked about once more at the
+   same time, if it is what was done. Whoever asks later finds nothing left:
+   that does not take its place. */
 static bool save(const struct recall *recall, const size_t *users,
 		 size_t count, bool again)
 {
@@ -79,7 +87,9 @@ static bool save(const struct recall *recall, const size_t *users,
 	stmt = journal_prepare(db, "UPDATE verdicts SET status = ?, "
 		"copies = ?, notice = ?, mailboxes = ?, error = ?, "
 		"mailbox_user = ?, searched = ?, present = ?, kept_until = ? "
-		"WHERE recall = ? AND pos = ? AND (NOT ? OR status = ?)");
+		"WHERE recall = ?10 AND pos = ?11 AND CASE WHEN ?12 THEN "
+		"status = ?13 OR (status IS NULL AND ?14) ELSE "
+		"status IS NULL OR status NOT IN (?15, ?16) OR ?14 END");
 	ret = ret && stmt != NULL;
 	for (i = 0; ret && i < count; i++) {
 		const struct recall_user *user = &recall->users[users[i]];
@@ -99,6 +109,11 @@ static bool save(const struct recall *recall, const size_t *users,
 		sqlite3_bind_int(stmt, 12, again);
 		journal_bind_text(stmt, 13,
 				  recall_verdict_name(RECALL_VERDICT_ERROR));
+		sqlite3_bind_int(stmt, 14, is_done(user->verdict));
+		journal_bind_text(stmt, 15,
+				  recall_verdict_name(RECALL_VERDICT_EXPUNGED));
+		journal_bind_text(stmt, 16,
+				  recall_verdict_name(RECALL_VERDICT_RESTORED));
 		ret = journal_step(stmt) == SQLITE_DONE;
 		sqlite3_reset(stmt);
 	}

@@ -10,11 +10,13 @@
 /* Writes the recall with its users. A crash of the process does not lose it;
    if promised, neither does one of the machine. */
 bool journal_add(const struct recall *recall, bool promised);
-/* Writes the verdicts of these users, and recall->finished. */
+/* Writes the verdicts of these users, and recall->finished. What somebody else
+   has done for a user meanwhile (expunged, restored) stays: this one has found
+   nothing left. */
 bool journal_save(const struct recall *recall, const size_t *users,
 		  size_t count);
-/* Writes the verdicts of those of these users who are in error still: not of
-   whom a repeated request asks about just now. */
+/* Writes the verdicts of those of these users who are in error still. Of whom a
+   repeated request asks about just now it is only what was done. */
 bool journal_save_again(const struct recall *recall, const size_t *users,
 			size_t count);
 

@@ -20,8 +20,10 @@ import itertools
 import os
 import pathlib
 import re
+import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree as tree
 
 import pytest
 
@@ -35,6 +37,8 @@ from mailnode import MailNode  # noqa: E402
 from servicenode import Service  # noqa: E402
 
 DRIVERS = os.environ.get("RECALL_DRIVERS", "maildir,sdbox,mdbox").split(",")
+# where one format is enough: what the sanitizers run has it, too
+ONE_DRIVER = "sdbox" if "sdbox" in DRIVERS else DRIVERS[-1]
 
 COLUMNS = ["username", "status", "copies", "notice", "mailboxes",
            "mailbox-guids", "recall-id", "searched", "mailbox-user",
@@ -233,6 +237,9 @@ def pytest_addoption(parser):
     parser.addoption("--no-twins", action="store_true", help="of tests that "
                      "run at the shell and over HTTP, do so over HTTP only: "
                      "the same code, in a process that is already there")
+    parser.addoption("--not-again", metavar="DIRECTORY", type=pathlib.Path,
+                     help="leave out what has passed in the run whose reports "
+                     "are there (runtests.py)")
 
 
 def is_another_format(item):
@@ -243,26 +250,55 @@ def is_another_format(item):
     if marker is None or "node" not in params:
         return False
     assert marker.args[0], "why?"
-    needed = [DRIVERS[-1]]
+    needed = [ONE_DRIVER]
     if marker.kwargs.get("also_bare"):
         needed.append("bare-" + DRIVERS[-1])
     return params["node"] not in needed
 
 
-def pytest_collection_modifyitems(config, items):
-    """Drops other formats where one is enough, and the shell's twins if that
-    is asked for."""
-    others = [item for item in items if is_another_format(item)]
-    config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if item not in others]
-    if not config.getoption("no_twins"):
-        return
+def shell_twins(items, anywhere):
+    """Of tests that run at the shell and over HTTP, those at the shell: the way
+    to the code is tried with one format, and where there is no mail plugin, as
+    no format can tell by which way a command has come. anywhere: all of them."""
     names = {item.nodeid for item in items}
-    twins = [item for item in items
-             if re.sub(r"\bshell\b(?=[^[]*\]$)", "http", item.nodeid)
-             in names - {item.nodeid}]
-    config.hook.pytest_deselected(items=twins)
-    items[:] = [item for item in items if item not in twins]
+    for item in items:
+        twin = re.sub(r"\bshell\b(?=[^[]*\]$)", "http", item.nodeid)
+        if twin == item.nodeid or twin not in names:
+            continue
+        driver = item.callspec.params.get("node")
+        if anywhere or (driver in DRIVERS and driver != ONE_DRIVER):
+            yield item
+
+
+def passed_in(directory, modules):
+    """The ids, without the file's directory, of tests that have passed there
+    and were not skipped."""
+    passed = set()
+    for module in modules:
+        for report in directory.glob(module + "*.xml"):
+            for case in tree.parse(report).iter("testcase"):
+                if not len(case) and \
+                   case.get("classname").rpartition(".")[2] == module:
+                    passed.add((module, case.get("name")))
+    return passed
+
+
+def deselect(config, items, others):
+    others = set(others)
+    config.hook.pytest_deselected(items=list(others))
+    items[:] = [item for item in items if item not in others]
+
+
+def pytest_collection_modifyitems(config, items):
+    """Drops other formats where one is enough, the shell's twins, and what has
+    passed elsewhere."""
+    deselect(config, items, filter(is_another_format, items))
+    deselect(config, items, shell_twins(items, config.getoption("no_twins")))
+    directory = config.getoption("not_again")
+    if directory:
+        passed = passed_in(directory, {item.path.stem for item in items})
+        deselect(config, items, [
+            item for item in items if (item.path.stem, item.name) in passed])
 
 
 def pytest_configure(config):
@@ -310,6 +346,19 @@ def service(node):
 def token(service):
     """An administrator's."""
     return service.token()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """Of a TLS server on this machine: cert.pem and key.pem."""
+    directory = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+         "-keyout", directory / "key.pem", "-out", directory / "cert.pem",
+         "-days", "2", "-subj", "/CN=localhost", "-addext",
+         "subjectAltName=IP:127.0.0.1,DNS:localhost"],
+        check=True, capture_output=True)
+    return directory
 
 
 @pytest.fixture

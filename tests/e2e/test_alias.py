@@ -118,3 +118,17 @@ def test_search_tells_the_name(node, run, message_id):
     row, = run("search", ["boss@example.com"], message_id)
     assert (row["username"], row["mailbox-user"]) == \
         ("boss@example.com", "ann@example.com")
+
+
+def test_several_names_while_recalls_are_stopped(node, run, message_id):
+    node.lmtp_deliver("ann@example.com", build_message(message_id))
+    asked = ["boss@example.com", "ann@example.com", "chief@example.com"]
+    assert command(node, "stop", "--reason=Wrong").code == 0
+    try:
+        rows = run("expunge", asked, message_id)
+    finally:
+        assert command(node, "stop", "--release").code == 0
+    assert named(rows, "username", "mailbox-user", "status", "copies") == [
+        (name, "ann@example.com", "error", "0") for name in asked]
+    assert all("Wrong" in row["error"] for row in rows)
+    assert copies(node, "ann@example.com", message_id) == 1

@@ -52,18 +52,23 @@ def user(clocked):
     return next(clocked.free_users)
 
 
-class Begun(Stopping):
-    """A recall that has looked for copies, and is about to keep them."""
+class StopsAt(Stopping):
+    """A doveadm recall that stops at a call for what is below the path."""
 
-    def __init__(self, node, user, recall_id, message_id):
-        quarantine = node.home(user) / QUARANTINES[node.driver]
-        shim = Shim(node.dir, "doveadm", [quarantine])
-        shim.arm("mkdir", 1, STOPPED)
+    def __init__(self, node, path, call, at, *args):
+        shim = Shim(node.dir, "doveadm", [path])
+        shim.arm(call, at, STOPPED)
         node.clock.shim = shim
-        super().__init__(shim, node.doveadm_command(
-            "-f", "tab", "recall", "expunge", "-u", user, "--force",
-            "--no-notify", "--recall-id", recall_id, message_id))
+        super().__init__(shim, node.doveadm_command("-f", "tab", "recall",
+                                                    *args))
         node.clock.shim = None
+
+
+def about_to_keep(node, user, *args):
+    """A recall that has looked for the user's copies, and is about to keep
+    them."""
+    return StopsAt(node, node.home(user) / QUARANTINES[node.driver], "mkdir",
+                   1, *args)
 
 
 def save_anew(node, user, mailbox, message):
@@ -92,7 +97,9 @@ def test_set_while_a_recall_runs(node, clock, user, message_id, recall_id,
     assert http(node, "recallExpunge", user=user, messageId=message_id,
                 dryRun=True).status() == "would_expunge"
     clock.set(0 if forth else step)
-    with Begun(node, user, recall_id, message_id) as begun:
+    with about_to_keep(node, user, "expunge", "-u", user, "--force",
+                       "--no-notify", "--recall-id", recall_id,
+                       message_id) as begun:
         clock.set(step if forth else 0)
         save_anew(node, user, "Another", build_message(message_id))
         result = begun.go_on()
@@ -177,3 +184,51 @@ def test_order_that_stands(node, clock, user, message_id, recall_id):
     for ahead in (2 * HOUR + 11 * MINUTE, 0):
         assert not arrives(ahead), ahead
         assert listed(node, recall_id) == []
+
+
+def is_over(node, clock, recall_id, how):
+    if how == "end":
+        assert command(node, "standing", "end", recall_id).code == 0
+    else:
+        clock.set(2 * HOUR)
+
+
+@pytest.mark.log_errors("Time just moved (backwards|forwards)")
+@pytest.mark.parametrize("how", ["end", "expiry"])
+def test_order_that_is_over_while_users_are_looked_at(
+        node, clock, clocked, message_id, recall_id, how):
+    """Nobody's mail is taken for it any more."""
+    users = [next(clocked.free_users) for _ in range(2)]
+    node.lmtp_deliver(users, build_message(message_id))
+    assert command(node, "standing", "begin", "--no-notify", "--stand=1h",
+                   *["--users=" + user for user in users], "--recall-id",
+                   recall_id, message_id).code == 0
+    with about_to_keep(node, users[0], "standing", "run", recall_id) as begun:
+        is_over(node, clock, recall_id, how)
+        result = begun.go_on()
+    assert result.code == 0
+    assert [(row["username"], row["status"]) for row in result.rows] == [
+        (users[0], "expunged")]
+    assert [node.count(user) for user in users] == [0, 1]
+
+
+@pytest.mark.log_errors("Time just moved (backwards|forwards)")
+@pytest.mark.parametrize("how", [None, "expiry"])
+def test_order_that_is_over_before_it_is_for_an_alias(
+        node, clock, clocked, user, message_id, recall_id, how):
+    """What came for the mailbox is looked for at the end of the command, as
+    long as the order stands."""
+    alias = "alias-" + user
+    node.add_user(alias, user=user, home=node.home(user))
+    # the order and the set, and once more for the mailbox
+    with StopsAt(node, node.standing_dir, "rename", 3, "expunge", "-u", alias,
+                 "--no-notify", "--stand=1h", "--recall-id", recall_id,
+                 message_id) as begun:
+        node.lmtp_deliver(user, build_message(message_id))
+        assert node.count(user) == 1
+        if how:
+            is_over(node, clock, recall_id, how)
+        result = begun.go_on()
+    assert (result.code, result.status()) == (0, "not_found")
+    assert node.count(user) == (1 if how else 0)
+    node.remove_user(alias)

@@ -68,6 +68,8 @@ def claimed(node, issuer):
 class Flow:
     """What a browser does."""
 
+    name, path = "recall_oidc", BEGIN
+
     def __init__(self, service):
         self.service = service
         self.cookie = None
@@ -75,9 +77,9 @@ class Flow:
     def begin(self):
         answer = self.service.curl(BEGIN)
         assert answer.status == 302, answer
-        cookie = answer.cookies["recall_oidc"]
-        for word in "Secure", "HttpOnly", "SameSite=Lax", "Path=/console/oidc":
-            assert word in cookie
+        cookie = answer.cookies[self.name]
+        for word in "Secure", "HttpOnly", "SameSite=Lax", "Path=" + self.path:
+            assert word in cookie.split("; ")
         self.cookie = cookie.split(";")[0]
         return answer.headers["location"]
 
@@ -240,6 +242,30 @@ def test_another_sign_in(service):
         assert is_refused(service, mine.back(query), "was not begun here")
 
 
+class HttpsFlow(Flow):
+    name, path = "__Host-recall_oidc", "/"
+
+
+def test_cookie_of_another_host(service):
+    """Who comes by https, here to what stands before the service, has a cookie
+    that no other host of its domain can set: the other name is not looked
+    at."""
+    service.set(oidc__redirect_url="https://recall.example.com" + CALLBACK)
+    service.reload()
+    flow = HttpsFlow(service)
+    query = flow.authorize(flow.begin())
+    cookie = flow.cookie
+    flow.cookie = cookie[len("__Host-"):]
+    answer = flow.back(query)
+    assert answer.headers["location"] == "/console/?signin=failed"
+    assert "was not begun here" in service.log()
+    gone = answer.cookies[HttpsFlow.name].split("; ")
+    assert "Max-Age=0" in gone and "Path=/" in gone and "Secure" in gone
+    assert not any(word.startswith("Domain") for word in gone)
+    flow.cookie = cookie
+    resume(service, flow.back(query))
+
+
 def test_code_is_good_once(service):
     flow = Flow(service)
     query = flow.authorize(flow.begin())
@@ -330,3 +356,16 @@ def test_in_a_browser(service, issuer):
         browser.wait_text(ADMIN)
         assert browser.driver.get_cookies() == []
         assert browser.complaints() == []
+
+
+def test_in_a_browser_over_tls(node, issuer, certificates):
+    """Which takes the cookie for what its name says."""
+    tls = {"http__tls_" + name + "_file": certificates / (name + ".pem")
+           for name in ("cert", "key")}
+    with start(node, issuer, **tls) as service, \
+            Browser(with_port(service).url,
+                    ["--ignore-certificate-errors"]) as browser:
+        browser.open()
+        browser.push("Sign in with Example Staff")
+        browser.wait_heading("Find and recall")
+        browser.wait_text(ADMIN)

@@ -1,16 +1,17 @@
 """What is expunged and comes back with the same UID, as it may while Dovecot
-rebuilds or renames its mailbox, is expunged again, and counted once. Most of it
-needs a build with failpoints: see tests/support/failpoints.py."""
+rebuilds or renames its mailbox, is expunged again, and counted once. So is what
+two take at once. All of it needs a build with failpoints: see
+tests/support/failpoints.py."""
 
 import shutil
 import subprocess
 
 import pytest
 
-from conftest import DRIVERS
+from conftest import DRIVERS, run_shell
 from failpoints import IMPORT, stopped, with_failpoints
 from mailnode import build_message
-from quarantine import command, make_node
+from quarantine import command, make_node, quarantined
 
 PLACES = {"maildir": "Maildir/.Beta", "sdbox": "sdbox/mailboxes/Beta",
           "mdbox": "mdbox/mailboxes/Beta"}
@@ -24,7 +25,8 @@ def node(request):
     driver, kept = request.param
     options = {} if kept else {"namespace": False,
                                "plugin": {"recall_quarantine": ""}}
-    users = ["id@example.com", "query@example.com", "rebuilt@example.com"]
+    users = [name + "@example.com" for name in
+             ("id", "query", "rebuilt", "both", "expunged", "some")]
     with with_failpoints(), make_node(
             driver, users, mail_plugins=["notify", "recall"], extra=IMPORT,
             **options) as node:
@@ -77,3 +79,36 @@ def test_rebuilt(node, message_id, recall_id):
                  "--recall-id", recall_id, message_id) as rows:
         node.doveadm("force-resync", "-u", user, "Beta")
     check(node, user, recall_id, rows)
+
+
+def test_two_recalls_at_once(node, message_id, recall_id):
+    """Both have seen it, and who comes first has taken it."""
+    if node.kept:
+        pytest.skip("they wait for each other")
+    user = "both@example.com"
+    in_beta(node, user, message_id)
+    with stopped(node, "expunge-commit", "expunge", "-u", user, "--no-notify",
+                 "--recall-id", recall_id, message_id) as rows:
+        check(node, user, "", run_shell(node, "-u", user, "--no-notify", "--",
+                                        message_id).rows)
+    row, = rows
+    assert (row["status"], row["copies"]) == ("not_found", "0")
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_expunged_meanwhile(node, message_id, recall_id, left):
+    """By somebody else: all copies, or all but one."""
+    user = ("some" if left else "expunged") + "@example.com"
+    in_beta(node, user, message_id)
+    with stopped(node, "expunge-commit", "expunge", "-u", user, "--no-notify",
+                 "--recall-id", recall_id, message_id) as rows:
+        node.doveadm("expunge", "-u", user, "mailbox", "Beta", "uid",
+                     "1:%d" % (COUNT - left))
+    row, = rows
+    assert (row["status"], row["copies"]) == \
+        ("expunged" if left else "not_found", str(left))
+    assert node.count(user, "Beta") == 0
+    if node.kept:
+        row = command(node, "list", "-u", user).row()
+        assert row["copies"] == str(left)
+        assert sum(quarantined(node, user).values()) == left

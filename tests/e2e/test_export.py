@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import time
 import zipfile
 
@@ -10,6 +11,7 @@ import pytest
 
 from answers import check_described
 from conftest import DRIVERS
+from failpoints import IMPORT, stopped, with_failpoints
 from mailnode import build_message, free_port
 from quarantine import (LOCATIONS, NAMESPACE, PREFIX, command, http, recall)
 from servicenode import RecallNode, Service
@@ -73,6 +75,38 @@ def put(node, users, message_id, mailbox="INBOX", **kwargs):
         node.append(user, mailbox, message)
     return {(user, mailbox): message if isinstance(message, bytes)
             else message.encode() for user in users}
+
+
+def forget_cached(node, user):
+    """What Dovecot has noted of a date has 32 bits."""
+    for path in node.home(user).rglob("dovecot.index.cache"):
+        path.unlink()
+
+
+def test_received_at_no_date(node, service, message_id, tmp_path):
+    """What a file says of that may be anything."""
+    if node.driver != "sdbox":
+        pytest.skip("others have it elsewhere")
+    user = RED[3]
+    put(node, [user], message_id)
+    for path in node.home(user).rglob("u.*"):
+        text = path.read_bytes()
+        path.write_bytes(re.sub(b"\nR[0-9a-f]{8}\n",
+                                b"\nR7fffffffffffffff\n", text))
+    forget_cached(node, user)
+    found = command(node, "fetch", "-u", user, "date.received", message_id)
+    assert (found.code, found.row()["date.received"]) == (0, "")
+    recall_id = service.recall(token(service, ROOT), message_id,
+                               [user]).json()["id"]
+    path = tmp_path / "evidence.zip"
+    forget_cached(node, user)
+    assert command(node, "export", "-u", user, "--output", path,
+                   recall_id).code == 0
+    forget_cached(node, user)
+    for data in path.read_bytes(), export(service, ROOT, recall_id).body:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            message, = json.loads(archive.read("manifest.json"))["messages"]
+        assert (message["email"], message["received"]) == (user, 0)
 
 
 def export(service, login, recall_id):
@@ -262,3 +296,27 @@ def test_spool_leaves_nothing(node, service, message_id):
     before = set(service.dir.iterdir())
     assert export(service, ROOT, done["id"]).status == 200
     assert set(service.dir.iterdir()) == before
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+@pytest.mark.parametrize("beside, code", [("restore", 0), ("purge", 73)])
+def test_beside_others(tmp_path, driver, beside, code, message_id, recall_id):
+    """It has what is there when nobody is at it. Needs a build with
+    failpoints."""
+    path = tmp_path / "case.zip"
+    with with_failpoints(), RecallNode(
+            users=RED[:1], driver=driver, plugin={
+                "recall_quarantine": PREFIX, "recall_quarantine_days": 0},
+            extra=NAMESPACE % (PREFIX, LOCATIONS[driver]) + IMPORT) as node:
+        for mailbox in "INBOX", "Beta":
+            node.append(RED[0], mailbox, build_message(message_id))
+        recall(node, RED[0], message_id, recall_id, "--no-notify")
+        with stopped(node, "export-recorded", "export", "-u", RED[0],
+                     "--output", str(path), recall_id, code=code):
+            assert command(node, beside, "-u", RED[0], recall_id).code == 0
+        assert path.exists() == (code == 0)
+        if code == 0:
+            manifest = check_zip(path.read_bytes(), {})
+            assert [user["status"] for user in manifest["users"]] == [
+                "restored"]
+        assert node.panics() == []

@@ -88,6 +88,26 @@ def test_unusual_names(message_id):
         assert node.errors() == []
 
 
+def test_listed_names_that_nobody_can_be_asked_for_by(message_id):
+    """Who is listed is there: that there is no such user is no answer."""
+    names = ["a*b@example.com", "a?c@example.com", "plain@example.com"]
+    with MailNode(driver=DRIVERS[-1], users=names,
+                  extra="auth_username_chars =\n") as node:
+        node.lmtp_deliver(names, build_message(message_id))
+        for args in ["-A"], ["-u", "*@example.com"], ["-A", "--jobs=2"]:
+            result = run_shell(node, *args, "--dry-run", message_id)
+            assert result.code == EX_TEMPFAIL
+            assert result.statuses() == {
+                names[0]: "error", names[1]: "error",
+                names[2]: "would_expunge"}
+            assert "mask" in result.row(names[0])["error"]
+        assert run_shell(node, "--users=" + names[0],
+                         message_id).status() == "no_user"
+        listed = node.doveadm("-f", "tab", "recall", "users")
+        assert parse_tab(listed.stdout) == [{"username": names[2]}]
+        assert names[0] in listed.stderr and names[1] in listed.stderr
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs several system users")
 def test_users_of_several_accounts(message_id):
     """Accounts that settings name are each user's own, whose turn it is in one

@@ -11,6 +11,7 @@ import socket
 import struct
 import subprocess
 import time
+import zlib
 
 import pytest
 
@@ -437,6 +438,69 @@ def test_something_else_in_its_place(box, what):
         path.rmdir()
     assert box.dry_run(ids[0]) == 1
     box.assert_indexed(ids)
+
+
+def make_base(tables=b"", records=b"", count=0):
+    """As in recall-index-format.h."""
+    def header(crc):
+        return struct.pack("=IIIIIIQ", 0x78646952, 4, crc, len(tables) // 48,
+                           count, 0, 32 + len(tables) + len(records))
+    return header(zlib.crc32(header(0) + tables)) + tables + records
+
+
+def make_block(guid, uid_validity, records=b""):
+    body = struct.pack("=II16s", 1, uid_validity, guid) + records
+    size = len(body) + 12
+    return struct.pack("=II", size, zlib.crc32(body)) + body + \
+        struct.pack("=I", size)
+
+
+def make_guid(number):
+    return struct.pack("=QQ", number, 1)
+
+
+def make_tables(count, records):
+    """Of mailboxes each of which has all of the records."""
+    return b"".join(make_guid(i) + struct.pack("=IIIIQQ", 1, 0, records, 0,
+                                               5, 6) for i in range(count))
+
+
+def records(uids):
+    return b"".join(struct.pack("=QI", 9, uid) for uid in uids)
+
+
+def busy_index(what, guid, uid_validity):
+    if what == "mailboxes":
+        return make_base() + b"".join(make_block(make_guid(i), 1)
+                                      for i in range(800000))
+    if what == "unsorted":
+        return make_base() + make_block(guid, uid_validity,
+                                        records(range(2000000, 1, -1)))
+    if what == "candidates":
+        # each may be the message
+        return make_base(make_tables(100000, 1000000),
+                         struct.pack("=Q", 2) * 1000000 +
+                         struct.pack("=I", 1) * 1000000, 1000000)
+    return make_base(make_tables(100000, 0)) + \
+        make_block(guid, uid_validity, records(range(1, 1000000)))
+
+
+@pytest.mark.parametrize("what", ["mailboxes", "unsorted", "candidates",
+                                  "long tail"])
+def test_index_that_is_made_to_keep_us_busy(box, what):
+    """Whoever may write it holds up nobody's recall: each of these took
+    minutes or hours, and has a few MB."""
+    if box.node.driver != DRIVERS[-1]:
+        pytest.skip("the file is the same")
+    message_id = box.new_id()
+    box.save(message_id)
+    row, = box.table("mailbox status", "guid uidvalidity", "INBOX")
+    data = busy_index(what, bytes.fromhex(row["guid"]),
+                      int(row["uidvalidity"]))
+    with open(box.index_file(), "r+b") as stream:
+        stream.truncate(0)
+        stream.write(data)
+    assert box.expunge(message_id) == ("expunged", 1)
 
 
 def test_collision_does_not_delete_the_wrong_mail(box):

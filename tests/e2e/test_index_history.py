@@ -216,9 +216,30 @@ def test_deleted_mailbox_from_a_backup(box, in_place):
     box.assert_complete(ids)
 
 
-def rename_in_index(box, old, new):
+def mix(value, number):
+    """As in recall-index-stamp.c."""
+    value += number + 0x9e3779b97f4a7c15
+    for shift, factor in (30, 0xbf58476d1ce4e5b9), (27, 0x94d049bb133111eb):
+        value &= 2 ** 64 - 1
+        value = (value ^ value >> shift) * factor
+    value &= 2 ** 64 - 1
+    return value ^ value >> 31
+
+
+def stamp_of_names(root, names):
+    """What directories of these names in the root look like."""
+    value = 3
+    for name in b".", *names:
+        st = os.stat(os.path.join(os.fsencode(root), name))
+        for number in (st.st_ino, *divmod(st.st_mtime_ns, 10 ** 9),
+                       *divmod(st.st_ctime_ns, 10 ** 9)):
+            value = mix(value, number)
+    return value
+
+
+def rename_in_index(box, old, new, root=None):
     """Changes a name among those of the list's mailboxes
-    (recall-index-format.h)."""
+    (recall-index-format.h); with a root their stamp, too."""
     data = bytearray(box.index_file().read_bytes())
     pos, = struct.unpack_from("=Q", data, 24)
     found = 0
@@ -228,6 +249,10 @@ def rename_in_index(box, old, new):
         if kind == 3:
             found += data.count(old, pos, end)
             data[pos + 8:end] = data[pos + 8:end].replace(old, new)
+            if root:
+                names = bytes(data[pos + 40:end - 1]).split(b"\0")
+                struct.pack_into("=Q", data, pos + 32,
+                                 stamp_of_names(root, names))
             struct.pack_into("=I", data, pos + 4,
                              zlib.crc32(data[pos + 8:end]))
         pos += size
@@ -333,6 +358,27 @@ def test_corrupted_names(box):
         rename_in_index(box, b"Folder", name)
         box.assert_complete([message_id])
         box.look()
+
+
+def test_name_that_is_no_text(box):
+    """... and have it be there, where Dovecot would not list it."""
+    if box.node.driver == "maildir":
+        pytest.skip("names are kept for dbox only")
+    message_id = box.new_id()
+    box.save(message_id, "Folder")
+    box.wait_until_old()
+    box.look()
+    folder = os.fsencode(os.path.dirname(box.path("Folder")))
+    root = os.path.dirname(folder)
+    hidden = os.path.join(root, b"\xff\xfeabcd")
+    os.rename(folder, hidden)
+    box.wait_until_old()
+    rename_in_index(box, b"Folder", os.path.basename(hidden), root)
+    row, = box.table("recall expunge", message_id, check=False)
+    assert (row["status"], row["copies"]) == ("error", "0")
+    assert "UTF-8" in row["error"]
+    os.rename(hidden, folder)
+    assert box.expunge(message_id) == ("expunged", 1)
 
 
 def test_maildir_changed_by_others(box):

@@ -67,6 +67,33 @@ def test_round_trip(node, user, message_id, recall_id):
     assert quarantined(node, user) == {}
 
 
+def test_damaged_name_in_a_record(node, message_id, recall_id):
+    """What is no UTF-8 is no name; the copies go back by the GUID, and others
+    are not held up."""
+    users = [next(node.free_users) for _ in range(2)]
+    args = ["--users=" + user for user in users]
+    node.lmtp_deliver(users, build_message(message_id))
+    rows = command(node, "expunge", *args, "--no-notify", "--recall-id",
+                   recall_id, message_id).rows
+    assert [row["status"] for row in rows] == ["expunged"] * 2
+    line = ("mailbox: %s 1 INB" % rows[0]["mailbox-guids"]).encode()
+    changed = 0
+    for path in node.home(users[0]).rglob("*"):
+        octets = path.read_bytes() if path.is_file() else b""
+        if line in octets:
+            with open(path, "r+b") as stream:
+                stream.write(octets.replace(line, line[:-1] + b"\xff"))
+            changed += 1
+    assert changed > 0
+    for name in "list", "restore":
+        found = command(node, name, *args, *[recall_id][:name == "restore"])
+        assert found.code == 0
+        assert [row["status"] for row in found.rows] == [
+            "expunged" if name == "list" else "restored"] * 2
+    assert [row["mailboxes"] for row in found.rows] == ["INBOX"] * 2
+    assert [node.count(user) for user in users] == [1, 1]
+
+
 def test_twice_restored_is_once_restored(node, user, message_id, recall_id):
     node.append(user, "INBOX", build_message(message_id))
     recall(node, user, message_id, recall_id, "--no-notify")

@@ -69,3 +69,21 @@ def test_dry_run_moves_nothing(node, user):
     assert (row["status"], row["copies"]) == ("would_expunge", "3")
     assert quarantined(node, user) == {}
     assert node.count(user) == 3
+
+
+def test_retry_takes_no_more_than_was_counted(node, user):
+    """Together with what the first try has taken; what only that one knows of
+    is none that came since."""
+    recall_id, row = recall(node, user, "--expected=3")
+    assert (row["status"], row["copies"]) == ("expunged", "3")
+    node.append(user, "INBOX", build_message("<new@example.net>",
+                                             sender="phish@example.net"))
+    row = run_shell(node, "-u", user, "--recall-id", recall_id, "--no-notify",
+                    "--expected=3", "query", "FROM",
+                    "phish@example.net").row()
+    assert row["status"] == "error"
+    assert "4 messages match, but only 3 did" in row["error"]
+    assert node.count(user) == 2
+    assert sum(quarantined(node, user).values()) == 3
+    restored = command(node, "restore", "-u", user, recall_id).row()
+    assert (restored["status"], restored["copies"]) == ("restored", "3")

@@ -1,5 +1,6 @@
 """mail-recalld: who may ask, and for what."""
 
+import concurrent.futures
 import contextlib
 import base64
 import hashlib
@@ -18,7 +19,7 @@ from mailnode import PASSWORD, build_message
 from servicenode import (JWT_KEY, LEFT_OUT, RecallNode, Service,
                          b64url, jwt)
 from answers import FORBIDDEN, has, statuses
-from faults import wait_for
+from faults import Frozen, unread, wait_for
 
 RED, RED2 = "red@red.example", "red2@red.example"
 BLUE = "blue@blue.example"
@@ -485,6 +486,31 @@ def test_revoke_a_login(node):
         assert not good(service, mine["access_token"])
         assert good(service, fresh["access_token"])
         assert good(service, other)
+
+
+def test_revoke_during_a_login(node):
+    """The password was right before, and the account not locked."""
+    with Service(node) as service, \
+            concurrent.futures.ThreadPoolExecutor(1) as pool:
+        root = service.token(ROOT)
+        # one that is there takes what comes next
+        assert login(service, RED).status == 200
+        frozen = Frozen(node)
+        frozen.pids.remove(node.pid)
+        assert frozen.pids
+        with frozen:
+            late = pool.submit(login, service, RED)
+            wait_for(lambda: unread(node))
+            assert revoke(service, root, login=RED).status == 200
+        answer = late.result()
+        assert answer.status == 401, answer
+        assert "access_token" not in answer.json()
+        assert "|login-refused|" in service.audit()[-1]
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db")) as db:
+            assert db.execute("SELECT count(*) FROM refresh_tokens WHERE "
+                              "login = ?", (RED,)).fetchone() == (0,)
+        assert login(service, RED).status == 200
 
 
 def test_revoke_one_token(node):

@@ -1,6 +1,8 @@
 """mail-recalld and doveadm recall stop: what holds recalls up, and rights of
 their own."""
 
+import concurrent.futures
+import contextlib
 import sqlite3
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from mailnode import build_message, free_port
 from servicenode import RecallNode, Service
 from answers import check_described, has, statuses
+from failpoints import IMPORT, first_halted, with_failpoints
 from faults import Frozen
 
 U = ["u%d@red.example" % i for i in range(6)]
@@ -204,6 +207,26 @@ def test_stop_and_release(node, service, how):
     assert "recalls are stopped, actor=%s, reason=wrong one" % ROOT in \
         node.log(since)
     assert "recalls are released, actor=" + ROOT in node.log(since)
+
+
+def test_stop_and_release_at_once():
+    """Nodes are as the service is, whatever they hear last. Needs a build with
+    failpoints."""
+    with contextlib.ExitStack() as stack:
+        with with_failpoints(RECALL_FAILPOINT="stop",
+                             RECALL_FAILPOINT_STOP="1"):
+            node = stack.enter_context(RecallNode(users=U[:1], extra=IMPORT))
+        service = stack.enter_context(Service(node))
+        pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(2))
+        stopped = pool.submit(pull, service)
+        with first_halted(node) as others_go_on:
+            released = pool.submit(release, service)
+            others_go_on(released)
+            assert released.result()["stopped"] is False
+        others_go_on(stopped)
+        assert stopped.result().json()["stopped"] is False
+        assert not (node.standing_dir / "stop").exists()
+        assert node.panics() == []
 
 
 def test_stop_while_it_runs(node, service):

@@ -14,21 +14,10 @@ TLS_ONLY = "auth_allow_cleartext = no\n" if DOVECOT_24 else ""
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
-         "-keyout", directory / "key.pem", "-out", directory / "cert.pem",
-         "-days", "2", "-subj", "/CN=localhost", "-addext",
-         "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
-    return directory
-
-
-@pytest.fixture(scope="module")
-def node(certificate):
+def node(certificates):
     with RecallNode(users=[USER], extra="ssl = required\n" + TLS_ONLY +
                     "ssl_cert = <%s/cert.pem\nssl_key = <%s/key.pem\n" %
-                    (certificate, certificate)) as node:
+                    (certificates, certificates)) as node:
         yield node
         assert node.panics() == []
 
@@ -73,9 +62,9 @@ def test_secrets_that_others_can_read(service):
         service.set(**{setting: None, inline: "y" * 40})
 
 
-def test_private_keys_that_others_can_read(service, certificate):
-    service.set(http__tls_cert_file=certificate / "cert.pem")
-    key = certificate / "key.pem"
+def test_private_keys_that_others_can_read(service, certificates):
+    service.set(http__tls_cert_file=certificates / "cert.pem")
+    key = certificates / "key.pem"
     accepted(service, http__tls_key_file=key)
     key.chmod(0o644)
     refused(service, str(key))
@@ -300,9 +289,9 @@ def login(service):
                         "password=secret")
 
 
-def test_starttls(node, certificate):
+def test_starttls(node, certificates):
     with Service(node, auth__imap_starttls="yes",
-                 auth__imap_ca_file=certificate / "cert.pem") as service:
+                 auth__imap_ca_file=certificates / "cert.pem") as service:
         since = node.log_size()
         assert login(service).status == 200
         node.settle_log()

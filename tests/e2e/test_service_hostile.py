@@ -6,7 +6,6 @@ import re
 import resource
 import socket
 import ssl
-import subprocess
 import time
 import urllib.parse
 
@@ -751,18 +750,6 @@ def test_a_client_that_does_not_wait(node, service, token):
     answer = service.recall(token, "<gone@example.com>", [USER])
     assert answer.json()["success"] is True
     assert not has(node, USER, "<gone@example.com>")
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    directory = tmp_path_factory.mktemp("tls")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
-         "-keyout", directory / "key.pem", "-out", directory / "cert.pem",
-         "-days", "2", "-subj", "/CN=localhost", "-addext",
-         "subjectAltName=IP:127.0.0.1,DNS:localhost"],
-        check=True, capture_output=True)
-    return directory
 
 
 def handshake(service, context, version):

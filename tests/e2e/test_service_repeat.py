@@ -1,5 +1,7 @@
 """mail-recalld: requests that are repeated with the same Idempotency-Key."""
 
+import concurrent.futures
+import contextlib
 import json
 import sqlite3
 import subprocess
@@ -7,6 +9,7 @@ import subprocess
 import pytest
 
 from answers import check_described, has, statuses
+from failpoints import IMPORT, first_halted, with_failpoints
 from faults import Frozen, unread, wait_for
 from mailnode import build_message, free_port
 from quarantine import LOCATIONS, NAMESPACE, PREFIX
@@ -288,6 +291,29 @@ def test_by_query(node, service, token):
                                            "yes_count": 2}).status == 422
     assert service.recall(token, *args, query=params["query"],
                           dry_run=1).status == 422
+
+
+def test_by_query_at_the_same_time():
+    """Who counts when the other has taken all hears what that has done. Needs a
+    build with failpoints."""
+    with contextlib.ExitStack() as stack:
+        with with_failpoints(RECALL_FAILPOINT="copies-look",
+                             RECALL_FAILPOINT_STOP="1"):
+            node = stack.enter_context(RecallNode(users=A, extra=IMPORT))
+        service = stack.enter_context(Service(node))
+        pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(2))
+        node.lmtp_deliver(A, build_message(new_id(), subject="lottery"))
+        args = service.token(), None, A, *key("query-at-once")
+        params = {"query": json.dumps(["SUBJECT", "lottery", "NOT", "HEADER",
+                                       "References", ""]), "yes_count": 3}
+        second = pool.submit(service.recall, *args, **params)
+        with first_halted(node) as others_go_on:
+            first = pool.submit(service.recall, *args, **params)
+            others_go_on(first)
+        others_go_on(second)
+        assert first.result().json()["summary"] == {"expunged": 3}
+        answer = second.result()
+        assert (answer.status, answer.json()) == (200, first.result().json())
 
 
 def test_restore(node, service, token):

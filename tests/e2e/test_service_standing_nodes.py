@@ -1,8 +1,10 @@
 """mail-recalld: recalls that stand on several nodes, and what comes late."""
 
+import concurrent.futures
 import contextlib
 import os
 import re
+import signal
 import sqlite3
 import time
 
@@ -192,6 +194,68 @@ def test_end_before_the_node_had_it(red, blue, service, message_id):
     # nobody is asked about any more
     assert statuses(shown(service, recall_id)) == {
         RED[1]: "expunged", BLUE[1]: "error"}
+
+
+@pytest.mark.log_errors("")
+def test_end_during_a_look(red, blue, message_id):
+    """Who is asked about when it ends is the last one; that command may have
+    the node take the order back, which is told again."""
+    for user in BLUE:
+        deliver(blue, user, message_id)
+    lock = HeldFile(blue.standing_dir / "lock")
+    with make_service(red, blue, doveadm__batch=1,
+                      doveadm__connections_per_recall=1) as service:
+        blue.stop(remove=False)
+        recall_id = stand(service, message_id, RED[:1] + BLUE)
+        with contextlib.ExitStack() as stack:
+            with Held(blue, BLUE[0]) as first:
+                assert blue._launch()
+                wait_for(first.waiting)
+                wait_for(lambda: orders(blue) == [recall_id])
+                stack.enter_context(lock)
+            wait_for(lock.waiting)
+            # as if it were still to be handed over
+            (blue.standing_dir / (recall_id + ".order")).unlink()
+            answer = service.curl("/v2/standing/" + recall_id, "-X", "DELETE",
+                                  token=root(service))
+            assert answer.status == 200, answer
+        wait_for(lambda: len([line for line in service.audit() if recall_id in
+                              line and "|recall|" in line]) == 2)
+        assert [blue.count(user) for user in BLUE] == [0, 0, 1, 1]
+        wait_for(lambda: orders(blue) == [])
+        assert statuses(shown(service, recall_id)) == {
+            RED[0]: "not_found", BLUE[0]: "expunged", BLUE[1]: "expunged",
+            BLUE[2]: "error", BLUE[3]: "error"}
+
+
+@pytest.mark.log_errors("")
+def test_asked_for_again_during_a_look(red, blue, service, message_id):
+    """What was done is what is told, whoever looks after that."""
+    def ask_for_it():
+        return service.recall(root(service), message_id, [RED[0], BLUE[0]],
+                              "-H", "Idempotency-Key: again", stand="1h",
+                              notify="0")
+
+    deliver(blue, BLUE[0], message_id)
+    blue.stop(remove=False)
+    answer = ask_for_it()
+    assert statuses(answer) == {RED[0]: "not_found", BLUE[0]: "error"}
+    recall_id = answer.json()["id"]
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        with Held(blue, BLUE[0]) as held:
+            assert blue._launch()
+            look = wait_for(held.waiting)
+            again = pool.submit(ask_for_it)
+            late, = wait_for(lambda: set(held.all_waiting()) - {look})
+            os.kill(late, signal.SIGSTOP)
+        try:
+            wait_for(lambda: len([line for line in service.audit() if recall_id
+                                  in line and "|recall|" in line]) == 2)
+        finally:
+            os.kill(late, signal.SIGCONT)
+    found = {RED[0]: "not_found", BLUE[0]: "expunged"}
+    assert statuses(shown(service, recall_id)) == found
+    assert statuses(again.result()) == found
 
 
 @pytest.mark.log_errors("")

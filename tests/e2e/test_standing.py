@@ -989,6 +989,26 @@ def test_file_in_the_list_of_late_copies(mended, message_id, what):
     assert run(node) == [] and late(node, *users) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="has no files of others")
+def test_time_in_the_list_of_late_copies(mended, message_id):
+    """Any system user may write down any time there: what is no date is
+    passed over."""
+    node = mended
+    user, = node.test_users.take()
+    recall_id = stand(node, user, message_id, "--no-notify")
+    other = pwd.getpwnam("nobody").pw_uid
+    place = node.standing_dir / "late" / ("%s.%d" % (recall_id, other))
+    lines = ["%d\t%s\t1\tINBOX\n" % (when, user)
+             for when in (2 ** 63 - 1, 2 ** 60, 10 ** 12, 1)]
+    place.write_text("".join(lines))
+    os.chown(place, other, -1)
+    node.lmtp_deliver(user, build_message(message_id))
+    assert late(node, user) == [(user, "1", "INBOX")] * 2
+    found = http(node, "recallStandingLate").rows
+    assert len([row for row in found if row["username"] == user]) == 2
+    place.unlink()
+
+
 def test_set_of_other_orders(mended, message_id):
     """One that takes an order for what it is not: for a query, for another
     message's, for what is not there any more."""

@@ -11,6 +11,7 @@ import pytest
 
 import mailnode
 from conftest import parse_tab
+from faults import doveadm_children, wait_for
 
 # doveadm drops what it's not told to keep
 IMPORT = "import_environment = $import_environment RECALL_FAILPOINT " \
@@ -58,3 +59,31 @@ def stopped(node, point, *args, code=0):
     finally:
         process.kill()
         process.wait()
+
+
+def halted(node):
+    """The doveadm-servers that have stopped at a point."""
+    return {pid for pid in doveadm_children(node)
+            if pathlib.Path("/proc/%d/stat" % pid).read_text()
+            .rpartition(")")[2].split()[0] == "T"}
+
+
+@contextlib.contextmanager
+def first_halted(node):
+    """The first doveadm-server to stop at a point stays so until the block
+    ends; has a function, good afterwards, too, that lets others go on until the
+    future is done."""
+    held, = wait_for(lambda: halted(node))
+
+    def others_go_on(future):
+        def is_done():
+            for pid in halted(node) - {held}:
+                os.kill(pid, signal.SIGCONT)
+            return future.done()
+
+        wait_for(is_done)
+
+    try:
+        yield others_go_on
+    finally:
+        os.kill(held, signal.SIGCONT)

@@ -6,8 +6,7 @@ import os
 import shutil
 import time
 
-from faults import wait_for
-from mailnode import build_message
+from mailnode import PATIENCE, build_message
 
 # the same Dovecot and mail without the mail plugin
 WITHOUT_PLUGIN = ("-o", "mail_plugins=")
@@ -101,14 +100,19 @@ class Box:
         the index (recall-index-stamp.c) nor by Dovecot's Maildir: until a
         second has passed after the one of the change. That can't be set back,
         since the time of the inode's change counts, too."""
-        def old():
+        deadline = time.monotonic() + PATIENCE
+        while True:
             stats = [path.stat() for path in
                      self.node.home(self.user).rglob("*") if path.is_dir()]
             newest = max(max(st.st_mtime, st.st_ctime) for st in stats)
             # the clock of time(2) is a tick late
-            return time.time() >= int(newest) + 2.02
-
-        wait_for(old, "directories go on changing")
+            left = int(newest) + 2.02 - time.time()
+            if left <= 0:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError("directories go on changing")
+            # not to look at all of them again until then
+            time.sleep(left)
 
     def patch_index(self, old, new):
         """Replaces octets in the base of the index, where all of it is after

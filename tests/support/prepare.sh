@@ -7,8 +7,9 @@ build_packages="autoconf automake libtool pkg-config gcc libc6-dev make
 	libsqlite3-dev libinih-dev libarchive-dev curl mount python3"
 test_packages="ca-certificates libcunit1-dev python3-pytest cppcheck etcd-server etcd-client
 	groff man-db openssl procps prometheus python3-seccomp strace systemd
-	chromium chromium-driver python3-selenium
-	python3-jsonschema python3-yaml libopenapi-client-perl openapi-specification"
+	python3-selenium python3-jsonschema python3-yaml libopenapi-client-perl openapi-specification"
+# most of what there is to install
+browser_packages="chromium chromium-driver"
 # Debian 13 has none
 ! grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release ||
 	test_packages="$test_packages clang-tidy dovecot-fts-xapian"

@@ -2,7 +2,8 @@
 """Runs tests of a build for ./check.
 
     runtests.py unit BUILD
-    runtests.py e2e BUILD [--files PATTERN] [PYTEST-OPTION ...]
+    runtests.py e2e BUILD [--files PATTERN] [--sandboxed PATTERN]
+                [--not-again BUILD] [PYTEST-OPTION ...]
 
 What passed is not shown, what failed is. The last line is
 "N passed, N failed", and so is the exit status: 0 if none failed and some
@@ -12,13 +13,19 @@ unit: `make check`. Counts CUnit's tests; a program that ended without CUnit's
 summary, or worse than that says, counts as one.
 
 e2e: pytest on tests/e2e/test_*.py, several files at a time: each has Dovecots
-of its own. Reports go to BUILD/e2e.
+of its own. Reports go to BUILD/e2e. --sandboxed: the service of these files is in
+the sandbox of its unit, which forbids more than there is without it.
+--not-again: leaves out what has passed in the last run of that build, e.g. of
+one with sanitizers: the same tests of the same Dovecot, by something that sees
+more. A file that is sandboxed is run whatever passed there.
 """
 
 import argparse
 import os
 import pathlib
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,6 +53,9 @@ LONG = ["test_index_history", "test_console", "test_faults",
         "test_quarantine_crash", "test_service_fuzz", "test_service_logins",
         "test_console_oidc", "test_quarantine_plugins", "test_quickstart",
         "test_service_config", "test_service_params"]
+# files that would go on when all others have ended: a process for each format of
+# mailboxes. None of their tests is for one format only, or without the plugin.
+SPLIT = ["test_index_history", "test_faults"]
 SLOWEST_SHOWN = 15
 # pytest's exit status: no test of the file is wanted
 NO_TESTS = 5
@@ -85,12 +95,33 @@ def unit(build):
     return passed, failed
 
 
-def log_of(path, build):
-    return build / "e2e" / (path.stem + ".log")
+class File:
+    """A file of tests that is to run, or its tests of one format."""
+
+    def __init__(self, path, build, driver=None):
+        self.path = path
+        self.driver = driver
+        self.name = path.stem + ("-" + driver if driver else "")
+        self.log = build / "e2e" / (self.name + ".log")
+        self.report = build / "e2e" / (self.name + ".xml")
+        self.environment = {"RECALL_DRIVERS": driver} if driver else {}
+        self.options = []
+
+    def place(self):
+        """Among those that are to run: what is known to last long, then the
+        largest."""
+        if self.path.stem in LONG:
+            return 0, LONG.index(self.path.stem), self.name
+        return 1, -self.path.stat().st_size, self.name
 
 
-def report_of(path, build):
-    return build / "e2e" / (path.stem + ".xml")
+def files_of(pattern, build):
+    drivers = os.environ.get("RECALL_DRIVERS", "maildir,sdbox,mdbox").split(",")
+    for path in (SRCDIR / "tests/e2e").glob(pattern):
+        if path.stem in SPLIT and len(drivers) > 1:
+            yield from (File(path, build, driver) for driver in drivers)
+        else:
+            yield File(path, build)
 
 
 def import_common(build):
@@ -105,7 +136,7 @@ def import_common(build):
     import_module("servicenode")
 
 
-def start_file(path, build, options):
+def start_file(file, options):
     """Starts a file of tests in a process of its own, a copy of this one, which
     has imported most of what it needs; returns its pid."""
     pytest = import_module("pytest")
@@ -117,13 +148,15 @@ def start_file(path, build, options):
     try:
         os.nice(10)
         signal.alarm(FILE_TIMEOUT)
-        log = os.open(log_of(path, build), os.O_WRONLY | os.O_CREAT)
+        os.environ.update(file.environment)
+        log = os.open(file.log, os.O_WRONLY | os.O_CREAT)
         for fd, wanted in (os.open(os.devnull, os.O_RDONLY), 0), (log, 1), \
                 (log, 2):
             os.dup2(fd, wanted)
         status = pytest.main([
             "-q", "-rs", "-p", "no:cacheprovider",
-            "--junitxml=%s" % report_of(path, build), str(path), *options])
+            "--junitxml=%s" % file.report, str(file.path), *options,
+            *file.options])
     except BaseException:
         traceback.print_exc()
     finally:
@@ -131,19 +164,17 @@ def start_file(path, build, options):
         os._exit(status)
 
 
-def tell_file(path, build, status):
+def tell_file(file, status):
     """Of a file of tests that has ended; returns (passed, failed)."""
-    junit = report_of(path, build)
-    log = log_of(path, build)
     if status == -signal.SIGALRM:
-        with open(log, "ab") as output:
+        with open(file.log, "ab") as output:
             output.write(b"\nnot finished after %d s\n" % FILE_TIMEOUT)
-    text = log.read_text(errors="replace")
+    text = file.log.read_text(errors="replace")
     lines = text.splitlines()
-    print("%s: %s" % (path.stem, lines[-1] if lines else "nothing"),
+    print("%s: %s" % (file.name, lines[-1] if lines else "nothing"),
           *[line for line in lines if line.startswith("SKIPPED")], sep="\n  ")
     try:
-        suite, = tree.parse(junit).getroot()
+        suite, = tree.parse(file.report).getroot()
         bad = int(suite.get("failures")) + int(suite.get("errors"))
         good = int(suite.get("tests")) - bad - int(suite.get("skipped"))
     except (OSError, tree.ParseError):
@@ -179,14 +210,6 @@ def idle_time():
     return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
 
 
-def place(path):
-    """Of a file among those that are to run: what is known to last long, then
-    the largest."""
-    if path.stem in LONG:
-        return 0, LONG.index(path.stem)
-    return 1, -path.stat().st_size
-
-
 def scratch_directory():
     """Where nodes live: in memory if programs may be run there, as many small
     files that come and go are half of the work on a disk."""
@@ -200,12 +223,26 @@ def scratch_directory():
     return tempfile.TemporaryDirectory(prefix="recall-")
 
 
-def e2e(build, pattern, options):
+def sandbox(build):
+    """What runs the service in the sandbox of its unit; empty if this can't."""
+    if not shutil.which("systemd-analyze"):
+        return {}
+    return {"RECALL_SERVICE_WRAPPER": shlex.join([
+        "/usr/bin/python3", str(SRCDIR / "tests/support/sandbox.py"),
+        str(build / "service/mail-recalld.service")])}
+
+
+def e2e(build, args, options):
     reports = build / "e2e"
     reports.mkdir(exist_ok=True)
     for old in reports.iterdir():
         old.unlink()
-    files = sorted((SRCDIR / "tests/e2e").glob(pattern), key=place)
+    files = sorted(files_of(args.files, build), key=File.place)
+    for file in files:
+        if args.sandboxed and file.path.match(args.sandboxed):
+            file.environment.update(sandbox(build))
+        elif args.not_again:
+            file.options = ["--not-again=%s" % (args.not_again / "e2e")]
     started, idle = time.monotonic(), idle_time()
     with scratch_directory() as scratch:
         # Dovecot's processes are other users'
@@ -216,13 +253,12 @@ def e2e(build, pattern, options):
         running, counts, used = {}, [], {}
         while files or running:
             while files and len(running) < WORKERS:
-                path = files.pop(0)
-                running[start_file(path, build, options)] = path
+                file = files.pop(0)
+                running[start_file(file, options)] = file
             pid, status, usage = os.wait3(0)
-            path = running.pop(pid)
-            used[path.stem] = usage.ru_utime + usage.ru_stime
-            counts.append(tell_file(path, build,
-                                    os.waitstatus_to_exitcode(status)))
+            file = running.pop(pid)
+            used[file.name] = usage.ru_utime + usage.ru_stime
+            counts.append(tell_file(file, os.waitstatus_to_exitcode(status)))
     show_slowest(reports)
     print("processor time:", *["%s %d s," % pair for pair in sorted(
         used.items(), key=lambda pair: -pair[1])[:SLOWEST_SHOWN]],
@@ -235,14 +271,19 @@ def e2e(build, pattern, options):
 
 def main():
     parser = argparse.ArgumentParser(description="Runs tests of a build.")
+    def directory(path):
+        return pathlib.Path(path).resolve()
+
     parser.add_argument("kind", choices=["unit", "e2e"])
-    parser.add_argument("build", type=lambda path: pathlib.Path(path).resolve())
+    parser.add_argument("build", type=directory)
     parser.add_argument("--files", default="test_*.py")
+    parser.add_argument("--sandboxed")
+    parser.add_argument("--not-again", type=directory)
     args, options = parser.parse_known_args()
     if args.kind == "unit":
         passed, failed = unit(args.build)
     else:
-        passed, failed = e2e(args.build, args.files, options)
+        passed, failed = e2e(args.build, args, options)
     print("%d passed, %d failed" % (passed, failed))
     return 0 if passed > 0 and failed == 0 else 1
 

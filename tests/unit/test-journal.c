@@ -1,3 +1,6 @@
+#include <time.h>
+
+#include "journal-standing.h"
 #include "journal.h"
 #include "run-tests.h"
 #include "temp-journal.h"
@@ -56,8 +59,42 @@ static void test_reader(void)
 	temp_journal_deinit(&temp);
 }
 
+/* Its users are not asked about once more, whoever comes too late to know. */
+static void test_ended_order(void)
+{
+	static const char id[] = "00000000000000000000000000000001";
+	struct strlist urls = { NULL, 0, 0 };
+	struct recall *recall = recall_new();
+	struct journal_standing *rows;
+	int64_t now = time(NULL);
+	struct temp_journal temp;
+	size_t n;
+
+	temp_journal_init(&temp);
+	temp_journal_open(&temp);
+	add(recall, id);
+	strlist_add(&urls, "http://node");
+	CU_ASSERT(journal_standing_add(id, &urls, now + 60, now));
+	CU_ASSERT(journal_standing_add_users(id, now + 60, now));
+	CU_ASSERT(journal_standing_due_look(now, &rows, &n));
+	CU_ASSERT_EQUAL(n, 1);
+	journal_standing_free(rows, n);
+	CU_ASSERT(journal_standing_end(id, &urls, now + 60, now));
+	CU_ASSERT(journal_standing_add_users(id, now + 60, now));
+	CU_ASSERT(journal_standing_due_look(now, &rows, &n));
+	CU_ASSERT_EQUAL(n, 0);
+	journal_standing_free(rows, n);
+	recall_free(recall);
+	strlist_free(&urls);
+	journal_close();
+	temp_journal_deinit(&temp);
+}
+
 int main(void)
 {
-	CU_add_test(tests_begin("journal"), "who reads for long", test_reader);
+	CU_pSuite suite = tests_begin("journal");
+
+	CU_add_test(suite, "who reads for long", test_reader);
+	CU_add_test(suite, "order that has ended", test_ended_order);
 	return tests_run();
 }

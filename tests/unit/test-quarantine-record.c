@@ -291,6 +291,30 @@ static void test_records_together(void)
 	CU_ASSERT_EQUAL(recall_quarantine_record_copies(&record), 4);
 }
 
+/* They are the user's. */
+static void test_too_much(void)
+{
+	struct recall_quarantine_record record;
+	guid_128_t box_guid = { 0 };
+	string_t *body = str_new(default_pool, 1024);
+	unsigned int i;
+
+	for (i = 0; i < 1000000; i++) T_BEGIN {
+		memcpy(box_guid, &i, sizeof(i));
+		str_printfa(body, "mailbox: %s 1 a\n",
+			    guid_128_to_string(box_guid));
+	} T_END;
+	record_init(&record);
+	record_parse(&record, "recalled: 1700000000\n");
+	record_parse(&record, str_c(body));
+	record_parse(&record, "restored: 1700000000\n");
+	CU_ASSERT_EQUAL(array_count(&record.boxes), 10000);
+	CU_ASSERT_EQUAL(record.recalled, 1700000000);
+	/* beyond what is read */
+	CU_ASSERT_EQUAL(record.restored, 0);
+	str_free(&body);
+}
+
 int main(void)
 {
 	CU_pSuite suite;
@@ -305,6 +329,7 @@ int main(void)
 	CU_add_test(suite, "long values", test_long_values);
 	CU_add_test(suite, "malformed lines", test_malformed);
 	CU_add_test(suite, "several records", test_records_together);
+	CU_add_test(suite, "too much", test_too_much);
 	ret = tests_run();
 	lib_deinit();
 	return ret;

@@ -1,11 +1,14 @@
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "journal-db.h"
 #include "refresh-token.h"
 #include "revocation.h"
 #include "run-tests.h"
+#include "session.h"
 #include "temp-journal.h"
 
 static void test_revoked(void)
@@ -191,6 +194,90 @@ static void test_refresh(void)
 	temp_journal_deinit(&temp);
 }
 
+/* What a client has got of a session. */
+#define USES_MAX 1000
+struct client {
+	struct identity who;
+	struct refresh_token session;
+	char token[REFRESH_TOKEN_LEN + 1], jti[16];
+	/* "<number>" are its access tokens, from 0 on */
+	unsigned int count;
+};
+
+static void *refresh_until_it_ends(void *context)
+{
+	struct client *client = context;
+	char next[REFRESH_TOKEN_LEN + 1];
+
+	client->session.old = client->token;
+	client->session.jti = client->jti;
+	while (client->count < USES_MAX) {
+		snprintf(client->jti, sizeof(client->jti), "%u",
+			 client->count);
+		if (refresh_token_add(&client->who, &client->session, 100,
+				      next) != REFRESH_OK)
+			break;
+		client->count++;
+		memcpy(client->token, next, sizeof(next));
+	}
+	return NULL;
+}
+
+static void get_family(char *family, size_t size)
+{
+	sqlite3_stmt *stmt = journal_prepare(journal_lock(), "SELECT family "
+					     "FROM refresh_tokens");
+
+	CU_ASSERT_EQUAL_FATAL(journal_step(stmt), SQLITE_ROW);
+	snprintf(family, size, "%s", journal_text(stmt, 0));
+	journal_release(stmt);
+	journal_unlock();
+}
+
+/* Ends a session while its token is used. */
+static void end_while_it_is_used(void)
+{
+	struct client client = {
+		.who = { .login = (char *)"a@b.example",
+			 .tenant = (char *)"red", .role = ROLE_USER },
+		.session = { .jti = "0", .address = "", .created = 100,
+			     .expires = 300, .access_expires = 200 },
+		.count = 1,
+	};
+	struct temp_journal temp;
+	char family[64], jti[16];
+	pthread_t thread;
+	unsigned int i;
+
+	temp_journal_init(&temp);
+	temp_journal_open(&temp);
+	CU_ASSERT_EQUAL_FATAL(refresh_token_add(&client.who, &client.session,
+						100, client.token), REFRESH_OK);
+	get_family(family, sizeof(family));
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL,
+		refresh_until_it_ends, &client), 0);
+	CU_ASSERT_EQUAL(session_end(&client.who, family, 100), SESSION_ENDED);
+	pthread_join(thread, NULL);
+	CU_ASSERT(client.count < USES_MAX);
+	for (i = 0; i < client.count; i++) {
+		snprintf(jti, sizeof(jti), "%u", i);
+		client.who.jti = jti;
+		CU_ASSERT(revocation_applies(&client.who));
+	}
+	CU_ASSERT_EQUAL(session_end(&client.who, family, 100), SESSION_ABSENT);
+	journal_close();
+	temp_journal_deinit(&temp);
+	revocations_free();
+}
+
+static void test_end_of_session(void)
+{
+	int i;
+
+	for (i = 0; i < 300; i++)
+		end_while_it_is_used();
+}
+
 int main(void)
 {
 	CU_pSuite suite;
@@ -200,5 +287,7 @@ int main(void)
 	CU_add_test(suite, "what was issued when the clock was ahead",
 		    test_ahead);
 	CU_add_test(suite, "refresh tokens", test_refresh);
+	CU_add_test(suite, "a session that ends while it is used",
+		    test_end_of_session);
 	return tests_run();
 }

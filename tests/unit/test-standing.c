@@ -257,6 +257,41 @@ static void test_late_too_much(void)
 	clean();
 }
 
+/* The next line after one that was cut short is whole. */
+static void test_late_cut(void)
+{
+	static const char *const cuts[] = {
+		"", "1", "12\tu1", "12\tu1\t1\tINB", "12\tu1\t1\tINBOX"
+	};
+	const struct recall_standing_late late = {
+		.recall_id = ID_A, .username = "u1", .time = 1000,
+		.copies = 2, .mailboxes = "INBOX",
+	};
+	ARRAY_TYPE(recall_standing_late) lates;
+	struct recall_standing_order order = order_of(ID_A, "<a@b>");
+	pool_t pool = pool_alloconly_create("test", 1024);
+	const char *error;
+	unsigned int i;
+
+	p_array_init(&lates, pool, 4);
+	CU_ASSERT_EQUAL_FATAL(recall_standing_add(dir, &order, 10, &error), 1);
+	for (i = 0; i < N_ELEMENTS(cuts); i++) {
+		write_file(t_strdup_printf("late/"ID_A".%s",
+					   dec2str(geteuid())),
+			   cuts[i], strlen(cuts[i]));
+		CU_ASSERT_EQUAL(recall_standing_late_add(dir, &late, &error),
+				0);
+		CU_ASSERT_EQUAL(recall_standing_late_add(dir, &late, &error),
+				0);
+		array_clear(&lates);
+		CU_ASSERT_EQUAL(recall_standing_late_read(dir, ID_A, 1000, pool,
+							  &lates, &error), 0);
+		CU_ASSERT_EQUAL(array_count(&lates), 2);
+	}
+	pool_unref(&pool);
+	clean();
+}
+
 static void test_late(void)
 {
 	const struct recall_standing_late late = {
@@ -396,6 +431,7 @@ int main(void)
 	CU_add_test(suite, "limit and expiry", test_limit_and_expiry);
 	CU_add_test(suite, "users", test_users);
 	CU_add_test(suite, "late", test_late);
+	CU_add_test(suite, "late after a line cut short", test_late_cut);
 	CU_add_test(suite, "too much that came late", test_late_too_much);
 	CU_add_test(suite, "damaged order", test_damaged_order);
 	CU_add_test(suite, "damaged set", test_damaged_set);

@@ -133,6 +133,8 @@ static int prepare_append(int fd, const char *path, const struct stat *st,
 		memcpy(&hdr, head.data, sizeof(hdr));
 	is_whole = st->st_size <= RECALL_INDEX_SIZE_MAX &&
 		recall_index_header_check(&hdr, st->st_size) &&
+		!recall_index_is_absurd(hdr.boxes,
+					st->st_size - hdr.base_size) &&
 		base_is_whole(&head, &hdr);
 	has_end = is_whole && ends_well(&head, hdr.base_size);
 	i_free(head.more);

@@ -87,6 +87,12 @@ size_t recall_index_block_check(const unsigned char *data, size_t size)
 		block.crc ? block.size : 0;
 }
 
+bool recall_index_is_absurd(uint64_t boxes, uint64_t size)
+{
+	/* a thousand mailboxes with eight million messages have less */
+	return boxes * (size / RECALL_INDEX_REC_SIZE) > (uint64_t)1 << 30;
+}
+
 static bool file_get_base(struct recall_index_file *file)
 {
 	const struct recall_index_header *hdr = (const void *)file->data;
@@ -206,7 +212,8 @@ file_add_names(struct recall_index_file *file, const guid_128_t root,
 	struct recall_index_names *names;
 	struct recall_index_box *box;
 
-	if (size < sizeof(names->stamp) || data[size - 1] != '\0')
+	if (size < sizeof(names->stamp) || size > RECALL_INDEX_NAMES_MAX ||
+	    data[size - 1] != '\0')
 		return;
 	array_foreach_modifiable(&file->boxes, box)
 		box->newer = FALSE;
@@ -259,6 +266,19 @@ file_add_block(struct recall_index_file *file, const unsigned char *data)
 	}
 }
 
+/* As if it was empty: a part of it might say the contrary of the rest. */
+static void file_forget(struct recall_index_file *file)
+{
+	array_clear(&file->boxes);
+	array_clear(&file->lists);
+	if (array_is_created(&file->tail_recs))
+		array_clear(&file->tail_recs);
+	file->hashes = NULL;
+	file->uids = NULL;
+	file->count = 0;
+	file->end = file->tail = 0;
+}
+
 static void file_parse(struct recall_index_file *file)
 {
 	const unsigned char *data;
@@ -272,6 +292,11 @@ static void file_parse(struct recall_index_file *file)
 		file_add_block(file, data);
 		file->end += size;
 		data += size;
+		if (recall_index_is_absurd(array_count(&file->boxes),
+					   file->end - file->tail)) {
+			file_forget(file);
+			return;
+		}
 	}
 }
 
@@ -428,62 +453,4 @@ bool recall_index_file_is_in(const struct recall_index_file *file, int fd)
 		 pread_full(fd, last, size, file->end - size) > 0) &&
 		memcmp(last, file->data + (file->end - file->left) - size,
 		       size) == 0;
-}
-
-/* Of equal UIDs the last record counts. */
-static void tail_sort(struct recall_index_box_iter *iter)
-{
-	struct recall_index_rec rec, *sorted;
-	unsigned int idx = 0, j;
-
-	t_array_init(&iter->tail, 16);
-	/* they mostly come in order */
-	while (recall_index_file_tail_next(iter->file, iter->box, &idx, &rec)) {
-		sorted = array_get_modifiable(&iter->tail, &j);
-		while (j > 0 && sorted[j - 1].uid > rec.uid)
-			j--;
-		if (j > 0 && sorted[j - 1].uid == rec.uid)
-			sorted[j - 1] = rec;
-		else
-			array_insert(&iter->tail, j, &rec, 1);
-	}
-}
-
-void recall_index_box_iter_init(struct recall_index_box_iter *iter,
-				const struct recall_index_file *file,
-				const struct recall_index_box *box)
-{
-	i_zero(iter);
-	iter->file = file;
-	iter->box = box;
-	if (box != NULL && array_is_created(&file->tail_recs))
-		tail_sort(iter);
-}
-
-bool recall_index_box_iter_next(struct recall_index_box_iter *iter,
-				struct recall_index_rec *rec_r)
-{
-	const struct recall_index_box *box = iter->box;
-	const struct recall_index_rec *tail = NULL;
-	uint32_t idx;
-
-	if (array_is_created(&iter->tail) &&
-	    iter->tail_idx < array_count(&iter->tail))
-		tail = array_idx(&iter->tail, iter->tail_idx);
-	if (box != NULL && iter->base_idx < box->count) {
-		idx = box->first + iter->base_idx;
-		if (tail == NULL || iter->file->uids[idx] < tail->uid) {
-			rec_r->uid = iter->file->uids[idx];
-			rec_r->hash = iter->file->hashes[idx];
-			iter->base_idx++;
-			return TRUE;
-		}
-		if (iter->file->uids[idx] == tail->uid)
-			iter->base_idx++;
-	}
-	if (tail == NULL)
-		return FALSE;
-	*rec_r = *tail;
-	iter->tail_idx++;
-	return TRUE;
 }

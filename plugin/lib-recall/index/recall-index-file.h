@@ -112,7 +112,8 @@ struct recall_index_file {
 	ARRAY(struct recall_index_names) lists;
 };
 
-/* Goes through a mailbox's records in the order of UIDs, one for each UID. */
+/* Goes through a mailbox's records in the order of UIDs, one for each UID
+   (recall-index-iter.c). */
 struct recall_index_box_iter {
 	const struct recall_index_file *file;
 	const struct recall_index_box *box;

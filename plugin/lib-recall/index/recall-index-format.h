@@ -11,6 +11,9 @@
 /* Of more than ten million messages. A longer file, which is read into memory,
    is none of ours. */
 #define RECALL_INDEX_SIZE_MAX (128 * 1024 * 1024)
+/* Octets of the names of a list's mailboxes: of some ten thousand. Those of a
+   longer list are asked for each time. */
+#define RECALL_INDEX_NAMES_MAX (256 * 1024)
 
 struct recall_index_header {
 	uint32_t magic, version;
@@ -59,6 +62,10 @@ struct recall_index_block {
 
 /* Returns the size of the block at data, or 0 if there is no whole one. */
 size_t recall_index_block_check(const unsigned char *data, size_t size);
+/* Whether an index is none of ours, but made to keep us busy: it has so many
+   mailboxes, and so long a tail, that to find out which record is whose takes
+   more than a few seconds. size is that of the tail. */
+bool recall_index_is_absurd(uint64_t boxes, uint64_t size);
 /* Returns the end of the last block of the file: all that begin at pos or later
    are read for it. */
 uoff_t recall_index_find_end(int fd, uoff_t pos, uoff_t size);

@@ -3,6 +3,7 @@
 #include "buffer.h"
 #include "mailbox-list-private.h"
 #include "recall-index-file.h"
+#include "recall-index-format.h"
 #include "recall-index-stamp.h"
 #include "recall-index.h"
 
@@ -23,15 +24,35 @@ static bool hash_matches(uint64_t hash, uint64_t search_hash)
 	return hash == search_hash || hash == RECALL_INDEX_HASH_MANY;
 }
 
-/* Whose record it is. */
-static void mark_base(struct recall_index_file *file, uint32_t idx)
+/* Whether one of the numbers, which ascend, is of the mailbox's records. */
+static bool
+have_base(const struct recall_index_box *box, const uint32_t *numbers,
+	  unsigned int count)
+{
+	unsigned int left = 0, right = count, middle;
+
+	while (left < right) {
+		middle = left + (right - left) / 2;
+		if (numbers[middle] < box->first)
+			left = middle + 1;
+		else
+			right = middle;
+	}
+	return left < count && numbers[left] - box->first < box->count;
+}
+
+static void
+mark_base(struct recall_index_file *file, const ARRAY_TYPE(uint32_t) *found)
 {
 	struct recall_index_box *box;
+	const uint32_t *numbers;
+	unsigned int count;
 
-	array_foreach_modifiable(&file->boxes, box) {
-		if (idx >= box->first && idx - box->first < box->count)
-			box->candidate = TRUE;
-	}
+	numbers = array_get(found, &count);
+	if (count == 0)
+		return;
+	array_foreach_modifiable(&file->boxes, box)
+		box->candidate = have_base(box, numbers, count);
 }
 
 static void mark_tail(struct recall_index_file *file, uint64_t search_hash)
@@ -54,14 +75,12 @@ static int
 mark_candidates(struct recall_index_file *file, uint64_t search_hash)
 {
 	ARRAY_TYPE(uint32_t) found;
-	uint32_t idx;
 	int ret;
 
 	t_array_init(&found, 8);
 	ret = recall_index_file_search(file, 0, file->count, search_hash,
 				       RECALL_INDEX_HASH_MANY, &found);
-	array_foreach_elem(&found, idx)
-		mark_base(file, idx);
+	mark_base(file, &found);
 	mark_tail(file, search_hash);
 	return ret;
 }
@@ -245,7 +264,8 @@ void recall_index_lookup_names_added(struct recall_index_lookup *lookup)
 			lookup->root, names.names, names.size,
 			lookup->started);
 	} T_END;
-	if (names.stamp == 0 ||
+	if (names.stamp == 0 || names.size > RECALL_INDEX_NAMES_MAX -
+	    sizeof(names.stamp) ||
 	    (old != NULL && old->stamp == names.stamp &&
 	     old->size == names.size &&
 	     memcmp(old->names, names.names, names.size) == 0))

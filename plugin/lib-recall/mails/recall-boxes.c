@@ -1,5 +1,6 @@
 #include "lib.h"
 #include "array.h"
+#include "unichar.h"
 #include "mail-user.h"
 #include "mail-namespace.h"
 #include "mail-storage-private.h"
@@ -262,11 +263,17 @@ boxes_iter_exists(struct recall_boxes_iter *iter, struct mailbox *box)
 static struct mailbox *
 boxes_iter_alloc(struct recall_boxes_iter *iter, const char *name)
 {
+	const char *vname = mailbox_list_get_vname(iter->ns->list, name);
 	struct mailbox *box;
 
-	box = mailbox_alloc(iter->ns->list,
-			    mailbox_list_get_vname(iter->ns->list, name),
-			    MAILBOX_FLAG_IGNORE_ACLS);
+	if (!uni_utf8_str_is_valid(vname)) {
+		/* Dovecot lists none, and panics over them: somebody else has
+		   written this into the index */
+		if (iter->error == NULL)
+			iter->error = i_strdup("A name is not valid UTF-8");
+		return NULL;
+	}
+	box = mailbox_alloc(iter->ns->list, vname, MAILBOX_FLAG_IGNORE_ACLS);
 	/* the mails in a virtual one are other mailboxes' */
 	if (box->virtual_vfuncs != NULL || !boxes_iter_exists(iter, box))
 		mailbox_free(&box);

@@ -5,6 +5,7 @@
 #include "mail-storage-private.h"
 #include "recall-boxes.h"
 #include "failpoint.h"
+#include "recall-expunge-log.h"
 #include "recall-find.h"
 #include "recall-index-stamp.h"
 #include "recall-limits.h"
@@ -340,6 +341,7 @@ static bool copies_are_left(const struct recall_copies_box *cbox)
 static void copies_expunge_box(struct recall_copies *copies,
 			       struct recall_copies_box *cbox)
 {
+	struct recall_expunge_log log;
 	struct recall_mail_iter iter;
 	struct mail *mail;
 
@@ -355,11 +357,14 @@ static void copies_expunge_box(struct recall_copies *copies,
 		mail_expunge(mail);
 		seq_range_array_add(&cbox->expunged, mail->uid);
 	}
+	recall_expunge_log_init(&log, iter.trans);
+	RECALL_FAILPOINT("expunge-commit");
 	if (copies_commit(cbox, &iter) < 0) {
 		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Expunging from");
 		return;
 	}
+	recall_expunge_log_drop_others(&log, &cbox->expunged);
 	RECALL_FAILPOINT("expunge-sync");
 	mail_storage_clear_error(cbox->box->storage);
 	if (copies_sync(cbox) < 0) {

@@ -301,6 +301,20 @@ recall_quarantine_kept_count(const struct recall_quarantine_kept *kept,
 	return count;
 }
 
+unsigned int
+recall_quarantine_kept_earlier(const struct recall_quarantine_kept *kept)
+{
+	struct kept_copy *copy;
+	unsigned int count = 0;
+
+	array_foreach_elem(&kept->copies, copy) {
+		if (copy->loaded && copy->uid != 0 && !copy->claimed &&
+		    !copy->taken)
+			count++;
+	}
+	return count;
+}
+
 bool
 recall_quarantine_kept_is_changed(const struct recall_quarantine_kept *kept)
 {

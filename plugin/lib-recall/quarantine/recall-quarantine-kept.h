@@ -69,6 +69,9 @@ void recall_quarantine_kept_reconcile(struct recall_quarantine_kept *kept,
 unsigned int
 recall_quarantine_kept_count(const struct recall_quarantine_kept *kept,
 			     const guid_128_t box_guid);
+/* How many copies an earlier try has kept of what this look does not find. */
+unsigned int
+recall_quarantine_kept_earlier(const struct recall_quarantine_kept *kept);
 /* TRUE unless all was kept that one look has found, and nothing else: then
    there are as many as was recorded. */
 bool

@@ -4,6 +4,7 @@
 #include "istream.h"
 #include "message-date.h"
 #include "str.h"
+#include "recall-limits.h"
 #include "recall-quarantine-record.h"
 #include "recall-utf8.h"
 
@@ -13,8 +14,11 @@
 #define RECORD_VALUE_MAX 1024
 /* A longer line is none of ours. */
 #define RECORD_LINE_MAX 8192
-/* The last second of the year 9999. */
-#define RECORD_STAMP_MAX 253402300799
+/* Mailboxes, and octets of all records of a recall: more than a recall has.
+   They are the user's files, and what is in them must not keep others waiting.
+   Copies go back by their mailboxes' GUIDs in any case. */
+#define RECORD_BOXES_MAX 10000
+#define RECORD_SIZE_MAX (4 * 1024 * 1024)
 
 /* The value as it was written down. */
 static bool record_has(const char *recorded, const char *value)
@@ -81,7 +85,8 @@ record_parse_box(struct recall_quarantine_record *record, pool_t pool,
 			return;
 		}
 	}
-	array_push_back(&record->boxes, &rbox);
+	if (array_count(&record->boxes) < RECORD_BOXES_MAX)
+		array_push_back(&record->boxes, &rbox);
 }
 
 /* Of those that can't be a date, which nobody has written, nothing is known. */
@@ -90,7 +95,7 @@ static void record_parse_stamp(const char *value, time_t *stamp)
 	time_t parsed;
 
 	if (*stamp == 0 && str_to_time(value, &parsed) == 0 && parsed > 0 &&
-	    parsed <= RECORD_STAMP_MAX)
+	    parsed <= RECALL_TIME_MAX)
 		*stamp = parsed;
 }
 
@@ -116,7 +121,9 @@ record_parse_line(struct recall_quarantine_record *record, pool_t pool,
 	if (value == NULL)
 		return;
 	name = t_strdup_until(line, value);
-	value += 2;
+	/* as it was written, unless the file is damaged: Dovecot panics over
+	   names of mailboxes that are no UTF-8 */
+	value = recall_utf8_line(value + 2, RECORD_VALUE_MAX);
 	if (strcmp(name, "mailbox") == 0 || strcmp(name, "kept") == 0) {
 		record_parse_box(record, pool, value, *name == 'k');
 		return;
@@ -141,8 +148,11 @@ void recall_quarantine_record_parse(struct recall_quarantine_record *record,
 	const char *line;
 
 	i_stream_set_max_buffer_size(input, RECORD_LINE_MAX);
-	while ((line = i_stream_read_next_line(input)) != NULL)
+	while (record->octets < RECORD_SIZE_MAX &&
+	       (line = i_stream_read_next_line(input)) != NULL) {
+		record->octets += strlen(line) + 1;
 		record_parse_line(record, pool, line);
+	}
 }
 
 static void

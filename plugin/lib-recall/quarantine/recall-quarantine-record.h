@@ -31,6 +31,8 @@ struct recall_quarantine_record {
 	/* To be written: the numbers of copies are those that there are now,
 	   whatever was recorded before. */
 	bool recount;
+	/* Octets of it that were read. */
+	size_t octets;
 	ARRAY_TYPE(recall_quarantine_record_box) boxes;
 };
 

@@ -1,7 +1,6 @@
 #include "lib.h"
 #include "dovecot-compat.h"
 #include "array.h"
-#include "file-create-locked.h"
 #include "file-lock.h"
 #include "mail-user.h"
 #include "mail-namespace.h"
@@ -12,6 +11,7 @@
 #include "recall-dotlock.h"
 #include "recall-id.h"
 #include "recall-list-index.h"
+#include "recall-lock.h"
 #include "recall-mails.h"
 #include "recall-quarantine-settings.h"
 #include "recall-quarantine.h"
@@ -57,17 +57,6 @@ int recall_quarantine_init(struct mail_user *user,
 		return -1;
 	}
 	return 1;
-}
-
-static int
-quarantine_get_lock_dir(struct mailbox_list *list, const char **dir_r)
-{
-	if (mailbox_list_get_root_path(list, MAILBOX_LIST_PATH_TYPE_INDEX,
-				       dir_r))
-		return mailbox_list_mkdir_missing_index_root(list);
-	*dir_r = mailbox_list_get_root_forced(list, MAILBOX_LIST_PATH_TYPE_DIR);
-	return mailbox_list_mkdir_root(list, *dir_r,
-				       MAILBOX_LIST_PATH_TYPE_DIR);
 }
 
 /* Whoever was killed while it had the quarantine locked may have left others of
@@ -218,33 +207,21 @@ quarantine_is_same_file(const char *path, const struct stat *old)
 
 int recall_quarantine_lock(struct recall_quarantine *q, const char **error_r)
 {
-	struct mailbox_list *list = q->ns->list;
-	const struct mail_storage_settings *mail_set =
-		recall_ns_get_mail_set(q->ns);
-	struct file_create_settings set;
-	struct mailbox_permissions perm;
-	const char *dir, *path, *error;
+	const char *path, *error;
 	struct stat st;
 	bool existed;
 
 	i_assert(q->lock == NULL);
 
-	if (quarantine_get_lock_dir(list, &dir) < 0) {
+	if (recall_lock_get_path(q->ns, QUARANTINE_LOCK_FNAME, &path,
+				 &error) < 0) {
 		*error_r = t_strdup_printf("Creating the quarantine failed: %s",
-			mailbox_list_get_last_internal_error(list, NULL));
+					   error);
 		return -1;
 	}
-	mailbox_list_get_root_permissions(list, &perm);
-	i_zero(&set);
-	set.lock_timeout_secs = QUARANTINE_LOCK_SECS;
-	set.lock_settings.lock_method = mail_set->parsed_lock_method;
-	set.mode = perm.file_create_mode;
-	set.gid = perm.file_create_gid;
-	set.gid_origin = perm.file_create_gid_origin;
-	path = t_strconcat(dir, "/"QUARANTINE_LOCK_FNAME, NULL);
 	existed = stat(path, &st) == 0;
-	if (mail_storage_lock_create(path, &set, mail_set, &q->lock,
-				     &error) <= 0) {
+	if (recall_lock_create(q->ns, path, QUARANTINE_LOCK_SECS, &q->lock,
+			       &error) < 0) {
 		*error_r = t_strdup_printf("Locking the quarantine failed: %s",
 					   error);
 		return -1;

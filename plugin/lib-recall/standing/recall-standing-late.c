@@ -5,6 +5,7 @@
 #include "strescape.h"
 #include "strnum.h"
 #include "recall-id.h"
+#include "recall-limits.h"
 #include "recall-standing-late.h"
 
 #include <dirent.h>
@@ -40,6 +41,15 @@ static bool late_is_of(const struct stat *st, uid_t uid)
 	return S_ISREG(st->st_mode) && st->st_uid == uid;
 }
 
+/* Whether the last line was cut short, when the disk was full. */
+static bool late_is_cut(int fd, const struct stat *st)
+{
+	char last;
+
+	return st->st_size > 0 &&
+		pread(fd, &last, 1, st->st_size - 1) == 1 && last != '\n';
+}
+
 int recall_standing_late_add(const char *dir,
 			     const struct recall_standing_late *late,
 			     const char **error_r)
@@ -58,7 +68,7 @@ int recall_standing_late_add(const char *dir,
 		str_append_tabescaped(str, late->mailboxes);
 	str_append_c(str, '\n');
 	/* any system user may make one of this name */
-	fd = open(path, O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC |
+	fd = open(path, O_CREAT | O_APPEND | O_RDWR | O_CLOEXEC |
 		  O_NOFOLLOW | O_NONBLOCK, 0600);
 	if (fd == -1 || fstat(fd, &st) < 0) {
 		*error_r = t_strdup_printf("open(%s) failed: %m", path);
@@ -70,6 +80,8 @@ int recall_standing_late_add(const char *dir,
 		i_close_fd(&fd);
 		return -1;
 	}
+	if (late_is_cut(fd, &st))
+		str_insert(str, 0, "\n");
 	/* others append at the same time */
 	ret = write(fd, str_data(str), str_len(str));
 	if (ret < 0)
@@ -140,7 +152,7 @@ static bool late_is_wanted(struct late_reader *reader,
 	time_t time;
 
 	if (str_to_time(t_strcut(line, '\t'), &time) < 0 ||
-	    time < reader->since)
+	    time < reader->since || time > RECALL_TIME_MAX)
 		return FALSE;
 	owner->octets += strlen(line);
 	return owner->octets <= RECALL_STANDING_LATE_MAX;

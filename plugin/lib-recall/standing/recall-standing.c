@@ -210,6 +210,13 @@ bool recall_standing_is_in_force(const char *dir, const char *recall_id,
 	return ret != 0;
 }
 
+bool recall_standing_has_ended(const char *dir, const char *recall_id)
+{
+	struct stat st;
+
+	return stat(order_path(dir, recall_id), &st) < 0 && errno == ENOENT;
+}
+
 /* Appends the recall ids of the directory's orders. One that does not exist has
    none. */
 static int
@@ -493,9 +500,10 @@ standing_add_locked(const char *dir, struct recall_standing_order *order,
 	return ret;
 }
 
-int recall_standing_add(const char *dir,
-			const struct recall_standing_order *_order,
-			unsigned int max, const char **error_r)
+/* join: only if there is one. */
+static int
+standing_add(const char *dir, const struct recall_standing_order *_order,
+	     unsigned int max, bool join, const char **error_r)
 {
 	struct recall_standing_order old, order = *_order;
 	struct file_lock *lock;
@@ -506,13 +514,27 @@ int recall_standing_add(const char *dir,
 		return -1;
 	pool = pool_alloconly_create("standing order", 4096);
 	ret = recall_standing_read(dir, order.recall_id, pool, &old, error_r);
-	if (ret >= 0) {
+	if (ret > 0 || (ret == 0 && !join)) {
 		ret = standing_add_locked(dir, &order, ret > 0 ? &old : NULL,
 					  max, error_r);
 	}
 	pool_unref(&pool);
 	file_lock_free(&lock);
 	return ret;
+}
+
+int recall_standing_add(const char *dir,
+			const struct recall_standing_order *order,
+			unsigned int max, const char **error_r)
+{
+	return standing_add(dir, order, max, FALSE, error_r);
+}
+
+int recall_standing_join(const char *dir,
+			 const struct recall_standing_order *order,
+			 const char **error_r)
+{
+	return standing_add(dir, order, UINT_MAX, TRUE, error_r);
 }
 
 int recall_standing_end(const char *dir, const char *recall_id,

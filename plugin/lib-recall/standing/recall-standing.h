@@ -41,6 +41,12 @@ ARRAY_DEFINE_TYPE(recall_standing_order, struct recall_standing_order);
 int recall_standing_add(const char *dir,
 			const struct recall_standing_order *order,
 			unsigned int max, const char **error_r);
+/* Adds the order's users to the one with its recall id. Returns 1 if it stands
+   for them, 0 if there is none (any more), -1 on errors: then nothing has
+   changed. */
+int recall_standing_join(const char *dir,
+			 const struct recall_standing_order *order,
+			 const char **error_r);
 
 /* Ends the order. Returns 1 if it stood, 0 if there was none, -1 on errors. */
 int recall_standing_end(const char *dir, const char *recall_id,
@@ -60,6 +66,9 @@ int recall_standing_read(const char *dir, const char *recall_id, pool_t pool,
 /* Whether it stands now, or may do so: it can't be read. */
 bool recall_standing_is_in_force(const char *dir, const char *recall_id,
 				 time_t now);
+
+/* Whether there is no such order any more. Costs one system call. */
+bool recall_standing_has_ended(const char *dir, const char *recall_id);
 
 /* Appends all orders, the newest first, expired ones too. Returns -1 if the
    directory, or some order in it, can't be read; the others are there then. */

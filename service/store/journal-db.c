@@ -308,8 +308,11 @@ static int make_tables(sqlite3 *db)
    left behind. The lock ends with the process. */
 static bool lock_file(const char *path, char **error_r)
 {
-	char *name = x_asprintf("%s.lock", path);
+	/* by whatever name it is known, once there is one */
+	char *real = realpath(path, NULL);
+	char *name = x_asprintf("%s.lock", real != NULL ? real : path);
 
+	free(real);
 	journal_lock_fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (journal_lock_fd < 0)
 		*error_r = x_asprintf("journal: open(%s): %s", name,

@@ -655,14 +655,19 @@ def test_journal_that_is_none(node):
         assert "journal" in service.log()
 
 
-def test_journal_of_another_process(node):
+@pytest.mark.parametrize("by_link", [False, True])
+def test_journal_of_another_process(node, by_link):
     messageid = deliver(node, A)
     with Service(node) as service:
         token = service.token()
         with Frozen(node):
             recall_id = service.recall(token, messageid, A, "-H", "Prefer: "
                                        "respond-async").json()["id"]
-            second = Service(node, journal__path=service.dir / "journal.db")
+            journal = service.dir / "journal.db"
+            if by_link:
+                journal = service.dir / "link.db"
+                journal.symlink_to("journal.db")
+            second = Service(node, journal__path=journal)
             assert second.launch().wait(PATIENCE) == 69
             assert "another mail-recalld uses it" in second.log()
             # what runs is not the other's to go on with

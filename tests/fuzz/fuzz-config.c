@@ -28,7 +28,8 @@ static bool is_in_the_clear(const char *url)
 
 	/* of those with a user, and odd ways to write a host, config_load()
 	   knows more */
-	if (at != NULL || strpbrk(url, "%\\") != NULL)
+	if (at != NULL || strpbrk(url, "%\\") != NULL ||
+	    strstr(url, "///") != NULL)
 		return false;
 	for (i = 0; i < sizeof(safe) / sizeof(safe[0]); i++) {
 		if (strncasecmp(url, safe[i], strlen(safe[i])) == 0)

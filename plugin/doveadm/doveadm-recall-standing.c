@@ -109,7 +109,7 @@ static void
 make_order(const struct recall_request *request, const char *const *users,
 	   time_t expires, struct recall_standing_order *order_r)
 {
-	const struct recall_standing_order order = {
+	*order_r = (struct recall_standing_order) {
 		.recall_id = request->order.recall_id,
 		.message_id = get_message_id(request),
 		.query = request->query_words,
@@ -123,8 +123,6 @@ make_order(const struct recall_request *request, const char *const *users,
 		.created = time(NULL),
 		.expires = expires,
 	};
-
-	*order_r = order;
 }
 
 int recall_standing_begin(const struct recall_standing_settings *set,

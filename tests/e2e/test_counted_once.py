@@ -26,7 +26,8 @@ def node(request):
     options = {} if kept else {"namespace": False,
                                "plugin": {"recall_quarantine": ""}}
     users = [name + "@example.com" for name in
-             ("id", "query", "rebuilt", "both", "expunged", "some")]
+             ("id", "query", "rebuilt", "both", "expunged", "some",
+              "anew")]
     with with_failpoints(), make_node(
             driver, users, mail_plugins=["notify", "recall"], extra=IMPORT,
             **options) as node:
@@ -93,6 +94,27 @@ def test_two_recalls_at_once(node, message_id, recall_id):
                                         message_id).rows)
     row, = rows
     assert (row["status"], row["copies"]) == ("not_found", "0")
+
+
+def test_log_begun_anew(node, message_id, recall_id):
+    """Its number is a lower one then."""
+    user = "anew@example.com"
+    in_beta(node, user, message_id)
+    place = node.home(user) / PLACES[node.driver]
+    was = node.home(user) / "was"
+    subprocess.run(["cp", "-a", place, was], check=True)
+    # more than Dovecot puts into one log
+    for unused in range(30):
+        node.doveadm("force-resync", "-u", user, "Beta")
+    with stopped(node, "expunge-commit", "expunge", "-u", user, "--no-notify",
+                 "--recall-id", recall_id, message_id, code=None) as rows:
+        shutil.rmtree(place)
+        was.rename(place)
+    row, = rows
+    assert row["status"] in ("expunged", "error")
+    command(node, "expunge", "-u", user, "--no-notify", "--recall-id",
+            recall_id, message_id)
+    assert node.count(user, "Beta") == 0
 
 
 @pytest.mark.parametrize("left", [0, 1])

@@ -74,9 +74,10 @@ void recall_expunge_log_drop_others(const struct recall_expunge_log *log,
 	const void *data;
 	bool reset;
 
-	/* nearly always there is nothing in between */
-	if (log->seq == 0 || (log->seq == log->seen_seq &&
-			      log->offset <= log->seen_offset))
+	/* nearly always there is nothing in between. A log that somebody has
+	   begun anew, whose number may be a lower one, has none of it. */
+	if (log->seq < log->seen_seq || (log->seq == log->seen_seq &&
+					 log->offset <= log->seen_offset))
 		return;
 	view = mail_transaction_log_view_open(log->index->log);
 	if (mail_transaction_log_view_set(view, log->seen_seq, log->seen_offset,

@@ -201,11 +201,17 @@ bool refresh_token_end_login(sqlite3 *db, const char *login,
 			    login, tenant, before);
 }
 
-/* Reads names until the end. Gives the statement back. */
-static bool read_jtis(sqlite3_stmt *stmt, struct strlist *jtis)
+/* Adds the names that the statement finds for these three. */
+static bool find_jtis(sqlite3 *db, const char *sql, const char *first,
+		      const char *second, int64_t now, struct strlist *jtis)
 {
+	sqlite3_stmt *stmt = journal_prepare(db, sql);
 	int ret;
 
+	journal_bind_text(stmt, 1, first);
+	journal_bind_text(stmt, 2, second);
+	if (stmt != NULL)
+		sqlite3_bind_int64(stmt, 3, now);
 	while ((ret = journal_step(stmt)) == SQLITE_ROW)
 		strlist_add(jtis, journal_text(stmt, 0));
 	journal_release(stmt);
@@ -216,30 +222,18 @@ bool refresh_token_find_family(sqlite3 *db, const char *family,
 			       const char *login, int64_t now,
 			       struct strlist *jtis)
 {
-	sqlite3_stmt *stmt = journal_prepare(db, "SELECT jti FROM "
-		"refresh_tokens WHERE family = ? AND login = ? COLLATE NOCASE "
-		"AND jti IS NOT NULL AND (used = 0 OR access_expires = 0 OR "
-		"access_expires > ?)");
-
-	journal_bind_text(stmt, 1, family);
-	journal_bind_text(stmt, 2, login);
-	if (stmt != NULL)
-		sqlite3_bind_int64(stmt, 3, now);
-	return read_jtis(stmt, jtis);
+	return find_jtis(db, "SELECT jti FROM refresh_tokens WHERE "
+		"family = ? AND login = ? COLLATE NOCASE AND jti IS NOT NULL "
+		"AND (used = 0 OR access_expires = 0 OR access_expires > ?)",
+		family, login, now, jtis);
 }
 
 bool refresh_token_find_ahead(sqlite3 *db, const char *login,
 			      const char *tenant, int64_t now,
 			      struct strlist *jtis)
 {
-	sqlite3_stmt *stmt = journal_prepare(db, "SELECT jti FROM "
-		"refresh_tokens WHERE (?1 IS NULL OR login = ?1 COLLATE "
-		"NOCASE) AND (?2 = '' OR tenant = ?2) AND created > ?3 AND "
-		"jti IS NOT NULL");
-
-	journal_bind_text(stmt, 1, login);
-	journal_bind_text(stmt, 2, tenant);
-	if (stmt != NULL)
-		sqlite3_bind_int64(stmt, 3, now);
-	return read_jtis(stmt, jtis);
+	return find_jtis(db, "SELECT jti FROM refresh_tokens WHERE "
+		"(?1 IS NULL OR login = ?1 COLLATE NOCASE) AND "
+		"(?2 = '' OR tenant = ?2) AND created > ?3 AND "
+		"jti IS NOT NULL", login, tenant, now, jtis);
 }

@@ -142,22 +142,13 @@ static bool add(sqlite3 *db, const struct revocation *r, int64_t now)
 	       end_refresh_tokens(db, r);
 }
 
-/* What is revoked until now are all that there are, those too that were issued
-   when the clock was ahead: each by itself. */
-static bool add_ahead(sqlite3 *db, const struct revocation *r, int64_t now,
-		      struct strlist *jtis)
+static bool add_tokens(sqlite3 *db, const struct strlist *jtis,
+		       const char *tenant, int64_t now)
 {
-	struct revocation token = {
-		.kind = REVOKE_TOKEN,
-		.tenant = r->tenant,
-	};
-	bool ret;
+	struct revocation token = { .kind = REVOKE_TOKEN, .tenant = tenant };
+	bool ret = true;
 	size_t i;
 
-	if (r->kind == REVOKE_TOKEN || r->before < now)
-		return true;
-	ret = refresh_token_find_ahead(db, r->kind == REVOKE_LOGIN ?
-				       r->subject : NULL, r->tenant, now, jtis);
 	for (i = 0; i < jtis->count && ret; i++) {
 		token.subject = jtis->items[i];
 		ret = add(db, &token, now);
@@ -165,24 +156,43 @@ static bool add_ahead(sqlite3 *db, const struct revocation *r, int64_t now,
 	return ret;
 }
 
+static void remember_tokens(const struct strlist *jtis, const char *tenant)
+{
+	struct revocation token = { .kind = REVOKE_TOKEN, .tenant = tenant };
+	size_t i;
+
+	for (i = 0; i < jtis->count; i++) {
+		token.subject = jtis->items[i];
+		remember(&token);
+	}
+}
+
+/* What is revoked until now are all that there are, those too that were issued
+   when the clock was ahead: each by itself. */
+static bool add_ahead(sqlite3 *db, const struct revocation *r, int64_t now,
+		      struct strlist *jtis)
+{
+	if (r->kind == REVOKE_TOKEN || r->before < now)
+		return true;
+	return refresh_token_find_ahead(db, r->kind == REVOKE_LOGIN ?
+					r->subject : NULL, r->tenant, now,
+					jtis) &&
+		add_tokens(db, jtis, r->tenant, now);
+}
+
 bool revocation_add(const struct revocation *revocation, int64_t now)
 {
 	sqlite3 *db = journal_lock();
-	struct revocation token = *revocation;
 	struct strlist jtis = { NULL, 0, 0 };
-	size_t i;
 	bool ret;
 
 	ret = journal_begin(db, true) && add(db, revocation, now) &&
 		add_ahead(db, revocation, now, &jtis);
 	ret = journal_end(db, ret);
 	/* whoever adds a refresh token after that knows of it */
-	if (ret)
+	if (ret) {
 		remember(revocation);
-	token.kind = REVOKE_TOKEN;
-	for (i = 0; i < jtis.count && ret; i++) {
-		token.subject = jtis.items[i];
-		remember(&token);
+		remember_tokens(&jtis, revocation->tenant);
 	}
 	journal_unlock();
 	strlist_free(&jtis);
@@ -192,24 +202,17 @@ bool revocation_add(const struct revocation *revocation, int64_t now)
 bool revocation_add_session(const char *login, const char *family, int64_t now,
 			    bool *found_r)
 {
-	struct revocation token = { .kind = REVOKE_TOKEN, .tenant = "" };
 	struct strlist jtis = { NULL, 0, 0 };
 	sqlite3 *db = journal_lock();
-	size_t i;
 	bool ret;
 
 	/* a token that is used meanwhile would bring another one */
 	ret = journal_begin(db, true) &&
-		refresh_token_find_family(db, family, login, now, &jtis);
-	for (i = 0; i < jtis.count && ret; i++) {
-		token.subject = jtis.items[i];
-		ret = add(db, &token, now);
-	}
+		refresh_token_find_family(db, family, login, now, &jtis) &&
+		add_tokens(db, &jtis, "", now);
 	ret = journal_end(db, ret);
-	for (i = 0; i < jtis.count && ret; i++) {
-		token.subject = jtis.items[i];
-		remember(&token);
-	}
+	if (ret)
+		remember_tokens(&jtis, "");
 	journal_unlock();
 	*found_r = jtis.count > 0;
 	strlist_free(&jtis);

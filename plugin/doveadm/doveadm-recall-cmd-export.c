@@ -323,27 +323,28 @@ static void export_source_deinit(struct export_source *source)
 	array_clear(&source->boxes);
 }
 
-/* Opens what there is. Returns 0 if there is nothing, -1 on errors. */
+/* Finds what there is. Returns 0 if there is nothing, -1 on errors. */
 static int
-export_source_init(struct recall_export_command *cmd,
+export_source_find(struct recall_export_command *cmd,
 		   struct recall_quarantine *q, struct export_source *source_r,
+		   ARRAY_TYPE(recall_quarantine_box) *boxes_r,
 		   const char **error_r)
 {
 	const char *recall_id = cmd->request.order.recall_id;
 	ARRAY_TYPE(recall_quarantine_box) boxes;
 	const struct recall_quarantine_box *qbox;
-	bool found;
 	int ret;
 
 	i_zero(source_r);
 	t_array_init(&source_r->boxes, 4);
+	t_array_init(boxes_r, 4);
 	ret = recall_quarantine_record_read(q, pool_datastack_create(),
 					    recall_id, &source_r->record,
 					    error_r);
 	if (ret < 0)
 		return -1;
 	RECALL_FAILPOINT("export-recorded");
-	source_r->known = found = ret > 0;
+	source_r->known = ret > 0;
 	if (recall_quarantine_list(q, pool_datastack_create(), recall_id,
 				   &boxes, error_r) < 0)
 		return -1;
@@ -352,36 +353,40 @@ export_source_init(struct recall_export_command *cmd,
 					       &source_r->record, &boxes);
 	}
 	array_foreach(&boxes, qbox) {
-		if (guid_128_is_empty(qbox->guid) || qbox->nonexistent ||
-		    (cmd->uid != 0 &&
-		     !guid_128_equals(qbox->guid, cmd->guid)))
-			continue;
-		found = TRUE;
-		if (export_open_box(q, qbox, source_r, error_r) < 0) {
-			export_source_deinit(source_r);
-			return -1;
-		}
+		if (!guid_128_is_empty(qbox->guid) && !qbox->nonexistent &&
+		    (cmd->uid == 0 || guid_128_equals(qbox->guid, cmd->guid)))
+			array_push_back(boxes_r, qbox);
 	}
-	return found ? 1 : 0;
+	return source_r->known || array_count(boxes_r) > 0 ? 1 : 0;
 }
 
-/* While nobody recalls, puts back or purges: half of it must not pass for the
-   whole. Reading it may take long, and who is in the way then is none of
-   theirs: what they take away can't be read, which is an error. */
+/* Finds it while nobody recalls, puts back or purges, and opens it: half of it
+   must not pass for the whole. Reading it may take long, and who is in the way
+   then is none of theirs: what they take away can't be read, which is an
+   error. */
 static int
-export_source_init_locked(struct recall_export_command *cmd,
-			  struct recall_quarantine *q,
-			  struct export_source *source_r, const char **error_r)
+export_source_init(struct recall_export_command *cmd,
+		   struct recall_quarantine *q, struct export_source *source_r,
+		   const char **error_r)
 {
-	int ret = export_source_init(cmd, q, source_r, error_r);
+	ARRAY_TYPE(recall_quarantine_box) boxes;
+	const struct recall_quarantine_box *qbox;
+	int ret = export_source_find(cmd, q, source_r, &boxes, error_r);
 
-	if (ret <= 0 || cmd->uid != 0)
-		return ret;
-	export_source_deinit(source_r);
-	if (recall_quarantine_lock(q, error_r) < 0)
-		return -1;
-	ret = export_source_init(cmd, q, source_r, error_r);
+	/* nothing is locked for who has nothing, nor for one message */
+	if (ret > 0 && cmd->uid == 0) {
+		if (recall_quarantine_lock(q, error_r) < 0)
+			return -1;
+		ret = export_source_find(cmd, q, source_r, &boxes, error_r);
+	}
+	array_foreach(&boxes, qbox) {
+		if (ret > 0 &&
+		    export_open_box(q, qbox, source_r, error_r) < 0)
+			ret = -1;
+	}
 	recall_quarantine_unlock(q);
+	if (ret < 0)
+		export_source_deinit(source_r);
 	return ret;
 }
 
@@ -397,7 +402,7 @@ export_user(struct recall_export_command *cmd, struct mail_user *user,
 	ret = recall_quarantine_init(user, &q, error_r);
 	if (ret <= 0)
 		return ret;
-	ret = export_source_init_locked(cmd, &q, &source, error_r);
+	ret = export_source_init(cmd, &q, &source, error_r);
 	if (ret < 0)
 		return -1;
 	if (ret > 0)

@@ -95,16 +95,10 @@ expunge_stand(struct recall_expunge_context *ctx, const char *const *users)
 	/* nobody, if no name was one */
 	if (ctx->expires == 0 || (users != NULL && *users == NULL))
 		return 0;
-	if (ctx->stood) {
-		ret = recall_standing_begin_for(&ctx->standing_set,
-						&ctx->request, users,
-						ctx->expires, &error);
-	} else {
-		ret = recall_standing_begin(&ctx->standing_set, &ctx->request,
-					    users, ctx->expires, &error) < 0 ?
-			-1 : 1;
-		ctx->stood = ret > 0;
-	}
+	ret = recall_standing_begin(&ctx->standing_set, &ctx->request, users,
+				    ctx->expires, ctx->stood, &error);
+	if (ret > 0)
+		ctx->stood = TRUE;
 	if (ret >= 0)
 		return ret;
 	/* a code of its own: over HTTP it's all that gets through */

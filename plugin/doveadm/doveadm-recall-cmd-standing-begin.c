@@ -71,7 +71,7 @@ static int standing_begin(const struct doveadm_cmd_context *cctx,
 				 " says how long it is to stand");
 		return -1;
 	}
-	if (recall_standing_begin(&set, request, users, *expires_r,
+	if (recall_standing_begin(&set, request, users, *expires_r, FALSE,
 				  &error) < 0) {
 		recall_cmd_error(cctx, EX_CANTCREAT, "%s", error);
 		return -1;

@@ -105,11 +105,12 @@ static const char *get_message_id(const struct recall_request *request)
 	return t_strconcat("<", text, ">", NULL);
 }
 
-static void
-make_order(const struct recall_request *request, const char *const *users,
-	   time_t expires, struct recall_standing_order *order_r)
+int recall_standing_begin(const struct recall_standing_settings *set,
+			  const struct recall_request *request,
+			  const char *const *users, time_t expires, bool join,
+			  const char **error_r)
 {
-	*order_r = (struct recall_standing_order) {
+	const struct recall_standing_order order = {
 		.recall_id = request->order.recall_id,
 		.message_id = get_message_id(request),
 		.query = request->query_words,
@@ -123,20 +124,12 @@ make_order(const struct recall_request *request, const char *const *users,
 		.created = time(NULL),
 		.expires = expires,
 	};
-}
-
-int recall_standing_begin(const struct recall_standing_settings *set,
-			  const struct recall_request *request,
-			  const char *const *users, time_t expires,
-			  const char **error_r)
-{
-	struct recall_standing_order order;
 	const char *error;
 	int ret;
 
-	make_order(request, users, expires, &order);
-	ret = recall_standing_add(set->dir, &order, set->max, &error);
-	if (ret == 0) {
+	ret = join ? recall_standing_join(set->dir, &order, &error) :
+		recall_standing_add(set->dir, &order, set->max, &error);
+	if (ret == 0 && !join) {
 		*error_r = t_strdup_printf("There are %u standing orders "
 			"already (recall_standing_max)", set->max);
 		return -1;
@@ -144,24 +137,7 @@ int recall_standing_begin(const struct recall_standing_settings *set,
 	if (ret < 0) {
 		*error_r = t_strdup_printf("The recall can't stand: %s",
 					   error);
-		return -1;
 	}
-	return 0;
-}
-
-int recall_standing_begin_for(const struct recall_standing_settings *set,
-			      const struct recall_request *request,
-			      const char *const *users, time_t expires,
-			      const char **error_r)
-{
-	struct recall_standing_order order;
-	const char *error;
-	int ret;
-
-	make_order(request, users, expires, &order);
-	ret = recall_standing_join(set->dir, &order, &error);
-	if (ret < 0)
-		*error_r = t_strdup_printf("The recall can't stand: %s", error);
 	return ret;
 }
 

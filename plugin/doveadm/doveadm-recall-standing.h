@@ -34,19 +34,13 @@ int recall_standing_get_expires(const struct doveadm_cmd_context *cctx,
 				const struct recall_request *request,
 				time_t *expires_r);
 
-/* Makes the recall stand for these users (NULL: everyone). Returns -1 if it
-   does not. */
+/* Makes the recall stand for these users (NULL: everyone). join: only if it
+   stands still, for others. Returns 1 if it stands for them, 0 if it was to join
+   and was ended, -1 on errors. */
 int recall_standing_begin(const struct recall_standing_settings *set,
 			  const struct recall_request *request,
-			  const char *const *users, time_t expires,
+			  const char *const *users, time_t expires, bool join,
 			  const char **error_r);
-
-/* Adds these users to it, if it stands still. Returns 1 if it stands for them,
-   0 if it was ended, -1 on errors. */
-int recall_standing_begin_for(const struct recall_standing_settings *set,
-			      const struct recall_request *request,
-			      const char *const *users, time_t expires,
-			      const char **error_r);
 
 /* Recalls what has come for these users, who live here, before the order was
    for them. Prints nothing. */

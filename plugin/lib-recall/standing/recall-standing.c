@@ -542,10 +542,9 @@ int recall_standing_end(const char *dir, const char *recall_id,
 {
 	const char *path = order_path(dir, recall_id);
 	struct file_lock *lock;
-	struct stat st;
 	int ret;
 
-	if (stat(path, &st) < 0 && errno == ENOENT)
+	if (recall_standing_has_ended(dir, recall_id))
 		return 0;
 	if (standing_lock(dir, &lock, error_r) < 0)
 		return -1;

@@ -55,27 +55,23 @@ static void users_page_cut(struct users_page *page)
 		page->last = names[kept - 1];
 }
 
-/* Nobody can be asked for by some names. */
-static void users_tell_left_out(const char *username)
-{
-	const char *error = recall_username_get_error(username);
-
-	if (error != NULL) {
-		i_error("User %s is left out: %s",
-			recall_utf8_line(username, UINT_MAX), error);
-	}
-}
-
 static void users_page_add(struct users_page *page, const char *username)
 {
+	const char *error;
 	char *name;
 
-	if (page->after == NULL) T_BEGIN {
-		users_tell_left_out(username);
-	} T_END;
-	if ((page->after != NULL && strcmp(username, page->after) <= 0) ||
-	    (page->last != NULL && strcmp(username, page->last) >= 0) ||
-	    recall_username_get_error(username) != NULL)
+	if (page->after != NULL && strcmp(username, page->after) <= 0)
+		return;
+	/* nobody can be asked for by some names; the first page tells of all */
+	error = recall_username_get_error(username);
+	if (error != NULL) {
+		if (page->after == NULL) T_BEGIN {
+			i_error("User %s is left out: %s",
+				recall_utf8_line(username, UINT_MAX), error);
+		} T_END;
+		return;
+	}
+	if (page->last != NULL && strcmp(username, page->last) >= 0)
 		return;
 	name = i_strdup(username);
 	array_push_back(&page->names, &name);

@@ -98,13 +98,16 @@ static int notice_send_once(struct mail_user *user,
 			    const char **error_r)
 {
 	struct file_lock *lock = NULL;
+	bool was_sent = FALSE;
 	int ret = 0;
 
-	if (order->may_be_retry)
+	if (order->may_be_retry) {
 		notice_lock(user, &lock);
-	if (order->may_be_retry && notice_was_sent(user, notice))
+		was_sent = notice_was_sent(user, notice);
+	}
+	if (was_sent) {
 		*status_r = RECALL_NOTICE_ALREADY_SENT;
-	else {
+	} else {
 		RECALL_FAILPOINT("notice-due");
 		ret = recall_notice_send(user, notice, error_r);
 		*status_r = ret == 0 ? RECALL_NOTICE_SENT :

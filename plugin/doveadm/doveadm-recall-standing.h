@@ -35,8 +35,8 @@ int recall_standing_get_expires(const struct doveadm_cmd_context *cctx,
 				time_t *expires_r);
 
 /* Makes the recall stand for these users (NULL: everyone). join: only if it
-   stands still, for others. Returns 1 if it stands for them, 0 if it was to join
-   and was ended, -1 on errors. */
+   stands still, for others. Returns 1 if it stands for them, 0 if it was to
+   join and was ended, -1 on errors. */
 int recall_standing_begin(const struct recall_standing_settings *set,
 			  const struct recall_request *request,
 			  const char *const *users, time_t expires, bool join,

@@ -50,6 +50,9 @@ def test_variables_of_users(message_id, open_path):
         assert (row["status"], row["copies"]) == ("expunged", "2")
         node.lmtp_deliver(USER, build_message(message_id))
         assert command(node, "standing", "late").row()["copies"] == "1"
+        # as it is then in the settings is another way
+        node.doveadm("-o", "postmaster_address=pm@example.org", "recall",
+                     "expunge", "-u", USER, message_id)
         assert node.panics() == []
 
 

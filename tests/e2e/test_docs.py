@@ -1,21 +1,34 @@
 """What the documents name is there."""
 
+import json
 import re
 
 from mailnode import SRCDIR
 
 
-def test_tests_that_are_named():
-    named = re.findall(r"`(\w+)::(test_\w+)`",
-                       (SRCDIR / "docs/security.md").read_text())
-    assert len(named) > 40
+def missing_tests(named):
+    """Those of (module without test_, function) that there are not."""
     missing = []
     for module, name in named:
         path = SRCDIR / "tests/e2e" / ("test_%s.py" % module)
         if not path.exists() or not re.search(
                 r"^def %s\(" % name, path.read_text(), re.MULTILINE):
             missing.append("%s::%s" % (module, name))
-    assert missing == []
+    return missing
+
+
+def test_tests_that_are_named():
+    named = re.findall(r"`(\w+)::(test_\w+)`",
+                       (SRCDIR / "docs/security.md").read_text())
+    assert len(named) > 40
+    assert missing_tests(named) == []
+    named = re.findall(r"`test_(\w+)\.py::(test_\w+)`",
+                       (SRCDIR / "docs/findings.md").read_text())
+    assert len(named) > 20
+    assert missing_tests(named) == []
+    # finds what is not there
+    assert missing_tests([("docs", "test_no"), ("no", "test_docs")]) == [
+        "docs::test_no", "no::test_docs"]
 
 
 # of Dovecot 2.4, and what SQLite calls by another name
@@ -76,3 +89,20 @@ def test_architecture():
         "recall/recall-no.c", "recall_no"]
     assert wrong_in("`recall_run()` (`recall/jobs.c`)", files) == [
         "recall_run (recall/jobs.c)"]
+
+
+def test_manual_of_the_service():
+    """It names each resource, and each variable of the environment with its
+    setting."""
+    manual = (SRCDIR / "man/mail-recalld.8").read_text().replace("\\-", "-")
+    plain = re.sub(r"\\fI\w+\\fP", "{}", manual)
+    paths = json.loads((SRCDIR / "docs/openapi.json").read_text())["paths"]
+    missing = [path for path in paths if not re.search(
+        re.escape(re.sub(r"{\w+}", "{}", path)) + r"[\s\"]", plain)]
+    assert missing == []
+    variables = re.findall(r'"(MAIL_RECALLD_\w+)", "([\w.]+)"',
+                           (SRCDIR / "service/config/config-load.c").read_text())
+    assert len(variables) == 5
+    for variable, setting in variables:
+        assert ".B %s\n.B %s\n" % (variable, setting) in manual
+        assert variable in (SRCDIR / "conf.d/mail-recall.conf").read_text()

@@ -142,7 +142,7 @@ class Beside:
                 self.fail("lost by a backup", token)
             del self.stable[token]
         # An older index has records of other messages with the UIDs that will
-        # be given out a second time: see docs/testing.md
+        # be given out a second time: see docs/findings.md
         self.old_indexes = None
         for found in now:
             self.stable[found.token] = "<%s>" % found.token.split("-")[0]

@@ -617,6 +617,17 @@ def test_session_outlives_the_page(desk):
     desk.wait_heading("Sign in")
 
 
+def test_pages_that_go_on_at_once(desk):
+    """As when a browser opens its tabs again: a refresh token that is used twice
+    would end the session."""
+    assert desk.driver.execute_async_script("""
+        const done = arguments[0];
+        Promise.all([1, 2, 3].map((n) => import("/console/js/api.js?" + n)))
+            .then((pages) => Promise.all(pages.map((page) => page.resume())))
+            .then((sessions) => done(sessions.map((s) => s?.login)), done);
+        """) == [SECURITY] * 3
+
+
 def test_own_sessions(desk, service):
     with Browser(service.url) as other:
         other.open()

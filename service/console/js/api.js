@@ -58,7 +58,7 @@ async function parse(response) {
 
 /* Only a script of this origin can send JSON with this header: another one's
    form can't, and the cookie is SameSite=Strict besides. */
-async function askSession(method, body) {
+async function sendSession(method, body) {
 	return parse(await fetch(SESSION, {
 		method,
 		credentials: "same-origin",
@@ -66,6 +66,13 @@ async function askSession(method, body) {
 			   "X-Recall-Console": "1" },
 		body: body === undefined ? undefined : JSON.stringify(body),
 	}));
+}
+
+/* The cookie is good once, and all tabs have it: one after the other. */
+function askSession(method, body) {
+	const send = () => sendSession(method, body);
+
+	return navigator.locks ? navigator.locks.request(SESSION, send) : send();
 }
 
 export async function signIn(login, password) {

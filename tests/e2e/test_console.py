@@ -180,6 +180,35 @@ def test_find_by_conditions(desk, node, mail):
     assert not any(has(node, user, mail) for user in USERS)
 
 
+def test_subject_that_is_part_of_another(desk, node):
+    """What was not chosen is not recalled either."""
+    for n, (user, subject) in enumerate((
+            (USERS[0], "Part of it"), (USERS[1], "Part of it"),
+            (USERS[0], "As Part of it all"), (USERS[0], ""),
+            (USERS[1], ""))):
+        node.lmtp_deliver([user], build_message(
+            "<part%d@example.net>" % n, sender="Pat <pat@example.net>",
+            subject=subject))
+    desk.tab_to_id("by-id")
+    desk.press("\ue014")
+    desk.fill("from", "pat@example.net")
+    desk.fill("emails", "\n".join(USERS))
+    desk.push("Search")
+    desk.wait_text("Messages: 5, users: 2.")
+    # the larger groups come first
+    desk.check("choose-0")
+    desk.push("Recall messages: 2, from users: 2")
+    desk.push("Count")
+    desk.wait_text("Copies to be deleted: 2")
+    desk.push("Cancel")
+    # without a subject
+    desk.check("choose-0")
+    desk.check("choose-1")
+    desk.push("Recall messages: 2, from users: 2")
+    desk.push("Count")
+    desk.wait_text("Copies to be deleted: 2")
+
+
 def test_undo_for_some(desk, node, mail):
     search_id(desk, mail)
     desk.wait_text("Messages: 3")
@@ -212,6 +241,20 @@ def test_evidence(desk, service, node, mail):
         assert sorted(m["email"] for m in manifest["messages"]) == USERS
         assert all(mail.encode() in archive.read(m["file"])
                    for m in manifest["messages"])
+
+
+def test_evidence_after_a_pause(node):
+    """The token has expired meanwhile, and the page gets a new one."""
+    with Service(node, auth__access_token_exp_time=1) as service, \
+            Browser(service.url) as browser:
+        enter(browser, SECURITY)
+        assert browser.driver.execute_async_script("""
+            const done = arguments[0];
+            import("/console/js/api.js").then(async (api) => {
+                while (api.isFresh())
+                    await new Promise((wake) => setTimeout(wake, 50));
+                return (await api.askBlob("/v2/actions")).text();
+            }).then(done, done);""").startswith('{"success": true')
 
 
 def test_who_read_it(desk, node, mail):

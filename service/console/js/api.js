@@ -125,21 +125,24 @@ async function send(method, path, { params, json, headers = {} } = {}) {
 	});
 }
 
-/* Asks the API; a token that has expired is renewed once. Throws ApiError. */
-export async function ask(method, path, options) {
-	let response = await send(method, path, options);
+/* A token that has expired is renewed once. */
+async function sendFresh(method, path, options) {
+	const response = await send(method, path, options);
 
-	if (response.status === 401) {
-		resuming ??= resume().finally(() => { resuming = null; });
-		if (await resuming)
-			response = await send(method, path, options);
-	}
-	return parse(response);
+	if (response.status !== 401)
+		return response;
+	resuming ??= resume().finally(() => { resuming = null; });
+	return await resuming ? send(method, path, options) : response;
+}
+
+/* Asks the API. Throws ApiError. */
+export async function ask(method, path, options) {
+	return parse(await sendFresh(method, path, options));
 }
 
 /* A file that the API answers with, held until it is saved. */
 export async function askBlob(path) {
-	const response = await send("GET", path);
+	const response = await sendFresh("GET", path);
 
 	if (!response.ok)
 		await parse(response);

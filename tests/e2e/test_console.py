@@ -721,6 +721,24 @@ def test_cookie_of_a_stranger(node):
         assert answer.status == 401
 
 
+@pytest.mark.parametrize("before", [
+    "", "a=\"; ", "a={\"b\": 1, \"c\": [2]}; ", "a b; =c; ", "x_recall_session=1;"])
+def test_cookies_of_others(service, before):
+    """Other services of the same host have any; the own one counts."""
+    pair = service.curl("/console/session", "-H", "X-Recall-Console: 1", "-d",
+                        "login=" + SECURITY, "-d", "password=secret")
+    cookie = pair.cookies["recall_session"].split(";")[0]
+    answer = service.curl("/console/session", "-H", "X-Recall-Console: 1",
+                          "-H", "Cookie: " + before + cookie + "; z", "-d", "")
+    assert answer.json()["login"] == SECURITY
+    # a line more
+    cookie = answer.cookies["recall_session"].split(";")[0]
+    answer = service.curl("/console/session", "-H", "X-Recall-Console: 1",
+                          "-H", "Cookie: a=b", "-H", "cookie: " + cookie,
+                          "-d", "")
+    assert answer.json()["login"] == SECURITY
+
+
 def test_no_other_site_can_use_the_session(service):
     """A form has no header of its own, and the cookie goes nowhere else."""
     answer = service.curl("/console/session", "-H", "X-Recall-Console: 1",

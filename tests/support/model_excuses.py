@@ -101,10 +101,10 @@ class Excuses:
         return true
 
     def excuse_purged(self, lost):
-        """In an mdbox a message that is moved beside a purge may be gone from
-        the map: at most as many as the log tells. lost: tokens, those that are
-        excused are taken out of it."""
-        if not self.plan.has("purge"):
+        """In an mdbox a message that is moved beside a purge and renames of its
+        mailbox may be gone from the map: at most as many as the log tells.
+        lost: tokens, those that are excused are taken out of it."""
+        if not (self.plan.has("purge") and self.plan.has("rename")):
             return
         count = len(set(re.findall(
             re.escape(self.user) + r".*: Unexpectedly lost \S+ uid=\d+ "
@@ -125,4 +125,4 @@ class Excuses:
             return self.logged(r": fetch\(.*(Corrupted dbox file|"
                                "Unexpectedly lost .* map_uid=)", since)
         return self.node.driver == "sdbox" and self.logged(
-            r": fetch\(.*box=Gone .*dbox: Unexpectedly lost uid", since)
+            r": fetch\(.*box=Gone .*Unexpectedly lost uid", since)

@@ -80,6 +80,21 @@ class Excuses:
             self.loose.add(found.token)
         return true
 
+    def came_back(self, tokens):
+        """Whether Dovecot may have brought back what was expunged, as it was
+        rebuilt meanwhile: in an mdbox, or in an sdbox's mailbox that is
+        renamed, with the UIDs that recalls have expunged."""
+        if not self.plan.has("resync"):
+            return False
+        if self.node.driver != "sdbox":
+            return self.rebuilt()
+        self.node.settle_log()
+        expunged = self.expunged_by_recalls(self.episode_log)
+        return self.renamed and all(
+            found.mailbox in RENAMED and
+            place(found.mailbox, found.uid) in expunged
+            for found in self.found if found.token in tokens)
+
     def keywords_lost(self, found):
         """Whether a Maildir has lost the names of keywords, or has others for
         them, as whoever saves a message while it is renamed finds no list of

@@ -30,6 +30,10 @@ HOSTILE = {
     "bidi": ("evil \u202egpj.exe\u202c \u2066x\u2069".encode(),
              "evil \u2039202e\u203agpj.exe"),
     "long": (b"x" * 989, "x" * 120 + "\u2026"),
+    "wide": ("x".encode() + "\U0001f600".encode() * 150,
+             "x" + "\U0001f600" * 119 + "\u2026"),
+    "tags": ("a\U000e0062\U000e007fc".encode(),
+             "a\u2039e0062\u203a\u2039e007f\u203ac"),
     "nul": (b"before\0after", "before"),
     "template": (b"${alert(1)} {{alert(1)}} `", "${alert(1)} {{alert(1)}} `"),
 }

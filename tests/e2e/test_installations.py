@@ -134,12 +134,19 @@ def test_key_that_is_the_users_alone(message_id):
         cached = with_password(node, "fetch", "-u", USER, "hdr.message-id",
                                "mailbox", "INBOX", "2").stdout
         assert message_id not in cached
-        for args in [], ["--dry-run"], ["--force"]:
-            row = command(node, "expunge", "-u", USER, *args, message_id).row()
+        index, = node.home(USER).rglob("dovecot.recall.index")
+
+        def assert_unreadable(*args):
+            row = command(node, "expunge", "-u", USER, *args).row()
             assert row["status"] == "error"
             assert "Private key not available" in row["error"]
+        for args in [], ["--dry-run"], ["--force"]:
+            assert_unreadable(*args, message_id)
         assert command(node, "expunge", "-u", USER,
                        "<nothing@example.com>").status() == "not_found"
+        index.unlink()
+        assert_unreadable("--force", message_id)
+        assert_unreadable("--verify-headers", message_id)
         result = parse_tab(with_password(
             node, "-f", "tab", "recall", "expunge", "-u", USER, "--no-notify",
             message_id).stdout)

@@ -1,5 +1,8 @@
 #include "lib.h"
+#include "array.h"
+#include "istream.h"
 #include "mail-cache.h"
+#include "message-header-parser.h"
 #include "mail-storage-private.h"
 #include "recall-index.h"
 #include "recall-index-mail.h"
@@ -30,4 +33,41 @@ uint64_t recall_index_hash_mail(struct mail *mail, bool uncached)
 	if (recall_index_get_headers(mail, uncached, &values) < 0)
 		return RECALL_INDEX_HASH_UNKNOWN;
 	return recall_index_hash_headers(values);
+}
+
+static void
+read_line(struct message_header_line *hdr, ARRAY_TYPE(const_string) *values)
+{
+	const char *value;
+
+	if (hdr == NULL || strcasecmp(hdr->name, "Message-ID") != 0)
+		return;
+	if (hdr->continues) {
+		hdr->use_full_value = TRUE;
+		return;
+	}
+	value = t_strndup(hdr->full_value, hdr->full_value_len);
+	array_push_back(values, &value);
+}
+
+int recall_index_read_headers(struct mail *mail, const char *const **values_r)
+{
+	ARRAY_TYPE(const_string) values;
+	struct istream *input;
+
+	t_array_init(&values, 2);
+	if (mail_get_hdr_stream(mail, NULL, &input) < 0)
+		return -1;
+	message_parse_header(input, NULL,
+			     MESSAGE_HEADER_PARSER_FLAG_CLEAN_ONELINE,
+			     read_line, &values);
+	if (input->stream_errno != 0) {
+		mail_set_critical(mail, "read(%s) failed: %s",
+				  i_stream_get_name(input),
+				  i_stream_get_error(input));
+		return -1;
+	}
+	array_append_zero(&values);
+	*values_r = array_front(&values);
+	return 0;
 }

@@ -8,5 +8,9 @@ struct mail;
    for recall_index_hash_mail(). */
 int recall_index_get_headers(struct mail *mail, bool uncached,
 			     const char *const **values_r);
+/* The same out of the message itself, on the data stack. Dovecot's cache may
+   say that there is none if it could not read the message when it was saved:
+   by mail_crypt without the user's password. */
+int recall_index_read_headers(struct mail *mail, const char *const **values_r);
 
 #endif

@@ -3,6 +3,7 @@
 #include "mail-storage-private.h"
 #include "mail-index-view-private.h"
 #include "recall-index-fence.h"
+#include "recall-index-mail.h"
 #include "recall-index-pass.h"
 #include "recall-index-stamp.h"
 
@@ -123,6 +124,19 @@ static void pass_view(struct recall_index_pass *pass)
 	}
 }
 
+static uint64_t pass_hash_mail(struct mail *mail)
+{
+	const char *const *values;
+	uint64_t hash = recall_index_hash_mail(mail, FALSE);
+
+	if (hash == RECALL_INDEX_HASH_NONE) {
+		hash = recall_index_read_headers(mail, &values) < 0 ?
+			RECALL_INDEX_HASH_UNKNOWN :
+			recall_index_hash_headers(values);
+	}
+	return hash;
+}
+
 static void
 pass_mail(struct recall_index_pass *pass, struct mail *mail,
 	  const struct recall_index_rec *old)
@@ -131,7 +145,7 @@ pass_mail(struct recall_index_pass *pass, struct mail *mail,
 
 	if (!mail_set_uid(mail, old->uid))
 		return;
-	rec.hash = recall_index_hash_mail(mail, FALSE);
+	rec.hash = pass_hash_mail(mail);
 	if (rec.hash == RECALL_INDEX_HASH_UNKNOWN) {
 		if (mailbox_get_last_mail_error(pass->box) !=
 		    MAIL_ERROR_EXPUNGED && !pass->failed) {

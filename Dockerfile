@@ -21,8 +21,12 @@ FROM debian:trixie-slim AS service
 COPY --from=build /packages/mail-recalld_*.deb /packages/
 RUN apt-get update && \
     apt-get install -y --no-install-recommends /packages/mail-recalld_*.deb && \
-    rm -rf /var/lib/apt/lists/*
-# mount the settings at /etc/mail-recalld, and the journal's directory
+    rm -rf /var/lib/apt/lists/* && \
+    install -d -o mail-recalld -g mail-recalld -m 700 /var/lib/mail-recalld \
+        /var/log/mail-recalld
+# mount the settings at /etc/mail-recalld, and a volume for the journal here: a
+# new one takes the owner over
+VOLUME /var/lib/mail-recalld
 USER mail-recalld
 ENTRYPOINT ["/usr/sbin/mail-recalld", "-c", "/etc/mail-recalld/mail-recall.conf"]
 

@@ -112,8 +112,21 @@ static void reopen_log(void)
 	config_unref(config);
 }
 
+static void log_restart(const struct config *started,
+			const struct config *config)
+{
+	struct strlist names = { NULL, 0, 0 };
+	size_t i;
+
+	config_restart_settings(started, config, &names);
+	for (i = 0; i < names.count; i++)
+		log_warning("%s: a restart is needed to take it over",
+			    names.items[i]);
+	strlist_free(&names);
+}
+
 /* All or nothing: settings that are wrong change none. */
-static void reload(const char *path)
+static void reload(const char *path, const struct config *started)
 {
 	struct config *config;
 	char *error = NULL;
@@ -130,6 +143,7 @@ static void reload(const char *path)
 		return;
 	}
 	config_replace(config);
+	log_restart(started, config);
 	log_info("settings reloaded");
 }
 
@@ -157,7 +171,8 @@ static void tick(void)
 	config_unref(config);
 }
 
-static void wait_for_signals(const char *path, const sigset_t *signals)
+static void wait_for_signals(const char *path, const struct config *started,
+			     const sigset_t *signals)
 {
 	const struct timespec interval = { .tv_sec = TICK };
 	int64_t purged = now_ms();
@@ -168,7 +183,7 @@ static void wait_for_signals(const char *path, const sigset_t *signals)
 		if (sig == SIGTERM || sig == SIGINT)
 			return;
 		if (sig == SIGHUP)
-			reload(path);
+			reload(path, started);
 		else if (sig < 0 && errno == EAGAIN)
 			tick();
 		if (now_ms() - purged >= PURGE_INTERVAL * 1000) {
@@ -187,6 +202,7 @@ static int fail(char *error)
 
 static int run(struct config *config, const char *path)
 {
+	struct config *current;
 	sigset_t signals;
 	char *error = NULL;
 
@@ -200,7 +216,7 @@ static int run(struct config *config, const char *path)
 	/* a limit of the size of files is an error like a full disk */
 	signal(SIGXFSZ, SIG_IGN);
 
-	config_replace(config);
+	config_replace(config_ref(config));
 	if (!open_log(config))
 		return EX_CANTCREAT;
 	if (!journal_open(config->journal_path, &error))
@@ -229,7 +245,7 @@ static int run(struct config *config, const char *path)
 			  "start");
 	if (http_server_start(config, &dispatch_api, &error)) {
 		notify_manager("READY=1");
-		wait_for_signals(path, &signals);
+		wait_for_signals(path, config, &signals);
 		notify_manager("STOPPING=1");
 		log_info("stopping");
 		recall_interrupt_all();
@@ -241,9 +257,9 @@ static int run(struct config *config, const char *path)
 	standing_keeper_stop();
 	webhook_stop();
 	doveadm_client_stop();
-	config = config_current();
-	audit_close(config);
-	config_unref(config);
+	current = config_current();
+	audit_close(current);
+	config_unref(current);
 	journal_close();
 	revocations_free();
 	brakes_free();
@@ -333,6 +349,7 @@ int main(int argc, char *argv[])
 		return EX_CONFIG;
 	}
 	ret = run(config, path);
+	config_unref(config);
 	config_replace(NULL);
 	log_close();
 	curl_global_cleanup();

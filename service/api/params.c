@@ -340,9 +340,12 @@ static void add_unknown(const struct http_route *route, const char *name,
 
 bool param_check_known(struct http_request *request)
 {
-	json_t *what = json_object();
+	json_t *what;
 	size_t i;
 
+	if (request->route->params_from == HTTP_PARAMS_URL_ANY)
+		return true;
+	what = json_object();
 	for (i = 0; i < request->params_count; i++)
 		add_unknown(request->route, request->params[i].name, what);
 	for (i = 0; i < request->params_empty.count; i++)

@@ -6,6 +6,8 @@
 		  .params = (const char *const []){ __VA_ARGS__, NULL }
 #define URL(...) .params_from = HTTP_PARAMS_URL, \
 		 .params = (const char *const []){ __VA_ARGS__, NULL }
+#define URL_ANY(...) .params_from = HTTP_PARAMS_URL_ANY, \
+		     .params = (const char *const []){ __VA_ARGS__, NULL }
 #define NO_BODY BODY(NULL)
 #define NO_URL URL(NULL)
 
@@ -124,12 +126,10 @@ const struct http_route api_routes[] = {
 
 	{ "GET", PAGE("/console/oidc"), .handler = action_oidc_begin,
 	  .audit = "login", NO_URL },
-	/* providers add what they like */
+	/* providers add what they like (RFC 6749, 4.1.2) */
 	{ "GET", PAGE("/console/oidc/callback"),
 	  .handler = action_oidc_callback, .audit = "login",
-	  URL("code", "state", "iss", "error", "error_description",
-	      "error_uri", "session_state", "scope", "authuser", "prompt",
-	      "hd") },
+	  URL_ANY("code", "state", "iss", "error") },
 
 	{ "GET", PAGE("/console"), .handler = action_console_slash,
 	  .inlined = true },

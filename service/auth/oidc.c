@@ -74,6 +74,14 @@ static json_t *ask_cached(const struct config *config, struct cached *cached,
 	return json;
 }
 
+/* What is wrong may be mended by the next time. */
+static void forget_provider(void)
+{
+	pthread_mutex_lock(&cache_mutex);
+	cached[0].asked = 0;
+	pthread_mutex_unlock(&cache_mutex);
+}
+
 /* Returns what the provider says of itself (Discovery 1.0, 4). */
 static json_t *discover(const struct config *config, char **error_r)
 {
@@ -88,6 +96,7 @@ static json_t *discover(const struct config *config, char **error_r)
 	json = ask_cached(config, &cached[0], url, KEEP, error_r);
 	if (json != NULL && !oidc_is_issuer(config, json, "issuer")) {
 		*error_r = x_asprintf("%s: is of another issuer", url);
+		forget_provider();
 		json_decref(json);
 		json = NULL;
 	}
@@ -107,6 +116,7 @@ static const char *endpoint(const struct config *config, const json_t *provider,
 			    (!tls && strncmp(url, "http://", 7) == 0)))
 		return url;
 	*error_r = x_asprintf("%s: has no %s", config->oidc_issuer, name);
+	forget_provider();
 	return NULL;
 }
 

@@ -8,11 +8,9 @@
 #include <unistd.h>
 
 #include <curl/curl.h>
-#include <openssl/bio.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 
 #include "alloc.h"
+#include "config-certs.h"
 #include "config-check.h"
 #include "file.h"
 #include "network.h"
@@ -57,6 +55,15 @@ static bool is_local_url(CURLU *url)
 	return ret;
 }
 
+static bool has_user(CURLU *url)
+{
+	char *user = NULL;
+	bool ret = curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OK;
+
+	curl_free(user);
+	return ret;
+}
+
 /* scheme is "http" for both "http://" and "https://". allow_plaintext names the
    setting that allows to send secrets in the clear to another host; allowed is
    its value. */
@@ -75,6 +82,9 @@ static void check_url(const char *what, const char *text, const char *scheme,
 	    (found[len] != '\0' && strcmp(found + len, "s") != 0))
 		strbuf_addf(errors, "%s: '%s' is not a %s:// or %ss:// URL\n",
 			    what, text, scheme, scheme);
+	else if (has_user(url))
+		/* URLs are in the log and in answers */
+		strbuf_addf(errors, "%s: has a login\n", what);
 	else if (found[len] == '\0' && !allowed && !is_local_url(url))
 		strbuf_addf(errors, "%s: secrets would go to %s in the clear, "
 			    "which is not this host: use TLS, or set %s\n",
@@ -114,6 +124,7 @@ void config_check_etcd(const struct config *config, struct strbuf *errors)
 			  "etcd.allow_plaintext", config->etcd_allow_plaintext,
 			  errors);
 	strlist_free(&words);
+	config_check_ca("etcd.ca_file", config->etcd_ca_file, errors);
 }
 
 static bool read_into(const char *path, char **value, bool secret,
@@ -131,21 +142,6 @@ static bool read_into(const char *path, char **value, bool secret,
 	free_secret(*value);
 	*value = text;
 	return true;
-}
-
-static bool is_rsa_key(const char *pem, bool private)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *key;
-	bool ret;
-
-	key = private ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) :
-			PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
-	ret = key != NULL && EVP_PKEY_base_id(key) == EVP_PKEY_RSA &&
-	      EVP_PKEY_bits(key) >= 2048;
-	EVP_PKEY_free(key);
-	BIO_free(bio);
-	return ret;
 }
 
 void config_read_secrets(struct config *config, struct strbuf *errors)
@@ -224,14 +220,14 @@ static void check_jwt(struct config *config, struct strbuf *errors)
 			    "RS256\n");
 	} else if (read_into(config->auth_jwt_public_key_file,
 			     &config->jwt_public_pem, false, errors) &&
-		   !is_rsa_key(config->jwt_public_pem, false)) {
+		   !config_is_rsa_key(config->jwt_public_pem, false)) {
 		strbuf_addf(errors, "auth.jwt_public_key_file: is not an RSA "
 			    "public key of 2048 bits or more in PEM\n");
 	}
 	if (*config->auth_jwt_private_key_file != '\0' &&
 	    read_into(config->auth_jwt_private_key_file,
 		      &config->jwt_private_pem, true, errors) &&
-	    !is_rsa_key(config->jwt_private_pem, true))
+	    !config_is_rsa_key(config->jwt_private_pem, true))
 		strbuf_addf(errors, "auth.jwt_private_key_file: is not an RSA "
 			    "private key of 2048 bits or more in PEM\n");
 }
@@ -249,7 +245,7 @@ static void check_old_jwt_key(struct config *config, struct strbuf *errors)
 	} else if (*config->auth_jwt_old_public_key_file != '\0' &&
 		   read_into(config->auth_jwt_old_public_key_file,
 			     &config->jwt_old_public_pem, false, errors) &&
-		   !is_rsa_key(config->jwt_old_public_pem, false)) {
+		   !config_is_rsa_key(config->jwt_old_public_pem, false)) {
 		strbuf_addf(errors, "auth.jwt_old_public_key_file: is not an "
 			    "RSA public key of 2048 bits or more in PEM\n");
 	}
@@ -404,10 +400,12 @@ static void check_http(struct config *config, struct strbuf *errors)
 	}
 	if (!cert)
 		return;
-	(void)read_into(config->http_tls_cert_file, &config->tls_cert_pem,
-			false, errors);
-	(void)read_into(config->http_tls_key_file, &config->tls_key_pem, true,
+	cert = read_into(config->http_tls_cert_file, &config->tls_cert_pem,
+			 false, errors);
+	key = read_into(config->http_tls_key_file, &config->tls_key_pem, true,
 			errors);
+	if (cert && key)
+		config_check_tls(config, errors);
 }
 
 /* Whether the host is an address that is not this host's: who is told has a
@@ -429,15 +427,6 @@ static bool has_foreign_address(CURLU *url)
 	return ret && !is_local_url(url);
 }
 
-static bool has_user(CURLU *url)
-{
-	char *user = NULL;
-	bool ret = curl_url_get(url, CURLUPART_USER, &user, 0) == CURLUE_OK;
-
-	curl_free(user);
-	return ret;
-}
-
 static void check_webhook(const struct config *config, struct strbuf *errors)
 {
 	size_t before = errors->len;
@@ -456,8 +445,6 @@ static void check_webhook(const struct config *config, struct strbuf *errors)
 	if (has_foreign_address(url))
 		strbuf_addf(errors, "webhook.url: '%s' names another host by "
 			    "its address\n", config->webhook_url);
-	if (has_user(url))
-		strbuf_addf(errors, "webhook.url: has a login\n");
 	curl_url_cleanup(url);
 }
 
@@ -482,6 +469,14 @@ static void check_roles(const char *what, const char *roles,
 	strlist_free(&words);
 }
 
+static void check_cas(const struct config *config, struct strbuf *errors)
+{
+	config_check_ca("doveadm.ca_file", config->doveadm_ca_file, errors);
+	config_check_ca("auth.imap_ca_file", config->auth_imap_ca_file, errors);
+	config_check_ca("webhook.ca_file", config->webhook_ca_file, errors);
+	config_check_ca("oidc.ca_file", config->oidc_ca_file, errors);
+}
+
 void config_check(struct config *config, struct strbuf *errors)
 {
 	size_t i;
@@ -495,6 +490,7 @@ void config_check(struct config *config, struct strbuf *errors)
 		check_doveadm_urls(config, "nodes", config->nodes.items[i + 1],
 				   NULL, errors);
 	check_doveadm_login(config, errors);
+	check_cas(config, errors);
 	check_webhook(config, errors);
 	check_jwt(config, errors);
 	check_old_jwt_key(config, errors);

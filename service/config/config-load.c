@@ -1,3 +1,4 @@
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +27,28 @@ static const struct {
 struct read_context {
 	struct config *config;
 	struct strbuf *errors;
+	const char *path;
+	/* what is still to be read, and the number of the line before that */
+	const char *rest;
+	int line;
+	bool within_line;
+	/* names of the settings that were read */
+	struct strlist found;
 };
+
+static void add_error(struct read_context *ctx, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+static void add_error(struct read_context *ctx, const char *fmt, ...)
+{
+	va_list args;
+	char *error;
+
+	va_start(args, fmt);
+	error = x_vasprintf(fmt, args);
+	va_end(args);
+	strbuf_addf(ctx->errors, "%s:%d: %s\n", ctx->path, ctx->line, error);
+	free(error);
+}
 
 /* name = URL ... domain ... */
 static void add_node(struct read_context *ctx, const char *name,
@@ -47,16 +69,15 @@ static void add_node(struct read_context *ctx, const char *name,
 		if (strstr(words.items[i], "://") != NULL)
 			continue;
 		if (config_domain_urls(config, words.items[i]) != NULL)
-			strbuf_addf(ctx->errors, "nodes.%s: %s has a node "
-				    "already\n", name, words.items[i]);
+			add_error(ctx, "nodes.%s: %s has a node already",
+				  name, words.items[i]);
 		strlist_add(&config->nodes, words.items[i]);
 		strlist_add(&config->nodes, urls.data);
 		domains++;
 	}
 	/* it would never be asked */
 	if (domains == 0)
-		strbuf_addf(ctx->errors, "nodes.%s: has no mail domain\n",
-			    name);
+		add_error(ctx, "nodes.%s: has no mail domain", name);
 	free(urls.data);
 	strlist_free(&words);
 }
@@ -73,12 +94,40 @@ static int read_line(void *user, const char *section, const char *name,
 		return 1;
 	}
 	key = x_asprintf("%s.%s", section, name);
-	if (!config_set(ctx->config, key, value, &error)) {
-		strbuf_addf(ctx->errors, "%s\n", error);
+	if (*section == '\0') {
+		add_error(ctx, "%s: stands before any [section]", name);
+	} else if (!config_set(ctx->config, key, value, &error)) {
+		add_error(ctx, "%s", error);
 		free(error);
+	} else if (strlist_has_nocase(&ctx->found, key)) {
+		/* whichever was meant, somebody looks at the other one */
+		add_error(ctx, "%s: is there twice", key);
+	} else {
+		strlist_add(&ctx->found, key);
 	}
 	free(key);
 	return 1;
+}
+
+/* As fgets() reads. */
+static char *read_text(char *str, int num, void *stream)
+{
+	struct read_context *ctx = stream;
+	size_t len = strcspn(ctx->rest, "\n");
+
+	if (*ctx->rest == '\0')
+		return NULL;
+	if (ctx->rest[len] == '\n')
+		len++;
+	if (len > (size_t)num - 1)
+		len = num - 1;
+	if (!ctx->within_line)
+		ctx->line++;
+	memcpy(str, ctx->rest, len);
+	str[len] = '\0';
+	ctx->within_line = str[len - 1] != '\n';
+	ctx->rest += len;
+	return str;
 }
 
 /* Read as a whole: half of a file that can't be read is none. */
@@ -98,10 +147,14 @@ static void parse_file(const char *path, struct read_context *ctx)
 	ini_allow_multiline = false;
 	/* a password or key may hold any character */
 	ini_allow_inline_comments = false;
-	ret = ini_parse_string(text, read_line, ctx);
+	ctx->rest = text;
+	ctx->line = 0;
+	ret = ini_parse_stream(read_text, ctx, read_line, ctx);
 	if (ret != 0)
-		strbuf_addf(ctx->errors, "%s: line %d is neither a [section] "
-			    "nor name = value (or is too long)\n", path, ret);
+		strbuf_addf(ctx->errors, "%s:%d: the line is neither a "
+			    "[section] nor name = value (or is too long)\n",
+			    path, ret);
+	strlist_free(&ctx->found);
 	free_secret(text);
 }
 
@@ -109,7 +162,11 @@ struct config *config_load(const char *path, char **error_r)
 {
 	struct config *config = config_new();
 	struct strbuf errors = { NULL, 0, 0 };
-	struct read_context ctx = { config, &errors };
+	struct read_context ctx = {
+		.config = config,
+		.errors = &errors,
+		.path = path,
+	};
 	char *error = NULL;
 	size_t i;
 

@@ -294,20 +294,75 @@ static bool is_secret(const char *key)
 	return false;
 }
 
+/* What the service was started with; see config_restart_settings(). */
+static const char *const restart[] = {
+	"http.address", "http.port", "http.tls_cert_file", "http.tls_key_file",
+	"http.max_connections", "http.idle_timeout", "http.max_header",
+	"http.workers", "http.queue", "http.health_address", "http.health_port",
+	"doveadm.connections", "auth.logins", "auth.logins_queue",
+	"journal.path", "journal.workers", "console.dir",
+};
+
+static const struct setting *find_setting(const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < SETTINGS_COUNT; i++) {
+		if (strcmp(settings[i].key, key) == 0)
+			return &settings[i];
+	}
+	return NULL;
+}
+
+static bool is_same(const struct config *c1, const struct config *c2,
+		    const struct setting *set)
+{
+	const void *f1 = field(c1, set), *f2 = field(c2, set);
+
+	switch (set->type) {
+	case SET_STR:
+		return strcmp(*(char *const *)f1, *(char *const *)f2) == 0;
+	case SET_INT:
+		return *(const int64_t *)f1 == *(const int64_t *)f2;
+	case SET_BOOL:
+		return *(const bool *)f1 == *(const bool *)f2;
+	}
+	return false;
+}
+
+static bool is_same_text(const char *s1, const char *s2)
+{
+	return s1 == NULL || s2 == NULL ? s1 == s2 : strcmp(s1, s2) == 0;
+}
+
+void config_restart_settings(const struct config *started,
+			     const struct config *config,
+			     struct strlist *names)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(restart) / sizeof(restart[0]); i++) {
+		if (!is_same(started, config, find_setting(restart[i])))
+			strlist_add(names, restart[i]);
+	}
+	/* renewed under the same name */
+	if (names->count == 0 &&
+	    !is_same_text(started->tls_cert_pem, config->tls_cert_pem))
+		strlist_add(names, "http.tls_cert_file");
+}
+
 bool config_set(struct config *config, const char *key, const char *value,
 		char **error_r)
 {
-	size_t i;
+	const struct setting *set = find_setting(key);
 
 	/* JSON can't have it */
 	if (!is_secret(key) && !utf8_valid(value, strlen(value))) {
 		*error_r = x_asprintf("%s: is not UTF-8", key);
 		return false;
 	}
-	for (i = 0; i < SETTINGS_COUNT; i++) {
-		if (strcmp(settings[i].key, key) == 0)
-			return set_value(config, &settings[i], value, error_r);
-	}
+	if (set != NULL)
+		return set_value(config, set, value, error_r);
 	*error_r = x_asprintf("%s: there is no such setting", key);
 	return false;
 }

@@ -181,6 +181,12 @@ void config_unref(struct config *config);
 bool config_set(struct config *config, const char *key, const char *value,
 		char **error_r);
 
+/* Adds the settings that are not what the service was started with, and that
+   are taken over by a restart only. */
+void config_restart_settings(const struct config *started,
+			     const struct config *config,
+			     struct strlist *names);
+
 /* Calls back for every setting that has a key in etcd. */
 void config_etcd_keys(void (*callback)(const char *etcd_key, const char *key,
 				       void *context),

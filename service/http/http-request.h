@@ -47,7 +47,9 @@ enum http_params_from {
 	/* A URL stands in logs, so it must not have them. */
 	HTTP_PARAMS_BODY,
 	/* The URL's query string and the body; both make one set. */
-	HTTP_PARAMS_URL
+	HTTP_PARAMS_URL,
+	/* The same; what is not known is left out. */
+	HTTP_PARAMS_URL_ANY
 };
 
 struct http_route {

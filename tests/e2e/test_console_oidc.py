@@ -127,6 +127,12 @@ def test_role_of_the_userdb(service):
         ["login", "refresh"]
 
 
+def test_provider_adds_what_it_likes(service):
+    flow = Flow(service)
+    query = flow.authorize(flow.begin()) + "&session_state=1&client_info=e%2B"
+    assert resume(service, flow.back(query)).json()["login"] == ADMIN
+
+
 def test_who_is_no_user(service, issuer):
     issuer.claims["email"] = STRANGER
     assert is_refused(service, Flow(service).run(), "no such user")
@@ -300,6 +306,9 @@ def test_provider_that_is_wrong(service, issuer, metadata, why):
     issuer.metadata = metadata
     answer = service.curl(BEGIN)
     assert is_refused(service, answer, why)
+    # and is right now
+    issuer.metadata = {}
+    assert resume(service, Flow(service).run()).status == 200
 
 
 def test_provider_that_is_away(node, key):

@@ -1,5 +1,6 @@
 """What the documents name is there."""
 
+import json
 import re
 
 from mailnode import SRCDIR
@@ -88,3 +89,20 @@ def test_architecture():
         "recall/recall-no.c", "recall_no"]
     assert wrong_in("`recall_run()` (`recall/jobs.c`)", files) == [
         "recall_run (recall/jobs.c)"]
+
+
+def test_manual_of_the_service():
+    """It names each resource, and each variable of the environment with its
+    setting."""
+    manual = (SRCDIR / "man/mail-recalld.8").read_text().replace("\\-", "-")
+    plain = re.sub(r"\\fI\w+\\fP", "{}", manual)
+    paths = json.loads((SRCDIR / "docs/openapi.json").read_text())["paths"]
+    missing = [path for path in paths if not re.search(
+        re.escape(re.sub(r"{\w+}", "{}", path)) + r"[\s\"]", plain)]
+    assert missing == []
+    variables = re.findall(r'"(MAIL_RECALLD_\w+)", "([\w.]+)"',
+                           (SRCDIR / "service/config/config-load.c").read_text())
+    assert len(variables) == 5
+    for variable, setting in variables:
+        assert ".B %s\n.B %s\n" % (variable, setting) in manual
+        assert variable in (SRCDIR / "conf.d/mail-recall.conf").read_text()

@@ -214,10 +214,35 @@ def check_with(service, octets):
 
 def test_texts_that_are_not_utf8(service):
     """They could not be shown; a key may be anything."""
-    assert check_with(service, b"[oidc]\nname = Soci\xe9t\xe9\n") == \
-        (78, "oidc.name: is not UTF-8\n")
+    code, error = check_with(service, b"[oidc]\nname = Soci\xe9t\xe9\n")
+    assert code == 78 and error.endswith(": oidc.name: is not UTF-8\n")
     assert check_with(service, b"[webhook]\nkey = " + b"\xe9" * 40 +
                       b"\n") == (0, "")
+
+
+def test_wrong_lines_are_named(service):
+    accepted(service)
+    lines = len(service.conf.read_text().splitlines())
+    code, error = check_with(service, "".join((
+        "[http]\n", "prot = 8025\n", "# a comment\n", "workers = many\n",
+        "[log]\n", "\n", "level = debug\n", "path = %s\n" % ("x" * 5000),
+        "[limit]\n", "users_user = 5\n", "[nodes]\n", "a = b\n",
+        "[nodes\n")).encode())
+    assert code == 78
+    assert error.splitlines() == ["%s:%d: %s" % (
+        service.conf, lines + line, text) for line, text in (
+        (2, "http.prot: there is no such setting"),
+        (4, "http.workers: 'many' is not a number from 1 to 256"),
+        (7, "log.level: is there twice"),
+        (8, "log.path: is there twice"),
+        (10, "limit.users_user: there is no such setting"),
+        (13, "the line is neither a [section] nor name = value (or is too "
+         "long)"))]
+    service.conf.write_text("port = 8025\n")
+    done = subprocess.run(service.command("--check-config"),
+                          capture_output=True, text=True)
+    assert done.stderr == "%s:1: port: stands before any [section]\n" % \
+        service.conf
 
 
 def test_settings_that_cannot_be_read_to_the_end(service):
@@ -238,6 +263,57 @@ def test_settings_that_cannot_be_read_to_the_end(service):
 def test_batch_that_dovecot_does_not_take(service):
     refused(service, "doveadm.batch", doveadm__batch=BATCH_MAX + 1)
     accepted(service, doveadm__batch=BATCH_MAX)
+
+
+# what could only fail later
+
+@pytest.mark.parametrize("setting", [
+    "doveadm__ca_file", "auth__imap_ca_file", "webhook__ca_file",
+    "oidc__ca_file", "etcd__ca_file"])
+def test_cas_that_are_none(service, certificates, setting):
+    name = setting.replace("__", ".")
+    refused(service, name + ": open(/nonexistent)", **{setting: "/nonexistent"})
+    refused(service, name + ": /dev/null has no certificate",
+            **{setting: "/dev/null"})
+    accepted(service, **{setting: certificates / "cert.pem"})
+
+
+def test_certificate_that_no_server_starts_with(service, certificates, keys):
+    cert, key = certificates / "cert.pem", certificates / "key.pem"
+    for wrong, error in (
+            ((cert, keys / "good"), "http.tls_key_file: is not the key of"),
+            ((keys / "text", key), "http.tls_cert_file: has no certificate"),
+            ((cert, keys / "text"), "http.tls_key_file: has no private key")):
+        refused(service, error, http__tls_cert_file=wrong[0],
+                http__tls_key_file=wrong[1])
+    # nobody is asked for a passphrase
+    locked = service.dir / "locked"
+    subprocess.run(["openssl", "pkey", "-in", key, "-out", locked, "-aes128",
+                    "-passout", "pass:secret"], check=True)
+    locked.chmod(0o600)
+    refused(service, "wants a passphrase", http__tls_cert_file=cert,
+            http__tls_key_file=locked)
+    accepted(service, http__tls_key_file=key)
+    old = service.dir / "old"
+    subprocess.run(["openssl", "x509", "-in", cert, "-signkey", key, "-out",
+                    old, "-days", "-1"], check=True, capture_output=True)
+    service.set(http__tls_cert_file=old)
+    done = service.check_config()
+    assert (done.returncode, done.stderr) == (
+        0, "warning: http.tls_cert_file: the certificate has expired\n")
+
+
+@pytest.mark.parametrize("setting, url", [
+    ("doveadm__url", "http://doveadm:hidden@127.0.0.1:2222/doveadm/v1"),
+    ("nodes__one", "https://hidden@mail1.example.com/ example.com"),
+    ("auth__imap_url", "imap://doveadm:hidden@127.0.0.1"),
+    ("etcd__endpoints", "http://root:hidden@127.0.0.1:2379")])
+def test_url_with_a_login(service, setting, url):
+    """URLs are in the log, and hosts of nodes in answers."""
+    service.set(**{setting: url})
+    done = service.check_config()
+    assert done.returncode == 78
+    assert ": has a login\n" in done.stderr and "hidden" not in done.stderr
 
 
 # what others can hear

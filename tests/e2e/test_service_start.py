@@ -3,6 +3,7 @@ the service manager, the limit of open files."""
 
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -108,6 +109,60 @@ def test_log_that_is_rotated_while_the_settings_are_wrong(service):
     service.write_configuration()
     service.process.send_signal(signal.SIGHUP)
     service.wait_log(r"the settings stay as they are: .*jwt_key: is shorter")
+
+
+def changed(name, value):
+    """Another value that the setting may have, or None."""
+    others = {"http.address": "127.0.0.2", "http.health_address": "127.0.0.2",
+              "journal.path": "/nonexistent", "console.dir": "/nonexistent"}
+    if value.isdigit() and not name.startswith("rights."):
+        return int(value) - 1 if int(value) > 1 else int(value) + 1
+    return others.get(name)
+
+
+def test_reload_says_what_needs_a_restart(service):
+    """Those that the example marks, and no others."""
+    done = run("--defaults")
+    changes = {}
+    for name, mark, value in (line.partition(" = ")
+                              for line in done.stdout.splitlines()):
+        if changed(name, value) is not None:
+            changes[name.replace(".", "__")] = changed(name, value)
+    service.start()
+    service.set(**changes)
+    since = len(service.log())
+    assert service.reload() == "reloaded"
+    found = set(re.findall(r"warning: (\S+): a restart is needed",
+                           service.log()[since:]))
+    assert len(found) == 15
+    example = (SRCDIR / "conf.d/mail-recall.conf").read_text()
+    for section, text in re.findall(r"^\[(\w+)\]\n(.*?)(?=^\[|\Z)", example,
+                                    re.M | re.S):
+        # a comment, and the settings below it
+        for comment, names in re.findall(r"((?:^# .*\n)+)((?:^#\w.*\n)*)",
+                                         text, re.M):
+            names = {"%s.%s" % (section, name) for name in
+                     re.findall(r"^#(\w+) =", names, re.M)}
+            marked = re.search(r"\brestart\)", comment) is not None
+            if names & {key.replace("__", ".") for key in changes}:
+                assert bool(names & found) == marked, names
+            found -= names
+    assert found == set()
+
+
+def test_certificate_that_is_renewed(service, certificates):
+    for name in "cert.pem", "key.pem":
+        shutil.copy(certificates / name, service.dir)
+    service.set(http__tls_cert_file=service.dir / "cert.pem",
+                http__tls_key_file=service.dir / "key.pem")
+    service.start()
+    assert service.reload() == "reloaded"
+    assert "a restart is needed" not in service.log()
+    subprocess.run(["openssl", "x509", "-in", certificates / "cert.pem",
+                    "-signkey", certificates / "key.pem", "-out",
+                    service.dir / "cert.pem"], check=True, capture_output=True)
+    assert service.reload() == "reloaded"
+    assert "http.tls_cert_file: a restart is needed" in service.log()
 
 
 def test_console_that_a_reload_turns_on(service):

@@ -23,6 +23,8 @@
 
 struct standing_user {
 	union mail_user_module_context module_ctx;
+	/* of all other plugins */
+	void (*deinit_pre)(struct mail_user *user);
 
 	/* guid_128_t of the orders that something has arrived for */
 	buffer_t *recall_ids;
@@ -206,10 +208,18 @@ static void standing_user_deinit_pre(struct mail_user *user)
 	struct standing_user *suser = STANDING_USER_CONTEXT(user);
 
 	standing_run(user, suser);
+	suser->deinit_pre(user);
+}
+
+static void standing_user_deinit(struct mail_user *user)
+{
+	struct standing_user *suser = STANDING_USER_CONTEXT(user);
+
+	timeout_remove(&suser->to);
 	recall_mail_arrivals_clear(&suser->arrivals);
 	array_free(&suser->arrivals);
 	buffer_free(&suser->recall_ids);
-	suser->module_ctx.super.deinit_pre(user);
+	suser->module_ctx.super.deinit(user);
 }
 
 void recall_mail_standing_user_created(struct mail_user *user)
@@ -223,10 +233,23 @@ void recall_mail_standing_user_created(struct mail_user *user)
 	suser = p_new(user->pool, struct standing_user, 1);
 	suser->module_ctx.super = *v;
 	user->vlast = &suser->module_ctx.super;
-	v->deinit_pre = standing_user_deinit_pre;
+	v->deinit = standing_user_deinit;
 	suser->recall_ids = buffer_create_dynamic(default_pool, 16);
 	i_array_init(&suser->arrivals, 1);
 	MODULE_CONTEXT_SET(user, recall_standing_user_module, suser);
+}
+
+void recall_mail_standing_namespaces_created(struct mail_user *user)
+{
+	struct standing_user *suser = STANDING_USER_CONTEXT(user);
+
+	/* In front of all plugins, whichever order they were loaded in: what is
+	   recalled changes mailboxes, which some of them (quota_clone) do not
+	   expect any more when they have said goodbye. */
+	if (suser == NULL || suser->deinit_pre != NULL)
+		return;
+	suser->deinit_pre = user->v.deinit_pre;
+	user->v.deinit_pre = standing_user_deinit_pre;
 }
 
 void recall_mail_standing_deinit(void)

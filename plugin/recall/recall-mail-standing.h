@@ -15,6 +15,8 @@ struct mailbox;
    where it is; `doveadm recall standing run' tries again. */
 
 void recall_mail_standing_user_created(struct mail_user *user);
+/* All plugins know of the user by then. */
+void recall_mail_standing_namespaces_created(struct mail_user *user);
 
 /* Whether it's no arrival that the mail is copied into the mailbox: the user
    has it already, or gets it back from the quarantine. */

@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "mail-storage-hooks.h"
 #include "mail-user.h"
+#include "mail-namespace.h"
 #include "recall-settings.h"
 #include "recall-mail-index.h"
 #include "recall-mail-quarantine.h"
@@ -18,8 +19,14 @@ static void recall_mail_user_created(struct mail_user *user)
 	recall_mail_standing_user_created(user);
 }
 
+static void recall_mail_namespaces_created(struct mail_namespace *namespaces)
+{
+	recall_mail_standing_namespaces_created(namespaces->user);
+}
+
 static struct mail_storage_hooks recall_mail_storage_hooks = {
 	.mail_user_created = recall_mail_user_created,
+	.mail_namespaces_created = recall_mail_namespaces_created,
 	.mailbox_allocated = recall_mail_index_mailbox_allocated,
 };
 

@@ -23,6 +23,7 @@ LOCATION_NAMES = {
     "LISTINDEX": "mailbox_list_index_prefix",
     "LAYOUT": "mailbox_list_layout",
     "INDEX": "mail_index_path",
+    "INDEXPVT": "mail_index_private_path",
     "CONTROL": "mail_control_path",
     "INBOX": "mail_inbox_path",
 }

@@ -214,6 +214,33 @@ service_lookup(void *context, const char *name, const char **value_r,
 	return 1;
 }
 
+/* Others may have variables in them that only a user has, as mail_location =
+   maildir:%h/Maildir: what is looked at is all that is expanded. */
+static int
+user_settings_expand(pool_t pool, const struct setting_parser_info *info,
+		     struct mail_user_settings *set,
+		     const struct var_expand_table *table, const char **error_r)
+{
+	const char *address = set->postmaster_address;
+	string_t *str = t_str_new(128);
+	const char *error;
+
+	i_assert(*address == SETTING_STRVAR_UNEXPANDED[0]);
+	if (var_expand(str, address + 1, table, &error) <= 0) {
+		*error_r = t_strdup_printf("Failed to expand settings: "
+			"postmaster_address: %s", error);
+		return -1;
+	}
+	set->postmaster_address = p_strdup(pool, str_c(str));
+	/* parses it */
+	if (!info->expand_check_func(set, pool, &error)) {
+		*error_r = t_strdup_printf("Failed to check settings: %s",
+					   error);
+		return -1;
+	}
+	return 0;
+}
+
 static int
 service_fill(pool_t pool, struct setting_parser_context *parser,
 	     const struct setting_parser_info *user_info,
@@ -226,15 +253,11 @@ service_fill(pool_t pool, struct setting_parser_context *parser,
 		.pool = pool,
 		.table = table,
 	};
-	const char *error;
 
 	user_set = settings_dup(user_info, user_set, pool);
-	if (settings_var_expand(user_info, user_set, pool, table,
-				&error) <= 0) {
-		*error_r = t_strdup_printf("Failed to expand settings: %s",
-					   error);
+	if (user_settings_expand(pool, user_info, user_set, table,
+				 error_r) < 0)
 		return -1;
-	}
 	ctx.user_set = user_set;
 	set->pool = pool;
 	set_r->recall = set;

@@ -179,7 +179,7 @@ static bool box_needs_sync(struct mailbox *box)
 {
 	const struct mail_index_header *hdr;
 
-	if (!recall_index_is_dbox(box->storage))
+	if (!recall_index_has_flags(box))
 		return TRUE;
 	hdr = &box->index->map->hdr;
 	return hdr->uid_validity == 0 ||

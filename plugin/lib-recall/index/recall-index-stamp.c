@@ -214,6 +214,12 @@ bool recall_index_is_dbox(const struct mail_storage *storage)
 				   strcmp(storage->name, "mdbox") == 0);
 }
 
+bool recall_index_has_flags(struct mailbox *box)
+{
+	return recall_index_is_dbox(box->storage) &&
+		mailbox_get_private_flags_mask(box) == 0;
+}
+
 /* Beside the directory itself its parent counts, unless that is among those
    that were just looked at. */
 static uint64_t

@@ -4,6 +4,7 @@
 #include "guid.h"
 
 struct mail_storage;
+struct mailbox;
 struct mailbox_list;
 struct recall_index_root;
 
@@ -28,6 +29,9 @@ void recall_index_root_close(struct recall_index_root **root);
 
 /* Whether the index is the mailbox. storage may be NULL. */
 bool recall_index_is_dbox(const struct mail_storage *storage);
+/* Whether that goes for the flags, too: private ones (INDEXPVT) are in another
+   index, which only a sync of the mailbox looks into. */
+bool recall_index_has_flags(struct mailbox *box);
 /* The directories alone: 1 with dbox, which needs none of them, 0 if they can't
    be known. */
 uint64_t recall_index_stamp_dirs(struct mailbox_list *list,

@@ -219,7 +219,7 @@ static int copies_sync(struct recall_copies_box *cbox)
    message could not be read, after which Dovecot has a closer look. */
 static bool copies_are_latest(struct recall_copies_box *cbox)
 {
-	return recall_index_is_dbox(cbox->box->storage) && !cbox->others &&
+	return recall_index_has_flags(cbox->box) && !cbox->others &&
 		recall_scan_is_latest(cbox->box);
 }
 

@@ -1,0 +1,105 @@
+"""Dovecot as postmasters set it up: settings and plugins that change what a
+recall sees, each with what came of it."""
+
+import pytest
+
+from conftest import DRIVERS, ONE_DRIVER
+from mailnode import DOVECOT_24, build_message
+from quarantine import command, fetch, make_node, quarantined
+
+USER = "a@example.com"
+PLUGINS = ["notify", "recall"]
+
+# What only a user has, wherever the settings may have it.
+USERS_VARIABLES = """
+mail_path = %%{home}/elsewhere
+mail_home = %s/homes/%%{user}
+mail_attribute {
+  dict file {
+    path = %%{home}/attributes
+  }
+}
+namespace more {
+  prefix = More/
+  separator = /
+  mail_path = %%{home}/more
+}
+""" if DOVECOT_24 else """
+mail_location = sdbox:%%h/elsewhere
+mail_home = %s/homes/%%{userdb:nothing}%%u
+mail_attribute_dict = file:%%h/attributes
+mail_attachment_dir = %%h/attachments
+namespace more {
+  prefix = More/
+  separator = /
+  location = sdbox:%%h/more
+}
+"""
+
+
+def test_variables_of_users(message_id, open_path):
+    """Of those settings nothing is asked where no user is."""
+    extra = USERS_VARIABLES % open_path
+    with make_node("sdbox", [USER], mail_plugins=PLUGINS,
+                   extra=extra) as node:
+        for place in "INBOX", "More/Work":
+            node.append(USER, place, build_message(message_id))
+        result = command(node, "expunge", "-A", "--stand", "1h", message_id)
+        assert (result.code, result.stderr) == (0, "")
+        row = result.row(USER)
+        assert (row["status"], row["copies"]) == ("expunged", "2")
+        node.lmtp_deliver(USER, build_message(message_id))
+        assert command(node, "standing", "late").row()["copies"] == "1"
+        assert node.panics() == []
+
+
+CLONED = """
+quota_clone {
+  dict file {
+    path = %{home}/quota
+  }
+}
+""" if DOVECOT_24 else ""
+
+
+def test_quota_clone(message_id, recall_id):
+    """It looks at the quota a last time when the user goes: what is recalled
+    then, since it has just arrived, comes before that."""
+    with make_node(ONE_DRIVER, [USER], quota=True, extra=CLONED,
+                   mail_plugins=[*PLUGINS, "quota_clone"],
+                   plugin={} if DOVECOT_24 else
+                   {"quota_clone_dict": "file:%h/quota"}) as node:
+        assert command(node, "expunge", "-u", USER, "--stand", "1h",
+                       "--recall-id", recall_id,
+                       message_id).status() == "not_found"
+        node.lmtp_deliver(USER, build_message(message_id))
+        row = command(node, "standing", "late").row()
+        assert (row["recall-id"], row["copies"]) == (recall_id, "1")
+        assert sum(quarantined(node, USER).values()) == 1
+        assert node.panics() == [] and node.errors() == []
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_private_flags(driver, message_id, recall_id):
+    """What was read is read, also where that is kept in an index of its
+    own."""
+    mail = "%s:~/%s:INDEXPVT=~/private" % (driver, driver)
+    with make_node(driver, {USER: {"mail": mail}},
+                   mail_plugins=PLUGINS) as node:
+        for place in "INBOX", "Work":
+            node.append(USER, place, build_message(message_id))
+        node.set_flags(USER, "Work", ["\\Seen"])
+
+        def recall(*args):
+            row = command(node, "expunge", "-u", USER, "--no-notify", *args,
+                          message_id).row()
+            return row["status"], row["copies"]
+        assert recall("--dry-run") == recall() == ("read", "2")
+        assert recall("--force", "--recall-id", recall_id) == \
+            ("expunged", "2")
+        assert command(node, "restore", "-u", USER,
+                       recall_id).row()["copies"] == "2"
+        assert [flags for flags, *_ in fetch(node, USER, "Work")] == \
+            [["\\Seen"]]
+        assert recall() == ("read", "2")
+        assert node.panics() == [] and node.errors() == []

@@ -217,6 +217,32 @@ def test_file_left_behind(node, user, message_id, recall_id):
     assert command(node, "list", "-u", user).row()["copies"] == str(COUNT)
 
 
+def test_brought_back_and_begun_anew(node, user, message_id, recall_id):
+    """What was expunged comes back, as a client may bring it, just when the
+    quarantine has to be read anew: it's expunged again, and counted once."""
+    if node.driver != "sdbox":
+        pytest.skip("sdbox only")
+    with stopped(node, "expunged:3", "expunge", "-u", user, "--force",
+                 "--no-notify", "--recall-id", recall_id, message_id) as rows:
+        box, = [name for name in quarantined(node, user)
+                if "three" in bodies(fetch(node, user, name))]
+        node.doveadm("copy", "-u", user, "Work", "mailbox", box, "ALL")
+        append(node, user, "Work", build_message(message_id, body="new"))
+        paths = [pathlib.Path(node.doveadm(
+            "mailbox", "path", "-u", user, name).stdout.strip())
+            for name in ("Work", box)]
+        newest = max(paths[0].glob("u.*"), key=lambda path: int(
+            path.name[2:]))
+        # as if a process was killed that has copied it
+        os.link(newest, paths[1] / "u.2")
+    row, = rows
+    assert (row["status"], row["copies"]) == ("expunged", str(COUNT + 1))
+    assert in_mailboxes(node, user) == OTHERS
+    assert in_quarantine(node, user) == \
+        EVERYTHING + collections.Counter({"new": 1})
+    assert command(node, "list", "-u", user).row()["copies"] == str(COUNT + 1)
+
+
 @pytest.mark.parametrize("uid", [1, 2])
 def test_record_left_behind(node, user, message_id, recall_id, uid):
     """The same with the file of a record, of which another one is known or

@@ -247,6 +247,9 @@ class MailNode(NodeLog, NodeClient):
         plugin.update(self.plugin)
         environment = " ".join("%s=%s" % pair
                                for pair in self._environment().items())
+        # A session costs half if it finds a process of another one. Those that
+        # are there when the clock is set do not outlive it.
+        sessions = "1" if self.clock else "unlimited" if DOVECOT_24 else "0"
         mode = {
             "dir": self.dir, "modules": self.modules,
             "location": location.format(home="~"),
@@ -257,6 +260,7 @@ class MailNode(NodeLog, NodeClient):
             "login_user": self.login_user,
             "imap_port": self.imap_port, "lmtp_port": self.lmtp_port,
             "http_port": self.http_port,
+            "imap_sessions": sessions,
             "doveadm_requests": self.doveadm_requests,
             "doveadm_password": self.doveadm_password,
             "doveadm_api_key": self.doveadm_api_key,

@@ -9,6 +9,7 @@ import time
 
 from model_beside import Beside
 from model_checks import Checks
+from model_excuses import Excuses
 from model_clients import MAILBOXES, Clients, connect
 from model_mail import append_command, message_of, token_of
 from model_plan import DISTURBING, Limits, Plan
@@ -19,7 +20,7 @@ LEFT_BEHIND = 30
 LOCKS = ["Maildir", "Maildir/.*", "recalled/.*"]
 
 
-class Account(Recalls, Beside, Checks):
+class Account(Recalls, Beside, Checks, Excuses):
     """One after the other."""
 
     def __init__(self, node, quarantine, seed, limits=Limits()):
@@ -80,6 +81,8 @@ class Account(Recalls, Beside, Checks):
         self.stable = {}
         # those that were once in a mailbox that may be deleted
         self.doomed = set()
+        # (mailbox, UID) of what clients have taken out of one
+        self.taken_out = set()
         # ids that were recalled, and recall ids that `recall list` has another
         # number of copies of: those that stand, for example
         self.recalled, self.unlisted = set(), set()
@@ -205,6 +208,8 @@ class Account(Recalls, Beside, Checks):
                     self.stable.pop(token, None)
             if operation.name in ("expunge", "flag"):
                 self.loose.update(operation.tokens)
+            if operation.source is not None:
+                self.taken_out.add(operation.source)
 
     def judge(self, message_id, recall_id, tokens, before, answers, rests,
               done):

@@ -68,16 +68,6 @@ class Checks:
         return (self.killed_one or self.node.driver == "mdbox") and \
             self.ever_rebuilt()
 
-    def keywords_lost(self, found):
-        """Whether a Maildir has lost the names of keywords, as it may while
-        it is renamed. All else must be as it was."""
-        def others(flags):
-            return [flag for flag in flags if flag.startswith("\\")]
-
-        return self.node.driver == "maildir" and self.renamed and \
-            any(flag.startswith("unknown-") for flag in found.flags) and \
-            others(found.flags) == others(flags_of(found.token))
-
     def broken(self):
         """Whether Dovecot has taken a file of the mdbox for corrupted in this
         episode, as it does if it reads a message that is written just now:
@@ -96,13 +86,6 @@ class Checks:
         """Whether Dovecot may have brought back what was expunged: in an
         mdbox that was rebuilt meanwhile, with the same UIDs."""
         return self.plan.has("resync") and self.rebuilt()
-
-    def gone_reset(self):
-        """Whether Dovecot has, in this episode, reset the mailbox that clients
-        delete and create, as one of them had the former one open."""
-        return re.search(
-            re.escape(self.user) + ".*: Mailbox Gone: .*(index reset, view is"
-            "|indexid changed)", self.node.log(self.episode_log)) is not None
 
     def check_lost(self, there, kept):
         """What is stable is somewhere. Without a quarantine a recall may have
@@ -130,6 +113,8 @@ class Checks:
                     lost.remove(token)
                     del self.stable[token]
         if lost:
+            self.excuse_purged(lost)
+        if lost:
             self.fail("lost", lost)
 
     def check_untouched(self, before, ids, done):
@@ -144,24 +129,11 @@ class Checks:
             if now[place] == was[place]:
                 continue
             self.node.settle_log()
-            true = self.rebuilt() or self.left_behind(token) \
+            true = self.rebuilt() or self.left_behind(*place) \
                 if now[place] > was[place] else \
                 self.broken() and not self.taken_by_us(message_id)
             if not true and not (mailbox == GONE and self.gone_reset()):
                 self.fail("touched", place, was[place], now[place], done)
-
-    def left_behind(self, token):
-        """Whether an sdbox may have it again: whoever expunges in a mailbox
-        that is renamed meanwhile, or is killed, leaves the file, and what is
-        rebuilt takes it up."""
-        message_id = "<%s>" % token.split("-")[0]
-        true = self.node.driver == "sdbox" and self.plan.has("resync") and \
-            (self.renamed or self.killed_one) and \
-            (token not in self.stable or message_id in self.recalled)
-        if true:
-            self.verdicts["taken up by a rebuild"] += 1
-            self.loose.add(token)
-        return true
 
     def check(self, kind, tokens, answer, taken, done, there):
         """taken: another recall of the episode took copies, or a late one."""
@@ -265,6 +237,12 @@ class Checks:
                 most[token] = max(most[token], count)
         for answer in answers:
             most.update(in_flight(answer, done))
+        self.node.settle_log()
+        taken = self.expunged_by_recalls(self.episode_log, message_id)
+        for operation in done:
+            if operation.name == "move" and operation.source in taken:
+                # the client had read it before an earlier look took it
+                most.update(operation.tokens)
         for operation in done:
             if operation.name == "copy" or operation.name == "move" and any(
                     other is not operation and other.name != "flag" and

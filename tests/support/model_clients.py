@@ -26,9 +26,15 @@ TOKEN = re.compile(rb"(?m)^X-Token: (\S+)")
 OPERATIONS = {"move": 8, "copy": 2, "flag": 2, "append": 1, "expunge": 1,
               "deliver": 1, "rename": 1, "delete": 1}
 
-# What a client did: to which messages, when, and into which mailbox
+# What a client did: to which messages, when, into which mailbox, and with what
+# it has taken out of one: (mailbox, UID)
 Operation = collections.namedtuple("Operation",
-                                   "name tokens start end mailbox")
+                                   "name tokens start end mailbox source")
+
+
+def place(mailbox, uid):
+    """The same whatever name it has just now."""
+    return "Beta" if mailbox in RENAMED else mailbox, int(uid)
 
 
 class Client:
@@ -43,6 +49,8 @@ class Client:
         self.user = None
         # tokens of the message that a command is changing now, and where to
         self.changing, self.target = [], None
+        # (mailbox, UID) of what it has found
+        self.source = None
         # where it has put one last
         self.last = None
 
@@ -85,7 +93,7 @@ class Client:
                 not self.answered.value:
             name = chance.choices(names, [OPERATIONS[n] for n in names])[0]
             start = time.time()
-            self.changing, self.target = [], None
+            self.changing, self.target, self.source = [], None, None
             try:
                 tokens = getattr(self, "do_" + name)(
                     chance, mailboxes, message_id, (seed, number))
@@ -100,8 +108,9 @@ class Client:
                 tokens = None if name == "append" else self.changing
                 name = "copy" if name == "move" else name
             if tokens is not None:
+                taken = self.source if name in ("move", "expunge") else None
                 done.append(Operation(name, tokens, start, time.time(),
-                                      self.target))
+                                      self.target, taken))
             number += 1
         return done
 
@@ -153,7 +162,7 @@ class Client:
             if found:
                 uid, token = [match.group(1).decode()
                               for match in chance.choice(found)]
-                self.changing = [token]
+                self.changing, self.source = [token], place(mailbox, uid)
                 return uid, mailbox
         return None, None
 
@@ -163,7 +172,11 @@ class Client:
             return None
         self.target = self.last = chance.choice(
             [m for m in mailboxes if m != mailbox])
-        self.connection.run("UID %s %s %s" % (command, uid, self.target))
+        done, = self.connection.run("UID %s %s %s" % (command, uid,
+                                                      self.target))
+        if not any(b"COPYUID" in line for line in done.lines):
+            # it was gone
+            self.source = None
         return self.changing
 
     def do_move(self, chance, mailboxes, message_id, unused_number):

@@ -20,7 +20,7 @@ FLAGS = ["\\Flagged", "\\Draft", "keyword", "$Other"]
 ORIGINS = {"appended": "a", "seen": "s", "other": "o", "delivered": "d"}
 
 # A message as it was found: where, the token, its flags, when it was received
-Found = collections.namedtuple("Found", "mailbox token flags date")
+Found = collections.namedtuple("Found", "mailbox token flags date uid")
 
 
 def token_of(message_id, source, number, origin="appended"):

@@ -70,10 +70,11 @@ class Recalls:
     def http(self, name, **parameters):
         return self.ask((name, parameters))[0]
 
-    def ask(self, *commands):
+    def ask(self, *commands, again=True):
         """Commands (name, parameters) in one request. Returns what each
         answers."""
         names = [name for name, _ in commands]
+        since = self.node.log_size()
         try:
             answers = self.node.doveadm_http([
                 [name, parameters if name.startswith("recallStanding") else
@@ -87,8 +88,11 @@ class Recalls:
             raise Finding("%s: %s: %s" % (names, error,
                                           "\n".join(found[:2]))) from error
         for name, answer in zip(names, answers):
-            if answer[0] == "error":
-                raise Finding("%s: %r" % (name, answer))
+            if answer[0] != "error":
+                continue
+            if again and set(names) == {"fetch"} and self.fetch_failed(since):
+                return self.ask(*commands, again=False)
+            raise Finding("%s: %r" % (name, answer))
         return [answer[1] for answer in answers]
 
     def expunge(self, message_id, recall_id, delay=0, **parameters):
@@ -178,7 +182,8 @@ class Recalls:
                 continue
             found.append(Found(row["mailbox"], token,
                                plain_flags(row["flags"].split()),
-                               int(row["date.received.unixtime"])))
+                               int(row["date.received.unixtime"]),
+                               int(row["uid"])))
             self._compare(found[-1])
         return found
 
@@ -204,5 +209,6 @@ class Recalls:
         if date_of(token) not in (None, found.date):
             raise Finding("another date: %r" % (found,))
         if token not in self.loose and found.flags != flags_of(token) and \
-           not self.flags_lost() and not self.keywords_lost(found):
+           not self.flags_lost() and not self.keywords_lost(found) and \
+           not self.back_without_flags(found):
             raise Finding("other flags: %r" % (found,))

@@ -84,6 +84,9 @@ service imap-login {
     port = 0
   }
 }
+service imap {
+  {count} = %(imap_sessions)s
+}
 service lmtp {
   inet_listener lmtp {
     port = %(lmtp_port)d

@@ -52,13 +52,6 @@ EPISODES_A_USER = 25
 ACCOUNTS_A_NODE = 200
 # Of a case that may fail or not, as other processes race.
 TRIES = 10
-# A session costs less if it finds a process of another one.
-SESSIONS = """
-service imap {
-  %s
-}
-""" % ("restart_request_count = unlimited" if mailnode.DOVECOT_24 else
-       "service_count = 0")
 # octets in memory that a node may need
 ROOM = 2 * 2**30
 
@@ -80,7 +73,7 @@ def node_for(driver, quarantine, users):
                                      "plugin": {"recall_quarantine": ""}}
     directory = tempfile.mkdtemp(prefix="node-", dir=place())
     node = make_node(driver, users, mail_plugins=["notify", "recall"],
-                     extra=examples() + SESSIONS, directory=directory,
+                     extra=examples(), directory=directory,
                      **options)
     node.own_directory = True
     return node

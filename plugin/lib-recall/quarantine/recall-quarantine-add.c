@@ -43,17 +43,15 @@ quarantine_record(struct recall_quarantine *q,
 					    error_r);
 	if (ret < 0)
 		return -1;
-	if (q->kept == NULL) {
+	if (q->kept == NULL)
 		q->kept = recall_quarantine_kept_init();
-		if (ret > 0) {
-			/* the first try may have been stopped before it took
-			   all of it */
-			recall_quarantine_kept_set_changed(q->kept);
-			if (recall_quarantine_read(q, &record,
-						   quarantine_load_box,
-						   q->kept, error_r) < 0)
-				return -1;
-		}
+	if (ret > 0 && !recall_quarantine_kept_is_loaded(q->kept)) {
+		/* the first try may have been stopped before it took all of
+		   it */
+		recall_quarantine_kept_set_changed(q->kept);
+		if (recall_quarantine_read(q, &record, quarantine_load_box,
+					   q->kept, error_r) < 0)
+			return -1;
 	}
 	complete = ret > 0;
 	array_foreach(&copies->boxes, cbox) {
@@ -259,7 +257,8 @@ void recall_quarantine_restart(struct recall_quarantine *q,
 			       struct recall_copies *copies)
 {
 	recall_quarantine_reconcile(q, recall_id, copies);
-	recall_quarantine_kept_deinit(&q->kept);
+	if (q->kept != NULL)
+		recall_quarantine_kept_restart(q->kept);
 }
 
 int recall_quarantine_recount(struct recall_quarantine *q,

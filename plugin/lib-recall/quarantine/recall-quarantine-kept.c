@@ -22,6 +22,8 @@ struct kept_copy {
 
 struct kept_guid {
 	struct kept_copy *copies;
+	/* what there was before the quarantine is read anew */
+	struct kept_copy *before;
 	/* copies in the quarantine; messages seen in this look, and at most */
 	unsigned int count, seen, seen_max;
 };
@@ -41,6 +43,7 @@ struct recall_quarantine_kept {
 	ARRAY(struct kept_copy *) copies;
 	ARRAY(struct kept_claim) claims;
 	unsigned int looks;
+	bool loaded;
 	bool changed;
 };
 
@@ -106,30 +109,81 @@ static void kept_drop_copy(struct kept_guid *kguid, struct kept_copy *copy)
 	copy->uid = 0;
 }
 
+bool recall_quarantine_kept_is_loaded(const struct recall_quarantine_kept *kept)
+{
+	return kept->loaded;
+}
+
+/* One that there was in the mailbox, rather one that is taken; it's used up. */
+static struct kept_copy *
+kept_use_before(struct kept_guid *kguid, const guid_128_t box_guid)
+{
+	struct kept_copy **p, **found = NULL, *copy;
+
+	for (p = &kguid->before; *p != NULL; p = &(*p)->next) {
+		if (guid_128_equals((*p)->box_guid, box_guid) &&
+		    (found == NULL || (*p)->taken))
+			found = p;
+	}
+	if (found == NULL)
+		return NULL;
+	copy = *found;
+	*found = copy->next;
+	return copy;
+}
+
 void recall_quarantine_kept_load(struct recall_quarantine_kept *kept,
 				 const guid_128_t box_guid,
 				 const ARRAY_TYPE(recall_mails_guid) *guids)
 {
 	const struct recall_mails_guid *mail;
+	const struct kept_copy *before;
+	struct kept_guid *kguid;
 	struct kept_copy *copy;
 
 	array_foreach(guids, mail) {
-		copy = kept_add_copy(kept, kept_get_guid(kept, mail->guid),
-				     box_guid);
+		kguid = kept_get_guid(kept, mail->guid);
+		before = kept_use_before(kguid, box_guid);
+		copy = kept_add_copy(kept, kguid, box_guid);
 		copy->uid = mail->uid;
-		copy->loaded = TRUE;
+		copy->loaded = before == NULL || before->loaded;
+		copy->taken = before != NULL && before->taken;
 	}
 }
 
-void recall_quarantine_kept_begin(struct recall_quarantine_kept *kept)
+static void kept_clear_claims(struct recall_quarantine_kept *kept)
 {
 	const struct kept_claim *claim;
 
 	array_foreach(&kept->claims, claim)
 		claim->guid->seen = 0;
 	array_clear(&kept->claims);
+}
+
+void recall_quarantine_kept_begin(struct recall_quarantine_kept *kept)
+{
+	kept_clear_claims(kept);
+	kept->loaded = TRUE;
 	if (++kept->looks > 1)
 		kept->changed = TRUE;
+}
+
+void recall_quarantine_kept_restart(struct recall_quarantine_kept *kept)
+{
+	struct hash_iterate_context *iter;
+	struct kept_guid *kguid;
+	char *guid;
+
+	kept_clear_claims(kept);
+	array_clear(&kept->copies);
+	iter = hash_table_iterate_init(kept->guids);
+	while (hash_table_iterate(iter, kept->guids, &guid, &kguid)) {
+		kguid->before = kguid->copies;
+		kguid->copies = NULL;
+		kguid->count = 0;
+	}
+	hash_table_iterate_deinit(&iter);
+	kept->loaded = FALSE;
 }
 
 static void

@@ -22,10 +22,18 @@ struct recall_quarantine_kept;
 struct recall_quarantine_kept *recall_quarantine_kept_init(void);
 void recall_quarantine_kept_deinit(struct recall_quarantine_kept **kept);
 
-/* Copies that an earlier try has left for the mailbox. */
+/* FALSE if what there is in the quarantine is yet to be read. */
+bool
+recall_quarantine_kept_is_loaded(const struct recall_quarantine_kept *kept);
+/* Copies that there are for the mailbox: an earlier try has left them, unless
+   they were known before recall_quarantine_kept_restart(). */
 void recall_quarantine_kept_load(struct recall_quarantine_kept *kept,
 				 const guid_128_t box_guid,
 				 const ARRAY_TYPE(recall_mails_guid) *guids);
+
+/* The quarantine is to be read anew. What this try has expunged already is not
+   forgotten: it may come back. */
+void recall_quarantine_kept_restart(struct recall_quarantine_kept *kept);
 
 /* What a look has found is to be kept. */
 void recall_quarantine_kept_begin(struct recall_quarantine_kept *kept);

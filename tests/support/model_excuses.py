@@ -1,0 +1,128 @@
+"""What the model test (see soak.py) knows that Dovecot does by itself: each has
+been seen with a Dovecot that has nothing of ours (docs/testing.md). It is
+excused where the log says so, or the UID."""
+
+import json
+import re
+
+from model_clients import GONE, RENAMED, place
+from model_mail import flags_of
+
+
+def id_of(token):
+    return "<%s>" % token.split("-")[0]
+
+
+def system_flags(flags):
+    return [flag for flag in flags if flag.startswith("\\")]
+
+
+class Excuses:
+    """Of an account that has Recalls."""
+
+    def logged(self, pattern, since):
+        return re.search(re.escape(self.user) + ".*" + pattern,
+                         self.node.log(since)) is not None
+
+    def expunged_by_recalls(self, since, message_id=None):
+        """(mailbox, UID) of what recalls have expunged, all of them or those
+        of one id."""
+        found = set()
+        for line in self.node.log(since).splitlines():
+            if '"recall_message_expunged"' not in line:
+                continue
+            fields = json.loads(line[line.index("{"):])["fields"]
+            if fields["user"] == self.user and message_id in (
+                    None, "<%s>" % fields["message_id"]):
+                found.add(place(fields["mailbox"], fields["uid"]))
+        return found
+
+    def gone_reset(self, since=None):
+        """Whether Dovecot has, in this episode, reset the mailbox that clients
+        delete and create, as one of them had the former one open."""
+        return self.logged(
+            ": Mailbox Gone: .*(index reset, view is|indexid changed)",
+            self.episode_log if since is None else since)
+
+    def left_behind(self, mailbox, token):
+        """Whether an sdbox may have it again, as there is a file of it that a
+        rebuild takes up. Whoever expunges in a mailbox that is renamed
+        meanwhile, or is killed, leaves that."""
+        true = self.node.driver == "sdbox" and (
+            self.plan.has("resync") and (self.renamed or self.killed_one) and
+            (token not in self.stable or id_of(token) in self.recalled) or
+            self.left_in_gone(mailbox, token))
+        if true:
+            self.verdicts["taken up by a rebuild"] += 1
+            self.loose.add(token)
+        return true
+
+    def left_in_gone(self, mailbox, token):
+        """A mailbox that is reset has none of its messages, but their files,
+        and has them again, without flags, once it is rebuilt."""
+        return mailbox == GONE and token in self.doomed and \
+            self.gone_reset(self.log_start) and self.logged(
+                "(mailboxes/Gone/dbox-Mails|Mailbox Gone): Rebuilding index",
+                self.episode_log)
+
+    def back_without_flags(self, found):
+        """Whether it is one that such a rebuild has taken up: it has a UID
+        that was expunged, or is left in a mailbox that was reset."""
+        if self.node.driver != "sdbox" or found.flags:
+            return False
+        self.node.settle_log()
+        where = place(found.mailbox, found.uid)
+        true = self.left_in_gone(found.mailbox, found.token) or \
+            found.mailbox in RENAMED and self.renamed and \
+            self.plan.has("resync") and \
+            where in self.taken_out | self.expunged_by_recalls(self.log_start)
+        if true:
+            self.loose.add(found.token)
+        return true
+
+    def keywords_lost(self, found):
+        """Whether a Maildir has lost the names of keywords, or has others for
+        them, as whoever saves a message while it is renamed finds no list of
+        names, and begins a new one. All else must be as it was."""
+        saved = flags_of(found.token)
+        if self.node.driver != "maildir" or not self.renamed or \
+           system_flags(found.flags) != system_flags(saved):
+            return False
+        if any(flag.startswith("unknown-") for flag in found.flags):
+            return True
+        self.node.settle_log()
+        true = found.mailbox in RENAMED and \
+            len(found.flags) == len(saved) and not self.logged(
+                '"recall_message_expunged".*"message_id":"%s"' % re.escape(
+                    id_of(found.token).strip("<>")), self.log_start)
+        if true:
+            self.verdicts["other keywords"] += 1
+            self.loose.add(found.token)
+        return true
+
+    def excuse_purged(self, lost):
+        """In an mdbox a message that is moved beside a purge may be gone from
+        the map: at most as many as the log tells. lost: tokens, those that are
+        excused are taken out of it."""
+        if not self.plan.has("purge"):
+            return
+        count = len(set(re.findall(
+            re.escape(self.user) + r".*: Unexpectedly lost \S+ uid=\d+ "
+            r"(map_uid=\d+)", self.node.log(self.episode_log))))
+        for token in [token for token in lost
+                      if not self.taken_by_us(self.stable[token])][:count]:
+            self.verdicts["lost beside a purge"] += 1
+            lost.remove(token)
+            del self.stable[token]
+
+    def fetch_failed(self, since):
+        """Whether what was asked for by a stock command failed as a message is
+        not where Dovecot has it, which it then mends: it is asked again, and
+        what is lost is seen by that. In an sdbox whoever expunges in a mailbox
+        that is deleted and created meanwhile removes another one's file."""
+        self.node.settle_log()
+        if self.node.driver == "mdbox":
+            return self.logged(r": fetch\(.*(Corrupted dbox file|"
+                               "Unexpectedly lost .* map_uid=)", since)
+        return self.node.driver == "sdbox" and self.logged(
+            r": fetch\(.*box=Gone .*dbox: Unexpectedly lost uid", since)

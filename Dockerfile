@@ -24,8 +24,9 @@ RUN apt-get update && \
     rm -rf /var/lib/apt/lists/* && \
     install -d -o mail-recalld -g mail-recalld -m 700 /var/lib/mail-recalld \
         /var/log/mail-recalld
-# mount the settings at /etc/mail-recalld, and a volume for the journal here: a
-# new one takes the owner over
+# Mount the settings at /etc/mail-recalld: they need http.address and
+# http.health_address to be reached at, and audit.cef_file or a socket, since there
+# is no /dev/log. And a volume for the journal here: a new one takes the owner over.
 VOLUME /var/lib/mail-recalld
 USER mail-recalld
 ENTRYPOINT ["/usr/sbin/mail-recalld", "-c", "/etc/mail-recalld/mail-recall.conf"]

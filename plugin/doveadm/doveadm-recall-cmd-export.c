@@ -4,7 +4,6 @@
 #include "hex-binary.h"
 #include "istream.h"
 #include "istream-crlf.h"
-#include "seq-range-array.h"
 #include "sha2.h"
 #include "str.h"
 #include "strnum.h"
@@ -12,16 +11,13 @@
 #include "mail-user.h"
 #include "doveadm.h"
 #include "doveadm-print.h"
-#include "failpoint.h"
 #include "recall-evidence.h"
 #include "recall-events.h"
 #include "recall-limits.h"
 #include "recall-params.h"
-#include "recall-quarantine-read.h"
-#include "recall-quarantine-record.h"
-#include "recall-quarantine.h"
 #include "recall-tenant.h"
 #include "recall-verdict.h"
+#include "doveadm-recall-export-source.h"
 #include "doveadm-recall-listing.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-plugin.h"
@@ -245,24 +241,10 @@ export_uids(struct recall_export_command *cmd, struct mailbox *box,
 	return ret;
 }
 
-/* A mailbox of the quarantine, opened, with what it had then. */
-struct export_box {
-	struct mailbox *box;
-	guid_128_t guid;
-	ARRAY_TYPE(seq_range) uids;
-};
-
-/* All that there is of a user's. */
-struct export_source {
-	/* there is a record */
-	bool known;
-	struct recall_quarantine_record record;
-	ARRAY(struct export_box) boxes;
-};
-
 static int
 export_box(struct recall_export_command *cmd,
-	   const struct export_source *source, const struct export_box *ebox,
+	   const struct recall_export_source *source,
+	   const struct recall_export_box *ebox,
 	   const char *username, const char **error_r)
 {
 	const struct recall_quarantine_record_box *rbox = !source->known ?
@@ -298,111 +280,20 @@ export_tell_user(struct recall_export_command *cmd, const char *username,
 }
 
 static int
-export_open_box(struct recall_quarantine *q,
-		const struct recall_quarantine_box *qbox,
-		struct export_source *source, const char **error_r)
-{
-	struct export_box ebox;
-	int ret;
-
-	i_zero(&ebox);
-	guid_128_copy(ebox.guid, qbox->guid);
-	ret = recall_quarantine_box_read(q, qbox, &ebox.box, &ebox.uids,
-					 error_r);
-	if (ret > 0)
-		array_push_back(&source->boxes, &ebox);
-	return ret < 0 ? -1 : 0;
-}
-
-static void export_source_deinit(struct export_source *source)
-{
-	struct export_box *ebox;
-
-	array_foreach_modifiable(&source->boxes, ebox)
-		mailbox_free(&ebox->box);
-	array_clear(&source->boxes);
-}
-
-/* Finds what there is. Returns 0 if there is nothing, -1 on errors. */
-static int
-export_source_find(struct recall_export_command *cmd,
-		   struct recall_quarantine *q, struct export_source *source_r,
-		   ARRAY_TYPE(recall_quarantine_box) *boxes_r,
-		   const char **error_r)
-{
-	const char *recall_id = cmd->request.order.recall_id;
-	ARRAY_TYPE(recall_quarantine_box) boxes;
-	const struct recall_quarantine_box *qbox;
-	int ret;
-
-	i_zero(source_r);
-	t_array_init(&source_r->boxes, 4);
-	t_array_init(boxes_r, 4);
-	ret = recall_quarantine_record_read(q, pool_datastack_create(),
-					    recall_id, &source_r->record,
-					    error_r);
-	if (ret < 0)
-		return -1;
-	RECALL_FAILPOINT("export-recorded");
-	source_r->known = ret > 0;
-	if (recall_quarantine_list(q, pool_datastack_create(), recall_id,
-				   &boxes, error_r) < 0)
-		return -1;
-	if (source_r->known) {
-		recall_quarantine_add_unlisted(q, pool_datastack_create(),
-					       &source_r->record, &boxes);
-	}
-	array_foreach(&boxes, qbox) {
-		if (!guid_128_is_empty(qbox->guid) && !qbox->nonexistent &&
-		    (cmd->uid == 0 || guid_128_equals(qbox->guid, cmd->guid)))
-			array_push_back(boxes_r, qbox);
-	}
-	return source_r->known || array_count(boxes_r) > 0 ? 1 : 0;
-}
-
-/* Finds it while nobody recalls, puts back or purges, and opens it: half of it
-   must not pass for the whole. Reading it may take long, and who is in the way
-   then is none of theirs: what they take away can't be read, which is an
-   error. */
-static int
-export_source_init(struct recall_export_command *cmd,
-		   struct recall_quarantine *q, struct export_source *source_r,
-		   const char **error_r)
-{
-	ARRAY_TYPE(recall_quarantine_box) boxes;
-	const struct recall_quarantine_box *qbox;
-	int ret = export_source_find(cmd, q, source_r, &boxes, error_r);
-
-	/* nothing is locked for who has nothing, nor for one message */
-	if (ret > 0 && cmd->uid == 0) {
-		if (recall_quarantine_lock(q, error_r) < 0)
-			return -1;
-		ret = export_source_find(cmd, q, source_r, &boxes, error_r);
-	}
-	array_foreach(&boxes, qbox) {
-		if (ret > 0 &&
-		    export_open_box(q, qbox, source_r, error_r) < 0)
-			ret = -1;
-	}
-	recall_quarantine_unlock(q);
-	if (ret < 0)
-		export_source_deinit(source_r);
-	return ret;
-}
-
-static int
 export_user(struct recall_export_command *cmd, struct mail_user *user,
 	    const char *username, const char **error_r)
 {
 	struct recall_quarantine q;
-	struct export_source source;
-	const struct export_box *ebox;
+	struct recall_export_source source;
+	const struct recall_export_box *ebox;
 	int ret;
 
 	ret = recall_quarantine_init(user, &q, error_r);
 	if (ret <= 0)
 		return ret;
-	ret = export_source_init(cmd, &q, &source, error_r);
+	ret = recall_export_source_init(&q, cmd->request.order.recall_id,
+					cmd->uid == 0 ? NULL : cmd->guid,
+					&source, error_r);
 	if (ret < 0)
 		return -1;
 	if (ret > 0)
@@ -414,7 +305,7 @@ export_user(struct recall_export_command *cmd, struct mail_user *user,
 		if (ret < 0)
 			break;
 	}
-	export_source_deinit(&source);
+	recall_export_source_deinit(&source);
 	if (ret >= 0 && cmd->uid == 0)
 		recall_event_exported(user, &cmd->request.order);
 	return ret < 0 ? -1 : 0;

@@ -131,23 +131,12 @@ static void work(void *context)
 	finish(request);
 }
 
-static char *value_of(struct MHD_Connection *connection,
-		      enum MHD_ValueKind kind, const char *name)
-{
-	const char *value = MHD_lookup_connection_value(connection, kind,
-							name);
-
-	return value == NULL ? NULL : x_strdup(value);
-}
-
 static char *header(struct MHD_Connection *connection, const char *name)
 {
-	return value_of(connection, MHD_HEADER_KIND, name);
-}
+	const char *value = MHD_lookup_connection_value(connection,
+							MHD_HEADER_KIND, name);
 
-static char *cookie(struct MHD_Connection *connection, const char *name)
-{
-	return value_of(connection, MHD_COOKIE_KIND, name);
+	return value == NULL ? NULL : x_strdup(value);
 }
 
 /* Two lengths of one body are how a second request is hidden in it. */
@@ -192,9 +181,10 @@ begin_request(struct http_request *request, const char *method,
 	http_source_set(request);
 	request->authorization = header(request->connection, "Authorization");
 	request->content_type = header(request->connection, "Content-Type");
-	request->session_cookie = cookie(request->connection, SESSION_COOKIE);
-	request->flow_cookie = cookie(request->connection,
-				      http_request_flow_cookie(request));
+	request->session_cookie = http_cookie(request->connection,
+					      SESSION_COOKIE);
+	request->flow_cookie = http_cookie(request->connection,
+					   http_request_flow_cookie(request));
 	request->from_console = MHD_lookup_connection_value(
 		request->connection, MHD_HEADER_KIND, CONSOLE_HEADER) != NULL;
 	request->prefer = http_list_header(request->connection, "Prefer");

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "alloc.h"
 #include "http-source.h"
 #include "network.h"
 #include "strbuf.h"
@@ -34,6 +35,38 @@ char *http_list_header(struct MHD_Connection *connection, const char *name)
 		strbuf_addf(&b, "%s%s", i == 1 ? "" : ", ", list.items[i]);
 	strlist_free(&list);
 	return b.data;
+}
+
+/* Returns the value of the cookie in a line of "name=value; name=value". */
+static char *cookie_in(const char *line, const char *name)
+{
+	size_t name_len = strlen(name), len;
+
+	for (; *line != '\0'; line += len) {
+		line += strspn(line, "; \t");
+		len = strcspn(line, ";");
+		if (len <= name_len || strncmp(line, name, name_len) != 0 ||
+		    line[name_len] != '=')
+			continue;
+		line += name_len + 1;
+		return x_strndup(line, strcspn(line, "; \t"));
+	}
+	return NULL;
+}
+
+char *http_cookie(struct MHD_Connection *connection, const char *name)
+{
+	struct strlist list = { NULL, 0, 0 };
+	char *value = NULL;
+	size_t i;
+
+	strlist_add(&list, "Cookie");
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, add_header,
+				  &list);
+	for (i = 1; i < list.count && value == NULL; i++)
+		value = cookie_in(list.items[i], name);
+	strlist_free(&list);
+	return value;
 }
 
 bool http_source_is_proxy(const struct config *config, const char *address)

@@ -180,6 +180,35 @@ def test_find_by_conditions(desk, node, mail):
     assert not any(has(node, user, mail) for user in USERS)
 
 
+def test_subject_that_is_part_of_another(desk, node):
+    """What was not chosen is not recalled either."""
+    for n, (user, subject) in enumerate((
+            (USERS[0], "Part of it"), (USERS[1], "Part of it"),
+            (USERS[0], "As Part of it all"), (USERS[0], ""),
+            (USERS[1], ""))):
+        node.lmtp_deliver([user], build_message(
+            "<part%d@example.net>" % n, sender="Pat <pat@example.net>",
+            subject=subject))
+    desk.tab_to_id("by-id")
+    desk.press("\ue014")
+    desk.fill("from", "pat@example.net")
+    desk.fill("emails", "\n".join(USERS))
+    desk.push("Search")
+    desk.wait_text("Messages: 5, users: 2.")
+    # the larger groups come first
+    desk.check("choose-0")
+    desk.push("Recall messages: 2, from users: 2")
+    desk.push("Count")
+    desk.wait_text("Copies to be deleted: 2")
+    desk.push("Cancel")
+    # without a subject
+    desk.check("choose-0")
+    desk.check("choose-1")
+    desk.push("Recall messages: 2, from users: 2")
+    desk.push("Count")
+    desk.wait_text("Copies to be deleted: 2")
+
+
 def test_undo_for_some(desk, node, mail):
     search_id(desk, mail)
     desk.wait_text("Messages: 3")
@@ -212,6 +241,20 @@ def test_evidence(desk, service, node, mail):
         assert sorted(m["email"] for m in manifest["messages"]) == USERS
         assert all(mail.encode() in archive.read(m["file"])
                    for m in manifest["messages"])
+
+
+def test_evidence_after_a_pause(node):
+    """The token has expired meanwhile, and the page gets a new one."""
+    with Service(node, auth__access_token_exp_time=1) as service, \
+            Browser(service.url) as browser:
+        enter(browser, SECURITY)
+        assert browser.driver.execute_async_script("""
+            const done = arguments[0];
+            import("/console/js/api.js").then(async (api) => {
+                while (api.isFresh())
+                    await new Promise((wake) => setTimeout(wake, 50));
+                return (await api.askBlob("/v2/actions")).text();
+            }).then(done, done);""").startswith('{"success": true')
 
 
 def test_who_read_it(desk, node, mail):
@@ -617,6 +660,17 @@ def test_session_outlives_the_page(desk):
     desk.wait_heading("Sign in")
 
 
+def test_pages_that_go_on_at_once(desk):
+    """As when a browser opens its tabs again: a refresh token that is used twice
+    would end the session."""
+    assert desk.driver.execute_async_script("""
+        const done = arguments[0];
+        Promise.all([1, 2, 3].map((n) => import("/console/js/api.js?" + n)))
+            .then((pages) => Promise.all(pages.map((page) => page.resume())))
+            .then((sessions) => done(sessions.map((s) => s?.login)), done);
+        """) == [SECURITY] * 3
+
+
 def test_own_sessions(desk, service):
     with Browser(service.url) as other:
         other.open()
@@ -665,6 +719,24 @@ def test_cookie_of_a_stranger(node):
         answer = service.curl("/console/session", "-X", "POST", "-H",
                               "X-Recall-Console: 1", "-H", "Cookie: " + cookie)
         assert answer.status == 401
+
+
+@pytest.mark.parametrize("before", [
+    "", "a=\"; ", "a={\"b\": 1, \"c\": [2]}; ", "a b; =c; ", "x_recall_session=1;"])
+def test_cookies_of_others(service, before):
+    """Other services of the same host have any; the own one counts."""
+    pair = service.curl("/console/session", "-H", "X-Recall-Console: 1", "-d",
+                        "login=" + SECURITY, "-d", "password=secret")
+    cookie = pair.cookies["recall_session"].split(";")[0]
+    answer = service.curl("/console/session", "-H", "X-Recall-Console: 1",
+                          "-H", "Cookie: " + before + cookie + "; z", "-d", "")
+    assert answer.json()["login"] == SECURITY
+    # a line more
+    cookie = answer.cookies["recall_session"].split(";")[0]
+    answer = service.curl("/console/session", "-H", "X-Recall-Console: 1",
+                          "-H", "Cookie: a=b", "-H", "cookie: " + cookie,
+                          "-d", "")
+    assert answer.json()["login"] == SECURITY
 
 
 def test_no_other_site_can_use_the_session(service):

@@ -13,6 +13,26 @@ USER = "user@example.com"
 TLS_ONLY = "auth_allow_cleartext = no\n" if DOVECOT_24 else ""
 
 
+# a certificate of 2026 and its key, for one test
+EXPIRED = """\
+-----BEGIN CERTIFICATE-----
+MIIBcDCCARegAwIBAgIUAcsJjbaaUTwSMqJG7nu4iHmYU2QwCgYIKoZIzj0EAwIw
+DjEMMAoGA1UEAwwDb2xkMB4XDTI2MTEyODE4NTE0N1oXDTI2MTEyNzE4NTE0N1ow
+DjEMMAoGA1UEAwwDb2xkMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEi0ds/KMb
+6N+TJE/uEuGuExaoaeUKXtXg6NpDXF+tRyKTOB0SkwO1w6vt9TrAKP8hGuMZpw2m
+OE5Fp/4eTZ7V/KNTMFEwHQYDVR0OBBYEFDagOmRq7/ZemQz7/rEQuYBNjHHoMB8G
+A1UdIwQYMBaAFDagOmRq7/ZemQz7/rEQuYBNjHHoMA8GA1UdEwEB/wQFMAMBAf8w
+CgYIKoZIzj0EAwIDRwAwRAIgZNS2XQI7R5aS919NdOux2+R18RwS9BmJPpbN5X3j
+68ECIGD3/ntfNFnpItbj5Avq55/7AsaGRi5krUIyumpqQtuL
+-----END CERTIFICATE-----
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg+GN3b26gVY6Y66aD
+W09pKjL0LtnpkIzVnMwe2ihIqr6hRANCAASLR2z8oxvo35MkT+4S4a4TFqhp5Qpe
+1eDo2kNcX61HIpM4HRKTA7XDq+31OsAo/yEa4xmnDaY4TkWn/h5NntX8
+-----END PRIVATE KEY-----
+"""
+
+
 @pytest.fixture(scope="module")
 def node(certificates):
     with RecallNode(users=[USER], extra="ssl = required\n" + TLS_ONLY +
@@ -294,10 +314,11 @@ def test_certificate_that_no_server_starts_with(service, certificates, keys):
     refused(service, "wants a passphrase", http__tls_cert_file=cert,
             http__tls_key_file=locked)
     accepted(service, http__tls_key_file=key)
+    # newer openssl makes none that has expired
     old = service.dir / "old"
-    subprocess.run(["openssl", "x509", "-in", cert, "-signkey", key, "-out",
-                    old, "-days", "-1"], check=True, capture_output=True)
-    service.set(http__tls_cert_file=old)
+    old.touch(mode=0o600)
+    old.write_text(EXPIRED)
+    service.set(http__tls_cert_file=old, http__tls_key_file=old)
     done = service.check_config()
     assert (done.returncode, done.stderr) == (
         0, "warning: http.tls_cert_file: the certificate has expired\n")

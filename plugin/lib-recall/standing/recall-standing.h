@@ -13,27 +13,7 @@
    orders after every change. An order whose file can't be read is an error to
    those who ask for it, and never takes the others with it. */
 
-#include "recall-limits.h"
-
-struct recall_standing_order {
-	/* RECALL_ID_LEN hexadecimal digits */
-	const char *recall_id;
-	/* The id asked for, or NULL: then the words of the query. */
-	const char *message_id;
-	const char *const *query;
-	/* Only messages from these addresses, or NULL. */
-	const char *const *senders;
-	/* Only these users, masks (* and ?) among them, or NULL for
-	   everyone. */
-	const char *const *users;
-	/* Only users of this tenant, or NULL. */
-	const char *tenant;
-	/* For the audit trail; "" if not given. */
-	const char *reason, *actor;
-	bool force, notify;
-	time_t created, expires;
-};
-ARRAY_DEFINE_TYPE(recall_standing_order, struct recall_standing_order);
+#include "recall-standing-order.h"
 
 /* Adds the order, or replaces the one with its recall id, whose users stay in.
    Returns 1 if it stands, 0 if there are max others already and nothing has
@@ -57,27 +37,10 @@ int recall_standing_end(const char *dir, const char *recall_id,
    -1 on errors. */
 int recall_standing_expire(const char *dir, time_t now, const char **error_r);
 
-/* Reads an order into the pool. Returns 1 if it stands, 0 if there is none, -1
-   if it can't be read. */
-int recall_standing_read(const char *dir, const char *recall_id, pool_t pool,
-			 struct recall_standing_order *order_r,
-			 const char **error_r);
-
-/* Whether it stands now, or may do so: it can't be read. */
-bool recall_standing_is_in_force(const char *dir, const char *recall_id,
-				 time_t now);
-
-/* Whether there is no such order any more. Costs one system call. */
-bool recall_standing_has_ended(const char *dir, const char *recall_id);
-
 /* Appends all orders, the newest first, expired ones too. Returns -1 if the
    directory, or some order in it, can't be read; the others are there then. */
 int recall_standing_list(const char *dir, pool_t pool,
 			 ARRAY_TYPE(recall_standing_order) *orders,
 			 const char **error_r);
-
-/* Whether the order is for this user. */
-bool recall_standing_is_for_user(const struct recall_standing_order *order,
-				 const char *username);
 
 #endif

@@ -58,7 +58,7 @@ async function parse(response) {
 
 /* Only a script of this origin can send JSON with this header: another one's
    form can't, and the cookie is SameSite=Strict besides. */
-async function askSession(method, body) {
+async function sendSession(method, body) {
 	return parse(await fetch(SESSION, {
 		method,
 		credentials: "same-origin",
@@ -66,6 +66,13 @@ async function askSession(method, body) {
 			   "X-Recall-Console": "1" },
 		body: body === undefined ? undefined : JSON.stringify(body),
 	}));
+}
+
+/* The cookie is good once, and all tabs have it: one after the other. */
+function askSession(method, body) {
+	const send = () => sendSession(method, body);
+
+	return navigator.locks ? navigator.locks.request(SESSION, send) : send();
 }
 
 export async function signIn(login, password) {
@@ -118,21 +125,24 @@ async function send(method, path, { params, json, headers = {} } = {}) {
 	});
 }
 
-/* Asks the API; a token that has expired is renewed once. Throws ApiError. */
-export async function ask(method, path, options) {
-	let response = await send(method, path, options);
+/* A token that has expired is renewed once. */
+async function sendFresh(method, path, options) {
+	const response = await send(method, path, options);
 
-	if (response.status === 401) {
-		resuming ??= resume().finally(() => { resuming = null; });
-		if (await resuming)
-			response = await send(method, path, options);
-	}
-	return parse(response);
+	if (response.status !== 401)
+		return response;
+	resuming ??= resume().finally(() => { resuming = null; });
+	return await resuming ? send(method, path, options) : response;
+}
+
+/* Asks the API. Throws ApiError. */
+export async function ask(method, path, options) {
+	return parse(await sendFresh(method, path, options));
 }
 
 /* A file that the API answers with, held until it is saved. */
 export async function askBlob(path) {
-	const response = await send("GET", path);
+	const response = await sendFresh("GET", path);
 
 	if (!response.ok)
 		await parse(response);

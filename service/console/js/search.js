@@ -69,6 +69,27 @@ function addressIn(from) {
 	return /<([^<>]*)>/.exec(from)?.[1] ?? from;
 }
 
+const has = (text, part) => text.toLowerCase().includes(part.toLowerCase());
+
+/* Whether a search for what is in the first one finds the other, too: parts of
+   a field will do. */
+const finds = (group, other) => has(other.from, addressIn(group.from)) &&
+	has(other.subject, group.subject);
+
+function wordsOf(group) {
+	const from = addressIn(group.from);
+	const words = [...(from ? ["FROM", from] : []),
+		...(group.subject ? ["SUBJECT", group.subject] : [])];
+
+	return words.length > 0 ? words : ["ALL"];
+}
+
+/* The words that find this group and none of the others, as far as the two tell
+   them apart. */
+const onlyWordsOf = (group, others) => ["(", ...wordsOf(group), ...others
+	.filter((other) => finds(group, other) && !finds(other, group))
+	.flatMap((other) => ["NOT", "(", ...wordsOf(other), ")"]), ")"];
+
 /* ["OR", a, "OR", b, c] */
 function anyOf(queries) {
 	return queries.length === 1 ? queries[0] :
@@ -82,6 +103,7 @@ export function requestOf(groups, all, { messageid, query }) {
 	const hits = groups.flatMap((group) => group.hits);
 	const ids = distinct(hits, "messageid");
 	const emails = usersOf(hits);
+	const others = all.filter((group) => !groups.includes(group));
 
 	if (messageid)
 		return { messageid, emails };
@@ -91,7 +113,6 @@ export function requestOf(groups, all, { messageid, query }) {
 		emails,
 		query: groups.length === all.length ? query :
 			[...query, ...anyOf(groups.map((group) =>
-				["(", "FROM", addressIn(group.from),
-				 "SUBJECT", group.subject, ")"]))],
+				onlyWordsOf(group, others)))],
 	};
 }

@@ -3,7 +3,7 @@ recall sees, each with what came of it."""
 
 import pytest
 
-from conftest import DRIVERS, ONE_DRIVER
+from conftest import DRIVERS, ONE_DRIVER, parse_tab
 from mailnode import DOVECOT_24, build_message
 from quarantine import command, fetch, make_node, quarantined
 
@@ -50,6 +50,9 @@ def test_variables_of_users(message_id, open_path):
         assert (row["status"], row["copies"]) == ("expunged", "2")
         node.lmtp_deliver(USER, build_message(message_id))
         assert command(node, "standing", "late").row()["copies"] == "1"
+        # as it is then in the settings is another way
+        node.doveadm("-o", "postmaster_address=pm@example.org", "recall",
+                     "expunge", "-u", USER, message_id)
         assert node.panics() == []
 
 
@@ -103,3 +106,43 @@ def test_private_flags(driver, message_id, recall_id):
             [["\\Seen"]]
         assert recall() == ("read", "2")
         assert node.panics() == [] and node.errors() == []
+
+
+USERS_KEYS = {"mail_crypt_curve": "prime256v1", "mail_crypt_save_version": "2",
+              "mail_crypt_require_encrypted_user_key": "yes"}
+
+
+def with_password(node, *args, **kwargs):
+    """doveadm that can open the user's key."""
+    return node.doveadm("-o", "plugin/mail_crypt_private_password=secret",
+                        *args, **kwargs)
+
+
+@pytest.mark.skipif(DOVECOT_24, reason="settings of 2.3")
+def test_key_that_is_the_users_alone(message_id):
+    """What was delivered can't be read by anybody else: that is an error, not
+    a message that is not there. Dovecot's cache says that one has no
+    Message-ID if it could not read it when it was saved."""
+    with make_node(ONE_DRIVER, [USER], plugin=USERS_KEYS,
+                   mail_plugins=[*PLUGINS, "mail_crypt"],
+                   extra="mail_attribute_dict = file:%h/attributes\n") as node:
+        with_password(node, "mailbox", "cryptokey", "generate", "-u", USER,
+                      "-U")
+        with_password(node, "save", "-u", USER, "-m", "INBOX",
+                      input=build_message("<other@example.com>").decode())
+        node.lmtp_deliver(USER, build_message(message_id))
+        cached = with_password(node, "fetch", "-u", USER, "hdr.message-id",
+                               "mailbox", "INBOX", "2").stdout
+        assert message_id not in cached
+        for args in [], ["--dry-run"], ["--force"]:
+            row = command(node, "expunge", "-u", USER, *args, message_id).row()
+            assert row["status"] == "error"
+            assert "Private key not available" in row["error"]
+        assert command(node, "expunge", "-u", USER,
+                       "<nothing@example.com>").status() == "not_found"
+        result = parse_tab(with_password(
+            node, "-f", "tab", "recall", "expunge", "-u", USER, "--no-notify",
+            message_id).stdout)
+        assert [(row["status"], row["copies"]) for row in result] == \
+            [("expunged", "1")]
+        assert node.panics() == []

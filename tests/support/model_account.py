@@ -247,8 +247,9 @@ class Account(Recalls, Beside, Checks, Excuses):
     def judge_rests(self, rests, there):
         for message_id, recall_id, rest, tokens, options, future in rests:
             answer, retried = future.result(), False
-            again = answer.status == "expunged" and self.came_back() and \
-                any(token in there for token in tokens)
+            left = [token for token in tokens if token in there]
+            again = answer.status == "expunged" and left != [] and \
+                self.came_back(left)
             if again:
                 self.verdicts["came back"] += 1
             elif answer.status == "error" and self.plan.has(*DISTURBING):

@@ -80,6 +80,21 @@ class Excuses:
             self.loose.add(found.token)
         return true
 
+    def came_back(self, tokens):
+        """Whether Dovecot may have brought back what was expunged, as it was
+        rebuilt meanwhile: in an mdbox, or in an sdbox's mailbox that is
+        renamed, with the UIDs that recalls have expunged."""
+        if not self.plan.has("resync"):
+            return False
+        if self.node.driver != "sdbox":
+            return self.rebuilt()
+        self.node.settle_log()
+        expunged = self.expunged_by_recalls(self.episode_log)
+        return self.renamed and all(
+            found.mailbox in RENAMED and
+            place(found.mailbox, found.uid) in expunged
+            for found in self.found if found.token in tokens)
+
     def keywords_lost(self, found):
         """Whether a Maildir has lost the names of keywords, or has others for
         them, as whoever saves a message while it is renamed finds no list of
@@ -101,10 +116,10 @@ class Excuses:
         return true
 
     def excuse_purged(self, lost):
-        """In an mdbox a message that is moved beside a purge may be gone from
-        the map: at most as many as the log tells. lost: tokens, those that are
-        excused are taken out of it."""
-        if not self.plan.has("purge"):
+        """In an mdbox a message that is moved beside a purge and renames of its
+        mailbox may be gone from the map: at most as many as the log tells.
+        lost: tokens, those that are excused are taken out of it."""
+        if not (self.plan.has("purge") and self.plan.has("rename")):
             return
         count = len(set(re.findall(
             re.escape(self.user) + r".*: Unexpectedly lost \S+ uid=\d+ "
@@ -125,4 +140,4 @@ class Excuses:
             return self.logged(r": fetch\(.*(Corrupted dbox file|"
                                "Unexpectedly lost .* map_uid=)", since)
         return self.node.driver == "sdbox" and self.logged(
-            r": fetch\(.*box=Gone .*dbox: Unexpectedly lost uid", since)
+            r": fetch\(.*box=Gone .*Unexpectedly lost uid", since)

@@ -22,10 +22,13 @@ class Finding(Exception):
 
 
 # Panics of Dovecot's own: of 2.4's fetch when a message goes before all of its
-# row is written; and when an mdbox is rebuilt, which needs the list of
-# mailboxes, while a client who has that renames or deletes one.
+# row is written; when an mdbox is rebuilt, which needs the list of mailboxes,
+# while a client who has that renames or deletes one; and of imap's if it can't
+# write the index of an sdbox (sdbox_sync_finish() keeps its view then).
 DOVECOTS = re.compile("Panic: (file json-generator.c|fcntl\\(.*/mailboxes.lock,"
-                      ".*Resource deadlock avoided)")
+                      ".*Resource deadlock avoided)|"
+                      r"\bimap\(.*Panic: Leaked view for index .*/dbox-Mails/"
+                      "dovecot.index: Opened in mail-index-sync.c:443")
 
 
 def crashes(node):
@@ -34,6 +37,8 @@ def crashes(node):
     for line in node.panics():
         if "Panic: " in line:
             dovecots = DOVECOTS.search(line)
+        elif "Raw backtrace" in line and "recall_" in line:
+            dovecots = False
         if not dovecots:
             found.append(line)
     return found

@@ -225,8 +225,10 @@ user_settings_expand(pool_t pool, const struct setting_parser_info *info,
 	string_t *str = t_str_new(128);
 	const char *error;
 
-	i_assert(*address == SETTING_STRVAR_UNEXPANDED[0]);
-	if (var_expand(str, address + 1, table, &error) <= 0) {
+	/* what doveadm -o gives has no variables */
+	if (*address != SETTING_STRVAR_UNEXPANDED[0]) {
+		str_append(str, address + 1);
+	} else if (var_expand(str, address + 1, table, &error) <= 0) {
 		*error_r = t_strdup_printf("Failed to expand settings: "
 			"postmaster_address: %s", error);
 		return -1;

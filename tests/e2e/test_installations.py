@@ -146,3 +146,61 @@ def test_key_that_is_the_users_alone(message_id):
         assert [(row["status"], row["copies"]) for row in result] == \
             [("expunged", "1")]
         assert node.panics() == []
+
+
+# where mail is, and the quarantine
+DBOX = ":MAILBOXDIR=recalled:LISTINDEX=recalled.index"
+PLACES = {
+    "index": ("sdbox:~/sdbox:LAYOUT=index",
+              "sdbox:~/sdbox:LAYOUT=index" + DBOX),
+    "elsewhere": ("sdbox:~/sdbox:INDEX=~/index:CONTROL=~/control",
+                  "sdbox:~/sdbox:MAILBOXDIR=recalled:INDEX=~/index.recalled"),
+    "listindex": ("sdbox:~/sdbox:LISTINDEX=other.index",
+                  "sdbox:~/sdbox" + DBOX),
+    "inbox": ("sdbox:~/sdbox:INBOX=~/inbox", "sdbox:~/sdbox" + DBOX),
+    "mdbox": ("mdbox:~/mdbox:INDEX=~/index",
+              "mdbox:~/mdbox:INDEX=~/index" + DBOX),
+    "maildir": ("maildir:~/Maildir:LAYOUT=fs:CONTROL=~/control",
+                "maildir:~/recalled:LAYOUT=fs:CONTROL=~/control.recalled"),
+    "memory": ("maildir:~/Maildir:INDEX=MEMORY",
+               "maildir:~/recalled:INDEX=MEMORY"),
+}
+BOXES = ["INBOX", "Work", "Дела/a b"]
+
+
+def test_places(message_id, recall_id):
+    """Each user's mail lies elsewhere."""
+    users = {name + "@example.com": {
+        "mail": mail, "namespace/recalled/location": kept}
+        for name, (mail, kept) in PLACES.items()}
+
+    def rows(name, *args):
+        result = command(node, name, "-A", *args)
+        assert (result.code, len(result.rows) >= len(users)) == (0, True)
+        return result.rows
+
+    def verdicts(name, *args):
+        return {(row["status"], row["copies"]) for row in rows(name, *args)}
+    with make_node("sdbox", users, mail_plugins=PLUGINS) as node:
+        for asked in message_id, "<other@example.com>":
+            node.lmtp_deliver(list(users), build_message(asked))
+            for user in users:
+                node.append(user, BOXES[2], build_message(asked))
+        for user in users:
+            connection = node.imap(user)
+            connection.create("Work")
+            connection.select("INBOX")
+            connection.copy("1:2", "Work")
+            connection.logout()
+        for row in rows("index", "--verify"):
+            assert (row["messages"], row["wrong"]) == ("2", "0"), row
+        assert verdicts("expunge", "--recall-id", recall_id, "--no-notify",
+                        message_id) == {("expunged", "3")}
+        assert {len(fetch(node, user, box)) for user in users
+                for box in BOXES} == {1}
+        assert verdicts("restore", recall_id) == {("restored", "3")}
+        assert {len(fetch(node, user, box)) for user in users
+                for box in BOXES} == {2}
+        assert verdicts("expunge", "--dry-run", "--verify-headers",
+                        message_id) == {("would_expunge", "3")}
+        assert node.panics() == [] and node.errors() == []

@@ -91,7 +91,10 @@ def user_fields(fields):
                 found[{"storage": "quota_storage_size",
                        "messages": "quota_message_count"}[kind]] = amount
         else:
-            found.update(setting(name, value))
+            # that of a namespace, maybe
+            place, mark, name = name.rpartition("/")
+            found.update((place + mark + new, text) for new, text in
+                         setting(name, value).items())
     return found
 
 

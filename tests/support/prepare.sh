@@ -62,6 +62,8 @@ install_packages() {
 }
 
 # Configures and builds the tree in a directory of its own, or those $parts of it.
+# libtool is a long script: bash, which configure prefers, takes twice as long for
+# it as /bin/sh does.
 # build DIRECTORY [CONFIGURE-OPTION ...]
 build() {
 	local dir=$1 part
@@ -69,7 +71,7 @@ build() {
 	shift
 	mkdir -p "$dir" &&
 		{ [ -x configure ] || autoreconf -fi; } >"$dir/build.log" 2>&1 &&
-		(cd "$dir" && "$source_dir/configure" -q "$@" &&
+		(cd "$dir" && CONFIG_SHELL=/bin/sh "$source_dir/configure" -q "$@" &&
 			for part in ${parts-.}; do
 				make -s -j"$(nproc)" -C "$part" || exit
 			done) >>"$dir/build.log" 2>&1 || {

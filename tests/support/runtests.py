@@ -124,13 +124,13 @@ def files_of(pattern, build):
             yield File(path, build)
 
 
-def import_common(build):
+def import_common():
     """What all files of tests need, which takes longer than many a test."""
     import_module("pytest")
     for part in PARTS_OF_PYTEST:
         import_module("_pytest." + part)
-    # not in the source, but there for the next file
-    sys.pycache_prefix = str(build / "pycache")
+    # not in the source, but there for the next file, and for the next build's
+    sys.pycache_prefix = str(SRCDIR / "build/pycache")
     sys.dont_write_bytecode = False
     import_module("mailnode")
     import_module("servicenode")
@@ -249,7 +249,7 @@ def e2e(build, args, options):
         os.chmod(scratch, 0o755)
         os.environ.update(RECALL_BUILDDIR=str(build), TMPDIR=scratch,
                           PYTHONDONTWRITEBYTECODE="1")
-        import_common(build)
+        import_common()
         running, counts, used = {}, [], {}
         while files or running:
             while files and len(running) < WORKERS:

@@ -9,14 +9,14 @@ export { render, useEffect, useRef, useState };
 export const html = htm.bind(h);
 
 /* Characters that are not seen, or change the order in which others are: C0,
-   C1, bidirectional marks, zero width, line and paragraph separators. */
+   C1, bidirectional marks, zero width, line and paragraph separators, tags. */
 const DECEIVING =
-	/[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]/g;
+	/[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
 
 /* The text with a sign in place of each character that could deceive. */
 export function visible(text) {
 	return String(text ?? "").replace(DECEIVING, (c) =>
-		"\u2039" + c.charCodeAt(0).toString(16).padStart(4, "0") + "\u203a");
+		"\u2039" + c.codePointAt(0).toString(16).padStart(4, "0") + "\u203a");
 }
 
 /* Where an address is too long for its column, it breaks at the "@". */
@@ -27,10 +27,12 @@ const breakable = (text) => text.split(/(?=@)/).map((part, i) =>
    direction. The whole of it is its title. */
 export function Foreign({ text, most = 120 }) {
 	const shown = visible(text);
+	/* no half of a character */
+	const chars = [...shown];
 
-	return html`<bdi title=${shown.length > most ? shown : undefined}>${
-		breakable(shown.length > most ?
-			  shown.slice(0, most) + "\u2026" : shown)}</bdi>`;
+	return html`<bdi title=${chars.length > most ? shown : undefined}>${
+		breakable(chars.length > most ?
+			  chars.slice(0, most).join("") + "\u2026" : shown)}</bdi>`;
 }
 
 /* Seconds since 1970, or a date of the API, as the reader writes dates. */

@@ -87,11 +87,6 @@ static void check_service(struct check_context *ctx, const char *service)
 			"the user there", service);
 		return;
 	}
-	if (!recall_config_has(config, "mail_plugins", "notify")) {
-		check_print(ctx, CHECK_PLUGINS, CHECK_ERROR,
-			"%s: mail_plugins has recall but not notify, which "
-			"recall needs", service);
-	}
 	path = t_strconcat(recall_config_get(config, "mail_plugin_dir"),
 			   "/lib20_recall_plugin.so", NULL);
 	if (stat(path, &st) < 0) {

@@ -23,7 +23,7 @@ CHECKS = ["mail_plugins", "settings", "quarantine", "purge", "standing",
 
 def configured(**options):
     """A node that is not started: it's only looked at."""
-    options.setdefault("mail_plugins", ["notify", "recall"])
+    options.setdefault("mail_plugins", ["recall"])
     node = make_node(DRIVERS[-1], USERS, **options)
     node.imap_port, node.lmtp_port, node.http_port = 4711, 4712, 4713
     node._install_modules()
@@ -94,7 +94,7 @@ def test_good(make, tmp_path):
 # what is wrong nowhere
 GOOD = {
     "plugins in a filter": {
-        "extra": "protocol imap {\n  mail_plugins = notify recall acl\n}\n"},
+        "extra": "protocol imap {\n  mail_plugins = recall acl\n}\n"},
     "quota": {"quota": True,
               "plugin": {"quota_rule2": PREFIX + "*:ignore"}},
 }
@@ -131,12 +131,9 @@ def test_plugins_added_in_filter(make):
 @pytest.mark.parametrize("options, name, status, text", [
     ({"extra": "protocol lmtp {\n  mail_plugins = notify\n}\n"},
      "mail_plugins", "error", "lmtp: mail_plugins has no recall"),
-    ({"extra": "protocol imap {\n  mail_plugins = recall\n}\n"},
-     "mail_plugins", "error", "imap: mail_plugins has recall but not notify"),
     pytest.param({"extra": "protocol imap {\n  mail_plugins {\n"
-                  "    notify = no\n    imap_quota = yes\n  }\n}\n"},
-                 "mail_plugins", "error",
-                 "imap: mail_plugins has recall but not notify",
+                  "    recall = no\n    imap_quota = yes\n  }\n}\n"},
+                 "mail_plugins", "error", "imap: mail_plugins has no recall",
                  marks=only_24),
     ({"extra": "protocol lda {\n  mail_plugin_dir = /tmp\n}\n"},
      "mail_plugins", "error", "lda: stat(/tmp/lib20_recall"),
@@ -206,7 +203,7 @@ def test_misspelt_at_shell(make):
 def test_misspelt_while_running():
     """What the file has by now is looked at, not what this process has read."""
     with make_node(DRIVERS[-1], USERS,
-                   mail_plugins=["notify", "recall"]) as node:
+                   mail_plugins=["recall"]) as node:
         assert http(node, "recallCheck").rows
         node.plugin.update(MISSPELT)
         node.write_configuration()
@@ -279,7 +276,7 @@ def test_example_is_known(make):
 
 def test_over_http():
     with make_node(DRIVERS[-1], USERS,
-                   mail_plugins=["notify", "recall"]) as node:
+                   mail_plugins=["recall"]) as node:
         result = http(node, "recallCheck")
         assert result.code == 0
         assert [row["check"] for row in result.rows] == CHECKS

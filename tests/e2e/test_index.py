@@ -15,7 +15,7 @@ import zlib
 
 import pytest
 
-from conftest import DRIVERS
+from conftest import DRIVERS, parse_tab
 from faults import wait_for
 from indexbox import Box, foreign_delivery, index_hash
 from mailnode import DOVECOT_24, MailNode, build_message
@@ -386,6 +386,39 @@ def test_verify_repairs(box):
     row, = box.verify()
     assert row["wrong"] == "0"
     box.assert_indexed(ids)
+
+
+def test_verify_reads_messages(box):
+    """Who can write to the mail store can write to Dovecot's indexes, too: what
+    these say that a header was is not believed."""
+    old = box.new_id()
+    new = "<x" + old[2:]
+    box.save(old)
+    box.node.doveadm("fetch", "-u", box.user, "hdr.message-id", "all")
+    changed = 0
+    for path in box.node.home(box.user).rglob("*"):
+        if path.is_file() and not path.name.startswith("dovecot"):
+            octets = path.read_bytes()
+            path.write_bytes(octets.replace(old.encode(), new.encode()))
+            changed += octets.count(old.encode())
+    assert changed == 1
+    row, = box.verify()
+    assert (row["messages"], row["wrong"], row["error"]) == ("1", "1", "")
+    for asked, status in (old, "not_found"), (new, "expunged"):
+        row, = parse_tab(box.node.doveadm(
+            "-f", "tab", "recall", "expunge", "-u", box.user, "--no-notify",
+            "--verify-headers", asked).stdout)
+        assert row["status"] == status
+
+
+def test_verify_of_several_fields(box):
+    ids = [box.new_id(), box.new_id()]
+    box.doveadm("save", "-m", "INBOX", input="Message-ID: %s\n"
+                "Subject: two\nMessage-Id:\n  %s\n\nText\n" % tuple(ids))
+    for _ in range(2):
+        row, = box.verify()
+        assert (row["messages"], row["wrong"]) == ("1", "0")
+    assert [box.dry_run(asked) for asked in ids] == [1, 1]
 
 
 def test_index_of_another_version(box):

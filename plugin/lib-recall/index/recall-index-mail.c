@@ -40,7 +40,7 @@ read_line(struct message_header_line *hdr, ARRAY_TYPE(const_string) *values)
 {
 	const char *value;
 
-	if (hdr == NULL || strcasecmp(hdr->name, "Message-ID") != 0)
+	if (strcasecmp(hdr->name, "Message-ID") != 0)
 		return;
 	if (hdr->continues) {
 		hdr->use_full_value = TRUE;
@@ -52,15 +52,21 @@ read_line(struct message_header_line *hdr, ARRAY_TYPE(const_string) *values)
 
 int recall_index_read_headers(struct mail *mail, const char *const **values_r)
 {
+	struct message_header_parser_ctx *parser;
+	struct message_header_line *hdr;
 	ARRAY_TYPE(const_string) values;
 	struct istream *input;
 
 	t_array_init(&values, 2);
 	if (mail_get_hdr_stream(mail, NULL, &input) < 0)
 		return -1;
-	message_parse_header(input, NULL,
-			     MESSAGE_HEADER_PARSER_FLAG_CLEAN_ONELINE,
-			     read_line, &values);
+	/* not message_parse_header(): 2.4 has a data stack frame around what it
+	   calls */
+	parser = message_parse_header_init(input, NULL,
+		MESSAGE_HEADER_PARSER_FLAG_CLEAN_ONELINE);
+	while (message_parse_header_next(parser, &hdr) > 0)
+		read_line(hdr, &values);
+	message_parse_header_deinit(&parser);
 	if (input->stream_errno != 0) {
 		mail_set_critical(mail, "read(%s) failed: %s",
 				  i_stream_get_name(input),

@@ -124,11 +124,15 @@ static void pass_view(struct recall_index_pass *pass)
 	}
 }
 
-static uint64_t pass_hash_mail(struct mail *mail)
+static uint64_t pass_hash_mail(struct recall_index_pass *pass,
+			       struct mail *mail)
 {
 	const char *const *values;
-	uint64_t hash = recall_index_hash_mail(mail, FALSE);
+	uint64_t hash = RECALL_INDEX_HASH_NONE;
 
+	/* who does not believe our index does not believe Dovecot's, either */
+	if (!pass->verify)
+		hash = recall_index_hash_mail(mail, FALSE);
 	if (hash == RECALL_INDEX_HASH_NONE) {
 		hash = recall_index_read_headers(mail, &values) < 0 ?
 			RECALL_INDEX_HASH_UNKNOWN :
@@ -145,7 +149,7 @@ pass_mail(struct recall_index_pass *pass, struct mail *mail,
 
 	if (!mail_set_uid(mail, old->uid))
 		return;
-	rec.hash = pass_hash_mail(mail);
+	rec.hash = pass_hash_mail(pass, mail);
 	if (rec.hash == RECALL_INDEX_HASH_UNKNOWN) {
 		if (mailbox_get_last_mail_error(pass->box) !=
 		    MAIL_ERROR_EXPUNGED && !pass->failed) {

@@ -24,7 +24,8 @@ static int find_check_mail(struct recall_find_context *ctx, struct mail *mail)
 	int ret;
 
 	if (criteria->message_id != NULL) {
-		ret = recall_match_message_id(mail, criteria->message_id);
+		ret = recall_match_message_id(mail, criteria->message_id,
+					      criteria->verify_headers);
 		if (ret == 0 && mail->expunged && ctx->wanted->gone != NULL)
 			*ctx->wanted->gone = TRUE;
 		if (ret <= 0)

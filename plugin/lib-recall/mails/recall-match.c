@@ -5,11 +5,12 @@
 #include "recall-message-id.h"
 #include "recall-match.h"
 
+static const char *const none[] = { NULL };
+
 /* The values of all fields: none if the message is gone. */
 static int match_get_headers(struct mail *mail, const char *name,
 			     const char *const **values_r)
 {
-	static const char *const none[] = { NULL };
 	int ret = mail_get_headers(mail, name, values_r);
 
 	if (ret <= 0)
@@ -19,11 +20,11 @@ static int match_get_headers(struct mail *mail, const char *name,
 }
 
 int recall_match_message_id(struct mail *mail,
-			    const struct recall_message_id *id)
+			    const struct recall_message_id *id, bool verify)
 {
-	const char *const *values;
+	const char *const *values = none;
 
-	if (match_get_headers(mail, "Message-ID", &values) < 0)
+	if (!verify && match_get_headers(mail, "Message-ID", &values) < 0)
 		return -1;
 	/* our index has one */
 	if (*values == NULL && !mail->expunged &&

@@ -4,10 +4,11 @@
 struct mail;
 struct recall_message_id;
 
-/* Whether the id means the message (recall-message-id.h). Returns 1 if yes,
-   0 if no or if the message is gone, -1 on error. */
+/* Whether the id means the message (recall-message-id.h). With verify Dovecot's
+   cache of headers is not believed. Returns 1 if yes, 0 if no or if the message
+   is gone, -1 on error. */
 int recall_match_message_id(struct mail *mail,
-			    const struct recall_message_id *id);
+			    const struct recall_message_id *id, bool verify);
 
 /* Whether every address in the message's From is one of the addresses (case of
    letters is ignored). Returns 1 if yes, 0 if no or if the message is gone,

@@ -16,6 +16,9 @@
 
 #include <sys/stat.h>
 
+/* Not likely to be a mailbox's. */
+#define PROBE_NAME "recall-probe-of-a-path"
+
 struct recall_boxes_iter {
 	struct mail_namespace *ns;
 	struct mailbox_list_iterate_context *iter;
@@ -64,6 +67,46 @@ bool recall_boxes_are_in(struct mail_namespace *ns)
 		ns->alias_for == NULL && !recall_quarantine_is_namespace(ns);
 }
 
+/* Whether a name means the same directory in both. */
+static bool ns_is_same_at(const struct mail_namespace *ns1,
+			  const struct mail_namespace *ns2, const char *name)
+{
+	const char *path1, *path2;
+
+	return mailbox_list_get_path(ns1->list, name,
+				     MAILBOX_LIST_PATH_TYPE_MAILBOX,
+				     &path1) > 0 &&
+		mailbox_list_get_path(ns2->list, name,
+				      MAILBOX_LIST_PATH_TYPE_MAILBOX,
+				      &path2) > 0 &&
+		strcmp(path1, path2) == 0;
+}
+
+/* Settings of all namespaces, as 2.4's are that stand outside of them, may have
+   led to the INBOX of the user. */
+static bool ns_has_users_inbox(const struct mail_namespace *ns)
+{
+	return ns_is_same_at(ns, mail_namespace_find_inbox(
+				ns->user->namespaces), "INBOX");
+}
+
+/* A namespace of another name for what is in one that was looked at. 2.3 tells
+   by alias_for; in 2.4 the one with the empty prefix can't be named there. */
+static bool ns_is_another_name(const struct mail_namespace *ns)
+{
+	struct mail_namespace *other;
+
+	for (other = ns->user->namespaces; other != ns; other = other->next) {
+		if (recall_boxes_are_in(other) &&
+		    strcmp(other->list->name, ns->list->name) == 0 &&
+		    strcmp(other->storage->name, ns->storage->name) == 0 &&
+		    ns_is_same_at(other, ns, "INBOX") &&
+		    ns_is_same_at(other, ns, PROBE_NAME))
+			return TRUE;
+	}
+	return FALSE;
+}
+
 static enum mailbox_list_iter_flags ns_get_flags(struct mail_namespace *ns)
 {
 	enum mailbox_list_iter_flags flags = MAILBOX_LIST_ITER_NO_AUTO_BOXES |
@@ -109,7 +152,8 @@ static void boxes_iter_begin_lookup(struct recall_boxes_iter *iter)
 /* Goes to the next namespace that is wanted. Returns FALSE if there is none. */
 static bool boxes_iter_begin_ns(struct recall_boxes_iter *iter)
 {
-	while (iter->ns != NULL && !recall_boxes_are_in(iter->ns))
+	while (iter->ns != NULL && (!recall_boxes_are_in(iter->ns) ||
+				    ns_is_another_name(iter->ns)))
 		iter->ns = iter->ns->next;
 	if (iter->ns == NULL)
 		return FALSE;
@@ -226,7 +270,8 @@ static const char *boxes_iter_next_in_ns(struct recall_boxes_iter *iter)
 		return name;
 	}
 	if (iter->inbox_done || iter->ns->prefix_len == 0 ||
-	    (iter->ns->flags & NAMESPACE_FLAG_INBOX_USER) != 0)
+	    (iter->ns->flags & NAMESPACE_FLAG_INBOX_USER) != 0 ||
+	    ns_has_users_inbox(iter->ns))
 		return NULL;
 	iter->inbox_done = iter->unlisted = TRUE;
 	return "INBOX";

@@ -66,6 +66,20 @@ def test_recall_although_quota_is_full(driver, message_id, recall_id):
         assert node.panics() == [] and node.errors() == []
 
 
+def test_quota_that_is_full_leaves_nothing(driver, message_id, recall_id):
+    """Where the quarantine counts it can't take anything then. There is no
+    record of a recall that has taken nothing."""
+    with make_node(driver, {USER: {"quota_rule": "*:messages=1"}},
+                   quota=True) as node:
+        node.append(USER, "INBOX", build_message(message_id))
+        row = recall(node, USER, message_id, recall_id, "--no-notify").row()
+        assert row["status"] == "error" and "uota" in row["error"]
+        assert node.count(USER) == 1
+        result = command(node, "list", "-u", USER)
+        assert (result.code, result.rows) == (0, [])
+        assert node.panics() == []
+
+
 def test_restore_needs_room(driver, message_id, recall_id):
     with make_node(driver, {USER: {"quota_rule": "*:messages=2"}},
                    quota=True, plugin=QUOTA) as node:

@@ -127,6 +127,35 @@ record_write(struct recall_quarantine *q,
 	return ret;
 }
 
+/* Where no record could be saved, as when the quota is full, nothing tells of a
+   recall that has taken nothing. What goes wrong here is left to a retry or a
+   purge. */
+static void
+record_drop_empty(struct recall_quarantine *q, const char *recall_id)
+{
+	ARRAY_TYPE(recall_quarantine_box) boxes;
+	const struct recall_quarantine_box *qbox;
+	ARRAY_TYPE(seq_range) uids;
+	struct mailbox *box;
+	const char *error;
+
+	if (recall_quarantine_list(q, pool_datastack_create(), recall_id,
+				   &boxes, &error) < 0 ||
+	    array_count(&boxes) != 1)
+		return;
+	qbox = array_front(&boxes);
+	if (!guid_128_is_empty(qbox->guid) ||
+	    recall_quarantine_box_open(q, recall_id, NULL, FALSE, &box,
+				       &error) <= 0)
+		return;
+	t_array_init(&uids, 1);
+	if (recall_mails_get_count(box, 1, &uids, &error) < 0)
+		seq_range_array_add(&uids, 1);
+	mailbox_free(&box);
+	if (array_is_empty(&uids))
+		(void)recall_quarantine_box_delete(q, qbox, &error);
+}
+
 int
 recall_quarantine_record_write(struct recall_quarantine *q,
 			       const struct recall_quarantine_record *record,
@@ -139,5 +168,8 @@ recall_quarantine_record_write(struct recall_quarantine *q,
 		return 0;
 	if (q->kept != NULL)
 		recall_quarantine_kept_set_changed(q->kept);
-	return record_write(q, record, error_r);
+	if (record_write(q, record, error_r) == 0)
+		return 0;
+	record_drop_empty(q, record->recall_id);
+	return -1;
 }

@@ -14,6 +14,8 @@
 
 /* A line of a user file that is longer than any address is not a user. */
 #define RECALL_USER_FILE_LINE_MAX 8192
+/* What some editors begin a file in UTF-8 with. */
+#define RECALL_USER_FILE_BOM "\xEF\xBB\xBF"
 
 static int recall_users_read_file(struct recall_users_context *ctx,
 				  struct istream *input)
@@ -26,6 +28,9 @@ static int recall_users_read_file(struct recall_users_context *ctx,
 	/* the last line may lack its LF */
 	i_stream_set_return_partial_line(input, TRUE);
 	while ((line = i_stream_read_next_line(input)) != NULL) T_BEGIN {
+		if (array_is_empty(&ctx->names) &&
+		    str_begins_with(line, RECALL_USER_FILE_BOM))
+			line += strlen(RECALL_USER_FILE_BOM);
 		line = t_str_trim(line, " \t\r");
 		if (*line != '\0') {
 			line = p_strdup(ctx->pool, line);

@@ -60,12 +60,18 @@ check_print(struct check_context *ctx, const char *name,
 		recall_rows_set_exit_code(ctx->rows, EX_CONFIG);
 }
 
+/* It has variables, which are not looked at. */
+static bool check_differs(const struct check_context *ctx, const char *name)
+{
+	return strchr(recall_config_get_ours(ctx->config, name), '%') != NULL;
+}
+
 static const char *check_setting(const struct check_context *ctx,
 				 const char *name, const char *def)
 {
 	const char *value = recall_config_get_ours(ctx->config, name);
 
-	return *value == '\0' ? def : value;
+	return *value == '\0' || check_differs(ctx, name) ? def : value;
 }
 
 /* The mail plugin, where mail is saved by this service. */
@@ -210,6 +216,11 @@ static bool check_quarantine(struct check_context *ctx)
 					  RECALL_HOLD_DEFAULT));
 
 	ctx->status = CHECK_OK;
+	if (check_differs(ctx, "recall_quarantine")) {
+		check_print(ctx, CHECK_QUARANTINE, CHECK_WARNING,
+			"recall_quarantine differs by user: not looked at");
+		return TRUE;
+	}
 	if (prefix == NULL) {
 		check_print(ctx, CHECK_QUARANTINE, CHECK_WARNING,
 			"recall_quarantine is off: what is recalled can't be "
@@ -382,7 +393,7 @@ static void check_notices(struct check_context *ctx)
 	DIR *dirp;
 
 	ctx->status = CHECK_OK;
-	if (strchr(dir, '%') != NULL) {
+	if (check_differs(ctx, "recall_notice_dir")) {
 		check_print(ctx, CHECK_NOTICES, CHECK_WARNING,
 			"recall_notice_dir differs by user: not looked at");
 		return;

@@ -8,6 +8,7 @@
 
 #define CONFIG_PLUGINS "mail_plugins"
 #define CONFIG_NS "namespace"
+#define CONFIG_QUOTA "quota"
 #define CONFIG_QUOTA_IGNORE "quota_ignore"
 
 /* What doveconf is asked for besides our settings. What a section does not have
@@ -16,7 +17,7 @@ static const char *const config_names[] = {
 	"protocols", CONFIG_PLUGINS, "mail_plugin_dir",
 	CONFIG_NS, "namespace_disabled", "namespace_type", "namespace_inbox",
 	"namespace_hidden", "namespace_list", "namespace_subscriptions",
-	"namespace_prefix", "quota", CONFIG_QUOTA_IGNORE,
+	"namespace_prefix", CONFIG_QUOTA, CONFIG_QUOTA_IGNORE,
 	"doveadm_password", "doveadm_api_key", "service/doveadm",
 };
 
@@ -210,18 +211,52 @@ bool recall_config_ns_has_location(const struct recall_config *config,
 				  "mailbox_root_directory_name") != '\0';
 }
 
+/* Of a root: in the namespace, or everywhere. */
+static bool config_root_is_ignored(const struct recall_config *config,
+				   const char *ns, const char *root)
+{
+	const char *const places[] = {
+		t_strdup_printf(CONFIG_NS"/%s/%s", ns, root), root
+	};
+	const char *value;
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(places); i++) {
+		value = recall_config_get(config,
+			t_strconcat(places[i], "ignore", NULL));
+		if (*value == '\0') {
+			value = recall_config_get(config,
+				t_strconcat(places[i], CONFIG_QUOTA_IGNORE,
+					    NULL));
+		}
+		if (*value != '\0')
+			return strcmp(value, "yes") == 0;
+	}
+	return FALSE;
+}
+
 const char *
 recall_config_ns_get_quota_error(const struct recall_config *config,
 				 const char *ns)
 {
+	const char *const *keys = recall_config_find(config, CONFIG_QUOTA"/");
 	const char *value = config_get_in_ns(config, ns, CONFIG_QUOTA_IGNORE);
+	const char *end;
 
 	if (*value == '\0')
 		value = recall_config_get(config, CONFIG_QUOTA_IGNORE);
-	if (*recall_config_find(config, "quota/") == NULL ||
-	    strcmp(value, "yes") == 0)
+	if (strcmp(value, "yes") == 0)
 		return NULL;
-	return t_strdup_printf("namespace %s has no quota_ignore = yes", ns);
+	for (; *keys != NULL; keys++) {
+		/* each root is a section: quota/<name>/ */
+		end = strchr(*keys + strlen(CONFIG_QUOTA"/"), '/');
+		if (end != NULL && end[1] == '\0' &&
+		    !config_root_is_ignored(config, ns, *keys)) {
+			return t_strdup_printf(
+				"namespace %s has no quota_ignore = yes", ns);
+		}
+	}
+	return NULL;
 }
 
 const char *

@@ -95,7 +95,7 @@ jobs_get_limit(const struct doveadm_cmd_context *cctx ATTR_UNUSED,
 	int ret;
 
 	ret = recall_settings_get_service(service, recall_cmd_get_event(cctx),
-					  pool, &set, &error);
+					  pool, FALSE, &set, &error);
 	if (ret == 0) {
 		ret = recall_settings_parse_jobs(set.recall->recall_jobs_max,
 						 limit_r, &error);

@@ -62,7 +62,7 @@ read_settings(struct recall_reporter *reporter,
 
 	if (recall_settings_get_service(service,
 			recall_cmd_get_event(reporter->cctx), reporter->pool,
-			set, error_r) < 0)
+			TRUE, set, error_r) < 0)
 		return -1;
 	env->from_address = *set->recall->recall_notice_from != '\0' ?
 		set->recall->recall_notice_from :

@@ -27,7 +27,7 @@ standing_read(const struct doveadm_cmd_context *cctx ATTR_UNUSED,
 	struct recall_service_settings set;
 
 	if (recall_settings_get_service(service, recall_cmd_get_event(cctx),
-					pool, &set, error_r) < 0)
+					pool, FALSE, &set, error_r) < 0)
 		return -1;
 	set_r->dir = p_strdup(pool, set.recall->recall_standing_dir);
 	return recall_settings_parse_standing_max(

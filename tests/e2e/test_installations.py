@@ -211,3 +211,107 @@ def test_places(message_id, recall_id):
         assert verdicts("expunge", "--dry-run", "--verify-headers",
                         message_id) == {("would_expunge", "3")}
         assert node.panics() == [] and node.errors() == []
+
+
+ANOTHER = """
+namespace more {
+  prefix = More/
+  separator = /
+  location = sdbox:~/more:INBOX=~/inbox
+}
+"""
+
+
+def test_one_inbox(message_id, recall_id):
+    """Where the INBOX is stands for all namespaces, as it does in 2.4: it is
+    one mailbox, by whichever name."""
+    users = {USER: {"mail": "sdbox:~/sdbox:INBOX=~/inbox"}}
+    with make_node("sdbox", users, mail_plugins=PLUGINS,
+                   extra=ANOTHER) as node:
+        for place in "INBOX", "More/Work":
+            node.append(USER, place, build_message(message_id))
+        for args in ["--dry-run"], ["--recall-id", recall_id]:
+            row = command(node, "expunge", "-u", USER, "--no-notify", *args,
+                          message_id).row()
+            assert (row["copies"], row["mailboxes"]) == \
+                ("2", "INBOX,More/Work")
+        assert sum(quarantined(node, USER).values()) == 2
+        assert command(node, "restore", "-u", USER,
+                       recall_id).row()["copies"] == "2"
+        assert node.count(USER) == node.count(USER, "More/Work") == 1
+        assert node.panics() == [] and node.errors() == []
+
+
+COMPATIBLE = """
+namespace old {
+  prefix = mail/
+  separator = /
+  location =
+  hidden = yes
+  list = no
+}
+"""
+
+
+def test_another_name_for_all(message_id, recall_id):
+    """A namespace for old clients that has what is in the user's own."""
+    with make_node(ONE_DRIVER, [USER], mail_plugins=PLUGINS,
+                   extra=COMPATIBLE) as node:
+        for place in "INBOX", "mail/Work":
+            node.append(USER, place, build_message(message_id))
+        for args in ["--dry-run"], ["--recall-id", recall_id]:
+            row = command(node, "expunge", "-u", USER, "--no-notify", *args,
+                          message_id).row()
+            assert row["copies"] == "2"
+            assert sorted(row["mailboxes"].split(",")) == ["INBOX", "Work"]
+        assert command(node, "restore", "-u", USER,
+                       recall_id).row()["copies"] == "2"
+        assert node.count(USER) == node.count(USER, "Work") == 1
+        assert node.panics() == [] and node.errors() == []
+
+
+def test_own_settings_of_users(message_id):
+    """Our settings may have what only a user has."""
+    plugin = {"recall_hold": "%{userdb:held}",
+              "recall_notice_name": "%{home}" if DOVECOT_24 else "%h",
+              "recall_notify_on": "%{userdb:told}",
+              "recall_notice_lang": "%{userdb:lang}"}
+    users = {USER: {"held": "no", "told": "read", "lang": "ru-RU"},
+             "b@example.com": {"held": "yes", "told": "expunged",
+                               "lang": "fr-FR"}}
+    with make_node("sdbox", users, mail_plugins=PLUGINS,
+                   plugin=plugin) as node:
+        node.lmtp_deliver(list(users), build_message(message_id))
+        result = command(node, "expunge", "-A", "--stand", "1h", message_id)
+        assert (result.code, result.stderr) == (0, "")
+        assert {(row["status"], row["copies"], row["notice"])
+                for row in result.rows} == \
+            {("expunged", "1", "none"), ("expunged", "1", "sent")}
+        checks = {row["check"]: row["status"]
+                  for row in command(node, "check").rows}
+        assert (checks["settings"], checks["quarantine"]) == ("ok", "ok")
+        assert node.panics() == [] and node.errors() == []
+
+
+ROOTS = """
+quota "Domain quota" {
+  quota_driver = count
+  quota_ignore = yes
+}
+namespace recalled {
+  quota "User quota" {
+    quota_ignore = %s
+  }
+}
+"""
+
+
+@pytest.mark.skipif(not DOVECOT_24, reason="settings of 2.4")
+@pytest.mark.parametrize("ignore, status", [("yes", "ok"), ("no", "error")])
+def test_check_of_quota_roots(ignore, status):
+    """Whether the quarantine counts may be said of each root by itself."""
+    with make_node(ONE_DRIVER, [USER], mail_plugins=PLUGINS, quota=True,
+                   extra=ROOTS % ignore) as node:
+        row, = [row for row in command(node, "check").rows
+                if row["check"] == "quarantine"]
+        assert row["status"] == status

@@ -206,6 +206,8 @@ service_lookup(void *context, const char *name, const char **value_r,
 	if (value == NULL)
 		return 0;
 	if (var_expand(str, value, ctx->table, &error) <= 0) {
+		if (strcmp(name, "recall_standing_dir") != 0)
+			return 0;
 		*error_r = t_strdup_printf("Failed to expand %s: %s", name,
 					   error);
 		return -1;
@@ -246,7 +248,7 @@ user_settings_expand(pool_t pool, const struct setting_parser_info *info,
 static int
 service_fill(pool_t pool, struct setting_parser_context *parser,
 	     const struct setting_parser_info *user_info,
-	     const struct var_expand_table *table,
+	     const struct var_expand_table *table, bool report,
 	     struct recall_service_settings *set_r, const char **error_r)
 {
 	struct mail_user_settings *user_set = find_settings(parser, user_info);
@@ -257,8 +259,8 @@ service_fill(pool_t pool, struct setting_parser_context *parser,
 	};
 
 	user_set = settings_dup(user_info, user_set, pool);
-	if (user_settings_expand(pool, user_info, user_set, table,
-				 error_r) < 0)
+	if (report && user_settings_expand(pool, user_info, user_set, table,
+					   error_r) < 0)
 		return -1;
 	ctx.user_set = user_set;
 	set->pool = pool;
@@ -266,11 +268,12 @@ service_fill(pool_t pool, struct setting_parser_context *parser,
 	set_r->user = user_set;
 	if (settings_fill(set, service_lookup, &ctx, error_r) < 0)
 		return -1;
-	return submit_fill(pool, parser, table, &set_r->submit, error_r);
+	return !report ? 0 :
+		submit_fill(pool, parser, table, &set_r->submit, error_r);
 }
 
 int recall_settings_get_service(struct mail_storage_service_ctx *service,
-				struct event *event, pool_t pool,
+				struct event *event, pool_t pool, bool report,
 				struct recall_service_settings *set_r,
 				const char **error_r)
 {
@@ -293,7 +296,7 @@ int recall_settings_get_service(struct mail_storage_service_ctx *service,
 	parser = settings_parser_dup(service_parser, pool);
 	ret = service_fill(pool, parser, user_info,
 		mail_storage_service_get_var_expand_table(service, &input),
-		set_r, error_r);
+		report, set_r, error_r);
 	settings_parser_deinit(&parser);
 	set_r->submit.input.event_parent = event;
 	return ret;

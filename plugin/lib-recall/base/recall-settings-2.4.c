@@ -1,5 +1,6 @@
 #include "lib.h"
 #include "module-dir.h"
+#include "var-expand.h"
 #include "master-service.h"
 #include "settings.h"
 #include "maildir-settings.h"
@@ -16,12 +17,13 @@ struct plugin_settings {
 /* As settings_get(), but the settings live as long as the pool. */
 static int
 get_for_pool(struct event *event, const struct setting_parser_info *info,
-	     pool_t pool, const void **set_r, const char **error_r)
+	     enum settings_get_flags flags, pool_t pool, const void **set_r,
+	     const char **error_r)
 {
 	const struct plugin_settings *set;
 
 	i_assert(info->pool_offset1 == 1);
-	if (settings_get(event, info, 0, &set, error_r) < 0)
+	if (settings_get(event, info, flags, &set, error_r) < 0)
 		return -1;
 	*set_r = set;
 	pool_add_external_ref(pool, set->pool);
@@ -36,18 +38,15 @@ recall_settings_init_service(enum mail_storage_service_flags flags)
 }
 
 static int
-read_ours(struct event *event, pool_t pool,
-	  const struct recall_settings **set_r, const char **error_r)
+read_ours(struct event *event, enum settings_get_flags flags, pool_t pool,
+	  struct recall_settings **set_r, const char **error_r)
 {
-	struct recall_settings *filled;
 	const void *set;
 
-	if (get_for_pool(event, &recall_setting_parser_info, pool, &set,
+	if (get_for_pool(event, &recall_setting_parser_info, flags, pool, &set,
 			 error_r) < 0)
 		return -1;
-	filled = p_memdup(pool, set, sizeof(*filled));
-	recall_settings_fill_empty(filled);
-	*set_r = filled;
+	*set_r = p_memdup(pool, set, sizeof(**set_r));
 	return 0;
 }
 
@@ -55,7 +54,13 @@ int recall_settings_read(struct mail_user *user,
 			 const struct recall_settings **set_r,
 			 const char **error_r)
 {
-	return read_ours(user->event, user->pool, set_r, error_r);
+	struct recall_settings *set;
+
+	if (read_ours(user->event, 0, user->pool, &set, error_r) < 0)
+		return -1;
+	recall_settings_fill_empty(set);
+	*set_r = set;
+	return 0;
 }
 
 void recall_settings_number_accounts(struct mail_storage_service_user *user
@@ -72,8 +77,8 @@ submit_read(struct event *event, pool_t pool,
 {
 	const void *set;
 
-	if (get_for_pool(event, &smtp_submit_setting_parser_info, pool, &set,
-			 error_r) < 0)
+	if (get_for_pool(event, &smtp_submit_setting_parser_info, 0, pool,
+			 &set, error_r) < 0)
 		return -1;
 	i_zero(set_r);
 	set_r->set = set;
@@ -91,13 +96,46 @@ int recall_settings_get_submit(struct mail_user *user, pool_t pool,
 }
 
 static int
+service_expand(struct recall_settings *set, pool_t pool,
+	       const struct var_expand_params *params, const char **error_r)
+{
+	const struct setting_define *def = recall_setting_parser_info.defines;
+	const char **value, *expanded, *error;
+
+	for (; def->key != NULL; def++) {
+		value = PTR_OFFSET(set, def->offset);
+		if (strchr(*value, '%') == NULL)
+			continue;
+		if (t_var_expand(*value, params, &expanded, &error) == 0) {
+			*value = p_strdup(pool, expanded);
+		} else if (value != &set->recall_standing_dir) {
+			*value = "";
+		} else {
+			*error_r = t_strdup_printf("Failed to expand %s: %s",
+						   def->key, error);
+			return -1;
+		}
+	}
+	recall_settings_fill_empty(set);
+	return 0;
+}
+
+static int
 service_read(struct event *event, pool_t pool,
+	     const struct var_expand_params *params, bool report,
 	     struct recall_service_settings *set_r, const char **error_r)
 {
+	struct recall_settings *set;
 	const void *user_set;
 
-	if (read_ours(event, pool, &set_r->recall, error_r) < 0 ||
-	    get_for_pool(event, &mail_user_setting_parser_info, pool,
+	if (read_ours(event, SETTINGS_GET_FLAG_NO_EXPAND, pool, &set,
+		      error_r) < 0 ||
+	    service_expand(set, pool, params, error_r) < 0)
+		return -1;
+	set_r->recall = set;
+	if (!report)
+		return 0;
+	if (get_for_pool(event, &mail_user_setting_parser_info, 0, pool,
 			 &user_set, error_r) < 0)
 		return -1;
 	set_r->user = user_set;
@@ -105,7 +143,7 @@ service_read(struct event *event, pool_t pool,
 }
 
 int recall_settings_get_service(struct mail_storage_service_ctx *service,
-				struct event *event, pool_t pool,
+				struct event *event, pool_t pool, bool report,
 				struct recall_service_settings *set_r,
 				const char **error_r)
 {
@@ -115,14 +153,15 @@ int recall_settings_get_service(struct mail_storage_service_ctx *service,
 		.service = "doveadm",
 		.username = "",
 	};
+	const struct var_expand_params *params =
+		mail_storage_service_get_var_expand_params(service, &input);
 	struct event *read_event = event_create(event);
 	int ret;
 
 	i_zero(set_r);
 	event_set_ptr(read_event, SETTINGS_EVENT_VAR_EXPAND_PARAMS,
-		(void *)mail_storage_service_get_var_expand_params(service,
-								   &input));
-	ret = service_read(read_event, pool, set_r, error_r);
+		      (void *)params);
+	ret = service_read(read_event, pool, params, report, set_r, error_r);
 	event_unref(&read_event);
 	set_r->submit.input.event_parent = event;
 	return ret;

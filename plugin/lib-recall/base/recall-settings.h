@@ -83,6 +83,7 @@ struct recall_submit_settings {
 /* For what concerns no user. */
 struct recall_service_settings {
 	const struct recall_settings *recall;
+	/* These for reports alone. */
 	const struct mail_user_settings *user;
 	struct recall_submit_settings submit;
 };
@@ -128,9 +129,11 @@ int recall_settings_get_submit(struct mail_user *user, pool_t pool,
 			       const char **error_r);
 /* Settings as they are for nobody, in the service doveadm. event is the
    command's. They live as long as the pool, which must not be the data stack,
-   and the event. */
+   and the event. One of ours that has variables which only a user has counts as
+   not set; where standing orders are is told by no user. Others with such
+   variables do not matter unless a report is to be sent. */
 int recall_settings_get_service(struct mail_storage_service_ctx *service,
-				struct event *event, pool_t pool,
+				struct event *event, pool_t pool, bool report,
 				struct recall_service_settings *set_r,
 				const char **error_r);
 

@@ -86,6 +86,7 @@ service imap-login {
 }
 service imap {
   {count} = %(imap_sessions)s
+  process_limit = 100
 }
 service lmtp {
   inet_listener lmtp {

@@ -553,8 +553,8 @@ static void conn_input(struct recall_proxy_conn *conn)
 	bool closed;
 	int ret;
 
-	/* where a handshake has failed as it was written (2.4) there is nothing to
-	   be read, again and again */
+	/* where a handshake has failed as it was written (2.4) there is nothing
+	   to be read, again and again */
 	closed = i_stream_read(conn->input) == -1 ||
 		(conn->ssl != NULL &&
 		 ssl_iostream_has_handshake_failed(conn->ssl));

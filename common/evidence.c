@@ -28,7 +28,6 @@ struct evidence {
 	uint64_t size, written;
 	unsigned int users, messages;
 	int64_t exported;
-	char name[32];
 };
 
 static void set_error(struct evidence *e, const char *error)
@@ -175,11 +174,11 @@ void evidence_message_begin(struct evidence *e,
 			    const struct evidence_message *message)
 {
 	FILE *f = e->messages_part.file;
+	char name[32];
 
-	snprintf(e->name, sizeof(e->name), "messages/%06u.eml",
-		 e->messages + 1);
+	snprintf(name, sizeof(name), "messages/%06u.eml", e->messages + 1);
 	fprintf(f, "%s\n {\"file\": \"%s\"", e->messages++ == 0 ? "" : ",",
-		e->name);
+		name);
 	put_text(f, "email", message->user);
 	put_text(f, "mailbox", message->mailbox);
 	put_text(f, "mailbox_guid", message->mailbox_guid);
@@ -188,7 +187,7 @@ void evidence_message_begin(struct evidence *e,
 	e->written = 0;
 	e->size = message->size;
 	if (e->error == NULL)
-		begin_entry(e, e->name, message->size, message->received);
+		begin_entry(e, name, message->size, message->received);
 }
 
 void evidence_write(struct evidence *e, const void *data, size_t size)
@@ -199,14 +198,13 @@ void evidence_write(struct evidence *e, const void *data, size_t size)
 		set_error(e, archive_error_string(e->archive));
 }
 
-const char *evidence_message_end(struct evidence *e, const char *sha256)
+void evidence_message_end(struct evidence *e, const char *sha256)
 {
 	put_text(e->messages_part.file, "sha256", sha256);
 	fprintf(e->messages_part.file, "}");
 	if (e->written != e->size)
 		set_error(e, "A message has another size than it was said to "
 			  "have");
-	return e->name;
 }
 
 bool evidence_is_sound(const struct evidence *e)

@@ -48,13 +48,27 @@ void evidence_add_user(struct evidence *e, const struct evidence_user *user);
 void evidence_message_begin(struct evidence *e,
 			    const struct evidence_message *message);
 void evidence_write(struct evidence *e, const void *data, size_t size);
-/* sha256 is of all that was written, in hexadecimal digits. Returns the name of
-   the file in the zip, which lives until the next call. */
-const char *evidence_message_end(struct evidence *e, const char *sha256);
+/* sha256 is of all that was written, in hexadecimal digits. */
+void evidence_message_end(struct evidence *e, const char *sha256);
 /* Whether nothing has gone wrong yet: otherwise there is no use in more. */
 bool evidence_is_sound(const struct evidence *e);
 /* Writes the manifest and frees it all. Returns false if anything went wrong;
    the caller frees *error_r. */
 bool evidence_end(struct evidence *e, char **error_r);
+
+/* The same of a module that is loaded when it is needed (see
+   plugin/evidence). */
+struct evidence_functions {
+	struct evidence *(*begin)(int fd, const struct evidence_recall *recall);
+	void (*add_user)(struct evidence *e, const struct evidence_user *user);
+	void (*message_begin)(struct evidence *e,
+			      const struct evidence_message *message);
+	void (*write)(struct evidence *e, const void *data, size_t size);
+	void (*message_end)(struct evidence *e, const char *sha256);
+	bool (*end)(struct evidence *e, char **error_r);
+};
+extern const struct evidence_functions recall_evidence_functions;
+/* The release that the module is of: no other knows how these go. */
+extern const char *recall_evidence_version;
 
 #endif

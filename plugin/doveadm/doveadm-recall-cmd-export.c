@@ -11,12 +11,12 @@
 #include "mail-user.h"
 #include "doveadm.h"
 #include "doveadm-print.h"
-#include "recall-evidence.h"
 #include "recall-events.h"
 #include "recall-limits.h"
 #include "recall-params.h"
 #include "recall-tenant.h"
 #include "recall-verdict.h"
+#include "doveadm-recall-evidence.h"
 #include "doveadm-recall-export-source.h"
 #include "doveadm-recall-listing.h"
 #include "doveadm-recall-params.h"
@@ -50,6 +50,8 @@ struct recall_export_command {
 	/* the zip, and its name; NULL if there is none */
 	const char *path, *temp_path;
 	struct evidence *evidence;
+	/* what writes it */
+	const struct evidence_functions *zip;
 	/* a part of this message alone is asked for; uid is 0 if not */
 	guid_128_t guid;
 	uint32_t uid;
@@ -104,7 +106,7 @@ export_read_all(struct recall_export_command *cmd, struct istream *input,
 	while (i_stream_read_more(input, &data, &size) > 0) {
 		sha256_loop(&hash, data, size);
 		if (cmd->evidence != NULL)
-			evidence_write(cmd->evidence, data, size);
+			cmd->zip->write(cmd->evidence, data, size);
 		i_stream_skip(input, size);
 	}
 	if (input->stream_errno != 0) {
@@ -186,11 +188,11 @@ export_message(struct recall_export_command *cmd, struct istream *input,
 	/* who asks over HTTP will have it all and make hashes */
 	if (cmd->cctx->conn_type != DOVEADM_CONNECTION_TYPE_HTTP) {
 		if (cmd->evidence != NULL)
-			evidence_message_begin(cmd->evidence, message);
+			cmd->zip->message_begin(cmd->evidence, message);
 		if (export_read_all(cmd, input, &sha256, error_r) < 0)
 			return -1;
 		if (cmd->evidence != NULL)
-			(void)evidence_message_end(cmd->evidence, sha256);
+			cmd->zip->message_end(cmd->evidence, sha256);
 	}
 	export_row(cmd, message->user, message, uid, sha256, "");
 	return 0;
@@ -276,7 +278,7 @@ export_tell_user(struct recall_export_command *cmd, const char *username,
 	};
 
 	if (cmd->evidence != NULL)
-		evidence_add_user(cmd->evidence, &user);
+		cmd->zip->add_user(cmd->evidence, &user);
 }
 
 static int
@@ -421,10 +423,17 @@ static int export_open_output(struct recall_export_command *cmd, int *fd_r)
 		.exported_by = cmd->request.order.actor,
 		.exported = time(NULL),
 	};
+	const char *error;
 
 	*fd_r = -1;
 	if (cmd->path == NULL)
 		return 0;
+	cmd->zip = recall_evidence_load(&error);
+	if (cmd->zip == NULL) {
+		recall_cmd_error(cmd->cctx, EX_CANTCREAT,
+				 "%s can't be written: %s", cmd->path, error);
+		return -1;
+	}
 	cmd->temp_path = t_strconcat(cmd->path, ".part", NULL);
 	*fd_r = open(cmd->temp_path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC,
 		     0600);
@@ -433,7 +442,7 @@ static int export_open_output(struct recall_export_command *cmd, int *fd_r)
 				 cmd->temp_path);
 		return -1;
 	}
-	cmd->evidence = evidence_begin(*fd_r, &recall);
+	cmd->evidence = cmd->zip->begin(*fd_r, &recall);
 	return 0;
 }
 
@@ -445,7 +454,7 @@ static void export_close_output(struct recall_export_command *cmd, int fd,
 
 	if (cmd->evidence == NULL)
 		return;
-	if (!evidence_end(cmd->evidence, &error))
+	if (!cmd->zip->end(cmd->evidence, &error))
 		why = t_strdup(error);
 	else if (fsync(fd) < 0 || close(fd) < 0)
 		why = t_strdup_printf("write() failed: %m");
@@ -467,13 +476,18 @@ static void cmd_recall_export(struct doveadm_cmd_context *cctx)
 	struct recall_export_command cmd = { .cctx = cctx };
 	int fd, ret;
 
-	if (export_parse(&cmd) < 0 || export_open_output(&cmd, &fd) < 0)
+	if (export_parse(&cmd) < 0)
 		return;
+	if (export_open_output(&cmd, &fd) < 0) {
+		recall_evidence_unload();
+		return;
+	}
 	cmd.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE,
 				    export_columns,
 				    N_ELEMENTS(export_columns));
 	ret = recall_users_run(cctx, cmd.rows, &export_callbacks, &cmd);
 	export_close_output(&cmd, fd, ret == 0);
+	recall_evidence_unload();
 	recall_rows_deinit(&cmd.rows);
 }
 

@@ -157,7 +157,7 @@ copy_message(const struct export *export, const json_t *row)
 			copy_part(export, email, name, &done, hash);
 	}
 	finish_hash(hash, hex);
-	(void)evidence_message_end(export->evidence, hex);
+	evidence_message_end(export->evidence, hex);
 	export->count->messages++;
 	EVP_MD_CTX_free(hash);
 	free(name);

@@ -10,6 +10,7 @@ import pytest
 
 from conftest import DRIVERS, run_shell
 from failpoints import IMPORT, stopped, with_failpoints
+from faulty import STOPPED, Shim, Stopping
 from mailnode import build_message
 from quarantine import command, make_node, quarantined
 
@@ -27,7 +28,7 @@ def node(request):
                                "plugin": {"recall_quarantine": ""}}
     users = [name + "@example.com" for name in
              ("id", "query", "rebuilt", "both", "expunged", "some",
-              "anew")]
+              "anew", "before", "after", "other")]
     with with_failpoints(), make_node(
             driver, users, mail_plugins=["notify", "recall"], extra=IMPORT,
             **options) as node:
@@ -80,6 +81,74 @@ def test_rebuilt(node, message_id, recall_id):
                  "--recall-id", recall_id, message_id) as rows:
         node.doveadm("force-resync", "-u", user, "Beta")
     check(node, user, recall_id, rows)
+
+
+def files(node, user, mailbox):
+    return sorted(path.name for path in (
+        node.home(user) / "sdbox/mailboxes" / mailbox).rglob("u.*"))
+
+
+def check_renamed(node, user, row):
+    assert (row["status"], row["copies"]) == ("expunged", str(COUNT))
+    assert files(node, user, "Gamma") == []
+    node.doveadm("force-resync", "-u", user, "Gamma")
+    assert node.count(user, "Gamma") == 0
+
+
+def only_sdbox(node):
+    if node.driver != "sdbox":
+        pytest.skip("only sdbox has a file a message that can be left")
+
+
+def rename(node, user):
+    node.doveadm("mailbox", "rename", "-u", user, "Beta", "Gamma")
+
+
+def test_renamed_before(node, message_id, recall_id):
+    """It is looked for again."""
+    only_sdbox(node)
+    user = "before@example.com"
+    in_beta(node, user, message_id)
+    with stopped(node, "expunge-commit", "expunge", "-u", user,
+                 "--no-notify", "--recall-id", recall_id, message_id) as rows:
+        rename(node, user)
+    row, = rows
+    check_renamed(node, user, row)
+
+
+def test_renamed_after(node, message_id, recall_id):
+    """Dovecot deletes an sdbox's files by their paths, and what it has not
+    deleted a rebuild takes up again."""
+    only_sdbox(node)
+    user = "after@example.com"
+    in_beta(node, user, message_id)
+    shim = Shim(node.dir, "doveadm", [node.home(user) / PLACES["sdbox"]])
+    shim.arm("unlink", 1, STOPPED)
+    with Stopping(shim, node.doveadm_command(
+            "-f", "tab", "recall", "expunge", "-u", user, "--no-notify",
+            "--recall-id", recall_id, message_id,
+            environment=shim.environment(node.sanitizers))) as recall:
+        assert shim.failed_path().endswith("/u.1")
+        rename(node, user)
+        result = recall.go_on()
+    check_renamed(node, user, result.row())
+
+
+def test_another_in_its_place(node, message_id, recall_id):
+    """A file of the same path is a message of another mailbox."""
+    only_sdbox(node)
+    user = "other@example.com"
+    in_beta(node, user, message_id)
+    with stopped(node, "expunge-commit", "expunge", "-u", user,
+                 "--no-notify", "--recall-id", recall_id, message_id) as rows:
+        rename(node, user)
+        node.doveadm("mailbox", "create", "-u", user, "Beta")
+        node.append(user, "Beta", build_message("<stays@example.com>"))
+    row, = rows
+    assert (row["status"], row["copies"]) == ("expunged", str(COUNT))
+    assert files(node, user, "Gamma") == []
+    assert files(node, user, "Beta") == ["u.1"]
+    assert node.count(user, "Beta") == 1
 
 
 def test_two_recalls_at_once(node, message_id, recall_id):

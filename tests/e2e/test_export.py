@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+import subprocess
 import time
 import zipfile
 
@@ -209,6 +210,47 @@ def test_what_was_not_whole_is_not_there(node, message_id, recall_id,
                      str(path), recall_id[::-1])
     assert result.code == 73 and "None of these users" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def other_release(path):
+    """Compiles a module that says it is of another."""
+    subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-o", path, "-"],
+                   check=True, text=True,
+                   input='const char *recall_evidence_version = "0";\n')
+
+
+@pytest.mark.one_format("which file is loaded has nothing to do with mail")
+@pytest.mark.parametrize("put_there, error", [
+    (None, "'recall_evidence' not found"),
+    (lambda path: path.write_bytes(b"no module"), "dlopen() failed"),
+    (other_release, "different ABI version")],
+    ids=["missing", "broken", "other"])
+def test_without_what_writes_it(node, message_id, recall_id, tmp_path,
+                                put_there, error):
+    """Only the command that needs it fails, before it has done anything."""
+    put(node, RED[:1], message_id)
+    recall(node, RED[0], message_id, recall_id, "--no-notify")
+    path = tmp_path / "evidence.zip"
+    module = node.modules / "librecall_evidence.so"
+    kept = module.rename(node.dir / module.name)
+    try:
+        if put_there:
+            put_there(module)
+        result = command(node, "export", "-u", RED[0], "--output", path,
+                         recall_id)
+        assert (result.code, result.rows) == (73, [])
+        assert "%s can't be written: " % path in result.stderr
+        assert error in result.stderr
+        assert list(tmp_path.iterdir()) == []
+        for args in ("export", "-u", RED[0], recall_id), ("list", "-u", RED[0]):
+            result = command(node, *args)
+            assert (result.code, result.stderr) == (0, "")
+            assert RED[0] in [row["username"] for row in result.rows]
+    finally:
+        kept.replace(module)
+    assert command(node, "export", "-u", RED[0], "--output", path,
+                   recall_id).code == 0
+    assert path.exists()
 
 
 @pytest.mark.log_errors("recall export: ")

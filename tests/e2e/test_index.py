@@ -234,6 +234,23 @@ def test_unwritable_index_is_answered_nevertheless(box):
     box.assert_indexed(ids)
 
 
+def test_index_that_can_not_be_built(box):
+    """Whoever has it built is told of that."""
+    box.save(box.new_id())
+    index, = box.node.home(box.user).rglob("dovecot.recall.index")
+    index.unlink()
+    index.mkdir()
+    done = subprocess.run(
+        box.node.doveadm_command("-f", "tab", "recall", "index", "-u",
+                                 box.user),
+        capture_output=True, text=True, timeout=60)
+    names, values = [line.split("\t") for line in done.stdout.splitlines()]
+    row = dict(zip(names, values))
+    assert (row["mailbox"], row["error"], done.returncode) == (
+        "INBOX", "The Message-ID index can't be written: see the log", 75)
+    index.rmdir()
+
+
 # mailboxes that are known to be empty are not opened
 
 def test_mailbox_that_was_empty(box):

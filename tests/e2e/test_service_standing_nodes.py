@@ -248,6 +248,8 @@ def test_asked_for_again_during_a_look(red, blue, service, message_id):
             again = pool.submit(ask_for_it)
             late, = wait_for(lambda: set(held.all_waiting()) - {look})
             os.kill(late, signal.SIGSTOP)
+            # until it has stopped it may be given the lock
+            wait_for(lambda: late not in held.all_waiting())
         try:
             wait_for(lambda: len([line for line in service.audit() if recall_id
                                   in line and "|recall|" in line]) == 2)

@@ -30,6 +30,7 @@ ROOMS = {
                           "plugin/lib-recall/standing"),
     "plugin/recall": ("plugin/lib-recall",),
     "plugin/settings": ("plugin/lib-recall/base",),
+    "plugin/evidence": ("common",),
     # rows are printed by commands, and by the proxy for them
     "plugin/doveadm/rows": ("plugin/lib-recall/base",),
     "plugin/doveadm/proxy": ("plugin/doveadm/rows",),

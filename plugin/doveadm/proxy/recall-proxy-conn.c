@@ -553,7 +553,11 @@ static void conn_input(struct recall_proxy_conn *conn)
 	bool closed;
 	int ret;
 
-	closed = i_stream_read(conn->input) == -1;
+	/* where a handshake has failed as it was written (2.4) there is nothing
+	   to be read, again and again */
+	closed = i_stream_read(conn->input) == -1 ||
+		(conn->ssl != NULL &&
+		 ssl_iostream_has_handshake_failed(conn->ssl));
 	do T_BEGIN {
 		ret = conn_input_one(conn, &error);
 		if (ret < 0)

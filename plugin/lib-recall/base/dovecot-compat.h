@@ -37,6 +37,9 @@
 #  else
 #    define recall_acl_dict_rebuild(dict) acl_lookup_dict_rebuild(dict)
 #  endif
+#  define recall_module_load(modules, dir, name, set, error_r) \
+	module_dir_try_load_missing(modules, dir, \
+		(const char *const []) { name, NULL }, set, error_r)
 /* doveadm finds all settings that there are */
 #  define recall_doveadm_setting_roots_add(info) \
 	STMT_START { (void)(info); } STMT_END
@@ -57,6 +60,8 @@
 #  define recall_cmd_get_event(cctx) NULL
 #  define recall_acl_list_ignores_acls(alist) ((alist)->ignore_acls)
 #  define recall_acl_dict_rebuild(dict) acl_lookup_dict_rebuild(dict)
+#  define recall_module_load(modules, dir, name, set, error_r) \
+	module_dir_try_load_missing(modules, dir, name, set, error_r)
 #  define recall_doveadm_setting_roots_add(info) doveadm_setting_roots_add(info)
 #  define str_begins_with(haystack, needle) str_begins(haystack, needle)
 

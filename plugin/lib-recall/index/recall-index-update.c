@@ -62,5 +62,11 @@ int recall_index_update(struct mailbox *box, bool verify,
 	*stats_r = pass.stats;
 	guid_128_copy(stats_r->id.guid, pass.guid);
 	stats_r->id.uid_validity = pass.uid_validity;
-	return pass.write_failed ? -1 : ret;
+	if (ret == 0 && pass.write_failed) {
+		/* why was logged */
+		mail_storage_set_error(box->storage, MAIL_ERROR_TEMP,
+			"The Message-ID index can't be written: see the log");
+		ret = -1;
+	}
+	return ret;
 }

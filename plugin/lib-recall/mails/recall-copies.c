@@ -11,6 +11,7 @@
 #include "recall-limits.h"
 #include "recall-list-index.h"
 #include "recall-scan.h"
+#include "recall-sdbox-dir.h"
 #include "recall-mail-iter.h"
 #include "recall-match.h"
 #include "recall-message-id.h"
@@ -338,20 +339,15 @@ static bool copies_are_left(const struct recall_copies_box *cbox)
 	return FALSE;
 }
 
-static void copies_expunge_box(struct recall_copies *copies,
-			       struct recall_copies_box *cbox)
+/* Returns FALSE if nothing was expunged. dir_fd_r: see recall-sdbox-dir.h. */
+static bool
+copies_expunge_mails(struct recall_copies *copies,
+		     struct recall_copies_box *cbox, int *dir_fd_r)
 {
 	struct recall_expunge_log log;
 	struct recall_mail_iter iter;
 	struct mail *mail;
 
-	p_array_init(&cbox->expunged, copies->pool, 2);
-	p_array_init(&cbox->counted, copies->pool, 2);
-	/* what is gone by now was not deleted by us */
-	if (!copies->synced && copies_sync(cbox) < 0) {
-		copies_failed(copies, cbox->box, "Syncing");
-		return;
-	}
 	recall_mail_iter_init(&iter, cbox->box, &cbox->uids, 0, NULL);
 	while ((mail = recall_mail_iter_next(&iter)) != NULL) {
 		mail_expunge(mail);
@@ -359,26 +355,51 @@ static void copies_expunge_box(struct recall_copies *copies,
 	}
 	recall_expunge_log_init(&log, iter.trans);
 	RECALL_FAILPOINT("expunge-commit");
+	if (!recall_sdbox_dir_open(cbox->box, dir_fd_r)) {
+		/* the next look finds them elsewhere */
+		recall_mail_iter_rollback(&iter);
+		array_clear(&cbox->expunged);
+		return FALSE;
+	}
 	if (copies_commit(cbox, &iter) < 0) {
 		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Expunging from");
-		return;
+		return FALSE;
 	}
 	recall_expunge_log_drop_others(&log, &cbox->expunged);
 	RECALL_FAILPOINT("expunge-sync");
+	return TRUE;
+}
+
+/* They stay, or may do so. */
+static void
+copies_not_expunged(struct recall_copies *copies,
+		    struct recall_copies_box *cbox, const char *error)
+{
+	cbox->expunge_failed = TRUE;
+	if (copies->error != NULL)
+		return;
+	copies->error = p_strdup_printf(copies->pool,
+		"Expunging from mailbox %s failed: %s",
+		mailbox_get_vname(cbox->box), error);
+}
+
+static void copies_expunge_sync(struct recall_copies *copies,
+				struct recall_copies_box *cbox, int dir_fd)
+{
+	const char *error;
+
 	mail_storage_clear_error(cbox->box->storage);
 	if (copies_sync(cbox) < 0) {
 		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Syncing");
 	} else if (copies_lock_timed_out(cbox) && copies_are_left(cbox)) {
 		/* the next try would wait in vain, too */
-		cbox->expunge_failed = TRUE;
-		if (copies->error == NULL) {
-			copies->error = p_strdup_printf(copies->pool,
-				"Expunging from mailbox %s failed: "
-				"Another process has it locked",
-				mailbox_get_vname(cbox->box));
-		}
+		copies_not_expunged(copies, cbox,
+				    "Another process has it locked");
+	} else if (recall_sdbox_dir_clean(cbox->box, dir_fd, &cbox->expunged,
+					  &error) < 0) {
+		copies_not_expunged(copies, cbox, error);
 	} else {
 		/* what Dovecot has brought back the next look finds */
 		copies_add_expunged(copies, cbox);
@@ -390,6 +411,21 @@ static void copies_expunge_box(struct recall_copies *copies,
 			RECALL_FAILPOINT("emptied");
 		}
 	}
+}
+
+static void copies_expunge_box(struct recall_copies *copies,
+			       struct recall_copies_box *cbox)
+{
+	int dir_fd = -1;
+
+	p_array_init(&cbox->expunged, copies->pool, 2);
+	p_array_init(&cbox->counted, copies->pool, 2);
+	/* what is gone by now was not deleted by us */
+	if (!copies->synced && copies_sync(cbox) < 0)
+		copies_failed(copies, cbox->box, "Syncing");
+	else if (copies_expunge_mails(copies, cbox, &dir_fd))
+		copies_expunge_sync(copies, cbox, dir_fd);
+	i_close_fd(&dir_fd);
 }
 
 void recall_copies_expunge(struct recall_copies *copies)

@@ -11,7 +11,7 @@ from mailnode import build_message, free_port
 from servicenode import RecallNode, Service
 from answers import check_described, has, statuses
 from failpoints import IMPORT, first_halted, with_failpoints
-from faults import Frozen
+from faults import Frozen, wait_for
 
 U = ["u%d@red.example" % i for i in range(6)]
 USER, ADMIN, ROOT = U[0], "adm@red.example", "root@example.com"
@@ -183,8 +183,9 @@ def test_stop_and_release(node, service, how):
     check_described("/v2/stop", "get", answer)
     assert answer.json()["actor"] == ROOT
     for recall in first, second:
-        service.wait_log("recall %s: paused" % recall.json()["id"])
-        assert shown(service, recall.json()["id"])["state"] == "paused"
+        # the log tells of it from before the restart, too
+        recall_id = recall.json()["id"]
+        wait_for(lambda: shown(service, recall_id)["state"] == "paused")
     listed = service.curl("/v2/actions?dry_run=0",
                           token=token(service, ROOT))
     check_described("/v2/actions", "get", listed)

@@ -205,6 +205,9 @@ class NodeClient:
                 imap_quote(mailbox), "(%s)" % " ".join(flags), None, message)
             if status != "OK":
                 raise AssertionError("APPEND: %r" % answer)
+            # a LOGOUT that is read with the APPEND is answered before what a
+            # standing order does with the message
+            connection.noop()
         finally:
             connection.logout()
 

@@ -10,22 +10,14 @@
 #include "file.h"
 #include "strlist.h"
 
-static EVP_PKEY *read_private_key(const char *pem)
+static EVP_PKEY *read_key(const char *pem, bool private)
 {
 	/* without this one OpenSSL would ask at the terminal */
 	char passphrase[] = "";
 	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, passphrase);
-
-	BIO_free(bio);
-	ERR_clear_error();
-	return key;
-}
-
-static EVP_PKEY *read_public_key(const char *pem)
-{
-	BIO *bio = BIO_new_mem_buf(pem, -1);
-	EVP_PKEY *key = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
+	EVP_PKEY *key = private ?
+		PEM_read_bio_PrivateKey(bio, NULL, NULL, passphrase) :
+		PEM_read_bio_PUBKEY(bio, NULL, NULL, passphrase);
 
 	BIO_free(bio);
 	ERR_clear_error();
@@ -34,7 +26,7 @@ static EVP_PKEY *read_public_key(const char *pem)
 
 bool config_is_rsa_key(const char *pem, bool private)
 {
-	EVP_PKEY *key = private ? read_private_key(pem) : read_public_key(pem);
+	EVP_PKEY *key = read_key(pem, private);
 	bool ret;
 
 	ret = key != NULL && EVP_PKEY_base_id(key) == EVP_PKEY_RSA &&
@@ -78,7 +70,7 @@ void config_check_ca(const char *what, const char *path, struct strbuf *errors)
 void config_check_tls(struct config *config, struct strbuf *errors)
 {
 	X509 *cert = read_cert(config->tls_cert_pem);
-	EVP_PKEY *key = read_private_key(config->tls_key_pem);
+	EVP_PKEY *key = read_key(config->tls_key_pem, true);
 
 	if (cert == NULL)
 		strbuf_addf(errors, "http.tls_cert_file: has no certificate "

@@ -22,15 +22,22 @@ add_header(void *context, enum MHD_ValueKind kind, const char *name,
 	return MHD_YES;
 }
 
+/* Adds the header's name, and the values of all of its lines. */
+static void get_header(struct MHD_Connection *connection, const char *name,
+		       struct strlist *list)
+{
+	strlist_add(list, name);
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, add_header,
+				  list);
+}
+
 char *http_list_header(struct MHD_Connection *connection, const char *name)
 {
 	struct strlist list = { NULL, 0, 0 };
 	struct strbuf b = { NULL, 0, 0 };
 	size_t i;
 
-	strlist_add(&list, name);
-	MHD_get_connection_values(connection, MHD_HEADER_KIND, add_header,
-				  &list);
+	get_header(connection, name, &list);
 	for (i = 1; i < list.count; i++)
 		strbuf_addf(&b, "%s%s", i == 1 ? "" : ", ", list.items[i]);
 	strlist_free(&list);
@@ -60,9 +67,7 @@ char *http_cookie(struct MHD_Connection *connection, const char *name)
 	char *value = NULL;
 	size_t i;
 
-	strlist_add(&list, "Cookie");
-	MHD_get_connection_values(connection, MHD_HEADER_KIND, add_header,
-				  &list);
+	get_header(connection, "Cookie", &list);
 	for (i = 1; i < list.count && value == NULL; i++)
 		value = cookie_in(list.items[i], name);
 	strlist_free(&list);

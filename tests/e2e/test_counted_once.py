@@ -44,6 +44,13 @@ def in_beta(node, user, message_id):
             message_id, subject="Comes back", body="%d\n" % number))
 
 
+def before_commit(node, user, recall_id, message_id, **options):
+    """A recall that has looked, and is about to expunge."""
+    return stopped(node, "expunge-commit", "expunge", "-u", user,
+                   "--no-notify", "--recall-id", recall_id, message_id,
+                   **options)
+
+
 def check(node, user, recall_id, rows):
     row, = rows
     assert (row["status"], row["copies"], row["mailboxes"]) == \
@@ -109,8 +116,7 @@ def test_renamed_before(node, message_id, recall_id):
     only_sdbox(node)
     user = "before@example.com"
     in_beta(node, user, message_id)
-    with stopped(node, "expunge-commit", "expunge", "-u", user,
-                 "--no-notify", "--recall-id", recall_id, message_id) as rows:
+    with before_commit(node, user, recall_id, message_id) as rows:
         rename(node, user)
     row, = rows
     check_renamed(node, user, row)
@@ -139,8 +145,7 @@ def test_another_in_its_place(node, message_id, recall_id):
     only_sdbox(node)
     user = "other@example.com"
     in_beta(node, user, message_id)
-    with stopped(node, "expunge-commit", "expunge", "-u", user,
-                 "--no-notify", "--recall-id", recall_id, message_id) as rows:
+    with before_commit(node, user, recall_id, message_id) as rows:
         rename(node, user)
         node.doveadm("mailbox", "create", "-u", user, "Beta")
         node.append(user, "Beta", build_message("<stays@example.com>"))
@@ -157,8 +162,7 @@ def test_two_recalls_at_once(node, message_id, recall_id):
         pytest.skip("they wait for each other")
     user = "both@example.com"
     in_beta(node, user, message_id)
-    with stopped(node, "expunge-commit", "expunge", "-u", user, "--no-notify",
-                 "--recall-id", recall_id, message_id) as rows:
+    with before_commit(node, user, recall_id, message_id) as rows:
         check(node, user, "", run_shell(node, "-u", user, "--no-notify", "--",
                                         message_id).rows)
     row, = rows
@@ -175,8 +179,8 @@ def test_log_begun_anew(node, message_id, recall_id):
     # more than Dovecot puts into one log
     for unused in range(30):
         node.doveadm("force-resync", "-u", user, "Beta")
-    with stopped(node, "expunge-commit", "expunge", "-u", user, "--no-notify",
-                 "--recall-id", recall_id, message_id, code=None) as rows:
+    with before_commit(node, user, recall_id, message_id,
+                       code=None) as rows:
         shutil.rmtree(place)
         was.rename(place)
     row, = rows
@@ -191,8 +195,7 @@ def test_expunged_meanwhile(node, message_id, recall_id, left):
     """By somebody else: all copies, or all but one."""
     user = ("some" if left else "expunged") + "@example.com"
     in_beta(node, user, message_id)
-    with stopped(node, "expunge-commit", "expunge", "-u", user, "--no-notify",
-                 "--recall-id", recall_id, message_id) as rows:
+    with before_commit(node, user, recall_id, message_id) as rows:
         node.doveadm("expunge", "-u", user, "mailbox", "Beta", "uid",
                      "1:%d" % (COUNT - left))
     row, = rows

@@ -222,6 +222,13 @@ namespace more {
 """
 
 
+def dry_and_real(node, recall_id, message_id):
+    """The row of a dry run, and then that of the recall."""
+    for args in ["--dry-run"], ["--recall-id", recall_id]:
+        yield command(node, "expunge", "-u", USER, "--no-notify", *args,
+                      message_id).row()
+
+
 def test_one_inbox(message_id, recall_id):
     """Where the INBOX is stands for all namespaces, as it does in 2.4: it is
     one mailbox, by whichever name."""
@@ -230,9 +237,7 @@ def test_one_inbox(message_id, recall_id):
                    extra=ANOTHER) as node:
         for place in "INBOX", "More/Work":
             node.append(USER, place, build_message(message_id))
-        for args in ["--dry-run"], ["--recall-id", recall_id]:
-            row = command(node, "expunge", "-u", USER, "--no-notify", *args,
-                          message_id).row()
+        for row in dry_and_real(node, recall_id, message_id):
             assert (row["copies"], row["mailboxes"]) == \
                 ("2", "INBOX,More/Work")
         assert sum(quarantined(node, USER).values()) == 2
@@ -259,9 +264,7 @@ def test_another_name_for_all(message_id, recall_id):
                    extra=COMPATIBLE) as node:
         for place in "INBOX", "mail/Work":
             node.append(USER, place, build_message(message_id))
-        for args in ["--dry-run"], ["--recall-id", recall_id]:
-            row = command(node, "expunge", "-u", USER, "--no-notify", *args,
-                          message_id).row()
+        for row in dry_and_real(node, recall_id, message_id):
             assert row["copies"] == "2"
             assert sorted(row["mailboxes"].split(",")) == ["INBOX", "Work"]
         assert command(node, "restore", "-u", USER,

@@ -195,14 +195,15 @@ class NodeClient:
                         user, code, text.decode(errors="replace")))
         return answers
 
-    def append(self, user, mailbox, message, flags=()):
+    def append(self, user, mailbox, message, flags=(), date=None):
         """Saves a message into a mailbox, made if needed."""
         connection = self.imap(user)
         try:
             if mailbox != "INBOX":
                 connection.create(imap_quote(mailbox))
             status, answer = connection.append(
-                imap_quote(mailbox), "(%s)" % " ".join(flags), None, message)
+                imap_quote(mailbox), "(%s)" % " ".join(flags),
+                date and '"%s"' % date, message)
             if status != "OK":
                 raise AssertionError("APPEND: %r" % answer)
             # a LOGOUT that is read with the APPEND is answered before what a

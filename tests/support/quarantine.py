@@ -106,18 +106,7 @@ def fetch(node, user, mailbox="INBOX"):
         connection.logout()
 
 
-def append(node, user, mailbox, message, flags=(), date=None):
-    """As MailNode.append(), with a received date."""
-    connection = node.imap(user)
-    try:
-        if mailbox != "INBOX":
-            connection.create(imap_quote(mailbox))
-        status, answer = connection.append(
-            imap_quote(mailbox), "(%s)" % " ".join(flags),
-            date and '"%s"' % date, message)
-        assert status == "OK", answer
-    finally:
-        connection.logout()
+append = MailNode.append
 
 
 def change_record(node, user, recall_id, change):

@@ -222,8 +222,8 @@ void action_login(struct http_request *request)
 	}
 }
 
-/* The access token of the request goes with the refresh token: it would be good
-   for a while. */
+/* The access token of the request ends, too, whichever session it is of, or if
+   another issuer has made it. */
 static bool revoke_own(struct http_request *request)
 {
 	const struct revocation revocation = {
@@ -252,7 +252,8 @@ void action_logout(struct http_request *request)
 		http_reply_missing(request, "refresh_token");
 		return;
 	}
-	result = refresh_token_revoke(token, request->identity.login);
+	result = refresh_token_revoke(token, request->identity.login,
+				      time(NULL));
 	if (result != REFRESH_OK) {
 		session_reply_no_refresh(request, result);
 		return;
@@ -298,7 +299,7 @@ void action_console_logout(struct http_request *request)
 
 	token = session_get_cookie(request, &login);
 	if (token != NULL) {
-		result = refresh_token_revoke(token, login);
+		result = refresh_token_revoke(token, login, time(NULL));
 		request->identity.login = login;
 		free_secret(token);
 		if (result == REFRESH_FAILED) {

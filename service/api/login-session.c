@@ -53,7 +53,7 @@ bool session_issue(struct http_request *request,
 	/* one that is used up has ended by the revocation itself */
 	if (result == REFRESH_OK && terms->old == NULL &&
 	    revocation_since(who, request->revocations)) {
-		result = refresh_token_revoke(refresh_r, who->login);
+		result = refresh_token_revoke(refresh_r, who->login, now);
 		if (result == REFRESH_OK)
 			result = REFRESH_INVALID;
 	}

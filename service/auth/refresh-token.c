@@ -11,6 +11,7 @@
 #include "journal.h"
 #include "log.h"
 #include "refresh-token.h"
+#include "revocation.h"
 
 #define HASH_LEN 64
 
@@ -71,15 +72,9 @@ find(sqlite3 *db, const char *token, const char *login, struct found *found_r)
 	return result;
 }
 
-static bool end_family(sqlite3 *db, const char *family)
-{
-	return journal_exec(db, "DELETE FROM refresh_tokens WHERE family = ?",
-			    "s", family);
-}
-
 static enum refresh_result
 use(sqlite3 *db, const char *token, const char *login, int64_t now,
-    char **family_r)
+    char **family_r, struct strlist *ended)
 {
 	char hash[HASH_LEN + 1];
 	enum refresh_result result;
@@ -92,8 +87,9 @@ use(sqlite3 *db, const char *token, const char *login, int64_t now,
 	if (found.used) {
 		log_warning("a refresh token of %s was used twice: all tokens "
 			    "of that login end", login);
-		result = end_family(db, found.family) ? REFRESH_INVALID :
-			REFRESH_FAILED;
+		result = revocation_end_family(db, login, found.family, now,
+					       ended) ?
+			REFRESH_INVALID : REFRESH_FAILED;
 	} else if (found.expires <= now) {
 		result = REFRESH_INVALID;
 	} else if (!journal_exec(db, "UPDATE refresh_tokens SET used = 1 "
@@ -149,6 +145,7 @@ refresh_token_add(const struct identity *identity,
 	sqlite3 *db = journal_lock();
 	enum refresh_result result = REFRESH_OK;
 	char hash[HASH_LEN + 1], new_family[33], *family = NULL;
+	struct strlist ended = { NULL, 0, 0 };
 
 	random_hex(REFRESH_TOKEN_LEN / 2, token_r);
 	hash_token(token_r, hash);
@@ -156,7 +153,8 @@ refresh_token_add(const struct identity *identity,
 	if (!journal_begin(db, false))
 		result = REFRESH_FAILED;
 	else if (token->old != NULL)
-		result = use(db, token->old, identity->login, now, &family);
+		result = use(db, token->old, identity->login, now, &family,
+			     &ended);
 	if (result == REFRESH_OK &&
 	    !add(db, identity, token, family == NULL ? new_family : family,
 		 hash))
@@ -164,76 +162,46 @@ refresh_token_add(const struct identity *identity,
 	/* that a family has ended is to be written, too */
 	if (!journal_end(db, result != REFRESH_FAILED))
 		result = REFRESH_FAILED;
+	if (result != REFRESH_FAILED)
+		revocation_remember_family(&ended);
 	journal_unlock();
+	strlist_free(&ended);
 	free(family);
 	return result;
 }
 
-enum refresh_result refresh_token_revoke(const char *token, const char *login)
+static enum refresh_result
+revoke(sqlite3 *db, const char *token, const char *login, int64_t now,
+       struct strlist *ended)
 {
-	sqlite3 *db = journal_lock();
 	enum refresh_result result;
 	struct found found;
 
+	/* a token that is used meanwhile would bring another one */
+	if (!journal_begin(db, true))
+		return REFRESH_FAILED;
 	result = find(db, token, login, &found);
-	if (result == REFRESH_OK) {
-		if (!end_family(db, found.family))
-			result = REFRESH_FAILED;
-		found_free(&found);
-	}
-	journal_unlock();
+	if (result != REFRESH_OK)
+		return result;
+	if (!revocation_end_family(db, login, found.family, now, ended))
+		result = REFRESH_FAILED;
+	found_free(&found);
 	return result;
 }
 
-bool refresh_token_end_access(sqlite3 *db, const char *jti, const char *tenant)
+enum refresh_result
+refresh_token_revoke(const char *token, const char *login, int64_t now)
 {
-	return journal_exec(db, "DELETE FROM refresh_tokens WHERE family IN "
-			    "(SELECT family FROM refresh_tokens WHERE jti = ?1 "
-			    "AND (?2 = '' OR tenant = ?2))", "ss", jti, tenant);
-}
+	sqlite3 *db = journal_lock();
+	struct strlist ended = { NULL, 0, 0 };
+	enum refresh_result result;
 
-bool refresh_token_end_login(sqlite3 *db, const char *login,
-			     const char *tenant, int64_t before)
-{
-	return journal_exec(db, "DELETE FROM refresh_tokens WHERE "
-			    "(?1 IS NULL OR login = ?1 COLLATE NOCASE) AND "
-			    "(?2 = '' OR tenant = ?2) AND created <= ?3", "ssi",
-			    login, tenant, before);
-}
-
-/* Adds the names that the statement finds for these three. */
-static bool find_jtis(sqlite3 *db, const char *sql, const char *first,
-		      const char *second, int64_t now, struct strlist *jtis)
-{
-	sqlite3_stmt *stmt = journal_prepare(db, sql);
-	int ret;
-
-	journal_bind_text(stmt, 1, first);
-	journal_bind_text(stmt, 2, second);
-	if (stmt != NULL)
-		sqlite3_bind_int64(stmt, 3, now);
-	while ((ret = journal_step(stmt)) == SQLITE_ROW)
-		strlist_add(jtis, journal_text(stmt, 0));
-	journal_release(stmt);
-	return ret == SQLITE_DONE;
-}
-
-bool refresh_token_find_family(sqlite3 *db, const char *family,
-			       const char *login, int64_t now,
-			       struct strlist *jtis)
-{
-	return find_jtis(db, "SELECT jti FROM refresh_tokens WHERE "
-		"family = ? AND login = ? COLLATE NOCASE AND jti IS NOT NULL "
-		"AND (used = 0 OR access_expires = 0 OR access_expires > ?)",
-		family, login, now, jtis);
-}
-
-bool refresh_token_find_ahead(sqlite3 *db, const char *login,
-			      const char *tenant, int64_t now,
-			      struct strlist *jtis)
-{
-	return find_jtis(db, "SELECT jti FROM refresh_tokens WHERE "
-		"(?1 IS NULL OR login = ?1 COLLATE NOCASE) AND "
-		"(?2 = '' OR tenant = ?2) AND created > ?3 AND "
-		"jti IS NOT NULL", login, tenant, now, jtis);
+	result = revoke(db, token, login, now, &ended);
+	if (!journal_end(db, result == REFRESH_OK) && result == REFRESH_OK)
+		result = REFRESH_FAILED;
+	if (result == REFRESH_OK)
+		revocation_remember_family(&ended);
+	journal_unlock();
+	strlist_free(&ended);
+	return result;
 }

@@ -1,15 +1,14 @@
 #ifndef REFRESH_TOKEN_H
 #define REFRESH_TOKEN_H
 
-#include <sqlite3.h>
 #include <stdint.h>
 
 #include "auth-token.h"
-#include "strlist.h"
 
 /* Refresh tokens. Each is good once and is replaced when used; all that came
    from one login are a family. One that is used again was stolen, from or by
-   whoever came first, so the whole family ends. Only hashes are kept. */
+   whoever came first, so the whole family ends, with the access tokens that
+   came of it. Only hashes are kept. */
 
 #define REFRESH_TOKEN_LEN 64
 
@@ -55,24 +54,8 @@ enum refresh_result
 refresh_token_find(const char *token, const char *login,
 		   struct refresh_session *session_r);
 
-/* Ends its family. */
-enum refresh_result refresh_token_revoke(const char *token, const char *login);
-
-/* Ends what came with the access token, or what a login (NULL: any) got until
-   the time; "" as the tenant is any. */
-bool refresh_token_end_access(sqlite3 *db, const char *jti, const char *tenant);
-bool refresh_token_end_login(sqlite3 *db, const char *login,
-			     const char *tenant, int64_t before);
-
-/* Adds to jtis the access tokens of the login's family that may be good still.
-   Returns false if they can't be read. */
-bool refresh_token_find_family(sqlite3 *db, const char *family,
-			       const char *login, int64_t now,
-			       struct strlist *jtis);
-/* Adds to jtis the access tokens that a login (NULL: any) got after the time:
-   the clock was set back since. Returns false if they can't be read. */
-bool refresh_token_find_ahead(sqlite3 *db, const char *login,
-			      const char *tenant, int64_t now,
-			      struct strlist *jtis);
+/* Ends its family, as above. */
+enum refresh_result
+refresh_token_revoke(const char *token, const char *login, int64_t now);
 
 #endif

@@ -6,7 +6,7 @@
 #include "alloc.h"
 #include "journal-db.h"
 #include "journal.h"
-#include "refresh-token.h"
+#include "refresh-family.h"
 #include "revocation.h"
 
 /* No token of ours, and no refresh token, lives longer. */
@@ -120,14 +120,14 @@ static bool end_refresh_tokens(sqlite3 *db, const struct revocation *r)
 {
 	switch (r->kind) {
 	case REVOKE_TOKEN:
-		return refresh_token_end_access(db, r->subject, r->tenant);
+		return refresh_family_end_access(db, r->subject, r->tenant);
 	case REVOKE_LOGIN:
-		return refresh_token_end_login(db, r->subject, r->tenant,
-					       r->before);
+		return refresh_family_end_login(db, r->subject, r->tenant,
+						r->before);
 	case REVOKE_ALL:
 		break;
 	}
-	return refresh_token_end_login(db, NULL, r->tenant, r->before);
+	return refresh_family_end_login(db, NULL, r->tenant, r->before);
 }
 
 static bool add(sqlite3 *db, const struct revocation *r, int64_t now)
@@ -174,10 +174,10 @@ static bool add_ahead(sqlite3 *db, const struct revocation *r, int64_t now,
 {
 	if (r->kind == REVOKE_TOKEN || r->before < now)
 		return true;
-	return refresh_token_find_ahead(db, r->kind == REVOKE_LOGIN ?
-					r->subject : NULL, r->tenant, now,
-					jtis) &&
-		add_tokens(db, jtis, r->tenant, now);
+	return refresh_family_find_ahead(db, r->kind == REVOKE_LOGIN ?
+					 r->subject : NULL, r->tenant, now,
+					 jtis) &&
+	       add_tokens(db, jtis, r->tenant, now);
 }
 
 bool revocation_add(const struct revocation *revocation, int64_t now)
@@ -199,6 +199,19 @@ bool revocation_add(const struct revocation *revocation, int64_t now)
 	return ret;
 }
 
+bool revocation_end_family(sqlite3 *db, const char *login, const char *family,
+			   int64_t now, struct strlist *jtis)
+{
+	return refresh_family_find(db, family, login, now, jtis) &&
+	       add_tokens(db, jtis, "", now) &&
+	       refresh_family_end(db, family, login);
+}
+
+void revocation_remember_family(const struct strlist *jtis)
+{
+	remember_tokens(jtis, "");
+}
+
 bool revocation_add_session(const char *login, const char *family, int64_t now,
 			    bool *found_r)
 {
@@ -208,11 +221,10 @@ bool revocation_add_session(const char *login, const char *family, int64_t now,
 
 	/* a token that is used meanwhile would bring another one */
 	ret = journal_begin(db, true) &&
-		refresh_token_find_family(db, family, login, now, &jtis) &&
-		add_tokens(db, &jtis, "", now);
+		revocation_end_family(db, login, family, now, &jtis);
 	ret = journal_end(db, ret);
 	if (ret)
-		remember_tokens(&jtis, "");
+		revocation_remember_family(&jtis);
 	journal_unlock();
 	*found_r = jtis.count > 0;
 	strlist_free(&jtis);

@@ -1,10 +1,12 @@
 #ifndef REVOCATION_H
 #define REVOCATION_H
 
+#include <sqlite3.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "auth-token.h"
+#include "strlist.h"
 
 /* Access tokens are good until they expire, whatever becomes of the user in
    between, unless they are revoked. What was is kept in the journal, and in
@@ -41,6 +43,13 @@ bool revocation_add(const struct revocation *revocation, int64_t now);
    found_r is whether it has any that may be good still. */
 bool revocation_add_session(const char *login, const char *family, int64_t now,
 			    bool *found_r);
+/* Within a transaction on the journal's connection: the login's session of this
+   family ends, and jtis get its access tokens that may be good still. They are
+   revoked when the second one is called, after the transaction and before the
+   journal is unlocked. */
+bool revocation_end_family(sqlite3 *db, const char *login, const char *family,
+			   int64_t now, struct strlist *jtis);
+void revocation_remember_family(const struct strlist *jtis);
 /* Whether the token of this identity is revoked. */
 bool revocation_applies(const struct identity *identity);
 /* The time until which tokens of such an identity are revoked, or -1: a new

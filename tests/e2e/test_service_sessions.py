@@ -139,6 +139,48 @@ def test_ended_ones_stay_ended(service):
     assert len(sessions(service, second)) == 1
 
 
+def sign_out(service, tokens, access):
+    return service.curl("/v2/auth", "-X", "DELETE", "-d", "refresh_token=" +
+                        tokens["refresh_token"], token=access)
+
+
+CONSOLE = "-H", "X-Recall-Console: 1"
+
+
+@pytest.mark.parametrize("how", ["new", "old", "console", "twice"])
+def test_sign_out_ends_what_came_before(service, how):
+    """All access tokens of the session, not only the one that is shown."""
+    login = "user@red.example"
+    other = sign_in(service, login)
+    if how == "console":
+        answer = service.curl("/console/session", *CONSOLE, "-d", "login=" +
+                              login, "-d", "password=" + PASSWORD)
+        old, cookie = answer.json(), answer.cookies["recall_session"]
+        answer = service.curl("/console/session", "-X", "POST", *CONSOLE, "-H",
+                              "Cookie: " + cookie.split(";")[0])
+        new, cookie = answer.json(), answer.cookies["recall_session"]
+    else:
+        old = sign_in(service, login)
+        new = refresh(service, old).json()
+    assert is_good(service, old) and is_good(service, new)
+    if how == "console":
+        answer = service.curl("/console/session", "-X", "DELETE", *CONSOLE,
+                              "-H", "Cookie: " + cookie.split(";")[0])
+        assert answer.status == 200
+    elif how == "twice":
+        assert refresh(service, old).status == 401
+        assert refresh(service, new).status == 401
+    else:
+        access = {"new": new, "old": old}[how]["access_token"]
+        assert sign_out(service, new, access).status == 200
+    assert not is_good(service, old) and not is_good(service, new)
+    assert is_good(service, other)
+    service.kill()
+    service.start()
+    assert not is_good(service, old) and not is_good(service, new)
+    assert len(sessions(service, other)) == 1
+
+
 def test_a_token_of_another_issuer_has_none(service):
     tokens = {"access_token": service.token("user@red.example", 2)}
     assert sessions(service, tokens) == []

@@ -54,6 +54,8 @@ TESTS = {
     "service/api/bearer.c": _TOKENS,
     "service/auth/auth-token.c": ["test-token"] + _TOKENS,
     "service/auth/revocation.c": ["test-revocation"] + _TOKENS,
+    "service/auth/refresh-family.c": ["test-revocation"] + _TOKENS + [
+        ("test_service_sessions", "")],
     "service/auth/refresh-token.c": ["test-revocation"] + _TOKENS + [
         ("test_console_oidc", "claim"), ("test_service_sessions", "")],
     "service/auth/jwt.c": ["test-jwt"] + _TOKENS + [("test_console_oidc", "")],

@@ -180,18 +180,25 @@ static void test_refresh(void)
 	CU_ASSERT_EQUAL(use(token, "a@b.example", 299, none), REFRESH_INVALID);
 	CU_ASSERT_EQUAL(find(next, "a@b.example", &found), REFRESH_INVALID);
 	CU_ASSERT_EQUAL(use(next, "a@b.example", 299, none), REFRESH_INVALID);
+	/* and what came with it; not what was over before */
+	who.jti = (char *)"next";
+	CU_ASSERT(revocation_applies(&who));
+	who.jti = (char *)"one";
+	CU_ASSERT_FALSE(revocation_applies(&who));
+	who.jti = NULL;
 
 	/* of all that came from one login none is left */
 	CU_ASSERT_EQUAL_FATAL(refresh_token_add(&who, &session, 100, token),
 			      REFRESH_OK);
-	CU_ASSERT_EQUAL(refresh_token_revoke(token, "x@b.example"),
+	CU_ASSERT_EQUAL(refresh_token_revoke(token, "x@b.example", 100),
 			REFRESH_INVALID);
 	CU_ASSERT_EQUAL(find(token, "a@b.example", &found), REFRESH_OK);
-	CU_ASSERT_EQUAL(refresh_token_revoke(token, "a@b.example"),
+	CU_ASSERT_EQUAL(refresh_token_revoke(token, "a@b.example", 100),
 			REFRESH_OK);
 	CU_ASSERT_EQUAL(find(token, "a@b.example", &found), REFRESH_INVALID);
 	journal_close();
 	temp_journal_deinit(&temp);
+	revocations_free();
 }
 
 /* What a client has got of a session. */
@@ -234,8 +241,9 @@ static void get_family(char *family, size_t size)
 	journal_unlock();
 }
 
-/* Ends a session while its token is used. */
-static void end_while_it_is_used(void)
+/* Ends a session while its token is used; by the token that it began with, or
+   by its id. */
+static void end_while_it_is_used(bool by_token)
 {
 	struct client client = {
 		.who = { .login = (char *)"a@b.example",
@@ -245,7 +253,7 @@ static void end_while_it_is_used(void)
 		.count = 1,
 	};
 	struct temp_journal temp;
-	char family[64], jti[16];
+	char family[64], jti[16], first[REFRESH_TOKEN_LEN + 1];
 	pthread_t thread;
 	unsigned int i;
 
@@ -254,9 +262,16 @@ static void end_while_it_is_used(void)
 	CU_ASSERT_EQUAL_FATAL(refresh_token_add(&client.who, &client.session,
 						100, client.token), REFRESH_OK);
 	get_family(family, sizeof(family));
+	memcpy(first, client.token, sizeof(first));
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL,
 		refresh_until_it_ends, &client), 0);
-	CU_ASSERT_EQUAL(session_end(&client.who, family, 100), SESSION_ENDED);
+	if (by_token) {
+		CU_ASSERT_EQUAL(refresh_token_revoke(first, "a@b.example", 100),
+				REFRESH_OK);
+	} else {
+		CU_ASSERT_EQUAL(session_end(&client.who, family, 100),
+				SESSION_ENDED);
+	}
 	pthread_join(thread, NULL);
 	CU_ASSERT(client.count < USES_MAX);
 	for (i = 0; i < client.count; i++) {
@@ -275,7 +290,7 @@ static void test_end_of_session(void)
 	int i;
 
 	for (i = 0; i < 300; i++)
-		end_while_it_is_used();
+		end_while_it_is_used(i % 2 == 0);
 }
 
 int main(void)

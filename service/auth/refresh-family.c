@@ -1,6 +1,10 @@
 #include "journal-db.h"
 #include "refresh-family.h"
 
+/* What an administrator of the tenant ?2 reaches: role 3 is above that, as in
+   revocation_applies(). "" is any tenant, and any role. */
+#define REACHED "(?2 = '' OR (tenant = ?2 AND issued_role <> 3))"
+
 bool refresh_family_end(sqlite3 *db, const char *family, const char *login)
 {
 	return journal_exec(db, "DELETE FROM refresh_tokens WHERE family = ? "
@@ -13,7 +17,7 @@ bool refresh_family_end_access(sqlite3 *db, const char *jti,
 {
 	return journal_exec(db, "DELETE FROM refresh_tokens WHERE family IN "
 			    "(SELECT family FROM refresh_tokens WHERE jti = ?1 "
-			    "AND (?2 = '' OR tenant = ?2))", "ss", jti, tenant);
+			    "AND " REACHED ")", "ss", jti, tenant);
 }
 
 bool refresh_family_end_login(sqlite3 *db, const char *login,
@@ -21,7 +25,7 @@ bool refresh_family_end_login(sqlite3 *db, const char *login,
 {
 	return journal_exec(db, "DELETE FROM refresh_tokens WHERE "
 			    "(?1 IS NULL OR login = ?1 COLLATE NOCASE) AND "
-			    "(?2 = '' OR tenant = ?2) AND created <= ?3", "ssi",
+			    REACHED " AND created <= ?3", "ssi",
 			    login, tenant, before);
 }
 
@@ -57,6 +61,6 @@ bool refresh_family_find_ahead(sqlite3 *db, const char *login,
 {
 	return find_jtis(db, "SELECT jti FROM refresh_tokens WHERE "
 		"(?1 IS NULL OR login = ?1 COLLATE NOCASE) AND "
-		"(?2 = '' OR tenant = ?2) AND created > ?3 AND "
+		REACHED " AND created > ?3 AND "
 		"jti IS NOT NULL", login, tenant, now, jtis);
 }

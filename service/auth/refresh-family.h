@@ -12,7 +12,8 @@
    return false if it can't be read or written. */
 
 /* Ends what came with the access token, or what a login (NULL: any) got until
-   the time; "" as the tenant is any. */
+   the time; "" as the tenant is any, with another one nothing of a super
+   administrator's ends. */
 bool refresh_family_end_access(sqlite3 *db, const char *jti,
 			       const char *tenant);
 bool refresh_family_end_login(sqlite3 *db, const char *login,

@@ -128,13 +128,14 @@ static bool add(sqlite3 *db, const struct identity *identity,
 {
 	return journal_exec(db, "INSERT INTO refresh_tokens (hash, family, "
 			    "login, expires, tenant, jti, created, "
-			    "access_expires, address, role) "
-			    "VALUES (?,?,?,?,?,?,?,?,?,?)",
-			    "sssissiisi", hash, family, identity->login,
+			    "access_expires, address, role, issued_role) "
+			    "VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+			    "sssissiisii", hash, family, identity->login,
 			    token->expires, identity->tenant, token->jti,
 			    token->created, token->access_expires,
 			    token->address, (int64_t)(token->granted ?
-				identity->role : ROLE_NONE));
+				identity->role : ROLE_NONE),
+			    (int64_t)identity->role);
 }
 
 enum refresh_result

@@ -141,6 +141,9 @@ static const char *const upgrades[] = {
 	"CREATE INDEX late_seen ON late(seen);"
 	"CREATE TABLE late_cursors (url TEXT PRIMARY KEY,"
 	" since INTEGER NOT NULL) WITHOUT ROWID;",
+	/* the one that the access token has, wherever it is from */
+	"ALTER TABLE refresh_tokens ADD COLUMN issued_role INTEGER NOT NULL"
+	" DEFAULT 0;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 

@@ -577,6 +577,30 @@ def test_administrator_revokes_within_the_tenant(node):
         assert good(service, blue) and good(service, root)
 
 
+@pytest.mark.parametrize("params", [{"login": ROOT}, {"all": 1}, {"jti": None}])
+def test_administrator_ends_no_session_above(node, params):
+    """Who has no tenant is of the default one, super administrators, too."""
+    with Service(node) as service:
+        root, plain = login(service, ROOT).json(), login(service, RED).json()
+        assert (root["role"], root["tenant-id"]) == (3, "default")
+        if "jti" in params:
+            params = {"jti": claims(root["access_token"])["jti"]}
+        admin = service.token(ADMIN, 1, "default")
+        assert revoke(service, admin, **params).status == 200
+        assert good(service, root["access_token"])
+        root = refresh(service, root["access_token"], root["refresh_token"])
+        assert root.status == 200
+        root = root.json()
+        # what is of another tenant is none of its business either
+        assert good(service, plain["access_token"])
+        # another super administrator is not kept from it
+        other = service.token("root2@example.com")
+        assert revoke(service, other, login=ROOT).status == 200
+        assert not good(service, root["access_token"])
+        assert refresh(service, root["access_token"],
+                       root["refresh_token"]).status == 401
+
+
 def test_users_revoke_their_own(node):
     with Service(node) as service:
         first, second = (login(service, RED).json()["access_token"]

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "http-body.h"
 #include "http-clients.h"
+#include "http-head.h"
 #include "http-listener.h"
 #include "http-parse.h"
 #include "http-reply.h"
@@ -139,17 +140,6 @@ static char *header(struct MHD_Connection *connection, const char *name)
 	return value == NULL ? NULL : x_strdup(value);
 }
 
-/* Two lengths of one body are how a second request is hidden in it. */
-static bool is_smuggled(const struct http_request *request)
-{
-	return MHD_lookup_connection_value(request->connection,
-					   MHD_HEADER_KIND,
-					   "Transfer-Encoding") != NULL &&
-	       MHD_lookup_connection_value(request->connection,
-					   MHD_HEADER_KIND,
-					   "Content-Length") != NULL;
-}
-
 /* What is packed would be read as it is. */
 static bool is_encoded(const struct http_request *request)
 {
@@ -174,9 +164,10 @@ static bool announces_too_much(const struct http_request *request)
 
 static enum MHD_Result
 begin_request(struct http_request *request, const char *method,
-	      const struct http_listener *listener)
+	      const char *version, const struct http_listener *listener)
 {
-	const char *allow;
+	const char *allow, *why;
+	unsigned int status;
 
 	http_source_set(request);
 	request->authorization = header(request->connection, "Authorization");
@@ -190,8 +181,9 @@ begin_request(struct http_request *request, const char *method,
 	request->prefer = http_list_header(request->connection, "Prefer");
 	request->idempotency_key = http_list_header(request->connection,
 						    "Idempotency-Key");
-	if (is_smuggled(request)) {
-		http_reply_message(request, 400, "The body has two lengths");
+	why = http_head_check(request->connection, version, &status);
+	if (why != NULL) {
+		http_reply_message(request, status, why);
 		http_reply_header(request, "Connection", "close");
 		return reply_now(request);
 	}
@@ -300,19 +292,18 @@ handle(void *context, struct MHD_Connection *connection, const char *url,
 	struct http_listener *listener = context;
 	enum MHD_Result ret;
 
-	(void)version;
 	if (request == NULL) {
 		request = http_request_new();
 		request->connection = connection;
 		request->config = config_current();
-		request->path = x_strdup(url);
+		request->path = x_strdup(http_head_path(url));
 		request->started = now_ms();
 		*con_cls = request;
 		__atomic_add_fetch(&server.active, 1, __ATOMIC_RELAXED);
 		http_clients_expect(connection,
 				    request->config->http_request_timeout *
 				    1000);
-		return begin_request(request, method, listener);
+		return begin_request(request, method, version, listener);
 	}
 	if (*size > 0) {
 		ret = add_body(request, data, *size);

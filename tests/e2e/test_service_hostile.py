@@ -533,6 +533,51 @@ def test_smuggled_request(node, service, token):
     assert has(node, USER, "<smuggled@example.com>")
 
 
+@pytest.mark.parametrize("change", [
+    # of two lengths the last one, and of none none, may be what a proxy takes
+    lambda head: head + b"Content-Length: 5\r\n",
+    lambda head: head + b"content-length : 5\r\n",
+    lambda head: head.replace(b"Content-Length:", b"Content-Length :"),
+    lambda head: re.sub(b"Content-Length: .*", b"Transfer-Encoding: gzip, "
+                        b"chunked\r", head),
+    lambda head: re.sub(b"Content-Length: .*", b"Transfer-Encoding: chunked\r\n"
+                        b"Transfer-Encoding: identity\r", head),
+    lambda head: re.sub(b"Content-Length: .*", b"Transfer-Encoding: chunked\r",
+                        head).replace(b"HTTP/1.1", b"HTTP/1.0"),
+    lambda head: head + b"Host: y\r\n",
+    lambda head: head + b"X\x00Y: z\r\n", lambda head: head + b"X(Y: z\r\n",
+], ids=lambda change: "")
+def test_head_that_others_read_in_another_way(service, token, change):
+    body = b"%x\r\nmessageid=<a@b>\r\n0\r\n\r\n" % len(b"messageid=<a@b>")
+    hidden = body + request(token, b"messageid=<c@d>&emails=x@example.com")
+    head, _, _ = request(token, hidden).partition(b"\r\n\r\n")
+    answer = raw(service, change(head + b"\r\n") + b"\r\n" + hidden)
+    assert answer.count(b"HTTP/1.1 ") == 1, answer
+    assert answer.split(b" ")[1] in (b"400", b"501"), answer
+    assert b"connection: close" in answer.lower()
+    assert "<c@d>" not in service.log()
+
+
+@pytest.mark.parametrize("target, status", [
+    ("http://x/v2/actions/expunge", 200),
+    ("http://x:8025/v2/actions/expunge", 200),
+    ("HTTPS://mail.example.com/v2/actions/expunge", 200),
+    ("http://[::1]/v2/actions/expunge", 200),
+    ("http://x/v2/actions/expunge?", 200),
+    ("http://x/v2/actions/expunge?a=1", 400),
+    ("http://x/v2/none", 404), ("http://x", 404), ("http://x/", 404),
+    ("http:///v2/actions/expunge", 404), ("http:/v2/actions/expunge", 404),
+    ("ftp://x/v2/actions/expunge", 404), ("/http://x/v2/actions/expunge", 404),
+    ("http://x//v2/actions/expunge", 404), ("http://x/v2/auth", 400),
+])
+def test_target_that_is_a_whole_url(service, token, target, status):
+    """RFC 9112, 3.2.2: servers have to take it, whatever the header Host says."""
+    answer = raw(service, request(
+        token, b"messageid=<a@b>&emails=u@example.com&dry_run=1",
+        path=target))
+    assert answer.startswith(b"HTTP/1.1 %d " % status), answer
+
+
 def test_lengths_that_are_none(service, token):
     for length in "-1", "1e3", "99999999999999999999", "5, 6", "0x10":
         answer = raw(service, request(token, b"12345").replace(

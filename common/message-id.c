@@ -24,65 +24,89 @@ static struct span span_trim(const char *data, size_t len)
 	return (struct span){ .data = data, .len = len };
 }
 
-/* How far to look for the end of a quoted string or comment: what is hostile
-   must not take time that grows with the square of its size. */
-static size_t opaque_max(size_t len)
+/* Octets that may be looked at for what is opaque: what is hostile must not
+   take time that grows with the square of its size, nor a thousand times as
+   long as other fields. */
+static size_t effort_for(size_t len)
 {
-	return len < RECALL_MESSAGE_ID_MAX ? len : RECALL_MESSAGE_ID_MAX;
+	return len * 4 + 1024 * 1024;
+}
+
+/* Takes as many octets as there are, and as may be looked at. */
+static size_t effort_take(size_t *effort, size_t wanted)
+{
+	size_t taken = wanted < *effort ? wanted : *effort;
+
+	*effort -= taken;
+	return taken;
+}
+
+/* How far to look for the end of a quoted string or comment. */
+static size_t opaque_max(size_t len, size_t effort)
+{
+	if (len > RECALL_MESSAGE_ID_MAX)
+		len = RECALL_MESSAGE_ID_MAX;
+	return len < effort ? len : effort;
 }
 
 /* The octets of a quoted string or, if it is none or never ends, 0. */
-static size_t quoted_len(const char *data, size_t len)
+static size_t quoted_len(const char *data, size_t len, size_t *effort)
 {
 	size_t i;
 
 	if (data[0] != '"')
 		return 0;
-	len = opaque_max(len);
+	len = opaque_max(len, *effort);
 	for (i = 1; i < len; i++) {
 		if (data[i] == '\\')
 			i++;
 		else if (data[i] == '"')
-			return i + 1;
+			return effort_take(effort, i + 1);
 	}
+	(void)effort_take(effort, len);
 	return 0;
 }
 
-static size_t comment_len(const char *data, size_t len)
+static size_t comment_len(const char *data, size_t len, size_t *effort)
 {
 	size_t i;
 	unsigned int depth = 0;
 
 	if (data[0] != '(')
 		return 0;
-	len = opaque_max(len);
+	len = opaque_max(len, *effort);
 	for (i = 0; i < len; i++) {
 		if (data[i] == '\\')
 			i++;
 		else if (data[i] == '(')
 			depth++;
 		else if (data[i] == ')' && --depth == 0)
-			return i + 1;
+			return effort_take(effort, i + 1);
 	}
+	(void)effort_take(effort, len);
 	return 0;
 }
 
 /* The octets of what must be stepped over as a whole, or 0. */
-static size_t opaque_len(const char *data, size_t len)
+static size_t opaque_len(const char *data, size_t len, size_t *effort)
 {
-	size_t ret = quoted_len(data, len);
+	size_t ret = quoted_len(data, len, effort);
 
-	return ret > 0 ? ret : comment_len(data, len);
+	return ret > 0 ? ret : comment_len(data, len, effort);
 }
 
-static size_t find_bracket(struct span text, size_t pos, bool opaque)
+/* Nothing is opaque if effort is NULL, or when it is used up. */
+static size_t find_bracket(struct span text, size_t pos, size_t *effort)
 {
 	size_t skip;
 
 	while (pos < text.len && text.data[pos] != '<' &&
 	       text.data[pos] != '>') {
-		skip = !opaque ? 0 : opaque_len(text.data + pos,
-						text.len - pos);
+		skip = 0;
+		if (effort != NULL && effort_take(effort, 1) > 0) {
+			skip = opaque_len(text.data + pos, text.len - pos,
+					  effort);
+		}
 		pos += skip > 0 ? skip : 1;
 	}
 	return pos;
@@ -90,23 +114,24 @@ static size_t find_bracket(struct span text, size_t pos, bool opaque)
 
 /* Finds the next token from *pos on, and moves *pos behind it. Brackets that
    make no token are passed over. */
-static bool next_token(struct span text, size_t *pos, struct span *token_r)
+static bool next_token(struct span text, size_t *pos, size_t *effort,
+		       struct span *token_r)
 {
 	size_t start, end;
 	bool nested;
 
-	while ((start = find_bracket(text, *pos, true)) < text.len) {
+	while ((start = find_bracket(text, *pos, effort)) < text.len) {
 		*pos = ++start;
 		if (text.data[start - 1] == '>')
 			continue;
-		end = find_bracket(text, start, true);
+		end = find_bracket(text, start, effort);
 		if (end == text.len) {
 			/* is the end within what only looks like a comment? */
-			end = find_bracket(text, start, false);
+			end = find_bracket(text, start, NULL);
 		}
 		nested = end < text.len && text.data[end] == '<';
 		while (end < text.len && text.data[end] == '<')
-			end = find_bracket(text, end + 1, true);
+			end = find_bracket(text, end + 1, effort);
 		*pos = end < text.len ? end + 1 : end;
 		*token_r = span_trim(text.data + start, end - start);
 		if (!nested && token_r->len > 0)
@@ -118,10 +143,10 @@ static bool next_token(struct span text, size_t *pos, struct span *token_r)
 /* Returns true if the text is a token and no more. */
 static bool is_token(struct span text, struct span *token_r)
 {
-	size_t pos = 0;
+	size_t pos = 0, effort = effort_for(text.len);
 
 	return text.len > 0 && text.data[0] == '<' &&
-	       next_token(text, &pos, token_r) && pos == text.len &&
+	       next_token(text, &pos, &effort, token_r) && pos == text.len &&
 	       span_trim(text.data + 1, token_r->data - text.data - 1).len == 0;
 }
 
@@ -183,7 +208,7 @@ static bool is_joint(char c)
 /* Makes a name of the text. simplify: leaves comments and white space around
    words out. Returns false if the name is too long. */
 static bool id_set(struct recall_message_id *id, struct span text,
-		   bool simplify)
+		   bool simplify, size_t *effort)
 {
 	size_t skip, i = 0;
 	bool space = false;
@@ -192,7 +217,7 @@ static bool id_set(struct recall_message_id *id, struct span text,
 	while (i < text.len) {
 		const char *p = text.data + i;
 
-		skip = !simplify ? 0 : comment_len(p, text.len - i);
+		skip = !simplify ? 0 : comment_len(p, text.len - i, effort);
 		if (skip > 0 || is_space(*p)) {
 			space = true;
 			i += skip > 0 ? skip : 1;
@@ -204,7 +229,7 @@ static bool id_set(struct recall_message_id *id, struct span text,
 		if (space && id->len > 0 && !id_append(id, ' '))
 			return false;
 		space = false;
-		skip = quoted_len(p, text.len - i);
+		skip = quoted_len(p, text.len - i, effort);
 		if (skip > 0 ? !id_append_quoted(id, p, skip) :
 		    !id_append(id, *p))
 			return false;
@@ -232,6 +257,7 @@ recall_message_id_parse(const char *data, size_t size,
 			struct recall_message_id *id_r)
 {
 	struct span text, asked = { .data = data, .len = size };
+	size_t effort;
 
 	/* the reason given must not depend on what else is wrong: control
 	   characters are named first, since they are never a slip */
@@ -247,7 +273,8 @@ recall_message_id_parse(const char *data, size_t size,
 		return RECALL_MESSAGE_ID_EMPTY;
 	if (!has_bracket(text) && memchr(text.data, '@', text.len) == NULL)
 		return RECALL_MESSAGE_ID_BARE;
-	if (!id_set(id_r, asked, false))
+	effort = effort_for(text.len);
+	if (!id_set(id_r, asked, false, &effort))
 		return RECALL_MESSAGE_ID_TOO_LONG;
 	return RECALL_MESSAGE_ID_OK;
 }
@@ -270,12 +297,12 @@ const char *recall_message_id_strerror(enum recall_message_id_error error)
 }
 
 /* Calls back for the text, if it makes a name. */
-static bool name_call(struct span text, bool simplify,
+static bool name_call(struct span text, bool simplify, size_t *effort,
 		      recall_message_id_callback_t *callback, void *context)
 {
 	struct recall_message_id id;
 
-	return !id_set(&id, text, simplify) || id.len == 0 ||
+	return !id_set(&id, text, simplify, effort) || id.len == 0 ||
 	       callback(&id, context);
 }
 
@@ -284,21 +311,25 @@ bool recall_message_id_foreach(const char *value, size_t size,
 			       void *context)
 {
 	struct span token, text = span_trim(value, size);
-	size_t pos = 0;
+	size_t pos = 0, effort = effort_for(text.len);
+	/* that of names is as for one which is asked for */
+	size_t name_effort = effort_for(text.len);
 	bool found = false;
 
-	while (next_token(text, &pos, &token)) {
+	while (next_token(text, &pos, &effort, &token)) {
 		found = true;
-		if (!name_call(token, false, callback, context) ||
-		    !name_call(token, true, callback, context))
+		if (!name_call(token, false, &name_effort, callback,
+			       context) ||
+		    !name_call(token, true, &name_effort, callback, context))
 			return false;
 	}
 	if (is_token(text, &token))
 		return true;
 	if (!found)
 		text = without_bracket(text);
+	name_effort = effort_for(text.len);
 	return is_empty(text) ||
-	       name_call(text, false, callback, context);
+	       name_call(text, false, &name_effort, callback, context);
 }
 
 static bool first_name(const struct recall_message_id *id, void *context)

@@ -16,7 +16,9 @@
    - A token is what stands in angle brackets. Quoted strings and comments may
      hold brackets, which then do not count; one that is not closed within
      RECALL_MESSAGE_ID_MAX octets is an ordinary character. "<" within "<" makes
-     no token.
+     no token. (Where finding out what is closed takes a million steps and more,
+     as it does only where that is the sender's purpose, all that comes later
+     are ordinary characters, too.)
    - A field has these names: each token as it stands; each token without its
      comments and without the white space that the grammar allows around words,
      "." and "@"; and the field's whole value, unless it is one token and no

@@ -263,13 +263,15 @@ static void test_size(void)
 	}
 }
 
-/* What takes the square of its time would take long here. */
+/* What takes the square of its time, or a thousand times as long as others,
+   would take long here: these are as long as headers may be. */
 static void test_hostile(void)
 {
 	static const char *const octets[] = {
 		"(", "\"", "<", "<(", "(\"", "\\", "<a", "<a>", ">", "\r\n ",
+		"(><)", "\"><\"", "\"\\", "<((((((((((((((((((((((((((>",
 	};
-	const size_t size = 256 * 1024;
+	const size_t size = 10 * 1024 * 1024;
 	char *text = malloc(size);
 	struct recall_message_id id;
 	size_t i, j;
@@ -280,6 +282,11 @@ static void test_hostile(void)
 		for (j = 0; j < size; j++)
 			text[j] = octets[i][j % strlen(octets[i])];
 		CU_ASSERT(!recall_message_id_is_in_header(&id, text, size));
+		text[0] = '<';
+		CU_ASSERT(!recall_message_id_is_in_header(&id, text, size));
+		/* what comes after it counts nevertheless */
+		memcpy(text + size - 8, ">> <b@c>", 8);
+		CU_ASSERT(recall_message_id_is_in_header(&id, text, size));
 	}
 	free(text);
 }

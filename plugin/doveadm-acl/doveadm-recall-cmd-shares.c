@@ -13,6 +13,7 @@
 #include "recall-params.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-rows.h"
+#include "recall-list-check.h"
 #include "recall-tenant.h"
 #include "doveadm-recall-users.h"
 #include "recall-acl.h"
@@ -133,8 +134,13 @@ shares_get_ns_entries(struct mail_namespace *ns, pool_t pool,
 	struct mailbox_list_iterate_context *iter;
 	const struct mailbox_info *info;
 	bool have_inbox = FALSE;
+	const char *error;
 	int ret = 0;
 
+	if (recall_list_check_readable(ns->list, &error) < 0) {
+		e_error(ns->user->event, "recall shares: %s", error);
+		return -1;
+	}
 	/* what the user may see is of no matter */
 	iter = mailbox_list_iter_init(ns->list, "*",
 		MAILBOX_LIST_ITER_RAW_LIST | MAILBOX_LIST_ITER_RETURN_NO_FLAGS);

@@ -473,6 +473,29 @@ def test_mailbox_that_cannot_be_searched(node, user, message_id, recall,
 
 
 @pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+@pytest.mark.parametrize("what", ["home", "root"])
+def test_mailboxes_that_cannot_be_listed(node, user, message_id, recall, what):
+    """Dovecot takes a directory that it may not read for an empty one. What was
+    not seen then is seen once it can be."""
+    node.append(user, "Work", build_message(message_id))
+    path = node.home(user)
+    if what == "root":
+        path /= {"maildir": "Maildir"}.get(node.driver, node.driver)
+    mode = path.stat().st_mode
+    path.chmod(0)
+    try:
+        row = recall(user, message_id).row()
+        code = node.doveadm("recall", "search", "-u", user, message_id,
+                            check=False).returncode
+    finally:
+        path.chmod(mode)
+    assert row["status"] == "error"
+    assert row["error"].startswith("Listing mailboxes failed: ")
+    assert code == EX_TEMPFAIL
+    assert recall(user, message_id).status() == "expunged"
+
+
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
 def test_message_that_cannot_be_read(node, user, message_id, recall):
     """It may be the one, and never counts as none."""
     node.append(user, "Work", build_message(message_id))

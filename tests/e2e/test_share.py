@@ -550,6 +550,23 @@ def test_subscription_is_the_users_own(node, api, pair):
 
 # failures
 
+@pytest.mark.log_errors("Permission denied|Not all of the ACLs")
+def test_mailboxes_that_cannot_be_listed(node, api, pair):
+    """Nobody is told that nothing is shared."""
+    owner, other = pair
+    api.share(owner, "INBOX", other, "reader")
+    home = node.home(owner)
+    mode = home.stat().st_mode
+    home.chmod(0)
+    try:
+        [row] = api.shares(owner)
+    finally:
+        home.chmod(mode)
+    assert (row["status"], row["user"], row["rights"]) == ("error", "", "")
+    assert row["error"].startswith("Not all of the ACLs can be read")
+    assert [row["user"] for row in api.shares(owner)] == [other]
+
+
 @contextlib.contextmanager
 def read_only(path):
     """A directory in which nothing can be changed, except by root."""

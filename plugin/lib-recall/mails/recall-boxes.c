@@ -10,6 +10,7 @@
 #include "recall-quarantine-settings.h"
 #include "recall-find.h"
 #include "recall-index.h"
+#include "recall-list-check.h"
 #include "recall-list-index.h"
 #include "recall-scan.h"
 #include "recall-boxes.h"
@@ -36,6 +37,8 @@ struct recall_boxes_iter {
 	bool inbox_done;
 	/* what comes now was not listed */
 	bool unlisted;
+	/* the namespace's directory can't be read */
+	bool unreadable;
 	char *error;
 };
 
@@ -140,6 +143,25 @@ static void boxes_iter_see(struct recall_boxes_iter *iter, const char *name)
 		boxes_iter_see_dir(iter, path);
 }
 
+static void boxes_iter_begin_list(struct recall_boxes_iter *iter)
+{
+	const char *error;
+
+	T_BEGIN {
+		if (recall_list_check_readable(iter->ns->list, &error) < 0) {
+			iter->unreadable = TRUE;
+			if (iter->error == NULL)
+				iter->error = i_strdup(error);
+		}
+	} T_END;
+	/* a namespace at a time: where all are listed at once, those that
+	   clients are not shown (list=no) are left out, but the user can get at
+	   mail in there */
+	recall_list_index_forget(iter->ns->list);
+	iter->iter = mailbox_list_iter_init(iter->ns->list, "*",
+					    ns_get_flags(iter->ns));
+}
+
 static void boxes_iter_begin_lookup(struct recall_boxes_iter *iter)
 {
 	struct mailbox_list *list = iter->ns->list;
@@ -164,12 +186,7 @@ static bool boxes_iter_begin_ns(struct recall_boxes_iter *iter)
 		if (recall_index_lookup_get_names(iter->lookup, &iter->names))
 			return TRUE;
 	}
-	/* a namespace at a time: where all are listed at once, those that
-	   clients are not shown (list=no) are left out, but the user can get at
-	   mail in there */
-	recall_list_index_forget(iter->ns->list);
-	iter->iter = mailbox_list_iter_init(iter->ns->list, "*",
-					    ns_get_flags(iter->ns));
+	boxes_iter_begin_list(iter);
 	return TRUE;
 }
 
@@ -198,7 +215,7 @@ static void boxes_iter_end_ns(struct recall_boxes_iter *iter, bool all)
 				mailbox_list_get_last_internal_error(
 					iter->ns->list, NULL));
 		}
-	} else if (all) {
+	} else if (all && !iter->unreadable) {
 		boxes_iter_listed(iter);
 	}
 	/* a scan keeps its own */
@@ -207,7 +224,7 @@ static void boxes_iter_end_ns(struct recall_boxes_iter *iter, bool all)
 	iter->lookup = NULL;
 	array_free(&iter->names);
 	iter->ns = iter->ns->next;
-	iter->inbox_done = iter->unlisted = FALSE;
+	iter->inbox_done = iter->unlisted = iter->unreadable = FALSE;
 	iter->changed = 0;
 }
 

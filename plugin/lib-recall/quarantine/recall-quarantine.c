@@ -10,6 +10,7 @@
 #include "mailbox-list-iter.h"
 #include "recall-dotlock.h"
 #include "recall-id.h"
+#include "recall-list-check.h"
 #include "recall-list-index.h"
 #include "recall-lock.h"
 #include "recall-mails.h"
@@ -17,7 +18,6 @@
 #include "recall-quarantine.h"
 #include "recall-quarantine-kept.h"
 
-#include <dirent.h>
 #include <sys/stat.h>
 
 #define QUARANTINE_LOCK_FNAME "dovecot-recall.lock"
@@ -149,20 +149,13 @@ int recall_quarantine_list(struct recall_quarantine *q, pool_t pool,
 int recall_quarantine_check_listed(struct recall_quarantine *q,
 				   const char **error_r)
 {
-	const char *path;
-	DIR *dir;
+	const char *error;
 
-	if (!mailbox_list_get_root_path(q->ns->list,
-			MAILBOX_LIST_PATH_TYPE_MAILBOX, &path))
-		return 0;
-	dir = opendir(path);
-	if (dir == NULL && !ENOTFOUND(errno)) {
-		*error_r = t_strdup_printf("Listing the quarantine failed: "
-					   "opendir(%s) failed: %m", path);
+	if (recall_list_check_readable(q->ns->list, &error) < 0) {
+		*error_r = t_strdup_printf("Listing the quarantine failed: %s",
+					   error);
 		return -1;
 	}
-	if (dir != NULL)
-		(void)closedir(dir);
 	return 0;
 }
 

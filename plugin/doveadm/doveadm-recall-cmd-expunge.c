@@ -469,7 +469,7 @@ expunge_finish(const struct doveadm_cmd_context *cctx,
 	    cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI) {
 		i_info("%u messages would be deleted", ctx->dry_run_total);
 	} else if (recall_rows_is_short(rows) &&
-		   (ctx->done || ctx->proxied_users > 0)) {
+		   (ctx->done || ctx->proxied_users > 0 || ctx->expires != 0)) {
 		i_info("Recall id: %s", ctx->request.order.recall_id);
 	}
 	if (recall_rows_is_short(rows) && ctx->expires != 0) {

@@ -58,6 +58,11 @@ def test_commands():
     ("doveadm recall fetch -A hdr ", ["query"], ["text"]),
     ("doveadm recall share -u o INBOX user=x ", ["reader", "lookup"], []),
     ("doveadm recall standing ", ["list", "late", "begin", "end", "run"], ["--force"]),
+    ("doveadm recall standing begin --", ["--stand", "--force", "--users"],
+     ["list", "--jobs"]),
+    ("doveadm recall standing late ", ["--since"], ["list", "--stand"]),
+    ("doveadm recall standing end ", [], ["list", "end", "--since"]),
+    ("doveadm recall export -A --length ", [], ["--output"]),
     ("doveadm recall expunge --reason ", [], ["query", "--force"]),
 ])
 def test_words(line, offered, not_offered):

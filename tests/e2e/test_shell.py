@@ -248,6 +248,16 @@ def test_restore_dry_run(node, message_id):
     assert parse_tab(done.stdout)[0]["status"] == "not_found"
 
 
+def test_id_of_what_stands(node, message_id):
+    """It can be ended, though nobody had the message."""
+    done = doveadm(node, "recall", "expunge", "-A", "--hits", "--stand", "1h",
+                   message_id)
+    recall_id, = re.findall("Recall id: ([0-9a-f]{32})\n", done.stderr)
+    assert "The recall stands until " in done.stderr
+    done = doveadm(node, "recall", "standing", "end", recall_id)
+    assert "ended" in done.stdout
+
+
 def test_hits(node, message_id):
     node.append(USERS[1], "Archive", build_message(message_id))
     done = doveadm(node, "-f", "tab", "recall", "expunge", "-A", "--hits",

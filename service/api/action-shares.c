@@ -55,6 +55,20 @@ static char *get_owner(struct http_request *request)
 
 /* the answers */
 
+/* What an administrator can do about it. */
+static const char *get_failure(const struct doveadm_call *call)
+{
+	const char *error = call->error == NULL ? "" : call->error;
+
+	if (strstr(error, "unknownMethod") != NULL)
+		return "The mail system cannot do that: is Dovecot's acl "
+		       "plugin loaded there?";
+	if (strstr(error, "unAuthorized") != NULL)
+		return "The mail system may not do that: see its setting "
+		       "doveadm_allowed_commands";
+	return "The mail system cannot do that";
+}
+
 /* Whether doveadm has answered with rows; else the request is answered. */
 static bool check_call(struct http_request *request, bool adding,
 		       const struct doveadm_call *call)
@@ -66,8 +80,7 @@ static bool check_call(struct http_request *request, bool adding,
 	if (call->exit_code == EX_USAGE && adding)
 		http_reply_param(request, "rights", "is not a list of rights");
 	else
-		http_reply_message(request, 502, "The mail system cannot do "
-				   "that");
+		http_reply_message(request, 502, get_failure(call));
 	return false;
 }
 

@@ -70,6 +70,21 @@ def test_doveadm_is_down(node):
         assert service.curl("/health/live").status == 200
 
 
+@pytest.mark.parametrize("setting, message", [
+    ("", "The mail system cannot do that: is Dovecot's acl plugin loaded "
+     "there?"),
+    ("doveadm_allowed_commands = user\n",
+     "The mail system may not do that: see its setting "
+     "doveadm_allowed_commands")])
+def test_command_that_doveadm_does_not_run(setting, message):
+    """Who asks is told what an administrator can do about it."""
+    with RecallNode(users=A, extra=setting, acl=setting != "") as node, \
+            Service(node) as service:
+        answer = service.curl("/v2/mailboxes/%s/shares" % A[0],
+                              token=service.token())
+        assert (answer.status, answer.json()) == (502, {"message": message})
+
+
 def test_another_url_answers(node):
     dead = "http://127.0.0.1:%d/doveadm/v1" % free_port()
     with Service(node, doveadm__url=dead + " " + node.http_url) as service:

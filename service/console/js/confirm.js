@@ -64,13 +64,14 @@ function Counted({ counted }) {
 }
 
 /* everyone: whether it may be from all; part: whether not all were looked at
-   yet. */
-export function Confirm({ request, everyone, part, onClose }) {
+   yet; reason, force, notify: to begin with. */
+export function Confirm({ request, everyone, part, reason = "", force = false,
+			  notify = true, onClose }) {
 	const can = everyone && request.messageid;
 	const nobody = request.emails.length === 0;
 	const [scope, setScope] = useState(can && part ? "all" : "found");
-	const [options, setOptions] = useState({ reason: "", force: false,
-		notify: true, stand: "" });
+	const [options, setOptions] = useState({ reason, force, notify,
+						   stand: "" });
 	const [counting, setCounting] = useState(null);
 	const [counted, setCounted] = useState(null);
 	const [typed, setTyped] = useState("");

@@ -3,12 +3,13 @@ import { Field, Foreign, html, Page, Problem, Status, Table, useRef, useState,
 	 When } from "./ui.js";
 import { rights } from "./api.js";
 import { Confirm } from "./confirm.js";
+import { Message } from "./message.js";
 import { addressesOf, groupsOf, MOST_HITS, queryOf, requestOf, searchAll,
 	 usersOf } from "./search.js";
 import { t } from "./i18n.js";
 
 const EMPTY = { messageid: "", from: "", to: "", subject: "", text: "",
-		since: "", before: "", header: "", headerValue: "",
+		anything: "", since: "", before: "", header: "", headerValue: "",
 		emails: "" };
 
 function Conditions({ busy, onSearch, messageid = "", all }) {
@@ -50,6 +51,7 @@ function Conditions({ busy, onSearch, messageid = "", all }) {
 		placeholder: "<1234@example.com>", spellcheck: false }) :
 	html`<div class="columns">${field("from")}${field("to")}
 		${field("subject")}${field("text")}
+		${field("anything")}
 		${field("since", { type: "date" })}
 		${field("before", { type: "date" })}
 		${field("header", { placeholder: "X-Mailer" })}
@@ -63,7 +65,7 @@ function Conditions({ busy, onSearch, messageid = "", all }) {
 	</form>`;
 }
 
-const hitColumns = () => [
+const hitColumns = (onShow) => [
 	{ name: "user", label: t("user"),
 	  cell: (hit) => html`<${Foreign} text=${hit.email} />` },
 	{ name: "mailbox", label: t("mailbox"),
@@ -72,10 +74,15 @@ const hitColumns = () => [
 	  cell: (hit) => hit.seen ? t("yes") : t("no") },
 	{ name: "date", label: t("date"),
 	  cell: (hit) => html`<${When} at=${hit.date} />` },
+	{ name: "look", label: t("message"),
+	  cell: (hit) => html`<button type="button"
+		onClick=${() => onShow(hit)}>${t("show")} <span
+		class="hidden">${hit.email} ${hit.mailbox}</span></button>` },
 ];
 
 function Hits({ hits, chosen, setChosen }) {
 	const groups = groupsOf(hits);
+	const [shown, setShown] = useState(null);
 	const toggle = (key) => {
 		const next = new Set(chosen);
 
@@ -84,7 +91,7 @@ function Hits({ hits, chosen, setChosen }) {
 		setChosen(next);
 	};
 
-	return groups.map((group, i) => html`<section class="group"
+	return html`${groups.map((group, i) => html`<section class="group"
 		key=${group.key} aria-labelledby=${"group-" + i}>
 		<div class="check"><input type="checkbox" id=${"choose-" + i}
 			checked=${chosen.has(group.key)}
@@ -96,9 +103,11 @@ function Hits({ hits, chosen, setChosen }) {
 		<details open=${groups.length === 1}><summary>${
 			t("find.show")}</summary>
 		<${Table} quiet caption=${t("find.hits", { n: i + 1 })}
-			columns=${hitColumns()} rows=${group.hits}
+			columns=${hitColumns(setShown)} rows=${group.hits}
 			rowKey=${(hit) => hit.email + hit["mailbox-guid"] + hit.uid}
-		/></details></section>`);
+		/></details></section>`)}
+	${shown && html`<${Message} hit=${shown}
+		onClose=${() => setShown(null)} />`}`;
 }
 
 /* What was found, and what may be done about it. */

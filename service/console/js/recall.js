@@ -3,6 +3,7 @@ import { Dialog, Field, Foreign, csv, download, html, Incomplete, Page, Problem,
 	 Select, Status, Table, useEffect, useState, Verdict, When }
 	from "./ui.js";
 import { ApiError, ask, askBlob, rights, sent, start } from "./api.js";
+import { Confirm } from "./confirm.js";
 import { addressesOf } from "./search.js";
 import { t } from "./i18n.js";
 
@@ -46,6 +47,8 @@ function useRecall(id) {
 const columns = () => [
 	{ name: "email", label: t("user"),
 	  cell: (r) => html`<${Foreign} text=${r.email} />` },
+	{ name: "mailbox_user", label: t("mailbox_user"),
+	  cell: (r) => html`<${Foreign} text=${r.mailbox_user} />` },
 	{ name: "status", label: t("verdict"),
 	  cell: (r) => html`<${Verdict} status=${r.status} />` },
 	{ name: "copies", label: t("copies"), number: true,
@@ -64,9 +67,10 @@ function withValues(all, rows, fields) {
 			  rows.some((row) => row[fields[c.name]]));
 }
 
-function Undo({ recall, onClose }) {
-	const [who, setWho] = useState("all");
-	const [emails, setEmails] = useState("");
+/* id: the recall's; failed: whom it was not undone for the last time. */
+function Undo({ id, kept_until, failed = [], onClose }) {
+	const [who, setWho] = useState(failed.length > 0 ? "some" : "all");
+	const [emails, setEmails] = useState(failed.join("\n"));
 	const [reason, setReason] = useState("");
 	const [busy, setBusy] = useState(false);
 	const [error, setError] = useState(null);
@@ -76,12 +80,12 @@ function Undo({ recall, onClose }) {
 		setBusy(true);
 		setError(null);
 		try {
-			const { id } = await start({ cmd: "restore",
-				id: recall.id, reason,
+			const answer = await start({ cmd: "restore",
+				id, reason,
 				...(who === "all" ? {} :
 				    { emails: addressesOf(emails) }) });
 
-			location.hash = "#/recall/" + id;
+			location.hash = "#/recall/" + answer.id;
 		} catch (e) {
 			setError(e);
 			setBusy(false);
@@ -98,7 +102,7 @@ function Undo({ recall, onClose }) {
 	<${Field} id="undo-reason" label=${t("reason")} value=${reason}
 		onInput=${setReason} maxlength="255"
 		required=${rights().require_reason} />
-	${!(recall.kept_until > Date.now() / 1000) && html`<p>${
+	${!(kept_until > Date.now() / 1000) && html`<p>${
 		t("undo.maybe")}</p>`}
 	<${Problem} error=${error} />
 	<p class="buttons"><button class="primary" disabled=${busy}>${
@@ -116,6 +120,11 @@ function Summary({ recall }) {
 		html`<${Foreign} text=${recall.messageid} />`)}
 	${recall.query && line(t("query"),
 		html`<${Foreign} text=${recall.query.join(" ")} most=${500} />`)}
+	${recall.dry_run && line(t("what"), t("dry_run"))}
+	${recall.cmd === "expunge" && line(t("force"),
+		t(recall.force ? "yes" : "no"))}
+	${recall.cmd === "expunge" && !recall.dry_run && line(t("notify"),
+		t(recall.notify ? "yes" : "no"))}
 	${line(t("actor"), html`<${Foreign} text=${recall.actor} />`)}
 	${recall.approver && line(t("approver"),
 		html`<${Foreign} text=${recall.approver} />`)}
@@ -178,8 +187,8 @@ function Results({ recall, wanted, setWanted }) {
 	const rows = wanted ? results.filter((r) => r.status === wanted) : results;
 	const save = (type) => download(
 		`recall-${recall.id}${wanted && "-" + wanted}.${type}`,
-		type === "csv" ? new Blob([csv(["email", "status", "copies",
-			"mailboxes", "notice", "error"], rows)],
+		type === "csv" ? new Blob([csv(["email", "mailbox_user", "status",
+			"copies", "mailboxes", "notice", "error"], rows)],
 			{ type: "text/csv" }) :
 		new Blob([JSON.stringify(rows, null, 2)],
 			 { type: "application/json" }));
@@ -193,7 +202,8 @@ function Results({ recall, wanted, setWanted }) {
 			[status, t("verdict." + status) + " (" + n + ")"])]} /></div>
 	${wanted === "read" && html`<p>${t("read.hint")}</p>`}
 	<${Table} quiet caption=${t("verdicts")} rows=${rows}
-		columns=${withValues(columns(), rows, { error: "error" })}
+		columns=${withValues(columns(), rows, { error: "error",
+			mailbox_user: "mailbox_user" })}
 		rowKey=${(r) => r.email} />
 	<p class="buttons noprint">
 	<button type="button" onClick=${() => save("csv")}>${
@@ -206,6 +216,7 @@ function Results({ recall, wanted, setWanted }) {
 export function Recall({ args: [id, only] }) {
 	const { recall, error } = useRecall(id);
 	const [undoing, setUndoing] = useState(false);
+	const [again, setAgain] = useState(false);
 	const [problem, setProblem] = useState(null);
 	const [wanted, setWanted] = useState(only ?? "");
 	const request = sent(id);
@@ -213,6 +224,8 @@ export function Recall({ args: [id, only] }) {
 	const mayUndo = finished && recall.cmd === "expunge" &&
 		(recall.summary?.expunged > 0 || recall.late > 0);
 	const failed = finished && (recall.summary?.error ?? 0);
+	const failedUsers = failed > 0 ? recall.results.filter((r) =>
+		r.status === "error").map((r) => r.email) : [];
 	const lost = finished && recall.nodes?.some((n) => n.state === "failed");
 
 	const attempt = (what) => async () => {
@@ -223,7 +236,9 @@ export function Recall({ args: [id, only] }) {
 			setProblem(e);
 		}
 	};
-	const retry = attempt(async () => {
+	/* only who has sent it has its key; others ask anew */
+	const retry = request === null ? () => setAgain(true) :
+		attempt(async () => {
 		await start(request.json, request.key);
 		/* the same id: look at it anew */
 		location.hash = "#/recall/" + id + "/" + (only ? "" : "error");
@@ -244,7 +259,7 @@ export function Recall({ args: [id, only] }) {
 	<p class="buttons noprint">
 	${mayUndo && html`<button type="button"
 		onClick=${() => setUndoing(true)}>${t("undo")}</button>`}
-	${(failed > 0 || lost) && request && html`<button type="button"
+	${(failed > 0 || lost) && (request || !recall.dry_run) && html`<button type="button"
 		onClick=${retry}>${failed > 0 ? t("retry", { n: failed }) :
 			t("retry.nodes")}</button>`}
 	${recall.summary?.read > 0 && html`<button type="button"
@@ -254,6 +269,15 @@ export function Recall({ args: [id, only] }) {
 		onClick=${evidence}>${t("evidence")}</button>`}</p>
 	<${Results} recall=${recall} setWanted=${setWanted}
 		wanted=${recall.summary?.[wanted] > 0 ? wanted : ""} />`}
-	${undoing && html`<${Undo} recall=${recall}
-		onClose=${() => setUndoing(false)} />`}<//>`;
+	${undoing && html`<${Undo} id=${recall.id} kept_until=${recall.kept_until}
+		onClose=${() => setUndoing(false)} />`}
+	${again && (recall.cmd === "restore" ?
+		html`<${Undo} id=${recall.recall} failed=${failedUsers}
+			onClose=${() => setAgain(false)} />` :
+		html`<${Confirm} request=${{ messageid: recall.messageid,
+			query: recall.query, emails: failedUsers }}
+			everyone=${lost && rights().everyone} part=${lost}
+			reason=${recall.reason} force=${recall.force}
+			notify=${recall.notify}
+			onClose=${() => setAgain(false)} />`)}<//>`;
 }

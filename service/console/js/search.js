@@ -12,8 +12,10 @@ export function queryOf(conditions) {
 
 	for (const [name, word] of [["from", "FROM"], ["to", "TO"],
 				    ["subject", "SUBJECT"], ["text", "BODY"],
-				    ["since", "SENTSINCE"],
-				    ["before", "SENTBEFORE"]]) {
+				    ["anything", "TEXT"],
+				    /* not the Date field, which whoever sent it
+				       has written */
+				    ["since", "SINCE"], ["before", "BEFORE"]]) {
 		if (conditions[name])
 			words.push(word, conditions[name].trim());
 	}
@@ -29,15 +31,29 @@ export function addressesOf(text) {
 }
 
 /* All hits, page by page, into found { hits, errors, more }, which has at any
-   time what was found until then; tells progress() between pages. */
+   time what was found until then; tells progress() between pages. A message of
+   a mailbox that was looked at by several names, as where the userdb lists
+   aliases, is one hit. */
 export async function searchAll(request, found, progress, stopped) {
+	const seen = new Set();
 	let cursor;
+
+	function add(hit) {
+		const user = hit.mailbox_user ?? hit.email;
+		const key = [user, hit["mailbox-guid"], hit.uid].join(" ");
+
+		if (request.all)
+			hit.email = user;
+		if (!seen.has(key))
+			found.hits.push(hit);
+		seen.add(key);
+	}
 
 	do {
 		const page = await act({ ...request, cmd: "search", limit: PAGE,
 			...(cursor === undefined ? {} : { cursor }) });
 
-		found.hits.push(...page.results);
+		page.results.forEach(add);
 		found.errors.push(...page.errors);
 		progress();
 		cursor = page.more ? page.next : undefined;

@@ -53,7 +53,8 @@ export function Standing() {
 		{ name: "end", label: t("standing.end"),
 		  cell: (o) => html`<button type="button"
 			onClick=${() => setEnding(o)}>${t("standing.end")} <span
-			class="hidden">${o.messageid}</span></button>` },
+			class="hidden"><${Foreign} text=${o.messageid ||
+			o.query?.join(" ")} /></span></button>` },
 	];
 
 	async function look() {

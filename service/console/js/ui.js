@@ -35,6 +35,20 @@ export function Foreign({ text, most = 120 }) {
 			  chars.slice(0, most).join("") + "\u2026" : shown)}</bdi>`;
 }
 
+/* With the zone: what was noted may be read elsewhere. */
+const ZONED = { year: "numeric", month: "numeric", day: "numeric",
+		hour: "numeric", minute: "numeric", second: "numeric",
+		timeZoneName: "short" };
+const formats = new Map();
+
+/* To make one takes longer than to format thousands of dates. */
+function dateFormat(language) {
+	if (!formats.has(language))
+		formats.set(language,
+			    new Intl.DateTimeFormat(language, ZONED));
+	return formats.get(language);
+}
+
 /* Seconds since 1970, or a date of the API, as the reader writes dates. */
 export function When({ at }) {
 	if (!at)
@@ -44,28 +58,44 @@ export function When({ at }) {
 	if (Number.isNaN(date.getTime()))
 		return html`<${Foreign} text=${at} />`;
 	return html`<time datetime=${date.toISOString()}>${
-		date.toLocaleString(document.documentElement.lang)}</time>`;
+		dateFormat(document.documentElement.lang).format(date)}</time>`;
 }
+
+const MOST_ROWS = 250;
 
 /* columns: [{ name, label, cell(row), number }]; the first one heads its row.
    quiet: the heading before it says the same as the caption. A table that is
-   too wide scrolls by itself, by keyboard too. */
+   too wide scrolls by itself, by keyboard too. Browsers take seconds for
+   thousands of rows: the first ones are shown, more on demand. */
 export function Table({ caption, columns, rows, rowKey, empty, quiet }) {
+	const [most, setMost] = useState(MOST_ROWS);
+	const region = useRef(null);
+
+	function showMore() {
+		setMost(most + MOST_ROWS);
+		/* the button goes */
+		if (most + MOST_ROWS >= rows.length)
+			region.current.focus();
+	}
+
 	if (rows.length === 0)
 		return html`<p class="empty">${empty ?? t("none")}</p>`;
-	return html`<div class="scroll" role="region" tabindex="0"
+	return html`<div class="scroll" role="region" tabindex="0" ref=${region}
 		aria-label=${caption}><table>
 		<caption class=${quiet ? "hidden" : undefined}>${
 			caption}</caption>
 		<thead><tr>${columns.map((c) => html`<th scope="col" key=${c.name}
 			class=${c.number ? "number" : undefined}>${c.label}</th>`)}
 		</tr></thead>
-		<tbody>${rows.map((row, i) => html`<tr key=${rowKey(row, i)}>${
+		<tbody>${rows.slice(0, most).map((row, i) => html`<tr key=${rowKey(row, i)}>${
 			columns.map((c, n) => n === 0 ?
 				html`<th scope="row" key=${c.name}>${c.cell(row)}</th>` :
 				html`<td key=${c.name} class=${c.number ? "number" :
 					undefined}>${c.cell(row)}</td>`)}</tr>`)}
-		</tbody></table></div>`;
+		</tbody></table></div>${rows.length > most && html`<p>${
+		t("table.shown", { n: most, total: rows.length })} <button
+		type="button" class="noprint" onClick=${showMore}>${
+		t("more")} <span class="hidden">${caption}</span></button></p>`}`;
 }
 
 /* A modal dialog: the browser keeps the focus in it, and Escape closes it; the

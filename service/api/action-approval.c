@@ -210,20 +210,25 @@ static bool get_decision(struct http_request *request, bool *approve_r,
 }
 
 /* Whether who asks is another person than the actor, by whatever name either
-   has logged in. */
+   has logged in: two aliases of one mailbox need not know of each other. */
 static bool check_other(struct http_request *request, const char *actor)
 {
 	const char *login = request->identity.login;
-	struct strlist names = { NULL, 0, 0 };
+	struct strlist own = { NULL, 0, 0 }, others = { NULL, 0, 0 };
+	char *mailbox, *others_mailbox;
 	enum doveadm_result r1, r2;
 	bool same;
 
-	r1 = userdb_names(request->config, login, &names);
-	same = strlist_has_nocase(&names, actor);
-	strlist_free(&names);
-	r2 = userdb_names(request->config, actor, &names);
-	same = same || strlist_has_nocase(&names, login);
-	strlist_free(&names);
+	r1 = userdb_names(request->config, login, &own, &mailbox);
+	r2 = userdb_names(request->config, actor, &others, &others_mailbox);
+	same = strlist_has_nocase(&own, actor) ||
+		strlist_has_nocase(&own, others_mailbox) ||
+		strlist_has_nocase(&others, login) ||
+		strlist_has_nocase(&others, mailbox);
+	strlist_free(&own);
+	strlist_free(&others);
+	free(mailbox);
+	free(others_mailbox);
 	if (same) {
 		http_reply_message(request, 403, "Who asked for a recall does "
 				   "not approve it");

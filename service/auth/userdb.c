@@ -109,10 +109,11 @@ userdb_lookup(struct config *config, const char *login,
 }
 
 enum doveadm_result
-userdb_names(struct config *config, const char *login, struct strlist *names)
+userdb_names(struct config *config, const char *login, struct strlist *names,
+	     char **mailbox_r)
 {
 	const json_t *fields;
-	const char *alias, *user;
+	const char *alias, *user = NULL;
 	enum doveadm_result result;
 	json_t *answer;
 
@@ -129,6 +130,7 @@ userdb_names(struct config *config, const char *login, struct strlist *names)
 		if (user != NULL)
 			strlist_add(names, user);
 	}
+	*mailbox_r = x_strdup(user != NULL ? user : login);
 	json_decref(answer);
 	return result;
 }

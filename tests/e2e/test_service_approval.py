@@ -14,9 +14,12 @@ from servicenode import RecallNode, Service
 U = ["u%d@red.example" % i for i in range(4)]
 BLUE = "u@blue.example"
 ADMIN, ADMIN2, ALIAS = "adm@red.example", "adm2@red.example", "boss@red.example"
+# of the mailbox of one who needs not be able to log in by its own name
+ONE, TWO = "one@red.example", "two@red.example"
 BLUEADMIN = "adm@blue.example"
 ROOT, ROOT2 = "root@example.com", "root2@example.com"
 PEOPLE = {ADMIN: (1, "red"), ADMIN2: (1, "red"), ALIAS: (1, "red"),
+          ONE: (1, "red"), TWO: (1, "red"),
           BLUEADMIN: (1, "blue"), ROOT: (3, ""), ROOT2: (3, ""),
           U[0]: (2, "red")}
 ASYNC = "-H", "Prefer: respond-async"
@@ -27,11 +30,14 @@ def node():
     users = {user: {"tenant_id": "red"} for user in U}
     users[BLUE] = {"tenant_id": "blue"}
     for login, (role, tenant) in PEOPLE.items():
-        if login not in (ALIAS, U[0]):
+        if login not in (ALIAS, ONE, TWO, U[0]):
             users[login] = {"tenant_id": tenant or "default",
                             "role": str(role)}
     users[ADMIN]["alias"] = ALIAS
     with RecallNode(users=users) as node:
+        node.add_users({alias: {"user": ADMIN2, "home": node.home(ADMIN2),
+                                "tenant_id": "red", "role": "1"}
+                        for alias in (ONE, TWO)})
         yield node
         assert node.panics() == []
 
@@ -155,6 +161,8 @@ def test_approved_under_both_names(node, service, why, users, params):
     # never the one who asked, by whatever name
     (ADMIN, ADMIN, "approve", 403), (ALIAS, ADMIN, "approve", 403),
     (ADMIN.upper(), ADMIN, "approve", 403), (ADMIN, ALIAS, "approve", 403),
+    (ONE, TWO, "approve", 403), (ONE, ADMIN2, "approve", 403),
+    (ADMIN2, ONE, "approve", 403), (ONE, ADMIN, "approve", 202),
     (ROOT, ROOT, "approve", 403),
     # but it may be taken back
     (ADMIN, ADMIN, "reject", 200),

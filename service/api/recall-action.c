@@ -6,6 +6,7 @@
 #include "recall-verdict.h"
 #include "alloc.h"
 #include "approvals.h"
+#include "asker.h"
 #include "audit.h"
 #include "brakes.h"
 #include "http-reply.h"
@@ -341,6 +342,7 @@ void recall_action_run(struct http_request *request, struct recall *recall)
 	struct recall *before;
 	int64_t wait = 0;
 
+	asker_identify(request->config, recall);
 	/* of two at the same time one is the first: under the same key, and as
 	   to what one person may recall within an hour */
 	pthread_mutex_lock(&add_lock);

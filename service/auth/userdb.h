@@ -19,9 +19,9 @@ bool userdb_read(const struct config *config, const char *login,
 		 struct strlist *aliases);
 
 /* Adds all names that are known of whoever logs in so: the login itself,
-   aliases, and the user whose mailbox it is, which is mailbox_r, too: the login,
-   unless that is an alias. The caller frees it. DOVEADM_FAILED: there is no such
-   user, so it has no other name. */
+   aliases, and the user whose mailbox it is. mailbox_r is that one, or the
+   login, unless that is an alias; the caller frees it. DOVEADM_FAILED: there is
+   no such user, so it has no other name. */
 enum doveadm_result
 userdb_names(struct config *config, const char *login, struct strlist *names,
 	     char **mailbox_r);

@@ -16,18 +16,29 @@ static bool is_grave(const struct config *config, const struct recall *recall)
 	       (config->approval_users > 0 && recall->everyone);
 }
 
+static bool is_recall(const struct recall *recall)
+{
+	return recall->kind == RECALL_EXPUNGE && !recall->dry_run;
+}
+
+bool approval_count(const struct config *config, const struct recall *recall)
+{
+	return is_recall(recall) && config->approval_users > 0 &&
+	       !is_grave(config, recall);
+}
+
 bool approval_require(const struct config *config, struct recall *recall)
 {
 	int64_t before;
 
 	recall->approval = RECALL_NEEDS_NONE;
-	if (recall->kind != RECALL_EXPUNGE || recall->dry_run)
+	if (!is_recall(recall))
 		return true;
-	if (is_grave(config, recall)) {
+	if (is_grave(config, recall) ||
+	    (config->approval_users > 0 && recall->unidentified)) {
 		recall->approval = RECALL_PENDING;
 	} else if (config->approval_users > 0) {
-		before = journal_recalled_users(&recall->actor,
-						recall->created);
+		before = journal_recalled_users(recall);
 		if (before < 0)
 			return false;
 		if (before + (int64_t)recall->count >= config->approval_users)

@@ -1,7 +1,10 @@
 #include <string.h>
 
 #include "recall-tenant-name.h"
+#include "approvals.h"
 #include "asker.h"
+#include "brakes.h"
+#include "log.h"
 #include "revocation.h"
 #include "userdb.h"
 
@@ -82,4 +85,20 @@ asker_check(struct config *config, const struct recall *recall,
 		return DOVEADM_FAILED;
 	return config->approval_check_asker ?
 		check_userdb(config, recall, why_r) : DOVEADM_OK;
+}
+
+void asker_identify(struct config *config, struct recall *recall)
+{
+	enum doveadm_result result;
+
+	if (!brakes_count(config, recall) && !approval_count(config, recall))
+		return;
+	result = userdb_names(config, recall->actor.login, &recall->names,
+			      &recall->person);
+	/* whom the userdb does not know has no other name */
+	recall->unidentified = result == DOVEADM_UNREACHABLE ||
+		result == DOVEADM_TIMEOUT;
+	if (recall->unidentified)
+		log_warning("recall %s: of %s no other names are known now",
+			    recall->id, recall->actor.login);
 }

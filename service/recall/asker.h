@@ -14,4 +14,8 @@ enum doveadm_result
 asker_check(struct config *config, const struct recall *recall,
 	    const char **why_r);
 
+/* Finds out by what names who asks is known, where recalls of one person are
+   counted: somebody may log in under several. */
+void asker_identify(struct config *config, struct recall *recall);
+
 #endif

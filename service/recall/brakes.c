@@ -43,13 +43,19 @@ static int64_t get_recalls(const struct config *config, enum role role)
 	return config->limits_recalls_user;
 }
 
+bool brakes_count(const struct config *config, const struct recall *recall)
+{
+	return get_recalls(config, recall->actor.role) > 0 &&
+	       recall->kind == RECALL_EXPUNGE && !recall->dry_run;
+}
+
 int64_t brakes_wait(const struct config *config, const struct recall *recall)
 {
 	int64_t max = get_recalls(config, recall->actor.role), last;
 
-	if (max == 0 || recall->kind != RECALL_EXPUNGE || recall->dry_run)
+	if (!brakes_count(config, recall))
 		return 0;
-	if (!journal_nth_recall(&recall->actor, recall->created, max, &last))
+	if (!journal_nth_recall(recall, max, &last))
 		return -1;
 	if (last == 0)
 		return 0;

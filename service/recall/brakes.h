@@ -13,6 +13,8 @@
 
 /* How many users a recall of the role may have; 0: any number. */
 int64_t brakes_users(const struct config *config, enum role role);
+/* Whether the actor's recalls are counted for that one. */
+bool brakes_count(const struct config *config, const struct recall *recall);
 /* In how many seconds the actor may recall again, 0 if now; -1 if the journal
    can't be read. To be followed by journal_add() before anybody else asks. */
 int64_t brakes_wait(const struct config *config, const struct recall *recall);

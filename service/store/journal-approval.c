@@ -1,8 +1,34 @@
+#include <stdlib.h>
+
 #include "journal-approval.h"
 #include "journal-db.h"
 #include "journal-visible.h"
+#include "strlist-json.h"
 
-#define WITHIN_HOUR "created > ?3 - 3600 AND created < ?3 + 3600 AND "
+/* Recalls of the last hour by the person of whom ?1 has all names. */
+#define LATELY "tenant = ?2 AND created > ?3 - 3600 AND " \
+	"created < ?3 + 3600 AND (" \
+	"actor COLLATE NOCASE IN (SELECT value FROM json_each(?1)) OR " \
+	"person COLLATE NOCASE IN (SELECT value FROM json_each(?1))) AND " \
+	"cmd = 'expunge' AND dry_run = 0 AND "
+
+static void bind_person(sqlite3_stmt *stmt, const struct recall *recall)
+{
+	struct strlist names = { NULL, 0, 0 };
+	char *text;
+	size_t i;
+
+	strlist_add(&names, recall->actor.login);
+	for (i = 0; i < recall->names.count; i++)
+		strlist_add(&names, recall->names.items[i]);
+	text = strlist_to_json_text(&names);
+	journal_bind_text(stmt, 1, text);
+	journal_bind_text(stmt, 2, recall->actor.tenant);
+	if (stmt != NULL)
+		sqlite3_bind_int64(stmt, 3, recall->created);
+	strlist_free(&names);
+	free(text);
+}
 
 /* Reads ids until the end. Gives the statement back. */
 static bool read_ids(sqlite3_stmt *stmt, struct strlist *ids)
@@ -68,19 +94,14 @@ bool journal_overdue(int64_t before, struct strlist *ids)
 	return ret;
 }
 
-int64_t journal_recalled_users(const struct identity *actor, int64_t now)
+int64_t journal_recalled_users(const struct recall *recall)
 {
 	sqlite3 *db = journal_lock();
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT TOTAL(users) FROM "
-		"recalls WHERE actor = ?1 COLLATE NOCASE AND tenant = ?2 AND "
-		WITHIN_HOUR "cmd = 'expunge' AND dry_run = 0 AND "
-		"approval IS NULL");
+		"recalls WHERE " LATELY "approval IS NULL");
 	int64_t users = -1;
 
-	journal_bind_text(stmt, 1, actor->login);
-	journal_bind_text(stmt, 2, actor->tenant);
-	if (stmt != NULL)
-		sqlite3_bind_int64(stmt, 3, now);
+	bind_person(stmt, recall);
 	if (journal_step(stmt) == SQLITE_ROW)
 		users = sqlite3_column_int64(stmt, 0);
 	journal_release(stmt);
@@ -88,24 +109,20 @@ int64_t journal_recalled_users(const struct identity *actor, int64_t now)
 	return users;
 }
 
-bool journal_nth_recall(const struct identity *actor, int64_t now,
-			int64_t max, int64_t *created_r)
+bool journal_nth_recall(const struct recall *recall, int64_t max,
+			int64_t *created_r)
 {
 	sqlite3 *db = journal_lock();
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT created FROM recalls "
-		"WHERE actor = ?1 COLLATE NOCASE AND tenant = ?2 AND "
-		WITHIN_HOUR "cmd = 'expunge' AND dry_run = 0 AND "
+		"WHERE " LATELY
 		"coalesce(approval, '') NOT IN ('rejected', 'expired') "
 		"ORDER BY created DESC LIMIT 1 OFFSET ?4");
 	int ret;
 
 	*created_r = 0;
-	journal_bind_text(stmt, 1, actor->login);
-	journal_bind_text(stmt, 2, actor->tenant);
-	if (stmt != NULL) {
-		sqlite3_bind_int64(stmt, 3, now);
+	bind_person(stmt, recall);
+	if (stmt != NULL)
 		sqlite3_bind_int64(stmt, 4, max - 1);
-	}
 	ret = journal_step(stmt);
 	if (ret == SQLITE_ROW)
 		*created_r = sqlite3_column_int64(stmt, 0);

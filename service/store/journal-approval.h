@@ -19,17 +19,18 @@ bool journal_decide(const struct recall *recall, bool *claimed_r);
 /* The ids of those that have waited since before the time. */
 bool journal_overdue(int64_t before, struct strlist *ids);
 
-/* How many users the actor's recalls of the last hour had that nobody had to
-   approve. Dry runs are none. Returns -1 if that can't be read.
+/* How many users recalls of the last hour had, before this one, that the same
+   person has asked for and nobody had to approve. Dry runs are none. Returns -1
+   if that can't be read.
 
    Here and below those of the next hour count, too: the clock was set back.
    What is farther ahead does not, as it would until then. */
-int64_t journal_recalled_users(const struct identity *actor, int64_t now);
+int64_t journal_recalled_users(const struct recall *recall);
 
-/* When the actor's max-th last recall of the last hour was; 0 if there were
+/* When the person's max-th last recall of the last hour was; 0 if there were
    fewer. Dry runs, and those that nobody approved, are none. Returns false if
    that can't be read. */
-bool journal_nth_recall(const struct identity *actor, int64_t now,
-			int64_t max, int64_t *created_r);
+bool journal_nth_recall(const struct recall *recall, int64_t max,
+			int64_t *created_r);
 
 #endif

@@ -144,6 +144,7 @@ static const char *const upgrades[] = {
 	/* the one that the access token has, wherever it is from */
 	"ALTER TABLE refresh_tokens ADD COLUMN issued_role INTEGER NOT NULL"
 	" DEFAULT 0;",
+	"ALTER TABLE recalls ADD COLUMN person TEXT;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 

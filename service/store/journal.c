@@ -44,9 +44,9 @@ bool journal_add(const struct recall *recall, bool promised)
 			"messageid, force, notify, dry_run, reason, actor, "
 			"tenant, role, source, senders, users, cmd, target, "
 			"query, key, verify_headers, approval, stand, "
-			"everyone) "
-			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			"sisiiisssississssisii",
+			"everyone, person) "
+			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+			"sisiiisssississssisiis",
 			recall->id, recall->created, recall->message_id,
 			(int64_t)recall->force, (int64_t)recall->notify,
 			(int64_t)recall->dry_run, recall->reason,
@@ -57,7 +57,8 @@ bool journal_add(const struct recall *recall, bool promised)
 			query, recall->key,
 			(int64_t)recall->verify_headers,
 			recall_approval_name(recall->approval),
-			recall->stand, (int64_t)recall->everyone) &&
+			recall->stand, (int64_t)recall->everyone,
+			recall->person) &&
 		      add_users(db, recall);
 	ret = journal_end(db, ret);
 	journal_unlock();

@@ -52,6 +52,8 @@ void recall_free(struct recall *recall)
 	free(recall->decision);
 	free(recall->key);
 	identity_clear(&recall->actor);
+	free(recall->person);
+	strlist_free(&recall->names);
 	strlist_free(&recall->senders);
 	free(recall);
 }

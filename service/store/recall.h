@@ -99,6 +99,12 @@ struct recall {
 	char *reason;
 	/* who asked, with which rights, and from where */
 	struct identity actor;
+	/* where one person's recalls are counted: whose mailbox the actor's is,
+	   NULL if nobody has asked, all names of that person, and whether they
+	   could not be found out. Known until the recall is journalled. */
+	char *person;
+	struct strlist names;
+	bool unidentified;
 	char *source;
 	/* the caller's own name of the request, the same if it is repeated; or
 	   NULL */

@@ -653,6 +653,7 @@ DROP TABLE late;
 DROP TABLE late_cursors;
 ALTER TABLE recalls DROP COLUMN everyone;
 ALTER TABLE recalls DROP COLUMN stand;
+ALTER TABLE recalls DROP COLUMN person;
 ALTER TABLE refresh_tokens DROP COLUMN issued_role;
 ALTER TABLE refresh_tokens DROP COLUMN role;
 ALTER TABLE refresh_tokens DROP COLUMN address;

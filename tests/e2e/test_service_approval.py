@@ -239,6 +239,30 @@ def test_no_way_round_by_several_requests(node, service):
     assert not any(has(node, user, messageid) for user in U)
 
 
+@pytest.mark.parametrize("first, second", [
+    (ADMIN2, ONE), (ONE, ADMIN2), (ONE, TWO), (ALIAS, ADMIN)])
+def test_no_way_round_by_aliases(node, service, first, second):
+    messageid = deliver(node)
+    assert service.recall(token(service, first), messageid,
+                          U[:2]).status == 200
+    ask(service, second, messageid, U[2:3])
+    assert has(node, U[2], messageid)
+
+
+def test_who_cannot_be_looked_up_waits(node, service):
+    """It may be somebody who has recalled much under another name."""
+    messageid = deliver(node)
+    url = service.settings["doveadm.url"]
+    service.set(doveadm__url="http://127.0.0.1:%d/doveadm/v1" % free_port(),
+                doveadm__retries=0)
+    service.reload()
+    recall_id = ask(service, ADMIN, messageid, U[:1])
+    service.set(doveadm__url=url)
+    service.reload()
+    assert decide(service, ADMIN2, recall_id).status == 202
+    service.wait_recall(token(service, ROOT), recall_id)
+
+
 def test_no_way_round_at_the_same_time(node, service):
     messageid = deliver(node)
     curls = [subprocess.Popen(

@@ -125,6 +125,28 @@ def test_recalls_an_hour(node, login):
         assert service.recall(mine, messageid, U[2:3]).status == 200
 
 
+def test_aliases_count_as_one(node):
+    """Who logs in under another name does not begin at nothing."""
+    person, alias, other, listed = [
+        "%s@red.example" % name for name in
+        ("person", "alias", "otheralias", "listed")]
+    node.add_users({person: {"tenant_id": "red", "alias": listed}})
+    node.add_users({name: {"user": person, "home": node.home(person),
+                           "tenant_id": "red"} for name in (alias, other)})
+    messageid = deliver(node)
+    for names in ((person, alias), (alias, person), (alias, other),
+                  (listed, person), (person, person.upper())):
+        with Service(node, limits__recalls_admin=1) as service:
+            first, second = [service.token(name, 1, "red") for name in names]
+            assert service.recall(first, messageid, U[:1]).status == 200
+            answer = service.recall(second, messageid, U[:1])
+            assert answer.status == 429, (names, answer)
+            # not so the same name of another tenant, or another person
+            for login, tenant in (alias, "blue"), (U[0], "red"):
+                mine = service.token(login, 1, tenant)
+                assert service.recall(mine, messageid, U[:1]).status == 200
+
+
 # the stop
 
 

@@ -60,7 +60,7 @@ restore_user(struct mail_user *user, const struct recall_request *request,
 		return ret;
 	}
 	if (ret > 0)
-		ret = recall_quarantine_lock(&q, error_r) < 0 ? -1 : 1;
+		ret = recall_quarantine_lock_old(&q, error_r);
 	if (ret > 0) {
 		ret = recall_quarantine_restore(&q, pool,
 						request->order.recall_id,

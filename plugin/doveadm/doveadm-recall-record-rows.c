@@ -164,20 +164,23 @@ record_command_user(struct recall_record_command *cmd, struct mail_user *user,
 	ret = recall_quarantine_init(user, &q, error_r);
 	if (ret <= 0)
 		return ret;
-	if ((cmd->begin != NULL && cmd->begin(cmd, user, error_r) < 0) ||
-	    (cmd->lock && recall_quarantine_lock(&q, error_r) < 0) ||
-	    recall_quarantine_list(&q, pool_datastack_create(), cmd->recall_id,
-				   &boxes, error_r) < 0 ||
-	    (array_is_empty(&boxes) &&
-	     recall_quarantine_check_listed(&q, error_r) < 0)) {
-		recall_quarantine_deinit(&q);
-		return -1;
+	if (cmd->begin != NULL)
+		ret = cmd->begin(cmd, user, error_r) < 0 ? -1 : 1;
+	if (ret > 0 && cmd->lock)
+		ret = recall_quarantine_lock_old(&q, error_r);
+	if (ret > 0 &&
+	    (recall_quarantine_list(&q, pool_datastack_create(), cmd->recall_id,
+				    &boxes, error_r) < 0 ||
+	     (array_is_empty(&boxes) &&
+	      recall_quarantine_check_listed(&q, error_r) < 0)))
+		ret = -1;
+	if (ret > 0) {
+		record_command_all(cmd, &q, username, &boxes);
+		if (cmd->end != NULL)
+			cmd->end(cmd, &q);
 	}
-	record_command_all(cmd, &q, username, &boxes);
-	if (cmd->end != NULL)
-		cmd->end(cmd, &q);
 	recall_quarantine_deinit(&q);
-	return 0;
+	return ret < 0 ? -1 : 0;
 }
 
 static void

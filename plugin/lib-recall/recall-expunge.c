@@ -5,6 +5,7 @@
 #include "recall-events.h"
 #include "recall-lazy-expunge.h"
 #include "recall-limits.h"
+#include "recall-mails.h"
 #include "recall-order.h"
 #include "recall-settings.h"
 #include "recall-tenant.h"
@@ -245,6 +246,20 @@ expunge_copies(struct expunge_context *ctx, enum recall_verdict *verdict,
 	return 0;
 }
 
+/* What can't be put into the quarantine a dry run should not say would go. */
+static int
+expunge_try_keys(const struct recall_copies *copies, const char **error_r)
+{
+	const struct recall_copies_box *cbox;
+
+	array_foreach(&copies->boxes, cbox) {
+		if (recall_mails_try_key(cbox->box, &cbox->uids,
+					 error_r) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int
 expunge_found(struct expunge_context *ctx, enum recall_verdict *verdict,
 	      const char **error_r)
@@ -264,6 +279,9 @@ expunge_found(struct expunge_context *ctx, enum recall_verdict *verdict,
 		ret = expunge_check_record(ctx, verdict, error_r);
 	if (ret >= 0 && change && *verdict == RECALL_VERDICT_WOULD_EXPUNGE)
 		ret = expunge_copies(ctx, verdict, error_r);
+	else if (ret >= 0 && ctx->q.ns != NULL &&
+		 *verdict == RECALL_VERDICT_WOULD_EXPUNGE)
+		ret = expunge_try_keys(ctx->copies, error_r);
 	recall_quarantine_finish(&ctx->q, ctx->order->recall_id);
 	if (ret >= 0 && change && ctx->recorded &&
 	    *verdict == RECALL_VERDICT_NOT_FOUND) {

@@ -1,6 +1,8 @@
 """Dovecot as postmasters set it up: settings and plugins that change what a
 recall sees, each with what came of it."""
 
+import datetime
+
 import pytest
 
 from conftest import DRIVERS, ONE_DRIVER, parse_tab
@@ -9,6 +11,9 @@ from quarantine import command, fetch, make_node, quarantined
 
 USER = "a@example.com"
 PLUGINS = ["notify", "recall"]
+# however new what is in the quarantine
+PURGE_ALL = ["-o", ("" if DOVECOT_24 else "plugin/") +
+             "recall_quarantine_days=0"]
 
 # What only a user has, wherever the settings may have it.
 USERS_VARIABLES = """
@@ -108,24 +113,35 @@ def test_private_flags(driver, message_id, recall_id):
         assert node.panics() == [] and node.errors() == []
 
 
-USERS_KEYS = {"mail_crypt_curve": "prime256v1", "mail_crypt_save_version": "2",
-              "mail_crypt_require_encrypted_user_key": "yes"}
+USERS_KEYS = {"crypt_user_key_curve": "prime256v1",
+              "crypt_user_key_require_encrypted": "yes"} if DOVECOT_24 else {
+    "mail_crypt_curve": "prime256v1", "mail_crypt_save_version": "2",
+    "mail_crypt_require_encrypted_user_key": "yes"}
+# where they are
+USERS_ATTRIBUTES = """
+mail_attribute {
+  dict file {
+    path = %{home}/attributes
+  }
+}
+""" if DOVECOT_24 else "mail_attribute_dict = file:%h/attributes\n"
 
 
 def with_password(node, *args, **kwargs):
     """doveadm that can open the user's key."""
-    return node.doveadm("-o", "plugin/mail_crypt_private_password=secret",
-                        *args, **kwargs)
+    name = "crypt_user_key_password" if DOVECOT_24 else \
+        "plugin/mail_crypt_private_password"
+    return node.doveadm("-o", name + "=secret", *args, **kwargs)
 
 
-@pytest.mark.skipif(DOVECOT_24, reason="settings of 2.3")
-def test_key_that_is_the_users_alone(message_id):
+def test_key_that_is_the_users_alone(message_id, recall_id):
     """What was delivered can't be read by anybody else: that is an error, not
-    a message that is not there. Dovecot's cache says that one has no
-    Message-ID if it could not read it when it was saved."""
+    a message that is not there, nor one that would be expunged. Dovecot's cache
+    may have its Message-ID (2.4), or say that it has none if it could not be
+    read when it was saved (2.3)."""
     with make_node(ONE_DRIVER, [USER], plugin=USERS_KEYS,
                    mail_plugins=[*PLUGINS, "mail_crypt"],
-                   extra="mail_attribute_dict = file:%h/attributes\n") as node:
+                   extra=USERS_ATTRIBUTES) as node:
         with_password(node, "mailbox", "cryptokey", "generate", "-u", USER,
                       "-U")
         with_password(node, "save", "-u", USER, "-m", "INBOX",
@@ -133,25 +149,27 @@ def test_key_that_is_the_users_alone(message_id):
         node.lmtp_deliver(USER, build_message(message_id))
         cached = with_password(node, "fetch", "-u", USER, "hdr.message-id",
                                "mailbox", "INBOX", "2").stdout
-        assert message_id not in cached
+        assert (message_id in cached) == DOVECOT_24
         index, = node.home(USER).rglob("dovecot.recall.index")
 
-        def assert_unreadable(*args):
-            row = command(node, "expunge", "-u", USER, *args).row()
+        def assert_unreadable(name, *args):
+            row = command(node, name, "-u", USER, *args).row()
             assert row["status"] == "error"
             assert "Private key not available" in row["error"]
         for args in [], ["--dry-run"], ["--force"]:
-            assert_unreadable(*args, message_id)
+            assert_unreadable("expunge", *args, message_id)
         assert command(node, "expunge", "-u", USER,
                        "<nothing@example.com>").status() == "not_found"
         index.unlink()
-        assert_unreadable("--force", message_id)
-        assert_unreadable("--verify-headers", message_id)
+        assert_unreadable("expunge", "--force", message_id)
+        assert_unreadable("expunge", "--verify-headers", message_id)
         result = parse_tab(with_password(
             node, "-f", "tab", "recall", "expunge", "-u", USER, "--no-notify",
-            message_id).stdout)
+            "--recall-id", recall_id, message_id).stdout)
         assert [(row["status"], row["copies"]) for row in result] == \
             [("expunged", "1")]
+        for args in ["--dry-run"], []:
+            assert_unreadable("restore", *args, recall_id)
         assert node.panics() == []
 
 
@@ -318,3 +336,61 @@ def test_check_of_quota_roots(ignore, status):
         row, = [row for row in command(node, "check").rows
                 if row["check"] == "quarantine"]
         assert row["status"] == status
+
+
+NOWHERE = "sdbox:/nonexistent/mail"
+
+
+def test_users_without_a_home(message_id, recall_id):
+    """As nobody and others in /etc/passwd: nothing can be made for them, nor
+    has to be."""
+    users = {USER: {}, "nobody@example.com": {
+        "mail": NOWHERE,
+        "namespace/recalled/location": NOWHERE + DBOX}}
+    with make_node("sdbox", users, mail_plugins=PLUGINS) as node:
+        node.lmtp_deliver(USER, build_message(message_id))
+
+        def verdicts(name, *args):
+            result = command(node, name, "-A", *args)
+            assert result.code == 0, result.rows
+            return {row["username"]: row["status"] for row in result.rows}
+        left_out = {"nobody@example.com": "not_found"}
+        assert verdicts("expunge", "--no-notify", "--recall-id", recall_id,
+                        message_id) == {USER: "expunged", **left_out}
+        assert verdicts("restore", recall_id) == \
+            {USER: "restored", **left_out}
+        node.doveadm(*PURGE_ALL, "recall", "purge", "-A")
+        assert node.count(USER) == 1
+        assert node.panics() == []
+
+
+FILTERED = """
+protocol doveadm {
+  recall_quarantine_days = 7
+}
+"""
+
+
+@pytest.mark.skipif(not DOVECOT_24, reason="settings of 2.4")
+def test_settings_in_filters(message_id):
+    """What stands in a filter goes before the userdb and -o, unless those say
+    that they are for all."""
+    users = {USER: {"recall_quarantine_days": "3"},
+             "b@example.com": {"*/recall_quarantine_days": "3"}}
+    with make_node(ONE_DRIVER, users, mail_plugins=PLUGINS,
+                   extra=FILTERED) as node:
+        node.lmtp_deliver(list(users), build_message(message_id))
+        now = datetime.datetime.now(datetime.timezone.utc)
+        rows = command(node, "expunge", "-A", "--no-notify", message_id).rows
+        kept = {row["username"]: datetime.datetime.fromisoformat(
+            row["kept-until"]) - now for row in rows}
+        assert {user: round(time / datetime.timedelta(days=1))
+                for user, time in kept.items()} == \
+            {USER: 7, "b@example.com": 3}
+
+        def purged(setting):
+            return len(parse_tab(node.doveadm(
+                "-f", "tab", "-o", setting, "recall", "purge", "-A").stdout))
+        assert purged("recall_quarantine_days=0") == 0
+        assert purged("*/recall_quarantine_days=0") == 2
+        assert node.panics() == [] and node.errors() == []

@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "module-dir.h"
 #include "array.h"
 #include "ipwd.h"
 #include "iostream-ssl.h"
@@ -313,6 +314,12 @@ const char *recall_settings_get_lazy_expunge(struct mailbox *box)
 						    "lazy_expunge");
 
 	return place == NULL || *place == '\0' ? NULL : place;
+}
+
+bool recall_settings_copying_decrypts(struct mail_user *user ATTR_UNUSED)
+{
+	return module_dir_find(mail_storage_service_modules,
+			       "mail_crypt") != NULL;
 }
 
 bool recall_settings_maildir_is_very_dirty(struct mailbox *box)

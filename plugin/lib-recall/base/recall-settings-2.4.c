@@ -168,34 +168,31 @@ int recall_settings_get_service(struct mail_storage_service_ctx *service,
 }
 
 /* Linking to it would make the other plugin's module a must. */
-static const struct setting_parser_info *find_plugin_info(const char *plugin)
+static const struct setting_parser_info *
+find_plugin_info(const char *plugin, const char *name)
 {
-	const char *module_name = t_strconcat(plugin, "_plugin", NULL);
-	const char *symbol =
-		t_strconcat(plugin, "_setting_parser_info", NULL);
-	struct module *module;
+	struct module *module =
+		module_dir_find(mail_storage_service_modules, plugin);
 
-	for (module = mail_storage_service_modules; module != NULL;
-	     module = module->next) {
-		if (strcmp(module->name, module_name) == 0)
-			return module_get_symbol_quiet(module, symbol);
-	}
-	return NULL;
+	return module == NULL ? NULL : module_get_symbol_quiet(module,
+		t_strconcat(name, "_setting_parser_info", NULL));
 }
 
 /* Returns a string of another plugin's settings, NULL if it's empty or the
-   plugin is not loaded. */
+   plugin is not loaded. name is what they are called there. */
 static const char *
-get_plugin_string(struct event *event, const char *plugin, const char *name)
+get_plugin_string(struct event *event, const char *plugin, const char *name,
+		  const char *key)
 {
-	const struct setting_parser_info *info = find_plugin_info(plugin);
+	const struct setting_parser_info *info = find_plugin_info(plugin, name);
 	const struct plugin_settings *set;
 	const char *value, *error;
 	unsigned int idx;
 
-	if (info == NULL || !setting_parser_info_find_key(info, name, &idx))
+	if (info == NULL || !setting_parser_info_find_key(info, key, &idx))
 		return NULL;
-	i_assert(info->defines[idx].type == SET_STR);
+	i_assert(info->defines[idx].type == SET_STR ||
+		 info->defines[idx].type == SET_FILE);
 	if (settings_get(event, info, 0, &set, &error) < 0) {
 		e_error(event, "%s", error);
 		return NULL;
@@ -208,14 +205,26 @@ get_plugin_string(struct event *event, const char *plugin, const char *name)
 
 bool recall_settings_have_acl(struct mail_namespace *ns)
 {
-	return get_plugin_string(mailbox_list_get_event(ns->list), "acl",
+	return get_plugin_string(mailbox_list_get_event(ns->list), "acl", "acl",
 				 "acl_driver") != NULL;
 }
 
 const char *recall_settings_get_lazy_expunge(struct mailbox *box)
 {
-	return get_plugin_string(box->event, "lazy_expunge",
+	return get_plugin_string(box->event, "lazy_expunge", "lazy_expunge",
 				 "lazy_expunge_mailbox");
+}
+
+bool recall_settings_copying_decrypts(struct mail_user *user)
+{
+	static const char plugin[] = "mail_crypt", name[] = "crypt";
+
+	/* with one key for all it is copied as it is */
+	return find_plugin_info(plugin, name) != NULL &&
+		(get_plugin_string(user->event, plugin, name,
+				   "crypt_global_public_key_file") == NULL ||
+		 get_plugin_string(user->event, plugin, name,
+				   "crypt_write_algorithm") == NULL);
 }
 
 bool recall_settings_maildir_is_very_dirty(struct mailbox *box)

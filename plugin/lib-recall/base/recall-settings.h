@@ -142,6 +142,8 @@ bool recall_settings_have_acl(struct mail_namespace *ns);
 /* Where lazy_expunge puts what is expunged from the mailbox: another one's
    name, or up to 2.3 the prefix of a namespace. NULL if it's off. */
 const char *recall_settings_get_lazy_expunge(struct mailbox *box);
+/* Whether a copy of encrypted mail needs the key that it was encrypted with. */
+bool recall_settings_copying_decrypts(struct mail_user *user);
 /* maildir_very_dirty_syncs of a mailbox in a Maildir. */
 bool recall_settings_maildir_is_very_dirty(struct mailbox *box);
 

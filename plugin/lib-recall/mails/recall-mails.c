@@ -1,5 +1,6 @@
 #include "lib.h"
 #include "array.h"
+#include "istream.h"
 #include "mail-storage-private.h"
 #include "failpoint.h"
 #include "recall-index.h"
@@ -7,6 +8,7 @@
 #include "recall-limits.h"
 #include "recall-mail-iter.h"
 #include "recall-mails.h"
+#include "recall-settings.h"
 
 static void mails_set_error(struct mailbox *box, const char *what,
 			    const char **error_r)
@@ -106,6 +108,43 @@ int recall_mails_get_guids(struct mailbox *box,
 	}
 	if (ret < 0)
 		mails_set_error(box, "Reading GUIDs in", error_r);
+	recall_mail_iter_rollback(&iter);
+	return ret < 0 ? -1 : 0;
+}
+
+/* Returns 1 if there is something to read, 0 if the mail is gone, -1 on
+   errors. */
+static int mail_try_read(struct mail *mail)
+{
+	struct istream *input;
+
+	if (mail_get_stream(mail, NULL, NULL, &input) < 0)
+		return mail_is_gone(mail) ? 0 : -1;
+	(void)i_stream_read(input);
+	if (input->stream_errno != 0) {
+		mail_set_critical(mail, "read(%s) failed: %s",
+				  i_stream_get_name(input),
+				  i_stream_get_error(input));
+		return -1;
+	}
+	return 1;
+}
+
+int recall_mails_try_key(struct mailbox *box,
+			 const ARRAY_TYPE(seq_range) *uids,
+			 const char **error_r)
+{
+	struct recall_mail_iter iter;
+	struct mail *mail;
+	int ret = 0;
+
+	if (!recall_settings_copying_decrypts(box->storage->user))
+		return 0;
+	recall_mail_iter_init(&iter, box, uids, MAIL_FETCH_STREAM_HEADER, NULL);
+	while (ret >= 0 && (mail = recall_mail_iter_next(&iter)) != NULL)
+		ret = mail_try_read(mail);
+	if (ret < 0)
+		mails_set_error(box, "Reading", error_r);
 	recall_mail_iter_rollback(&iter);
 	return ret < 0 ? -1 : 0;
 }

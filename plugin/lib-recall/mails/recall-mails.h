@@ -43,6 +43,12 @@ int recall_mails_get_related(struct mailbox *src,
 			     ARRAY_TYPE(recall_mails_guid) *guids,
 			     const char **error_r);
 
+/* Whether encrypted messages can be read, where it takes that to copy them:
+   their headers may be known without. Those that are gone do not matter. */
+int recall_mails_try_key(struct mailbox *box,
+			 const ARRAY_TYPE(seq_range) *uids,
+			 const char **error_r);
+
 /* Copies messages in one transaction, with flags, keywords, received date and
    GUID. The copies that dest has already are not made again: guids are theirs,
    one for each copy. If such a copy has no flags then it gets the message's:

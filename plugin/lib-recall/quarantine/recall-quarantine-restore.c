@@ -229,10 +229,20 @@ preview_box(struct restore_context *ctx,
 {
 	const struct recall_quarantine_record_box *rbox =
 		recall_quarantine_record_find(&ctx->record, qbox->guid);
+	ARRAY_TYPE(seq_range) uids;
+	struct mailbox *box;
+	int ret;
 
-	if (recall_quarantine_box_count(ctx->q, qbox, &ctx->restored->copies,
-					error_r) < 0)
+	ret = recall_quarantine_box_read(ctx->q, qbox, &box, &uids, error_r);
+	if (ret < 0)
 		return -1;
+	if (ret > 0) {
+		ctx->restored->copies += seq_range_count(&uids);
+		ret = recall_mails_try_key(box, &uids, error_r);
+		mailbox_free(&box);
+		if (ret < 0)
+			return -1;
+	}
 	recall_names_append(ctx->mailboxes, rbox == NULL ? "" : rbox->vname);
 	recall_names_append(ctx->guids, guid_128_to_string(qbox->guid));
 	return 0;

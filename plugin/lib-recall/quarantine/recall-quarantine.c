@@ -223,6 +223,25 @@ int recall_quarantine_lock(struct recall_quarantine *q, const char **error_r)
 		quarantine_delete_all_stale_locks(q, error_r) : 0;
 }
 
+static bool quarantine_has_root(struct recall_quarantine *q,
+				enum mailbox_list_path_type type)
+{
+	const char *path;
+	struct stat st;
+
+	return !mailbox_list_get_root_path(q->ns->list, type, &path) ||
+		stat(path, &st) == 0 || !ENOTFOUND(errno);
+}
+
+int recall_quarantine_lock_old(struct recall_quarantine *q,
+			       const char **error_r)
+{
+	if (!quarantine_has_root(q, MAILBOX_LIST_PATH_TYPE_MAILBOX) &&
+	    !quarantine_has_root(q, MAILBOX_LIST_PATH_TYPE_INDEX))
+		return 0;
+	return recall_quarantine_lock(q, error_r) < 0 ? -1 : 1;
+}
+
 static const char *
 quarantine_get_vname(struct recall_quarantine *q, const char *recall_id,
 		     const guid_128_t guid)

@@ -54,6 +54,10 @@ int recall_quarantine_init(struct mail_user *user,
 /* Keeps others from changing the quarantine until recall_quarantine_deinit().
    Returns -1 if somebody else has held the lock for too long. */
 int recall_quarantine_lock(struct recall_quarantine *q, const char **error_r);
+/* The same for what looks for something in there. Returns 1 if it's locked, 0
+   if there is no directory yet, and so nothing in it: none is made then. */
+int recall_quarantine_lock_old(struct recall_quarantine *q,
+			       const char **error_r);
 /* Unlocks it before recall_quarantine_deinit() does. */
 void recall_quarantine_unlock(struct recall_quarantine *q);
 /* Also harmless if nothing was found. */

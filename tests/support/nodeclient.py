@@ -104,8 +104,11 @@ class NodeClient:
         """Where doveadm has the configuration from: the node's process that
         has read it, if that is still the file's. To read it takes longer than
         most commands."""
-        if self.pid and self.conf.read_text() == self.running_conf:
-            return self.dir / "run/config"
+        running = self.dir / "run/config"
+        # ports are listened to before it is there
+        if self.pid and running.exists() and \
+           self.conf.read_text() == self.running_conf:
+            return running
         return self.conf
 
     def doveadm(self, *args, check=True, input=None):

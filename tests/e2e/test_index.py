@@ -387,6 +387,12 @@ def test_expunge_and_purge(box):
 
 # what is wrong is put right
 
+def wait_for_stamp(box):
+    """So that the mailbox need not be opened after the next look at it."""
+    if box.node.driver == "maildir":
+        box.wait_until_old()
+
+
 def test_verify_repairs(box):
     """The record of one message is another's: bit rot, or a restored file."""
     ids = [box.new_id(), box.new_id()]
@@ -394,6 +400,7 @@ def test_verify_repairs(box):
         box.save(message_id)
     octets = [struct.pack("=Q", int(index_hash(message_id), 16))
               for message_id in ids]
+    wait_for_stamp(box)
     assert box.patch_index(octets[0], octets[1]) > 0
     assert box.dump()[ids[0]] == (index_hash(ids[1]), "wrong")
     # the header decides, not the hash
@@ -560,8 +567,7 @@ def test_collision_does_not_delete_the_wrong_mail(box):
         box.save(message_id)
     octets = [struct.pack("=Q", int(index_hash(message_id), 16))
               for message_id in ids]
-    for other in octets[1:]:
-        assert box.patch_index(other, octets[0]) > 0
+    assert box.patch_index(octets[1], octets[0], octets[2], octets[0]) == 2
     assert [hash for hash, _ in box.dump().values()] == \
         [index_hash(ids[0])] * 3
     assert box.expunge(ids[0]) == ("expunged", 1)
@@ -574,6 +580,7 @@ def test_swapped_records(box):
     ids = [box.new_id() for _ in range(2)]
     for message_id in ids:
         box.save(message_id)
+    wait_for_stamp(box)
     other = struct.pack("=Q", int(index_hash("<other@example.com>"), 16))
     assert box.patch_index(struct.pack("=Q", int(index_hash(ids[0]), 16)),
                            other) > 0
@@ -589,6 +596,12 @@ def test_swapped_records(box):
                      ids[0])
     assert (row["status"], row["searched"]) == ("expunged", "headers")
     box.assert_indexed(ids[1:])
+    # a mailbox that has changed is opened, and knows that they are not its own
+    assert box.patch_index(struct.pack("=Q", int(index_hash(ids[1]), 16)),
+                           other) > 0
+    box.save(box.new_id())
+    row, = box.table("recall expunge", "--no-notify", ids[1])
+    assert (row["status"], row["searched"]) == ("expunged", "index")
 
 
 # crashes

@@ -147,6 +147,41 @@ def test_old_mailbox(box, looked, in_place, keep_index, plugin):
     box.assert_complete(ids[:3] + ids[5:], ids[3:5])
 
 
+@pytest.mark.parametrize("in_place", [False, True], ids=["moved", "in-place"])
+@pytest.mark.parametrize("plugin", [False, True], ids=["caught-up", "saved"])
+@pytest.mark.parametrize("gap", [False, True], ids=["in-a-row", "gap"])
+def test_old_index_of_an_old_mailbox(box, plugin, in_place, gap):
+    """... and then the index comes from between these two backups: it has
+    records of others for UIDs that were given out a second time, and the
+    mailbox says that it has records for these."""
+    ids = [box.new_id() for _ in range(8)]
+    for message_id in ids[:2]:
+        box.save(message_id)
+    if gap:
+        # a UID that nobody knows anything of
+        box.save(box.new_id(), plugin=False)
+        box.doveadm("expunge", "mailbox", "INBOX", "uid", "3")
+    else:
+        box.save(box.new_id())
+    box.save(ids[2])
+    box.look()
+    box.backup()
+    for message_id in ids[3:5]:
+        box.save(message_id)
+    between = box.index_file().read_bytes()
+    box.restore(in_place)
+    for message_id in ids[5:]:
+        box.save(message_id, plugin=plugin)
+    if not plugin:
+        box.look()
+    box.index_file().write_bytes(between)
+    box.assert_complete(ids[:3] + ids[5:], ids[3:5])
+    # it is as good as new
+    box.look()
+    box.save(box.new_id())
+    box.assert_complete(ids[:3] + ids[5:], ids[3:5])
+
+
 def test_new_uidvalidity(box):
     ids = [box.new_id() for _ in range(4)]
     for message_id in ids[:2]:

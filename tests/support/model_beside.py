@@ -57,8 +57,6 @@ class Beside:
         return list(self.node.home(self.user).rglob(INDEX))
 
     def keep_indexes(self):
-        if self.old_indexes is None:
-            return
         self.old_indexes.append([(path, path.read_bytes(), path.stat())
                                  for path in self.index_files()])
 
@@ -141,9 +139,6 @@ class Beside:
             if token in elsewhere:
                 self.fail("lost by a backup", token)
             del self.stable[token]
-        # An older index has records of other messages with the UIDs that will
-        # be given out a second time: see docs/findings.md
-        self.old_indexes = None
         for found in now:
             self.stable[found.token] = "<%s>" % found.token.split("-")[0]
         self.verdicts["backup put back"] += 1

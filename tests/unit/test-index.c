@@ -8,6 +8,7 @@
 #include "recall-index.h"
 #include "recall-index-crc.h"
 #include "recall-index-fence.h"
+#include "recall-index-sum.h"
 #include "recall-index-file.h"
 #include "recall-index-format.h"
 #include "recall-index-stamp.h"
@@ -130,22 +131,47 @@ static void test_drop_old(void)
 	index_close();
 }
 
-static uint32_t get_fence(void)
+static void assert_fence(uint32_t uid, uint32_t sum)
 {
 	struct mail_index_view *view = mail_index_view_open(test_index);
-	uint32_t uid = recall_index_fence_get(view);
+	struct recall_index_fence fence;
 
+	recall_index_fence_get(view, &fence);
 	mail_index_view_close(&view);
-	return uid;
+	CU_ASSERT_EQUAL(fence.uid, uid);
+	CU_ASSERT_EQUAL(fence.sum, sum);
 }
 
 static void test_fence(void)
 {
+	const struct recall_index_fence fence = { .uid = 7, .sum = 5 };
+
 	index_open(2);
-	CU_ASSERT_EQUAL(get_fence(), 1);
-	CU_ASSERT_EQUAL(recall_index_fence_move(test_index, 7), 0);
+	assert_fence(1, RECALL_INDEX_SUM_NOTHING);
+	CU_ASSERT_EQUAL(recall_index_fence_move(test_index, &fence), 0);
 	CU_ASSERT_EQUAL_FATAL(mail_index_refresh(test_index), 0);
-	CU_ASSERT_EQUAL(get_fence(), 7);
+	assert_fence(7, 5);
+	index_close();
+}
+
+/* It was a UID, without a sum. */
+static void test_old_fence(void)
+{
+	const struct recall_index_fence fence = { .uid = 9, .sum = 6 };
+	const uint32_t uid = 7;
+	struct mail_index_transaction *trans;
+	uint32_t ext_id;
+
+	index_open(2);
+	ext_id = mail_index_ext_register(test_index, "recall", sizeof(uid), 0,
+					 sizeof(uint32_t));
+	trans = trans_begin();
+	mail_index_update_header_ext(trans, ext_id, 0, &uid, sizeof(uid));
+	trans_commit(trans);
+	assert_fence(7, RECALL_INDEX_SUM_UNKNOWN);
+	CU_ASSERT_EQUAL(recall_index_fence_move(test_index, &fence), 0);
+	CU_ASSERT_EQUAL_FATAL(mail_index_refresh(test_index), 0);
+	assert_fence(9, 6);
 	index_close();
 }
 
@@ -276,6 +302,66 @@ static void test_file(void)
 			       "5/6 1=11 3=30 5=51 9=90;7/8 1=10;");
 	file_compact(keep_first, NULL);
 	CU_ASSERT_STRING_EQUAL(file_get(), "5/6 1=11 3=30 5=51 9=90;");
+	file_end();
+}
+
+/* The sum of guid1's records below the UID, with others in the place of some
+   that are in the file. */
+static uint32_t get_sum(uint32_t uid, const struct recall_index_rec *recs,
+			unsigned int count)
+{
+	struct recall_index_file *file;
+	struct recall_index_sum sum;
+	const char *error;
+	uint32_t ret;
+
+	CU_ASSERT_EQUAL_FATAL(recall_index_file_read(file_path(), &file,
+						     &error), 0);
+	recall_index_sum_init(&sum, file,
+			      recall_index_file_find(file, guid1, 1));
+	ret = recall_index_sum_until(&sum, uid, recs, count);
+	/* there are none between */
+	CU_ASSERT_EQUAL(recall_index_sum_until(&sum, uid, NULL, 0), ret);
+	recall_index_file_unref(&file);
+	return ret;
+}
+
+/* Whether the records belong to what the mailbox's fence was moved over. */
+static void test_sum(void)
+{
+	const struct recall_index_rec recs[] = {
+		{ .hash = 10, .uid = 1 }, { .hash = 20, .uid = 2 },
+		{ .hash = 31, .uid = 3 }, { .hash = 40, .uid = 4 },
+	};
+	uint32_t sum = RECALL_INDEX_SUM_NOTHING;
+	unsigned int i;
+
+	file_begin();
+	CU_ASSERT_EQUAL(get_sum(9, NULL, 0), RECALL_INDEX_SUM_NOTHING);
+	for (i = 0; i < N_ELEMENTS(recs); i++)
+		sum += recall_index_sum_rec(&recs[i]);
+	CU_ASSERT_EQUAL(get_sum(5, recs, 4), sum);
+	file_append(guid2, 1, 15);
+	file_append(guid1, 4, 40);
+	file_append(guid1, 2, 20);
+	file_append(guid1, 1, 10);
+	file_append(guid1, 3, 30);
+	CU_ASSERT_NOT_EQUAL(get_sum(5, NULL, 0), sum);
+	CU_ASSERT_EQUAL(get_sum(5, &recs[2], 1), sum);
+	CU_ASSERT_EQUAL(get_sum(5, recs, 4), sum);
+	file_append(guid1, 3, 31);
+	CU_ASSERT_EQUAL(get_sum(5, NULL, 0), sum);
+	CU_ASSERT_EQUAL(get_sum(4, NULL, 0),
+			sum - recall_index_sum_rec(&recs[3]));
+	/* those that are dropped stay in it */
+	file_compact(keep_odd, NULL);
+	CU_ASSERT_EQUAL(get_sum(5, NULL, 0), sum);
+	file_compact(NULL, NULL);
+	CU_ASSERT_EQUAL(get_sum(5, NULL, 0), sum);
+	file_compact(keep_odd, NULL);
+	file_append(guid1, 7, 70);
+	CU_ASSERT_EQUAL(get_sum(7, NULL, 0), sum);
+	CU_ASSERT_NOT_EQUAL(get_sum(8, NULL, 0), sum);
 	file_end();
 }
 
@@ -695,6 +781,8 @@ int main(void)
 	CU_add_test(suite, "hashes of headers", test_hash_header);
 	CU_add_test(suite, "old records", test_drop_old);
 	CU_add_test(suite, "fence", test_fence);
+	CU_add_test(suite, "fence of a UID alone", test_old_fence);
+	CU_add_test(suite, "sum of records", test_sum);
 	CU_add_test(suite, "file", test_file);
 	CU_add_test(suite, "a file that grows", test_file_grows);
 	CU_add_test(suite, "a broken file", test_file_broken);

@@ -9,6 +9,7 @@
 #include "recall-index-format.h"
 #include "recall-index-open.h"
 #include "recall-index-stamp.h"
+#include "recall-index-sum.h"
 
 #include <stdio.h>
 #include <sys/stat.h>
@@ -61,6 +62,7 @@ static void compact_box(struct compact_context *ctx,
 		.first = ctx->uids->used / sizeof(uint32_t),
 		.name = box->name,
 		.stamp = box->stamp,
+		.dropped = box->dropped,
 	};
 	struct recall_index_box_iter iter;
 	struct recall_index_rec rec;
@@ -72,8 +74,10 @@ static void compact_box(struct compact_context *ctx,
 	recall_index_box_iter_init(&iter, ctx->file, box);
 	while (recall_index_box_iter_next(&iter, &rec)) {
 		if (ctx->keep != NULL &&
-		    !ctx->keep(box, rec.uid, ctx->context))
+		    !ctx->keep(box, rec.uid, ctx->context)) {
+			table.dropped += recall_index_sum_rec(&rec);
 			continue;
+		}
 		buffer_append(ctx->hashes, &rec.hash, sizeof(rec.hash));
 		buffer_append(ctx->uids, &rec.uid, sizeof(rec.uid));
 		table.count++;

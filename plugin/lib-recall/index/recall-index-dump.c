@@ -1,7 +1,6 @@
 #include "lib.h"
 #include "array.h"
 #include "mail-storage-private.h"
-#include "recall-index-fence.h"
 #include "recall-index-mail.h"
 #include "recall-index-pass.h"
 
@@ -36,7 +35,7 @@ int recall_index_dump(struct mailbox *box, recall_index_callback_t *callback,
 		return -1;
 	recall_index_pass_load(&pass);
 	recall_index_pass_load_records(&pass);
-	pass.fence = recall_index_fence_get(box->view);
+	recall_index_fence_get(box->view, &pass.fence);
 	recall_index_box_iter_init(&iter, pass.file, pass.rbox);
 	trans = mailbox_transaction_begin(box, 0, "recall index dump");
 	mail = mail_alloc(trans, 0, NULL);

@@ -3,6 +3,7 @@
 #include "mail-index-private.h"
 #include "mail-index-view-private.h"
 #include "recall-index-fence.h"
+#include "recall-index-sum.h"
 
 #define FENCE_EXT_NAME "recall"
 #define OLD_EXT_NAME "recall-msgid"
@@ -11,33 +12,40 @@
 
 static uint32_t fence_ext_register(struct mail_index *index)
 {
-	return mail_index_ext_register(index, FENCE_EXT_NAME, sizeof(uint32_t),
-				       0, sizeof(uint32_t));
+	return mail_index_ext_register(index, FENCE_EXT_NAME,
+				       sizeof(struct recall_index_fence), 0,
+				       sizeof(uint32_t));
 }
 
-uint32_t recall_index_fence_get(struct mail_index_view *view)
+void recall_index_fence_get(struct mail_index_view *view,
+			    struct recall_index_fence *fence_r)
 {
 	const void *data;
 	size_t size;
-	uint32_t uid;
 
+	fence_r->uid = 1;
+	fence_r->sum = RECALL_INDEX_SUM_NOTHING;
 	mail_index_get_header_ext(view, fence_ext_register(
 		mail_index_view_get_index(view)), &data, &size);
-	if (size < sizeof(uid))
-		return 1;
-	memcpy(&uid, data, sizeof(uid));
-	return uid;
+	if (size < sizeof(fence_r->uid))
+		return;
+	/* it was a UID alone */
+	fence_r->sum = RECALL_INDEX_SUM_UNKNOWN;
+	memcpy(fence_r, data, I_MIN(size, sizeof(*fence_r)));
 }
 
-void recall_index_fence_set(struct mail_index_transaction *trans, uint32_t uid)
+void recall_index_fence_set(struct mail_index_transaction *trans,
+			    const struct recall_index_fence *fence)
 {
 	struct mail_index_view *view = mail_index_transaction_get_view(trans);
 
+	/* Dovecot makes room for it if there was a UID alone */
 	mail_index_update_header_ext(trans, fence_ext_register(
-		mail_index_view_get_index(view)), 0, &uid, sizeof(uid));
+		mail_index_view_get_index(view)), 0, fence, sizeof(*fence));
 }
 
-int recall_index_fence_move(struct mail_index *index, uint32_t uid)
+int recall_index_fence_move(struct mail_index *index,
+			    const struct recall_index_fence *fence)
 {
 	struct mail_index_transaction *trans;
 	struct mail_index_view *view;
@@ -46,7 +54,7 @@ int recall_index_fence_move(struct mail_index *index, uint32_t uid)
 	trans = mail_index_transaction_begin(view,
 		MAIL_INDEX_TRANSACTION_FLAG_EXTERNAL);
 	mail_index_view_close(&view);
-	recall_index_fence_set(trans, uid);
+	recall_index_fence_set(trans, fence);
 	return mail_index_transaction_commit(&trans);
 }
 

@@ -114,6 +114,7 @@ static bool file_get_base(struct recall_index_file *file)
 		box->stamp = table[i].stamp;
 		box->first = table[i].first;
 		box->count = table[i].count;
+		box->dropped = table[i].dropped;
 	}
 	file->count = hdr->records;
 	if (file->left == 0) {

@@ -65,8 +65,9 @@ struct recall_index_box {
 	   not known. */
 	uint64_t name, stamp;
 
-	/* its records in the base */
-	uint32_t first, count;
+	/* its records in the base, and the sum of those that compactions have
+	   dropped (recall-index-sum.h) */
+	uint32_t first, count, dropped;
 	/* it has a record with the hash looked for */
 	bool candidate;
 	/* the stamp is newer than the names below */

@@ -31,7 +31,8 @@ struct recall_index_table {
 	guid_128_t guid;
 	uint32_t uid_validity;
 	uint32_t first, count;
-	uint32_t reserved;
+	/* sum of the records that compactions have dropped */
+	uint32_t dropped;
 	uint64_t name, stamp;
 };
 

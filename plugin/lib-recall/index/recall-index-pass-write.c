@@ -4,7 +4,6 @@
 #include "mail-storage-private.h"
 #include "mail-index-view-private.h"
 #include "failpoint.h"
-#include "recall-index-fence.h"
 #include "recall-index-pass.h"
 #include "recall-index-stamp.h"
 
@@ -27,18 +26,43 @@ static void pass_append(struct recall_index_pass *pass, const buffer_t *blocks)
 		recall_index_pass_write_failed(pass, error);
 }
 
+/* Whether the fence says something else than that the records below the UID
+   have that sum. It moves back only if what it says is not true. */
+static bool
+pass_moves_fence(const struct recall_index_pass *pass, uint32_t uid,
+		 uint32_t sum)
+{
+	return uid > pass->fence.uid || pass->doubtful ||
+		(uid == pass->fence.uid && sum != pass->fence.sum);
+}
+
+static void
+pass_move_fence(struct recall_index_pass *pass, uint32_t uid, uint32_t sum)
+{
+	pass->fence.uid = uid;
+	pass->fence.sum = sum;
+	if (recall_index_fence_move(pass->box->index, &pass->fence) < 0) {
+		mail_index_reset_error(pass->box->index);
+		recall_index_pass_write_failed(pass,
+			"Can't write to dovecot.index");
+	}
+}
+
 void recall_index_pass_flush(struct recall_index_pass *pass, uint32_t next_uid)
 {
 	buffer_t *blocks;
+	const struct recall_index_rec *recs;
+	unsigned int count;
+	uint32_t sum;
 
 	if (pass->path == NULL || pass->write_failed)
 		return;
-	if (array_count(&pass->recs) > 0) {
+	recs = array_get(&pass->recs, &count);
+	sum = recall_index_sum_until(&pass->sum, next_uid, recs, count);
+	if (count > 0) {
 		blocks = buffer_create_dynamic(default_pool, 1024);
 		recall_index_block_mails(blocks, pass->guid,
-					 pass->uid_validity,
-					 array_front(&pass->recs),
-					 array_count(&pass->recs));
+					 pass->uid_validity, recs, count);
 		pass_append(pass, blocks);
 		buffer_free(&blocks);
 		array_clear(&pass->recs);
@@ -47,14 +71,9 @@ void recall_index_pass_flush(struct recall_index_pass *pass, uint32_t next_uid)
 	}
 	/* in this order: a record beyond the fence is read again, one within it
 	   that is another message's is believed */
-	if (!pass->write_failed && !pass->failed && pass->fence < next_uid) {
-		if (recall_index_fence_move(pass->box->index, next_uid) < 0) {
-			mail_index_reset_error(pass->box->index);
-			recall_index_pass_write_failed(pass,
-				"Can't write to dovecot.index");
-		}
-		pass->fence = next_uid;
-	}
+	if (!pass->write_failed && !pass->failed &&
+	    pass_moves_fence(pass, next_uid, sum))
+		pass_move_fence(pass, next_uid, sum);
 }
 
 /* Whether the index has a record for each message. */
@@ -93,7 +112,8 @@ static void pass_append_stamp(struct recall_index_pass *pass,
 		recall_index_file_unref(&pass->file);
 		recall_index_pass_load(pass);
 		recall_index_pass_load_records(pass);
-		if (!pass_is_written(pass))
+		if (!pass_is_written(pass) ||
+		    !recall_index_pass_is_within(pass))
 			return;
 		ret = recall_index_file_append_to(pass->file, list, pass->path,
 						  blocks, &error);

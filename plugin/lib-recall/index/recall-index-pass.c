@@ -2,7 +2,6 @@
 #include "array.h"
 #include "mail-storage-private.h"
 #include "mail-index-view-private.h"
-#include "recall-index-fence.h"
 #include "recall-index-mail.h"
 #include "recall-index-pass.h"
 #include "recall-index-stamp.h"
@@ -23,7 +22,8 @@ pass_record(struct recall_index_pass *pass, uint32_t uid, uint64_t hash)
 {
 	struct recall_index_rec rec = { .hash = hash, .uid = uid };
 
-	if (hash == RECALL_INDEX_HASH_UNKNOWN || pass->verify) {
+	if (hash == RECALL_INDEX_HASH_UNKNOWN || pass->verify ||
+	    pass->doubtful) {
 		array_push_back(&pass->unread, &rec);
 		return;
 	}
@@ -101,8 +101,19 @@ uint64_t recall_index_pass_hash(struct recall_index_pass *pass,
 				struct recall_index_box_iter *iter,
 				struct recall_index_rec *rec, uint32_t uid)
 {
-	return recall_index_pass_reach(iter, rec, uid) && uid < pass->fence ?
-		rec->hash : RECALL_INDEX_HASH_UNKNOWN;
+	return recall_index_pass_reach(iter, rec, uid) &&
+		uid < pass->fence.uid ? rec->hash : RECALL_INDEX_HASH_UNKNOWN;
+}
+
+bool recall_index_pass_is_within(const struct recall_index_pass *pass)
+{
+	struct recall_index_sum sum;
+
+	if (pass->fence.sum == RECALL_INDEX_SUM_UNKNOWN)
+		return TRUE;
+	recall_index_sum_init(&sum, pass->file, pass->rbox);
+	return recall_index_sum_until(&sum, pass->fence.uid, NULL, 0) ==
+		pass->fence.sum;
 }
 
 /* Goes through the mailbox's messages and their records. */
@@ -298,9 +309,12 @@ int recall_index_pass_run(struct recall_index_pass *pass)
 		return 0;
 	}
 	recall_index_pass_load_records(pass);
-	pass->fence = recall_index_fence_get(box->view);
+	recall_index_fence_get(box->view, &pass->fence);
+	pass->doubtful = !recall_index_pass_is_within(pass);
 	pass_view(pass);
-	if (array_count(&pass->unread) > 0) {
+	if (array_count(&pass->unread) > 0 || pass->doubtful ||
+	    pass->fence.sum == RECALL_INDEX_SUM_UNKNOWN) {
+		recall_index_sum_init(&pass->sum, pass->file, pass->rbox);
 		pass_read(pass);
 		recall_index_pass_flush(pass, pass->next_uid);
 	}

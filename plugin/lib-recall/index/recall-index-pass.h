@@ -4,7 +4,9 @@
 #include "guid.h"
 #include "seq-range-array.h"
 #include "recall-index.h"
+#include "recall-index-fence.h"
 #include "recall-index-file.h"
+#include "recall-index-sum.h"
 
 /* One look at all messages of a mailbox, by their records or by their
    headers. */
@@ -18,7 +20,10 @@ struct recall_index_pass {
 	/* the mailbox in it, NULL if it is new */
 	struct recall_index_box *rbox;
 	guid_128_t guid;
-	uint32_t uid_validity, next_uid, fence;
+	uint32_t uid_validity, next_uid;
+	struct recall_index_fence fence;
+	/* of the index as it was read and the records to write */
+	struct recall_index_sum sum;
 	/* what the directories looked like before the mailbox was synced */
 	uint64_t dirs;
 
@@ -36,6 +41,9 @@ struct recall_index_pass {
 	/* records to write */
 	ARRAY_TYPE(recall_index_rec) recs;
 	bool failed:1;
+	/* the records below the fence are others than those that it was moved
+	   over: all headers are read */
+	bool doubtful:1;
 	bool write_failed:1;
 	/* there are records that were not in the index when it was read */
 	bool appended:1;
@@ -53,6 +61,8 @@ int recall_index_pass_open(struct recall_index_pass *pass);
 void recall_index_pass_load(struct recall_index_pass *pass);
 /* Reads all of the index. Without it all headers are read. */
 void recall_index_pass_load_records(struct recall_index_pass *pass);
+/* Whether the records below the fence are those that it was moved over. */
+bool recall_index_pass_is_within(const struct recall_index_pass *pass);
 /* The hash of the message, if its record can be believed. */
 uint64_t recall_index_pass_hash(struct recall_index_pass *pass,
 				struct recall_index_box_iter *iter,

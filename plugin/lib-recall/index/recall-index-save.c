@@ -4,21 +4,19 @@
 #include "mail-storage-private.h"
 #include "recall-index-fence.h"
 #include "recall-index-file.h"
+#include "recall-index-sum.h"
 #include "recall-index.h"
 
-static bool uids_get_range(const ARRAY_TYPE(seq_range) *uids,
-			   uint32_t *first_r, uint32_t *last_r)
+static bool
+uids_get_first(const ARRAY_TYPE(seq_range) *uids, uint32_t *first_r)
 {
 	const struct seq_range *range;
 
 	if (!array_is_created(uids) || array_is_empty(uids))
 		return FALSE;
 	*first_r = (uint32_t)-1;
-	*last_r = 0;
-	array_foreach(uids, range) {
+	array_foreach(uids, range)
 		*first_r = I_MIN(*first_r, range->seq1);
-		*last_r = I_MAX(*last_r, range->seq2);
-	}
 	return TRUE;
 }
 
@@ -41,12 +39,32 @@ have_messages(struct mail_index *index, uint32_t uid, uint32_t end)
 /* Whether the fence can be moved over these. The index is locked, and has been
    read again since. */
 static bool
-may_move_fence(struct mailbox_transaction_context *t, uint32_t first)
+may_move_fence(struct mailbox_transaction_context *t,
+	       const struct recall_index_fence *fence, uint32_t first)
 {
-	const uint32_t fence = recall_index_fence_get(t->view);
-
 	/* messages in between may have the records of others */
-	return first >= fence && !have_messages(t->box->index, fence, first);
+	return first >= fence->uid &&
+		!have_messages(t->box->index, fence->uid, first);
+}
+
+/* The fence beyond these. */
+static void
+fence_add(struct recall_index_fence *fence,
+	  const ARRAY_TYPE(recall_index_rec) *recs)
+{
+	const struct recall_index_rec *rec;
+	bool known = fence->sum != RECALL_INDEX_SUM_UNKNOWN;
+
+	array_foreach(recs, rec) {
+		/* UIDs in between may have records, of messages that were never
+		   committed for example */
+		if (rec->uid != fence->uid)
+			known = FALSE;
+		fence->sum += recall_index_sum_rec(rec);
+		fence->uid = rec->uid + 1;
+	}
+	if (!known)
+		fence->sum = RECALL_INDEX_SUM_UNKNOWN;
 }
 
 /* Returns FALSE if there is no record for one of the messages. */
@@ -80,7 +98,8 @@ bool recall_index_save(struct mailbox_transaction_context *t,
 	struct mailbox *box = t->box;
 	const char *error, *path = recall_index_file_get_path(box->list);
 	ARRAY_TYPE(recall_index_rec) recs;
-	uint32_t first, last;
+	struct recall_index_fence fence;
+	uint32_t first;
 	buffer_t *blocks;
 	bool is_long;
 	int ret;
@@ -88,8 +107,11 @@ bool recall_index_save(struct mailbox_transaction_context *t,
 	t_array_init(&recs, array_count(hashes));
 	if (path == NULL || guid_128_is_empty(guid) ||
 	    mail_index_is_in_memory(box->index) ||
-	    !uids_get_range(uids, &first, &last) ||
-	    !get_records(uids, hashes, &recs) || !may_move_fence(t, first))
+	    !uids_get_first(uids, &first) ||
+	    !get_records(uids, hashes, &recs))
+		return FALSE;
+	recall_index_fence_get(t->view, &fence);
+	if (!may_move_fence(t, &fence, first))
 		return FALSE;
 	blocks = buffer_create_dynamic(default_pool, 128);
 	recall_index_block_mails(blocks, guid, t->changes->uid_validity,
@@ -103,7 +125,8 @@ bool recall_index_save(struct mailbox_transaction_context *t,
 		return FALSE;
 	}
 	/* in this order: see recall_index_pass_flush() */
-	recall_index_fence_set(t->itrans, last + 1);
+	fence_add(&fence, &recs);
+	recall_index_fence_set(t->itrans, &fence);
 	return is_long;
 }
 

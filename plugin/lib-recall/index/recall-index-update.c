@@ -9,10 +9,11 @@ static bool keep_record(const struct recall_index_box *rbox, uint32_t uid,
 	struct recall_index_pass *pass = context;
 	uint32_t seq;
 
-	/* what was saved meanwhile is not in the view */
+	/* What was saved meanwhile is not in the view. A record beyond the
+	   fence is not in its sum. */
 	return uid == 0 || rbox->uid_validity != pass->uid_validity ||
 		!guid_128_equals(rbox->guid, pass->guid) ||
-		uid >= pass->next_uid ||
+		uid >= pass->next_uid || uid >= pass->fence.uid ||
 		mail_index_lookup_seq(pass->box->view, uid, &seq);
 }
 

@@ -22,12 +22,14 @@ struct mailbox_transaction_context;
      is not written if another file has taken its place meanwhile.
    - A mailbox that has changed is opened. Each of its messages needs a record,
      or its header is read. That covers what came without our mail plugin or was
-     not written down by it (a crash, a full disk), and an index that was lost
-     or is an old one. It does not depend on how far those who save are.
+     not written down by it (a crash, a full disk), and an index that was lost.
+     It does not depend on how far those who save are.
    - A record counts only below the mailbox's fence (recall-index-fence.h), so
      the record of one message is not taken for that of another one with the
      same UID, where a mailbox was put back from a backup and got new mail. The
      fence moves over a message after its record was written, never before.
+   - With the fence the mailbox has a sum of the records below it. If the index
+     has others, as an old copy of it may, none of them counts.
    - Mailboxes are known by GUID and UIDVALIDITY.
 
    Where the index can't be kept (INDEX=MEMORY, a file system that is full or

@@ -2,6 +2,7 @@
 message is missed."""
 
 import os
+import pathlib
 import random
 import shutil
 import struct
@@ -511,6 +512,25 @@ def test_killed_while_catching_up(box, point):
     box.wait_for_maildir()
     box.killed(point, "recall", "expunge", "--dry-run", "-u", box.user,
                ids[0])
+    box.assert_complete(ids)
+
+
+def test_away_while_catching_up(box):
+    """A message whose file is not there when it is read, since the mailbox is
+    being renamed, is not known to be gone."""
+    ids = [box.new_id() for _ in range(3)]
+    for message_id in ids:
+        box.save(message_id, "Folder", plugin=False)
+    box.wait_for_maildir()
+    path = pathlib.Path(box.path("Folder"))
+    aside = path.with_name(path.name + ".aside")
+    with stopped(box.node, "index-read", "expunge", "--dry-run", "-u",
+                 box.user, "<nothing@example.com>", code=None) as rows:
+        path.rename(aside)
+    aside.rename(path)
+    # an error for those that Dovecot misses
+    assert [row["status"] for row in rows] in (["error"], ["not_found"])
+    box.look()
     box.assert_complete(ids)
 
 

@@ -132,7 +132,7 @@ void recall_index_pass_stamp(struct recall_index_pass *pass)
 	buffer_t *blocks;
 
 	if (pass->path == NULL || pass->failed || pass->write_failed ||
-	    pass->dirs == 0 ||
+	    pass->passed_over || pass->dirs == 0 ||
 	    pass->dirs != recall_index_stamp_dirs(box->list, NULL, box->name))
 		return;
 	/* in this order: it is known what all up to the stamp has brought */

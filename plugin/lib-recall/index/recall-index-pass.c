@@ -2,6 +2,7 @@
 #include "array.h"
 #include "mail-storage-private.h"
 #include "mail-index-view-private.h"
+#include "failpoint.h"
 #include "recall-index-mail.h"
 #include "recall-index-pass.h"
 #include "recall-index-stamp.h"
@@ -158,12 +159,16 @@ pass_mail(struct recall_index_pass *pass, struct mail *mail,
 {
 	struct recall_index_rec rec = { .uid = old->uid };
 
-	if (!mail_set_uid(mail, old->uid))
+	if (!mail_set_uid(mail, old->uid)) {
+		pass->passed_over = TRUE;
 		return;
+	}
 	rec.hash = pass_hash_mail(pass, mail);
 	if (rec.hash == RECALL_INDEX_HASH_UNKNOWN) {
-		if (mailbox_get_last_mail_error(pass->box) !=
-		    MAIL_ERROR_EXPUNGED && !pass->failed) {
+		if (mailbox_get_last_mail_error(pass->box) ==
+		    MAIL_ERROR_EXPUNGED) {
+			pass->passed_over = TRUE;
+		} else if (!pass->failed) {
 			/* what follows must not hide why */
 			pass->failed = TRUE;
 			mail_storage_last_error_push(pass->box->storage);
@@ -193,6 +198,7 @@ static void pass_read(struct recall_index_pass *pass)
 
 	trans = mailbox_transaction_begin(pass->box, 0, "recall index");
 	mail = mail_alloc(trans, 0, NULL);
+	RECALL_FAILPOINT("index-read");
 	array_foreach(&pass->unread, old) T_BEGIN {
 		if (array_count(&pass->recs) == CATCH_UP_BATCH)
 			recall_index_pass_flush(pass, old->uid);

@@ -41,6 +41,9 @@ struct recall_index_pass {
 	/* records to write */
 	ARRAY_TYPE(recall_index_rec) recs;
 	bool failed:1;
+	/* Messages were gone when they were to be read. If one of them comes
+	   back it has no record. */
+	bool passed_over:1;
 	/* the records below the fence are others than those that it was moved
 	   over: all headers are read */
 	bool doubtful:1;

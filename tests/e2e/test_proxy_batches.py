@@ -51,9 +51,15 @@ def fake():
 
 
 @pytest.fixture(scope="module")
-def ports(fake):
+def other_fake():
+    with FakeNode() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def ports(fake, other_fake):
     return {"one": free_port(), "two": free_port(), "dead": free_port(),
-            "bare": free_port(), "fake": fake.port}
+            "bare": free_port(), "fake": fake.port, "later": other_fake.port}
 
 
 @pytest.fixture(scope="module")
@@ -367,6 +373,27 @@ def test_node_that_knows_no_batches(node, fake, message_id):
     assert result.statuses() == dict.fromkeys(users, "expunged")
     batches = [asked for asked in fake.asked_for() if len(asked) > 1]
     assert 1 <= len(batches) < 9
+
+
+def test_refused_while_others_wait(node, fake, other_fake, message_id):
+    """Who comes after a node has refused a batch does not overtake those who
+    wait for the next one to be full."""
+    def refuse(users):
+        if len(users) == 1:
+            return verdict_row(users[0]) + b"\n+\n"
+        # when the other node is asked somebody waits, and the next one's turn
+        # comes a while later
+        assert other_fake.asked.wait(PATIENCE)
+        return b"\n-USAGE\n"
+    fake.script(refuse, serve=True)
+    other_fake.script(lambda users: b"".join(map(verdict_row, users)) +
+                      b"\n+\n", serve=True)
+    users = users_of("fake", 6)
+    asked = users[:4] + users_of("later", 1) + users[4:]
+    result = run_shell(node, *named(asked), "--max-rate=10", "--", message_id)
+    assert result.statuses() == dict.fromkeys(asked, "expunged")
+    assert [row["username"] for row in of_node(result, "fake")] == users
+    assert fake.asked_for()[:2] == [users[:1], users[1:3]]
 
 
 def alone(users):

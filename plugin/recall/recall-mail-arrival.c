@@ -3,6 +3,7 @@
 #include "buffer.h"
 #include "guid.h"
 #include "str.h"
+#include "str-sanitize.h"
 #include "mail-namespace.h"
 #include "mail-search.h"
 #include "mail-storage.h"
@@ -206,6 +207,12 @@ judge_parse_query(const struct recall_standing_order *order,
 	return recall_query_parse(array_front(&words), args_r, error_r);
 }
 
+/* The text of a log line is not escaped any more. */
+static const char *name_for_log(const char *vname)
+{
+	return str_sanitize(vname, 128);
+}
+
 static bool judge_found(struct mail *mail ATTR_UNUSED, void *context)
 {
 	bool *found = context;
@@ -232,7 +239,7 @@ judge_query(const struct recall_standing_order *order, struct mailbox *box,
 				 &other_senders);
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Searching mailbox %s failed: %s",
-			mailbox_get_vname(box),
+			name_for_log(mailbox_get_vname(box)),
 			mailbox_get_last_internal_error(box, NULL));
 	}
 	mail_search_args_unref(&criteria.search_args);
@@ -289,7 +296,7 @@ judge_arrival(struct judge_context *ctx,
 	box = mailbox_alloc(ns->list, arrival->vname, MAILBOX_FLAG_IGNORE_ACLS);
 	if (!arrival->hashed && judge_ids(ctx, box, &arrival->uids) < 0) {
 		e_error(ctx->user->event, "recall: What arrived in mailbox %s "
-			"can't be read: %s", arrival->vname,
+			"can't be read: %s", name_for_log(arrival->vname),
 			mailbox_get_last_internal_error(box, NULL));
 	}
 	judge_queries(ctx, box, &arrival->uids);

@@ -10,7 +10,9 @@
 #include "recall-lazy-expunge.h"
 
 struct lazy_box {
-	const char *vname;
+	/* not its name: it may be renamed, and another one get that */
+	guid_128_t guid;
+	uint32_t uid_validity;
 	/* of the first message that comes after recall_lazy_expunge_begin() */
 	uint32_t next_uid;
 };
@@ -62,14 +64,18 @@ lazy_take_down_box(struct recall_lazy_expunge *lazy, struct mailbox *box,
 		   const char **error_r)
 {
 	struct mailbox_status status;
+	struct mailbox_metadata metadata;
 	struct lazy_box *lazy_box;
 
-	if (mailbox_get_status(box, STATUS_UIDNEXT, &status) < 0) {
+	if (mailbox_get_status(box, STATUS_UIDNEXT | STATUS_UIDVALIDITY,
+			       &status) < 0 ||
+	    mailbox_get_metadata(box, MAILBOX_METADATA_GUID, &metadata) < 0) {
 		*error_r = lazy_error(box);
 		return -1;
 	}
 	lazy_box = array_append_space(&lazy->boxes);
-	lazy_box->vname = t_strdup(mailbox_get_vname(box));
+	guid_128_copy(lazy_box->guid, metadata.guid);
+	lazy_box->uid_validity = status.uidvalidity;
 	lazy_box->next_uid = status.uidnext;
 	return 0;
 }
@@ -107,16 +113,40 @@ int recall_lazy_expunge_begin(struct mail_user *user,
 	return 0;
 }
 
-static uint32_t
-lazy_get_next_uid(const struct recall_lazy_expunge *lazy, const char *vname)
+/* Returns -1 if it can't be said which mailbox it is. */
+static int lazy_get_next_uid(const struct recall_lazy_expunge *lazy,
+			     struct mailbox *box, uint32_t *next_uid_r)
 {
 	const struct lazy_box *lazy_box;
+	struct mailbox_status status;
+	struct mailbox_metadata metadata;
 
+	if (mailbox_get_metadata(box, MAILBOX_METADATA_GUID, &metadata) < 0)
+		return -1;
+	mailbox_get_open_status(box, STATUS_UIDVALIDITY, &status);
+	/* there was none yet */
+	*next_uid_r = 1;
 	array_foreach(&lazy->boxes, lazy_box) {
-		if (strcmp(lazy_box->vname, vname) == 0)
-			return lazy_box->next_uid;
+		if (lazy_box->uid_validity == status.uidvalidity &&
+		    guid_128_equals(lazy_box->guid, metadata.guid))
+			*next_uid_r = lazy_box->next_uid;
 	}
-	return 1;
+	return 0;
+}
+
+/* Returns -1 if it can't be said whether it is one of those. */
+static int
+lazy_expunge_mail(struct recall_lazy_expunge *lazy, struct mail *mail)
+{
+	struct recall_mails_guid entry;
+	uint32_t uid;
+
+	i_zero(&entry);
+	if (mail_get_special(mail, MAIL_FETCH_GUID, &entry.guid) < 0)
+		return mail->expunged ? 0 : -1;
+	if (recall_mails_use_guid(&lazy->guids, &entry, &uid))
+		mail_expunge(mail);
+	return 0;
 }
 
 static int
@@ -125,31 +155,25 @@ lazy_expunge_box(struct recall_lazy_expunge *lazy, struct mailbox *box,
 {
 	struct mailbox_transaction_context *trans;
 	struct mail *mail;
-	const char *guid;
-	uint32_t seq1, seq2, uid;
+	uint32_t next_uid, seq1, seq2;
 	int ret = 0;
 
 	if (mailbox_open(box) < 0 ||
-	    mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0) {
+	    mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0 ||
+	    lazy_get_next_uid(lazy, box, &next_uid) < 0) {
 		*error_r = lazy_error(box);
 		return -1;
 	}
-	mailbox_get_seq_range(box, lazy_get_next_uid(lazy,
-		mailbox_get_vname(box)), (uint32_t)-1, &seq1, &seq2);
+	mailbox_get_seq_range(box, next_uid, (uint32_t)-1, &seq1, &seq2);
 	if (seq1 == 0)
 		return 0;
 	trans = mailbox_transaction_begin(box, 0, __func__);
 	mail = mail_alloc(trans, MAIL_FETCH_GUID, NULL);
-	for (; seq1 <= seq2; seq1++) {
+	for (; seq1 <= seq2; seq1++) T_BEGIN {
 		mail_set_seq(mail, seq1);
-		if (mail_get_special(mail, MAIL_FETCH_GUID, &guid) < 0) {
-			if (!mail->expunged)
-				ret = -1;
-		} else if (recall_mails_use_guid(&lazy->guids, guid,
-						 &uid)) {
-			mail_expunge(mail);
-		}
-	}
+		if (lazy_expunge_mail(lazy, mail) < 0)
+			ret = -1;
+	} T_END;
 	if (ret < 0)
 		*error_r = lazy_error(box);
 	mail_free(&mail);

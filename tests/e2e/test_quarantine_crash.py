@@ -17,6 +17,7 @@ import pytest
 from conftest import DRIVERS, EX_TEMPFAIL, parse_tab
 from failpoints import IMPORT, stopped, with_failpoints
 from faults import wait_for
+from faulty import KILLED, Shim
 from mailnode import build_message, imap_quote
 from quarantine import (DATE, PREFIX, age, append, command, fetch, make_node,
                         quarantined, recall)
@@ -532,6 +533,45 @@ def test_killed_and_moved(node, user, message_id, recall_id, point):
     row = command(node, "restore", "-u", user, recall_id).row()
     assert (row["status"], row["copies"]) == ("restored", str(COUNT))
     assert in_mailboxes(node, user) == EVERYTHING + OTHERS
+
+
+@pytest.mark.parametrize("what", ["expunge", "restore"])
+def test_killed_before_the_guid_was_written(node, message_id, recall_id, what):
+    """Maildir: of a message and a copy of it one file can have the name that is
+    their GUID. That of the other one is written down a moment later."""
+    if node.driver != "maildir":
+        pytest.skip("Maildir only")
+    user = next(node.free_users)
+    append(node, user, "INBOX", build_message(message_id))
+    node.doveadm("copy", "-u", user, "INBOX", "mailbox", "INBOX", "HEADER",
+                 "Message-ID", message_id)
+    row, = parse_tab(node.doveadm("-f", "tab", "mailbox", "status", "-u", user,
+                                  "guid", "INBOX").stdout)
+    commands = {"expunge": ["expunge", "-u", user, "--no-notify", "--recall-id",
+                            recall_id, message_id],
+                "restore": ["restore", "-u", user, recall_id]}
+    if what == "expunge":
+        uidlist = node.home(user) / "recalled" / \
+            (".%s.%s" % (recall_id, row["guid"])) / "dovecot-uidlist"
+    else:
+        command(node, *commands["expunge"])
+        uidlist = node.home(user) / "Maildir" / "dovecot-uidlist"
+    shim = Shim(node.dir, "doveadm", [uidlist])
+    shim.arm("write", 1, KILLED)
+    done = subprocess.run(
+        node.doveadm_command("recall", *commands[what]), capture_output=True,
+        env={**os.environ, **shim.environment()})
+    assert done.returncode == -9 and shim.failed_path() == str(uidlist), done
+    # Dovecot would wait for it
+    uidlist.with_suffix(".lock").unlink(missing_ok=True)
+    if what == "expunge":
+        assert command(node, *commands[what]).row()["status"] == "expunged"
+        assert sum(quarantined(node, user).values()) == 2
+    row = command(node, *commands["restore"]).row()
+    assert (row["status"], int(row["copies"]) + int(row["present"])) == \
+        ("restored", 2)
+    assert len(fetch(node, user)) == 2
+    assert quarantined(node, user) == {}
 
 
 def test_deleted_and_killed(node, user, message_id, recall_id):

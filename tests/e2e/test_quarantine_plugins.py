@@ -11,8 +11,9 @@ import pytest
 import mailnode
 import quarantine
 from conftest import DRIVERS
+from failpoints import IMPORT, stopped, with_failpoints
 from faults import wait_for
-from mailnode import DOVECOT_MODULES, build_message
+from mailnode import DOVECOT_24, DOVECOT_MODULES, build_message
 from quarantine import (DATE, PREFIX, append, command, fetch, make_node,
                         quarantined, recall)
 
@@ -121,11 +122,11 @@ LAZY_LOCATIONS = {
 }
 
 
-def lazy_node(driver, **options):
+def lazy_node(driver, extra="", **options):
     plugin = {"lazy_expunge": ".EXPUNGED/"}
     plugin.update(options.pop("plugin", {}))
     return make_node(driver, [USER], mail_plugins=["lazy_expunge"],
-                     extra=LAZY_NAMESPACE % LAZY_LOCATIONS[driver],
+                     extra=LAZY_NAMESPACE % LAZY_LOCATIONS[driver] + extra,
                      plugin=plugin, **options)
 
 
@@ -185,6 +186,34 @@ def test_lazy_expunge_deleted_before(driver, message_id, recall_id):
             ("expunged", "1", ".EXPUNGED/INBOX")
         assert not fetch(node, USER, ".EXPUNGED/INBOX")
         assert list(quarantined(node, USER).values()) == [1]
+
+
+def test_lazy_expunge_deleted_meanwhile(driver, message_id, recall_id):
+    """The copy goes to another mailbox of that name than there was when the
+    recall began, with UIDs that begin anew."""
+    if DOVECOT_24 and driver == "maildir":
+        pytest.skip("the only one is the root, and can't be deleted")
+    with with_failpoints(), lazy_node(driver, IMPORT) as node:
+        for number in range(3):
+            append(node, USER, "Work", build_message("<%d@old>" % number))
+        node.doveadm("expunge", "-u", USER, "mailbox", "Work", "all")
+        for mailbox in "INBOX", "Work":
+            append(node, USER, mailbox, build_message(message_id))
+        # a query that does not look there
+        with stopped(node, "expunged", "expunge", "-u", USER, "--no-notify",
+                     "--recall-id", recall_id, "--yes-count", "2", "query",
+                     "(", "mailbox", "INBOX", "OR", "mailbox", "Work", ")",
+                     "SUBJECT", "Test") as rows:
+            # 2.4 has one for all mailboxes
+            node.doveadm("mailbox", "delete", "-u", USER, ".EXPUNGED/" +
+                         ("INBOX" if DOVECOT_24 else "Work"))
+        row, = rows
+        assert (row["status"], row["copies"], row["error"]) == \
+            ("expunged", "2", "")
+        for mailbox in "INBOX", "Work":
+            assert not fetch(node, USER, ".EXPUNGED/" + mailbox)
+        assert sum(quarantined(node, USER).values()) == 2
+        assert node.panics() == []
 
 
 def test_lazy_expunge_without_quarantine(driver, message_id, recall_id):

@@ -10,6 +10,8 @@
 #include "recall-mails.h"
 #include "recall-settings.h"
 
+#include <sys/stat.h>
+
 static void mails_set_error(struct mailbox *box, const char *what,
 			    const char **error_r)
 {
@@ -73,14 +75,30 @@ static int mail_get_guid(struct mail *mail, const char **guid_r)
 	return 1;
 }
 
+static void mail_get_link(struct mail *mail, struct istream *input,
+			  struct recall_mails_guid *entry)
+{
+	const int fd = i_stream_get_fd(input);
+	struct stat st;
+
+	if (strcmp(mail->box->storage->name, "maildir") != 0 || fd == -1 ||
+	    fstat(fd, &st) < 0 || st.st_nlink < 2)
+		return;
+	entry->dev = st.st_dev;
+	entry->ino = st.st_ino;
+}
+
 /* A record in the index is no proof that there is a message. Returns 1 if it
-   can be read, 0 if it is gone, -1 on errors. */
-static int mail_try_open(struct mail *mail)
+   can be read, 0 if it is gone, -1 on errors. entry (may be NULL) gets the
+   link. */
+static int mail_try_open(struct mail *mail, struct recall_mails_guid *entry)
 {
 	struct istream *input;
 
 	if (mail_get_stream(mail, NULL, NULL, &input) < 0)
 		return mail_is_gone(mail) ? 0 : -1;
+	if (entry != NULL)
+		mail_get_link(mail, input, entry);
 	return 1;
 }
 
@@ -90,20 +108,24 @@ int recall_mails_get_guids(struct mailbox *box,
 			   const char **error_r)
 {
 	struct recall_mail_iter iter;
-	struct recall_mails_guid *entry;
+	struct recall_mails_guid entry;
 	struct mail *mail;
 	const char *guid;
 	int ret = 0;
 
 	recall_mail_iter_init(&iter, box, uids, MAIL_FETCH_GUID, NULL);
 	while (ret >= 0 && (mail = recall_mail_iter_next(&iter)) != NULL) {
-		ret = mail_get_guid(mail, &guid);
-		if (ret > 0)
-			ret = mail_try_open(mail);
+		i_zero(&entry);
+		/* all that reading it takes is given back but this */
+		T_BEGIN {
+			ret = mail_get_guid(mail, &guid);
+			if (ret > 0)
+				ret = mail_try_open(mail, &entry);
+		} T_END_PASS_STR_IF(ret > 0, &guid);
 		if (ret > 0) {
-			entry = array_append_space(guids);
-			entry->guid = t_strdup(guid);
-			entry->uid = iter.uid;
+			entry.guid = t_strdup(guid);
+			entry.uid = iter.uid;
+			array_push_back(guids, &entry);
 		}
 	}
 	if (ret < 0)
@@ -184,29 +206,41 @@ int recall_mails_get_related(struct mailbox *src,
 	ARRAY_TYPE(seq_range) related;
 	int ret = 0;
 
-	t_array_init(&related, 8);
+	/* not on the data stack: it grows in frames of its own */
+	i_array_init(&related, 8);
 	recall_mail_iter_init(&iter, src, uids, 0, NULL);
-	while (ret >= 0 && (mail = recall_mail_iter_next(&iter)) != NULL)
-		ret = mail_find_related(mail, dest, &related, error_r);
+	while (ret >= 0 && (mail = recall_mail_iter_next(&iter)) != NULL) {
+		T_BEGIN {
+			ret = mail_find_related(mail, dest, &related, error_r);
+		} T_END_PASS_STR_IF(ret < 0, error_r);
+	}
 	recall_mail_iter_rollback(&iter);
-	if (ret < 0 || array_count(&related) == 0)
-		return ret;
-	return recall_mails_get_guids(dest, &related, guids, error_r);
+	if (ret >= 0 && array_count(&related) > 0)
+		ret = recall_mails_get_guids(dest, &related, guids, error_r);
+	array_free(&related);
+	return ret;
 }
 
 bool recall_mails_use_guid(ARRAY_TYPE(recall_mails_guid) *guids,
-			   const char *guid, uint32_t *uid_r)
+			   const struct recall_mails_guid *mail,
+			   uint32_t *uid_r)
 {
-	const struct recall_mails_guid *entry;
+	const struct recall_mails_guid *entry, *found = NULL;
 
 	array_foreach(guids, entry) {
-		if (strcmp(entry->guid, guid) == 0) {
-			*uid_r = entry->uid;
-			array_delete(guids, array_foreach_idx(guids, entry), 1);
-			return TRUE;
+		if (strcmp(entry->guid, mail->guid) == 0) {
+			found = entry;
+			break;
 		}
+		if (mail->ino != 0 && entry->ino == mail->ino &&
+		    entry->dev == mail->dev)
+			found = entry;
 	}
-	return FALSE;
+	if (found == NULL)
+		return FALSE;
+	*uid_r = found->uid;
+	array_delete(guids, array_ptr_to_idx(guids, found), 1);
+	return TRUE;
 }
 
 static bool mail_has_flags(struct mail *mail)
@@ -257,11 +291,11 @@ int recall_mails_copy_flags(struct mailbox *src, struct mailbox *dest,
 	mail = mail_alloc(trans, MAIL_FETCH_FLAGS, NULL);
 	dest_trans = mailbox_transaction_begin(dest, 0, "recall");
 	dest_mail = mail_alloc(dest_trans, MAIL_FETCH_FLAGS, NULL);
-	array_foreach(copied, copy) {
+	array_foreach(copied, copy) T_BEGIN {
 		if (mail_set_uid(mail, copy->uid) &&
 		    mail_set_uid(dest_mail, copy->dest_uid))
 			mail_copy_flags(mail, dest_mail);
-	}
+	} T_END;
 	mail_free(&mail);
 	mail_free(&dest_mail);
 	mailbox_transaction_rollback(&trans);
@@ -274,33 +308,38 @@ int recall_mails_copy_flags(struct mailbox *src, struct mailbox *dest,
 	return 0;
 }
 
-/* Returns 1 if dest has the mail then, 0 if the mail is gone, -1 on errors. */
+/* Returns 1 if dest has the mail then, 0 if the mail is gone, -1 on errors.
+   copied_r: whether it was copied for that. */
 static int
 mails_copy_one(struct mail *mail, struct mailbox_transaction_context *dest,
-	       ARRAY_TYPE(recall_mails_guid) *guids,
-	       ARRAY_TYPE(recall_mails_copied) *copied, const char **error_r)
+	       ARRAY_TYPE(recall_mails_guid) *guids, bool *copied_r,
+	       const char **error_r)
 {
 	struct mail_save_context *save_ctx;
-	struct recall_mails_copied copy = { .uid = 0 };
-	const char *guid;
+	struct recall_mails_guid entry;
 	uint32_t dest_uid;
 	int ret;
 
-	ret = mail_get_guid(mail, &guid);
+	*copied_r = FALSE;
+	i_zero(&entry);
+	ret = mail_get_guid(mail, &entry.guid);
 	if (ret < 0)
 		mails_set_error(mail->box, "Reading GUIDs in", error_r);
 	if (ret <= 0)
 		return ret;
+	/* what can't be opened need not be so when it is copied */
+	if (!array_is_empty(guids))
+		(void)mail_try_open(mail, &entry);
 	/* what has no GUID can't be recognized: rather twice than never */
-	if (*guid != '\0' && recall_mails_use_guid(guids, guid, &dest_uid)) {
+	if (*entry.guid != '\0' &&
+	    recall_mails_use_guid(guids, &entry, &dest_uid)) {
 		mail_mend_flags(mail, dest_uid, dest);
 		return 1;
 	}
 	save_ctx = mailbox_save_alloc(dest);
 	mailbox_save_copy_flags(save_ctx, mail);
 	if (mailbox_copy(&save_ctx, mail) == 0) {
-		copy.uid = mail->uid;
-		array_push_back(copied, &copy);
+		*copied_r = TRUE;
 		return 1;
 	}
 	if (mail->expunged)
@@ -326,8 +365,9 @@ mails_open(struct mailbox *box, const ARRAY_TYPE(seq_range) *uids, bool gone,
 	}
 	RECALL_FAILPOINT("copies-synced");
 	recall_mail_iter_init(&iter, box, uids, MAIL_FETCH_STREAM_HEADER, NULL);
-	while (ret > 0 && recall_mail_iter_next_uid(&iter, &mail))
-		ret = mail == NULL ? gone : mail_try_open(mail);
+	while (ret > 0 && recall_mail_iter_next_uid(&iter, &mail)) T_BEGIN {
+		ret = mail == NULL ? gone : mail_try_open(mail, NULL);
+	} T_END;
 	if (ret < 0)
 		mails_set_error(box, "Reading", error_r);
 	*uid_r = iter.uid;
@@ -400,7 +440,9 @@ mails_copy_all(struct mailbox *src, const ARRAY_TYPE(seq_range) *uids,
 	struct mailbox_transaction_context *dest_trans;
 	struct mail_transaction_commit_changes changes;
 	struct recall_mail_iter iter;
+	struct recall_mails_copied copy = { .uid = 0 };
 	struct mail *mail;
+	bool added = FALSE;
 	int ret = 1;
 
 	array_clear(copied);
@@ -410,11 +452,17 @@ mails_copy_all(struct mailbox *src, const ARRAY_TYPE(seq_range) *uids,
 		MAILBOX_TRANSACTION_FLAG_EXTERNAL |
 		MAILBOX_TRANSACTION_FLAG_ASSIGN_UIDS, "recall");
 	while (ret > 0 && recall_mail_iter_next_uid(&iter, &mail)) {
-		ret = mail == NULL ? 0 :
-			mails_copy_one(mail, dest_trans, guids, copied,
-				       error_r);
+		T_BEGIN {
+			ret = mail == NULL ? 0 :
+				mails_copy_one(mail, dest_trans, guids,
+					       &added, error_r);
+		} T_END_PASS_STR_IF(ret < 0, error_r);
 		if (ret == 0)
 			*gone_r = iter.uid;
+		if (ret > 0 && added) {
+			copy.uid = iter.uid;
+			array_push_back(copied, &copy);
+		}
 	}
 	recall_mail_iter_rollback(&iter);
 	if (ret <= 0) {

@@ -8,6 +8,11 @@ struct mailbox;
 /* A message; the GUID is empty if the storage has none. */
 struct recall_mails_guid {
 	const char *guid;
+	/* The file that it is a link to; ino is 0 if there is no other link. A
+	   process that was killed may have linked a Maildir's message, and not
+	   written down which GUID that has. */
+	dev_t dev;
+	ino_t ino;
 	uint32_t uid;
 };
 ARRAY_DEFINE_TYPE(recall_mails_guid, struct recall_mails_guid);
@@ -32,9 +37,11 @@ int recall_mails_get_guids(struct mailbox *box,
 			   const ARRAY_TYPE(seq_range) *uids,
 			   ARRAY_TYPE(recall_mails_guid) *guids,
 			   const char **error_r);
-/* Takes the GUID out of guids, once. Returns FALSE if it is not there. */
+/* Takes one that is the same message out of guids. Returns FALSE if there is
+   none. */
 bool recall_mails_use_guid(ARRAY_TYPE(recall_mails_guid) *guids,
-			   const char *guid, uint32_t *uid_r);
+			   const struct recall_mails_guid *mail,
+			   uint32_t *uid_r);
 /* Adds the GUIDs of those messages of dest that may be copies of messages of
    src (and perhaps more). */
 int recall_mails_get_related(struct mailbox *src,

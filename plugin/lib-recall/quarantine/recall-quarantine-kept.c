@@ -40,6 +40,8 @@ struct kept_claim {
 struct recall_quarantine_kept {
 	pool_t pool;
 	HASH_TABLE(char *, struct kept_guid *) guids;
+	/* by the files that messages are links to */
+	HASH_TABLE(char *, struct kept_guid *) links;
 	ARRAY(struct kept_copy *) copies;
 	ARRAY(struct kept_claim) claims;
 	unsigned int looks;
@@ -56,6 +58,7 @@ struct recall_quarantine_kept *recall_quarantine_kept_init(void)
 	kept = p_new(pool, struct recall_quarantine_kept, 1);
 	kept->pool = pool;
 	hash_table_create(&kept->guids, pool, 0, str_hash, strcmp);
+	hash_table_create(&kept->links, pool, 0, str_hash, strcmp);
 	p_array_init(&kept->copies, pool, 8);
 	p_array_init(&kept->claims, pool, 8);
 	return kept;
@@ -69,17 +72,41 @@ void recall_quarantine_kept_deinit(struct recall_quarantine_kept **_kept)
 	if (kept == NULL)
 		return;
 	hash_table_destroy(&kept->guids);
+	hash_table_destroy(&kept->links);
 	pool_unref(&kept->pool);
 }
 
 static struct kept_guid *
-kept_get_guid(struct recall_quarantine_kept *kept, const char *guid)
+kept_find_guid(struct recall_quarantine_kept *kept, const char *guid)
 {
 	struct kept_guid *kguid = hash_table_lookup(kept->guids, guid);
 
 	if (kguid == NULL) {
 		kguid = p_new(kept->pool, struct kept_guid, 1);
 		hash_table_insert(kept->guids, p_strdup(kept->pool, guid),
+				  kguid);
+	}
+	return kguid;
+}
+
+/* Links to one file are copies of one message, whatever their GUIDs are. */
+static struct kept_guid *
+kept_get_guid(struct recall_quarantine_kept *kept,
+	      const struct recall_mails_guid *mail)
+{
+	struct kept_guid *kguid;
+	char buf[2 * MAX_INT_STRLEN];
+	const char *key = buf;
+
+	if (mail->ino == 0)
+		return kept_find_guid(kept, mail->guid);
+	(void)i_snprintf(buf, sizeof(buf), "%llu:%llu",
+			 (unsigned long long)mail->dev,
+			 (unsigned long long)mail->ino);
+	kguid = hash_table_lookup(kept->links, key);
+	if (kguid == NULL) {
+		kguid = kept_find_guid(kept, mail->guid);
+		hash_table_insert(kept->links, p_strdup(kept->pool, key),
 				  kguid);
 	}
 	return kguid;
@@ -142,7 +169,7 @@ void recall_quarantine_kept_load(struct recall_quarantine_kept *kept,
 	struct kept_copy *copy;
 
 	array_foreach(guids, mail) {
-		kguid = kept_get_guid(kept, mail->guid);
+		kguid = kept_get_guid(kept, mail);
 		before = kept_use_before(kguid, box_guid);
 		copy = kept_add_copy(kept, kguid, box_guid);
 		copy->uid = mail->uid;
@@ -225,7 +252,7 @@ void recall_quarantine_kept_see(struct recall_quarantine_kept *kept,
 	struct kept_copy *copy;
 
 	array_foreach(guids, mail) {
-		kguid = kept_get_guid(kept, mail->guid);
+		kguid = kept_get_guid(kept, mail);
 		kguid->seen++;
 		kguid->seen_max = I_MAX(kguid->seen_max, kguid->seen);
 		copy = *mail->guid == '\0' ? NULL :
@@ -248,7 +275,7 @@ void recall_quarantine_kept_want(struct recall_quarantine_kept *kept,
 	struct kept_copy *copy;
 
 	array_foreach(left, mail) {
-		kguid = kept_get_guid(kept, mail->guid);
+		kguid = kept_get_guid(kept, mail);
 		/* what has no GUID can't be recognized: rather twice than
 		   never */
 		if (*mail->guid == '\0' || kguid->count < kguid->seen_max) {

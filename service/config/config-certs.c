@@ -35,6 +35,20 @@ bool config_is_rsa_key(const char *pem, bool private)
 	return ret;
 }
 
+bool config_is_rsa_pair(const char *public_pem, const char *private_pem)
+{
+	EVP_PKEY *public = read_key(public_pem, false);
+	EVP_PKEY *private = read_key(private_pem, true);
+	bool ret;
+
+	ret = public != NULL && private != NULL &&
+	      EVP_PKEY_eq(public, private) == 1;
+	EVP_PKEY_free(public);
+	EVP_PKEY_free(private);
+	ERR_clear_error();
+	return ret;
+}
+
 /* The first certificate of the text, or NULL. */
 static X509 *read_cert(const char *pem)
 {

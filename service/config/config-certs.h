@@ -7,6 +7,8 @@
 /* Whether it is a key of RSA, of 2048 bits or more, in PEM. A private one that
    wants a passphrase is none: nobody is there to type it. */
 bool config_is_rsa_key(const char *pem, bool private);
+/* Whether the two keys, which are such, belong together. */
+bool config_is_rsa_pair(const char *public_pem, const char *private_pem);
 
 /* Whether the file of CAs, if there is one, can be read and has some. what is
    the setting. */

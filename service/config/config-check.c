@@ -199,6 +199,34 @@ static void check_oidc(const struct config *config, struct strbuf *errors)
 		strbuf_addf(errors, "oidc.issuer: needs console.enabled\n");
 }
 
+static void check_rs256(struct config *config, struct strbuf *errors)
+{
+	size_t before = errors->len;
+
+	if (*config->auth_jwt_public_key_file == '\0') {
+		strbuf_addf(errors, "auth.jwt_public_key_file: is needed for "
+			    "RS256\n");
+	} else if (read_into(config->auth_jwt_public_key_file,
+			     &config->jwt_public_pem, false, errors) &&
+		   !config_is_rsa_key(config->jwt_public_pem, false)) {
+		strbuf_addf(errors, "auth.jwt_public_key_file: is not an RSA "
+			    "public key of 2048 bits or more in PEM\n");
+	}
+	if (*config->auth_jwt_private_key_file == '\0' ||
+	    !read_into(config->auth_jwt_private_key_file,
+		       &config->jwt_private_pem, true, errors))
+		return;
+	if (!config_is_rsa_key(config->jwt_private_pem, true))
+		strbuf_addf(errors, "auth.jwt_private_key_file: is not an RSA "
+			    "private key of 2048 bits or more in PEM\n");
+	else if (errors->len == before &&
+		 !config_is_rsa_pair(config->jwt_public_pem,
+				     config->jwt_private_pem))
+		/* tokens would be issued that are good for nothing */
+		strbuf_addf(errors, "auth.jwt_private_key_file: is not the key "
+			    "of auth.jwt_public_key_file\n");
+}
+
 static void check_jwt(struct config *config, struct strbuf *errors)
 {
 	if (strcmp(config->auth_jwt_algorithm, "HS256") == 0) {
@@ -215,21 +243,7 @@ static void check_jwt(struct config *config, struct strbuf *errors)
 			    "HS256 nor RS256\n", config->auth_jwt_algorithm);
 		return;
 	}
-	if (*config->auth_jwt_public_key_file == '\0') {
-		strbuf_addf(errors, "auth.jwt_public_key_file: is needed for "
-			    "RS256\n");
-	} else if (read_into(config->auth_jwt_public_key_file,
-			     &config->jwt_public_pem, false, errors) &&
-		   !config_is_rsa_key(config->jwt_public_pem, false)) {
-		strbuf_addf(errors, "auth.jwt_public_key_file: is not an RSA "
-			    "public key of 2048 bits or more in PEM\n");
-	}
-	if (*config->auth_jwt_private_key_file != '\0' &&
-	    read_into(config->auth_jwt_private_key_file,
-		      &config->jwt_private_pem, true, errors) &&
-	    !config_is_rsa_key(config->jwt_private_pem, true))
-		strbuf_addf(errors, "auth.jwt_private_key_file: is not an RSA "
-			    "private key of 2048 bits or more in PEM\n");
+	check_rs256(config, errors);
 }
 
 /* The key before this one, while tokens of it are still about. */

@@ -227,6 +227,18 @@ def test_rs256(node, rsa):
                             token=answer["access_token"]).status == 200
 
 
+def test_rs256_keys_that_are_no_pair(rsa):
+    """Tokens would be issued that nobody takes."""
+    service = Service(None, auth__jwt_algorithm="RS256",
+                      auth__jwt_public_key_file=rsa / "key.pub",
+                      auth__jwt_private_key_file=rsa / "other")
+    checked = service.check_config()
+    assert checked.returncode == 78
+    assert "auth.jwt_private_key_file: is not the key" in checked.stderr
+    service.set(auth__jwt_private_key_file=rsa / "key")
+    assert service.check_config().returncode == 0
+
+
 # login
 
 

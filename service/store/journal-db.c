@@ -150,7 +150,8 @@ static const char *const upgrades[] = {
 
 static pthread_mutex_t journal_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t reader_mutex = PTHREAD_MUTEX_INITIALIZER;
-static sqlite3 *journal_db, *reader_db;
+static pthread_mutex_t loader_mutex = PTHREAD_MUTEX_INITIALIZER;
+static sqlite3 *journal_db, *reader_db, *loader_db;
 /* the transaction that was begun is on the disk when it has ended */
 static bool journal_promised;
 static int journal_lock_fd = -1;
@@ -177,6 +178,21 @@ sqlite3 *journal_lock_reader(void)
 void journal_unlock_reader(void)
 {
 	pthread_mutex_unlock(&reader_mutex);
+}
+
+sqlite3 *journal_lock_loader(void)
+{
+	pthread_mutex_lock(&loader_mutex);
+	if (journal_exec(loader_db, "BEGIN", ""))
+		return loader_db;
+	pthread_mutex_unlock(&loader_mutex);
+	return NULL;
+}
+
+void journal_unlock_loader(void)
+{
+	(void)journal_exec(loader_db, "ROLLBACK", "");
+	pthread_mutex_unlock(&loader_mutex);
 }
 
 /* Pragmas, which partly act as they are compiled. */
@@ -386,6 +402,14 @@ static void close_db(sqlite3 **db)
 	*db = NULL;
 }
 
+static int open_reader(const char *path, sqlite3 **db_r)
+{
+	int ret = open_db(path, db_r);
+
+	return ret != SQLITE_OK ? ret :
+		sqlite3_exec(*db_r, "PRAGMA query_only = ON", NULL, NULL, NULL);
+}
+
 bool journal_open(const char *path, char **error_r)
 {
 	sqlite3 **failed = &journal_db;
@@ -409,11 +433,12 @@ bool journal_open(const char *path, char **error_r)
 		ret = make_tables(journal_db);
 	if (ret == SQLITE_OK) {
 		failed = &reader_db;
-		ret = open_db(path, &reader_db);
+		ret = open_reader(path, &reader_db);
 	}
-	if (ret == SQLITE_OK)
-		ret = sqlite3_exec(reader_db, "PRAGMA query_only = ON", NULL,
-				   NULL, NULL);
+	if (ret == SQLITE_OK) {
+		failed = &loader_db;
+		ret = open_reader(path, &loader_db);
+	}
 	umask(mask);
 	if (ret == SQLITE_OK)
 		return true;
@@ -425,6 +450,7 @@ bool journal_open(const char *path, char **error_r)
 void journal_close(void)
 {
 	/* whoever closes it last tidies up */
+	close_db(&loader_db);
 	close_db(&reader_db);
 	close_db(&journal_db);
 	if (journal_lock_fd >= 0)

@@ -22,6 +22,11 @@ void journal_unlock(void);
    nobody who writes is to wait for. It sees all that was written before. */
 sqlite3 *journal_lock_reader(void);
 void journal_unlock_reader(void);
+/* One more, for a recall with all its users: many ask for those, and would wait
+   for lists otherwise. All that is read before it's unlocked is of the same
+   moment. NULL, and not locked, after logging an error. */
+sqlite3 *journal_lock_loader(void);
+void journal_unlock_loader(void);
 /* The compiled statement, which stays with the database: no transaction may be
    begun or ended while it is in use, nor the same asked for. NULL after logging
    an error. journal_release() gives it back. */

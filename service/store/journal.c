@@ -241,11 +241,14 @@ load(sqlite3 *db, const char *id, struct recall **recall_r)
 
 enum journal_result journal_load(const char *id, struct recall **recall_r)
 {
-	enum journal_result result;
+	enum journal_result result = JOURNAL_FAILED;
+	sqlite3 *db = journal_lock_loader();
 
 	*recall_r = NULL;
-	result = load(journal_lock(), id, recall_r);
-	journal_unlock();
+	if (db == NULL)
+		return result;
+	result = load(db, id, recall_r);
+	journal_unlock_loader();
 	return result;
 }
 

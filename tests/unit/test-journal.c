@@ -1,3 +1,4 @@
+#include <pthread.h>
 #include <time.h>
 
 #include "journal-standing.h"
@@ -59,6 +60,56 @@ static void test_reader(void)
 	temp_journal_deinit(&temp);
 }
 
+#define ID "00000000000000000000000000000001"
+
+static void *load(void *context)
+{
+	struct recall *recall = NULL;
+	size_t *users = context;
+
+	CU_ASSERT_EQUAL(journal_load(ID, &recall), JOURNAL_FOUND);
+	*users = recall == NULL ? 0 : recall->count;
+	recall_free(recall);
+	return NULL;
+}
+
+static size_t load_elsewhere(void)
+{
+	pthread_t thread;
+	size_t users = 0;
+
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, load, &users), 0);
+	pthread_join(thread, NULL);
+	return users;
+}
+
+/* Many ask for a recall with all of its users, and nobody waits for another: it
+   is as of the moment when it is asked for. */
+static void test_load_beside_writers(void)
+{
+	struct recall *recall = recall_new();
+	struct temp_journal temp;
+	sqlite3 *db;
+
+	temp_journal_init(&temp);
+	temp_journal_open(&temp);
+	recall_add_user(recall, "a@example.com");
+	recall_add_user(recall, "b@example.com");
+	add(recall, ID);
+	CU_ASSERT_EQUAL(load_elsewhere(), 2);
+
+	db = journal_lock();
+	CU_ASSERT_FATAL(journal_begin(db, true));
+	CU_ASSERT(journal_exec(db, "DELETE FROM verdicts WHERE pos = 1", ""));
+	CU_ASSERT_EQUAL(load_elsewhere(), 2);
+	CU_ASSERT(journal_end(db, true));
+	CU_ASSERT_EQUAL(load_elsewhere(), 1);
+	journal_unlock();
+	recall_free(recall);
+	journal_close();
+	temp_journal_deinit(&temp);
+}
+
 /* Its users are not asked about once more, whoever comes too late to know. */
 static void test_ended_order(void)
 {
@@ -95,6 +146,8 @@ int main(void)
 	CU_pSuite suite = tests_begin("journal");
 
 	CU_add_test(suite, "who reads for long", test_reader);
+	CU_add_test(suite, "recall that is read while others write",
+		    test_load_beside_writers);
 	CU_add_test(suite, "order that has ended", test_ended_order);
 	return tests_run();
 }

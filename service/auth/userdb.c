@@ -76,6 +76,7 @@ ask(struct config *config, const char *login, json_t **answer_r)
 		.config = config,
 		.urls = config_node_urls(config, login),
 		.command = "user",
+		.object = true,
 	};
 
 	*answer_r = NULL;

@@ -54,8 +54,16 @@ char *doveadm_users_check(const json_t *rows, const char *after, size_t limit,
 			   (long long)max);
 }
 
+/* What is none is not the same as no rows: somebody would be told that nobody
+   has anything. */
+static bool is_form(const json_t *value, enum doveadm_form form)
+{
+	return form == DOVEADM_OBJECT ? json_is_object(value) :
+		json_is_array(value);
+}
+
 enum doveadm_result
-doveadm_answer_read(const char *data, size_t len, bool list,
+doveadm_answer_read(const char *data, size_t len, enum doveadm_form form,
 		    json_t **answer_r, int *exit_code_r, char **error_r)
 {
 	json_t *answer = try_json_from_text(data, len, JSON_ALLOW_NUL, NULL);
@@ -67,10 +75,11 @@ doveadm_answer_read(const char *data, size_t len, bool list,
 	*answer_r = NULL;
 	*exit_code_r = 0;
 	*error_r = NULL;
-	if (list && json_is_object(first)) {
+	if (form == DOVEADM_COMMANDS && json_is_object(first)) {
 		result = DOVEADM_OK;
 		*answer_r = json_incref(answer);
-	} else if (kind != NULL && strcmp(kind, "doveadmResponse") == 0) {
+	} else if (kind != NULL && strcmp(kind, "doveadmResponse") == 0 &&
+		   is_form(value, form)) {
 		result = DOVEADM_OK;
 		*answer_r = json_incref(value);
 	} else if (kind != NULL && strcmp(kind, "error") == 0) {

@@ -18,12 +18,19 @@ enum doveadm_result {
 	DOVEADM_TIMEOUT
 };
 
-/* Reads the body of an answer, to a command or, with list, to the question for
-   all of them. DOVEADM_OK: what was answered is in answer_r, a reference of the
-   caller, NULL for nothing at all. DOVEADM_FAILED, with the exit code, or
-   DOVEADM_UNREACHABLE: why is in error_r; the caller frees it. */
+/* What is answered: an array of rows; an object, by `user`; or the array of all
+   commands there are. */
+enum doveadm_form {
+	DOVEADM_ROWS = 0,
+	DOVEADM_OBJECT,
+	DOVEADM_COMMANDS
+};
+
+/* Reads the body of an answer. DOVEADM_OK: what was answered is in answer_r, a
+   reference of the caller; it is of the form. DOVEADM_FAILED, with the exit
+   code, or DOVEADM_UNREACHABLE: why is in error_r; the caller frees it. */
 enum doveadm_result
-doveadm_answer_read(const char *data, size_t len, bool list,
+doveadm_answer_read(const char *data, size_t len, enum doveadm_form form,
 		    json_t **answer_r, int *exit_code_r, char **error_r);
 
 /* A column of a row that doveadm answers, "" where it has none. */

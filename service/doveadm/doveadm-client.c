@@ -200,6 +200,13 @@ static void queue_add(struct transfer *t)
 	t->calls->queue_end = &t->next;
 }
 
+static enum doveadm_form form_of(const struct doveadm_call *call)
+{
+	if (call->command == NULL)
+		return DOVEADM_COMMANDS;
+	return call->object ? DOVEADM_OBJECT : DOVEADM_ROWS;
+}
+
 static void read_answer(struct transfer *t)
 {
 	struct doveadm_call *call = t->call;
@@ -209,7 +216,7 @@ static void read_answer(struct transfer *t)
 	call->octets = t->answer.len;
 	call->result = doveadm_answer_read(
 		t->answer.data != NULL ? t->answer.data : "", t->answer.len,
-		call->command == NULL, &call->answer, &call->exit_code,
+		form_of(call), &call->answer, &call->exit_code,
 		&call->error);
 }
 

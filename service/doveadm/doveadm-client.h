@@ -39,6 +39,8 @@ struct doveadm_call {
 	bool probe;
 	/* is not tried again: there is another call soon */
 	bool once;
+	/* the answer is an object, not rows */
+	bool object;
 	/* of the caller's own use */
 	void *context;
 
@@ -47,7 +49,8 @@ struct doveadm_call {
 	int exit_code;
 	/* the answer had too many octets; the result is DOVEADM_UNREACHABLE */
 	bool too_large;
-	/* what the command answered; a reference of the caller */
+	/* what the command answered, NULL unless it's DOVEADM_OK; a reference
+	   of the caller */
 	json_t *answer;
 	/* of how many octets it was made */
 	size_t octets;

@@ -875,3 +875,44 @@ def test_address_in_use(node):
         process = service.launch()
         assert process.wait(PATIENCE) == 69
         assert "in use" in service.log()
+
+
+@pytest.mark.parametrize("value", [["x"], [{}], [None], [5], []],
+                         ids=lambda value: json.dumps(value))
+def test_answers_that_are_no_rows(fake, value):
+    """Not the same as that nobody has anything."""
+    server, service = fake
+    server.command = lambda name, parameters: (
+        200, [["doveadmResponse", *value, "1"] if value else
+              ["doveadmResponse"]])
+    token = service.token()
+    assert statuses(service.recall(token, "<a@b>", A)) == {
+        user: "error" for user in A}
+    for cmd in {"cmd": "search"}, {"cmd": "fetch", "fields": "hdr"}:
+        answer = service.recall(token, "<a@b>", A, **cmd)
+        assert answer.status == 502 or answer.json()["errors"], answer
+    answer = service.curl("/v2/standing", token=token)
+    assert answer.json()["success"] is False, answer
+    answer = service.curl("/v2/stop", "-X", "DELETE", token=token)
+    assert answer.json()["success"] is False, answer
+    answer = service.curl("/v2/mailboxes/%s/shares" % A[0], token=token)
+    assert answer.status == 502, answer
+
+
+@pytest.mark.parametrize("value", [["x"], [{}], []],
+                         ids=lambda value: json.dumps(value))
+def test_answers_of_everyone_that_are_no_rows(fake, value):
+    server, service = fake
+    wrong = ["doveadmResponse", *value, "1"] if value else ["doveadmResponse"]
+    pages = iter([[{"username": A[0]}]])
+    server.answer = lambda users: (200, [
+        wrong if users is not None else
+        ["doveadmResponse", next(pages, []), "1"]])
+    token = service.token()
+    url = service.curl("/v2/actions/expunge", "-d", "all=1", "-d",
+                       "messageid=<a@b>", "-d", "dry_run=1",
+                       token=token).json()["location"]
+    node = wait_for(lambda: [
+        node for node in service.curl(url, token=token).json()["nodes"]
+        if node["state"] in ("down", "failed", "done")])[0]
+    assert node["state"] != "done", node

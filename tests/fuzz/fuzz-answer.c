@@ -65,7 +65,7 @@ static void check_user(const json_t *answer)
 	strlist_free(&aliases);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void read_as(const uint8_t *data, size_t size, enum doveadm_form form)
 {
 	enum doveadm_result result;
 	json_t *answer, *row;
@@ -73,17 +73,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *error;
 	size_t i;
 
-	if (size == 0)
-		return 0;
-	result = doveadm_answer_read((const char *)data + 1, size - 1,
-				     data[0] == 'l', &answer, &exit_code,
-				     &error);
+	result = doveadm_answer_read((const char *)data, size, form, &answer,
+				     &exit_code, &error);
 	require((result == DOVEADM_OK) == (error == NULL));
-	require(answer == NULL || result == DOVEADM_OK);
+	require((answer == NULL) == (result != DOVEADM_OK));
+	require(answer == NULL ||
+		json_is_object(answer) == (form == DOVEADM_OBJECT));
 	json_array_foreach(answer, i, row)
 		check_row(row);
 	check_user(answer);
 	json_decref(answer);
 	free(error);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size == 0)
+		return 0;
+	if (data[0] == 'l') {
+		read_as(data + 1, size - 1, DOVEADM_COMMANDS);
+	} else {
+		read_as(data + 1, size - 1, DOVEADM_ROWS);
+		read_as(data + 1, size - 1, DOVEADM_OBJECT);
+	}
 	return 0;
 }

@@ -143,6 +143,8 @@ static void reload(const char *path, const struct config *started)
 		return;
 	}
 	config_replace(config);
+	http_server_reload(config);
+	doveadm_client_forget();
 	log_restart(started, config);
 	log_info("settings reloaded");
 }
@@ -256,7 +258,7 @@ static int run(struct config *config, const char *path)
 	jobs_stop();
 	standing_keeper_stop();
 	webhook_stop();
-	doveadm_client_stop();
+	doveadm_client_forget();
 	current = config_current();
 	audit_close(current);
 	config_unref(current);

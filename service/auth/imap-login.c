@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 
 #include "alloc.h"
+#include "curl-ca.h"
 #include "encode.h"
 #include "imap-login.h"
 #include "log.h"
@@ -120,9 +121,7 @@ imap_login_check(const struct config *config, const char *login,
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
 	if (config->auth_imap_starttls)
 		curl_easy_setopt(curl, CURLOPT_USE_SSL, (long)CURLUSESSL_ALL);
-	if (*config->auth_imap_ca_file != '\0')
-		curl_easy_setopt(curl, CURLOPT_CAINFO,
-				 config->auth_imap_ca_file);
+	curl_set_ca(curl, config->auth_imap_ca_file);
 	ret = *address == '\0' ? CURLE_OK :
 		tell_address(curl, address, &reply);
 	if (ret == CURLE_OK)

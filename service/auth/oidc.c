@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 
 #include "alloc.h"
+#include "curl-ca.h"
 #include "curl-json.h"
 #include "encode.h"
 #include "jwt.h"
@@ -37,8 +38,7 @@ static json_t *ask(const struct config *config, const char *url,
 	json_t *json;
 
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)config->oidc_timeout);
-	if (*config->oidc_ca_file != '\0')
-		curl_easy_setopt(curl, CURLOPT_CAINFO, config->oidc_ca_file);
+	curl_set_ca(curl, config->oidc_ca_file);
 	if (form != NULL)
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, form);
 	json = curl_json_get(curl, url, JSON_REJECT_DUPLICATES, error_r);

@@ -193,6 +193,9 @@ char *metrics_print(const struct metrics_gauges *gauges)
 	      "be written.", get(&audit_waiting));
 	gauge(&b, "connections", "Open HTTP connections.",
 	      gauges->connections);
+	gauge(&b, "certificate_not_after_seconds", "When http.tls_cert_file, "
+	      "as clients are shown it, expires, since 1970; 0 without TLS.",
+	      gauges->certificate_expires);
 	gauge(&b, "queued", "Requests that wait for a worker.",
 	      gauges->queued);
 	gauge(&b, "body_bytes", "Octets of requests' bodies in memory.",

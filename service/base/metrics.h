@@ -51,6 +51,8 @@ void metrics_audit(bool writable, uint64_t waiting);
 struct metrics_gauges {
 	/* open connections; requests that wait for a worker */
 	unsigned int connections, queued;
+	/* until when clients may believe the certificate; 0 without TLS */
+	int64_t certificate_expires;
 	/* of requests' bodies */
 	uint64_t body_octets;
 	/* logins that Dovecot is asked about, or that wait for that */

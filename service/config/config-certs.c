@@ -1,4 +1,7 @@
 #include <stdlib.h>
+#include <string.h>
+
+#include <gnutls/x509.h>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -81,10 +84,28 @@ void config_check_ca(const char *what, const char *path, struct strbuf *errors)
 	free(pem);
 }
 
+/* Whether GnuTLS, which the listener uses, takes them: it looks at the whole
+   chain. Returns NULL or why not. */
+static const char *tls_error(char *cert, char *key)
+{
+	gnutls_datum_t cert_pem = { (unsigned char *)cert, strlen(cert) };
+	gnutls_datum_t key_pem = { (unsigned char *)key, strlen(key) };
+	gnutls_certificate_credentials_t cred;
+	int ret = gnutls_certificate_allocate_credentials(&cred);
+
+	if (ret >= 0) {
+		ret = gnutls_certificate_set_x509_key_mem(cred, &cert_pem,
+			&key_pem, GNUTLS_X509_FMT_PEM);
+		gnutls_certificate_free_credentials(cred);
+	}
+	return ret < 0 ? gnutls_strerror(ret) : NULL;
+}
+
 void config_check_tls(struct config *config, struct strbuf *errors)
 {
 	X509 *cert = read_cert(config->tls_cert_pem);
 	EVP_PKEY *key = read_key(config->tls_key_pem, true);
+	const char *error;
 
 	if (cert == NULL)
 		strbuf_addf(errors, "http.tls_cert_file: has no certificate "
@@ -97,6 +118,10 @@ void config_check_tls(struct config *config, struct strbuf *errors)
 			strbuf_addf(errors, "http.tls_key_file: is not the key "
 				    "of the first certificate in "
 				    "http.tls_cert_file\n");
+		else if ((error = tls_error(config->tls_cert_pem,
+					    config->tls_key_pem)) != NULL)
+			strbuf_addf(errors, "http.tls_cert_file, "
+				    "http.tls_key_file: %s\n", error);
 		else if (X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
 			strlist_add(&config->warnings, "http.tls_cert_file: "
 				    "the certificate has expired");

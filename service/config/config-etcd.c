@@ -6,6 +6,7 @@
 
 #include "alloc.h"
 #include "config-etcd.h"
+#include "curl-ca.h"
 #include "curl-json.h"
 #include "encode.h"
 #include "file.h"
@@ -135,9 +136,7 @@ static bool overlay_from(struct overlay *o)
 	o->headers = curl_slist_append(NULL, "Content-Type: application/json");
 	curl_easy_setopt(o->curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(o->curl, CURLOPT_TIMEOUT, (long)config->etcd_timeout);
-	if (*config->etcd_ca_file != '\0')
-		curl_easy_setopt(o->curl, CURLOPT_CAINFO,
-				 config->etcd_ca_file);
+	curl_set_ca(o->curl, config->etcd_ca_file);
 	if (*config->etcd_user != '\0')
 		authenticate(o);
 	config_etcd_keys(overlay_key, o);

@@ -296,8 +296,7 @@ static bool is_secret(const char *key)
 
 /* What the service was started with; see config_restart_settings(). */
 static const char *const restart[] = {
-	"http.address", "http.port", "http.tls_cert_file", "http.tls_key_file",
-	"http.max_connections", "http.idle_timeout", "http.max_header",
+	"http.address", "http.port", "http.max_connections", "http.idle_timeout", "http.max_header",
 	"http.workers", "http.queue", "http.health_address", "http.health_port",
 	"doveadm.connections", "auth.logins", "auth.logins_queue",
 	"journal.path", "journal.workers", "console.dir",
@@ -330,11 +329,6 @@ static bool is_same(const struct config *c1, const struct config *c2,
 	return false;
 }
 
-static bool is_same_text(const char *s1, const char *s2)
-{
-	return s1 == NULL || s2 == NULL ? s1 == s2 : strcmp(s1, s2) == 0;
-}
-
 void config_restart_settings(const struct config *started,
 			     const struct config *config,
 			     struct strlist *names)
@@ -345,9 +339,8 @@ void config_restart_settings(const struct config *started,
 		if (!is_same(started, config, find_setting(restart[i])))
 			strlist_add(names, restart[i]);
 	}
-	/* renewed under the same name */
-	if (names->count == 0 &&
-	    !is_same_text(started->tls_cert_pem, config->tls_cert_pem))
+	/* TLS is turned on or off */
+	if ((started->tls_cert_pem == NULL) != (config->tls_cert_pem == NULL))
 		strlist_add(names, "http.tls_cert_file");
 }
 

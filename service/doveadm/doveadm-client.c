@@ -7,6 +7,7 @@
 
 #include "alloc.h"
 #include "clock.h"
+#include "curl-ca.h"
 #include "doveadm-client.h"
 #include "encode.h"
 #include "json-text.h"
@@ -173,8 +174,7 @@ static void begin(struct transfer *t)
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT,
 			 (long)(t->call->timeout > 0 ? t->call->timeout :
 				config->doveadm_timeout));
-	if (*config->doveadm_ca_file != '\0')
-		curl_easy_setopt(curl, CURLOPT_CAINFO, config->doveadm_ca_file);
+	curl_set_ca(curl, config->doveadm_ca_file);
 	set_login(curl, t);
 	t->tries++;
 	t->calls->active++;
@@ -430,12 +430,16 @@ void doveadm_client_start(const struct config *config)
 	client.idle_max = config->doveadm_connections_per_recall;
 }
 
-void doveadm_client_stop(void)
+void doveadm_client_forget(void)
 {
-	struct doveadm_calls *calls;
+	struct doveadm_calls *idle, *calls;
 
-	while ((calls = client.idle) != NULL) {
-		client.idle = calls->next;
+	pthread_mutex_lock(&client.lock);
+	idle = client.idle;
+	client.idle = NULL;
+	pthread_mutex_unlock(&client.lock);
+	while ((calls = idle) != NULL) {
+		idle = calls->next;
 		curl_multi_cleanup(calls->multi);
 		free(calls);
 	}

@@ -61,8 +61,9 @@ struct doveadm_call {
 /* At most doveadm.connections calls are under way at a time, whoever waits for
    them. */
 void doveadm_client_start(const struct config *config);
-/* Closes all connections; no call may be under way. */
-void doveadm_client_stop(void);
+/* Closes connections that no call needs, which the settings of before were good
+   enough for; at the end all of them. */
+void doveadm_client_forget(void);
 
 /* Calls that one thread has under way. It is that thread that sends and
    receives, while it waits: nothing is handed over between threads. The

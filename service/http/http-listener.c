@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "http-certificate.h"
 #include "http-clients.h"
 #include "http-form.h"
 #include "http-listener.h"
@@ -131,7 +132,7 @@ static bool start_listener(struct http_listener *listener, int fd,
 		MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;
 	struct MHD_Daemon *daemon;
 
-	if (more[0].option == MHD_OPTION_HTTPS_MEM_CERT)
+	if (more[0].option == MHD_OPTION_HTTPS_CERT_CALLBACK2)
 		flags |= MHD_USE_TLS;
 	daemon = MHD_start_daemon(flags, 0,
 		listener->health ? NULL : http_clients_accept, NULL,
@@ -150,8 +151,7 @@ static bool start_listener(struct http_listener *listener, int fd,
 	__atomic_store_n(&listener->daemon, daemon, __ATOMIC_RELEASE);
 	if (daemon != NULL)
 		return true;
-	*error_r = x_strdup("the HTTP server did not start (is the "
-			    "certificate valid?)");
+	*error_r = x_strdup("the HTTP server did not start");
 	close(fd);
 	return false;
 }
@@ -187,8 +187,8 @@ bool http_listener_start(struct http_listener *listener,
 			 char **error_r)
 {
 	struct MHD_OptionItem tls[] = {
-		{ MHD_OPTION_HTTPS_MEM_CERT, 0, config->tls_cert_pem },
-		{ MHD_OPTION_HTTPS_MEM_KEY, 0, config->tls_key_pem },
+		{ MHD_OPTION_HTTPS_CERT_CALLBACK2, 0,
+		  (void *)http_certificate_retrieve },
 		{ MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES },
 		{ MHD_OPTION_END, 0, NULL }
 	};
@@ -197,6 +197,8 @@ bool http_listener_start(struct http_listener *listener,
 
 	if (config->tls_cert_pem == NULL)
 		tls[0].option = MHD_OPTION_END;
+	else if (!http_certificate_set(config, error_r))
+		return false;
 	fd = listen_socket("listening", config->http_address, config->http_port,
 			   error_r);
 	return fd >= 0 &&

@@ -7,6 +7,7 @@
 #include "alloc.h"
 #include "clock.h"
 #include "http-body.h"
+#include "http-certificate.h"
 #include "http-clients.h"
 #include "http-head.h"
 #include "http-listener.h"
@@ -363,8 +364,22 @@ bool http_server_start(const struct config *config, const struct http_api *api,
 		return true;
 	stop_workers();
 	http_listener_stop(&server.health);
+	http_certificate_free();
 	free_workers();
 	return false;
+}
+
+void http_server_reload(const struct config *config)
+{
+	char *error = NULL;
+
+	/* TLS is turned on and off by a restart */
+	if (config->tls_cert_pem == NULL || http_certificate_expires() == 0)
+		return;
+	if (!http_certificate_set(config, &error)) {
+		log_error("the old certificate stays: %s", error);
+		free(error);
+	}
 }
 
 void http_server_stop(void)
@@ -381,6 +396,7 @@ void http_server_stop(void)
 		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
 	http_listener_stop(&server.main);
 	http_listener_stop(&server.health);
+	http_certificate_free();
 	free_workers();
 	if (fd >= 0)
 		close(fd);
@@ -390,6 +406,7 @@ void http_server_gauges(struct metrics_gauges *gauges)
 {
 	gauges->connections = http_listener_count(&server.main);
 	gauges->queued = worker_pool_queued(server.main.pool);
+	gauges->certificate_expires = http_certificate_expires();
 	gauges->body_octets = http_body_total();
 	gauges->logins_queued = worker_pool_queued(server.logins);
 	gauges->logins_running = worker_pool_busy(server.logins) -

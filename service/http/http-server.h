@@ -28,6 +28,8 @@ struct http_api {
    caller frees it). */
 bool http_server_start(const struct config *config, const struct http_api *api,
 		       char **error_r);
+/* Takes the certificate of the settings, which a check has found good. */
+void http_server_reload(const struct config *config);
 /* Accepts no more connections, lets the workers finish what they have and
    sends their answers. */
 void http_server_stop(void);

@@ -58,13 +58,16 @@ static struct config *wait_for_audit(const struct recall *recall)
 	return config;
 }
 
-/* As many make room as wait. */
-static bool make_room(void)
+/* As many make room as wait; and who waits for nodes by settings that were
+   another login, or other nodes, asks them by those of now. */
+static bool make_room(const struct config *config)
 {
-	bool ret;
+	struct config *current = config_current();
+	bool ret = current != config;
 
+	config_unref(current);
 	pthread_mutex_lock(&leaving_lock);
-	ret = worker_pool_queued(sweeps) > leaving;
+	ret = ret || worker_pool_queued(sweeps) > leaving;
 	if (ret)
 		leaving++;
 	pthread_mutex_unlock(&leaving_lock);

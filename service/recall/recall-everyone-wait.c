@@ -25,7 +25,7 @@ static void check_place(struct everyone *all)
 	pthread_mutex_lock(&all->mutex);
 	if (!recall->makes_room &&
 	    recall_count_nodes(recall, RECALL_NODE_RUNNING) == 0 &&
-	    recall->make_room())
+	    recall->make_room(all->config))
 		__atomic_store_n(&recall->makes_room, true, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&all->mutex);
 }

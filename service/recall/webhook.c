@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include "curl-ca.h"
 #include "recall-verdict.h"
 #include "alloc.h"
 #include "clock.h"
@@ -112,9 +113,7 @@ static void set_options(CURL *curl, const struct config *config,
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)config->webhook_timeout);
-	if (*config->webhook_ca_file != '\0')
-		curl_easy_setopt(curl, CURLOPT_CAINFO,
-				 config->webhook_ca_file);
+	curl_set_ca(curl, config->webhook_ca_file);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, discard);
 	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, stop_transfer);
 	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);

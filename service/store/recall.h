@@ -8,6 +8,8 @@
 #include "identity.h"
 #include "strlist.h"
 
+struct config;
+
 /* One user of a recall. */
 struct recall_user {
 	/* as asked for */
@@ -129,9 +131,9 @@ struct recall {
 	/* from everyone: then users are those who had the message, or could not
 	   be looked at */
 	bool everyone;
-	/* whether it is to make room for one that waits, NULL if never; and
-	   whether it does, then */
-	bool (*make_room)(void);
+	/* whether it is to make room, for one that waits or to go on with other
+	   settings than these, NULL if never; and whether it does, then */
+	bool (*make_room)(const struct config *config);
 	bool makes_room;
 	struct recall_node *nodes;
 	size_t node_count;

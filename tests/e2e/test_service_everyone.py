@@ -282,6 +282,47 @@ def test_node_that_is_down(red, message_id):
         assert answer["progress"]["done"] == len(USERS)
 
 
+def wait_down(service, recall_id, count):
+    """Until nothing is left but so many nodes that do not answer."""
+    def are_down():
+        answer = service.curl("/v2/actions/" + recall_id,
+                              token=service.token()).json()
+        states = [node["state"] for node in answer["nodes"]]
+        return states.count("down") == count and "running" not in states
+    wait_for(are_down)
+
+
+def test_node_that_is_gone_for_good(red, message_id):
+    """It is taken out of the settings, which a reload has take effect."""
+    gone = "http://127.0.0.1:%d/doveadm/v1 blue.example" % free_port()
+    with Service(red, nodes__b=gone, doveadm__retries=0) as service:
+        deliver(red, red, message_id, HITS[:3])
+        recall_id = start(service, service.token(), messageid=message_id,
+                          notify=0)
+        wait_down(service, recall_id, 1)
+        service.set(nodes__b=None)
+        assert service.reload() == "reloaded"
+        answer = service.wait_recall(service.token(), recall_id)
+        assert found(answer) == {user: "expunged" for user in HITS[:3]}
+        assert answer["success"] is True
+        assert nodes(answer)[name(red)]["state"] == "done"
+
+
+def test_login_of_doveadm_that_is_another_one(red, message_id):
+    """A recall that goes on asks with the new one, too."""
+    with Service(red, doveadm__login="doveadm:of-before",
+                 doveadm__retries=0) as service:
+        deliver(red, red, message_id)
+        recall_id = start(service, service.token(), messageid=message_id,
+                          notify=0)
+        wait_down(service, recall_id, 1)
+        service.set(doveadm__login="doveadm:" + red.doveadm_password)
+        assert service.reload() == "reloaded"
+        answer = service.wait_recall(service.token(), recall_id)
+        assert found(answer) == {user: "expunged" for user in HITS}
+        assert answer["success"] is True
+
+
 @pytest.mark.log_errors("")
 def test_dry_run_while_a_node_is_down(red, message_id):
     """Whoever waits for the count gets what there is of it."""

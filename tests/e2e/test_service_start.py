@@ -3,7 +3,6 @@ the service manager, the limit of open files."""
 
 import re
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -148,21 +147,6 @@ def test_reload_says_what_needs_a_restart(service):
                 assert bool(names & found) == marked, names
             found -= names
     assert found == set()
-
-
-def test_certificate_that_is_renewed(service, certificates):
-    for name in "cert.pem", "key.pem":
-        shutil.copy(certificates / name, service.dir)
-    service.set(http__tls_cert_file=service.dir / "cert.pem",
-                http__tls_key_file=service.dir / "key.pem")
-    service.start()
-    assert service.reload() == "reloaded"
-    assert "a restart is needed" not in service.log()
-    subprocess.run(["openssl", "x509", "-in", certificates / "cert.pem",
-                    "-signkey", certificates / "key.pem", "-out",
-                    service.dir / "cert.pem"], check=True, capture_output=True)
-    assert service.reload() == "reloaded"
-    assert "http.tls_cert_file: a restart is needed" in service.log()
 
 
 def test_console_that_a_reload_turns_on(service):

@@ -144,7 +144,7 @@ static void stop(void)
 	recall_interrupt_all();
 	http_server_stop();
 	jobs_stop();
-	doveadm_client_stop();
+	doveadm_client_forget();
 	journal_close();
 	revocations_free();
 	brakes_free();

@@ -3,7 +3,7 @@
 
 build_packages="autoconf automake libtool pkg-config gcc libc6-dev make
 	dovecot-core dovecot-dev dovecot-imapd dovecot-lmtpd
-	libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libssl-dev
+	libmicrohttpd-dev libgnutls28-dev libjansson-dev libcurl4-openssl-dev libssl-dev
 	libsqlite3-dev libinih-dev libarchive-dev curl mount python3"
 test_packages="ca-certificates libcunit1-dev python3-pytest cppcheck etcd-server etcd-client
 	groff man-db openssl procps prometheus python3-seccomp strace systemd

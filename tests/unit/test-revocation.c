@@ -201,8 +201,10 @@ static void test_refresh(void)
 	revocations_free();
 }
 
-/* What a client has got of a session. */
-#define USES_MAX 1000
+/* What a client has got of a session. Whoever ends it waits for the journal's
+   lock with the client, which may have it many times before: the number only
+   says that the session goes on for ever. */
+#define USES_MAX 1000000
 struct client {
 	struct identity who;
 	struct refresh_token session;

@@ -1,7 +1,11 @@
+#include <stdlib.h>
 #include <string.h>
+
+#include <idn2.h>
 
 #include "recall-limits.h"
 #include "address.h"
+#include "alloc.h"
 
 const char *address_check(const char *address)
 {
@@ -23,4 +27,20 @@ const char *address_check(const char *address)
 			       "character";
 	}
 	return NULL;
+}
+
+char *address_domain_to_ascii(const char *domain)
+{
+	char *ascii = NULL, *ret;
+	const char *p;
+
+	for (p = domain; *p != '\0' && (*p & 0x80) == 0; p++) ;
+	if (*p == '\0')
+		return NULL;
+	if (idn2_to_ascii_8z(domain, &ascii, IDN2_NFC_INPUT |
+			     IDN2_NONTRANSITIONAL) != IDN2_OK)
+		return NULL;
+	ret = x_strdup(ascii);
+	idn2_free(ascii);
+	return ret;
 }

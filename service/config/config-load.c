@@ -4,6 +4,7 @@
 
 #include <ini.h>
 
+#include "address.h"
 #include "alloc.h"
 #include "config-check.h"
 #include "config-etcd.h"
@@ -58,6 +59,7 @@ static void add_node(struct read_context *ctx, const char *name,
 	struct strlist words = { NULL, 0, 0 };
 	struct strbuf urls = { NULL, 0, 0 };
 	size_t i, domains = 0;
+	char *ascii;
 
 	strlist_split(&words, value);
 	strbuf_add(&urls, "", 0);
@@ -71,7 +73,10 @@ static void add_node(struct read_context *ctx, const char *name,
 		if (config_domain_urls(config, words.items[i]) != NULL)
 			add_error(ctx, "nodes.%s: %s has a node already",
 				  name, words.items[i]);
-		strlist_add(&config->nodes, words.items[i]);
+		ascii = address_domain_to_ascii(words.items[i]);
+		strlist_add(&config->nodes, ascii != NULL ? ascii :
+			    words.items[i]);
+		free(ascii);
 		strlist_add(&config->nodes, urls.data);
 		domains++;
 	}

@@ -9,6 +9,7 @@
 #include "recall-config.h"
 #include "recall-limits.h"
 #include "recall-params.h"
+#include "address.h"
 #include "alloc.h"
 #include "config.h"
 #include "text.h"
@@ -439,13 +440,18 @@ void config_node_groups(const struct config *config, struct strlist *groups)
 
 const char *config_domain_urls(const struct config *config, const char *domain)
 {
+	char *ascii = address_domain_to_ascii(domain);
+	const char *urls = NULL;
 	size_t i;
 
-	for (i = 0; i < config->nodes.count; i += 2) {
+	if (ascii != NULL)
+		domain = ascii;
+	for (i = 0; i < config->nodes.count && urls == NULL; i += 2) {
 		if (strcasecmp(config->nodes.items[i], domain) == 0)
-			return config->nodes.items[i + 1];
+			urls = config->nodes.items[i + 1];
 	}
-	return NULL;
+	free(ascii);
+	return urls;
 }
 
 const char *config_node_urls(const struct config *config, const char *user)

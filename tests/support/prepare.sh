@@ -4,7 +4,7 @@
 build_packages="autoconf automake libtool pkg-config gcc libc6-dev make
 	dovecot-core dovecot-dev dovecot-imapd dovecot-lmtpd
 	libmicrohttpd-dev libgnutls28-dev libjansson-dev libcurl4-openssl-dev libssl-dev
-	libsqlite3-dev libinih-dev libarchive-dev curl mount python3"
+	libidn2-dev libsqlite3-dev libinih-dev libarchive-dev curl mount python3"
 test_packages="ca-certificates libcunit1-dev python3-pytest cppcheck etcd-server etcd-client
 	groff man-db openssl procps prometheus python3-seccomp strace systemd
 	python3-selenium python3-jsonschema python3-yaml libopenapi-client-perl openapi-specification"

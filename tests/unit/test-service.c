@@ -36,6 +36,7 @@ static const char settings[] =
 	"[doveadm]\nlogin = doveadm:x\nurl = http://a/ http://b/\n"
 	"allow_plaintext = yes\n"
 	"[nodes]\none = http://n1/ a.example B.example http://n2/\n"
+	"two = http://n3/ b\u00fccher.example XN--STRAE-OQA.example\n"
 	"[auth]\njwt_key = " KEY "\nclock_skew = 10\n"
 	"access_token_exp_time = 100\n"
 	"[bruteforce]\nmax_attempts = 2\npenalty = 1000\n"
@@ -75,6 +76,14 @@ static void test_settings(void)
 			       "http://n1/ http://n2/ ");
 	CU_ASSERT_STRING_EQUAL(config_node_urls(config, "x@b.example"),
 			       "http://n1/ http://n2/ ");
+	CU_ASSERT_STRING_EQUAL(config_node_urls(config,
+		"x@xn--bcher-kva.example"), "http://n3/ ");
+	CU_ASSERT_STRING_EQUAL(config_node_urls(config,
+		"x@B\u00dccher.example"), "http://n3/ ");
+	CU_ASSERT_STRING_EQUAL(config_node_urls(config,
+		"x@stra\u00dfe.example"), "http://n3/ ");
+	CU_ASSERT_STRING_EQUAL(config_node_urls(config, "x@\xff.example"),
+			       "http://a/ http://b/");
 	CU_ASSERT_STRING_EQUAL(config_node_urls(config, "x@c.example"),
 			       "http://a/ http://b/");
 	CU_ASSERT_STRING_EQUAL(config_node_urls(config, "a.example"),

@@ -297,10 +297,11 @@ static bool is_secret(const char *key)
 
 /* What the service was started with; see config_restart_settings(). */
 static const char *const restart[] = {
-	"http.address", "http.port", "http.max_connections", "http.idle_timeout", "http.max_header",
-	"http.workers", "http.queue", "http.health_address", "http.health_port",
-	"doveadm.connections", "auth.logins", "auth.logins_queue",
-	"journal.path", "journal.workers", "console.dir",
+	"http.address", "http.port", "http.max_connections",
+	"http.idle_timeout", "http.max_header", "http.workers", "http.queue",
+	"http.health_address", "http.health_port", "doveadm.connections",
+	"auth.logins", "auth.logins_queue", "journal.path", "journal.workers",
+	"console.dir",
 };
 
 static const struct setting *find_setting(const char *key)

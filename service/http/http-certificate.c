@@ -12,8 +12,8 @@
 #define CHAIN_MAX 16
 
 static struct certificate {
-	/* A handshake under way may have it: all are kept until the end, some KB
-	   each time that one is renewed. */
+	/* A handshake under way may have it: all are kept until the end, some
+	   KB each time that one is renewed. */
 	struct certificate *older;
 	char *pem;
 	gnutls_pcert_st chain[CHAIN_MAX];

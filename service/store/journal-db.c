@@ -301,13 +301,18 @@ static int get_version(sqlite3 *db)
 	return version;
 }
 
-/* Makes the tables, or brings them up to date, whole or not at all. */
-static int make_tables(sqlite3 *db)
+/* Makes the tables, or brings them up to date, whole or not at all. What a
+   later version has written is not for this one: it would go on with recalls
+   without what it does not know of them, an approval for one. */
+static int make_tables(sqlite3 *db, bool *newer_r)
 {
 	char sql[48];
 	int version, ret;
 
 	ret = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	*newer_r = ret == SQLITE_OK && get_version(db) > VERSION;
+	if (*newer_r)
+		return SQLITE_MISUSE;
 	if (ret == SQLITE_OK)
 		ret = sqlite3_exec(db, schema, NULL, NULL, NULL);
 	version = ret == SQLITE_OK ? get_version(db) : VERSION;
@@ -413,6 +418,7 @@ static int open_reader(const char *path, sqlite3 **db_r)
 bool journal_open(const char *path, char **error_r)
 {
 	sqlite3 **failed = &journal_db;
+	bool newer = false;
 	mode_t mask;
 	int ret;
 
@@ -430,7 +436,7 @@ bool journal_open(const char *path, char **error_r)
 				   "PRAGMA foreign_keys = ON", NULL, NULL,
 				   NULL);
 	if (ret == SQLITE_OK)
-		ret = make_tables(journal_db);
+		ret = make_tables(journal_db, &newer);
 	if (ret == SQLITE_OK) {
 		failed = &reader_db;
 		ret = open_reader(path, &reader_db);
@@ -442,7 +448,9 @@ bool journal_open(const char *path, char **error_r)
 	umask(mask);
 	if (ret == SQLITE_OK)
 		return true;
-	*error_r = x_asprintf("journal %s: %s", path, sqlite3_errmsg(*failed));
+	*error_r = x_asprintf("journal %s: %s", path, newer ?
+		"a later version of mail-recalld has written it" :
+		sqlite3_errmsg(*failed));
 	journal_close();
 	return false;
 }

@@ -670,6 +670,23 @@ def test_journal_that_is_none(node):
         assert "journal" in service.log()
 
 
+def test_journal_of_a_later_version(node):
+    """It would not know what that one has written of its recalls."""
+    with Service(node) as service:
+        service.stop()
+        path = service.dir / "journal.db"
+        with sqlite3.connect(path) as db:
+            version, = db.execute("PRAGMA user_version").fetchone()
+            db.execute("PRAGMA user_version = %d" % (version + 1))
+        process = service.launch()
+        assert process.wait(PATIENCE) == 69
+        assert "a later version of mail-recalld has written it" in \
+            service.log()
+        with sqlite3.connect(path) as db:
+            assert db.execute("PRAGMA user_version").fetchone() == \
+                (version + 1,)
+
+
 @pytest.mark.parametrize("by_link", [False, True])
 def test_journal_of_another_process(node, by_link):
     messageid = deliver(node, A)

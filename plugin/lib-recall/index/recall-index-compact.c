@@ -87,19 +87,30 @@ static void compact_box(struct compact_context *ctx,
 		buffer_append(ctx->table, &table, sizeof(table));
 }
 
+/* There are no more than these: a later one may take an earlier one's place. */
+static size_t file_count_records(const struct recall_index_file *file)
+{
+	return file->count + (!array_is_created(&file->tail_recs) ? 0 :
+			      array_count(&file->tail_recs));
+}
+
 /* Writes the base. Returns its size, or -1. */
 static int compact_write(struct compact_context *ctx, int fd, const char *path,
 			 uoff_t *size_r, const char **error_r)
 {
 	const struct recall_index_box *box;
 	const struct recall_index_names *names;
+	const size_t records = file_count_records(ctx->file);
 	struct recall_index_header hdr;
 	buffer_t *hdr_buf;
 	int ret = -1;
 
+	/* not twice as much as it takes, to which they would grow */
 	ctx->table = buffer_create_dynamic(default_pool, 4096);
-	ctx->hashes = buffer_create_dynamic(default_pool, 8192);
-	ctx->uids = buffer_create_dynamic(default_pool, 4096);
+	ctx->hashes = buffer_create_dynamic(default_pool,
+					    records * sizeof(uint64_t) + 1);
+	ctx->uids = buffer_create_dynamic(default_pool,
+					  records * sizeof(uint32_t) + 1);
 	ctx->kept = buffer_create_dynamic(default_pool, 1024);
 	array_foreach(&ctx->file->lists, names)
 		recall_index_block_names(ctx->kept, names);

@@ -45,6 +45,7 @@ bool recall_index_header_check(const struct recall_index_header *hdr,
 {
 	return hdr->magic == RECALL_INDEX_MAGIC &&
 		hdr->version == RECALL_INDEX_VERSION &&
+		hdr->boxes <= RECALL_INDEX_BOXES_MAX &&
 		hdr->base_size <= size &&
 		hdr->base_size == sizeof(*hdr) + hdr->boxes *
 		(uint64_t)sizeof(struct recall_index_table) + hdr->records *
@@ -54,14 +55,17 @@ bool recall_index_header_check(const struct recall_index_header *hdr,
 bool recall_index_table_check(const struct recall_index_header *hdr,
 			      const struct recall_index_table *table)
 {
-	uint32_t i;
+	uint32_t i, next = 0;
 
 	if (recall_index_header_crc(hdr, table) != hdr->crc)
 		return FALSE;
+	/* one after the other: a record is one mailbox's, so that there are no
+	   more than there is room for in the file */
 	for (i = 0; i < hdr->boxes; i++) {
-		if (table[i].first > hdr->records ||
-		    table[i].count > hdr->records - table[i].first)
+		if (table[i].first != next ||
+		    table[i].count > hdr->records - next)
 			return FALSE;
+		next += table[i].count;
 	}
 	return TRUE;
 }
@@ -89,8 +93,9 @@ size_t recall_index_block_check(const unsigned char *data, size_t size)
 
 bool recall_index_is_absurd(uint64_t boxes, uint64_t size)
 {
-	/* a thousand mailboxes with eight million messages have less */
-	return boxes * (size / RECALL_INDEX_REC_SIZE) > (uint64_t)1 << 30;
+	/* a thousand mailboxes with a million new messages have less */
+	return size > RECALL_INDEX_TAIL_MAX ||
+		boxes * (size / RECALL_INDEX_REC_SIZE) > (uint64_t)1 << 30;
 }
 
 static bool file_get_base(struct recall_index_file *file)
@@ -158,7 +163,7 @@ recall_index_file_find(struct recall_index_file *file, const guid_128_t guid,
 
 static void
 file_add_mails(struct recall_index_file *file,
-	       const struct recall_index_box *box, const unsigned char *data,
+	       struct recall_index_box *box, const unsigned char *data,
 	       size_t size)
 {
 	const size_t count = size / RECALL_INDEX_REC_SIZE;
@@ -171,6 +176,7 @@ file_add_mails(struct recall_index_file *file,
 		p_array_init(&file->tail_recs, file->pool,
 			     (file->size - file->end) / RECALL_INDEX_REC_SIZE);
 	}
+	box->tail_count += count;
 	/* all at once: of a user without the message these are the most */
 	recs = buffer_append_space_unsafe(file->tail_recs.arr.buffer,
 					  count * sizeof(*recs));
@@ -287,6 +293,12 @@ static void file_parse(struct recall_index_file *file)
 
 	if (!file_get_base(file))
 		return;
+	/* before there is memory taken for it */
+	if (recall_index_is_absurd(array_count(&file->boxes),
+				   file->size - file->end)) {
+		file_forget(file);
+		return;
+	}
 	data = file->data + (file->end - file->left);
 	while ((size = recall_index_block_check(data,
 					file->size - file->end)) > 0) {
@@ -308,7 +320,7 @@ static int file_read_whole(struct recall_index_file *file, size_t size)
 		return -1;
 	/* cut off meanwhile: what is left is zeros */
 	file->size = size;
-	return 0;
+	return 1;
 }
 
 /* Reads all but the records. Returns 0 if it's not an index that we know. */
@@ -341,7 +353,7 @@ file_read_fd(struct recall_index_file *file, bool whole, const char *path,
 	     const char **error_r)
 {
 	struct stat st;
-	int ret = 0;
+	int ret;
 
 	if (fstat(file->fd, &st) < 0) {
 		*error_r = t_strdup_printf("fstat(%s) failed: %m", path);
@@ -352,15 +364,15 @@ file_read_fd(struct recall_index_file *file, bool whole, const char *path,
 	file->st = st;
 	file->settled = I_MAX(st.st_mtime, st.st_ctime) + SETTLED_SECS <
 		time(NULL);
-	if (!whole && st.st_size > WHOLE_MAX)
-		ret = file_read_parts(file, st.st_size);
-	if (ret == 0)
-		ret = file_read_whole(file, st.st_size);
+	ret = !whole && st.st_size > WHOLE_MAX ?
+		file_read_parts(file, st.st_size) :
+		file_read_whole(file, st.st_size);
 	if (ret < 0) {
 		*error_r = t_strdup_printf("read(%s) failed: %m", path);
 		return -1;
 	}
-	file_parse(file);
+	if (ret > 0)
+		file_parse(file);
 	return 0;
 }
 

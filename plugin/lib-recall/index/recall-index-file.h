@@ -68,6 +68,8 @@ struct recall_index_box {
 	/* its records in the base, and the sum of those that compactions have
 	   dropped (recall-index-sum.h) */
 	uint32_t first, count, dropped;
+	/* records in the tail */
+	uint32_t tail_count;
 	/* it has a record with the hash looked for */
 	bool candidate;
 	/* the stamp is newer than the names below */

@@ -8,9 +8,17 @@
 #define RECALL_INDEX_MAGIC 0x78646952U
 /* Increased whenever the meaning of anything in it changes. */
 #define RECALL_INDEX_VERSION 4
-/* Of more than ten million messages. A longer file, which is read into memory,
-   is none of ours. */
-#define RECALL_INDEX_SIZE_MAX (128 * 1024 * 1024)
+/* Of more than two million messages. A longer file is none of ours: it is read
+   into memory, and to compact it takes five times as much. Where that is not to
+   be had (vsz_limit) the process ends, and with it what it does for others. */
+#define RECALL_INDEX_SIZE_MAX (32 * 1024 * 1024)
+/* So it is with a longer tail: it should have been compacted long before. And
+   with more mailboxes in the table. */
+#define RECALL_INDEX_TAIL_MAX (8 * 1024 * 1024)
+#define RECALL_INDEX_BOXES_MAX (64 * 1024)
+/* Messages that one transaction adds to the tail; of more, catch-up takes some
+   at a time. */
+#define RECALL_INDEX_SAVE_MAX (256 * 1024)
 /* Octets of the names of a list's mailboxes: of some ten thousand. Those of a
    longer list are asked for each time. */
 #define RECALL_INDEX_NAMES_MAX (256 * 1024)
@@ -63,9 +71,9 @@ struct recall_index_block {
 
 /* Returns the size of the block at data, or 0 if there is no whole one. */
 size_t recall_index_block_check(const unsigned char *data, size_t size);
-/* Whether an index is none of ours, but made to keep us busy: it has so many
-   mailboxes, and so long a tail, that to find out which record is whose takes
-   more than a few seconds. size is that of the tail. */
+/* Whether an index is none of ours, but made to keep us busy: its tail is too
+   long, or it has so many mailboxes, and so long a tail, that to find out which
+   record is whose takes more than a few seconds. size is that of the tail. */
 bool recall_index_is_absurd(uint64_t boxes, uint64_t size);
 /* Returns the end of the last block of the file: all that begin at pos or later
    are read for it. */

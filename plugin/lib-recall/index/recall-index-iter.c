@@ -46,7 +46,8 @@ static void tail_load(struct recall_index_box_iter *iter)
 	uint32_t last_uid = 0;
 	bool ordered = TRUE;
 
-	t_array_init(&iter->tail, 16);
+	/* at once, as it would take twice the memory to grow */
+	t_array_init(&iter->tail, iter->box->tail_count);
 	while (recall_index_file_tail_next(iter->file, iter->box, &idx, &rec)) {
 		/* as they mostly are */
 		if (rec.uid <= last_uid)
@@ -65,7 +66,7 @@ void recall_index_box_iter_init(struct recall_index_box_iter *iter,
 	i_zero(iter);
 	iter->file = file;
 	iter->box = box;
-	if (box != NULL && array_is_created(&file->tail_recs))
+	if (box != NULL && box->tail_count > 0)
 		tail_load(iter);
 }
 

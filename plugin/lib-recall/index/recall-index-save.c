@@ -4,6 +4,7 @@
 #include "mail-storage-private.h"
 #include "recall-index-fence.h"
 #include "recall-index-file.h"
+#include "recall-index-format.h"
 #include "recall-index-sum.h"
 #include "recall-index.h"
 
@@ -104,6 +105,8 @@ bool recall_index_save(struct mailbox_transaction_context *t,
 	bool is_long;
 	int ret;
 
+	if (array_count(hashes) > RECALL_INDEX_SAVE_MAX)
+		return FALSE;
 	t_array_init(&recs, array_count(hashes));
 	if (path == NULL || guid_128_is_empty(guid) ||
 	    mail_index_is_in_memory(box->index) ||

@@ -1,0 +1,88 @@
+"""What a user puts into files of the own home costs others nothing: neither their
+deliveries, which one process makes, nor their recalls."""
+
+import os
+import shutil
+import struct
+import zlib
+
+import pytest
+
+from conftest import ONE_DRIVER, run_http
+from mailnode import MailNode, build_message
+
+USERS = ["user%02d@example.com" % number for number in range(40)]
+# Dovecot's own limit, of 2.3
+LIMIT = "default_vsz_limit = 256M\n"
+
+# recall-index-format.h
+MAGIC, VERSION, MAILS = 0x78646952, 4, 1
+BLOCK_RECORDS = 65536
+
+
+@pytest.fixture(scope="module")
+def node():
+    with MailNode(driver=ONE_DRIVER, users=USERS, extra=LIMIT,
+                  mail_plugins=["notify", "recall"]) as node:
+        node.free_users = iter(USERS)
+        yield node
+        assert node.panics() == []
+
+
+def make_base(table, boxes, records):
+    header = struct.pack("=IIIIIIQ", MAGIC, VERSION, 0, boxes, records, 0,
+                         32 + len(table) + 12 * records)
+    crc = zlib.crc32(table, zlib.crc32(header))
+    return header[:8] + struct.pack("=I", crc) + header[12:] + table + \
+        os.urandom(12 * records)
+
+
+def make_box(number, first, count):
+    return struct.pack("=QQIIIIQQ", number, number, 1, first, count, 0,
+                       number, number)
+
+
+def make_tail(blocks, records=BLOCK_RECORDS):
+    """Of a mailbox, with records in any order."""
+    body = struct.pack("=II16s", MAILS, 1, b"m" * 16) + \
+        os.urandom(12 * records)
+    size = 8 + len(body) + 4
+    return (struct.pack("=II", size, zlib.crc32(body)) + body +
+            struct.pack("=I", size)) * blocks
+
+
+def make_index(kind):
+    """Checksums are right in all of them."""
+    if kind == "tail":
+        return make_base(b"", 0, 0) + make_tail(150)
+    if kind == "table":
+        count = 2000000
+        return make_base(b"".join(make_box(i, 0, 0) for i in range(count)),
+                         count, 0)
+    if kind == "overlap":
+        return make_base(b"".join(make_box(i, 0, 100000)
+                                  for i in range(1000)), 1000, 100000) + \
+            make_tail(1)
+    # as much as there may be, and one that would be compacted
+    assert kind == "full"
+    records = 2000000
+    return make_base(make_box(1, 0, records), 1, records) + make_tail(10)
+
+
+@pytest.mark.parametrize("kind", ["tail", "table", "overlap", "full"])
+def test_index(node, message_id, kind):
+    hostile, others = next(node.free_users), \
+        [next(node.free_users) for _ in range(2)]
+    everyone = [hostile] + others
+    node.lmtp_deliver(hostile, build_message("<first.%s@example.com>" % kind))
+    path, = node.home(hostile).rglob("dovecot.recall.index")
+    data = make_index(kind)
+    for recalled in False, True:
+        path.write_bytes(data)
+        if node.root:
+            shutil.chown(path, path.parent.owner(), path.parent.group())
+        if not recalled:
+            node.lmtp_deliver(everyone, build_message(message_id))
+    result = run_http(node, users=everyone, messageId=message_id)
+    assert [row["status"] for row in result.rows] == ["expunged"] * 3
+    assert [row["copies"] for row in result.rows] == ["1"] * 3

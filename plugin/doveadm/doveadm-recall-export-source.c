@@ -29,11 +29,13 @@ void recall_export_source_deinit(struct recall_export_source *source)
 	array_foreach_modifiable(&source->boxes, ebox)
 		mailbox_free(&ebox->box);
 	array_clear(&source->boxes);
+	pool_unref(&source->pool);
 }
 
 /* Finds what there is. Returns 0 if there is nothing, -1 on errors. */
 static int
-export_source_find(struct recall_quarantine *q, const char *recall_id,
+export_source_find(struct recall_quarantine *q, pool_t pool,
+		   const char *recall_id,
 		   const uint8_t *mailbox_guid,
 		   struct recall_export_source *source_r,
 		   ARRAY_TYPE(recall_quarantine_box) *boxes_r,
@@ -44,11 +46,11 @@ export_source_find(struct recall_quarantine *q, const char *recall_id,
 	int ret;
 
 	i_zero(source_r);
+	source_r->pool = pool;
 	t_array_init(&source_r->boxes, 4);
 	t_array_init(boxes_r, 4);
-	ret = recall_quarantine_record_read(q, pool_datastack_create(),
-					    recall_id, &source_r->record,
-					    error_r);
+	ret = recall_quarantine_record_read(q, pool, recall_id,
+					    &source_r->record, error_r);
 	if (ret < 0)
 		return -1;
 	RECALL_FAILPOINT("export-recorded");
@@ -75,18 +77,21 @@ int recall_export_source_init(struct recall_quarantine *q,
 			      struct recall_export_source *source_r,
 			      const char **error_r)
 {
+	pool_t pool = pool_alloconly_create("recall export", 1024);
 	ARRAY_TYPE(recall_quarantine_box) boxes;
 	const struct recall_quarantine_box *qbox;
 	int ret;
 
-	ret = export_source_find(q, recall_id, mailbox_guid, source_r, &boxes,
-				 error_r);
+	ret = export_source_find(q, pool, recall_id, mailbox_guid, source_r,
+				 &boxes, error_r);
 	/* nothing is locked for who has nothing, nor for one message */
 	if (ret > 0 && mailbox_guid == NULL) {
-		if (recall_quarantine_lock(q, error_r) < 0)
+		if (recall_quarantine_lock(q, error_r) < 0) {
+			recall_export_source_deinit(source_r);
 			return -1;
-		ret = export_source_find(q, recall_id, mailbox_guid, source_r,
-					 &boxes, error_r);
+		}
+		ret = export_source_find(q, pool, recall_id, mailbox_guid,
+					 source_r, &boxes, error_r);
 	}
 	array_foreach(&boxes, qbox) {
 		if (ret > 0 &&

@@ -15,6 +15,8 @@ struct recall_export_box {
 
 /* All that there is of a user's. */
 struct recall_export_source {
+	/* of the record */
+	pool_t pool;
 	/* there is a record */
 	bool known;
 	struct recall_quarantine_record record;
@@ -28,7 +30,7 @@ struct recall_export_source {
 
    mailbox_guid: what is in this mailbox alone, without a lock; NULL for all.
    Returns 0 if there is nothing, -1 on errors. The caller frees it unless that
-   is an error; it is on the data stack. */
+   is an error; some of it is on the data stack. */
 int recall_export_source_init(struct recall_quarantine *q,
 			      const char *recall_id,
 			      const uint8_t *mailbox_guid,

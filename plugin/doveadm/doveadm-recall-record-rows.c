@@ -14,6 +14,10 @@
 
 #include <time.h>
 
+/* Octets of all of a user's records, which are in memory together: they are the
+   user's files. */
+#define RECORDS_SIZE_MAX (32 * 1024 * 1024)
+
 static const struct recall_column record_columns[] = {
 	{ .name = RECALL_COLUMN_RECALL_ID },
 	{ .name = RECALL_COLUMN_USERNAME },
@@ -125,10 +129,27 @@ record_command_one(struct recall_record_command *cmd,
 }
 
 static void
+record_entry_read(struct record_entry *entry, struct recall_quarantine *q,
+		  pool_t pool, size_t *left)
+{
+	if (*left == 0) {
+		entry->error = "The user's records are too long";
+		entry->ret = -1;
+		return;
+	}
+	entry->ret = recall_quarantine_record_read(q, pool, entry->recall_id,
+						   &entry->record,
+						   &entry->error);
+	*left -= I_MIN(entry->record.octets, *left);
+}
+
+static void
 record_command_all(struct recall_record_command *cmd,
 		   struct recall_quarantine *q, const char *username,
 		   const ARRAY_TYPE(recall_quarantine_box) *boxes)
 {
+	pool_t pool = pool_alloconly_create("recall records", 4096);
+	size_t left = RECORDS_SIZE_MAX;
 	ARRAY_TYPE(const_string) done;
 	ARRAY(struct record_entry) entries;
 	const struct recall_quarantine_box *qbox;
@@ -143,14 +164,13 @@ record_command_all(struct recall_record_command *cmd,
 		array_push_back(&done, &qbox->recall_id);
 		entry = array_append_space(&entries);
 		entry->recall_id = qbox->recall_id;
-		entry->ret = recall_quarantine_record_read(q,
-			pool_datastack_create(), qbox->recall_id,
-			&entry->record, &entry->error);
+		record_entry_read(entry, q, pool, &left);
 	}
 	array_sort(&entries, record_entry_cmp);
 	array_foreach_modifiable(&entries, entry) T_BEGIN {
 		record_command_one(cmd, q, username, entry, boxes);
 	} T_END;
+	pool_unref(&pool);
 }
 
 static int

@@ -10,6 +10,7 @@ import pytest
 
 from conftest import ONE_DRIVER, run_http
 from mailnode import MailNode, build_message
+from quarantine import PREFIX, http, make_node
 
 USERS = ["user%02d@example.com" % number for number in range(40)]
 # Dovecot's own limit, of 2.3
@@ -86,3 +87,40 @@ def test_index(node, message_id, kind):
     result = run_http(node, users=everyone, messageId=message_id)
     assert [row["status"] for row in result.rows] == ["expunged"] * 3
     assert [row["copies"] for row in result.rows] == ["1"] * 3
+
+
+RECORD = "recall-id: %s\nrecalled: 1700000000\n"
+RECORDS = {"lines": "a: \n" * 1100000,
+           "counts": "kept: %032x 1 a\n" % 1 * 110000,
+           "controls": ("subject: " + "\x7f" * 1000 + "\n") * 4300}
+
+
+@pytest.fixture(scope="module")
+def quarantine_node():
+    with make_node(ONE_DRIVER, USERS, LIMIT,
+                   mail_plugins=["notify", "recall"]) as node:
+        node.free_users = iter(USERS)
+        yield node
+        assert node.panics() == []
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_records(quarantine_node, kind):
+    """As long as any that are read, and several of them."""
+    node = quarantine_node
+    users = [next(node.free_users) for _ in range(2)]
+    ids = ["%032x" % (number + 1) for number in range(9)]
+    for recall_id in ids:
+        mailbox = PREFIX + recall_id
+        node.doveadm("mailbox", "create", "-u", users[0], mailbox)
+        node.doveadm("save", "-u", users[0], "-m", mailbox, input="Subject: r"
+                     "\n\n" + RECORD % recall_id + RECORDS[kind])
+    for name in "recallList", "recallPurge":
+        result = http(node, name, users=users)
+        # of so many octets the last one is beyond what is read
+        assert [row["status"] for row in result.rows] == \
+            ["expunged" if name == "recallList" else "purged"] * 8 + ["error"]
+        assert result.rows[-1]["error"] == "The user's records are too long"
+    # which is the first one now
+    row, = http(node, "recallList", users=users).rows
+    assert row["status"] == "expunged" and row["recall-id"] in ids

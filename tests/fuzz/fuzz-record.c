@@ -17,16 +17,15 @@ int LLVMFuzzerInitialize(int *argc ATTR_UNUSED, char ***argv ATTR_UNUSED)
 	return 0;
 }
 
-static void read_record(struct recall_quarantine_record *record_r,
+static void read_record(struct recall_quarantine_record *record_r, pool_t pool,
 			const void *data, size_t size)
 {
 	struct istream *input = i_stream_create_from_data(data, size);
 
 	i_zero(record_r);
 	record_r->recall_id = RECALL_ID;
-	t_array_init(&record_r->boxes, 4);
-	recall_quarantine_record_parse(record_r, pool_datastack_create(),
-				       input);
+	p_array_init(&record_r->boxes, pool, 4);
+	recall_quarantine_record_parse(record_r, pool, input);
 	i_stream_unref(&input);
 }
 
@@ -49,12 +48,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct recall_quarantine_record record, copy;
 	const struct recall_quarantine_record_box *rbox, *other;
+	pool_t pool = pool_alloconly_create("records", 4096);
 	const char *body;
 
 	T_BEGIN {
-		read_record(&record, data, size);
+		read_record(&record, pool, data, size);
 		body = write_body(&record);
-		read_record(&copy, body, strlen(body));
+		read_record(&copy, pool, body, strlen(body));
 		require(strcmp(write_body(&copy), body) == 0);
 		require(copy.recalled == record.recalled);
 		require(copy.restored == record.restored);
@@ -73,5 +73,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			require(other->copies == rbox->copies);
 		}
 	} T_END;
+	pool_unref(&pool);
 	return 0;
 }

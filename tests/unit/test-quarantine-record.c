@@ -9,11 +9,14 @@
 
 static const guid_128_t guid = { 1, 2, 3 }, guid2 = { 4 };
 
+/* of all that is read */
+static pool_t records_pool;
+
 static void record_init(struct recall_quarantine_record *record_r)
 {
 	i_zero(record_r);
 	record_r->recall_id = RECALL_ID;
-	t_array_init(&record_r->boxes, 2);
+	p_array_init(&record_r->boxes, records_pool, 2);
 }
 
 static void record_add_box(struct recall_quarantine_record *record,
@@ -34,7 +37,7 @@ static void record_parse(struct recall_quarantine_record *record,
 	struct istream *input =
 		i_stream_create_from_data(body, strlen(body));
 
-	recall_quarantine_record_parse(record, pool_datastack_create(), input);
+	recall_quarantine_record_parse(record, records_pool, input);
 	i_stream_unref(&input);
 }
 
@@ -321,6 +324,7 @@ int main(void)
 	int ret;
 
 	lib_init();
+	records_pool = pool_alloconly_create("records", 4096);
 	suite = tests_begin("quarantine records");
 	CU_add_test(suite, "what is written is read", test_round_trip);
 	CU_add_test(suite, "values that would be lines", test_hostile_values);
@@ -331,6 +335,7 @@ int main(void)
 	CU_add_test(suite, "several records", test_records_together);
 	CU_add_test(suite, "too much", test_too_much);
 	ret = tests_run();
+	pool_unref(&records_pool);
 	lib_deinit();
 	return ret;
 }

@@ -28,9 +28,9 @@ quarantine_load_box(const struct recall_quarantine_box *qbox,
 }
 
 static int
-quarantine_record(struct recall_quarantine *q,
-		  const struct recall_quarantine_record *recall,
-		  const struct recall_copies *copies, const char **error_r)
+quarantine_record_with(struct recall_quarantine *q, pool_t pool,
+		       const struct recall_quarantine_record *recall,
+		       const struct recall_copies *copies, const char **error_r)
 {
 	struct recall_quarantine_record record;
 	struct recall_quarantine_record_box *rbox;
@@ -38,9 +38,8 @@ quarantine_record(struct recall_quarantine *q,
 	bool complete;
 	int ret;
 
-	ret = recall_quarantine_record_read(q, pool_datastack_create(),
-					    recall->recall_id, &record,
-					    error_r);
+	ret = recall_quarantine_record_read(q, pool, recall->recall_id,
+					    &record, error_r);
 	if (ret < 0)
 		return -1;
 	if (q->kept == NULL)
@@ -74,6 +73,18 @@ quarantine_record(struct recall_quarantine *q,
 		rbox->copies = seq_range_count(&cbox->uids);
 	}
 	return recall_quarantine_record_write(q, &record, error_r);
+}
+
+static int
+quarantine_record(struct recall_quarantine *q,
+		  const struct recall_quarantine_record *recall,
+		  const struct recall_copies *copies, const char **error_r)
+{
+	pool_t pool = pool_alloconly_create("recall quarantine record", 1024);
+	int ret = quarantine_record_with(q, pool, recall, copies, error_r);
+
+	pool_unref(&pool);
+	return ret;
 }
 
 /* left_r has the messages for which the quarantine has no copy. Those that are
@@ -261,8 +272,9 @@ void recall_quarantine_restart(struct recall_quarantine *q,
 		recall_quarantine_kept_restart(q->kept);
 }
 
-int recall_quarantine_recount(struct recall_quarantine *q,
-			      const char *recall_id, const char **error_r)
+static int
+quarantine_recount_with(struct recall_quarantine *q, pool_t pool,
+			const char *recall_id, const char **error_r)
 {
 	struct recall_quarantine_record record, recorded;
 	const struct recall_quarantine_record_box *rbox;
@@ -270,10 +282,8 @@ int recall_quarantine_recount(struct recall_quarantine *q,
 	struct recall_quarantine_box qbox;
 	unsigned int copies;
 
-	i_assert(q->lock != NULL);
-
-	if (recall_quarantine_record_read(q, pool_datastack_create(),
-					  recall_id, &recorded, error_r) < 0)
+	if (recall_quarantine_record_read(q, pool, recall_id, &recorded,
+					  error_r) < 0)
 		return -1;
 	i_zero(&record);
 	record.recall_id = recall_id;
@@ -295,6 +305,20 @@ int recall_quarantine_recount(struct recall_quarantine *q,
 	}
 	return array_is_empty(&record.boxes) ? 0 :
 		recall_quarantine_record_write(q, &record, error_r);
+}
+
+int recall_quarantine_recount(struct recall_quarantine *q,
+			      const char *recall_id, const char **error_r)
+{
+	pool_t pool;
+	int ret;
+
+	i_assert(q->lock != NULL);
+
+	pool = pool_alloconly_create("recall quarantine record", 1024);
+	ret = quarantine_recount_with(q, pool, recall_id, error_r);
+	pool_unref(&pool);
+	return ret;
 }
 
 void recall_quarantine_finish(struct recall_quarantine *q,

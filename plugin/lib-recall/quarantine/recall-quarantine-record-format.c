@@ -149,10 +149,10 @@ void recall_quarantine_record_parse(struct recall_quarantine_record *record,
 
 	i_stream_set_max_buffer_size(input, RECORD_LINE_MAX);
 	while (record->octets < RECORD_SIZE_MAX &&
-	       (line = i_stream_read_next_line(input)) != NULL) {
+	       (line = i_stream_read_next_line(input)) != NULL) T_BEGIN {
 		record->octets += strlen(line) + 1;
 		record_parse_line(record, pool, line);
-	}
+	} T_END;
 }
 
 static void

@@ -42,12 +42,13 @@ void recall_quarantine_record_render(
 	const struct recall_quarantine_record *record, string_t *str);
 /* Adds what the lines of a record's body have. What is unknown or malformed is
    passed over; of several values of one name the first one counts. boxes must
-   have been created. */
+   have been created. The pool must not be the data stack: what lines take of
+   that, which may be very many, is given back. */
 void recall_quarantine_record_parse(struct recall_quarantine_record *record,
 				    pool_t pool, struct istream *input);
 
-/* Reads what was recorded. Returns 1 if something was, 0 if not, -1 on
-   errors. */
+/* Reads what was recorded into the pool, which must not be the data stack.
+   Returns 1 if something was, 0 if not, -1 on errors. */
 int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
 				  const char *recall_id,
 				  struct recall_quarantine_record *record_r,

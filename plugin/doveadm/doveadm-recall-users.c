@@ -18,9 +18,13 @@
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-users-private.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+/* As the systemd unit of Dovecot has it for servers. */
+#define USERS_FILES_MAX 65536
 
 static int killed_signo;
 /* the connection of the doveadm that asks; NULL if it's none */
@@ -340,6 +344,20 @@ static void recall_users_read_settings(struct recall_users_context *ctx)
 	mail_storage_service_init_settings(ctx->service, &input);
 }
 
+/* Mailboxes with a copy are all open at once, each with some files, and a shell
+   often lets its processes have no more than 1024. */
+static void recall_users_allow_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    limit.rlim_cur >= I_MIN(limit.rlim_max, USERS_FILES_MAX))
+		return;
+	limit.rlim_cur = I_MIN(limit.rlim_max, USERS_FILES_MAX);
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		i_warning("setrlimit(RLIMIT_NOFILE) failed: %m");
+}
+
 /* users is NULL for those whom the command's parameters say. */
 static int
 recall_users_run_list(struct doveadm_cmd_context *cctx,
@@ -374,6 +392,8 @@ recall_users_run_list(struct doveadm_cmd_context *cctx,
 		ret = recall_users_get(&ctx);
 	if (ret == 0) {
 		i_zero(&priority);
+		if (cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI)
+			recall_users_allow_files();
 		if (ctx.sweep.low_priority)
 			recall_priority_lower(&priority, doveadm_server);
 		killed_signo = 0;

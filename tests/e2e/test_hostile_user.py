@@ -4,11 +4,12 @@ deliveries, which one process makes, nor their recalls."""
 import os
 import shutil
 import struct
+import subprocess
 import zlib
 
 import pytest
 
-from conftest import ONE_DRIVER, run_http
+from conftest import ONE_DRIVER, parse_tab, run_http
 from mailnode import MailNode, build_message
 from quarantine import PREFIX, http, make_node
 
@@ -124,3 +125,21 @@ def test_records(quarantine_node, kind):
     # which is the first one now
     row, = http(node, "recallList", users=users).rows
     assert row["status"] == "expunged" and row["recall-id"] in ids
+
+
+def test_copies_in_many_mailboxes(node, message_id):
+    """All of them are open at once, and a shell's limit is low."""
+    user = next(node.free_users)
+    count = 100
+    node.lmtp_deliver(user, build_message(message_id))
+    with node.imap(user) as imap:
+        imap.select("INBOX")
+        for number in range(count):
+            imap.create("Folder%d" % number)
+            assert imap.copy("1", "Folder%d" % number)[0] == "OK"
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -Sn 160; exec "$@"', "doveadm"] +
+        node.doveadm_command("-f", "tab", "recall", "expunge", "-u", user,
+                             message_id), capture_output=True, text=True)
+    row, = parse_tab(done.stdout)
+    assert (row["status"], row["copies"]) == ("expunged", str(count + 1)), done

@@ -143,3 +143,21 @@ def test_copies_in_many_mailboxes(node, message_id):
                              message_id), capture_output=True, text=True)
     row, = parse_tab(done.stdout)
     assert (row["status"], row["copies"]) == ("expunged", str(count + 1)), done
+
+
+@pytest.mark.parametrize("list_index", ["yes", "no"])
+def test_link_to_what_is_not_listed(message_id, list_index):
+    """Dovecot opens the mailbox, and lists it to clients."""
+    user = USERS[0]
+    with MailNode(driver="maildir", users=[user],
+                  mail_plugins=["notify", "recall"],
+                  extra="mailbox_list_index = %s\n" % list_index) as node:
+        node.append(user, "Folder", build_message(message_id))
+        folder, = node.home(user).rglob(".Folder")
+        folder.rename(folder.with_name("folder"))
+        folder.symlink_to("folder")
+        row, = run_http(node, users=[user], messageId=message_id,
+                        noNotify=True).rows
+        assert (row["status"], row["mailboxes"]) == ("expunged", "Folder")
+        assert node.count(user, "Folder") == 0
+        assert node.panics() == []

@@ -112,8 +112,10 @@ static bool ns_is_another_name(const struct mail_namespace *ns)
 
 static enum mailbox_list_iter_flags ns_get_flags(struct mail_namespace *ns)
 {
+	/* not MAILBOX_LIST_ITER_SKIP_ALIASES: it leaves out what is a symbolic
+	   link to whatever is in the same directory. That may be none that is
+	   listed. */
 	enum mailbox_list_iter_flags flags = MAILBOX_LIST_ITER_NO_AUTO_BOXES |
-		MAILBOX_LIST_ITER_SKIP_ALIASES |
 		MAILBOX_LIST_ITER_RETURN_NO_FLAGS;
 
 	/* the acl plugin would hide mailboxes that the owner may not look up */

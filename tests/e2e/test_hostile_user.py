@@ -90,6 +90,19 @@ def test_index(node, message_id, kind):
     assert [row["copies"] for row in result.rows] == ["1"] * 3
 
 
+def test_authors(node, message_id):
+    """Of a message that somebody else has sent."""
+    users = [next(node.free_users) for _ in range(2)]
+    sender = "author@example.com"
+    lines = ("  %s,\r\n" % ("a@b," * 200)).encode()
+    node.lmtp_deliver(users[0], b"From: a@b,\r\n%s a@b\r\nMessage-ID: %s\r\n"
+                      b"\r\nText.\r\n" % (lines * 11000, message_id.encode()))
+    node.lmtp_deliver(users[1], build_message(message_id, sender=sender))
+    result = run_http(node, users=users, messageId=message_id,
+                      sender=[sender, "a@b"])
+    assert [row["status"] for row in result.rows] == ["not_sender", "expunged"]
+
+
 RECORD = "recall-id: %s\nrecalled: 1700000000\n"
 RECORDS = {"lines": "a: \n" * 1100000,
            "counts": "kept: %032x 1 a\n" % 1 * 110000,

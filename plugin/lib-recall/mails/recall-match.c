@@ -5,6 +5,10 @@
 #include "recall-message-id.h"
 #include "recall-match.h"
 
+/* Authors of a message. One that has more, for which memory would be taken, is
+   nobody's. */
+#define AUTHORS_MAX 1000
+
 static const char *const none[] = { NULL };
 
 /* The values of all fields: none if the message is gone. */
@@ -48,13 +52,14 @@ match_addresses(const char *value, const char *const *senders,
 
 	addr = message_address_parse(pool_datastack_create(),
 				     (const unsigned char *)value,
-				     strlen(value), UINT_MAX, 0);
+				     strlen(value), AUTHORS_MAX + 1, 0);
 	for (; addr != NULL; addr = addr->next) {
 		if (addr->mailbox == NULL || addr->domain == NULL ||
 		    !str_array_icase_find(senders, t_strconcat(
 				addr->mailbox, "@", addr->domain, NULL)))
 			return FALSE;
-		(*count)++;
+		if (++*count > AUTHORS_MAX)
+			return FALSE;
 	}
 	return TRUE;
 }

@@ -19,39 +19,45 @@ struct compact_context {
 	struct recall_index_file *file;
 	recall_index_keep_t *keep;
 	void *context;
+	/* of all lists' mailboxes, in order: recall_index_stamp_name() */
+	ARRAY(uint64_t) names;
 
 	buffer_t *table, *hashes, *uids, *kept;
 };
 
-/* Whether a list has a mailbox of that name. */
-static bool
-names_have(const struct recall_index_names *names, uint64_t name_hash)
+static int name_cmp(const uint64_t *name1, const uint64_t *name2)
 {
-	const char *name, *end = names->names + names->size;
+	return *name1 < *name2 ? -1 : *name1 > *name2 ? 1 : 0;
+}
 
-	for (name = names->names; name < end; name += strlen(name) + 1) {
-		if (recall_index_stamp_name(*name == '/' ? name + 1 : name) ==
-		    name_hash)
-			return TRUE;
+/* Of thousands, looking at them for each mailbox would take seconds. */
+static void compact_get_names(struct compact_context *ctx)
+{
+	const struct recall_index_names *names;
+	const char *name, *end;
+	uint64_t hash;
+
+	array_foreach(&ctx->file->lists, names) {
+		end = names->names + names->size;
+		for (name = names->names; name < end;
+		     name += strlen(name) + 1) {
+			hash = recall_index_stamp_name(*name == '/' ?
+						       name + 1 : name);
+			array_push_back(&ctx->names, &hash);
+		}
 	}
-	return FALSE;
+	array_sort(&ctx->names, name_cmp);
 }
 
 /* The lists of mailboxes are newer than its stamp, and its name is in none. If
    it is there all the same, under another name or in a list whose mailboxes
    have not been written down, then its messages are read again. */
-static bool box_is_gone(const struct recall_index_file *file,
+static bool box_is_gone(struct compact_context *ctx,
 			const struct recall_index_box *box)
 {
-	const struct recall_index_names *names;
-
-	if (box->name == 0 || box->newer || array_is_empty(&file->lists))
-		return FALSE;
-	array_foreach(&file->lists, names) {
-		if (names_have(names, box->name))
-			return FALSE;
-	}
-	return TRUE;
+	return box->name != 0 && !box->newer &&
+		!array_is_empty(&ctx->file->lists) &&
+		array_bsearch(&ctx->names, &box->name, name_cmp) == NULL;
 }
 
 static void compact_box(struct compact_context *ctx,
@@ -67,7 +73,7 @@ static void compact_box(struct compact_context *ctx,
 	struct recall_index_box_iter iter;
 	struct recall_index_rec rec;
 
-	if (box_is_gone(ctx->file, box) ||
+	if (box_is_gone(ctx, box) ||
 	    (ctx->keep != NULL && !ctx->keep(box, 0, ctx->context)))
 		return;
 	guid_128_copy(table.guid, box->guid);
@@ -114,9 +120,12 @@ static int compact_write(struct compact_context *ctx, int fd, const char *path,
 	ctx->kept = buffer_create_dynamic(default_pool, 1024);
 	array_foreach(&ctx->file->lists, names)
 		recall_index_block_names(ctx->kept, names);
+	i_array_init(&ctx->names, 64);
+	compact_get_names(ctx);
 	array_foreach(&ctx->file->boxes, box) T_BEGIN {
 		compact_box(ctx, box);
 	} T_END;
+	array_free(&ctx->names);
 
 	i_zero(&hdr);
 	hdr.magic = RECALL_INDEX_MAGIC;

@@ -16,6 +16,10 @@
 #include "strbuf.h"
 #include "strlist.h"
 
+/* What Dovecot says if nobody can log in. */
+#define NO_LOGIN_HINT \
+	" (see Dovecot's log: are doveadm_password and doveadm_api_key empty?)"
+
 #define RETRY_DELAY_MS 250
 #define POLL_MS 1000
 /* a connection that was idle for longer is not used again */
@@ -256,7 +260,8 @@ static bool evaluate(struct transfer *t, CURL *curl, CURLcode code)
 	}
 	if (status != 200) {
 		fail(t, DOVEADM_UNREACHABLE,
-		     x_asprintf("%s: status %ld", url, status));
+		     x_asprintf("%s: status %ld%s", url, status,
+				status == 500 ? NO_LOGIN_HINT : ""));
 		return status >= 500;
 	}
 	read_answer(t);

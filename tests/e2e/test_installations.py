@@ -8,6 +8,7 @@ import pytest
 from conftest import DRIVERS, ONE_DRIVER, parse_tab
 from mailnode import DOVECOT_24, build_message
 from quarantine import command, fetch, make_node, quarantined
+from servicenode import Service
 
 USER = "a@example.com"
 PLUGINS = ["notify", "recall"]
@@ -394,3 +395,26 @@ def test_settings_in_filters(message_id):
         assert purged("recall_quarantine_days=0") == 0
         assert purged("*/recall_quarantine_days=0") == 2
         assert node.panics() == [] and node.errors() == []
+
+
+NO_LOGIN = """
+doveadm_password =
+doveadm_api_key =
+"""
+
+
+@pytest.mark.parametrize("no_login", [False, True])
+def test_doveadm_that_lets_nobody_in(no_login, message_id):
+    """The service says what is wrong: a login of its own, or none there."""
+    with make_node(ONE_DRIVER, [USER], mail_plugins=PLUGINS,
+                   extra=NO_LOGIN if no_login else "") as node:
+        with Service(node, doveadm__login="doveadm:wrong") as service:
+            answer = service.recall(service.token(), message_id, [USER])
+            result, = answer.json()["results"]
+            assert (answer.status, result["status"]) == (502, "error")
+            assert ("doveadm_password and doveadm_api_key" if no_login else
+                    "the login is refused") in result["error"]
+        check, = [row for row in command(node, "check").rows
+                  if row["check"] == "http_api"]
+        assert check["status"] == ("error" if no_login else "ok")
+        assert node.panics() == []

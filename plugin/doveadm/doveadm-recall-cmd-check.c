@@ -243,6 +243,12 @@ static bool check_quarantine(struct check_context *ctx)
 			"Quarantined mail counts as the user's, and nothing "
 			"can be recalled where the quota is full: %s", error);
 	}
+	error = recall_config_ns_get_count_error(ctx->config, name);
+	if (error != NULL) {
+		check_print(ctx, CHECK_QUARANTINE, CHECK_ERROR,
+			"Each recall makes mailboxes, so only a few can be "
+			"kept: %s", error);
+	}
 	if (ctx->status == CHECK_OK) {
 		check_print(ctx, CHECK_QUARANTINE, CHECK_OK,
 			    "namespace %s, kept from users", name);

@@ -98,6 +98,13 @@ recall_config_ns_get_quota_error(const struct recall_config *config,
 }
 
 const char *
+recall_config_ns_get_count_error(const struct recall_config *config ATTR_UNUSED,
+				 const char *ns ATTR_UNUSED)
+{
+	return NULL;
+}
+
+const char *
 recall_config_get_requests(const struct recall_config *config,
 			   const char **name_r)
 {

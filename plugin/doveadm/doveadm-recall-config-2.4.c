@@ -10,6 +10,8 @@
 #define CONFIG_NS "namespace"
 #define CONFIG_QUOTA "quota"
 #define CONFIG_QUOTA_IGNORE "quota_ignore"
+#define CONFIG_QUOTA_COUNT "quota_mailbox_count"
+#define CONFIG_UNLIMITED "unlimited"
 
 /* What doveconf is asked for besides our settings. What a section does not have
    is its default, which stands outside. */
@@ -18,6 +20,7 @@ static const char *const config_names[] = {
 	CONFIG_NS, "namespace_disabled", "namespace_type", "namespace_inbox",
 	"namespace_hidden", "namespace_list", "namespace_subscriptions",
 	"namespace_prefix", CONFIG_QUOTA, CONFIG_QUOTA_IGNORE,
+	CONFIG_QUOTA_COUNT,
 	"doveadm_password", "doveadm_api_key", "service/doveadm",
 };
 
@@ -257,6 +260,21 @@ recall_config_ns_get_quota_error(const struct recall_config *config,
 		}
 	}
 	return NULL;
+}
+
+const char *
+recall_config_ns_get_count_error(const struct recall_config *config,
+				 const char *ns)
+{
+	const char *value = config_get_in_ns(config, ns, CONFIG_QUOTA_COUNT);
+
+	if (*value == '\0')
+		value = recall_config_get(config, CONFIG_QUOTA_COUNT);
+	if (*value == '\0' || strcmp(value, CONFIG_UNLIMITED) == 0 ||
+	    !recall_config_has(config, CONFIG_PLUGINS, "quota"))
+		return NULL;
+	return t_strdup_printf("namespace %s has "CONFIG_QUOTA_COUNT" = %s, "
+			       "not "CONFIG_UNLIMITED, ns, value);
 }
 
 const char *

@@ -40,6 +40,11 @@ const char *
 recall_config_ns_get_quota_error(const struct recall_config *config,
 				 const char *ns);
 
+/* The same for how many mailboxes there may be in there (2.4). */
+const char *
+recall_config_ns_get_count_error(const struct recall_config *config,
+				 const char *ns);
+
 /* How many requests a doveadm process serves, and what that is called. */
 const char *
 recall_config_get_requests(const struct recall_config *config,

@@ -418,3 +418,34 @@ def test_doveadm_that_lets_nobody_in(no_login, message_id):
                   if row["check"] == "http_api"]
         assert check["status"] == ("error" if no_login else "ok")
         assert node.panics() == []
+
+
+FEW_MAILBOXES = "quota_mailbox_count = 5\n"
+ANY_NUMBER = """
+namespace recalled {
+  quota_mailbox_count = unlimited
+}
+"""
+
+
+@pytest.mark.skipif(not DOVECOT_24, reason="settings of 2.4")
+@pytest.mark.parametrize("lifted", [False, True])
+def test_number_of_mailboxes(lifted, message_id):
+    """It is limited in each namespace: a recall at the limit is an error."""
+    with make_node(ONE_DRIVER, [USER], mail_plugins=PLUGINS, quota=True,
+                   extra=FEW_MAILBOXES + (ANY_NUMBER if lifted else ""),
+                   plugin={"quota_rule2": ".RECALLED/*:ignore"}) as node:
+        row, = [row for row in command(node, "check").rows
+                if row["check"] == "quarantine"]
+        assert (row["status"], "quota_mailbox_count" in row["text"]) == \
+            (("ok", False) if lifted else ("error", True))
+        rows = []
+        for _ in range(3):
+            node.lmtp_deliver(USER, build_message(message_id))
+            rows.append(command(node, "expunge", "-u", USER, "--no-notify",
+                                message_id).row())
+        assert [row["status"] for row in rows] == \
+            ["expunged"] * 2 + ["expunged" if lifted else "error"]
+        assert "mailboxes" in rows[2]["error"] or lifted
+        assert node.count(USER) == (0 if lifted else 1)
+        assert node.panics() == [] and node.errors() == []

@@ -3,6 +3,7 @@
 #include "mail-storage-private.h"
 #include "failpoint.h"
 #include "recall-index.h"
+#include "recall-quarantine-settings.h"
 #include "recall-mail-index.h"
 #include "recall-mail-log.h"
 #include "recall-mail-standing.h"
@@ -203,8 +204,10 @@ void recall_mail_index_mailbox_allocated(struct mailbox *box)
 	struct mailbox_vfuncs *v = box->vlast;
 	union mailbox_module_context *rbox;
 
-	/* what is saved through a virtual mailbox is saved into another one */
-	if (box->virtual_vfuncs != NULL)
+	/* What is saved through a virtual mailbox is saved into another one. In
+	   the quarantine nothing is searched for. */
+	if (box->virtual_vfuncs != NULL ||
+	    recall_quarantine_is_namespace(mailbox_get_namespace(box)))
 		return;
 	rbox = p_new(box->pool, union mailbox_module_context, 1);
 	rbox->super = *v;

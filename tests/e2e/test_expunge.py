@@ -73,6 +73,26 @@ def test_copies_in_several_mailboxes(node, user, message_id, recall):
         assert node.count(user, mailbox) == 1
 
 
+def size_of(node, user):
+    line = node.doveadm("-f", "tab", "mailbox", "status", "-u", user, "vsize",
+                        "INBOX").stdout.splitlines()[-1]
+    return int(line.split("\t")[-1])
+
+
+@pytest.mark.parametrize("counted", [False, True], ids=["new", "counted"])
+def test_size_of_mailbox(node, user, message_id, recall, counted):
+    """Dovecot keeps the sum of a mailbox's sizes once it was asked for."""
+    other_mail(node, user)
+    size = size_of(node, user)
+    node.lmtp_deliver(user, build_message(message_id))
+    if counted:
+        assert size_of(node, user) > size
+    assert recall(user, message_id).status() == "expunged"
+    assert size_of(node, user) == size
+    other_mail(node, user)
+    assert size_of(node, user) == 2 * size
+
+
 @pytest.mark.parametrize("force", [False, True], ids=["kept", "forced"])
 def test_one_read_copy_of_two(node, user, message_id, recall, force):
     node.append(user, "INBOX", build_message(message_id))

@@ -4,7 +4,7 @@
 #include "mailbox-list-index.h"
 #include "recall-list-index.h"
 
-void recall_list_index_read(struct mailbox_list *list)
+static void list_index_read(struct mailbox_list *list)
 {
 	struct mailbox_list_index *ilist = INDEX_LIST_CONTEXT(list);
 	struct mail_index_view *view;
@@ -34,7 +34,7 @@ void recall_list_index_begin(struct mailbox *box)
 		/* as if it was done already */
 		ilist->updating_status = TRUE;
 	} else {
-		recall_list_index_read(box->list);
+		list_index_read(box->list);
 	}
 }
 
@@ -44,6 +44,14 @@ void recall_list_index_end(struct mailbox *box)
 
 	if (ilist != NULL && ilist->has_backing_store)
 		ilist->updating_status = FALSE;
+}
+
+void recall_list_index_set_silent(struct mailbox_list *list, bool silent)
+{
+	struct mailbox_list_index *ilist = INDEX_LIST_CONTEXT(list);
+
+	if (ilist != NULL && ilist->has_backing_store)
+		ilist->updating_status = silent;
 }
 
 void recall_list_index_forget(struct mailbox_list *list)

@@ -11,8 +11,6 @@ struct mailbox_list;
    look at the directories later if the mailbox is not there. It is not enough
    to know which mailboxes there are. */
 
-/* Has the list index read as it is, if this session has not done so yet. */
-void recall_list_index_read(struct mailbox_list *list);
 /* To be called before the mailbox is synced or changed, and after it: has the
    list index read. Of INBOX
    Dovecot notes nothing there but its GUID and UIDVALIDITY (unless
@@ -20,6 +18,9 @@ void recall_list_index_read(struct mailbox_list *list);
    it the list index is not even opened. */
 void recall_list_index_begin(struct mailbox *box);
 void recall_list_index_end(struct mailbox *box);
+/* Has nothing noted there of what is done to the list's mailboxes, but that one
+   was made or deleted. Whoever wants to know of one later is told to open it. */
+void recall_list_index_set_silent(struct mailbox_list *list, bool silent);
 /* Has the next listing look at the directories, whatever was read before. */
 void recall_list_index_forget(struct mailbox_list *list);
 

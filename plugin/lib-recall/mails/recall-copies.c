@@ -12,6 +12,7 @@
 #include "recall-list-index.h"
 #include "recall-scan.h"
 #include "recall-sdbox-dir.h"
+#include "recall-sync.h"
 #include "recall-mail-iter.h"
 #include "recall-match.h"
 #include "recall-message-id.h"
@@ -205,12 +206,13 @@ void recall_copies_find(struct recall_copies *copies)
 
 /* To sync a mailbox that will be changed may be to change it: it's then that
    Dovecot adds up the sizes of new messages. */
-static int copies_sync(struct recall_copies_box *cbox)
+static int copies_sync(struct recall_copies_box *cbox, bool expunged)
 {
 	int ret;
 
 	recall_list_index_begin(cbox->box);
-	ret = mailbox_sync(cbox->box, 0);
+	ret = expunged ? recall_sync_expunged(cbox->box) :
+		mailbox_sync(cbox->box, 0);
 	recall_list_index_end(cbox->box);
 	return ret;
 }
@@ -253,7 +255,7 @@ void recall_copies_refresh(struct recall_copies *copies)
 			copies->read = copies->read || cbox->read;
 			continue;
 		}
-		if (copies_sync(cbox) < 0) {
+		if (copies_sync(cbox, FALSE) < 0) {
 			copies_failed(copies, cbox->box, "Syncing");
 			continue;
 		}
@@ -390,7 +392,7 @@ static void copies_expunge_sync(struct recall_copies *copies,
 	const char *error;
 
 	mail_storage_clear_error(cbox->box->storage);
-	if (copies_sync(cbox) < 0) {
+	if (copies_sync(cbox, TRUE) < 0) {
 		cbox->expunge_failed = TRUE;
 		copies_failed(copies, cbox->box, "Syncing");
 	} else if (copies_lock_timed_out(cbox) && copies_are_left(cbox)) {
@@ -421,7 +423,7 @@ static void copies_expunge_box(struct recall_copies *copies,
 	p_array_init(&cbox->expunged, copies->pool, 2);
 	p_array_init(&cbox->counted, copies->pool, 2);
 	/* what is gone by now was not deleted by us */
-	if (!copies->synced && copies_sync(cbox) < 0)
+	if (!copies->synced && copies_sync(cbox, FALSE) < 0)
 		copies_failed(copies, cbox->box, "Syncing");
 	else if (copies_expunge_mails(copies, cbox, &dir_fd))
 		copies_expunge_sync(copies, cbox, dir_fd);

@@ -7,7 +7,9 @@ void recall_mail_iter_init(struct recall_mail_iter *iter, struct mailbox *box,
 			   struct mailbox_header_lookup_ctx *headers)
 {
 	i_zero(iter);
-	iter->trans = mailbox_transaction_begin(box, 0, "recall");
+	/* what we look at says nothing of what clients will want */
+	iter->trans = mailbox_transaction_begin(box,
+		MAILBOX_TRANSACTION_FLAG_NO_CACHE_DEC, "recall");
 	iter->mail = mail_alloc(iter->trans, wanted_fields, headers);
 	seq_range_array_iter_init(&iter->uids, uids);
 }

@@ -97,14 +97,15 @@ record_write(struct recall_quarantine *q,
 {
 	struct mailbox *box;
 	string_t *str = t_str_new(1024);
-	unsigned int before, count;
+	unsigned int before = 0, count;
 	int ret;
 
-	if (recall_quarantine_box_open(q, record->recall_id, NULL, TRUE, &box,
-				       error_r) < 0)
+	ret = recall_quarantine_box_open(q, record->recall_id, NULL, TRUE, &box,
+					 error_r);
+	if (ret < 0)
 		return -1;
 	recall_quarantine_record_render(record, str);
-	if (record_count(box, &before, error_r) < 0) {
+	if (ret == 1 && record_count(box, &before, error_r) < 0) {
 		mailbox_free(&box);
 		return -1;
 	}

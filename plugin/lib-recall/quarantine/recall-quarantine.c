@@ -56,7 +56,14 @@ int recall_quarantine_init(struct mail_user *user,
 			prefix);
 		return -1;
 	}
+	recall_list_index_set_silent(q_r->ns->list, TRUE);
 	return 1;
+}
+
+static struct mailbox *
+quarantine_box_alloc(struct recall_quarantine *q, const char *vname)
+{
+	return mailbox_alloc(q->ns->list, vname, QUARANTINE_BOX_FLAGS);
 }
 
 /* Whoever was killed while it had the quarantine locked may have left others of
@@ -80,6 +87,8 @@ void recall_quarantine_deinit(struct recall_quarantine *q)
 {
 	recall_quarantine_kept_deinit(&q->kept);
 	recall_quarantine_unlock(q);
+	if (q->ns != NULL)
+		recall_list_index_set_silent(q->ns->list, FALSE);
 }
 
 void recall_quarantine_unlock(struct recall_quarantine *q)
@@ -177,8 +186,7 @@ quarantine_delete_all_stale_locks(struct recall_quarantine *q,
 				   error_r) < 0)
 		return -1;
 	array_foreach(&boxes, qbox) T_BEGIN {
-		box = mailbox_alloc(q->ns->list, qbox->vname,
-				    QUARANTINE_BOX_FLAGS);
+		box = quarantine_box_alloc(q, qbox->vname);
 		quarantine_delete_stale_locks(box);
 		mailbox_free(&box);
 	} T_END;
@@ -261,13 +269,10 @@ const char *recall_quarantine_box_get_vname(struct recall_quarantine *q,
 	return p_strdup(pool, quarantine_get_vname(q, recall_id, guid));
 }
 
-/* Opens the mailbox, or returns it with an error. */
-static int quarantine_try_open(struct recall_quarantine *q, const char *vname,
-			       struct mailbox **box_r)
+static int quarantine_try_open(struct mailbox *box)
 {
-	*box_r = mailbox_alloc(q->ns->list, vname, QUARANTINE_BOX_FLAGS);
-	quarantine_delete_stale_locks(*box_r);
-	return mailbox_open(*box_r);
+	quarantine_delete_stale_locks(box);
+	return mailbox_open(box);
 }
 
 /* Whoever was killed while deleting it may have left it with a mark that it is
@@ -278,7 +283,91 @@ static int quarantine_undelete(struct recall_quarantine *q, const char *vname,
 {
 	(void)mailbox_mark_index_deleted(*box, FALSE);
 	mailbox_free(box);
-	return quarantine_try_open(q, vname, box);
+	*box = quarantine_box_alloc(q, vname);
+	return quarantine_try_open(*box);
+}
+
+/* A mailbox that can't be opened has Dovecot look at all directories of the
+   quarantine, of which there are more with each recall that is kept. */
+static bool quarantine_box_is_absent(struct mailbox *box)
+{
+	static const enum mailbox_list_path_type types[] = {
+		MAILBOX_LIST_PATH_TYPE_MAILBOX,
+		MAILBOX_LIST_PATH_TYPE_ALT_MAILBOX,
+		MAILBOX_LIST_PATH_TYPE_CONTROL,
+		MAILBOX_LIST_PATH_TYPE_INDEX,
+	};
+	const char *path, *last = "";
+	struct stat st;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < N_ELEMENTS(types); i++) {
+		ret = mailbox_get_path_to(box, types[i], &path);
+		if (ret < 0 || (ret == 0 && i == 0))
+			return FALSE;
+		if (ret == 0 || strcmp(path, last) == 0)
+			continue;
+		if (stat(path, &st) == 0 || errno != ENOENT)
+			return FALSE;
+		last = path;
+	}
+	return TRUE;
+}
+
+/* As mailbox_create(), which opens INBOX after that, and makes a cache file for
+   what clients have read there. No client sees this one. */
+static int quarantine_box_create(struct mailbox *box)
+{
+	int ret;
+
+	if (mailbox_verify_create_name(box) < 0)
+		return -1;
+	if (mailbox_list_lock(box->list) < 0) {
+		mail_storage_copy_list_error(box->storage, box->list);
+		return -1;
+	}
+	box->creating = TRUE;
+	T_BEGIN {
+		ret = box->v.create_box(box, NULL, FALSE);
+	} T_END;
+	box->creating = FALSE;
+	mailbox_list_unlock(box->list);
+	if (ret == 0) {
+		box->list->guid_cache_updated = TRUE;
+	} else if (box->opened) {
+		mail_storage_last_error_push(box->storage);
+		mailbox_close(box);
+		mail_storage_last_error_pop(box->storage);
+	}
+	return ret;
+}
+
+/* Returns 1 if it was there, 2 if it was made, 0 if it is missing, -1 on
+   errors. */
+static int quarantine_box_open(struct recall_quarantine *q, const char *vname,
+			       bool create, struct mailbox **box)
+{
+	*box = quarantine_box_alloc(q, vname);
+	if (quarantine_box_is_absent(*box)) {
+		if (!create)
+			return 0;
+		if (quarantine_box_create(*box) == 0)
+			return mailbox_open(*box) < 0 ? -1 : 2;
+	} else {
+		if (quarantine_try_open(*box) == 0 ||
+		    (create && (*box)->mailbox_deleted &&
+		     quarantine_undelete(q, vname, box) == 0))
+			return 1;
+		if (mailbox_get_last_mail_error(*box) != MAIL_ERROR_NOTFOUND)
+			return -1;
+		if (!create)
+			return 0;
+		if (quarantine_box_create(*box) == 0)
+			return mailbox_open(*box) < 0 ? -1 : 1;
+	}
+	return mailbox_get_last_mail_error(*box) == MAIL_ERROR_EXISTS &&
+		mailbox_open(*box) == 0 ? 1 : -1;
 }
 
 int recall_quarantine_box_open(struct recall_quarantine *q,
@@ -287,36 +376,16 @@ int recall_quarantine_box_open(struct recall_quarantine *q,
 			       const char **error_r)
 {
 	const char *vname = quarantine_get_vname(q, recall_id, guid);
-	struct mailbox *box;
-	enum mail_error error;
+	int ret;
 
-	if (quarantine_try_open(q, vname, &box) == 0 ||
-	    (create && box->mailbox_deleted &&
-	     quarantine_undelete(q, vname, &box) == 0)) {
-		*box_r = box;
-		return 1;
+	ret = quarantine_box_open(q, vname, create, box_r);
+	if (ret < 0) {
+		*error_r = t_strdup_printf("Opening mailbox %s failed: %s",
+			vname, mailbox_get_last_internal_error(*box_r, NULL));
 	}
-	error = mailbox_get_last_mail_error(box);
-	if (error == MAIL_ERROR_NOTFOUND && !create) {
-		mailbox_free(&box);
-		return 0;
-	}
-	if (error == MAIL_ERROR_NOTFOUND) {
-		/* Dovecot looks whether there is an INBOX */
-		recall_list_index_read(mail_namespace_find_inbox(
-			q->user->namespaces)->list);
-	}
-	if (error == MAIL_ERROR_NOTFOUND &&
-	    (mailbox_create(box, NULL, FALSE) == 0 ||
-	     mailbox_get_last_mail_error(box) == MAIL_ERROR_EXISTS) &&
-	    mailbox_open(box) == 0) {
-		*box_r = box;
-		return 1;
-	}
-	*error_r = t_strdup_printf("Opening mailbox %s failed: %s", vname,
-				   mailbox_get_last_internal_error(box, NULL));
-	mailbox_free(&box);
-	return -1;
+	if (ret <= 0)
+		mailbox_free(box_r);
+	return ret;
 }
 
 int recall_quarantine_box_delete(struct recall_quarantine *q,
@@ -327,8 +396,8 @@ int recall_quarantine_box_delete(struct recall_quarantine *q,
 	struct mailbox *box;
 	int ret;
 
-	if (quarantine_try_open(q, qbox->vname, &box) < 0 &&
-	    box->mailbox_deleted)
+	box = quarantine_box_alloc(q, qbox->vname);
+	if (quarantine_try_open(box) < 0 && box->mailbox_deleted)
 		(void)quarantine_undelete(q, qbox->vname, &box);
 	ret = mailbox_delete(box);
 	if (ret < 0 &&

@@ -78,8 +78,8 @@ int recall_quarantine_box_count(struct recall_quarantine *q,
 				const struct recall_quarantine_box *qbox,
 				unsigned int *copies, const char **error_r);
 /* Opens (and creates, if create is TRUE) the mailbox of records if guid is
-   NULL, else that of copies. Returns 1 if ok, 0 if it's missing, -1 on errors.
-   */
+   NULL, else that of copies. Returns 1 if ok, 2 if it was not there before and
+   is empty, 0 if it's missing, -1 on errors. */
 int recall_quarantine_box_open(struct recall_quarantine *q,
 			       const char *recall_id, const guid_128_t guid,
 			       bool create, struct mailbox **box_r,

@@ -117,22 +117,76 @@ bool recall_index_pass_is_within(const struct recall_index_pass *pass)
 		pass->fence.sum;
 }
 
+/* The message of the view. */
+static const struct mail_index_record *
+map_get_record(const struct mail_index_map *map, uint32_t idx)
+{
+	return CONST_PTR_OFFSET(map->rec_map->records,
+				idx * (size_t)map->hdr.record_size);
+}
+
+/* Judges messages from idx on as long as each has the next record, none later
+   than that: most of them, which are what a look at a large mailbox costs.
+   Returns how many these were. */
+static uint32_t
+pass_view_run(struct recall_index_pass *pass,
+	      struct recall_index_box_iter *iter, uint32_t idx)
+{
+	const struct mail_index_map *map = pass->box->view->map;
+	const struct recall_index_box *rbox = iter->box;
+	const struct recall_index_rec *tail;
+	const uint64_t *hashes;
+	const uint32_t *uids;
+	uint32_t i, count, uid, end = pass->fence.uid;
+
+	if (pass->verify || pass->doubtful || rbox == NULL ||
+	    iter->base_idx >= rbox->count)
+		return 0;
+	if (array_is_created(&iter->tail) &&
+	    iter->tail_idx < array_count(&iter->tail)) {
+		tail = array_idx(&iter->tail, iter->tail_idx);
+		end = I_MIN(end, tail->uid);
+	}
+	uids = iter->file->uids + rbox->first + iter->base_idx;
+	hashes = iter->file->hashes + rbox->first + iter->base_idx;
+	count = I_MIN(rbox->count - iter->base_idx,
+		      map->hdr.messages_count - idx);
+	for (i = 0; i < count; i++) {
+		uid = map_get_record(map, idx + i)->uid;
+		if (uid != uids[i] || uid >= end ||
+		    hashes[i] == RECALL_INDEX_HASH_UNKNOWN)
+			break;
+		if (pass_matches(pass, hashes[i]))
+			seq_range_array_add(pass->uids, uid);
+	}
+	iter->base_idx += i;
+	pass->stats.messages += i;
+	pass->stats.indexed += i;
+	return i;
+}
+
 /* Goes through the mailbox's messages and their records. */
 static void pass_view(struct recall_index_pass *pass)
 {
 	const struct mail_index_map *map = pass->box->view->map;
-	const struct mail_index_record *mrec = map->rec_map->records;
 	struct recall_index_box_iter iter;
 	struct recall_index_rec rec = { .uid = 0 };
 	uint64_t hash;
-	uint32_t i;
+	uint32_t i = 0, uid;
 
 	pass->next_uid = map->hdr.next_uid;
 	recall_index_box_iter_init(&iter, pass->file, pass->rbox);
-	for (i = 0; i < map->hdr.messages_count; i++) {
-		hash = recall_index_pass_hash(pass, &iter, &rec, mrec->uid);
-		pass_record(pass, mrec->uid, hash);
-		mrec = CONST_PTR_OFFSET(mrec, map->hdr.record_size);
+	while (i < map->hdr.messages_count) {
+		uid = map_get_record(map, i)->uid;
+		/* rec is the message's, or of one after it */
+		if (rec.uid < uid)
+			i += pass_view_run(pass, &iter, i);
+		if (i == map->hdr.messages_count)
+			break;
+		uid = map_get_record(map, i)->uid;
+		hash = recall_index_pass_hash(pass, &iter, &rec, uid);
+		pass_record(pass, uid, hash);
+		i++;
 	}
 }
 

@@ -393,7 +393,9 @@ class MailNode(NodeLog, NodeClient):
             self._watch()
         deadline = time.monotonic() + PATIENCE
         ports = [self.imap_port, self.lmtp_port, self.http_port]
-        while ports:
+        # the master listens at ports first, and doveadm asks for the settings
+        config = self.dir / "run" / "config"
+        while ports or not config.exists():
             if self.process.poll() is not None:
                 self.start_output = output.read_text()
                 self._unwatch()
@@ -405,8 +407,12 @@ class MailNode(NodeLog, NodeClient):
                 self.stop(remove=False)
                 raise TimeoutError("Dovecot does not listen:\n" + self.log())
             try:
-                socket.create_connection(("127.0.0.1", ports[-1]), 5).close()
-                ports.pop()
+                if ports:
+                    socket.create_connection(("127.0.0.1", ports[-1]),
+                                             5).close()
+                    ports.pop()
+                else:
+                    time.sleep(0.02)
             except OSError:
                 time.sleep(0.02)
         return True

@@ -18,8 +18,9 @@ struct mailbox_list;
    it the list index is not even opened. */
 void recall_list_index_begin(struct mailbox *box);
 void recall_list_index_end(struct mailbox *box);
-/* Has nothing noted there of what is done to the list's mailboxes, but that one
-   was made or deleted. Whoever wants to know of one later is told to open it. */
+/* Has nothing noted there of what is done to the list's mailboxes, but that
+   one was made or deleted. Whoever wants to know of one later has to open
+   it. */
 void recall_list_index_set_silent(struct mailbox_list *list, bool silent);
 /* Has the next listing look at the directories, whatever was read before. */
 void recall_list_index_forget(struct mailbox_list *list);

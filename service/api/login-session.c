@@ -12,6 +12,7 @@
 #include "login-session.h"
 
 #define RETRY_AFTER_LOGINS 5
+#define RETRY_AFTER_REFRESHES 60
 #define SESSION_PATH "/console/session"
 
 void session_reply_no_refresh(struct http_request *request,
@@ -19,6 +20,9 @@ void session_reply_no_refresh(struct http_request *request,
 {
 	if (result == REFRESH_FAILED)
 		http_reply_journal(request);
+	else if (result == REFRESH_OFTEN)
+		http_reply_later(request, 429, "TOO MANY REFRESHES",
+				 RETRY_AFTER_REFRESHES);
 	else
 		bearer_reply_invalid(request);
 }

@@ -12,6 +12,22 @@ bool refresh_family_end(sqlite3 *db, const char *family, const char *login)
 			    login);
 }
 
+bool refresh_family_count(sqlite3 *db, const char *family, int64_t now,
+			  int64_t *count_r)
+{
+	sqlite3_stmt *stmt = journal_prepare(db, "SELECT count(*) FROM "
+		"refresh_tokens WHERE family = ? AND access_expires > ?");
+	int ret;
+
+	journal_bind_text(stmt, 1, family);
+	if (stmt != NULL)
+		sqlite3_bind_int64(stmt, 2, now);
+	ret = journal_step(stmt);
+	*count_r = ret == SQLITE_ROW ? sqlite3_column_int64(stmt, 0) : 0;
+	journal_release(stmt);
+	return ret == SQLITE_ROW;
+}
+
 bool refresh_family_end_access(sqlite3 *db, const char *jti,
 			       const char *tenant)
 {

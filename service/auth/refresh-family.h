@@ -23,6 +23,9 @@ bool refresh_family_end_login(sqlite3 *db, const char *login,
    still. */
 bool refresh_family_find(sqlite3 *db, const char *family, const char *login,
 			 int64_t now, struct strlist *jtis);
+/* How many access tokens of the family are good still. */
+bool refresh_family_count(sqlite3 *db, const char *family, int64_t now,
+			  int64_t *count_r);
 /* Ends the login's family. */
 bool refresh_family_end(sqlite3 *db, const char *family, const char *login);
 /* Adds to jtis the access tokens that a login (NULL: any) got after the time:

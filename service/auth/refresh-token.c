@@ -10,6 +10,7 @@
 #include "journal-db.h"
 #include "journal.h"
 #include "log.h"
+#include "refresh-family.h"
 #include "refresh-token.h"
 #include "revocation.h"
 
@@ -79,6 +80,7 @@ use(sqlite3 *db, const char *token, const char *login, int64_t now,
 	char hash[HASH_LEN + 1];
 	enum refresh_result result;
 	struct found found;
+	int64_t count;
 
 	result = find(db, token, login, &found);
 	if (result != REFRESH_OK)
@@ -92,6 +94,10 @@ use(sqlite3 *db, const char *token, const char *login, int64_t now,
 			REFRESH_INVALID : REFRESH_FAILED;
 	} else if (found.expires <= now) {
 		result = REFRESH_INVALID;
+	} else if (!refresh_family_count(db, found.family, now, &count)) {
+		result = REFRESH_FAILED;
+	} else if (count >= REFRESH_ACCESS_MAX) {
+		result = REFRESH_OFTEN;
 	} else if (!journal_exec(db, "UPDATE refresh_tokens SET used = 1 "
 				 "WHERE hash = ?", "s", hash)) {
 		result = REFRESH_FAILED;

@@ -12,12 +12,19 @@
 
 #define REFRESH_TOKEN_LEN 64
 
+/* Access tokens of a session that are good at a time. Each is a row of the
+   journal, and an entry in memory once the session has ended. */
+#define REFRESH_ACCESS_MAX 1000
+
 enum refresh_result {
 	REFRESH_OK = 0,
 	/* It is none, or not a good one. */
 	REFRESH_INVALID,
 	/* The journal can't be read or written: nothing is known or done. */
-	REFRESH_FAILED
+	REFRESH_FAILED,
+	/* The session has too many access tokens that are good still: nothing
+	   is done. */
+	REFRESH_OFTEN
 };
 
 /* Makes one for the identity, 64 hexadecimal digits, that goes with the access

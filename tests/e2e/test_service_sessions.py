@@ -181,6 +181,29 @@ def test_sign_out_ends_what_came_before(service, how):
     assert len(sessions(service, other)) == 1
 
 
+def test_tokens_of_a_session_have_a_limit(service):
+    tokens = sign_in(service, "user@red.example")
+    with contextlib.closing(sqlite3.connect(service.dir / "journal.db",
+                                            isolation_level=None)) as db:
+        db.execute("BEGIN")
+        db.executemany(
+            "INSERT INTO refresh_tokens (hash, family, login, expires, used, "
+            "tenant, jti, created, access_expires) SELECT ?, family, login, "
+            "expires, 1, tenant, ?, created, access_expires FROM "
+            "refresh_tokens WHERE used = 0",
+            [("x%d" % i, "x%d" % i) for i in range(999)])
+        db.execute("COMMIT")
+        answer = refresh(service, tokens)
+        assert (answer.status, answer.json()) == (
+            429, {"message": "TOO MANY REFRESHES"})
+        assert answer.headers["retry-after"] == "60"
+        check_described("/v2/auth", "post", answer)
+        # it is not used up by that
+        db.execute("UPDATE refresh_tokens SET access_expires = 1 WHERE "
+                   "jti = 'x0'")
+    assert refresh(service, tokens).status == 200
+
+
 def test_a_token_of_another_issuer_has_none(service):
     tokens = {"access_token": service.token("user@red.example", 2)}
     assert sessions(service, tokens) == []

@@ -566,6 +566,25 @@ def test_replaced_while_catching_up(box, plugin, lost):
     box.assert_complete(ids)
 
 
+def test_old_mailbox_and_replaced_while_catching_up(box):
+    """... or one that has records of other messages for these UIDs."""
+    ids = [box.new_id() for _ in range(5)]
+    box.save(ids[0])
+    box.look()
+    box.backup()
+    for message_id in ids[1:3]:
+        box.save(message_id)
+    between = box.index_file().read_bytes()
+    box.restore()
+    for message_id in ids[3:]:
+        box.save(message_id, plugin=False)
+    box.wait_for_maildir()
+    with stopped(box.node, "index-unfenced", "expunge", "--dry-run", "-u",
+                 box.user, "<nothing@example.com>"):
+        box.index_file().write_bytes(between)
+    box.assert_complete([ids[0]] + ids[3:], ids[1:3])
+
+
 @pytest.mark.parametrize("point", ["index-locked:2", "index-incomplete:2",
                                    "index-appended:2"])
 def test_killed_while_naming(box, point):

@@ -112,7 +112,8 @@ def test_moved_by_dsync(cluster, message_id, named):
     recall_id, status = recall(service, message_id)
     assert status == "expunged"
     names = ["-n", "", "-n", PREFIX] if named else []
-    one.doveadm("backup", *names, "-u", USER,
+    # what is in the environment is the first one's
+    one.doveadm("backup", *names, "-u", USER, "env", "-i", "PATH=/usr/bin:/bin",
                 *two.doveadm_command("dsync-server", "-u", USER))
     front.move("two")
     assert restore(service, recall_id) == (

@@ -63,7 +63,13 @@ int recall_quarantine_init(struct mail_user *user,
 static struct mailbox *
 quarantine_box_alloc(struct recall_quarantine *q, const char *vname)
 {
-	return mailbox_alloc(q->ns->list, vname, QUARANTINE_BOX_FLAGS);
+	struct mailbox *box;
+
+	box = mailbox_alloc(q->ns->list, vname, QUARANTINE_BOX_FLAGS);
+	/* lazy_expunge has looked; quota looks later, and would not count down
+	   what is deleted */
+	box->flags &= ENUM_NEGATE(MAILBOX_FLAG_DELETE_UNSAFE);
+	return box;
 }
 
 /* Whoever was killed while it had the quarantine locked may have left others of

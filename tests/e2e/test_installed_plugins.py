@@ -3,7 +3,7 @@ they say about a mailbox after a recall, a restore and a purge."""
 
 import pytest
 
-from conftest import DRIVERS, ONE_DRIVER, parse_tab
+from conftest import DRIVERS
 from mailnode import DOVECOT_24, build_message
 from quarantine import command, make_node, quarantined
 

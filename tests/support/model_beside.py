@@ -3,6 +3,7 @@ administrator does to an account in between."""
 
 import collections
 import os
+import pathlib
 import shutil
 import subprocess
 
@@ -54,7 +55,9 @@ class Beside:
                                          "X-Token", token])
 
     def index_files(self):
-        return list(self.node.home(self.user).rglob(INDEX))
+        # unlike rglob() it gets on with directories that go meanwhile
+        return [pathlib.Path(directory, INDEX) for directory, _, names in
+                os.walk(self.node.home(self.user)) if INDEX in names]
 
     def keep_indexes(self):
         self.old_indexes.append([(path, path.read_bytes(), path.stat())

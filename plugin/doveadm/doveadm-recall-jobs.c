@@ -113,13 +113,18 @@ jobs_get_count(const struct doveadm_cmd_context *cctx,
 {
 	unsigned int limit, count = sweep->jobs;
 
-	if (count == 0) {
-		/* settings of this command line would not hold over there */
-		if (array_is_created(&master_service->config_overrides) &&
-		    array_count(&master_service->config_overrides) > 0)
-			return 1;
-		count = I_MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
+	/* settings of this command line would not hold over there: mail could
+	   be deleted that -o has a quarantine for */
+	if (array_is_created(&master_service->config_overrides) &&
+	    array_count(&master_service->config_overrides) > 0) {
+		if (count > 1) {
+			i_warning("With -o this process works alone, not "
+				  "--jobs %u", count);
+		}
+		return 1;
 	}
+	if (count == 0)
+		count = I_MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
 	if (count == 1 || jobs_get_limit(cctx, service, &limit) < 0)
 		return 1;
 	return limit == 0 ? count : I_MIN(count, limit);

@@ -12,7 +12,7 @@ import pytest
 from conftest import EX_TEMPFAIL, EX_USAGE, parse_tab, run_http, \
     run_shell
 from faults import Held, wait_for
-from mailnode import DOVECOT_24, PATIENCE, build_message
+from mailnode import DOVEADM, DOVECOT_24, PATIENCE, build_message
 from servicenode import RecallNode
 
 USERS = ["user%02d@example.com" % number for number in range(24)]
@@ -327,12 +327,29 @@ def test_jobs_max(message_id):
 def test_without_a_server(node, message_id, tmp_path):
     """Nobody listens: this process does it all."""
     deliver(node, message_id, USERS[:2])
-    done = node.doveadm("-f", "tab", "-o",
-                        "doveadm_socket_path=%s/none" % tmp_path, "recall",
-                        "expunge", "-A", "--jobs=2", "--no-notify", "--hits",
-                        "--", message_id)
+    conf = tmp_path / "dovecot.conf"
+    conf.write_text(node.conf.read_text() +
+                    "doveadm_socket_path = %s/none\n" % tmp_path)
+    done = subprocess.run(node.inside([
+        DOVEADM, "-c", str(conf), "-f", "tab", "recall", "expunge", "-A",
+        "--jobs=2", "--no-notify", "--hits", "--", message_id]),
+        capture_output=True, text=True)
     assert columns(parse_tab(done.stdout), "username") == \
         [(user,) for user in USERS[:2]]
+
+
+def test_settings_of_the_command_line(node, message_id):
+    """They hold in this process alone, so no other one works on users: mail
+    would go that they have a quarantine for."""
+    deliver(node, message_id, USERS[:2])
+    setting = ("" if DOVECOT_24 else "plugin/") + "recall_quarantine=.NONE/"
+    done = node.doveadm("-f", "tab", "-o", setting, "recall", "expunge",
+                        "--jobs=2", "--no-notify", *named(USERS[:2]), "--",
+                        message_id, check=False)
+    assert columns(parse_tab(done.stdout), "username", "status") == \
+        [(user, "error") for user in USERS[:2]]
+    assert "With -o this process works alone" in done.stderr
+    assert [node.count(user) for user in USERS[:2]] == [1, 1]
 
 
 @pytest.mark.parametrize("option", [

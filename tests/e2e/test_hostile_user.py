@@ -1,6 +1,7 @@
 """What a user puts into files of the own home costs others nothing: neither their
 deliveries, which one process makes, nor their recalls."""
 
+import fcntl
 import os
 import shutil
 import struct
@@ -10,7 +11,7 @@ import zlib
 import pytest
 
 from conftest import ONE_DRIVER, parse_tab, run_http
-from mailnode import MailNode, build_message
+from mailnode import PATIENCE, MailNode, build_message
 from quarantine import PREFIX, http, make_node
 
 USERS = ["user%02d@example.com" % number for number in range(40)]
@@ -101,6 +102,26 @@ def test_authors(node, message_id):
     result = run_http(node, users=users, messageId=message_id,
                       sender=[sender, "a@b"])
     assert [row["status"] for row in result.rows] == ["not_sender", "expunged"]
+
+
+def test_lock_of_index(node, message_id):
+    """It is waited for, but not for each mailbox."""
+    user = next(node.free_users)
+    for number in range(8):
+        node.append(user, "Folder%d" % number,
+                    build_message("<other%d@example.com>" % number))
+    node.lmtp_deliver(user, build_message(message_id))
+    path, = node.home(user).rglob("dovecot.recall.index")
+    path.write_bytes(b"")
+    with open(path, "r+b") as stream:
+        fcntl.lockf(stream, fcntl.LOCK_EX)
+        done = subprocess.run(
+            node.doveadm_command("-f", "tab", "recall", "expunge", "-u", user,
+                                 message_id),
+            capture_output=True, text=True, timeout=4 * PATIENCE)
+    row, = parse_tab(done.stdout)
+    assert row["status"] == "expunged"
+    assert "Timeout while locking" in done.stderr
 
 
 RECORD = "recall-id: %s\nrecalled: 1700000000\n"

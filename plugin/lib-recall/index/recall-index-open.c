@@ -2,6 +2,7 @@
 #include "file-lock.h"
 #include "mailbox-list.h"
 #include "recall-index-open.h"
+#include "recall-index-stamp.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -58,6 +59,28 @@ bool recall_index_is_current(int fd, const char *path, struct stat *st_r)
 		st.st_ino == st_r->st_ino && CMP_DEV_T(st.st_dev, st_r->st_dev);
 }
 
+/* The index whose lock was waited for in vain, as a number. It may be the user
+   who has it, and a recall asks for it once a mailbox. */
+static uint64_t stuck_index;
+
+static int
+index_wait_lock(int fd, const char *path, unsigned int secs,
+		struct file_lock **lock_r, const char **error_r)
+{
+	const uint64_t index = recall_index_stamp_name(path);
+	int ret;
+
+	if (secs < RECALL_INDEX_LOCK_SECS)
+		return recall_index_lock(fd, path, secs, lock_r, error_r);
+	ret = recall_index_lock(fd, path, stuck_index == index ? 0 : secs,
+				lock_r, error_r);
+	if (ret == 0)
+		stuck_index = index;
+	else if (stuck_index == index)
+		stuck_index = 0;
+	return ret;
+}
+
 int recall_index_open_locked(struct mailbox_list *list, const char *path,
 			     unsigned int secs, struct stat *st_r,
 			     struct file_lock **lock_r, const char **error_r)
@@ -69,7 +92,7 @@ int recall_index_open_locked(struct mailbox_list *list, const char *path,
 		fd = recall_index_open_create(list, path, error_r);
 		if (fd == -1)
 			return -1;
-		ret = recall_index_lock(fd, path, secs, lock_r, error_r);
+		ret = index_wait_lock(fd, path, secs, lock_r, error_r);
 		if (ret <= 0) {
 			if (ret == 0) {
 				*error_r = t_strdup_printf(

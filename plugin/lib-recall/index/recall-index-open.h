@@ -22,7 +22,7 @@ int recall_index_lock(int fd, const char *path, unsigned int secs,
 bool recall_index_is_current(int fd, const char *path, struct stat *st_r);
 
 /* Opens and locks the index for writing; secs is how long others are waited
-   for. Returns -1 on errors. */
+   for, unless that was in vain before. Returns -1 on errors. */
 int recall_index_open_locked(struct mailbox_list *list, const char *path,
 			     unsigned int secs, struct stat *st_r,
 			     struct file_lock **lock_r, const char **error_r);

@@ -1,14 +1,18 @@
 """Dovecot as postmasters set it up: plugins of theirs beside ours, and what
 they say about a mailbox after a recall, a restore and a purge."""
 
+import os
+import subprocess
+
 import pytest
 
 from conftest import DRIVERS
-from mailnode import DOVECOT_24, build_message
+from mailnode import DOVECOT_24, DOVECOT_MODULES, build_message
 from quarantine import command, make_node, quarantined
 
 USER = "a@example.com"
 PLUGINS = ["notify", "recall"]
+LDA = os.path.dirname(DOVECOT_MODULES) + "/dovecot-lda"
 PURGE = "-o", ("" if DOVECOT_24 else "plugin/") + "recall_quarantine_days=0"
 
 
@@ -64,4 +68,64 @@ def test_quota_that_is_kept(driver, root, message_id, recall_id):
         purge(node)
         assert quarantined(node, USER) == {}
         assert_quota_is_right(node)
+        assert node.panics() == [] and node.errors() == []
+
+
+SIEVE = """\
+require ["fileinto", "mailbox", "copy", "imap4flags"];
+if header :contains "subject" "filed" {
+  fileinto :create :flags ["\\\\Flagged"] "Lists/one";
+  fileinto :copy :create "Copies";
+}
+"""
+
+SIEVE_SETTINGS = """
+lda_mailbox_autocreate = yes
+protocol lmtp {
+  mail_plugins = $mail_plugins sieve
+}
+protocol lda {
+  mail_plugins = $mail_plugins sieve
+}
+"""
+
+
+def lda_deliver(node, message):
+    subprocess.run(
+        node.inside([LDA, "-c", str(node.conf), "-d", USER, "-f",
+                     "sender@example.com"]),
+        input=message, check=True)
+
+
+@pytest.mark.skipif(
+    DOVECOT_24 or not os.path.exists(DOVECOT_MODULES +
+                                     "/lib90_sieve_plugin.so"),
+    reason="settings of 2.3, and dovecot-sieve is not installed everywhere")
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_sieve(driver, message_id, recall_id):
+    """A script has one delivery saved into several mailboxes: all copies are
+    recalled, now and of what arrives later, by LMTP or dovecot-lda."""
+    message = build_message(message_id, "filed")
+    with make_node(driver, [USER], mail_plugins=PLUGINS,
+                   extra=SIEVE_SETTINGS,
+                   plugin={"sieve": "file:~/script.sieve"}) as node:
+        path = node.home(USER) / "script.sieve"
+        path.parent.mkdir()
+        path.write_text(SIEVE)
+        subprocess.run(["chown", "-R", "--reference", node.dir / "mail",
+                        path.parent], check=True)
+        node.lmtp_deliver(USER, message)
+        lda_deliver(node, message)
+        row = command(node, "expunge", "-u", USER, "--no-notify", "--stand",
+                      "1h", "--recall-id", recall_id, message_id).row()
+        assert (row["status"], row["copies"]) == ("expunged", "4")
+        node.lmtp_deliver(USER, message)
+        lda_deliver(node, message)
+        late = command(node, "standing", "late").rows
+        assert [row["copies"] for row in late] == ["2", "2"]
+        assert command(node, "search", "-u", USER, message_id).rows == []
+        row = command(node, "restore", "-u", USER, recall_id).row()
+        assert (row["status"], row["copies"]) == ("restored", "8")
+        assert node.count(USER, "Lists/one") == \
+            node.count(USER, "Copies") == 4
         assert node.panics() == [] and node.errors() == []

@@ -125,3 +125,18 @@ def test_version_is_in_no_source():
     for room in "common", "include", "plugin", "service":
         for path in (TOP / room).rglob("*.[ch]"):
             assert configured() not in path.read_text(), path
+
+
+def test_makefiles_name_all_sources():
+    """Others would not be in the tarball, which could not be built then."""
+    named = set()
+    for makefile in [TOP / "Makefile.am", *TOP.glob("*/Makefile.am")]:
+        named |= set(re.findall(r"[\w.-]+", makefile.read_text()))
+    found = [path for room in ("common", "include", "plugin", "service")
+             for path in (TOP / room).glob("**/*.[ch]")]
+    found += [path for path in (TOP / "debian").iterdir()
+              if path.is_file()]
+    # what a build of the packages leaves there
+    left = re.compile(r"files$|autoreconf\.|debhelper|.*\.(log|substvars|debhelper)$")
+    assert [str(path) for path in found if path.name not in named and
+            not left.match(path.name)] == []

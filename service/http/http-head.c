@@ -17,6 +17,24 @@ struct head {
 	bool strange;
 };
 
+/* Whether the name is longer than that of a header that says where the body
+   ends. Of "Content-Length:", continued on the next line by " 5",
+   libmicrohttpd 0.9 makes "Content-Length5". */
+static bool is_continued(const char *name)
+{
+	static const char *const names[] = {
+		"Content-Length", "Transfer-Encoding"
+	};
+	size_t i, len;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		len = strlen(names[i]);
+		if (strncasecmp(name, names[i], len) == 0 && name[len] != '\0')
+			return true;
+	}
+	return false;
+}
+
 static enum MHD_Result
 look(void *context, enum MHD_ValueKind kind, const char *name,
      const char *value)
@@ -24,7 +42,8 @@ look(void *context, enum MHD_ValueKind kind, const char *name,
 	struct head *head = context;
 
 	(void)kind;
-	if (name[strspn(name, TOKEN_CHARS)] != '\0' || *name == '\0') {
+	if (name[strspn(name, TOKEN_CHARS)] != '\0' || *name == '\0' ||
+	    is_continued(name)) {
 		head->strange = true;
 	} else if (strcasecmp(name, "Host") == 0) {
 		head->hosts++;

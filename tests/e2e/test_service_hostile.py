@@ -544,6 +544,10 @@ def test_smuggled_request(node, service, token):
                         b"Transfer-Encoding: identity\r", head),
     lambda head: re.sub(b"Content-Length: .*", b"Transfer-Encoding: chunked\r",
                         head).replace(b"HTTP/1.1", b"HTTP/1.0"),
+    # continued on another line
+    lambda head: head.replace(b"Content-Length:", b"Content-Length:\r\n"),
+    lambda head: re.sub(b"Content-Length: .*", b"Transfer-Encoding:\r\n\t"
+                        b"chunked\r", head),
     lambda head: head + b"Host: y\r\n",
     lambda head: head + b"X\x00Y: z\r\n", lambda head: head + b"X(Y: z\r\n",
 ], ids=lambda change: "")

@@ -53,9 +53,12 @@ int recall_request_parse(const struct doveadm_cmd_context *cctx,
 /* The same for commands that look for no message: reads these parameters
    alone. */
 #define RECALL_CMD_RECORD_PARAMS \
-DOVEADM_CMD_PARAM('t', RECALL_PARAM_TENANT, CMD_PARAM_STR, 0) \
 DOVEADM_CMD_PARAM('r', RECALL_PARAM_REASON, CMD_PARAM_STR, 0) \
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_ACTOR, CMD_PARAM_STR, 0) \
+RECALL_CMD_RECORD_ID_PARAMS
+
+#define RECALL_CMD_RECORD_ID_PARAMS \
+DOVEADM_CMD_PARAM('t', RECALL_PARAM_TENANT, CMD_PARAM_STR, 0) \
 DOVEADM_CMD_PARAM('\0', RECALL_PARAM_RECALL_ID, CMD_PARAM_STR, \
 		  CMD_PARAM_FLAG_POSITIONAL)
 

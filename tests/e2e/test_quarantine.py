@@ -404,6 +404,9 @@ def test_purge(node, message_id, recall_id):
     args = ["--users=" + old, "--users=" + young]
     result = command(node, "purge", "--dry-run", *args)
     assert result.statuses() == {old: "would_purge"}
+    # it asks for no actor and no reason, as the list does: not purged for that
+    for other in ("--actor=nobody", "--reason=none"):
+        assert command(node, "purge", other, *args).code == EX_USAGE
     assert len(quarantined(node, old)) == 1
     result = command(node, "purge", *args)
     assert (result.statuses(), result.code) == ({old: "purged"}, 0)

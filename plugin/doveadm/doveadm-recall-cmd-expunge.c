@@ -39,6 +39,8 @@ struct recall_expunge_context {
 	unsigned int own_users, proxied_users;
 	/* another node failed to answer for somebody */
 	bool lost_users;
+	/* whose messages are not in the count */
+	unsigned int uncounted_users;
 	/* there may be something to restore, or to try once more */
 	bool done;
 
@@ -62,9 +64,16 @@ static void expunge_count(struct recall_expunge_context *ctx,
 {
 	struct recall_copies copies;
 
-	if (recall_search(user, &ctx->request.order, &copies) ==
-	    RECALL_VERDICT_WOULD_EXPUNGE)
+	switch (recall_search(user, &ctx->request.order, &copies)) {
+	case RECALL_VERDICT_WOULD_EXPUNGE:
 		recall_count_add(ctx->count, username, copies.count);
+		break;
+	case RECALL_VERDICT_ERROR:
+		ctx->uncounted_users++;
+		break;
+	default:
+		break;
+	}
 	recall_copies_free(&copies);
 }
 
@@ -223,6 +232,8 @@ cmd_expunge_unseen(void *context, const char *username,
 	ctx->own_users++;
 	if (!ctx->counting)
 		recall_row_print_unseen(ctx->vrows, username, verdict, error);
+	else if (verdict == RECALL_VERDICT_ERROR)
+		ctx->uncounted_users++;
 }
 
 /* What the other node did is not known, not even if it was only to count. */
@@ -352,6 +363,10 @@ static bool cmd_expunge_again(void *context)
 			"nothing was done. Ask each node, or each user";
 	} else if (recall_count_is_expected(ctx->count, &error)) {
 		return expunge_stand(ctx, ctx->users) >= 0;
+	} else if (ctx->uncounted_users > 0) {
+		/* what is missing from the number may be theirs */
+		error = t_strdup_printf("%s. Users who could not be counted: "
+			"%u; a dry run says why", error, ctx->uncounted_users);
 	}
 	recall_rows_error(recall_row_get_rows(ctx->vrows), EX_USAGE, "%s",
 			  error);

@@ -23,7 +23,22 @@ struct recall_restore_context {
 	const struct doveadm_cmd_context *cctx;
 	struct recall_request request;
 	struct recall_verdict_rows *vrows;
+	unsigned int users;
+	/* somebody has something of the recall, or it is not known whether */
+	bool known;
 };
+
+static void
+restore_print(struct recall_restore_context *ctx, const struct recall_row *row)
+{
+	enum recall_verdict verdict = row->outcome.verdict;
+
+	ctx->users++;
+	if (verdict != RECALL_VERDICT_NOT_FOUND &&
+	    verdict != RECALL_VERDICT_NO_USER)
+		ctx->known = TRUE;
+	recall_row_print(ctx->vrows, row);
+}
 
 /* What the report has of the message. Where the record can't be read the
    report has less, that is all. */
@@ -81,10 +96,14 @@ static void restore_end_order(struct recall_restore_context *ctx,
 	pool_t pool = pool_alloconly_create("recall standing", 1024);
 	struct recall_standing_settings set;
 	const char *error;
+	int ret = 0;
 
-	if (recall_standing_get_settings(ctx->cctx, service, pool, &set) == 0 &&
-	    recall_standing_end(set.dir, order->recall_id, &error) < 0)
+	if (recall_standing_get_settings(ctx->cctx, service, pool, &set) == 0)
+		ret = recall_standing_end(set.dir, order->recall_id, &error);
+	if (ret < 0)
 		i_error("recall %s: %s", order->recall_id, error);
+	else if (ret > 0)
+		ctx->known = TRUE;
 	pool_unref(&pool);
 }
 
@@ -119,7 +138,7 @@ cmd_restore_run(void *context, struct mail_user *user, const char *username)
 	if (!recall_tenant_matches(order->tenant, user)) {
 		outcome->verdict = RECALL_VERDICT_FORBIDDEN;
 		recall_event_refused(user, order);
-		recall_row_print(ctx->vrows, &row);
+		restore_print(ctx, &row);
 		return;
 	}
 	pool = pool_alloconly_create("recall restore", 1024);
@@ -136,7 +155,7 @@ cmd_restore_run(void *context, struct mail_user *user, const char *username)
 	outcome->mailbox_guids = restored.guids;
 	if (outcome->verdict != RECALL_VERDICT_NOT_FOUND && !request->dry_run)
 		recall_event_restored(user, order, outcome);
-	recall_row_print(ctx->vrows, &row);
+	restore_print(ctx, &row);
 	pool_unref(&pool);
 }
 
@@ -154,14 +173,28 @@ cmd_restore_unseen(void *context, const char *username,
 		   enum recall_verdict verdict, const char *error)
 {
 	struct recall_restore_context *ctx = context;
+	const struct recall_row row = {
+		.username = username,
+		.outcome = { .verdict = verdict, .error = error },
+	};
 
-	recall_row_print_unseen(ctx->vrows, username, verdict, error);
+	restore_print(ctx, &row);
 }
 
 static void cmd_restore_proxied(void *context, const char *username)
 {
 	struct recall_restore_context *ctx = context;
 
+	ctx->known = TRUE;
+	recall_row_add_proxied(ctx->vrows, username);
+}
+
+/* Another process has left the row out (--hits). */
+static void cmd_restore_passed(void *context, const char *username)
+{
+	struct recall_restore_context *ctx = context;
+
+	ctx->users++;
 	recall_row_add_proxied(ctx->vrows, username);
 }
 
@@ -184,7 +217,7 @@ static void cmd_restore_row(void *context, const char *username,
 	struct recall_row row;
 
 	recall_row_read(ctx->vrows, username, columns, &row);
-	recall_row_print(ctx->vrows, &row);
+	restore_print(ctx, &row);
 }
 
 static bool
@@ -215,9 +248,19 @@ static const struct recall_users_callbacks restore_callbacks = {
 	.may_spread = cmd_restore_may_spread,
 	.may_batch = cmd_restore_may_batch,
 	.row = cmd_restore_row,
-	.passed = cmd_restore_proxied,
+	.passed = cmd_restore_passed,
 	.is_better = cmd_restore_is_better,
 };
+
+/* One user's row says it. Of many who all have nothing the id may be wrong. */
+static void restore_tell_unknown(const struct recall_restore_context *ctx)
+{
+	if (!ctx->known && ctx->users > 1 &&
+	    ctx->cctx->conn_type == DOVEADM_CONNECTION_TYPE_CLI) {
+		i_info("None of these users has anything of recall %s: "
+		       "is that its id?", ctx->request.order.recall_id);
+	}
+}
 
 static void cmd_recall_restore(struct doveadm_cmd_context *cctx)
 {
@@ -239,6 +282,7 @@ static void cmd_recall_restore(struct doveadm_cmd_context *cctx)
 	if (recall_users_run(cctx, recall_row_get_rows(ctx.vrows),
 			     &restore_callbacks, &ctx) == 0) {
 		recall_row_finish(ctx.vrows);
+		restore_tell_unknown(&ctx);
 		recall_reporter_send(request->reporter);
 	}
 	recall_row_deinit(&ctx.vrows);

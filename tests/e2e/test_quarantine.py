@@ -394,6 +394,25 @@ def test_over_http(node, user, message_id, recall_id):
                 recallId="x").code == EX_USAGE
 
 
+@pytest.mark.parametrize("args", [[], ["--hits"], ["--jobs=2"],
+                                  ["--jobs=2", "--hits"]], ids=" ".join)
+def test_restore_of_what_nobody_has(node, message_id, recall_id, args):
+    """An id that is wrong, and not only users who had nothing."""
+    users = [next(node.free_users) for _ in range(3)]
+    asked = ["--users=" + user for user in [*users, "nobody@example.com"]]
+    unknown = "None of these users has anything of recall " + recall_id
+    result = command(node, "restore", *args, *asked, recall_id)
+    assert (result.code, unknown in result.stderr) == (0, True)
+    node.append(users[1], "INBOX", build_message(message_id))
+    recall(node, users[1], message_id, recall_id, "--no-notify")
+    for _ in range(2):
+        result = command(node, "restore", *args, *asked, recall_id)
+        assert result.status(users[1]) == "restored"
+        assert "None of" not in result.stderr
+    result = command(node, "restore", *args, asked[0], recall_id)
+    assert (result.code, "None of" in result.stderr) == (0, False)
+
+
 def test_purge(node, message_id, recall_id):
     old, young = next(node.free_users), next(node.free_users)
     for user in (old, young):

@@ -517,6 +517,28 @@ def test_wrong_count_deletes_nothing(node, campaign, yes_count):
     assert left(node, campaign) == [2, 1, 2, 1]
 
 
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+def test_count_that_lacks_users(node, campaign):
+    """What is missing may be with those who could not be counted."""
+    hidden = node.home(campaign.users[1])
+    mode = hidden.stat().st_mode
+    hidden.chmod(0)
+    try:
+        done = node.doveadm(
+            "recall", "expunge", "--users", campaign.users[0], "--users",
+            campaign.users[1], "--users", "nobody@example.com",
+            "--yes-count", "4", "query", *PHISH, check=False)
+    finally:
+        hidden.chmod(mode)
+    assert done.returncode == EX_USAGE
+    assert "2 messages would be deleted, not 4" in done.stderr
+    assert "could not be counted: 1;" in done.stderr
+    assert left(node, campaign) == [2, 1, 2, 1]
+    done = node.doveadm("recall", "expunge", "--users", campaign.users[0],
+                        "--yes-count", "4", "query", *PHISH, check=False)
+    assert (done.returncode, "counted" in done.stderr) == (EX_USAGE, False)
+
+
 @pytest.mark.log_errors("recall expunge: A search query needs --yes-count")
 def test_no_count_deletes_nothing(node, campaign):
     assert campaign(*PHISH).code == EX_USAGE

@@ -35,6 +35,7 @@
 #include "json-text.h"
 #include "log.h"
 #include "recall-run.h"
+#include "refresh-token.h"
 #include "revocation.h"
 #include "standing-keeper.h"
 #include "strbuf.h"
@@ -155,6 +156,7 @@ static void purge(void)
 
 	journal_purge(time(NULL) - config->journal_keep_days * DAY);
 	revocations_purge(time(NULL));
+	refresh_tokens_purge(time(NULL));
 	config_unref(config);
 }
 

@@ -15,6 +15,8 @@
 #include "revocation.h"
 
 #define HASH_LEN 64
+/* how long tokens are known after they have expired: a clock may be wrong */
+#define PURGE_AFTER 86400
 
 /* The token has 256 random bits, so that a hash without salt will do. */
 static void hash_token(const char *token, char out[HASH_LEN + 1])
@@ -211,4 +213,18 @@ refresh_token_revoke(const char *token, const char *login, int64_t now)
 	journal_unlock();
 	strlist_free(&ended);
 	return result;
+}
+
+void refresh_tokens_purge(int64_t now)
+{
+	sqlite3 *db = journal_lock();
+
+	/* the first one of a session that lasts says since when it does */
+	(void)journal_exec(db, "DELETE FROM refresh_tokens WHERE "
+			   "max(expires, access_expires) < ?1 AND "
+			   "(family, created) NOT IN (SELECT family, "
+			   "min(created) FROM refresh_tokens GROUP BY family "
+			   "HAVING max(max(expires, access_expires)) >= ?1)",
+			   "i", now - PURGE_AFTER);
+	journal_unlock();
 }

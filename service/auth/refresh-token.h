@@ -65,4 +65,8 @@ refresh_token_find(const char *token, const char *login,
 enum refresh_result
 refresh_token_revoke(const char *token, const char *login, int64_t now);
 
+/* Forgets those that have expired, and so have their access tokens: for theft
+   they are no use any more. */
+void refresh_tokens_purge(int64_t now);
+
 #endif

@@ -292,7 +292,5 @@ void journal_purge(int64_t before)
 			   "standing)", "i", before);
 	(void)journal_exec(db, "DELETE FROM late WHERE seen < ?", "i",
 			   before);
-	(void)journal_exec(db, "DELETE FROM refresh_tokens WHERE expires < ?",
-			   "i", before);
 	journal_unlock();
 }

@@ -35,7 +35,7 @@ enum journal_result journal_is_everyone(const char *id, bool *everyone_r);
    Returns false if they can't be read. */
 bool journal_unfinished(struct strlist *ids);
 
-/* Forgets finished recalls and refresh tokens older than that. */
+/* Forgets finished recalls older than that. */
 void journal_purge(int64_t before);
 
 #endif

@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import time
 
 import pytest
 
@@ -202,6 +203,47 @@ def test_tokens_of_a_session_have_a_limit(service):
         db.execute("UPDATE refresh_tokens SET access_expires = 1 WHERE "
                    "jti = 'x0'")
     assert refresh(service, tokens).status == 200
+
+
+def test_expired_tokens_are_forgotten(node):
+    """They are no use: used ones, and those of sessions that are over."""
+    with Service(node) as service:
+        lasts, over = [sign_in(service, "user@red.example") for _ in "12"]
+        for _ in range(3):
+            lasts = refresh(service, lasts).json()
+        before = [s for s in sessions(service, lasts) if s["current"]]
+        service.stop()
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db")) as db, db:
+            [[family]] = db.execute("SELECT family FROM refresh_tokens WHERE "
+                                    "used = 1 GROUP BY family")
+            # long ago, but for the last one; and one each whose access token
+            # lasts, that has expired just now, and that has before
+            db.execute("UPDATE refresh_tokens SET expires = 100000, "
+                       "access_expires = 100000 WHERE used = 1 OR "
+                       "family <> ?", (family,))
+            db.execute("UPDATE refresh_tokens SET created = created - 5 "
+                       "WHERE hash = (SELECT hash FROM "
+                       "refresh_tokens WHERE family = ? AND used = 1 LIMIT 1)",
+                       (family,))
+            db.executemany(
+                "INSERT INTO refresh_tokens (hash, family, login, expires, "
+                "access_expires, created) VALUES (?,?,'x@y',?,?,1)", [
+                    ("a", "a", 100000, time.time() + 3600),
+                    ("b", "b", time.time() - 3600, 100000),
+                    ("c", "c", time.time() - 90000, time.time() - 90000)])
+        service.start()
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db")) as db:
+            left = db.execute("SELECT family, used, hash FROM refresh_tokens "
+                              "ORDER BY family, used").fetchall()
+        assert [row[:2] for row in left if row[0] == family] == \
+            [(family, 0), (family, 1)]
+        assert {row[2] for row in left if row[0] != family} == {"a", "b"}
+        # since when it lasts is known still
+        after = [s for s in sessions(service, lasts) if s["current"]]
+        assert after[0]["created"] == before[0]["created"] - 5
+        assert refresh(service, over).status == 401
 
 
 def test_a_token_of_another_issuer_has_none(service):

@@ -211,7 +211,8 @@ void action_login(struct http_request *request)
 	token = http_request_param(request, "refresh_token", &ok);
 	if (!ok)
 		return;
-	if (token != NULL) {
+	/* as dispatch() has found */
+	if (token != NULL && *token != '\0') {
 		refresh(request, request->identity.login, token);
 	} else if (login == NULL || *login == '\0') {
 		http_reply_missing(request, "login");

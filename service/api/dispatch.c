@@ -147,7 +147,7 @@ static bool authenticate(struct http_request *request)
 static bool authenticate_refresh(struct http_request *request)
 {
 	if (request->route->auth != HTTP_AUTH_LOGIN ||
-	    !param_is_there(request, "refresh_token"))
+	    !param_is_given(request, "refresh_token"))
 		return true;
 	request->audit = "refresh";
 	return bearer_authenticate(request, true);

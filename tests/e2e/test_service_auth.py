@@ -12,6 +12,7 @@ import re
 import sqlite3
 import subprocess
 import time
+import urllib.parse
 
 import pytest
 
@@ -310,6 +311,19 @@ def test_login_needs_both(service):
         assert answer.status == 400
         assert answer.json() == {"message": {
             name: name + " is a required value"}}
+
+
+def test_login_with_no_refresh_token(service):
+    """A form may have the field, and nothing in it."""
+    values = {"login": ADMIN, "password": "secret", "refresh_token": ""}
+    for args in (["-d", urllib.parse.urlencode(values)],
+                 ["-H", "Content-Type: application/json", "-d",
+                  json.dumps(values)]):
+        answer = service.curl("/v2/auth", *args)
+        assert answer.status == 200, answer
+        assert "|login|" in service.audit()[-1]
+    assert service.curl("/v2/auth", "-d", "refresh_token=").json() == {
+        "message": {"LOGIN": "LOGIN is a required value"}}
 
 
 def refresh(service, access, refresh_token):

@@ -9,9 +9,9 @@
 #	COPY --from=dovecot-recall /packages/dovecot-recall_*.deb /tmp/
 #	RUN apt-get update && apt-get install -y /tmp/dovecot-recall_*.deb
 #
-# and then add `notify recall` to mail_plugins: see
-# /usr/share/doc/dovecot-recall/examples. ./check --packages trixie does what
-# the first stage and the installation do.
+# and then add `recall` to mail_plugins: see /etc/dovecot/conf.d/90-recall.conf
+# there. ./check --packages trixie does what the first stage and the installation
+# do.
 
 FROM debian:trixie-slim AS build
 COPY . /src

@@ -26,6 +26,14 @@ def test_tests_that_are_named():
                        (SRCDIR / "docs/findings.md").read_text())
     assert len(named) > 20
     assert missing_tests(named) == []
+    # short names, too, of unit tests as well
+    there = {path.stem for path in (SRCDIR / "tests/e2e").glob("test_*.py")}
+    for path in (SRCDIR / "tests").glob("*/test[_-]*.*"):
+        there |= set(re.findall(r"^(?:static void |def )(test_\w+)\(",
+                                path.read_text(), re.MULTILINE))
+    for name in "findings", "security", "testing":
+        text = (SRCDIR / ("docs/%s.md" % name)).read_text()
+        assert set(re.findall(r"\btest_\w+\b(?!\*)", text)) - there == set()
     # finds what is not there
     assert missing_tests([("docs", "test_no"), ("no", "test_docs")]) == [
         "docs::test_no", "no::test_docs"]
@@ -106,3 +114,100 @@ def test_manual_of_the_service():
     for variable, setting in variables:
         assert ".B %s\n.B %s\n" % (variable, setting) in manual
         assert variable in (SRCDIR / "conf.d/mail-recall.conf").read_text()
+
+
+DOCUMENTS = ["README.md", "NEWS", "debian/mail-recalld.README.Debian", *sorted(
+    str(path.relative_to(SRCDIR)) for path in (SRCDIR / "docs").glob("*.md"))]
+
+
+def named_in_documents(pattern):
+    """(document, name) of what is in `...` and matches."""
+    return [(path, name) for path in DOCUMENTS for name in re.findall(
+        "`%s`" % pattern, (SRCDIR / path).read_text())]
+
+
+def test_settings_of_the_service():
+    settings, section = set(), None
+    for line in (SRCDIR / "conf.d/mail-recall.conf").read_text().splitlines():
+        match = re.fullmatch(r"\[(\w+)\]", line)
+        section = match[1] if match else section
+        match = re.match(r"#(\w+) =", line)
+        if match:
+            settings.add("%s.%s" % (section, match[1]))
+    sections = {name.split(".")[0] for name in settings}
+    named = named_in_documents(r"((?:%s)\.[a-z_]+)" % "|".join(sections))
+    assert len(named) > 60
+    assert [(path, name) for path, name in named if name not in settings
+            and not re.search(r"\.(db|conf|md|[ch])$", name)] == []
+
+
+def test_names_of_the_plugin():
+    """Settings, fields and events, and the service's metrics."""
+    sources = "".join(path.read_text() for root in (
+        "include", "plugin", "conf.d") for path in (SRCDIR / root).rglob("*")
+        if path.suffix in (".c", ".h", ".conf"))
+    named = named_in_documents(r"(recall_[a-z_]+)")
+    assert len(named) > 30
+    assert [(path, name) for path, name in named
+            if not re.search(r"\b%s\b" % name, sources)] == []
+    metrics = "".join(path.read_text()
+                      for path in (SRCDIR / "service").rglob("*.c"))
+    named = named_in_documents(r"mail_recalld_([a-z_]+)(?:{\w+})?")
+    assert len(named) > 5
+    assert [(path, name) for path, name in named if name not in metrics] == []
+
+
+def test_audit_trail():
+    """Each event and each key that the service writes is in the document."""
+    text = (SRCDIR / "docs/service.md").read_text()
+    text = text[text.index("### The audit trail"):]
+    text = text[:text.index("\n## ")]
+    sources = "".join(path.read_text()
+                      for path in (SRCDIR / "service").rglob("*.c"))
+    events = set(re.findall(
+        r'\.audit = "([\w-]+)"|audit_done\(\w+,\s*"([\w-]+)"|'
+        r'audit_cef_begin\(\S+, config,\s*"([\w-]+)"', sources))
+    events = {name for names in events for name in names if name}
+    assert len(events) > 20
+    assert [name for name in events
+            if not re.search("`%s(-refused)?`" % name, text)] == []
+    keys = re.findall(r'\[AUDIT_\w+\] = { "(\w+)", (?:"([\w-]+)"|NULL)',
+                      sources)
+    assert len(keys) > 20
+    for key, label in keys:
+        shown = "| `%s` | %s |" % (key, "`%s`" % label if label else "")
+        assert re.sub(r"\s+", " ", shown) in re.sub(r"\s+", " ", text), key
+
+
+# where a table of columns is, and what the manual page calls its section
+TABLES = {
+    "doveadm/doveadm-recall-cmd-search.c": "recall search",
+    "doveadm/doveadm-recall-cmd-export.c": "recall export",
+    "doveadm/doveadm-recall-cmd-index.c": "recall index",
+    "doveadm/doveadm-recall-cmd-check.c": "recall check",
+    "doveadm/doveadm-recall-record-rows.c": "recall list",
+    "doveadm/doveadm-recall-cmd-standing.c": "recall standing",
+    "doveadm/doveadm-recall-cmd-standing-begin.c": "recall standing",
+    "doveadm/doveadm-recall-cmd-standing-run.c": "recall standing",
+    "doveadm-acl/doveadm-recall-cmd-share.c": "recall shares",
+    "doveadm-acl/doveadm-recall-cmd-shares.c": "recall shares",
+}
+
+
+def test_columns():
+    params = (SRCDIR / "include/recall-params.h").read_text()
+    names = dict(re.findall(r'#define (RECALL_COLUMN_\w+) "(.+)"', params))
+    manual = (SRCDIR / "man/doveadm-recall.1").read_text().replace("\\-", "-")
+    sections = dict(part.split("\n", 1) for part in
+                    re.split(r"^\.S[SH] ", manual, flags=re.M)[1:])
+    tables = {path: {names[name] for name in re.findall(
+        r"\.name = (RECALL_COLUMN_\w+)", (SRCDIR / "plugin" / path).read_text())}
+        for path in (*TABLES, "doveadm/doveadm-recall-row.c")}
+    for path, section in TABLES.items():
+        columns = tables[path] - {"senders", "query"}
+        assert len(columns) > 1, path
+        assert [name for name in columns if not re.search(
+            r"(?<![\w-])%s(?![\w-])" % name, sections[section])] == [], path
+    readme = (SRCDIR / "README.md").read_text()
+    assert [name for name in tables["doveadm/doveadm-recall-row.c"]
+            if "`%s`" % name not in readme] == []

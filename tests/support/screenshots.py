@@ -4,13 +4,10 @@
     screenshots.py DIRECTORY [NAME ...]
 
 A real Dovecot, mail-recalld and Chromium; see mailnode.py for the environment.
-`make screenshots` writes those of docs/console/. ImageMagick's convert, if there
-is one, makes them small.
+`make screenshots` writes those of docs/console/.
 """
 
 import pathlib
-import shutil
-import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -19,6 +16,7 @@ from browser import Browser, end_all  # noqa: E402
 from mailnode import build_message  # noqa: E402
 from quarantine import LOCATIONS, NAMESPACE, PREFIX  # noqa: E402
 from servicenode import RecallNode, Service  # noqa: E402
+from smallpng import make_small  # noqa: E402
 
 # what a picture may have at most, in octets
 LARGEST = 120 * 1024
@@ -246,8 +244,7 @@ def walk(node, service, browser):
 
 
 def picture(browser, path):
-    """Of the whole page, or of a dialog and what is around it; small: few
-    colours are in it."""
+    """Of the whole page, or of a dialog and what is around it."""
     path = pathlib.Path(path)
     width, height, body, dialog = browser.driver.execute_script(
         "document.activeElement.style.caretColor = 'transparent';"
@@ -256,16 +253,6 @@ def picture(browser, path):
     resize(browser, width, height if dialog else body)
     browser.screenshot(path)
     resize(browser, width, height)
-    if shutil.which("convert") is None:
-        return
-    small = path.with_suffix(".small.png")
-    done = subprocess.run(["convert", path, "-strip", "-dither", "None",
-                           "-colors", "96", "-define",
-                           "png:compression-level=9", "PNG8:%s" % small],
-                          capture_output=True)
-    if done.returncode == 0 and small.stat().st_size < path.stat().st_size:
-        small.replace(path)
-    small.unlink(missing_ok=True)
 
 
 def main():
@@ -276,7 +263,9 @@ def main():
             Browser(service.url) as browser:
         for name in walk(node, service, browser):
             if not wanted or name in wanted:
-                picture(browser, directory / (name + ".png"))
+                path = directory / (name + ".png")
+                picture(browser, path)
+                path.write_bytes(make_small(path.read_bytes()))
                 print(name, flush=True)
         complaints = browser.complaints()
     end_all()

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 
 import pytest
 
@@ -151,6 +152,27 @@ def test_http_api_of_the_manual_page(node):
                 assert answer[0] == "doveadmResponse", (request, answer)
                 asked += 1
     assert asked == 7
+
+
+@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md",
+                                  "docs/testing.md", "docs/performance.md"])
+def test_programs_of_the_tree(path):
+    """They are there, and have the options that are named."""
+    text = re.sub(r"\\\n\s*", " ", (SRCDIR / path).read_text())
+    found = re.findall(r"\b(tests/(?:support|bench)/[\w-]+\.py)([^\n`|;#]*)", text)
+    assert found
+    for program, rest in found:
+        options = re.findall(r"(?<![\w-])--[\w-]+", rest)
+        if not options:
+            assert (SRCDIR / program).exists(), program
+            continue
+        words = rest.split()
+        done = subprocess.run(
+            [sys.executable, SRCDIR / program, *[
+                word for word in words[:1] if word in ("start", "stop")],
+             "--help"], capture_output=True, text=True)
+        assert done.returncode == 0, done
+        assert [option for option in options if option not in done.stdout] == []
 
 
 # The operator's guide: one story, whose answers are compared.

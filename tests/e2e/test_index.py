@@ -658,10 +658,13 @@ def test_killed_while_saving(box):
 def lmtp_pid(node):
     """The process that serves the connection: the master's children of that
     name, which the tests use one at a time."""
-    done = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", str(node.pid)],
+    done = subprocess.run(["ps", "--sort=start_time", "-o", "pid=,stat=,comm=",
+                           "--ppid", str(node.pid)],
                           capture_output=True, text=True, check=True)
-    pids = [int(line.split()[0]) for line in done.stdout.splitlines()
-            if line.split()[1] == "lmtp"]
+    # not those that were killed before
+    pids = [int(pid) for pid, state, command, *unused in
+            map(str.split, done.stdout.splitlines())
+            if command == "lmtp" and not state.startswith("Z")]
     assert pids
     return pids[-1]
 

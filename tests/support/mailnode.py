@@ -67,12 +67,15 @@ class MailNode(NodeLog, NodeClient):
     clock           of its processes but the first, and of doveadm: clocks.Clock
     all_modules     has all of Dovecot's modules for doveadm, wanted or not, as
                     a node for people has
+    vsz_limit       memory that each process may map, unless it is run with
+                    sanitizers, which map much more
     """
 
     def __init__(self, directory=None, driver="maildir", users=(),
                  mail_plugins=(), plugin=None, acl=False, quota=False,
                  extra="", doveadm_requests=1000, debug=False, fsync=False,
-                 outlive=False, clock=None, all_modules=False):
+                 outlive=False, clock=None, all_modules=False,
+                 vsz_limit="512M"):
         self.own_directory = directory is None
         if directory is None:
             # short: a path of a socket has at most 107 octets
@@ -84,6 +87,7 @@ class MailNode(NodeLog, NodeClient):
         self.acl = acl
         self.quota = quota
         self.extra = extra
+        self.vsz_limit = vsz_limit
         self.doveadm_requests = doveadm_requests
         self.debug = debug
         self.fsync = fsync
@@ -269,7 +273,7 @@ class MailNode(NodeLog, NodeClient):
             "doveadm_plugins": " ".join(self.doveadm_plugins),
             "debug": "yes" if self.debug else "no",
             "fsync": "optimized" if self.fsync else "never",
-            "vsz_limit": "0" if self.sanitizers else "512M",
+            "vsz_limit": "0" if self.sanitizers else self.vsz_limit,
             "environment": environment,
         }
         if DOVECOT_24:

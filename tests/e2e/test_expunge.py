@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from conftest import COLUMNS, EX_TEMPFAIL
+from conftest import COLUMNS, EX_TEMPFAIL, parse_tab
 from faulty import STOPPED, Shim, Stopping
 from mailnode import Idle, build_message
 
@@ -185,6 +185,24 @@ def test_without_message_id(node, user, message_id, recall):
     node.append(user, "INBOX", b"no header at all")
     assert recall(user, message_id).status() == "not_found"
     assert node.count(user) == 4
+
+
+@pytest.mark.parametrize("way", ["lmtp", "append"])
+def test_id_behind_all_that_dovecot_reads(node, user, message_id, recall, way):
+    """Dovecot looks at no more than 10 MB of a header."""
+    line = b"X-Fill: " + b"x" * 990 + b"\r\n"
+    message = line * (11 * 2**20 // len(line)) + build_message(message_id)
+    if way == "lmtp":
+        node.lmtp_deliver(user, message)
+    else:
+        node.append(user, "INBOX", message)
+    other_mail(node, user)
+    assert recall(user, message_id, dry_run=True).status() == "would_expunge"
+    row, = parse_tab(node.doveadm("-f", "tab", "recall", "index", "--verify",
+                                  "-u", user).stdout)
+    assert row["wrong"] == "0", row
+    assert recall(user, message_id).status() == "expunged"
+    assert node.count(user) == 1
 
 
 def test_not_found(node, user, message_id, recall):

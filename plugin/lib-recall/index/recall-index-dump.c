@@ -10,7 +10,7 @@ dump_mail(struct mail *mail, uint64_t hash, recall_index_callback_t *callback,
 {
 	const char *const *values;
 
-	if (recall_index_get_headers(mail, FALSE, &values) < 0) {
+	if (recall_index_get_all_headers(mail, FALSE, &values) < 0) {
 		return mailbox_get_last_mail_error(mail->box) ==
 			MAIL_ERROR_EXPUNGED ? 0 : -1;
 	}

@@ -194,17 +194,9 @@ static uint64_t pass_hash_mail(struct recall_index_pass *pass,
 			       struct mail *mail)
 {
 	const char *const *values;
-	uint64_t hash = RECALL_INDEX_HASH_NONE;
 
-	/* who does not believe our index does not believe Dovecot's, either */
-	if (!pass->verify)
-		hash = recall_index_hash_mail(mail, FALSE);
-	if (hash == RECALL_INDEX_HASH_NONE) {
-		hash = recall_index_read_headers(mail, &values) < 0 ?
-			RECALL_INDEX_HASH_UNKNOWN :
-			recall_index_hash_headers(values);
-	}
-	return hash;
+	return recall_index_get_all_headers(mail, pass->verify, &values) < 0 ?
+		RECALL_INDEX_HASH_UNKNOWN : recall_index_hash_headers(values);
 }
 
 static void

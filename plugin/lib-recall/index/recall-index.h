@@ -80,7 +80,8 @@ uint64_t recall_index_hash_headers(const char *const *values);
    of the mail does can't be asked for: uncached says that it does not (see
    set_uid_cache_updates()), and so it stays.
    Returns RECALL_INDEX_HASH_UNKNOWN if it can't be read; the error is in the
-   mail's storage. */
+   mail's storage. So it does if there is none within what Dovecot looks at of a
+   header that may be longer. */
 uint64_t recall_index_hash_mail(struct mail *mail, bool uncached);
 
 enum recall_index_find_flags {

@@ -9,6 +9,7 @@
 #include "recall-mail-iter.h"
 #include "recall-mails.h"
 #include "recall-settings.h"
+#include "recall-stream.h"
 
 #include <sys/stat.h>
 
@@ -143,13 +144,7 @@ static int mail_try_read(struct mail *mail)
 	if (mail_get_stream(mail, NULL, NULL, &input) < 0)
 		return mail_is_gone(mail) ? 0 : -1;
 	(void)i_stream_read(input);
-	if (input->stream_errno != 0) {
-		mail_set_critical(mail, "read(%s) failed: %s",
-				  i_stream_get_name(input),
-				  i_stream_get_error(input));
-		return -1;
-	}
-	return 1;
+	return recall_stream_check(mail, input) < 0 ? -1 : 1;
 }
 
 int recall_mails_try_key(struct mailbox *box,

@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "message-address.h"
 #include "mail-storage.h"
+#include "recall-index.h"
 #include "recall-index-mail.h"
 #include "recall-message-id.h"
 #include "recall-match.h"
@@ -31,7 +32,8 @@ int recall_match_message_id(struct mail *mail,
 	if (!verify && match_get_headers(mail, "Message-ID", &values) < 0)
 		return -1;
 	/* our index has one */
-	if (*values == NULL && !mail->expunged &&
+	if (recall_index_hash_headers(values) == RECALL_INDEX_HASH_NONE &&
+	    !mail->expunged &&
 	    recall_index_read_headers(mail, &values) < 0) {
 		return mailbox_get_last_mail_error(mail->box) ==
 			MAIL_ERROR_EXPUNGED ? 0 : -1;

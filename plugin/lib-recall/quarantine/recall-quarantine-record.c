@@ -10,6 +10,7 @@
 #include "recall-quarantine-kept.h"
 #include "recall-quarantine-record.h"
 #include "recall-save.h"
+#include "recall-stream.h"
 
 static int
 record_parse_mail(struct recall_quarantine_record *record, pool_t pool,
@@ -24,13 +25,7 @@ record_parse_mail(struct recall_quarantine_record *record, pool_t pool,
 	}
 	i_stream_seek(input, hdr_size.physical_size);
 	recall_quarantine_record_parse(record, pool, input);
-	if (input->stream_errno != 0) {
-		mail_set_critical(mail, "read(%s) failed: %s",
-				  i_stream_get_name(input),
-				  i_stream_get_error(input));
-		return -1;
-	}
-	return 1;
+	return recall_stream_check(mail, input) < 0 ? -1 : 1;
 }
 
 int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,

@@ -249,13 +249,17 @@ def test_restore_to_inbox_if_mailbox_is_gone(node, user, message_id,
 
 
 @pytest.mark.log_errors("[Pp]ermission denied|EACCES")
-def test_mailbox_that_cannot_be_opened_now(node, user, message_id, recall_id):
+@pytest.mark.parametrize("name", ["Work", "Job"])
+def test_mailbox_that_cannot_be_opened_now(node, user, message_id, recall_id,
+                                           name):
     """It is not gone: the copy waits for it."""
     node.append(user, "Work", build_message(message_id))
     assert recall(node, user, message_id, recall_id,
                   "--no-notify").status() == "expunged"
-    path = node.home(user) / {"maildir": "Maildir/.Work"}.get(
-        node.driver, node.driver + "/mailboxes/Work")
+    if name != "Work":
+        node.doveadm("mailbox", "rename", "-u", user, "Work", name)
+    path = node.home(user) / {"maildir": "Maildir/." + name}.get(
+        node.driver, node.driver + "/mailboxes/" + name)
     mode = path.stat().st_mode
     path.chmod(0)
     try:
@@ -263,11 +267,11 @@ def test_mailbox_that_cannot_be_opened_now(node, user, message_id, recall_id):
     finally:
         path.chmod(mode)
     assert (result.status(), result.code) == ("error", EX_TEMPFAIL)
-    assert "Work" in result.row()["error"]
+    assert name in result.row()["error"]
     assert node.count(user) == 0
     row = command(node, "restore", "-u", user, recall_id).row()
     assert (row["status"], row["copies"], row["mailboxes"]) == \
-        ("restored", "1", "Work")
+        ("restored", "1", name)
 
 
 def test_copies_in_one_mailbox(node, user, message_id, recall_id):

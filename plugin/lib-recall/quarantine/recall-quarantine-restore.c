@@ -5,6 +5,7 @@
 #include "mail-namespace.h"
 #include "mail-storage.h"
 #include "failpoint.h"
+#include "recall-boxes.h"
 #include "recall-names.h"
 #include "recall-quarantine.h"
 #include "recall-mails.h"
@@ -13,6 +14,10 @@
 #include "recall-quarantine-settings.h"
 
 #include <time.h>
+
+/* Looks for a mailbox. One that is renamed meanwhile may be there under neither
+   name. */
+#define RESTORE_LOOKS 3
 
 struct restore_context {
 	struct recall_quarantine *q;
@@ -24,26 +29,32 @@ struct restore_context {
 
 /* box_r is NULL if there is none. Returns -1 if there is one that can't be
    opened now: the copies wait for it. */
-static int
-restore_open(struct mail_namespace *ns, const char *vname,
-	     struct mailbox **box_r, const char **error_r)
+static int restore_try_open(struct mailbox *box, struct mailbox **box_r,
+			    const char **error_r)
 {
-	struct mailbox *box;
 	const char *text;
 	enum mail_error error;
 
-	box = mailbox_alloc(ns->list, vname, MAILBOX_FLAG_IGNORE_ACLS);
 	if (mailbox_open(box) == 0) {
 		*box_r = box;
 		return 0;
 	}
 	*box_r = NULL;
 	text = mailbox_get_last_internal_error(box, &error);
-	*error_r = t_strdup_printf("Opening mailbox %s failed: %s", vname,
-				   text);
+	*error_r = t_strdup_printf("Opening mailbox %s failed: %s",
+				   mailbox_get_vname(box), text);
 	mailbox_free(&box);
 	return error == MAIL_ERROR_NOTFOUND || error == MAIL_ERROR_PARAMS ||
 		error == MAIL_ERROR_NOTPOSSIBLE ? 0 : -1;
+}
+
+static int
+restore_open(struct mail_namespace *ns, const char *vname,
+	     struct mailbox **box_r, const char **error_r)
+{
+	return restore_try_open(mailbox_alloc(ns->list, vname,
+					      MAILBOX_FLAG_IGNORE_ACLS),
+				box_r, error_r);
 }
 
 static bool box_has_guid(struct mailbox *box, const guid_128_t guid)
@@ -55,24 +66,54 @@ static bool box_has_guid(struct mailbox *box, const guid_128_t guid)
 		guid_128_equals(metadata.guid, guid);
 }
 
-/* It has been renamed, or is gone. */
-static struct mailbox *
-restore_open_guid(struct mail_user *user, const guid_128_t guid)
+/* Returns -1 if it can't be opened, so that it may be the one. */
+static int
+restore_open_if_guid(struct mailbox *box, const guid_128_t guid,
+		     struct mailbox **box_r, const char **error_r)
 {
-	struct mail_namespace *ns;
-	struct mailbox *box;
+	struct mailbox_metadata metadata;
 
-	for (ns = user->namespaces; ns != NULL; ns = ns->next) {
-		if (ns->type != MAIL_NAMESPACE_TYPE_PRIVATE ||
-		    ns->alias_for != NULL || recall_quarantine_is_namespace(ns))
-			continue;
-		box = mailbox_alloc_guid(ns->list, guid,
-					 MAILBOX_FLAG_IGNORE_ACLS);
-		if (mailbox_open(box) == 0)
-			return box;
+	/* the mailbox list index may know it */
+	if (mailbox_get_metadata(box, MAILBOX_METADATA_GUID, &metadata) == 0 &&
+	    !guid_128_equals(metadata.guid, guid)) {
 		mailbox_free(&box);
+		return 0;
 	}
-	return NULL;
+	if (restore_try_open(box, box_r, error_r) < 0)
+		return -1;
+	if (*box_r != NULL && !box_has_guid(*box_r, guid))
+		mailbox_free(box_r);
+	return 0;
+}
+
+/* It has been renamed, or is gone: box_r is NULL then. Not with
+   mailbox_alloc_guid(), which looks once, and with the user's rights. */
+static int
+restore_open_guid(struct mail_user *user, const guid_128_t guid,
+		  struct mailbox **box_r, const char **error_r)
+{
+	struct recall_boxes_iter *iter;
+	struct mailbox *box;
+	const char *error;
+	unsigned int looks;
+	int ret = 0;
+
+	*box_r = NULL;
+	for (looks = 0; looks < RESTORE_LOOKS && *box_r == NULL; looks++) {
+		ret = 0;
+		iter = recall_boxes_iter_init(user);
+		while (*box_r == NULL &&
+		       (box = recall_boxes_iter_next(iter)) != NULL) {
+			if (restore_open_if_guid(box, guid, box_r,
+						 error_r) < 0)
+				ret = -1;
+		}
+		if (recall_boxes_iter_deinit(&iter, &error) < 0) {
+			*error_r = error;
+			ret = -1;
+		}
+	}
+	return *box_r != NULL ? 0 : ret;
 }
 
 /* Opens the mailbox that the copies go back to. */
@@ -97,12 +138,11 @@ restore_open_target(struct restore_context *ctx, const guid_128_t guid,
 		*box_r = named;
 		return 0;
 	}
-	box = restore_open_guid(user, guid);
-	if (box != NULL) {
+	if (restore_open_guid(user, guid, &box, error_r) < 0 || box != NULL) {
 		if (named != NULL)
 			mailbox_free(&named);
 		*box_r = box;
-		return 0;
+		return box != NULL ? 0 : -1;
 	}
 	if (named != NULL) {
 		*box_r = named;

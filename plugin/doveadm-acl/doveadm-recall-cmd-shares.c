@@ -134,6 +134,7 @@ shares_get_ns_entries(struct mail_namespace *ns, pool_t pool,
 	struct mailbox_list_iterate_context *iter;
 	const struct mailbox_info *info;
 	bool have_inbox = FALSE;
+	struct stat st;
 	const char *error;
 	int ret = 0;
 
@@ -147,6 +148,13 @@ shares_get_ns_entries(struct mail_namespace *ns, pool_t pool,
 	while ((info = mailbox_list_iter_next(iter)) != NULL) T_BEGIN {
 		if (strcmp(info->vname, inbox) == 0)
 			have_inbox = TRUE;
+		if (recall_list_check_mailbox(ns->list,
+				mailbox_list_get_storage_name(ns->list,
+							      info->vname),
+				&st, &error) < 0) {
+			e_error(ns->user->event, "recall shares: %s", error);
+			ret = -1;
+		}
 		if (shares_get_box_entries(ns, info->vname, pool, entries) < 0)
 			ret = -1;
 	} T_END;

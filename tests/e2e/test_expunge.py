@@ -534,6 +534,37 @@ def test_mailboxes_that_cannot_be_listed(node, user, message_id, recall, what):
 
 
 @pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+@pytest.mark.parametrize("known", [False, True], ids=["new", "known"])
+@pytest.mark.parametrize("selectable", [False, True],
+                         ids=["parent", "mailbox"])
+def test_mailboxes_below_what_cannot_be_listed(node, user, message_id, recall,
+                                               selectable, known):
+    """The directory of a mailbox, or of none, has others in it that clients
+    can open by their names."""
+    if node.driver == "maildir":
+        pytest.skip("all are in one directory")
+    if selectable:
+        node.append(user, "Work", build_message("<other@example.com>"))
+    node.append(user, "Work/Sub", build_message(message_id))
+    if known:
+        assert recall(user, "<none@example.com>").status() == "not_found"
+    path = node.home(user) / node.driver / "mailboxes/Work"
+    mode = path.stat().st_mode
+    path.chmod(0o311)
+    try:
+        rows = [recall(user, message_id).row() for _ in range(2)]
+        code = node.doveadm("recall", "search", "-u", user, message_id,
+                            check=False).returncode
+    finally:
+        path.chmod(mode)
+    for row in rows:
+        assert row["status"] == "error"
+        assert row["error"].startswith("Listing mailboxes failed: ")
+    assert code == EX_TEMPFAIL
+    assert recall(user, message_id).status() == "expunged"
+
+
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
 def test_message_that_cannot_be_read(node, user, message_id, recall):
     """It may be the one, and never counts as none."""
     node.append(user, "Work", build_message(message_id))

@@ -567,6 +567,25 @@ def test_mailboxes_that_cannot_be_listed(node, api, pair):
     assert [row["user"] for row in api.shares(owner)] == [other]
 
 
+@pytest.mark.log_errors("Permission denied|Not all of the ACLs")
+def test_mailboxes_below_what_cannot_be_listed(node, api, pair):
+    if node.driver == "maildir":
+        pytest.skip("all are in one directory")
+    owner, other = pair
+    for mailbox in ("Work", "Work/Sub"):
+        fill(node, owner, mailbox, "<one@example.com>")
+    api.share(owner, "Work/Sub", other, "reader")
+    path = node.home(owner) / node.driver / "mailboxes/Work"
+    mode = path.stat().st_mode
+    path.chmod(0o311)
+    try:
+        [row] = api.shares(owner)
+    finally:
+        path.chmod(mode)
+    assert (row["status"], row["user"], row["rights"]) == ("error", "", "")
+    assert [row["user"] for row in api.shares(owner)] == [other]
+
+
 @contextlib.contextmanager
 def read_only(path):
     """A directory in which nothing can be changed, except by root."""

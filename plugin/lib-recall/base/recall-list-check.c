@@ -5,19 +5,47 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+/* Returns 1 if it can be read, 0 if there is no such directory, else -1. */
+static int
+list_check_dir(const char *path, struct stat *st_r, const char **error_r)
+{
+	/* not access(), which asks for the user that a process began as */
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int ret;
+
+	if (fd == -1) {
+		if (ENOTFOUND(errno))
+			return 0;
+		*error_r = t_strdup_printf("open(%s) failed: %m", path);
+		return -1;
+	}
+	ret = fstat(fd, st_r);
+	if (ret < 0)
+		*error_r = t_strdup_printf("fstat(%s) failed: %m", path);
+	i_close_fd(&fd);
+	return ret < 0 ? -1 : 1;
+}
+
 int recall_list_check_readable(struct mailbox_list *list, const char **error_r)
 {
 	const char *path;
-	int fd;
+	struct stat st;
 
 	if (!mailbox_list_get_root_path(list, MAILBOX_LIST_PATH_TYPE_MAILBOX,
 					&path))
 		return 0;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd == -1 && !ENOTFOUND(errno)) {
-		*error_r = t_strdup_printf("open(%s) failed: %m", path);
-		return -1;
-	}
-	i_close_fd(&fd);
-	return 0;
+	return list_check_dir(path, &st, error_r) < 0 ? -1 : 0;
+}
+
+int recall_list_check_mailbox(struct mailbox_list *list, const char *name,
+			      struct stat *st_r, const char **error_r)
+{
+	const char *path;
+
+	/* in other layouts all are in the root */
+	if (strcmp(list->name, MAILBOX_LIST_NAME_FS) != 0 ||
+	    mailbox_list_get_path(list, name, MAILBOX_LIST_PATH_TYPE_DIR,
+				  &path) <= 0)
+		return 0;
+	return list_check_dir(path, st_r, error_r);
 }

@@ -37,7 +37,7 @@ struct recall_boxes_iter {
 	bool inbox_done;
 	/* what comes now was not listed */
 	bool unlisted;
-	/* the namespace's directory can't be read */
+	/* a directory of the namespace's mailboxes can't be read */
 	bool unreadable;
 	char *error;
 };
@@ -124,25 +124,27 @@ static enum mailbox_list_iter_flags ns_get_flags(struct mail_namespace *ns)
 	return flags;
 }
 
-static void boxes_iter_see_dir(struct recall_boxes_iter *iter, const char *dir)
+static void
+boxes_iter_set_unreadable(struct recall_boxes_iter *iter, const char *error)
 {
-	struct stat st;
-
-	if (stat(dir, &st) == 0)
-		iter->changed = I_MAX(iter->changed, st.st_mtime);
+	iter->unreadable = TRUE;
+	if (iter->error == NULL)
+		iter->error = i_strdup(error);
 }
 
 /* Dovecot reads a directory, and then looks at what was in it: a mailbox that
-   is renamed between that is not listed at all. In other layouts than "fs" all
-   are in the root. */
+   is renamed between that is not listed at all. */
 static void boxes_iter_see(struct recall_boxes_iter *iter, const char *name)
 {
-	const char *path;
+	struct stat st;
+	const char *error;
+	int ret;
 
-	if (strcmp(iter->ns->list->name, MAILBOX_LIST_NAME_FS) == 0 &&
-	    mailbox_list_get_path(iter->ns->list, name,
-				  MAILBOX_LIST_PATH_TYPE_DIR, &path) > 0)
-		boxes_iter_see_dir(iter, path);
+	ret = recall_list_check_mailbox(iter->ns->list, name, &st, &error);
+	if (ret < 0)
+		boxes_iter_set_unreadable(iter, error);
+	else if (ret > 0)
+		iter->changed = I_MAX(iter->changed, st.st_mtime);
 }
 
 static void boxes_iter_begin_list(struct recall_boxes_iter *iter)
@@ -150,11 +152,8 @@ static void boxes_iter_begin_list(struct recall_boxes_iter *iter)
 	const char *error;
 
 	T_BEGIN {
-		if (recall_list_check_readable(iter->ns->list, &error) < 0) {
-			iter->unreadable = TRUE;
-			if (iter->error == NULL)
-				iter->error = i_strdup(error);
-		}
+		if (recall_list_check_readable(iter->ns->list, &error) < 0)
+			boxes_iter_set_unreadable(iter, error);
 	} T_END;
 	/* a namespace at a time: where all are listed at once, those that
 	   clients are not shown (list=no) are left out, but the user can get at
@@ -196,11 +195,13 @@ static bool boxes_iter_begin_ns(struct recall_boxes_iter *iter)
 static void boxes_iter_listed(struct recall_boxes_iter *iter)
 {
 	const char *root;
+	struct stat st;
 
 	if (iter->scan != NULL) {
 		if (mailbox_list_get_root_path(iter->ns->list,
-				MAILBOX_LIST_PATH_TYPE_MAILBOX, &root))
-			boxes_iter_see_dir(iter, root);
+				MAILBOX_LIST_PATH_TYPE_MAILBOX, &root) &&
+		    stat(root, &st) == 0)
+			iter->changed = I_MAX(iter->changed, st.st_mtime);
 		recall_scan_listed(iter->scan, iter->changed);
 	}
 	if (iter->lookup != NULL)
@@ -265,8 +266,7 @@ static const char *boxes_iter_next_listed(struct recall_boxes_iter *iter)
 			recall_index_lookup_add_name(iter->lookup, name,
 						     selectable);
 		}
-		if (iter->scan != NULL)
-			boxes_iter_see(iter, name);
+		boxes_iter_see(iter, name);
 		if (selectable)
 			return name;
 	}

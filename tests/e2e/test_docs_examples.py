@@ -6,12 +6,13 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 from conftest import EX_USAGE, parse_tab
 from examples import blocks, commands, in_text, table
-from mailnode import DOVECOT_24, SRCDIR, build_message
+from mailnode import DOVECOT_24, SRCDIR, MailNode, build_message
 from quarantine import LOCATIONS, NAMESPACE, PREFIX
 from servicenode import RecallNode, Service
 
@@ -85,10 +86,8 @@ def test_what_is_found(node):
         assert is_refused(run(node, "doveadm " + wrong)), wrong
 
 
-@pytest.mark.parametrize("path, command", [
-    (path, command) for path, command in examples("doveadm")
-    # of a node of the reader's
-    if " -c " not in command], ids=lambda text: text[:60])
+@pytest.mark.parametrize("path, command", examples("doveadm"),
+                         ids=lambda text: text[:60])
 def test_doveadm(node, path, command):
     if "'*/" in command and not DOVECOT_24:
         pytest.skip("for Dovecot 2.4")
@@ -179,6 +178,22 @@ def test_programs_of_the_tree(path):
             env={**os.environ, "PYTHONPATH": str(SRCDIR / "tests/e2e")})
         assert done.returncode == 0, done
         assert [option for option in options if option not in done.stdout] == []
+
+
+@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md"])
+def test_node_to_play_with(path):
+    block, = [block for block in blocks(path) if "mailnode.py start" in block]
+    place = tempfile.mkdtemp(prefix="recall-")
+    try:
+        for line in block.splitlines():
+            done = subprocess.run(
+                [sys.executable, *shlex.split(line.replace("/tmp/node", place))],
+                cwd=SRCDIR, capture_output=True, text=True)
+            assert done.returncode == 0, done
+        assert not os.path.exists(place)
+    finally:
+        if os.path.exists(place):
+            MailNode.load(place).stop(remove=True)
 
 
 # The operator's guide: one story, whose answers are compared.

@@ -232,6 +232,29 @@ static void count_verdicts(const struct recall *recall)
 	}
 }
 
+/* Another number was found than was said. What is missing may be with users who
+   could not be counted. */
+static void reply_other_count(struct http_request *request,
+			      const struct recall *recall, int64_t total)
+{
+	char *message;
+	size_t i, failed = 0;
+
+	for (i = 0; i < recall->count; i++) {
+		if (recall->users[i].verdict == RECALL_VERDICT_ERROR)
+			failed++;
+	}
+	message = failed == 0 ?
+		x_strdup("The query finds another number of messages to "
+			 "delete") :
+		x_asprintf("The query finds another number of messages to "
+			   "delete. Users who could not be counted: %zu; a dry "
+			   "run says why", failed);
+	http_reply_json(request, 409, json_pack("{s:s, s:I}", "message",
+		message, "count", (json_int_t)total));
+	free(message);
+}
+
 /* A slip in a query must not empty mailboxes: what it finds is counted over
    all users first, and has to be what the caller expects. For a dry run that is
    all. */
@@ -252,9 +275,7 @@ static bool check_count(struct http_request *request, struct recall *recall,
 	/* the same request may have taken them meanwhile */
 	if (recall_action_repeat(request, recall))
 		return false;
-	http_reply_json(request, 409, json_pack("{s:s, s:I}", "message",
-		"The query finds another number of messages to delete",
-		"count", (json_int_t)total));
+	reply_other_count(request, recall, total);
 	return false;
 }
 

@@ -379,6 +379,29 @@ def test_wrong_fields(service, user, fields):
 
 # recall by query
 
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+def test_count_that_lacks_users(node, service, user, other):
+    """What is missing may be with those who could not be counted."""
+    for who in user, other:
+        deliver(node, [who], "lacking", "phish@example.net")
+    params = {"query": ["FROM", "phish@example.net", "SUBJECT", "lacking"],
+              "emails": [user, other], "notify": 0}
+    hidden = node.home(other)
+    mode = hidden.stat().st_mode
+    hidden.chmod(0)
+    try:
+        answer = ask(service, root(service), yes_count=2, **params)
+    finally:
+        hidden.chmod(mode)
+    assert (answer.status, answer.json()["count"]) == (409, 1)
+    assert "could not be counted: 1;" in message(answer)
+    check_described(ACTIONS, "post", answer)
+    answer = ask(service, root(service), yes_count=3, **params)
+    assert (answer.status, answer.json()["count"]) == (409, 2)
+    assert "counted:" not in message(answer)
+    assert (node.count(user), node.count(other)) == (1, 1)
+
+
 def test_recall_by_query(node, service, user, other):
     campaign = [deliver(node, [who], "campaign", "phish@example.net")
                 for who in (user, user, other)]

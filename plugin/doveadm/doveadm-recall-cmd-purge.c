@@ -10,6 +10,7 @@
 #include "recall-settings.h"
 #include "recall-standing.h"
 #include "recall-events.h"
+#include "recall-quarantine-read.h"
 #include "recall-quarantine-settings.h"
 #include "recall-verdict.h"
 #include "doveadm-recall-record-rows.h"
@@ -106,11 +107,12 @@ static bool purge_must_wait(struct mail_user *user, const char *recall_id,
 static void
 purge_record(struct recall_record_command *_cmd, struct recall_quarantine *q,
 	     const char *username, const char *recall_id,
-	     const ARRAY_TYPE(recall_quarantine_box) *boxes,
+	     const ARRAY_TYPE(recall_quarantine_box) *listed,
 	     const struct recall_quarantine_record *record)
 {
 	struct recall_purge_command *cmd =
 		container_of(_cmd, struct recall_purge_command, cmd);
+	ARRAY_TYPE(recall_quarantine_box) boxes;
 	struct recall_record_row row = {
 		.username = username,
 		.recall_id = recall_id,
@@ -118,8 +120,15 @@ purge_record(struct recall_record_command *_cmd, struct recall_quarantine *q,
 		.status = cmd->dry_run ? "would_purge" : "purged",
 	};
 
+	/* what is not listed must not be left without a record */
+	t_array_init(&boxes, array_count(listed) + 1);
+	array_append_array(&boxes, listed);
+	if (record != NULL) {
+		recall_quarantine_add_unlisted(q, pool_datastack_create(),
+					       record, &boxes);
+	}
 	if (record == NULL || (record->recalled == 0 && !cmd->all)) {
-		if (purge_left_over(q, boxes, cmd->dry_run, &row.error) == 0)
+		if (purge_left_over(q, &boxes, cmd->dry_run, &row.error) == 0)
 			cmd->purged = !cmd->dry_run;
 	} else if ((record->recalled > cmd->oldest && !cmd->all) ||
 		   purge_must_wait(q->user, recall_id, record)) {
@@ -131,7 +140,7 @@ purge_record(struct recall_record_command *_cmd, struct recall_quarantine *q,
 			cmd->held_copies += row.copies;
 			cmd->held_recalls++;
 		} else if (!cmd->dry_run &&
-		    purge_boxes(q, boxes, &row.error) == 0) {
+		    purge_boxes(q, &boxes, &row.error) == 0) {
 			cmd->purged = TRUE;
 			recall_event_purged(q->user, recall_id,
 					    cmd->cmd.request.order.quiet);

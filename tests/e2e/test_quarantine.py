@@ -449,6 +449,31 @@ def disk_usage(node, user):
         text=True).stdout.split()[0])
 
 
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+def test_purge_of_what_is_not_listed(node, user, message_id, recall_id):
+    """Dovecot lists nothing below a directory that it may not read. It's not
+    purged as long as it is there."""
+    if node.driver == "maildir":
+        pytest.skip("all are in one directory")
+    node.append(user, "INBOX", build_message(message_id))
+    recall(node, user, message_id, recall_id, "--no-notify")
+    age(node, user, recall_id, 1000)
+    path, = node.home(user).rglob("recalled/" + recall_id)
+    mode = path.stat().st_mode
+    path.chmod(0o311)
+    try:
+        status = command(node, "purge", "-u", user).status()
+    finally:
+        if path.exists():
+            path.chmod(mode)
+    left = quarantined(node, user)
+    assert (status, left) in (("purged", {}), ("error", left))
+    if status == "error":
+        assert sum(left.values()) == 1
+        assert command(node, "purge", "-u", user).status() == "purged"
+        assert quarantined(node, user) == {}
+
+
 def test_purge_gives_space_back(node, user, message_id, recall_id):
     body = ("x" * 72 + "\n") * 60000
     node.append(user, "INBOX", build_message(message_id, body=body))

@@ -172,6 +172,8 @@
 
 /* recall stop: let recalls go on. */
 #define RECALL_PARAM_RELEASE "release"
+/* Only if it was this actor who has stopped them, for the reason given. */
+#define RECALL_PARAM_STOPPED_BY "stopped-by"
 
 /* The beginning of the error of a user whom a recall has not looked at, since
    recalls are stopped on the node. */

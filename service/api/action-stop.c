@@ -10,6 +10,12 @@
 #include "jobs.h"
 #include "params.h"
 
+static void stop_free(struct journal_stop *stop)
+{
+	free(stop->actor);
+	free(stop->reason);
+}
+
 /* As it is now; the caller gets the reference. */
 static json_t *stop_to_json(void)
 {
@@ -24,8 +30,7 @@ static json_t *stop_to_json(void)
 		json_object_set_new(json, "reason", json_string(stop.reason));
 		json_object_set_new(json, "since", json_integer(stop.since));
 	}
-	free(stop.actor);
-	free(stop.reason);
+	stop_free(&stop);
 	return json;
 }
 
@@ -36,8 +41,10 @@ void action_stop_state(struct http_request *request)
 
 /* Tells them what holds now. Somebody else may tell them the opposite at the
    same time, and who is the last one is told by the nodes alone: so whoever
-   finds that something else holds by now says that. */
-static json_t *tell_nodes(struct http_request *request, bool *ok_r)
+   finds that something else holds by now says that. last is the last stop that
+   is known of. */
+static json_t *tell_nodes(struct http_request *request,
+			  struct journal_stop *last, bool *ok_r)
 {
 	struct journal_stop stop;
 	json_t *nodes = NULL;
@@ -47,23 +54,26 @@ static json_t *tell_nodes(struct http_request *request, bool *ok_r)
 		json_decref(nodes);
 		brakes_get(&stop);
 		release = stop.actor == NULL;
-		nodes = brakes_tell_nodes(request->config, release, release ?
-			request->identity.login : stop.actor,
-			release ? "" : stop.reason, ok_r);
-		free(stop.actor);
-		free(stop.reason);
+		if (!release) {
+			stop_free(last);
+			*last = stop;
+		}
+		nodes = brakes_tell_nodes(request->config, release,
+					  request->identity.login, last, ok_r);
 	} while (brakes_stopped() == release);
 	return nodes;
 }
 
-/* What the service itself does holds, whether nodes answer or not. */
+/* What the service itself does holds, whether nodes answer or not. Frees the
+   stop that was before. */
 static void reply(struct http_request *request, bool release,
-		  const char *reason)
+		  const char *reason, struct journal_stop *before)
 {
 	json_t *nodes, *json;
 	bool ok;
 
-	nodes = tell_nodes(request, &ok);
+	nodes = tell_nodes(request, before, &ok);
+	stop_free(before);
 	if (release)
 		jobs_unpause();
 	audit_done(request, release ? "release" : "stop", release ?
@@ -79,14 +89,20 @@ static void reply(struct http_request *request, bool release,
 
 void action_release(struct http_request *request)
 {
-	if (brakes_release())
-		reply(request, true, "");
-	else
+	struct journal_stop before;
+
+	brakes_get(&before);
+	if (brakes_release()) {
+		reply(request, true, "", &before);
+	} else {
+		stop_free(&before);
 		http_reply_journal(request);
+	}
 }
 
 void action_stop(struct http_request *request)
 {
+	struct journal_stop before = { NULL, NULL, 0 };
 	const char *reason;
 	bool release, ok = true;
 
@@ -102,7 +118,7 @@ void action_stop(struct http_request *request)
 		if (audit_check(request))
 			action_release(request);
 	} else if (brakes_stop(request->identity.login, reason))
-		reply(request, false, reason);
+		reply(request, false, reason, &before);
 	else
 		http_reply_journal(request);
 }

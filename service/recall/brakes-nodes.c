@@ -1,17 +1,20 @@
 #include "recall-params.h"
 #include "brakes-nodes.h"
 #include "doveadm-nodes.h"
+#include "journal-doubts.h"
 #include "log.h"
 
-static json_t *make_params(bool release, const char *actor, const char *reason)
+static json_t *make_params(bool release, const char *who,
+			   const struct journal_stop *stop)
 {
-	json_t *params = json_pack("{s:s}", RECALL_PARAM_ACTOR, actor);
+	json_t *params = json_pack("{s:s}", RECALL_PARAM_ACTOR,
+				   release ? who : stop->actor);
 
 	if (release)
 		json_object_set_new(params, RECALL_PARAM_RELEASE, json_true());
-	else if (*reason != '\0')
+	else if (*stop->reason != '\0')
 		json_object_set_new(params, RECALL_PARAM_REASON,
-				    json_string(reason));
+				    json_string(stop->reason));
 	return params;
 }
 
@@ -30,8 +33,8 @@ static json_t *node_to_json(const struct doveadm_call *call, bool release)
 	return node;
 }
 
-json_t *brakes_tell_nodes(struct config *config, bool release,
-			  const char *actor, const char *reason, bool *ok_r)
+json_t *brakes_tell_nodes(struct config *config, bool release, const char *who,
+			  const struct journal_stop *stop, bool *ok_r)
 {
 	struct doveadm_call *all;
 	json_t *nodes = json_array();
@@ -39,11 +42,16 @@ json_t *brakes_tell_nodes(struct config *config, bool release,
 
 	all = doveadm_nodes_calls(config, RECALL_CMD_STOP, &count);
 	for (i = 0; i < count; i++)
-		all[i].params = make_params(release, actor, reason);
+		all[i].params = make_params(release, who, stop);
 	doveadm_nodes_run(all, count);
 	*ok_r = true;
 	for (i = 0; i < count; i++) {
-		*ok_r = *ok_r && all[i].result == DOVEADM_OK;
+		if (all[i].result != DOVEADM_OK) {
+			*ok_r = false;
+			if (stop->actor != NULL)
+				(void)journal_doubt_add(all[i].urls, stop,
+							true);
+		}
 		json_array_append_new(nodes, node_to_json(&all[i], release));
 	}
 	doveadm_nodes_free(all, count);

@@ -6,6 +6,7 @@
 #include "recall-params.h"
 #include "recall-verdict.h"
 #include "alloc.h"
+#include "brakes-doubts.h"
 #include "brakes.h"
 #include "clock.h"
 #include "doveadm-nodes.h"
@@ -130,6 +131,8 @@ static void *run_hander(void *context)
 		set_nodes(config);
 		journal_standing_expire(time(NULL));
 		while (!is_stopping() && hand_due(config)) ;
+		if (!is_stopping())
+			brakes_settle_doubts(config);
 		if (due && !is_stopping()) {
 			standing_late_collect(config);
 			collected = now_ms();

@@ -145,6 +145,10 @@ static const char *const upgrades[] = {
 	"ALTER TABLE refresh_tokens ADD COLUMN issued_role INTEGER NOT NULL"
 	" DEFAULT 0;",
 	"ALTER TABLE recalls ADD COLUMN person TEXT;",
+	"CREATE TABLE doubts (url TEXT NOT NULL, actor TEXT NOT NULL,"
+	" reason TEXT NOT NULL, answered INTEGER NOT NULL DEFAULT 0,"
+	" tries INTEGER NOT NULL DEFAULT 0, next INTEGER NOT NULL DEFAULT 0,"
+	" PRIMARY KEY (url, actor, reason)) WITHOUT ROWID;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 

@@ -682,6 +682,7 @@ ALTER TABLE refresh_tokens DROP COLUMN role;
 ALTER TABLE refresh_tokens DROP COLUMN address;
 ALTER TABLE refresh_tokens DROP COLUMN access_expires;
 DROP TABLE stop;
+DROP TABLE doubts;
 ALTER TABLE verdicts DROP COLUMN kept_until;
 PRAGMA user_version = 0"""
 

@@ -327,6 +327,76 @@ def test_a_node_that_does_not_answer(node):
         assert stop(node, "--release") == "status=not_stopped"
 
 
+def doubts(service):
+    with contextlib.closing(sqlite3.connect(service.dir / "journal.db",
+                                            isolation_level=None)) as db:
+        # the next try, now
+        db.execute("UPDATE doubts SET next = 0")
+        return db.execute("SELECT count(*) FROM doubts").fetchone()[0]
+
+
+@contextlib.contextmanager
+def let_nobody_in(node, service):
+    """The node can't be told anything."""
+    service.set(doveadm__login="doveadm:wrong")
+    service.reload()
+    yield
+    service.set(doveadm__login="doveadm:" + node.doveadm_password)
+    service.reload()
+
+
+@pytest.mark.log_errors("Invalid authentication attempt")
+@pytest.mark.parametrize("actor, restart", [(ROOT, False), (ROOT, True),
+                                            ("soc", False)])
+def test_node_that_hears_late(node, actor, restart):
+    """What was sent in vain to a node that did not answer may be done when it
+    goes on, the stop last: it ends, but one that was made there does not."""
+    path = node.standing_dir / "stop"
+    with Service(node) as service:
+        with let_nobody_in(node, service):
+            assert pull(service).json()["success"] is False
+            assert release(service)["success"] is False
+            assert not path.exists()
+            if restart:
+                service.stop()
+                service.start()
+            # as the node would do it
+            assert stop(node, "--actor=" + actor,
+                        "--reason=wrong one") == "status=stopped"
+        wait_for(lambda: doubts(service) == 0)
+        assert path.exists() is (actor != ROOT)
+    stop(node, "--release")
+
+
+@pytest.mark.log_errors("Invalid authentication attempt")
+def test_node_that_hears_late_of_the_stop(node):
+    """It is stopped as soon as it answers, so that nobody recalls there."""
+    path = node.standing_dir / "stop"
+    with Service(node) as service:
+        with let_nobody_in(node, service):
+            assert pull(service).json()["success"] is False
+            assert not path.exists()
+        wait_for(path.exists)
+        assert ROOT + "\twrong one" in path.read_text()
+        release(service)
+        assert not path.exists()
+        wait_for(lambda: doubts(service) == 0)
+
+
+def test_release_of_one_stop(node):
+    stop(node, "--actor=soc", "--reason=look first")
+    for args in (["--stopped-by=other", "--reason=look first"],
+                 ["--stopped-by=soc", "--reason=other"], ["--stopped-by=soc"]):
+        assert stop(node, "--release", *args) == "status=not_stopped"
+    assert stop(node, "--release", "--stopped-by=soc",
+                "--reason=look first") == "status=released"
+    assert stop(node, "--release", "--stopped-by=soc",
+                "--reason=look first") == "status=not_stopped"
+    done = node.doveadm("recall", "stop", "--stopped-by=soc", check=False)
+    assert done.returncode == 64
+    assert stop(node, "--release") == "status=not_stopped"
+
+
 @pytest.mark.log_errors("is not known")
 def test_a_stop_that_cannot_be_read_stops(node):
     """Nothing is deleted where it is not known whether that may be."""

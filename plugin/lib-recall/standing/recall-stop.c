@@ -97,10 +97,21 @@ int recall_stop_set(const char *dir, const struct recall_stop *stop,
 	return ret;
 }
 
-int recall_stop_release(const char *dir, const char **error_r)
+int recall_stop_release(const char *dir, const char *only_actor,
+			const char *reason, const char **error_r)
 {
 	const char *path = stop_path(dir);
+	struct recall_stop stop;
+	int ret;
 
+	if (only_actor != NULL) {
+		ret = recall_stop_read(dir, &stop, error_r);
+		if (ret <= 0)
+			return ret;
+		if (strcmp(stop.actor, only_actor) != 0 ||
+		    strcmp(stop.reason, reason) != 0)
+			return 0;
+	}
 	if (unlink(path) == 0)
 		return 1;
 	if (errno == ENOENT || errno == ENOTDIR)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include <openssl/evp.h>
@@ -17,7 +18,19 @@
 #include "log.h"
 #include "recall-run.h"
 
+/* What a node says of a message's size need not be true, and the journal is on
+   that disk: an export that is larger than this one leaves a twentieth of it
+   free, or as much as that. */
+#define SMALL_OCTETS (16 * 1024 * 1024)
+#define SPARE_OCTETS_MAX (256 * 1024 * 1024)
+/* Parts are larger, but for a message's last one: nobody would wait for the end
+   of one that comes octet by octet. */
+#define PART_OCTETS_MIN (64 * 1024)
+
 struct export {
+	/* of the file, and how many octets of messages went into it */
+	int fd;
+	uint64_t octets;
 	const struct recall *recall;
 	const struct identity *who;
 	struct config *config;
@@ -86,11 +99,37 @@ ask(const struct export *export, const char *urls, json_t *users,
 	return result;
 }
 
+static bool has_room(const struct export *export)
+{
+	uint64_t spare, left;
+	struct statvfs st;
+
+	if (export->octets < SMALL_OCTETS || fstatvfs(export->fd, &st) < 0)
+		return true;
+	spare = (uint64_t)st.f_blocks * st.f_frsize / 20;
+	if (spare > SPARE_OCTETS_MAX)
+		spare = SPARE_OCTETS_MAX;
+	left = (uint64_t)st.f_bavail * st.f_frsize;
+	if (left >= spare + RECALL_EXPORT_LENGTH_MAX)
+		return true;
+	log_error("recall %s: export: there is no room for it where the "
+		  "journal is", export->recall->id);
+	return false;
+}
+
+/* Whether a message of the size, of which so many octets were there, may go on
+   with so many. */
+static bool is_part(uint64_t size, uint64_t done, size_t len)
+{
+	return len > 0 && len <= size - done &&
+		(len >= PART_OCTETS_MIN || len == size - done);
+}
+
 /* Adds the next part. *done is how many octets there were before and are
    now. */
 static enum export_result
-copy_part(const struct export *export, const char *email, const char *message,
-	  uint64_t *done, EVP_MD_CTX *hash)
+copy_part(struct export *export, const char *email, const char *message,
+	  uint64_t size, uint64_t *done, EVP_MD_CTX *hash)
 {
 	enum export_result result;
 	const char *text;
@@ -103,8 +142,9 @@ copy_part(const struct export *export, const char *email, const char *message,
 	if (result == EXPORT_DONE) {
 		text = column(json_array_get(rows, 0), RECALL_COLUMN_MESSAGE);
 		data = base64_decode(text, strlen(text), &len);
-		if (data == NULL || len == 0) {
-			log_error("recall %s: export: a message of %s is gone",
+		if (data == NULL || !is_part(size, *done, len)) {
+			log_error("recall %s: export: a message of %s is gone, "
+				  "or not what it was said to be",
 				  export->recall->id, email);
 			result = EXPORT_FAILED;
 		} else {
@@ -112,6 +152,7 @@ copy_part(const struct export *export, const char *email, const char *message,
 			if (EVP_DigestUpdate(hash, data, len) != 1)
 				abort();
 			*done += len;
+			export->octets += len;
 		}
 		free(data);
 	}
@@ -130,7 +171,7 @@ static void finish_hash(EVP_MD_CTX *hash, char *hex)
 }
 
 static enum export_result
-copy_message(const struct export *export, const json_t *row)
+copy_message(struct export *export, const json_t *row)
 {
 	const char *email = column(row, RECALL_COLUMN_USERNAME);
 	const struct evidence_message message = {
@@ -152,9 +193,10 @@ copy_message(const struct export *export, const json_t *row)
 	evidence_message_begin(export->evidence, &message);
 	while (result == EXPORT_DONE && done < message.size) {
 		/* a node may say that it is without end */
-		result = recall_interrupted() ||
+		result = recall_interrupted() || !has_room(export) ||
 			!evidence_is_sound(export->evidence) ? EXPORT_FAILED :
-			copy_part(export, email, name, &done, hash);
+			copy_part(export, email, name, message.size, &done,
+				  hash);
 	}
 	finish_hash(hash, hex);
 	evidence_message_end(export->evidence, hex);
@@ -178,7 +220,7 @@ static bool has_user(const json_t *users, const char *username)
 
 /* A node has no say in whom it was not asked about. */
 static enum export_result
-copy_rows(const struct export *export, const json_t *users, const json_t *rows)
+copy_rows(struct export *export, const json_t *users, const json_t *rows)
 {
 	enum export_result result;
 	const json_t *row;
@@ -214,7 +256,7 @@ static bool is_kept(const struct recall_user *user)
 
 /* Asks about users of one node, from *pos on, as many as one command takes. */
 static enum export_result
-copy_batch(const struct export *export, bool *taken, size_t *pos)
+copy_batch(struct export *export, bool *taken, size_t *pos)
 {
 	const struct recall *recall = export->recall;
 	const char *urls = NULL, *user_urls;
@@ -288,6 +330,7 @@ export_write(const struct recall *recall, const struct identity *who,
 		.exported = time(NULL),
 	};
 	struct export export = {
+		.fd = fd,
 		.recall = recall,
 		.who = who,
 		.config = config,

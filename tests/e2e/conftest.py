@@ -12,6 +12,7 @@ service     a mail-recalld that asks the node, for all tests of a module that ha
             a node of its own
 token       an administrator's token for it
 etcd        a running etcd
+small_disk  a file system with no room to spare
 
 RECALL_DRIVERS=sdbox,... restricts the drivers.
 """
@@ -392,3 +393,16 @@ def recall(request, node):
 @pytest.fixture
 def shell(node):
     return lambda *args, **kwargs: run_shell(node, *args, **kwargs)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system with no room to spare."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none",
+                           disk], capture_output=True)
+    if done.returncode != 0:
+        pytest.skip("mount: " + done.stderr.decode())
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)

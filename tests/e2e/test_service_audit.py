@@ -178,19 +178,6 @@ def test_what_was_left_out_is_told_at_the_end(node):
 # a trail that can't be written
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system with no room to spare."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none",
-                           disk], capture_output=True)
-    if done.returncode != 0:
-        pytest.skip("mount: " + done.stderr.decode())
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
-
-
 def resize(disk, size):
     subprocess.run(["mount", "-o", "remount,size=" + size, disk], check=True)
 

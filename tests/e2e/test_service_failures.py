@@ -289,6 +289,41 @@ def test_rows_of_everyone_for_others(fake):
             for each in done["results"]] == [(A[0], "expunged")]
 
 
+def test_message_without_end(node, small_disk):
+    """Nothing else could be journalled if that was believed."""
+    subprocess.run(["mount", "-o", "remount,size=40m", small_disk], check=True)
+    part = base64.b64encode(os.urandom(4 * 1024 * 1024)).decode()
+    room = []
+
+    def command(name, parameters):
+        rows = []
+        if "message" in parameters:
+            disk = os.statvfs(small_disk)
+            room.append(disk.f_bavail * disk.f_frsize)
+            rows = [{"message": part[:length]}]
+        elif name == "recallExport":
+            rows = [{"username": A[0], "uid": "1", "mailbox": "INBOX",
+                     "mailbox-guid": "0" * 32, "size": str(10 ** 15)}]
+        elif name == "recallExpunge":
+            rows = [row(A[0], "expunged")]
+        return 200, [["doveadmResponse", rows, "1"]]
+
+    with HttpServer(Fake) as fake, Service(
+            node, doveadm__url="http://127.0.0.1:%d/doveadm/v1" % fake.port,
+            journal__path=small_disk / "journal.db") as service:
+        fake.server.command = command
+        token = service.token()
+        done = service.recall(token, "<a@b>", A[:1]).json()
+        for length, calls in (len(part), 10), (4, 2):
+            room.clear()
+            answer = service.curl("/v2/actions/%s/export" % done["id"],
+                                  token=token)
+            assert answer.status == 503, answer
+            assert 0 < len(room) < calls
+            assert min(room) > 40 * 1024 * 1024 // 20
+        wait_for(lambda: os.statvfs(small_disk).f_bavail * 4096 > 30 << 20)
+
+
 NAMES = ("u%06d@a.example" % number for number in range(1000000))
 
 

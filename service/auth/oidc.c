@@ -39,6 +39,9 @@ static json_t *ask(const struct config *config, const char *url,
 
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)config->oidc_timeout);
 	curl_set_ca(curl, config->oidc_ca_file);
+	/* nothing of the environment counts */
+	curl_easy_setopt(curl, CURLOPT_PROXY, config->oidc_proxy);
+	curl_easy_setopt(curl, CURLOPT_NOPROXY, "");
 	if (form != NULL)
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, form);
 	json = curl_json_get(curl, url, JSON_REJECT_DUPLICATES, error_r);

@@ -179,6 +179,9 @@ static void check_oidc(const struct config *config, struct strbuf *errors)
 		  "oidc.allow_plaintext", config->oidc_allow_plaintext, errors);
 	check_url("oidc.redirect_url", config->oidc_redirect_url, "http",
 		  "oidc.allow_plaintext", config->oidc_allow_plaintext, errors);
+	if (*config->oidc_proxy != '\0')
+		check_url("oidc.proxy", config->oidc_proxy, "http", "", true,
+			  errors);
 	if (!has_suffix(config->oidc_redirect_url, OIDC_CALLBACK))
 		strbuf_addf(errors, "oidc.redirect_url: does not end with "
 			    OIDC_CALLBACK "\n");

@@ -198,6 +198,7 @@ static const struct setting settings[] = {
 	STR("oidc.role_user", oidc_role_user, "", NULL),
 	STR("oidc.tenant_claim", oidc_tenant_claim, "", NULL),
 	STR("oidc.ca_file", oidc_ca_file, "", NULL),
+	STR("oidc.proxy", oidc_proxy, "", NULL),
 	BOOL("oidc.allow_plaintext", oidc_allow_plaintext, "no", NULL),
 	INT("oidc.session_time", oidc_session_time, "28800", 60, YEAR, NULL),
 	INT("oidc.timeout", oidc_timeout, "10", 1, 3600, NULL),

@@ -142,6 +142,7 @@ struct config {
 	char *oidc_role_user;
 	char *oidc_tenant_claim;
 	char *oidc_ca_file;
+	char *oidc_proxy;
 	bool oidc_allow_plaintext;
 	int64_t oidc_session_time;
 	int64_t oidc_timeout;

@@ -3,11 +3,14 @@
 import re
 import sqlite3
 import urllib.parse
+import urllib.request
 
 import pytest
 
 from browser import Browser
+from httpserver import Handler, HttpServer
 from issuer import Issuer, Key
+from mailnode import free_port
 from servicenode import RecallNode, Service, curl
 
 ADMIN, STRANGER = "admin@example.com", "stranger@example.net"
@@ -131,6 +134,52 @@ def test_provider_adds_what_it_likes(service):
     flow = Flow(service)
     query = flow.authorize(flow.begin()) + "&session_state=1&client_info=e%2B"
     assert resume(service, flow.back(query)).json()["login"] == ADMIN
+
+
+class Proxy(Handler):
+    """Passes on what it is asked for."""
+
+    def do_GET(self):
+        self.server.seen.append(self.path)
+        length = int(self.headers.get("Content-Length", 0))
+        asked = urllib.request.Request(
+            self.path, self.rfile.read(length) if length else None,
+            {name: self.headers[name] for name in
+             ("Authorization", "Content-Type") if name in self.headers})
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(asked) as answer:
+            body = answer.read()
+        self.send_response(answer.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+
+def test_proxy(node, issuer):
+    """That of the settings, none of the environment."""
+    nobody = "http://127.0.0.1:%d" % free_port()
+    environment = {"http_proxy": nobody, "all_proxy": nobody}
+    with start(node, issuer, environment=environment) as service:
+        assert resume(service, Flow(with_port(service)).run()).status == 200
+    environment = {"http_proxy": nobody, "no_proxy": "*"}
+    with HttpServer(Proxy) as proxy, start(
+            node, issuer, environment=environment,
+            oidc__proxy="http://127.0.0.1:%d" % proxy.port) as service:
+        proxy.server.seen = []
+        assert resume(service, Flow(with_port(service)).run()).status == 200
+        assert {urllib.parse.urlsplit(url).path for url in
+                proxy.server.seen} == {
+            "/.well-known/openid-configuration", "/keys", "/token"}
+
+
+@pytest.mark.parametrize("proxy", ["proxy:3128", "socks5://127.0.0.1",
+                                   "http://a:b@127.0.0.1"])
+def test_what_is_no_proxy(node, issuer, proxy):
+    done = start(node, issuer, oidc__proxy=proxy).check_config()
+    assert done.returncode == 78
+    assert "oidc.proxy: " in done.stderr
 
 
 def test_who_is_no_user(service, issuer):

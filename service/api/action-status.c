@@ -165,6 +165,21 @@ static bool get_text(struct http_request *request, const char *name,
 	return ok;
 }
 
+static bool is_state(const char *name)
+{
+	static const char *const states[] = {
+		"running", "paused", "finished", "pending_approval",
+		"rejected", "expired"
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
+		if (strcmp(states[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool check_names(struct http_request *request,
 			const struct journal_filter *filter)
 {
@@ -177,6 +192,10 @@ static bool check_names(struct http_request *request,
 	if (filter->status != NULL &&
 	    recall_verdict_parse(filter->status) < 0) {
 		http_reply_param(request, "verdict", "is not a known verdict");
+		return false;
+	}
+	if (filter->state != NULL && !is_state(filter->state)) {
+		http_reply_param(request, "state", "is not a known state");
 		return false;
 	}
 	return true;
@@ -202,10 +221,11 @@ static void reply_list(struct http_request *request, json_t *list)
 
 void action_list(struct http_request *request)
 {
-	struct journal_filter filter;
+	struct journal_filter filter = { .limit = LIST_DEFAULT };
 	json_t *list;
 
 	if (!get_before(request, &filter.before, &filter.before_id) ||
+	    !param_number(request, "since", 0, 1, INT64_MAX, &filter.since) ||
 	    !param_number(request, "limit", LIST_DEFAULT, 1, LIST_MAX,
 			  &filter.limit) ||
 	    !get_text(request, "cmd", &filter.cmd) ||
@@ -214,12 +234,15 @@ void action_list(struct http_request *request)
 	    !get_text(request, "reason", &filter.reason) ||
 	    !get_text(request, "query", &filter.query) ||
 	    !get_text(request, "verdict", &filter.status) ||
+	    !get_text(request, "state", &filter.state) ||
 	    !get_flag(request, "force", &filter.force) ||
 	    !get_flag(request, "notify", &filter.notify) ||
 	    !get_flag(request, "dry_run", &filter.dry_run) ||
 	    !check_names(request, &filter))
 		return;
+	jobs_get_paused(&filter.paused);
 	list = journal_list(&request->identity, &filter);
+	strlist_free(&filter.paused);
 	if (list == NULL)
 		http_reply_journal(request);
 	else

@@ -203,6 +203,16 @@ bool jobs_is_paused(const char *id)
 	return ret;
 }
 
+void jobs_get_paused(struct strlist *ids)
+{
+	size_t i;
+
+	pthread_mutex_lock(&paused_lock);
+	for (i = 0; i < paused.count; i++)
+		strlist_add(ids, paused.items[i]);
+	pthread_mutex_unlock(&paused_lock);
+}
+
 /* Goes on with the recall when its turn has come. */
 static void resume(const char *id)
 {

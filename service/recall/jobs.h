@@ -15,6 +15,8 @@ void jobs_add(struct recall *recall);
 void jobs_pause(const char *id);
 /* Whether it waits for that. */
 bool jobs_is_paused(const char *id);
+/* Adds the ids of all that do. */
+void jobs_get_paused(struct strlist *ids);
 /* Goes on with those that wait, for a place, too. Called now and then: that a
    node is released is seen by trying. */
 void jobs_unpause(void);

@@ -1,6 +1,9 @@
+#include <stdlib.h>
+
 #include "journal-db.h"
 #include "journal-list.h"
 #include "journal-visible.h"
+#include "strlist-json.h"
 
 /* How many users have which verdict. Returns NULL if that can't be read. */
 static json_t *count_verdicts(sqlite3 *db, const char *id, json_int_t *done_r)
@@ -67,9 +70,19 @@ static json_t *read_row(sqlite3 *db, sqlite3_stmt *stmt)
 	return json;
 }
 
+/* recall_json_state() */
+#define STATE_SQL \
+	"CASE WHEN approval = 'pending' THEN 'pending_approval' " \
+	"WHEN approval IN ('rejected', 'expired') THEN approval " \
+	"WHEN finished <> 0 THEN 'finished' " \
+	"WHEN id IN (SELECT value FROM json_each(?16)) THEN 'paused' " \
+	"ELSE 'running' END"
+
 static void bind(sqlite3_stmt *stmt, const struct identity *identity,
 		 const struct journal_filter *filter)
 {
+	char *paused;
+
 	journal_visible_bind(stmt, identity);
 	sqlite3_bind_int64(stmt, 2, filter->before);
 	sqlite3_bind_int64(stmt, 3, filter->limit);
@@ -83,6 +96,11 @@ static void bind(sqlite3_stmt *stmt, const struct identity *identity,
 	sqlite3_bind_int(stmt, 11, filter->notify);
 	sqlite3_bind_int(stmt, 12, filter->dry_run);
 	journal_bind_text(stmt, 13, filter->status);
+	sqlite3_bind_int64(stmt, 14, filter->since);
+	journal_bind_text(stmt, 15, filter->state);
+	paused = strlist_to_json_text(&filter->paused);
+	journal_bind_text(stmt, 16, paused);
+	free(paused);
 }
 
 static json_t *list(sqlite3 *db, const struct identity *identity,
@@ -108,6 +126,8 @@ static json_t *list(sqlite3 *db, const struct identity *identity,
 		"AND (?12 < 0 OR dry_run = ?12) "
 		"AND (?13 IS NULL OR EXISTS (SELECT 1 FROM verdicts WHERE "
 		"recall = id AND status = ?13)) "
+		"AND created >= ?14 "
+		"AND (?15 IS NULL OR " STATE_SQL " = ?15) "
 		"ORDER BY created DESC, rowid DESC LIMIT ?3");
 	if (stmt != NULL)
 		bind(stmt, identity, filter);

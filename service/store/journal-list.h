@@ -10,9 +10,9 @@
 struct journal_filter {
 	/* at most so many */
 	int64_t limit;
-	/* asked for before the time, if it is not 0; following the recall of
-	   the id, in the order of the list */
-	int64_t before;
+	/* asked for since the one time, or before the other, if it is not 0;
+	   following the recall of the id, in the order of the list */
+	int64_t since, before;
 	const char *before_id;
 	/* exactly these; a Message-ID with or without its brackets */
 	const char *cmd, *actor, *message_id;
@@ -21,6 +21,10 @@ struct journal_filter {
 	int force, notify, dry_run;
 	/* the verdict of one user at least */
 	const char *status;
+	/* as recall_json_state() has it; the ids of those that are paused,
+	   which the journal does not know */
+	const char *state;
+	struct strlist paused;
 };
 
 /* Past recalls that the identity may see, newest first. The caller gets the

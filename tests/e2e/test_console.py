@@ -585,6 +585,17 @@ def test_past_recalls(desk, mail):
     assert all(mail.strip("<>") in row[2] and row[3] == SECURITY
                for row in desk.table())
     accessible(desk)
+    for state, n in ("rejected", 0), ("finished", 2):
+        desk.choose("state", state)
+        desk.push("Filter")
+        desk.wait_text("%d recalls." % n)
+    for day, n in ("2999-01-01", 0), ("2001-01-01", 2):
+        desk.driver.execute_script(
+            "const since = document.getElementById('since');"
+            "since.value = arguments[0];"
+            "since.dispatchEvent(new Event('input', { bubbles: true }))", day)
+        desk.push("Filter")
+        desk.wait_text("%d recalls." % n)
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

@@ -74,6 +74,9 @@ def test_list_says_what_was_asked(made):
             shown["reason"]) == (True, False, True, "a look")
 
 
+ALL = ["dry", "done", "forced", "query", "restored", "admin"]
+
+
 @pytest.mark.parametrize("params, names", [
     ({"dry_run": 1}, ["dry", "query"]),
     ({"dry_run": "false"}, ["admin", "done", "forced", "restored"]),
@@ -90,11 +93,47 @@ def test_list_says_what_was_asked(made):
     ({"messageid": "<2@list>"}, ["forced"]),
     ({"messageid": "2@list"}, ["forced"]), ({"messageid": "@list"}, []),
     ({"actor": "ADM@one.example"}, ["admin"]), ({"actor": "adm"}, []),
+    ({"since": 10 ** 12}, []), ({"since": 1, "reason": "oops"}, ["done"]),
+    ({"state": "finished", "force": 1}, ["forced"]), ({"state": "running"}, []),
+    ({"state": "paused"}, []), ({"state": ""}, ALL),
 ])
 def test_filters(made, params, names):
     service, ids = made
     assert sorted(row["id"] for row in listed(service, **params)) == \
         sorted(ids[name] for name in names)
+
+
+def test_filter_by_state_and_time(node):
+    with Service(node, approval__users=2, approval__check_asker="no") as service:
+        token = service.token()
+
+        def recall(*users):
+            return service.recall(token, "<state@list>",
+                                  users).json()["id"]
+
+        ids = {"finished": recall(A), "pending_approval": recall(A, B),
+               "rejected": recall(A, B), "expired": recall(A, B)}
+        other = service.token("other@one.example", 3)
+        assert service.curl("/v2/approvals/" + ids["rejected"], "-d",
+                            "decision=reject", token=other).status == 200
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db")) as db, db:
+            db.execute("UPDATE recalls SET approval = 'expired', finished = 1 "
+                       "WHERE id = ?", (ids["expired"],))
+            db.execute("UPDATE recalls SET created = 1000 WHERE id = ?",
+                       (ids["finished"],))
+        assert service.curl("/v2/stop", "-d", "", token=token).status == 200
+        ids["paused"] = recall(A)
+        for state, recall_id in ids.items():
+            row, = listed(service, state=state)
+            assert (row["id"], row["state"]) == (recall_id, state)
+        assert listed(service, state="running") == []
+        for since, found in (1000, set(ids)), (1001, set(ids) - {"finished"}):
+            assert {row["state"] for row in listed(service, since=since)} == \
+                found
+        # the page before
+        assert listed(service, state="paused", before=ids["paused"]) == []
+        service.curl("/v2/stop", "-X", "DELETE", token=token)
 
 
 def test_filters_show_nothing_of_others(made):
@@ -106,7 +145,8 @@ def test_filters_show_nothing_of_others(made):
 
 @pytest.mark.parametrize("query", [
     "verdict=gone", "cmd=search", "dry_run=2", "force=", "notify=yes",
-    "status=error", "reason=a&reason=b"])
+    "status=error", "reason=a&reason=b", "state=gone", "state=error",
+    "since=0", "since=x", "since=-1"])
 def test_bad_filters(made, query):
     answer = made[0].curl("/v2/actions?" + query, token=made[0].token())
     assert answer.status == 400

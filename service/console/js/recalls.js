@@ -1,5 +1,5 @@
 /* Past recalls. */
-import { Field, Foreign, html, Page, Problem, Status, Table, useEffect,
+import { Field, Foreign, html, Page, Problem, Select, Status, Table, useEffect,
 	 useState, When } from "./ui.js";
 import { ask } from "./api.js";
 import { t } from "./i18n.js";
@@ -21,20 +21,35 @@ const columns = () => [
 		.map(([s, n]) => t("verdict." + s) + ": " + n).join(", ") },
 ];
 
+const STATES = ["running", "paused", "pending_approval", "finished", "rejected",
+		"expired"];
+
+/* Filters that are set, as the API has them. A day begins where one is. */
+function paramsOf({ since, ...filters }) {
+	const params = { limit: 50 };
+
+	for (const [name, value] of Object.entries(filters)) {
+		if (value)
+			params[name] = value;
+	}
+	if (since)
+		params.since = Math.floor(new Date(since + "T00:00") / 1000);
+	return params;
+}
+
 export function Recalls() {
 	const [filters, setFilters] = useState({ actor: "", reason: "",
-						 messageid: "" });
+						 messageid: "", state: "",
+						 since: "" });
+	const set = (name) => (v) => setFilters({ ...filters, [name]: v });
 	const [rows, setRows] = useState(null);
 	const [more, setMore] = useState(false);
 	const [error, setError] = useState(null);
 
 	async function look(before) {
-		const params = { limit: 50, ...(before ? { before } : {}) };
+		const params = { ...paramsOf(filters),
+				 ...(before ? { before } : {}) };
 
-		for (const [name, value] of Object.entries(filters)) {
-			if (value)
-				params[name] = value;
-		}
 		setError(null);
 		try {
 			const { body } = await ask("GET", "/v2/actions",
@@ -53,8 +68,12 @@ export function Recalls() {
 	<form class="columns" onSubmit=${(e) => { e.preventDefault(); look(); }}>
 	${["messageid", "actor", "reason"].map((name) => html`<${Field} key=${name}
 		id=${name} label=${name === "messageid" ? "Message-ID" : t(name)}
-		value=${filters[name]}
-		onInput=${(v) => setFilters({ ...filters, [name]: v })} />`)}
+		value=${filters[name]} onInput=${set(name)} />`)}
+	<${Select} id="state" label=${t("state")} value=${filters.state}
+		onInput=${set("state")} options=${[["", t("any")],
+			...STATES.map((name) => [name, t("state." + name)])]} />
+	<${Field} id="since" type="date" label=${t("recalls.since")}
+		value=${filters.since} onInput=${set("since")} />
 	<p><button class="primary">${t("filter")}</button></p></form>
 	<${Problem} error=${error} />
 	<${Status}>${rows && t("recalls.shown", { n: rows.length })}<//>

@@ -109,6 +109,11 @@ void action_status(struct http_request *request)
 	json_object_set_new(json, "force", json_boolean(recall->force));
 	json_object_set_new(json, "notify", json_boolean(recall->notify));
 	json_object_set_new(json, "dry_run", json_boolean(recall->dry_run));
+	/* who asks the same again with another role asks for something else */
+	json_object_set_new(json, "role",
+			    json_integer(recall->actor.role));
+	if (recall->verify_headers)
+		json_object_set_new(json, "verify_headers", json_true());
 	json_object_set_new(json, "created", json_integer(recall->created));
 	json_object_set_new(json, "finished", recall->finished == 0 ?
 			    json_null() : json_integer(recall->finished));

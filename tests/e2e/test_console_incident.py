@@ -163,6 +163,32 @@ def test_a_colleague_asks_the_failed_again(node, service):
         assert browser.table()[0][:2] == [USERS[1], "\u2713 deleted"]
 
 
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+@pytest.mark.parametrize("role, login", [(2, ADMIN), (2, SECURITY),
+                                         (1, SECURITY), (1, ADMIN)])
+def test_a_colleague_does_not_ask_for_more(node, role, login):
+    """A user may recall own mail alone, an administrator what is of the
+    tenant: who asks their failed again with more rights would take the rest."""
+    message_id = "<ceo%d.%s>" % (role, login)
+    home = node.home(USERS[1])
+    mode = home.stat().st_mode
+    with Service(node, auth__revoke_email="yes") as service:
+        node.lmtp_deliver(USERS[1:2], build_message(message_id, sender=ADMIN))
+        home.chmod(0)
+        try:
+            token = service.token(USERS[0] if role == 2 else "x@example.com",
+                                  role, "default")
+            answer = service.recall(token, message_id, USERS[1:2]).json()
+        finally:
+            home.chmod(mode)
+        assert answer["summary"] == {"error": 1}
+        with signed_in(service, login) as browser:
+            browser.open("#/recall/" + answer["id"])
+            browser.wait_text("1 of 1 users looked at.")
+            assert ("Ask 1 failed user again" in browser.text()) is \
+                (role == 1 and login == ADMIN)
+
+
 def test_many_rows(service):
     """The first ones are shown, more on demand."""
     answer = recall(service, messageid="<many@example.com>", emails=[

@@ -2,7 +2,7 @@
 import { Dialog, Field, Foreign, csv, download, html, Incomplete, Page, Problem,
 	 Select, Status, Table, useEffect, useState, Verdict, When }
 	from "./ui.js";
-import { ApiError, ask, askBlob, rights, sent, start } from "./api.js";
+import { ApiError, ask, askBlob, current, rights, sent, start } from "./api.js";
 import { Confirm } from "./confirm.js";
 import { addressesOf } from "./search.js";
 import { t } from "./i18n.js";
@@ -11,6 +11,7 @@ const POLL_MS = 1000;
 /* after something went wrong on the way */
 const AGAIN_MS = 5000;
 const PATH = "/v2/actions/";
+const ROLE_SUPER = 3;
 const ENDED = ["finished", "rejected", "expired"];
 
 /* The recall as it is now, and again until it has finished. */
@@ -236,6 +237,10 @@ export function Recall({ args: [id, only] }) {
 			setProblem(e);
 		}
 	};
+	/* Who asked with another role was kept from other tenants' mail, or from
+	   what others have sent: asked with this one it would go. */
+	const mayAgain = request !== null || (recall && !recall.dry_run &&
+		[ROLE_SUPER, current().role].includes(recall.role));
 	/* only who has sent it has its key; others ask anew */
 	const retry = request === null ? () => setAgain(true) :
 		attempt(async () => {
@@ -259,7 +264,7 @@ export function Recall({ args: [id, only] }) {
 	<p class="buttons noprint">
 	${mayUndo && html`<button type="button"
 		onClick=${() => setUndoing(true)}>${t("undo")}</button>`}
-	${(failed > 0 || lost) && (request || !recall.dry_run) && html`<button type="button"
+	${(failed > 0 || lost) && mayAgain && html`<button type="button"
 		onClick=${retry}>${failed > 0 ? t("retry", { n: failed }) :
 			t("retry.nodes")}</button>`}
 	${recall.summary?.read > 0 && html`<button type="button"
@@ -275,7 +280,9 @@ export function Recall({ args: [id, only] }) {
 		html`<${Undo} id=${recall.recall} failed=${failedUsers}
 			onClose=${() => setAgain(false)} />` :
 		html`<${Confirm} request=${{ messageid: recall.messageid,
-			query: recall.query, emails: failedUsers }}
+			query: recall.query, emails: failedUsers,
+			...(recall.verify_headers ?
+				{ verify_headers: true } : {}) }}
 			everyone=${lost && rights().everyone} part=${lost}
 			reason=${recall.reason} force=${recall.force}
 			notify=${recall.notify}

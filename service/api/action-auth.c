@@ -91,6 +91,23 @@ static void login_accepted(struct http_request *request, const char *login)
 	}
 }
 
+/* An account that has several names is one: otherwise each of them would be
+   good for as many guesses. */
+static void find_account(struct http_request *request, const char *login)
+{
+	struct strlist names = { NULL, 0, 0 };
+	enum doveadm_result result;
+	char *mailbox;
+
+	if (!bruteforce_is_guessed(login))
+		return;
+	result = userdb_names(request->config, login, &names, &mailbox);
+	if (result == DOVEADM_OK || result == DOVEADM_FAILED)
+		bruteforce_set_account(login, mailbox);
+	strlist_free(&names);
+	free(mailbox);
+}
+
 /* Dovecot is asked, and takes its time with who guesses. */
 static void check_password(struct http_request *request)
 {
@@ -110,6 +127,7 @@ static void check_password(struct http_request *request)
 		login_accepted(request, login);
 		break;
 	case IMAP_LOGIN_DENIED:
+		find_account(request, login);
 		reply_denied(request);
 		break;
 	case IMAP_LOGIN_FAILED:

@@ -22,6 +22,10 @@ struct entry {
 	int64_t attempts;
 	/* of the first and the last attempt */
 	int64_t since, when;
+	/* of accounts, once that is known: the name under which attempts are
+	   counted, which is another one of an alias */
+	bool known;
+	unsigned char account[SHA256_DIGEST_LENGTH];
 };
 
 /* Each kind has its own, so that many names of one do not drive out another. */
@@ -33,19 +37,19 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* known: accounts that have logged in from an address */
 static struct table addresses, accounts, known;
 
-/* The name's entry; a new one takes the place of the oldest. */
-static struct entry *find(struct table *table, const char *name, bool add)
+/* The entry of the name that has the digest; a new one takes the place of the
+   oldest. */
+static struct entry *
+find_digest(struct table *table, const unsigned char *digest, bool add)
 {
-	unsigned char digest[SHA256_DIGEST_LENGTH];
 	struct entry *way, *oldest;
 	uint32_t hash;
 	int i;
 
-	SHA256((const unsigned char *)name, strlen(name), digest);
 	memcpy(&hash, digest, sizeof(hash));
 	way = oldest = table->entries[hash % BUCKETS];
 	for (i = 0; i < WAYS; i++, way++) {
-		if (memcmp(way->digest, digest, sizeof(digest)) == 0)
+		if (memcmp(way->digest, digest, SHA256_DIGEST_LENGTH) == 0)
 			return way;
 		if (way->when < oldest->when)
 			oldest = way;
@@ -53,8 +57,37 @@ static struct entry *find(struct table *table, const char *name, bool add)
 	if (!add)
 		return NULL;
 	memset(oldest, 0, sizeof(*oldest));
-	memcpy(oldest->digest, digest, sizeof(digest));
+	memcpy(oldest->digest, digest, SHA256_DIGEST_LENGTH);
 	return oldest;
+}
+
+static void digest_name(const char *name,
+			unsigned char digest[SHA256_DIGEST_LENGTH])
+{
+	SHA256((const unsigned char *)name, strlen(name), digest);
+}
+
+static struct entry *find(struct table *table, const char *name, bool add)
+{
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+
+	digest_name(name, digest);
+	return find_digest(table, digest, add);
+}
+
+/* Where attempts at the login's account are counted. */
+static struct entry *find_account(const char *login, bool add)
+{
+	unsigned char account[SHA256_DIGEST_LENGTH];
+	struct entry *e = find(&accounts, login, add);
+
+	if (e == NULL || !e->known ||
+	    memcmp(e->account, e->digest, sizeof(e->digest)) == 0)
+		return e;
+	/* that it is an alias is remembered as long as the attempts */
+	e->when = now_ms();
+	memcpy(account, e->account, sizeof(account));
+	return find_digest(&accounts, account, add);
 }
 
 /* Who asks, and for which account. */
@@ -108,7 +141,7 @@ int64_t bruteforce_attempt(const struct config *config, const char *address,
 	names_init(&names, address, login);
 	pthread_mutex_lock(&lock);
 	by_address = find(&addresses, names.network, true);
-	by_account = find(&accounts, names.login, true);
+	by_account = find_account(names.login, true);
 	left = blocked_for(config, by_address, config->bruteforce_max_attempts,
 			   now);
 	more = blocked_for(config, by_account,
@@ -124,10 +157,8 @@ int64_t bruteforce_attempt(const struct config *config, const char *address,
 	return (left + 999) / 1000;
 }
 
-static void take_back(struct table *table, const char *name)
+static void take_back(struct entry *e)
 {
-	struct entry *e = find(table, name, false);
-
 	if (e != NULL && e->attempts > 0)
 		e->attempts--;
 }
@@ -138,8 +169,8 @@ static void undo(const char *address, const char *login, bool accepted)
 
 	names_init(&names, address, login);
 	pthread_mutex_lock(&lock);
-	take_back(&addresses, names.network);
-	take_back(&accounts, names.login);
+	take_back(find(&addresses, names.network, false));
+	take_back(find_account(names.login, false));
 	if (accepted)
 		find(&known, names.both, true)->when = now_ms();
 	pthread_mutex_unlock(&lock);
@@ -154,4 +185,47 @@ void bruteforce_undo(const char *address, const char *login)
 void bruteforce_accepted(const char *address, const char *login)
 {
 	undo(address, login, true);
+}
+
+bool bruteforce_is_guessed(const char *login)
+{
+	char *name = ascii_lower(login);
+	const struct entry *e;
+	bool ret;
+
+	pthread_mutex_lock(&lock);
+	e = find(&accounts, name, false);
+	ret = e != NULL && !e->known && e->attempts > 1;
+	pthread_mutex_unlock(&lock);
+	free(name);
+	return ret;
+}
+
+void bruteforce_set_account(const char *login, const char *mailbox)
+{
+	unsigned char account[SHA256_DIGEST_LENGTH];
+	char *name = ascii_lower(login), *of = ascii_lower(mailbox);
+	struct entry *e, *main;
+	int64_t attempts, since;
+
+	digest_name(of, account);
+	pthread_mutex_lock(&lock);
+	e = find(&accounts, name, true);
+	if (!e->known) {
+		attempts = e->attempts;
+		since = e->since;
+		e->known = true;
+		e->attempts = 0;
+		memcpy(e->account, account, sizeof(account));
+		/* not the one whose place the other takes */
+		e->when = now_ms();
+		main = find_digest(&accounts, account, true);
+		if (main->attempts == 0)
+			main->since = since;
+		main->attempts += attempts;
+		main->when = now_ms();
+	}
+	pthread_mutex_unlock(&lock);
+	free(name);
+	free(of);
 }

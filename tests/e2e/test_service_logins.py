@@ -2,6 +2,7 @@
 on."""
 
 import contextlib
+import itertools
 import socket
 import subprocess
 
@@ -143,6 +144,29 @@ def test_an_account_that_is_guessed_at_from_everywhere(node):
         # others may, and so may who was there before
         assert login(service, "192.0.2.230", user=USER) == "200"
         assert login(service, "192.0.2.220") == "200"
+
+
+def test_an_account_of_several_names(node):
+    """Each of them is not good for as many guesses more."""
+    first, second = "first@example.com", "second@example.com"
+    for name in first, second:
+        node.add_user(name, user=USER, home=node.home(USER))
+    sources = ("203.0.113.%d" % i for i in itertools.count(1))
+    with Service(node, http__trusted_proxies="127.0.0.1",
+                 bruteforce__max_attempts_per_account=3,
+                 bruteforce__penalty=600) as service:
+        assert login(service, "203.0.113.200", user=second) == "200"
+        for name, answer in ((first, "401"), (first, "401"), (USER, "401"),
+                             (USER, "429"), (first.upper(), "429"),
+                             # it is known of which account once it is tried
+                             # at again
+                             (second, "401"), (second, "401"),
+                             (second, "429")):
+            assert login(service, next(sources), "wrong", name) == answer
+        # who was there before, and others
+        assert login(service, "203.0.113.200", user=second) == "200"
+        assert login(service, next(sources)) == "200"
+        assert login(service, next(sources), user=USER) == "429"
 
 
 def test_any_password_is_passed_on(node):

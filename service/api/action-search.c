@@ -13,6 +13,7 @@
 #include "listing.h"
 #include "metrics.h"
 #include "params.h"
+#include "query-word.h"
 #include "recall-action.h"
 #include "strbuf.h"
 #include "strlist-json.h"
@@ -247,13 +248,17 @@ static void reply_refused(struct http_request *request,
 			  const struct search *search)
 {
 	bool query = search->criteria.message_id == NULL;
+	char *why = query ? query_word_why(&search->criteria.query) : NULL;
 
-	if (query && search->fetch)
+	if (why != NULL)
+		http_reply_param(request, "query", why);
+	else if (query && search->fetch)
 		http_reply_message(request, 400, "FIELDS or QUERY is not "
 				   "valid");
 	else
 		http_reply_param(request, query ? "query" : "fields",
 				 "is not valid");
+	free(why);
 }
 
 static void reply(struct http_request *request, const struct search *search,

@@ -15,6 +15,7 @@
 #include "journal.h"
 #include "log.h"
 #include "params.h"
+#include "query-word.h"
 #include "recall-action.h"
 #include "recall-json.h"
 #include "strlist.h"
@@ -69,12 +70,18 @@ bool recall_action_add_emails(struct http_request *request,
 static void reply_refused(struct http_request *request,
 			  const struct recall *recall)
 {
-	if (recall->query.count > 0)
-		http_reply_param(request, "query", "is not a valid search "
-				 "query, or matches everything");
-	else
+	char *why;
+
+	if (recall->query.count > 0) {
+		why = query_word_why(&recall->query);
+		http_reply_param(request, "query", why != NULL ? why :
+				 "is not a valid search query, or matches "
+				 "everything");
+		free(why);
+	} else {
 		http_reply_message(request, 400, "The mail system does not "
 				   "accept the request");
+	}
 }
 
 bool recall_action_check(struct http_request *request,

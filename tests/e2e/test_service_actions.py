@@ -15,7 +15,7 @@ import pytest
 from answers import (ACTIONS, FORBIDDEN, ROOT, ask,
                      check_described, has, message, pages, root, statuses)
 from faults import doveadm_children
-from mailnode import build_message, imap_quote
+from mailnode import SRCDIR, build_message, imap_quote
 from quarantine import LOCATIONS, NAMESPACE, PREFIX
 from servicenode import RecallNode, Service
 
@@ -248,6 +248,43 @@ def test_wrong_query(node, service, user, query):
     # nothing has ended over it
     assert ask(service, root(service), cmd="search", emails=[user],
                query=["ALL"]).status == 200
+
+
+@pytest.mark.log_errors("recall search: |recall expunge: |recall fetch: ")
+@pytest.mark.parametrize("query, why", [
+    (["FROM", "x", "SUBJEKT", "y"], '"SUBJEKT" is not a known key'),
+    (["HEADER", "X-Mailer"], '"HEADER" lacks a value'),
+    (["NOT", "SUBJECT", "SUBJECT", "1:*", "\u0436" * 60],
+     '"%s" is not a known key' % ("\u0436" * 32)),
+    (["SINCE", "yesterday's"], None)])
+def test_wrong_word_of_a_query(service, user, query, why):
+    """Dovecot says it in its log alone."""
+    for params in ({"cmd": "search"}, {"dry_run": 1},
+                   {"cmd": "fetch", "fields": "hdr"}):
+        answer = ask(service, root(service), emails=[user], query=query,
+                     **params)
+        assert answer.status == 400
+        if why:
+            assert message(answer) == {
+                "QUERY": "QUERY is not a valid search query: " + why}
+
+
+@pytest.mark.log_errors("recall search: ")
+def test_keys_that_are_known(service, user):
+    """What is good is not said to be wrong beside what is."""
+    text = (SRCDIR / "completions/doveadm-recall").read_text()
+    for key in re.search(r'_keys="([^"]*)"', text)[1].replace(
+            "\\", "").split():
+        words = [key]
+        if key not in ("ALL", "ANSWERED", "DELETED", "DRAFT", "FLAGGED", "NOT",
+                       "OR", "SEEN") and not key.startswith("UN") or \
+                key == "UNKEYWORD":
+            words += ["1"] * (2 if key == "HEADER" else 1)
+        answer = ask(service, root(service), cmd="search", emails=[user],
+                     query=words + ["NONE"])
+        assert message(answer) == {
+            "QUERY": 'QUERY is not a valid search query: "NONE" is not a known '
+            "key"}, key
 
 
 def test_missing_parameters(service, user):

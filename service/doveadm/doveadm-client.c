@@ -42,6 +42,8 @@ struct transfer {
 struct doveadm_calls {
 	struct doveadm_calls *next;
 	CURLM *multi;
+	/* of its connections; see doveadm_client_forget() */
+	unsigned int age;
 	/* not sent yet */
 	struct transfer *queue, **queue_end;
 	struct transfer *ended;
@@ -55,7 +57,7 @@ static struct {
 	unsigned int active, active_max;
 	/* connections to be used again */
 	struct doveadm_calls *idle;
-	unsigned int idle_max;
+	unsigned int idle_max, age;
 } client = { .lock = PTHREAD_MUTEX_INITIALIZER,
 	     .cond = PTHREAD_COND_INITIALIZER };
 
@@ -396,15 +398,18 @@ void doveadm_calls_add(struct doveadm_calls *calls, struct doveadm_call *call)
 struct doveadm_calls *doveadm_calls_begin(void)
 {
 	struct doveadm_calls *calls;
+	unsigned int age;
 
 	pthread_mutex_lock(&client.lock);
 	calls = client.idle;
 	if (calls != NULL)
 		client.idle = calls->next;
+	age = client.age;
 	pthread_mutex_unlock(&client.lock);
 	if (calls != NULL)
 		return calls;
 	calls = x_calloc(1, sizeof(*calls));
+	calls->age = age;
 	calls->queue_end = &calls->queue;
 	calls->multi = curl_multi_init();
 	curl_multi_setopt(calls->multi, CURLMOPT_MAXCONNECTS,
@@ -412,12 +417,25 @@ struct doveadm_calls *doveadm_calls_begin(void)
 	return calls;
 }
 
+static void calls_free(struct doveadm_calls *calls)
+{
+	curl_multi_cleanup(calls->multi);
+	free(calls);
+}
+
 void doveadm_calls_end(struct doveadm_calls *calls)
 {
+	bool old;
+
 	pthread_mutex_lock(&client.lock);
-	calls->next = client.idle;
-	client.idle = calls;
+	old = calls->age != client.age;
+	if (!old) {
+		calls->next = client.idle;
+		client.idle = calls;
+	}
 	pthread_mutex_unlock(&client.lock);
+	if (old)
+		calls_free(calls);
 }
 
 void doveadm_call_run(struct doveadm_call *call)
@@ -442,10 +460,10 @@ void doveadm_client_forget(void)
 	pthread_mutex_lock(&client.lock);
 	idle = client.idle;
 	client.idle = NULL;
+	client.age++;
 	pthread_mutex_unlock(&client.lock);
 	while ((calls = idle) != NULL) {
 		idle = calls->next;
-		curl_multi_cleanup(calls->multi);
-		free(calls);
+		calls_free(calls);
 	}
 }

@@ -61,8 +61,9 @@ struct doveadm_call {
 /* At most doveadm.connections calls are under way at a time, whoever waits for
    them. */
 void doveadm_client_start(const struct config *config);
-/* Closes connections that no call needs, which the settings of before were good
-   enough for; at the end all of them. */
+/* Closes connections that the settings of before were good enough for: those
+   that no call needs, and others when that has ended. At the end all of
+   them. */
 void doveadm_client_forget(void);
 
 /* Calls that one thread has under way. It is that thread that sends and

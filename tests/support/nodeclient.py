@@ -209,9 +209,10 @@ class NodeClient:
                 date and '"%s"' % date, message)
             if status != "OK":
                 raise AssertionError("APPEND: %r" % answer)
-            # a LOGOUT that is read with the APPEND is answered before what a
-            # standing order does with the message
-            connection.noop()
+            # commands that are read with the APPEND are answered before what a
+            # standing order does with the message: this waits for input
+            with Idle(connection):
+                pass
         finally:
             connection.logout()
 

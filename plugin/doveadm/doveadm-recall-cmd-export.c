@@ -363,8 +363,14 @@ static int export_get_message(struct recall_export_command *cmd,
 	const char *value, *p;
 	int ret;
 
-	if (!doveadm_cmd_param_str(cmd->cctx, RECALL_PARAM_MESSAGE, &value))
-		return 0;
+	if (!doveadm_cmd_param_str(cmd->cctx, RECALL_PARAM_MESSAGE, &value)) {
+		*error_r = "--"RECALL_PARAM_OFFSET" and --"RECALL_PARAM_LENGTH
+			" go with --"RECALL_PARAM_MESSAGE;
+		return doveadm_cmd_param_str(cmd->cctx, RECALL_PARAM_OFFSET,
+					     &value) ||
+			doveadm_cmd_param_str(cmd->cctx, RECALL_PARAM_LENGTH,
+					      &value) ? -1 : 0;
+	}
 	p = strchr(value, ' ');
 	if (p == NULL ||
 	    guid_128_from_string(t_strdup_until(value, p), cmd->guid) < 0 ||

@@ -156,11 +156,16 @@ cmd_expunge_begin(void *context, struct mail_storage_service_ctx *service,
 	    recall_standing_get_expires(ctx->cctx, &ctx->standing_set,
 					&ctx->request, &ctx->expires) < 0)
 		return -1;
+	(void)doveadm_cmd_param_bool(ctx->cctx, RECALL_PARAM_STAND_ALL,
+				     &stand_all);
+	if (stand_all && ctx->expires == 0 && !ctx->request.dry_run) {
+		recall_cmd_error(ctx->cctx, EX_USAGE, "--"RECALL_PARAM_STAND_ALL
+				 " goes with --"RECALL_PARAM_STAND);
+		return -1;
+	}
 	/* then it's whoever shares them out that has the recall stand */
 	if (recall_users_are_shared_out(ctx->cctx))
 		ctx->expires = 0;
-	(void)doveadm_cmd_param_bool(ctx->cctx, RECALL_PARAM_STAND_ALL,
-				     &stand_all);
 	ctx->users = stand_all ? NULL : users;
 	/* before the first user is looked at: what comes while the recall goes
 	   on must not fall between the two */

@@ -289,6 +289,42 @@ def test_rows_of_everyone_for_others(fake):
             for each in done["results"]] == [(A[0], "expunged")]
 
 
+def test_connection_in_use_during_a_reload(node):
+    """Who is believed, or let in, may be another one now. Dovecot keeps no
+    connection, what is before it may."""
+    seen, reloaded = [], threading.Event()
+
+    class Keeper(Fake):
+        def do_POST(self):
+            seen.append(self.client_address)
+            super().do_POST()
+
+    def command(name, parameters):
+        if name == "recallExpunge" and parameters["messageId"] == "<hold@it>":
+            reloaded.wait()
+        return 200, [["doveadmResponse", [row(A[0], "not_found")], "1"]]
+
+    with HttpServer(Keeper) as fake, Service(
+            node, doveadm__url="http://127.0.0.1:%d/doveadm/v1" %
+            fake.port) as service:
+        fake.server.command = command
+        token = service.token()
+        service.recall(token, "<1@it>", A[:1])
+        del seen[:]
+        service.recall(token, "<2@it>", A[:1])
+        held = service.recall(token, "<hold@it>", A[:1], "-H",
+                              "Prefer: respond-async").json()["id"]
+        wait_for(lambda: len(seen) == 2)
+        assert seen[0] == seen[1]
+        service.reload()
+        reloaded.set()
+        service.wait_recall(token, held)
+        service.recall(token, "<3@it>", A[:1])
+        assert seen[2] != seen[1]
+        service.recall(token, "<4@it>", A[:1])
+        assert seen[3] == seen[2]
+
+
 def test_message_without_end(node, small_disk):
     """Nothing else could be journalled if that was believed."""
     subprocess.run(["mount", "-o", "remount,size=40m", small_disk], check=True)

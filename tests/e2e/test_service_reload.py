@@ -12,7 +12,7 @@ import pytest
 from mailnode import build_message
 from servicenode import RecallNode, Service
 from answers import statuses
-from faults import Held, wait_for
+from faults import wait_for
 
 USER = "user@example.com"
 
@@ -192,24 +192,6 @@ def test_ca_of_nodes_that_is_another_one(tls_node, tmp_path):
         wait_for(lambda: shown(tls_node.http_port) ==
                  (tmp_path / "cert.pem").read_text())
         assert recall(service, tls_node, "<3@ca>") == (200, "expunged")
-
-
-def test_ca_that_is_replaced_while_a_recall_runs(tls_node, tmp_path):
-    """What is under way ends, and its connection with it."""
-    believed = tmp_path / "believed.pem"
-    believed.write_text((tmp_path / "ca.pem").read_text())
-    with over_tls(tls_node, believed) as service:
-        tls_node.lmtp_deliver([USER], build_message("<1@held>"))
-        with Held(tls_node, USER) as held:
-            token = service.token()
-            running = service.recall(token, "<1@held>", [USER], "-H",
-                                     "Prefer: respond-async").json()["id"]
-            wait_for(held.waiting)
-            believed.write_text(make_ca(tmp_path))
-            assert service.reload() == "reloaded"
-        done = service.wait_recall(token, running)
-        assert done["summary"] == {"expunged": 1}
-        assert recall(service, tls_node, "<2@held>") == (502, "error")
 
 
 def test_ca_of_the_system_is_not_believed_beside_those_of_the_file(

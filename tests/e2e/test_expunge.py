@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from conftest import COLUMNS, EX_TEMPFAIL, parse_tab
+from conftest import COLUMNS, EX_TEMPFAIL, parse_tab, run_shell
 from faulty import STOPPED, Shim, Stopping
-from mailnode import Idle, build_message
+from mailnode import Idle, MailNode, build_message
 
 
 def other_mail(node, user, mailbox="INBOX"):
@@ -562,6 +562,32 @@ def test_mailboxes_below_what_cannot_be_listed(node, user, message_id, recall,
         assert row["error"].startswith("Listing mailboxes failed: ")
     assert code == EX_TEMPFAIL
     assert recall(user, message_id).status() == "expunged"
+
+
+@pytest.mark.parametrize("what", ["index", "index/mailboxes",
+                                  "index/mailboxes/Work"])
+def test_index_directories_that_cannot_be_listed(message_id, what):
+    """ITERINDEX: mailboxes are listed from there."""
+    user = "u@example.com"
+    with MailNode(driver="sdbox", users=[user],
+                  mail_plugins=["notify", "recall"],
+                  extra="mail_location = sdbox:~/sdbox:INDEX=~/index:"
+                  "ITERINDEX\n") as node:
+        node.append(user, "Work", build_message("<other@example.com>"))
+        node.append(user, "Work/Sub", build_message(message_id))
+        path = node.home(user) / what
+        mode = path.stat().st_mode
+        path.chmod(0o311 if what == "index/mailboxes/Work" else 0)
+        try:
+            row = run_shell(node, "-u", user, message_id).row()
+        finally:
+            path.chmod(mode)
+        assert row["status"] == "error"
+        assert row["error"].startswith("Listing mailboxes failed: ")
+        for status in ("expunged", "not_found"):
+            assert run_shell(node, "-u", user, "--no-notify",
+                             message_id).status() == status
+        assert node.panics() == []
 
 
 @pytest.mark.log_errors("[Pp]ermission denied|EACCES")

@@ -26,6 +26,7 @@ LOCATION_NAMES = {
     "INDEXPVT": "mail_index_private_path",
     "CONTROL": "mail_control_path",
     "INBOX": "mail_inbox_path",
+    "ITERINDEX": "mailbox_list_iter_from_index_dir",
 }
 # of the owner of a shared mailbox
 OWNER_VARIABLES = {"%%u": "$user", "%%n": "$username", "%%d": "$domain"}
@@ -40,7 +41,7 @@ def location(text):
     found = {"mail_driver": driver, "mail_path": path}
     for part in more:
         name, _, value = part.partition("=")
-        found[LOCATION_NAMES[name]] = value
+        found[LOCATION_NAMES[name]] = value or "yes"
     return found
 
 

@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "mailbox-list-private.h"
 #include "recall-list-check.h"
 
@@ -26,11 +27,29 @@ list_check_dir(const char *path, struct stat *st_r, const char **error_r)
 	return ret < 0 ? -1 : 1;
 }
 
+/* Mailboxes may be listed from the directories of their indexes (ITERINDEX). */
+static int list_check_index_dir(struct mailbox_list *list, const char *name,
+				const char **error_r)
+{
+	const char *root;
+	struct stat st;
+
+	if (!recall_list_is_of_index(list) ||
+	    !mailbox_list_get_root_path(list, MAILBOX_LIST_PATH_TYPE_INDEX,
+					&root))
+		return 0;
+	return list_check_dir(t_strconcat(root, "/",
+					  recall_list_get_dir_prefix(list),
+					  name, NULL), &st, error_r);
+}
+
 int recall_list_check_readable(struct mailbox_list *list, const char **error_r)
 {
 	const char *path;
 	struct stat st;
 
+	if (list_check_index_dir(list, "", error_r) < 0)
+		return -1;
 	if (!mailbox_list_get_root_path(list, MAILBOX_LIST_PATH_TYPE_MAILBOX,
 					&path))
 		return 0;
@@ -43,8 +62,11 @@ int recall_list_check_mailbox(struct mailbox_list *list, const char *name,
 	const char *path;
 
 	/* in other layouts all are in the root */
-	if (strcmp(list->name, MAILBOX_LIST_NAME_FS) != 0 ||
-	    mailbox_list_get_path(list, name, MAILBOX_LIST_PATH_TYPE_DIR,
+	if (strcmp(list->name, MAILBOX_LIST_NAME_FS) != 0)
+		return 0;
+	if (list_check_index_dir(list, name, error_r) < 0)
+		return -1;
+	if (mailbox_list_get_path(list, name, MAILBOX_LIST_PATH_TYPE_DIR,
 				  &path) <= 0)
 		return 0;
 	return list_check_dir(path, st_r, error_r);

@@ -141,6 +141,17 @@ def test_settings_of_the_service():
             and not re.search(r"\.(db|conf|md|[ch])$", name)] == []
 
 
+def test_parameters_of_the_service():
+    routes = (SRCDIR / "service/api/routes.c").read_text()
+    text = (SRCDIR / "docs/service.md").read_text()
+    names = {name for part in re.findall(
+        r"\b(?:BODY|URL|URL_ANY)\((\"[^)]*)\)", routes)
+        for name in re.findall(r'"(\w+)"', part)}
+    assert len(names) > 30
+    assert [name for name in names
+            if not re.search(r'[`?&; "-]%s\b' % name, text)] == []
+
+
 def test_names_of_the_plugin():
     """Settings, fields and events, and the service's metrics."""
     sources = "".join(path.read_text() for root in (

@@ -171,9 +171,9 @@ def test_a_colleague_does_not_ask_for_more(node, role, login):
     tenant: who asks their failed again with more rights would take the rest."""
     message_id = "<ceo%d.%s>" % (role, login)
     home = node.home(USERS[1])
-    mode = home.stat().st_mode
     with Service(node, auth__revoke_email="yes") as service:
         node.lmtp_deliver(USERS[1:2], build_message(message_id, sender=ADMIN))
+        mode = home.stat().st_mode
         home.chmod(0)
         try:
             token = service.token(USERS[0] if role == 2 else "x@example.com",

@@ -12,6 +12,7 @@
 #include "recall-index.h"
 #include "recall-list-check.h"
 #include "recall-list-index.h"
+#include "recall-query.h"
 #include "recall-scan.h"
 #include "recall-boxes.h"
 
@@ -25,6 +26,8 @@ struct recall_boxes_iter {
 	struct mailbox_list_iterate_context *iter;
 	/* NULL if all mailboxes are wanted */
 	const struct recall_message_id *message_id;
+	/* NULL if it's not by one that is looked for */
+	struct mail_search_args *query;
 	struct recall_scan *scan;
 	/* of the namespace, and the mailboxes' names if the index knows them
 	   all: then there is no iter */
@@ -60,6 +63,8 @@ recall_boxes_iter_init_for(struct mail_user *user,
 
 	if (!criteria->verify_headers)
 		iter->message_id = criteria->message_id;
+	if (criteria->message_id == NULL)
+		iter->query = criteria->search_args;
 	iter->scan = scan;
 	return iter;
 }
@@ -132,6 +137,15 @@ boxes_iter_set_unreadable(struct recall_boxes_iter *iter, const char *error)
 		iter->error = i_strdup(error);
 }
 
+/* What is in a directory that the query is not about is not asked for. */
+static bool
+boxes_iter_is_wanted(struct recall_boxes_iter *iter, const char *name)
+{
+	return iter->query == NULL || recall_query_may_be_below(iter->query,
+		mailbox_list_get_vname(iter->ns->list, name),
+		mail_namespace_get_sep(iter->ns));
+}
+
 /* Dovecot reads a directory, and then looks at what was in it: a mailbox that
    is renamed between that is not listed at all. */
 static void boxes_iter_see(struct recall_boxes_iter *iter, const char *name)
@@ -141,7 +155,7 @@ static void boxes_iter_see(struct recall_boxes_iter *iter, const char *name)
 	int ret;
 
 	ret = recall_list_check_mailbox(iter->ns->list, name, &st, &error);
-	if (ret < 0)
+	if (ret < 0 && boxes_iter_is_wanted(iter, name))
 		boxes_iter_set_unreadable(iter, error);
 	else if (ret > 0)
 		iter->changed = I_MAX(iter->changed, st.st_mtime);

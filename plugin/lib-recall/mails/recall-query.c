@@ -160,3 +160,38 @@ bool recall_query_is_of_headers(const struct mail_search_args *args)
 {
 	return args_are_of_headers(args->args);
 }
+
+static bool
+args_name_below(const struct mail_search_arg *arg, const char *prefix)
+{
+	for (; arg != NULL; arg = arg->next) {
+		switch (arg->type) {
+		case SEARCH_OR:
+		case SEARCH_SUB:
+			if (args_name_below(arg->value.subargs, prefix))
+				return TRUE;
+			break;
+		case SEARCH_MAILBOX:
+			if (strncmp(arg->value.str, prefix,
+				    strlen(prefix)) == 0)
+				return TRUE;
+			break;
+		case SEARCH_MAILBOX_GUID:
+		case SEARCH_MAILBOX_GLOB:
+			return TRUE;
+		default:
+			break;
+		}
+	}
+	return FALSE;
+}
+
+bool recall_query_may_be_below(struct mail_search_args *args,
+			       const char *vname, char sep)
+{
+	const char *prefix = t_strdup_printf("%s%c", vname, sep);
+
+	return args_name_below(args->args, prefix) ||
+		mail_search_args_match_mailbox(args,
+			t_strconcat(prefix, "x", NULL), sep);
+}

@@ -18,4 +18,8 @@ bool recall_query_is_of_headers(const struct mail_search_args *args);
    not: such a query empties mailboxes. */
 bool recall_query_is_selective(struct mail_search_args *args);
 
+/* Whether the query may be about mailboxes below that one. */
+bool recall_query_may_be_below(struct mail_search_args *args,
+			       const char *vname, char sep);
+
 #endif

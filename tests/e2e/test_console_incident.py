@@ -42,12 +42,6 @@ def node():
         assert node.panics() == []
 
 
-@pytest.fixture(scope="module")
-def service(node):
-    with Service(node) as service:
-        yield service
-
-
 @contextlib.contextmanager
 def signed_in(service, login=SECURITY):
     with Browser(service.url) as browser:

@@ -46,12 +46,6 @@ def node():
         assert node.panics() == []
 
 
-@pytest.fixture(scope="module")
-def service(node):
-    with Service(node) as service:
-        yield service
-
-
 def examples(program):
     """(document, command) of all blocks but those of the guide, which go on from
     each other."""

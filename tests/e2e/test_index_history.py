@@ -480,9 +480,9 @@ def test_killed_while_saving(box, point, restored):
     box.assert_complete(there, ids[4:])
 
 
-def test_not_written_while_saving(box):
-    """Nor are they believed if there was no room for those of the new
-    messages."""
+def restored_from_a_backup(box, in_place=False):
+    """Puts a mailbox with one message back. Returns five ids: its own, two that
+    came after the backup, two more; and the index that has three of them."""
     ids = [box.new_id() for _ in range(5)]
     box.save(ids[0])
     box.look()
@@ -490,7 +490,14 @@ def test_not_written_while_saving(box):
     for message_id in ids[1:3]:
         box.save(message_id)
     index = box.index_file().read_bytes()
-    box.restore(in_place=True)
+    box.restore(in_place=in_place)
+    return ids, index
+
+
+def test_not_written_while_saving(box):
+    """Nor are they believed if there was no room for those of the new
+    messages."""
+    ids, index = restored_from_a_backup(box, in_place=True)
     path = box.index_file()
     path.unlink()
     path.mkdir()
@@ -568,14 +575,7 @@ def test_replaced_while_catching_up(box, plugin, lost):
 
 def test_old_mailbox_and_replaced_while_catching_up(box):
     """... or one that has records of other messages for these UIDs."""
-    ids = [box.new_id() for _ in range(5)]
-    box.save(ids[0])
-    box.look()
-    box.backup()
-    for message_id in ids[1:3]:
-        box.save(message_id)
-    between = box.index_file().read_bytes()
-    box.restore()
+    ids, between = restored_from_a_backup(box)
     for message_id in ids[3:]:
         box.save(message_id, plugin=False)
     box.wait_for_maildir()

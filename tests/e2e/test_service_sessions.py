@@ -224,7 +224,8 @@ def test_expired_tokens_are_forgotten(node):
                        "family <> ?", (family,))
             db.execute("UPDATE refresh_tokens SET created = created - 5 "
                        "WHERE hash = (SELECT hash FROM "
-                       "refresh_tokens WHERE family = ? AND used = 1 LIMIT 1)",
+                       "refresh_tokens WHERE family = ? AND used = 1 "
+                       "ORDER BY created LIMIT 1)",
                        (family,))
             db.executemany(
                 "INSERT INTO refresh_tokens (hash, family, login, expires, "

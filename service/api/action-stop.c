@@ -1,5 +1,3 @@
-#include <stdlib.h>
-
 #include "recall-limits.h"
 #include "actions.h"
 #include "audit.h"
@@ -9,12 +7,6 @@
 #include "http-reply.h"
 #include "jobs.h"
 #include "params.h"
-
-static void stop_free(struct journal_stop *stop)
-{
-	free(stop->actor);
-	free(stop->reason);
-}
 
 /* As it is now; the caller gets the reference. */
 static json_t *stop_to_json(void)
@@ -30,7 +22,7 @@ static json_t *stop_to_json(void)
 		json_object_set_new(json, "reason", json_string(stop.reason));
 		json_object_set_new(json, "since", json_integer(stop.since));
 	}
-	stop_free(&stop);
+	journal_stop_free(&stop);
 	return json;
 }
 
@@ -55,7 +47,7 @@ static json_t *tell_nodes(struct http_request *request,
 		brakes_get(&stop);
 		release = stop.actor == NULL;
 		if (!release) {
-			stop_free(last);
+			journal_stop_free(last);
 			*last = stop;
 		}
 		nodes = brakes_tell_nodes(request->config, release,
@@ -73,7 +65,7 @@ static void reply(struct http_request *request, bool release,
 	bool ok;
 
 	nodes = tell_nodes(request, before, &ok);
-	stop_free(before);
+	journal_stop_free(before);
 	if (release)
 		jobs_unpause();
 	audit_done(request, release ? "release" : "stop", release ?
@@ -95,7 +87,7 @@ void action_release(struct http_request *request)
 	if (brakes_release()) {
 		reply(request, true, "", &before);
 	} else {
-		stop_free(&before);
+		journal_stop_free(&before);
 		http_reply_journal(request);
 	}
 }

@@ -6,6 +6,7 @@
 #include "recall-params.h"
 #include "alloc.h"
 #include "brakes-doubts.h"
+#include "brakes-nodes.h"
 #include "brakes.h"
 #include "doveadm-nodes.h"
 #include "journal-doubts.h"
@@ -21,18 +22,14 @@ static json_t *make_params(const struct journal_doubt *doubt,
 			   const struct journal_stop *stop)
 {
 	bool release = stop->actor == NULL;
-	const char *actor = release ? doubt->actor : stop->actor;
-	const char *reason = release ? doubt->reason : stop->reason;
-	json_t *params = json_pack("{s:s}", RECALL_PARAM_ACTOR, actor);
+	json_t *params;
 
-	if (*reason != '\0')
-		json_object_set_new(params, RECALL_PARAM_REASON,
-				    json_string(reason));
-	if (release) {
-		json_object_set_new(params, RECALL_PARAM_RELEASE, json_true());
+	params = brakes_params(release,
+			       release ? doubt->actor : stop->actor,
+			       release ? doubt->reason : stop->reason);
+	if (release)
 		json_object_set_new(params, RECALL_PARAM_STOPPED_BY,
 				    json_string(doubt->actor));
-	}
 	return params;
 }
 
@@ -104,8 +101,7 @@ static void settle(struct config *config, struct journal_doubt *doubts,
 		free(calls[i].error);
 	}
 	free(calls);
-	free(stop.actor);
-	free(stop.reason);
+	journal_stop_free(&stop);
 }
 
 void brakes_settle_doubts(struct config *config)

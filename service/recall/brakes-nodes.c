@@ -4,17 +4,15 @@
 #include "journal-doubts.h"
 #include "log.h"
 
-static json_t *make_params(bool release, const char *who,
-			   const struct journal_stop *stop)
+json_t *brakes_params(bool release, const char *actor, const char *reason)
 {
-	json_t *params = json_pack("{s:s}", RECALL_PARAM_ACTOR,
-				   release ? who : stop->actor);
+	json_t *params = json_pack("{s:s}", RECALL_PARAM_ACTOR, actor);
 
+	if (*reason != '\0')
+		json_object_set_new(params, RECALL_PARAM_REASON,
+				    json_string(reason));
 	if (release)
 		json_object_set_new(params, RECALL_PARAM_RELEASE, json_true());
-	else if (*stop->reason != '\0')
-		json_object_set_new(params, RECALL_PARAM_REASON,
-				    json_string(stop->reason));
 	return params;
 }
 
@@ -42,7 +40,9 @@ json_t *brakes_tell_nodes(struct config *config, bool release, const char *who,
 
 	all = doveadm_nodes_calls(config, RECALL_CMD_STOP, &count);
 	for (i = 0; i < count; i++)
-		all[i].params = make_params(release, who, stop);
+		all[i].params = brakes_params(release,
+			release ? who : stop->actor,
+			release ? "" : stop->reason);
 	doveadm_nodes_run(all, count);
 	*ok_r = true;
 	for (i = 0; i < count; i++) {

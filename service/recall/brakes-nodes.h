@@ -6,6 +6,9 @@
 #include "config.h"
 #include "journal-stop.h"
 
+/* The parameters of recall stop: whether to release instead, who says so, and
+   why ("": nothing). The caller gets the reference. */
+json_t *brakes_params(bool release, const char *actor, const char *reason);
 /* Asks all doveadm servers of the settings to stop recalls, or to release
    them. Returns an array of {"url": ..., "stopped": ...}, with "error" of those
    of which that is not known; the caller gets the reference. *ok_r is whether

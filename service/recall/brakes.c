@@ -66,8 +66,7 @@ int64_t brakes_wait(const struct config *config, const struct recall *recall)
 
 static void forget(void)
 {
-	free(current.actor);
-	free(current.reason);
+	journal_stop_free(&current);
 	memset(&current, 0, sizeof(current));
 }
 

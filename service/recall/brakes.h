@@ -27,7 +27,7 @@ bool brakes_stop(const char *actor, const char *reason);
 bool brakes_release(void);
 /* Whether recalls are stopped. Never waits. */
 bool brakes_stopped(void);
-/* By whom, why and since when; the caller frees the texts. */
+/* By whom, why and since when; see journal_stop_free(). */
 void brakes_get(struct journal_stop *stop_r);
 void brakes_free(void);
 

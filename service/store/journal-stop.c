@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "alloc.h"
@@ -21,6 +22,12 @@ bool journal_load_stop(struct journal_stop *stop_r)
 	journal_release(stmt);
 	journal_unlock();
 	return ret == SQLITE_ROW || ret == SQLITE_DONE;
+}
+
+void journal_stop_free(struct journal_stop *stop)
+{
+	free(stop->actor);
+	free(stop->reason);
 }
 
 /* Runs the statement in a transaction that is on the disk when it has ended. */

@@ -343,6 +343,15 @@ def service(node):
         yield service
 
 
+@pytest.fixture
+def service_without_node():
+    """A mail-recalld of the test's own, which starts it."""
+    service = Service()
+    yield service
+    if service.process is not None:
+        service.stop()
+
+
 @pytest.fixture(scope="module")
 def token(service):
     """An administrator's."""

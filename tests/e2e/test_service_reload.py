@@ -18,11 +18,8 @@ USER = "user@example.com"
 
 
 @pytest.fixture
-def service():
-    service = Service()
-    yield service
-    if service.process is not None:
-        service.stop()
+def service(service_without_node):
+    return service_without_node
 
 
 # the service's own certificate

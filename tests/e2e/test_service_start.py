@@ -14,11 +14,8 @@ from servicenode import Service, program
 
 
 @pytest.fixture
-def service():
-    service = Service()
-    yield service
-    if service.process is not None:
-        service.stop()
+def service(service_without_node):
+    return service_without_node
 
 
 def run(*args):

@@ -175,6 +175,24 @@ look_up(struct http_request *request, const char *login,
 	return userdb_lookup(request->config, login, identity_r, NULL);
 }
 
+/* For the identity, which it takes over. */
+static void renew(struct http_request *request,
+		  const struct session_terms *terms, struct identity *identity)
+{
+	struct identity before = request->identity;
+
+	request->identity = *identity;
+	reply_tokens(request, terms);
+	if (request->status == 200) {
+		identity_clear(&before);
+		audit_done(request, "refresh", "Tokens renewed", true, NULL);
+	} else {
+		/* who asks with a token that is no good is nobody new */
+		identity_clear(&request->identity);
+		request->identity = before;
+	}
+}
+
 static void refresh(struct http_request *request, const char *login,
 		    const char *token)
 {
@@ -183,8 +201,8 @@ static void refresh(struct http_request *request, const char *login,
 		.expires = time(NULL) +
 			request->config->auth_refresh_token_exp_time,
 	};
-	struct identity identity, before = request->identity;
 	struct refresh_session session;
+	struct identity identity;
 	enum refresh_result found;
 	enum doveadm_result result;
 
@@ -199,24 +217,16 @@ static void refresh(struct http_request *request, const char *login,
 		terms.granted = true;
 		terms.expires = session.expires;
 	}
-	free(session.tenant);
-	if (!reached(request, result))
-		return;
-	if (result != DOVEADM_OK) {
+	terms.family = session.family;
+	if (!reached(request, result)) {
+		identity_clear(&identity);
+	} else if (result != DOVEADM_OK) {
 		identity_clear(&identity);
 		session_reply_no_refresh(request, REFRESH_INVALID);
-		return;
-	}
-	request->identity = identity;
-	reply_tokens(request, &terms);
-	if (request->status == 200) {
-		identity_clear(&before);
-		audit_done(request, "refresh", "Tokens renewed", true, NULL);
 	} else {
-		/* who asks with a token that is no good is nobody new */
-		identity_clear(&request->identity);
-		request->identity = before;
+		renew(request, &terms, &identity);
 	}
+	refresh_session_free(&session);
 }
 
 void action_login(struct http_request *request)
@@ -241,21 +251,30 @@ void action_login(struct http_request *request)
 	}
 }
 
-/* The access token of the request ends, too, whichever session it is of, or if
-   another issuer has made it. */
-static bool revoke_own(struct http_request *request)
+/* The access token of the request ends, too, with the session that it is of,
+   whichever that is, or by itself if another issuer has made it. */
+static bool end_own(struct http_request *request)
 {
+	const struct identity *who = &request->identity;
 	const struct revocation revocation = {
 		.kind = REVOKE_TOKEN,
-		.subject = request->identity.jti,
+		.subject = who->jti,
 		.tenant = "",
+		.expires = who->expires,
 	};
+	int64_t now = time(NULL);
+	bool found = false, ok = true;
 
-	if (revocation.subject == NULL ||
-	    revocation_add(&revocation, time(NULL)))
+	if (revocation_applies(who))
 		return true;
-	http_reply_journal(request);
-	return false;
+	if (who->session != NULL)
+		ok = revocation_add_session(who->login, who->session, now,
+					    &found);
+	if (ok && !found && who->jti != NULL)
+		ok = revocation_add(&revocation, now) == REVOCATION_OK;
+	if (!ok)
+		http_reply_journal(request);
+	return ok;
 }
 
 void action_logout(struct http_request *request)
@@ -277,7 +296,7 @@ void action_logout(struct http_request *request)
 		session_reply_no_refresh(request, result);
 		return;
 	}
-	if (!revoke_own(request))
+	if (!end_own(request))
 		return;
 	audit_done(request, "logout", "Logout", true,
 		   (const struct audit_field[]) {

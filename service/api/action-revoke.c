@@ -18,6 +18,7 @@
 static bool get_subject(struct http_request *request,
 			struct revocation *revocation)
 {
+	const struct identity *who = &request->identity;
 	const char *login, *jti, *why;
 	bool all, ok = true;
 
@@ -41,6 +42,8 @@ static bool get_subject(struct http_request *request,
 		http_reply_missing(request, "jti");
 		return false;
 	}
+	if (jti != NULL && who->jti != NULL && strcmp(jti, who->jti) == 0)
+		revocation->expires = who->expires;
 	return param_check_text(request, "jti", jti, JTI_MAX);
 }
 
@@ -77,7 +80,7 @@ static void audit(struct http_request *request,
 
 void action_revoke(struct http_request *request)
 {
-	struct revocation revocation;
+	struct revocation revocation = { .expires = 0 };
 	int64_t now = time(NULL);
 	const char *reason;
 	bool ok = true;
@@ -92,8 +95,16 @@ void action_revoke(struct http_request *request)
 	   name */
 	revocation.tenant = request->identity.role == ROLE_ADMIN ?
 		request->identity.tenant : "";
-	if (!revocation_add(&revocation, now)) {
+	switch (revocation_add(&revocation, now)) {
+	case REVOCATION_OK:
+		break;
+	case REVOCATION_FAILED:
 		http_reply_journal(request);
+		return;
+	case REVOCATION_FULL:
+		http_reply_message(request, 409, "Too many tokens and logins "
+				   "that are not known here are revoked: "
+				   "revoke ALL=1");
 		return;
 	}
 	audit(request, &revocation, reason);

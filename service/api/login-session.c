@@ -36,10 +36,11 @@ bool session_issue(struct http_request *request,
 	int64_t now = time(NULL), revoked = revocation_until(who);
 	/* one of this second can't be distinguished from those before */
 	int64_t issued = revoked >= now ? revoked + 1 : now;
-	char jti[TOKEN_ID_LEN + 1];
+	char jti[TOKEN_ID_LEN + 1], family[REFRESH_FAMILY_LEN + 1];
 	enum refresh_result result;
 	struct refresh_token token = {
 		.old = terms->old,
+		.family = terms->old != NULL ? terms->family : family,
 		.jti = jti,
 		.access_expires = issued + config->auth_access_token_exp_time,
 		.created = issued,
@@ -48,7 +49,8 @@ bool session_issue(struct http_request *request,
 		.granted = terms->granted,
 	};
 
-	*access_r = token_issue(config, who, issued, jti);
+	random_hex(REFRESH_FAMILY_LEN / 2, family);
+	*access_r = token_issue(config, who, token.family, issued, jti);
 	if (*access_r == NULL) {
 		http_reply_message(request, 501, "Tokens are issued elsewhere");
 		return false;

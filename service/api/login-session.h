@@ -11,8 +11,9 @@
    console's script never sees. */
 
 struct session_terms {
-	/* the refresh token that is used up by that, or NULL for a new login */
-	const char *old;
+	/* the refresh token that is used up by that, and the family that it is
+	   of, or NULL for a new login */
+	const char *old, *family;
 	/* the refresh token is good until then */
 	int64_t expires;
 	/* The role is not the userdb's, and lasts as long as the session. */

@@ -112,6 +112,8 @@ static bool get_identity(const json_t *claims, struct identity *identity_r)
 	const json_t *tenant = json_object_get(claims, "tenant-id");
 	const json_t *role = json_object_get(claims, "role");
 	const json_t *jti = json_object_get(claims, "jti");
+	/* others' may have one that means something else */
+	const char *sid = json_string_value(json_object_get(claims, "sid"));
 	const char *name = recall_tenant_name(json_string_value(tenant));
 	json_int_t num = json_integer_value(role);
 
@@ -123,6 +125,8 @@ static bool get_identity(const json_t *claims, struct identity *identity_r)
 		return false;
 	if (jti != NULL)
 		identity_r->jti = x_strdup(json_string_value(jti));
+	if (sid != NULL)
+		identity_r->session = x_strdup(sid);
 	identity_r->login = x_strdup(sub);
 	identity_r->tenant = x_strdup(name);
 	identity_r->role = (enum role)num;
@@ -261,18 +265,19 @@ static void set_text(json_t *json, const char *name, const char *value)
 }
 
 char *token_issue(const struct config *config, const struct identity *identity,
-		  int64_t now, char jti_r[TOKEN_ID_LEN + 1])
+		  const char *session, int64_t now,
+		  char jti_r[TOKEN_ID_LEN + 1])
 {
 	char *header, *claims, *data, *sig, *token = NULL;
 	json_t *json;
 
 	random_hex(TOKEN_ID_LEN / 2, jti_r);
-	json = json_pack("{s:s, s:s, s:i, s:I, s:I, s:s}",
+	json = json_pack("{s:s, s:s, s:i, s:I, s:I, s:s, s:s}",
 			 "sub", identity->login, "tenant-id", identity->tenant,
 			 "role", (int)identity->role, "iat", (json_int_t)now,
 			 "exp", (json_int_t)(now +
 				config->auth_access_token_exp_time),
-			 "jti", jti_r);
+			 "jti", jti_r, "sid", session);
 	set_text(json, "iss", config->auth_jwt_issuer);
 	set_text(json, "aud", config->auth_jwt_audience);
 	claims = encode_part(json);

@@ -24,9 +24,10 @@ token_verify(const struct config *config, const char *token, int64_t now,
 	     struct identity *identity_r, const char **why_r);
 
 /* An access token for the identity, good for auth.access_token_exp_time
-   seconds from now on; jti_r is its name. NULL if the settings have no key to
-   sign with. */
+   seconds from now on, as one of the session; jti_r is its name. NULL if the
+   settings have no key to sign with. */
 char *token_issue(const struct config *config, const struct identity *identity,
-		  int64_t now, char jti_r[TOKEN_ID_LEN + 1]);
+		  const char *session, int64_t now,
+		  char jti_r[TOKEN_ID_LEN + 1]);
 
 #endif

@@ -19,10 +19,27 @@ bool refresh_family_end_access(sqlite3 *db, const char *jti,
 bool refresh_family_end_login(sqlite3 *db, const char *login,
 			      const char *tenant, int64_t before);
 
-/* Adds to jtis the access tokens of the login's family that may be good
-   still. */
-bool refresh_family_find(sqlite3 *db, const char *family, const char *login,
-			 int64_t now, struct strlist *jtis);
+/* The access tokens of the login's family that may be good still; zeroed there
+   are none. */
+struct refresh_family {
+	char *id;
+	/* whether there are any, and whether any of them name the family */
+	bool found, named;
+	/* of those that do not: versions before made them */
+	struct strlist jtis;
+	/* until when they may be good, or 0 if that is not known */
+	int64_t expires;
+};
+bool refresh_family_find(sqlite3 *db, const char *id, const char *login,
+			 int64_t now, struct refresh_family *family_r);
+void refresh_family_free(struct refresh_family *family);
+/* Until when the access token is good that the tenant reaches as above, or 0 if
+   it is not known. */
+bool refresh_family_access(sqlite3 *db, const char *jti, const char *tenant,
+			   int64_t *expires_r);
+/* Whether the login has a session that the tenant reaches as above. */
+bool refresh_family_has_login(sqlite3 *db, const char *login,
+			      const char *tenant, bool *found_r);
 /* How many access tokens of the family are good still. */
 bool refresh_family_count(sqlite3 *db, const char *family, int64_t now,
 			  int64_t *count_r);

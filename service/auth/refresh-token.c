@@ -15,8 +15,6 @@
 #include "revocation.h"
 
 #define HASH_LEN 64
-/* how long tokens are known after they have expired: a clock may be wrong */
-#define PURGE_AFTER 86400
 
 /* The token has 256 random bits, so that a hash without salt will do. */
 static void hash_token(const char *token, char out[HASH_LEN + 1])
@@ -29,24 +27,16 @@ static void hash_token(const char *token, char out[HASH_LEN + 1])
 	hex_encode(md, len, out);
 }
 
-struct found {
-	char *family;
-	int64_t expires;
-	bool used;
-	/* ROLE_NONE where the userdb has it */
-	enum role role;
-	char *tenant;
-};
-
-static void found_free(struct found *found)
+void refresh_session_free(struct refresh_session *session)
 {
-	free(found->family);
-	free(found->tenant);
+	free(session->family);
+	free(session->tenant);
 }
 
 /* Looks the token up; one of somebody else is not found. */
 static enum refresh_result
-find(sqlite3 *db, const char *token, const char *login, struct found *found_r)
+find(sqlite3 *db, const char *token, const char *login,
+     struct refresh_session *session_r, bool *used_r)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT family, expires, "
 		"used, login, role, tenant FROM refresh_tokens WHERE hash = ?");
@@ -61,11 +51,12 @@ find(sqlite3 *db, const char *token, const char *login, struct found *found_r)
 	if (ret == SQLITE_ROW &&
 	    strcasecmp(journal_text(stmt, 3),
 		       login) == 0) {
-		found_r->family = x_strdup(journal_text(stmt, 0));
-		found_r->expires = sqlite3_column_int64(stmt, 1);
-		found_r->used = sqlite3_column_int(stmt, 2) != 0;
-		found_r->role = (enum role)sqlite3_column_int(stmt, 4);
-		found_r->tenant = x_strdup(recall_tenant_name(
+		session_r->family = x_strdup(journal_text(stmt, 0));
+		session_r->expires = sqlite3_column_int64(stmt, 1);
+		*used_r = sqlite3_column_int(stmt, 2) != 0;
+		session_r->role = (enum role)sqlite3_column_int(stmt, 4);
+		session_r->granted = session_r->role != ROLE_NONE;
+		session_r->tenant = x_strdup(recall_tenant_name(
 				journal_text(stmt, 5)));
 		result = REFRESH_OK;
 	} else if (ret != SQLITE_ROW && ret != SQLITE_DONE) {
@@ -77,24 +68,26 @@ find(sqlite3 *db, const char *token, const char *login, struct found *found_r)
 
 static enum refresh_result
 use(sqlite3 *db, const char *token, const char *login, int64_t now,
-    char **family_r, struct strlist *ended)
+    const char *family, struct refresh_family *ended)
 {
+	struct refresh_session found;
 	char hash[HASH_LEN + 1];
 	enum refresh_result result;
-	struct found found;
 	int64_t count;
+	bool used;
 
-	result = find(db, token, login, &found);
+	result = find(db, token, login, &found, &used);
 	if (result != REFRESH_OK)
 		return result;
 	hash_token(token, hash);
-	if (found.used) {
+	if (used) {
 		log_warning("a refresh token of %s was used twice: all tokens "
 			    "of that login end", login);
 		result = revocation_end_family(db, login, found.family, now,
 					       ended) ?
 			REFRESH_INVALID : REFRESH_FAILED;
-	} else if (found.expires <= now) {
+	} else if (found.expires <= now ||
+		   strcmp(found.family, family) != 0) {
 		result = REFRESH_INVALID;
 	} else if (!refresh_family_count(db, found.family, now, &count)) {
 		result = REFRESH_FAILED;
@@ -104,9 +97,7 @@ use(sqlite3 *db, const char *token, const char *login, int64_t now,
 				 "WHERE hash = ?", "s", hash)) {
 		result = REFRESH_FAILED;
 	}
-	if (result == REFRESH_OK)
-		*family_r = x_strdup(found.family);
-	found_free(&found);
+	refresh_session_free(&found);
 	return result;
 }
 
@@ -115,30 +106,22 @@ refresh_token_find(const char *token, const char *login,
 		   struct refresh_session *session_r)
 {
 	enum refresh_result result;
-	struct found found;
+	bool used;
 
 	memset(session_r, 0, sizeof(*session_r));
-	result = find(journal_lock(), token, login, &found);
+	result = find(journal_lock(), token, login, session_r, &used);
 	journal_unlock();
-	if (result != REFRESH_OK)
-		return result;
-	session_r->expires = found.expires;
-	session_r->granted = found.role != ROLE_NONE;
-	session_r->role = found.role;
-	session_r->tenant = found.tenant;
-	free(found.family);
-	return REFRESH_OK;
+	return result;
 }
 
 static bool add(sqlite3 *db, const struct identity *identity,
-		const struct refresh_token *token, const char *family,
-		const char *hash)
+		const struct refresh_token *token, const char *hash)
 {
 	return journal_exec(db, "INSERT INTO refresh_tokens (hash, family, "
 			    "login, expires, tenant, jti, created, "
-			    "access_expires, address, role, issued_role) "
-			    "VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-			    "sssissiisii", hash, family, identity->login,
+			    "access_expires, address, role, issued_role, "
+			    "named) VALUES (?,?,?,?,?,?,?,?,?,?,?,1)",
+			    "sssissiisii", hash, token->family, identity->login,
 			    token->expires, identity->tenant, token->jti,
 			    token->created, token->access_expires,
 			    token->address, (int64_t)(token->granted ?
@@ -153,20 +136,18 @@ refresh_token_add(const struct identity *identity,
 {
 	sqlite3 *db = journal_lock();
 	enum refresh_result result = REFRESH_OK;
-	char hash[HASH_LEN + 1], new_family[33], *family = NULL;
-	struct strlist ended = { NULL, 0, 0 };
+	struct refresh_family ended;
+	char hash[HASH_LEN + 1];
 
+	memset(&ended, 0, sizeof(ended));
 	random_hex(REFRESH_TOKEN_LEN / 2, token_r);
 	hash_token(token_r, hash);
-	random_hex(16, new_family);
 	if (!journal_begin(db, false))
 		result = REFRESH_FAILED;
 	else if (token->old != NULL)
-		result = use(db, token->old, identity->login, now, &family,
-			     &ended);
-	if (result == REFRESH_OK &&
-	    !add(db, identity, token, family == NULL ? new_family : family,
-		 hash))
+		result = use(db, token->old, identity->login, now,
+			     token->family, &ended);
+	if (result == REFRESH_OK && !add(db, identity, token, hash))
 		result = REFRESH_FAILED;
 	/* that a family has ended is to be written, too */
 	if (!journal_end(db, result != REFRESH_FAILED))
@@ -174,27 +155,27 @@ refresh_token_add(const struct identity *identity,
 	if (result != REFRESH_FAILED)
 		revocation_remember_family(&ended);
 	journal_unlock();
-	strlist_free(&ended);
-	free(family);
+	refresh_family_free(&ended);
 	return result;
 }
 
 static enum refresh_result
 revoke(sqlite3 *db, const char *token, const char *login, int64_t now,
-       struct strlist *ended)
+       struct refresh_family *ended)
 {
+	struct refresh_session found;
 	enum refresh_result result;
-	struct found found;
+	bool used;
 
 	/* a token that is used meanwhile would bring another one */
 	if (!journal_begin(db, true))
 		return REFRESH_FAILED;
-	result = find(db, token, login, &found);
+	result = find(db, token, login, &found, &used);
 	if (result != REFRESH_OK)
 		return result;
 	if (!revocation_end_family(db, login, found.family, now, ended))
 		result = REFRESH_FAILED;
-	found_free(&found);
+	refresh_session_free(&found);
 	return result;
 }
 
@@ -202,16 +183,17 @@ enum refresh_result
 refresh_token_revoke(const char *token, const char *login, int64_t now)
 {
 	sqlite3 *db = journal_lock();
-	struct strlist ended = { NULL, 0, 0 };
+	struct refresh_family ended;
 	enum refresh_result result;
 
+	memset(&ended, 0, sizeof(ended));
 	result = revoke(db, token, login, now, &ended);
 	if (!journal_end(db, result == REFRESH_OK) && result == REFRESH_OK)
 		result = REFRESH_FAILED;
 	if (result == REFRESH_OK)
 		revocation_remember_family(&ended);
 	journal_unlock();
-	strlist_free(&ended);
+	refresh_family_free(&ended);
 	return result;
 }
 
@@ -225,6 +207,6 @@ void refresh_tokens_purge(int64_t now)
 			   "(family, created) NOT IN (SELECT family, "
 			   "min(created) FROM refresh_tokens GROUP BY family "
 			   "HAVING max(max(expires, access_expires)) >= ?1)",
-			   "i", now - PURGE_AFTER);
+			   "i", now - REVOCATION_KEEP_EXPIRED);
 	journal_unlock();
 }

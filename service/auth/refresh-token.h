@@ -11,6 +11,7 @@
    came of it. Only hashes are kept. */
 
 #define REFRESH_TOKEN_LEN 64
+#define REFRESH_FAMILY_LEN 32
 
 /* Access tokens of a session that are good at a time. Each is a row of the
    journal, and an entry in memory once the session has ended. */
@@ -31,8 +32,11 @@ enum refresh_result {
    token jti. The one whose place it takes is used up by that, or, if the
    journal fails, is as good as before. */
 struct refresh_token {
-	/* an earlier one of the same login, or NULL for a new session */
+	/* an earlier one of the same login and family, or NULL for a new
+	   session */
 	const char *old;
+	/* REFRESH_FAMILY_LEN hexadecimal digits */
+	const char *family;
 	/* the access token, and until when that is good */
 	const char *jti;
 	int64_t access_expires;
@@ -50,9 +54,9 @@ refresh_token_add(const struct identity *identity,
 
 /* What goes on with the login's token. */
 struct refresh_session {
+	char *family;
 	int64_t expires;
-	/* role and tenant, if they are not the userdb's; the caller frees
-	   tenant in any case */
+	/* role and tenant, if they are not the userdb's */
 	bool granted;
 	enum role role;
 	char *tenant;
@@ -60,6 +64,7 @@ struct refresh_session {
 enum refresh_result
 refresh_token_find(const char *token, const char *login,
 		   struct refresh_session *session_r);
+void refresh_session_free(struct refresh_session *session);
 
 /* Ends its family, as above. */
 enum refresh_result

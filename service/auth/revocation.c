@@ -8,6 +8,7 @@
 #include "journal.h"
 #include "refresh-family.h"
 #include "revocation.h"
+#include "text.h"
 
 /* No token of ours, and no refresh token, lives longer. */
 #define KEEP (366 * 86400)
@@ -17,12 +18,12 @@ struct entry {
 	struct entry *next;
 	enum revocation_kind kind;
 	char *subject, *tenant;
-	int64_t before;
+	int64_t before, expires;
 	/* how many there had been by the last one of it */
 	uint64_t number;
 };
 
-static const char *const kind_names[] = { "jti", "login", "all" };
+static const char *const kind_names[] = { "jti", "session", "login", "all" };
 
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct entry *table[BUCKETS];
@@ -52,12 +53,19 @@ static struct entry **find(enum revocation_kind kind, const char *subject,
 	hash = hash_text(hash_text(hash, subject), tenant);
 	for (e = &table[hash % BUCKETS]; *e != NULL; e = &(*e)->next) {
 		if ((*e)->kind == kind && strcmp((*e)->tenant, tenant) == 0 &&
-		    (kind == REVOKE_TOKEN ?
-		     strcmp((*e)->subject, subject) :
-		     strcasecmp((*e)->subject, subject)) == 0)
+		    (kind == REVOKE_LOGIN ?
+		     strcasecmp((*e)->subject, subject) :
+		     strcmp((*e)->subject, subject)) == 0)
 			break;
 	}
 	return e;
+}
+
+static void free_entry(struct entry *e)
+{
+	free(e->subject);
+	free(e->tenant);
+	free(e);
 }
 
 static void remember(const struct revocation *revocation)
@@ -72,10 +80,15 @@ static void remember(const struct revocation *revocation)
 		(*e)->subject = x_strdup(revocation->subject);
 		(*e)->tenant = x_strdup(revocation->tenant);
 		(*e)->before = revocation->before;
-	} else if ((*e)->before < revocation->before) {
-		(*e)->before = revocation->before;
+		(*e)->expires = revocation->expires;
+	} else {
+		if ((*e)->before < revocation->before)
+			(*e)->before = revocation->before;
+		if (revocation->expires == 0 ||
+		    ((*e)->expires != 0 && (*e)->expires < revocation->expires))
+			(*e)->expires = revocation->expires;
 	}
-	if (revocation->kind != REVOKE_TOKEN)
+	if (revocation->kind == REVOKE_LOGIN || revocation->kind == REVOKE_ALL)
 		(*e)->number = ++revocations;
 	empty = false;
 	pthread_rwlock_unlock(&lock);
@@ -85,8 +98,8 @@ static void remember(const struct revocation *revocation)
 static bool load(sqlite3 *db)
 {
 	sqlite3_stmt *stmt = journal_prepare(db,
-		"SELECT kind, subject, tenant, "
-					     "before FROM revocations");
+		"SELECT kind, subject, tenant, before, expires "
+		"FROM revocations");
 	struct revocation r;
 	const char *kind;
 	size_t i;
@@ -97,6 +110,7 @@ static bool load(sqlite3 *db)
 		r.subject = journal_text(stmt, 1);
 		r.tenant = journal_text(stmt, 2);
 		r.before = sqlite3_column_int64(stmt, 3);
+		r.expires = sqlite3_column_int64(stmt, 4);
 		for (i = 0; i <= REVOKE_ALL; i++) {
 			if (strcmp(kind_names[i], kind) == 0) {
 				r.kind = i;
@@ -121,6 +135,9 @@ static bool end_refresh_tokens(sqlite3 *db, const struct revocation *r)
 	switch (r->kind) {
 	case REVOKE_TOKEN:
 		return refresh_family_end_access(db, r->subject, r->tenant);
+	case REVOKE_SESSION:
+		/* done by who knows whose it is */
+		return true;
 	case REVOKE_LOGIN:
 		return refresh_family_end_login(db, r->subject, r->tenant,
 						r->before);
@@ -133,22 +150,27 @@ static bool end_refresh_tokens(sqlite3 *db, const struct revocation *r)
 static bool add(sqlite3 *db, const struct revocation *r, int64_t now)
 {
 	return journal_exec(db, "INSERT INTO revocations (kind, subject, "
-			    "tenant, before, made) VALUES (?,?,?,?,?) "
+			    "tenant, before, made, expires) "
+			    "VALUES (?,?,?,?,?,?) "
 			    "ON CONFLICT DO UPDATE SET "
 			    "before = max(before, excluded.before), "
-			    "made = excluded.made", "sssii",
-			    kind_names[r->kind], r->subject, r->tenant,
-			    r->before, now) &&
+			    "made = excluded.made, expires = "
+			    "CASE WHEN min(expires, excluded.expires) = 0 "
+			    "THEN 0 ELSE max(expires, excluded.expires) END",
+			    "sssiii", kind_names[r->kind], r->subject,
+			    r->tenant, r->before, now, r->expires) &&
 	       end_refresh_tokens(db, r);
 }
 
+/* Does the same with each of these tokens. */
 static bool add_tokens(sqlite3 *db, const struct strlist *jtis,
-		       const char *tenant, int64_t now)
+		       const struct revocation *like, int64_t now)
 {
-	struct revocation token = { .kind = REVOKE_TOKEN, .tenant = tenant };
+	struct revocation token = *like;
 	bool ret = true;
 	size_t i;
 
+	token.kind = REVOKE_TOKEN;
 	for (i = 0; i < jtis->count && ret; i++) {
 		token.subject = jtis->items[i];
 		ret = add(db, &token, now);
@@ -156,11 +178,13 @@ static bool add_tokens(sqlite3 *db, const struct strlist *jtis,
 	return ret;
 }
 
-static void remember_tokens(const struct strlist *jtis, const char *tenant)
+static void remember_tokens(const struct strlist *jtis,
+			    const struct revocation *like)
 {
-	struct revocation token = { .kind = REVOKE_TOKEN, .tenant = tenant };
+	struct revocation token = *like;
 	size_t i;
 
+	token.kind = REVOKE_TOKEN;
 	for (i = 0; i < jtis->count; i++) {
 		token.subject = jtis->items[i];
 		remember(&token);
@@ -169,65 +193,153 @@ static void remember_tokens(const struct strlist *jtis, const char *tenant)
 
 /* What is revoked until now are all that there are, those too that were issued
    when the clock was ahead: each by itself. */
-static bool add_ahead(sqlite3 *db, const struct revocation *r, int64_t now,
-		      struct strlist *jtis)
+static bool find_ahead(sqlite3 *db, const struct revocation *r, int64_t now,
+		       struct strlist *jtis)
 {
-	if (r->kind == REVOKE_TOKEN || r->before < now)
+	if ((r->kind != REVOKE_LOGIN && r->kind != REVOKE_ALL) ||
+	    r->before < now)
 		return true;
 	return refresh_family_find_ahead(db, r->kind == REVOKE_LOGIN ?
 					 r->subject : NULL, r->tenant, now,
-					 jtis) &&
-	       add_tokens(db, jtis, r->tenant, now);
+					 jtis);
 }
 
-bool revocation_add(const struct revocation *revocation, int64_t now)
+/* Whether it is of something that the journal knows: there are no more of those
+   than were issued. */
+static bool is_known(sqlite3 *db, struct revocation *r, bool *known_r)
 {
-	sqlite3 *db = journal_lock();
-	struct strlist jtis = { NULL, 0, 0 };
-	bool ret;
+	if (r->kind == REVOKE_TOKEN) {
+		if (r->expires == 0 &&
+		    !refresh_family_access(db, r->subject, r->tenant,
+					   &r->expires))
+			return false;
+		*known_r = r->expires != 0;
+		return true;
+	}
+	*known_r = true;
+	return r->kind != REVOKE_LOGIN ||
+		refresh_family_has_login(db, r->subject, r->tenant, known_r);
+}
 
-	ret = journal_begin(db, true) && add(db, revocation, now) &&
-		add_ahead(db, revocation, now, &jtis);
-	ret = journal_end(db, ret);
+/* Who may make names up must not fill the journal, and the memory, with
+   them. */
+static enum revocation_result
+check_place(sqlite3 *db, struct revocation *r)
+{
+	sqlite3_stmt *stmt;
+	bool known, full;
+	int ret;
+
+	if (!is_known(db, r, &known))
+		return REVOCATION_FAILED;
+	/* a super administrator's, or own ones */
+	if (known || *r->tenant == '\0')
+		return REVOCATION_OK;
+	stmt = journal_prepare(db, "SELECT count(*) FROM revocations WHERE "
+			       "tenant = ?1 AND (kind <> ?2 OR subject <> ?3)");
+	journal_bind_text(stmt, 1, r->tenant);
+	journal_bind_text(stmt, 2, kind_names[r->kind]);
+	journal_bind_text(stmt, 3, r->subject);
+	ret = journal_step(stmt);
+	full = ret == SQLITE_ROW &&
+		sqlite3_column_int64(stmt, 0) >= REVOCATION_UNKNOWN_MAX;
+	journal_release(stmt);
+	return ret != SQLITE_ROW ? REVOCATION_FAILED :
+		full ? REVOCATION_FULL : REVOCATION_OK;
+}
+
+static enum revocation_result
+revoke(sqlite3 *db, struct revocation *r, int64_t now, struct strlist *jtis)
+{
+	enum revocation_result result;
+
+	if (!journal_begin(db, true))
+		return REVOCATION_FAILED;
+	result = check_place(db, r);
+	if (result == REVOCATION_OK &&
+	    (!add(db, r, now) || !find_ahead(db, r, now, jtis) ||
+	     !add_tokens(db, jtis, r, now)))
+		result = REVOCATION_FAILED;
+	return result;
+}
+
+enum revocation_result
+revocation_add(const struct revocation *revocation, int64_t now)
+{
+	/* a login in other letters is the same one */
+	char *subject = revocation->kind == REVOKE_LOGIN ?
+		ascii_lower(revocation->subject) :
+		x_strdup(revocation->subject);
+	struct strlist jtis = { NULL, 0, 0 };
+	struct revocation r = *revocation;
+	enum revocation_result result;
+	sqlite3 *db = journal_lock();
+
+	r.subject = subject;
+	result = revoke(db, &r, now, &jtis);
+	if (!journal_end(db, result == REVOCATION_OK) &&
+	    result == REVOCATION_OK)
+		result = REVOCATION_FAILED;
 	/* whoever adds a refresh token after that knows of it */
-	if (ret) {
-		remember(revocation);
-		remember_tokens(&jtis, revocation->tenant);
+	if (result == REVOCATION_OK) {
+		remember(&r);
+		remember_tokens(&jtis, &r);
 	}
 	journal_unlock();
 	strlist_free(&jtis);
-	return ret;
+	free(subject);
+	return result;
 }
 
-bool revocation_end_family(sqlite3 *db, const char *login, const char *family,
-			   int64_t now, struct strlist *jtis)
+static struct revocation of_family(const struct refresh_family *family)
 {
-	return refresh_family_find(db, family, login, now, jtis) &&
-	       add_tokens(db, jtis, "", now) &&
-	       refresh_family_end(db, family, login);
+	return (struct revocation) {
+		.kind = REVOKE_SESSION,
+		.subject = family->id,
+		.tenant = "",
+		.expires = family->expires,
+	};
 }
 
-void revocation_remember_family(const struct strlist *jtis)
+bool revocation_end_family(sqlite3 *db, const char *login, const char *id,
+			   int64_t now, struct refresh_family *family_r)
 {
-	remember_tokens(jtis, "");
+	struct revocation session;
+
+	if (!refresh_family_find(db, id, login, now, family_r))
+		return false;
+	session = of_family(family_r);
+	return (!family_r->named || add(db, &session, now)) &&
+	       add_tokens(db, &family_r->jtis, &session, now) &&
+	       refresh_family_end(db, id, login);
 }
 
-bool revocation_add_session(const char *login, const char *family, int64_t now,
+void revocation_remember_family(const struct refresh_family *family)
+{
+	const struct revocation session = of_family(family);
+
+	if (family->named)
+		remember(&session);
+	remember_tokens(&family->jtis, &session);
+}
+
+bool revocation_add_session(const char *login, const char *id, int64_t now,
 			    bool *found_r)
 {
-	struct strlist jtis = { NULL, 0, 0 };
 	sqlite3 *db = journal_lock();
+	struct refresh_family family;
 	bool ret;
 
+	memset(&family, 0, sizeof(family));
 	/* a token that is used meanwhile would bring another one */
 	ret = journal_begin(db, true) &&
-		revocation_end_family(db, login, family, now, &jtis);
+		revocation_end_family(db, login, id, now, &family);
 	ret = journal_end(db, ret);
 	if (ret)
-		revocation_remember_family(&jtis);
+		revocation_remember_family(&family);
 	journal_unlock();
-	*found_r = jtis.count > 0;
-	strlist_free(&jtis);
+	*found_r = family.found;
+	refresh_family_free(&family);
 	return ret;
 }
 
@@ -262,7 +374,10 @@ bool revocation_applies(const struct identity *identity)
 
 	pthread_rwlock_rdlock(&lock);
 	if (!empty) {
-		if (identity->jti != NULL)
+		if (identity->session != NULL)
+			ret = *find(REVOKE_SESSION, identity->session, "") !=
+				NULL;
+		if (identity->jti != NULL && !ret)
 			ret = *find(REVOKE_TOKEN, identity->jti, "") != NULL ||
 			      (has_tenant(identity) &&
 			       *find(REVOKE_TOKEN, identity->jti,
@@ -318,13 +433,35 @@ bool revocation_since(const struct identity *identity, uint64_t count)
 	return ret;
 }
 
+/* Others go with the process. */
+static void forget_expired(int64_t before)
+{
+	struct entry **e, *gone;
+	size_t i;
+
+	pthread_rwlock_wrlock(&lock);
+	for (i = 0; i < BUCKETS; i++) {
+		for (e = &table[i]; *e != NULL; ) {
+			if ((*e)->expires == 0 || (*e)->expires >= before) {
+				e = &(*e)->next;
+				continue;
+			}
+			gone = *e;
+			*e = gone->next;
+			free_entry(gone);
+		}
+	}
+	pthread_rwlock_unlock(&lock);
+}
+
 void revocations_purge(int64_t now)
 {
 	sqlite3 *db = journal_lock();
 
-	/* those in memory go with the process */
-	(void)journal_exec(db, "DELETE FROM revocations WHERE made < ?", "i",
-			   now - KEEP);
+	(void)journal_exec(db, "DELETE FROM revocations WHERE CASE expires "
+			   "WHEN 0 THEN made < ? ELSE expires < ? END", "ii",
+			   now - KEEP, now - REVOCATION_KEEP_EXPIRED);
+	forget_expired(now - REVOCATION_KEEP_EXPIRED);
 	journal_unlock();
 }
 
@@ -336,9 +473,7 @@ void revocations_free(void)
 	for (i = 0; i < BUCKETS; i++) {
 		while ((e = table[i]) != NULL) {
 			table[i] = e->next;
-			free(e->subject);
-			free(e->tenant);
-			free(e);
+			free_entry(e);
 		}
 	}
 	empty = true;

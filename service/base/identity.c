@@ -9,5 +9,6 @@ void identity_clear(struct identity *identity)
 	free(identity->tenant);
 	free(identity->lang);
 	free(identity->jti);
+	free(identity->session);
 	memset(identity, 0, sizeof(*identity));
 }

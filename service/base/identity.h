@@ -20,8 +20,9 @@ struct identity {
 	char *lang;
 	enum role role;
 	int64_t expires;
-	/* of the token: its name or NULL, and when it was issued, or -1 */
-	char *jti;
+	/* of the token: its name, that of its session, each or NULL, and when
+	   it was issued, or -1 */
+	char *jti, *session;
 	int64_t issued;
 };
 

@@ -149,6 +149,13 @@ static const char *const upgrades[] = {
 	" reason TEXT NOT NULL, answered INTEGER NOT NULL DEFAULT 0,"
 	" tries INTEGER NOT NULL DEFAULT 0, next INTEGER NOT NULL DEFAULT 0,"
 	" PRIMARY KEY (url, actor, reason)) WITHOUT ROWID;",
+	/* whether the access token names its family; until when what is revoked
+	   may be good, 0 where that is not known */
+	"ALTER TABLE refresh_tokens ADD COLUMN named INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"ALTER TABLE revocations ADD COLUMN expires INTEGER NOT NULL"
+	" DEFAULT 0;"
+	"CREATE INDEX revocations_tenant ON revocations(tenant);",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 

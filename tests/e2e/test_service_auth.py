@@ -19,7 +19,7 @@ import pytest
 from mailnode import PASSWORD, build_message
 from servicenode import (JWT_KEY, LEFT_OUT, RecallNode, Service,
                          b64url, jwt)
-from answers import FORBIDDEN, has, statuses
+from answers import FORBIDDEN, check_described, has, statuses
 from faults import Frozen, unread, wait_for
 
 RED, RED2 = "red@red.example", "red2@red.example"
@@ -649,6 +649,38 @@ def test_logout_ends_the_access_token(node):
                             token=tokens["access_token"]).status == 200
         assert not good(service, tokens["access_token"])
         assert "|logout|" in service.audit()[-2]
+
+
+def test_made_up_revocations_have_a_limit(node):
+    with Service(node) as service:
+        administrator, user = [login(service, name).json()["access_token"]
+                               for name in (ADMIN, RED)]
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db")) as db, db:
+            db.executemany("INSERT INTO revocations (kind, subject, tenant, "
+                           "before, made) VALUES ('jti', ?, 'red', 0, ?)",
+                           [("x%d" % i, int(time.time()))
+                            for i in range(10000)])
+        for params in {"jti": "one-more"}, {"login": "x@red.example"}:
+            answer = revoke(service, administrator, **params)
+            assert (answer.status, "ALL=1" in answer.json()["message"]) == (
+                409, True), answer
+            check_described("/v2/auth/revocations", "post", answer)
+            assert revoke(service, service.token(ROOT), **params).status == 200
+        # nor in other letters
+        for name in RED, RED.upper(), RED.capitalize():
+            assert revoke(service, service.token(RED, 2, "red"),
+                          login=name, before=1).status == 200
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db")) as db:
+            assert db.execute("SELECT count(*) FROM revocations WHERE subject "
+                              "= ? COLLATE NOCASE", (RED,)).fetchone() == (1,)
+        # what there is, and all
+        assert revoke(service, administrator,
+                      jti=claims(user)["jti"]).status == 200
+        assert not good(service, user)
+        assert revoke(service, administrator, all=1).status == 200
+        assert not good(service, administrator)
 
 
 def test_bad_revocations(service):

@@ -1,6 +1,8 @@
 """mail-recalld: one's own sessions, listed and ended."""
 
+import base64
 import contextlib
+import json
 import sqlite3
 import time
 
@@ -180,6 +182,95 @@ def test_sign_out_ends_what_came_before(service, how):
     service.start()
     assert not is_good(service, old) and not is_good(service, new)
     assert len(sessions(service, other)) == 1
+
+
+def journal(service, sql, *args):
+    with contextlib.closing(sqlite3.connect(
+            service.dir / "journal.db")) as db, db:
+        return db.execute(sql, args).fetchall()
+
+
+def claims(tokens):
+    part = tokens["access_token"].split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def sign_in_and_refresh(service, times):
+    had = [sign_in(service, "user@red.example")]
+    for _ in range(times):
+        had.append(refresh(service, had[-1]).json())
+    return had
+
+
+@pytest.mark.parametrize("how", ["sign-out", "twice"])
+def test_a_session_leaves_one_row(service, how):
+    """Whoever signs in, refreshes and signs out, again and again, would fill the
+    journal, and the memory, otherwise."""
+    for cycle in range(1, 4):
+        had = sign_in_and_refresh(service, 5)
+        if how == "twice":
+            for tokens in had[0], had[-1], had[0]:
+                assert refresh(service, tokens).status == 401
+        else:
+            assert sign_out(service, had[-1],
+                            had[cycle]["access_token"]).status == 200
+        assert not any(is_good(service, tokens) for tokens in had)
+        found = journal(service, "SELECT kind, expires FROM revocations")
+        assert [kind for kind, _ in found] == ["session"] * cycle
+        assert all(expires > time.time() for _, expires in found)
+        assert journal(service, "SELECT * FROM refresh_tokens") == []
+    # until its last token could not be good any more
+    service.stop()
+    journal(service, "UPDATE revocations SET expires = ?",
+            int(time.time()) - 86400 - 60)
+    service.start()
+    assert journal(service, "SELECT * FROM revocations") == []
+
+
+def test_sign_out_with_a_token_of_another_session(service):
+    """Which ends, too: one row each."""
+    one, other = [sign_in_and_refresh(service, 2) for _ in "12"]
+    assert sign_out(service, one[-1], other[1]["access_token"]).status == 200
+    assert not any(is_good(service, tokens) for tokens in one + other)
+    assert refresh(service, other[-1]).status == 401
+    assert journal(service, "SELECT kind FROM revocations") == \
+        [("session",)] * 2
+    # one that another issuer has made ends by itself, until it expires
+    tokens = sign_in(service, "user@red.example")
+    now = int(time.time())
+    token = service.token("user@red.example", 2, "red", jti="theirs",
+                          sid="theirs", exp=now + 900)
+    assert sign_out(service, tokens, token).status == 200
+    assert not is_good(service, {"access_token": token})
+    assert is_good(service, {"access_token": service.token(
+        "user@red.example", 2, "red", jti="theirs, too", sid="theirs")})
+    assert journal(service, "SELECT subject, expires FROM revocations "
+                   "WHERE kind = 'jti'") == [("theirs", now + 900)]
+
+
+@pytest.mark.parametrize("how", ["sign-out", "twice", "end"])
+def test_tokens_of_the_version_before(service, how):
+    """They do not name their session, and are good, and end, as they did."""
+    old = sign_in(service, "user@red.example")
+    jti = claims(old)["jti"]
+    journal(service, "UPDATE refresh_tokens SET named = 0")
+    old["access_token"] = service.token("user@red.example", 2, "red", jti=jti)
+    new = refresh(service, old).json()
+    mine, = sessions(service, new)
+    assert mine["id"] == claims(new)["sid"]
+    assert is_good(service, old)
+    if how == "sign-out":
+        assert sign_out(service, new, old["access_token"]).status == 200
+    elif how == "twice":
+        assert refresh(service, old).status == 401
+    else:
+        assert end(service, new, mine["id"]).status == 200
+    for _ in range(2):
+        assert not is_good(service, old) and not is_good(service, new)
+        service.kill()
+        service.start()
+    assert sorted(journal(service, "SELECT kind, subject FROM revocations")) \
+        == [("jti", jti), ("session", mine["id"])]
 
 
 def test_tokens_of_a_session_have_a_limit(service):

@@ -23,23 +23,23 @@ static void test_revoked(void)
 	temp_journal_init(&temp);
 	temp_journal_open(&temp);
 	CU_ASSERT_FALSE(revocation_applies(&who));
-	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT_EQUAL(revocation_add(&r, 100), REVOCATION_OK);
 	CU_ASSERT_FALSE(revocation_applies(&who));
 	CU_ASSERT_EQUAL(revocation_until(&who), -1);
 	/* another tenant's, and a jti in other letters */
 	r.subject = "a@B.example";
 	r.tenant = "blue";
-	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT_EQUAL(revocation_add(&r, 100), REVOCATION_OK);
 	r.kind = REVOKE_TOKEN;
 	r.subject = "jti";
 	r.tenant = "";
-	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT_EQUAL(revocation_add(&r, 100), REVOCATION_OK);
 	CU_ASSERT_FALSE(revocation_applies(&who));
 	r.kind = REVOKE_LOGIN;
 	r.subject = "a@B.example";
 	r.tenant = "red";
 	r.before = 99;
-	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT_EQUAL(revocation_add(&r, 100), REVOCATION_OK);
 	CU_ASSERT_FALSE(revocation_applies(&who));
 	CU_ASSERT_EQUAL(revocation_until(&who), 99);
 	who.issued = -1;
@@ -50,7 +50,7 @@ static void test_revoked(void)
 	who.issued = 100;
 	r.kind = REVOKE_TOKEN;
 	r.subject = "Jti";
-	CU_ASSERT(revocation_add(&r, 100));
+	CU_ASSERT_EQUAL(revocation_add(&r, 100), REVOCATION_OK);
 	CU_ASSERT(revocation_applies(&who));
 	journal_close();
 	revocations_free();
@@ -88,8 +88,8 @@ static void test_ahead(void)
 				.tenant = (char *)"red", .role = ROLE_USER,
 				.issued = 200, .jti = (char *)"ahead" };
 	const struct refresh_token session = {
-		.jti = "ahead", .address = "", .created = 200, .expires = 300,
-		.access_expires = 300,
+		.jti = "ahead", .family = "f", .address = "", .created = 200,
+		.expires = 300, .access_expires = 300,
 	};
 	struct temp_journal temp;
 	char token[REFRESH_TOKEN_LEN + 1];
@@ -100,7 +100,8 @@ static void test_ahead(void)
 		temp_journal_open(&temp);
 		CU_ASSERT_EQUAL(refresh_token_add(&who, &session, 200, token),
 				REFRESH_OK);
-		CU_ASSERT(revocation_add(&revocations[i], 100));
+		CU_ASSERT_EQUAL(revocation_add(&revocations[i], 100),
+				REVOCATION_OK);
 		CU_ASSERT_EQUAL(revocation_applies(&who), i >= 3);
 		journal_close();
 		revocations_free();
@@ -118,8 +119,8 @@ use(const char *token, const char *login, int64_t now,
 		.role = ROLE_ADMIN,
 	};
 	const struct refresh_token session = {
-		.old = token, .jti = "next", .address = "", .created = 100,
-		.expires = 300, .access_expires = 200,
+		.old = token, .family = "f", .jti = "next", .address = "",
+		.created = 100, .expires = 300, .access_expires = 200,
 	};
 
 	return refresh_token_add(&who, &session, now, next_r);
@@ -131,8 +132,10 @@ static enum refresh_result find(const char *token, const char *login,
 	enum refresh_result result = refresh_token_find(token, login,
 							session_r);
 
-	free(session_r->tenant);
-	session_r->tenant = NULL;
+	if (result == REFRESH_OK)
+		CU_ASSERT_STRING_EQUAL(session_r->family, "f");
+	refresh_session_free(session_r);
+	session_r->tenant = session_r->family = NULL;
 	return result;
 }
 
@@ -142,7 +145,7 @@ static void test_refresh(void)
 	struct identity who = { .login = (char *)"a@b.example",
 				.tenant = (char *)"red", .role = ROLE_ADMIN };
 	struct refresh_token session = {
-		.jti = "one", .address = "",
+		.jti = "one", .family = "f", .address = "",
 		.created = 100, .expires = 300, .access_expires = 200,
 		.granted = true,
 	};
@@ -180,12 +183,12 @@ static void test_refresh(void)
 	CU_ASSERT_EQUAL(use(token, "a@b.example", 299, none), REFRESH_INVALID);
 	CU_ASSERT_EQUAL(find(next, "a@b.example", &found), REFRESH_INVALID);
 	CU_ASSERT_EQUAL(use(next, "a@b.example", 299, none), REFRESH_INVALID);
-	/* and what came with it; not what was over before */
-	who.jti = (char *)"next";
+	/* and what came with it */
+	who.session = (char *)"f";
 	CU_ASSERT(revocation_applies(&who));
-	who.jti = (char *)"one";
+	who.session = (char *)"F";
 	CU_ASSERT_FALSE(revocation_applies(&who));
-	who.jti = NULL;
+	who.session = NULL;
 
 	/* of all that came from one login none is left */
 	CU_ASSERT_EQUAL_FATAL(refresh_token_add(&who, &session, 100, token),
@@ -213,57 +216,86 @@ struct client {
 	unsigned int count;
 };
 
-static void *refresh_until_it_ends(void *context)
+static struct client new_client(void)
 {
-	struct client *client = context;
-	char next[REFRESH_TOKEN_LEN + 1];
+	return (struct client) {
+		.who = { .login = (char *)"a@b.example",
+			 .tenant = (char *)"red", .role = ROLE_USER },
+		.session = { .jti = "0", .family = "f", .address = "",
+			     .created = 100, .expires = 300,
+			     .access_expires = 200 },
+		.count = 1,
+	};
+}
 
+static void begin_session(struct client *client)
+{
+	CU_ASSERT_EQUAL_FATAL(refresh_token_add(&client->who, &client->session,
+						100, client->token),
+			      REFRESH_OK);
+}
+
+static enum refresh_result refresh_once(struct client *client)
+{
+	char next[REFRESH_TOKEN_LEN + 1];
+	enum refresh_result result;
+
+	snprintf(client->jti, sizeof(client->jti), "%u", client->count);
 	client->session.old = client->token;
 	client->session.jti = client->jti;
-	while (client->count < USES_MAX) {
-		snprintf(client->jti, sizeof(client->jti), "%u",
-			 client->count);
-		if (refresh_token_add(&client->who, &client->session, 100,
-				      next) != REFRESH_OK)
-			break;
+	result = refresh_token_add(&client->who, &client->session, 100, next);
+	if (result == REFRESH_OK) {
 		client->count++;
 		memcpy(client->token, next, sizeof(next));
 	}
+	return result;
+}
+
+static void *refresh_until_it_ends(void *context)
+{
+	struct client *client = context;
+
+	while (client->count < USES_MAX &&
+	       refresh_once(client) == REFRESH_OK)
+		;
 	return NULL;
 }
 
-static void get_family(char *family, size_t size)
+/* The access tokens that there are do not name their session. */
+static void make_old(void)
 {
-	sqlite3_stmt *stmt = journal_prepare(journal_lock(), "SELECT family "
-					     "FROM refresh_tokens");
+	CU_ASSERT_FATAL(journal_exec(journal_lock(), "UPDATE refresh_tokens "
+				     "SET named = 0", ""));
+	journal_unlock();
+}
+
+static int64_t count(const char *sql)
+{
+	sqlite3_stmt *stmt = journal_prepare(journal_lock(), sql);
+	int64_t ret;
 
 	CU_ASSERT_EQUAL_FATAL(journal_step(stmt), SQLITE_ROW);
-	snprintf(family, size, "%s", journal_text(stmt, 0));
+	ret = sqlite3_column_int64(stmt, 0);
 	journal_release(stmt);
 	journal_unlock();
+	return ret;
 }
 
 /* Ends a session while its token is used; by the token that it began with, or
    by its id. */
-static void end_while_it_is_used(bool by_token)
+static void end_while_it_is_used(bool by_token, bool named)
 {
-	struct client client = {
-		.who = { .login = (char *)"a@b.example",
-			 .tenant = (char *)"red", .role = ROLE_USER },
-		.session = { .jti = "0", .address = "", .created = 100,
-			     .expires = 300, .access_expires = 200 },
-		.count = 1,
-	};
+	struct client client = new_client();
 	struct temp_journal temp;
-	char family[64], jti[16], first[REFRESH_TOKEN_LEN + 1];
+	char jti[16], first[REFRESH_TOKEN_LEN + 1];
 	pthread_t thread;
 	unsigned int i;
 
 	temp_journal_init(&temp);
 	temp_journal_open(&temp);
-	CU_ASSERT_EQUAL_FATAL(refresh_token_add(&client.who, &client.session,
-						100, client.token), REFRESH_OK);
-	get_family(family, sizeof(family));
+	begin_session(&client);
+	if (!named)
+		make_old();
 	memcpy(first, client.token, sizeof(first));
 	CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL,
 		refresh_until_it_ends, &client), 0);
@@ -271,7 +303,7 @@ static void end_while_it_is_used(bool by_token)
 		CU_ASSERT_EQUAL(refresh_token_revoke(first, "a@b.example", 100),
 				REFRESH_OK);
 	} else {
-		CU_ASSERT_EQUAL(session_end(&client.who, family, 100),
+		CU_ASSERT_EQUAL(session_end(&client.who, "f", 100),
 				SESSION_ENDED);
 	}
 	pthread_join(thread, NULL);
@@ -279,9 +311,11 @@ static void end_while_it_is_used(bool by_token)
 	for (i = 0; i < client.count; i++) {
 		snprintf(jti, sizeof(jti), "%u", i);
 		client.who.jti = jti;
+		/* the first one is of the version before */
+		client.who.session = i > 0 || named ? (char *)"f" : NULL;
 		CU_ASSERT(revocation_applies(&client.who));
 	}
-	CU_ASSERT_EQUAL(session_end(&client.who, family, 100), SESSION_ABSENT);
+	CU_ASSERT_EQUAL(session_end(&client.who, "f", 100), SESSION_ABSENT);
 	journal_close();
 	temp_journal_deinit(&temp);
 	revocations_free();
@@ -292,7 +326,98 @@ static void test_end_of_session(void)
 	int i;
 
 	for (i = 0; i < 300; i++)
-		end_while_it_is_used(i % 2 == 0);
+		end_while_it_is_used(i % 2 == 0, i % 4 < 2);
+}
+
+static void test_rows_of_a_session(void)
+{
+	struct client client = new_client();
+	struct identity who = client.who, old = client.who;
+	struct temp_journal temp;
+	unsigned int i;
+
+	temp_journal_init(&temp);
+	temp_journal_open(&temp);
+	begin_session(&client);
+	make_old();
+	for (i = 0; i < 20; i++)
+		CU_ASSERT_EQUAL(refresh_once(&client), REFRESH_OK);
+	/* the last one is good for longer */
+	client.session.access_expires = 250;
+	CU_ASSERT_EQUAL(refresh_once(&client), REFRESH_OK);
+	CU_ASSERT_EQUAL(refresh_token_revoke(client.token, "a@b.example", 100),
+			REFRESH_OK);
+	/* that of the version before, and all others */
+	CU_ASSERT_EQUAL(count("SELECT count(*) FROM revocations"), 2);
+	who.session = (char *)"f";
+	old.jti = (char *)"0";
+	CU_ASSERT(revocation_applies(&who) && revocation_applies(&old));
+	/* until none of them can be good any more */
+	revocations_purge(250 + REVOCATION_KEEP_EXPIRED);
+	CU_ASSERT(revocation_applies(&who) && revocation_applies(&old));
+	revocations_free();
+	CU_ASSERT(revocations_load());
+	CU_ASSERT(revocation_applies(&who) && revocation_applies(&old));
+	revocations_purge(251 + REVOCATION_KEEP_EXPIRED);
+	CU_ASSERT_FALSE(revocation_applies(&who) || revocation_applies(&old));
+	CU_ASSERT_EQUAL(count("SELECT count(*) FROM revocations"), 0);
+	journal_close();
+	temp_journal_deinit(&temp);
+	revocations_free();
+}
+
+/* Who may make up what is revoked: a tenant's administrator, and, in other
+   letters, a user. */
+static void test_made_up(void)
+{
+	struct client client = new_client();
+	struct revocation r = { .kind = REVOKE_TOKEN, .subject = "new",
+				.tenant = "red" };
+	struct temp_journal temp;
+
+	temp_journal_init(&temp);
+	temp_journal_open(&temp);
+	begin_session(&client);
+	CU_ASSERT_FATAL(journal_exec(journal_lock(), "WITH RECURSIVE n(i) AS "
+		"(SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < ?) INSERT "
+		"INTO revocations (kind, subject, tenant, before, made) SELECT "
+		"'jti', 'made-up' || i, 'red', 0, 100 FROM n", "i",
+		(int64_t)REVOCATION_UNKNOWN_MAX));
+	journal_unlock();
+	CU_ASSERT_EQUAL(revocation_add(&r, 100), REVOCATION_OK);
+	CU_ASSERT_EQUAL(revocation_add(&r, 100), REVOCATION_OK);
+	r.subject = "newer";
+	CU_ASSERT_EQUAL(revocation_add(&r, 100), REVOCATION_FULL);
+	r.kind = REVOKE_LOGIN;
+	r.subject = "x@b.example";
+	CU_ASSERT_EQUAL(revocation_add(&r, 100), REVOCATION_FULL);
+	/* what there is can be revoked, and so can all */
+	r.subject = "a@b.example";
+	CU_ASSERT_EQUAL(revocation_add(&r, 50), REVOCATION_OK);
+	r.kind = REVOKE_TOKEN;
+	r.subject = "0";
+	CU_ASSERT_EQUAL(revocation_add(&r, 100), REVOCATION_OK);
+	CU_ASSERT_EQUAL(count("SELECT expires FROM revocations WHERE subject = "
+			      "'0'"), 200);
+	r.kind = REVOKE_ALL;
+	r.subject = "";
+	CU_ASSERT_EQUAL(revocation_add(&r, 100), REVOCATION_OK);
+	/* another tenant's */
+	r.tenant = "blue";
+	r.kind = REVOKE_TOKEN;
+	r.subject = "newer";
+	CU_ASSERT_EQUAL(revocation_add(&r, 100), REVOCATION_OK);
+	r.kind = REVOKE_LOGIN;
+	r.tenant = "";
+	r.subject = "A@b.example";
+	CU_ASSERT_EQUAL(revocation_add(&r, 100), REVOCATION_OK);
+	r.subject = "a@B.example";
+	CU_ASSERT_EQUAL(revocation_add(&r, 101), REVOCATION_OK);
+	CU_ASSERT_EQUAL(count("SELECT count(*) FROM revocations WHERE "
+			      "kind = 'login' AND tenant = ''"), 1);
+	journal_close();
+	temp_journal_deinit(&temp);
+	revocations_free();
 }
 
 int main(void)
@@ -306,5 +431,8 @@ int main(void)
 	CU_add_test(suite, "refresh tokens", test_refresh);
 	CU_add_test(suite, "a session that ends while it is used",
 		    test_end_of_session);
+	CU_add_test(suite, "what the end of a session leaves",
+		    test_rows_of_a_session);
+	CU_add_test(suite, "made-up names have a limit", test_made_up);
 	return tests_run();
 }

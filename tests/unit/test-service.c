@@ -207,7 +207,7 @@ static void test_token(void)
 	struct identity found;
 	const char *why;
 	char jti[TOKEN_ID_LEN + 1];
-	char *token = token_issue(config, &who, NOW, jti);
+	char *token = token_issue(config, &who, "family", NOW, jti);
 	size_t i, len;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(token);
@@ -216,6 +216,8 @@ static void test_token(void)
 	CU_ASSERT_STRING_EQUAL(found.login, who.login);
 	CU_ASSERT_STRING_EQUAL(found.tenant, who.tenant);
 	CU_ASSERT_EQUAL(found.role, ROLE_ADMIN);
+	CU_ASSERT_STRING_EQUAL(found.jti, jti);
+	CU_ASSERT_STRING_EQUAL(found.session, "family");
 	identity_clear(&found);
 	CU_ASSERT_EQUAL(token_verify(config, token, NOW + 99, &found, &why),
 			TOKEN_OK);

@@ -170,7 +170,17 @@ static void test_identity(void)
 	CU_ASSERT_EQUAL(verify(config, "{" GOOD "}", &who), TOKEN_OK);
 	CU_ASSERT_STRING_EQUAL(who.tenant, "default");
 	CU_ASSERT_PTR_NULL(who.jti);
+	CU_ASSERT_PTR_NULL(who.session);
 	CU_ASSERT_EQUAL(who.issued, -1);
+	identity_clear(&who);
+	CU_ASSERT_EQUAL(verify(config, "{" GOOD ",\"sid\":\"s\"}", &who),
+			TOKEN_OK);
+	CU_ASSERT_STRING_EQUAL(who.session, "s");
+	identity_clear(&who);
+	/* another issuer's, and nothing to us */
+	CU_ASSERT_EQUAL(verify(config, "{" GOOD ",\"sid\":5}", &who),
+			TOKEN_OK);
+	CU_ASSERT_PTR_NULL(who.session);
 	identity_clear(&who);
 	config_unref(config);
 }

@@ -1,7 +1,9 @@
 """The console in a real browser, by the keyboard alone, on a real Dovecot."""
 
 import base64
+import contextlib
 import json
+import sqlite3
 import zipfile
 
 import pytest
@@ -689,6 +691,68 @@ def test_pages_that_go_on_at_once(desk):
             .then((pages) => Promise.all(pages.map((page) => page.resume())))
             .then((sessions) => done(sessions.map((s) => s?.login)), done);
         """) == [SECURITY] * 3
+
+
+# the page's clock goes faster, and tells what it was to wait for
+QUICK = """
+window.waits = [];
+const real = window.setTimeout;
+window.setTimeout = (f, ms, ...rest) => {
+    if (ms >= 1000)
+        window.waits.push(ms);
+    return real(f, ms >= 1000 ? 200 : ms, ...rest);
+};
+"""
+
+
+def busy_session(service, many):
+    """The last session has too many tokens that are good; or not."""
+    with contextlib.closing(sqlite3.connect(service.dir / "journal.db")) as db, \
+            db:
+        if many:
+            db.executemany(
+                "INSERT INTO refresh_tokens (hash, family, login, expires, "
+                "used, tenant, jti, created, access_expires) SELECT ?, family, "
+                "login, expires, 1, tenant, ?, created, created + 1000 FROM "
+                "refresh_tokens ORDER BY created DESC LIMIT 1",
+                [("x%d" % i, "x%d" % i) for i in range(1000)])
+        else:
+            db.execute("DELETE FROM refresh_tokens WHERE jti LIKE 'x%'")
+
+
+@pytest.mark.parametrize("how", ["page", "load", "sign out"])
+def test_too_many_refreshes(node, how):
+    """Who is told to come later is signed in still, and goes on then."""
+    with Service(node) as service, Browser(service.url) as browser:
+        browser.driver.execute_cdp_cmd(
+            "Page.addScriptToEvaluateOnNewDocument", {"source": QUICK})
+        enter(browser, SECURITY)
+        browser.driver.execute_script("window.waits = []")
+        busy_session(service, True)
+        if how == "load":
+            browser.open()
+        else:
+            # every token of before has ended, as if time had passed
+            service.set(auth__jwt_key="another-key-of-more-than-32-octets-x")
+            assert service.reload() == "reloaded"
+            browser.driver.execute_script("location.hash = '#/recalls'")
+        browser.wait(lambda: 60000 in browser.driver.execute_script(
+            "return window.waits"), "does not wait")
+        browser.wait_text("This goes on by itself in a moment.")
+        assert "Sign in" not in browser.text()
+        if how == "sign out":
+            browser.push("Sign out")
+            browser.wait_heading("Sign in")
+        busy_session(service, False)
+        browser.wait(lambda: "by itself" not in browser.text(), "waits still")
+        if how == "page":
+            browser.wait_heading("Recalls")
+            browser.wait_text("0 recalls.")
+        else:
+            browser.wait_heading("Sign in" if how == "sign out" else
+                                 "Find and recall")
+        # the browser tells of what was refused
+        assert all("status of 4" in line for line in browser.complaints())
 
 
 def test_own_sessions(desk, service):

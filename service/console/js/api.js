@@ -2,14 +2,17 @@
    refresh token in a cookie that no script sees and that goes to SESSION
    alone. */
 const SESSION = "session";
+const RETRY_S = 5;
+const RETRY_MAX_S = 120;
 let session = null;
 /* what the OpenID provider is called that one can sign in by, or null */
 let provider = null;
 let onSession = () => {};
+let onWait = () => {};
 
 /* The answer of a request that failed. */
 export class ApiError extends Error {
-	constructor(status, body) {
+	constructor(status, body, retryAfter = null) {
 		let message = body?.message;
 
 		/* {"message": {"PARAM": "PARAM is a required value"}} */
@@ -18,6 +21,7 @@ export class ApiError extends Error {
 		super(message || "HTTP " + status);
 		this.status = status;
 		this.body = body;
+		this.retryAfter = retryAfter;
 	}
 }
 
@@ -40,7 +44,17 @@ export function watchSession(callback) {
 	onSession = callback;
 }
 
+/* Calls back with true when the session waits to be renewed, and with false when
+   it does not any more. */
+export function watchWait(callback) {
+	onWait = callback;
+}
+
+/* how often that was: who has waited is not to undo it */
+let changes = 0;
+
 function setSession(to) {
+	changes++;
 	session = to && { ...to, until: Date.now() + to.expire * 1000 };
 	onSession(session);
 	return session;
@@ -52,7 +66,8 @@ async function parse(response) {
 		await response.json() : null;
 
 	if (!response.ok)
-		throw new ApiError(response.status, body);
+		throw new ApiError(response.status, body,
+				   response.headers.get("Retry-After"));
 	return { status: response.status, headers: response.headers, body };
 }
 
@@ -79,15 +94,50 @@ export async function signIn(login, password) {
 	return setSession((await askSession("POST", { login, password })).body);
 }
 
+/* A number of seconds, or a date (RFC 9110, 10.2.3), but neither at once nor in
+   an hour: who is waiting looks at the page. */
+function waitingTime(retryAfter) {
+	const seconds = /^\d+$/.test(retryAfter ?? "") ? Number(retryAfter) :
+		(Date.parse(retryAfter) - Date.now()) / 1000;
+
+	return Math.min(Math.max(seconds || RETRY_S, 1), RETRY_MAX_S) * 1000;
+}
+
+/* Whoever is told to come later, by the service or by what is before it, has the
+   session still: the cookie is not used up. Returns null if somebody has signed
+   in or out here meanwhile. */
+async function askPatiently() {
+	const before = changes;
+
+	try {
+		while (changes === before) {
+			try {
+				return await askSession("POST", {});
+			} catch (error) {
+				if (error.status !== 429)
+					throw error;
+				onWait(true);
+				await new Promise((done) => setTimeout(done,
+					waitingTime(error.retryAfter)));
+			}
+		}
+		return null;
+	} finally {
+		onWait(false);
+	}
+}
+
 /* Goes on with the session that the cookie stands for, if there is one. */
 export async function resume() {
 	try {
-		const { body } = await askSession("POST", {});
+		const answer = await askPatiently();
 
-		provider = body.provider ?? provider;
-		return setSession(body.access_token ? body : null);
+		if (answer === null)
+			return session;
+		provider = answer.body.provider ?? provider;
+		return setSession(answer.body.access_token ? answer.body : null);
 	} catch (error) {
-		if (error instanceof ApiError && error.status < 500)
+		if (error.status === 401 || error.status === 403)
 			return setSession(null);
 		throw error;
 	}

@@ -1,6 +1,6 @@
 /* The shell of the console: who is signed in, which page is shown. */
 import { html, Problem, render, useEffect, useRef, useState } from "./ui.js";
-import { current, resume, signOut, watchSession } from "./api.js";
+import { current, resume, signOut, watchSession, watchWait } from "./api.js";
 import { t, useLanguage } from "./i18n.js";
 import { SignIn } from "./signin.js";
 import { Find } from "./find.js";
@@ -100,6 +100,10 @@ async function begin() {
 	let error = null;
 
 	await useLanguage(null);
+	watchWait((waits) => {
+		document.getElementById("wait").textContent =
+			waits ? t("wait") : "";
+	});
 	try {
 		await resume();
 		await useLanguage(current()?.lang);

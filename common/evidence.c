@@ -89,6 +89,10 @@ static void put_recall(FILE *f, const struct evidence_recall *recall)
 	put_text(f, "actor", recall->actor);
 	put_text(f, "approver", recall->approver);
 	put_text(f, "reason", recall->reason);
+	if (recall->force)
+		fprintf(f, ",\n \"force\": true");
+	if (recall->dry_run)
+		fprintf(f, ",\n \"dry_run\": true");
 	if (recall->created != 0)
 		put_number(f, "created", recall->created);
 	put_text(f, "exported_by", recall->exported_by);
@@ -144,6 +148,8 @@ void evidence_add_user(struct evidence *e, const struct evidence_user *user)
 		user->copies);
 	put_text(f, "email", user->email);
 	put_text(f, "status", user->status);
+	if (user->late != 0)
+		put_number(f, "late", user->late);
 	put_text(f, "messageid", user->message_id);
 	put_text(f, "actor", user->actor);
 	put_text(f, "reason", user->reason);

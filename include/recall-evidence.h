@@ -18,6 +18,9 @@ struct evidence_recall {
 	const char *id, *message_id, *actor, *approver, *reason;
 	/* JSON: the words of a query */
 	const char *query;
+	/* whether what was read went, too; whether nothing went at all. Told of
+	   if it is so. */
+	bool force, dry_run;
 	/* who has it now */
 	const char *exported_by;
 	/* in seconds since the epoch; 0 if not known */
@@ -40,6 +43,8 @@ struct evidence *evidence_begin(int fd, const struct evidence_recall *recall);
 struct evidence_user {
 	const char *email, *status, *error;
 	int64_t copies;
+	/* those that came late */
+	int64_t late;
 	const char *message_id, *actor, *reason;
 	int64_t recalled, restored;
 };

@@ -6,14 +6,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
+
 #include "recall-id.h"
 #include "actions.h"
 #include "alloc.h"
 #include "audit.h"
+#include "encode.h"
 #include "export.h"
 #include "http-reply.h"
 #include "journal-visible.h"
 #include "journal.h"
+#include "late-users.h"
 #include "log.h"
 
 #define RETRY_AFTER_EXPORT 30
@@ -40,8 +44,38 @@ static int open_spool(const struct config *config)
 	return fd;
 }
 
+/* The SHA-256 of what is in the file, in hexadecimal digits; NULL if it can't
+   be read. The caller frees it. */
+static char *hash_file(int fd)
+{
+	unsigned char buf[65536], md[EVP_MAX_MD_SIZE];
+	EVP_MD_CTX *hash = EVP_MD_CTX_new();
+	unsigned int len = 0;
+	char *hex = NULL;
+	off_t offset = 0;
+	ssize_t ret;
+
+	if (hash == NULL || EVP_DigestInit_ex(hash, EVP_sha256(), NULL) != 1)
+		abort();
+	while ((ret = pread(fd, buf, sizeof(buf), offset)) > 0) {
+		if (EVP_DigestUpdate(hash, buf, (size_t)ret) != 1)
+			abort();
+		offset += ret;
+	}
+	if (ret < 0) {
+		log_error("export: pread(): %s", strerror(errno));
+	} else {
+		if (EVP_DigestFinal_ex(hash, md, &len) != 1)
+			abort();
+		hex = x_calloc(2 * len + 1, 1);
+		hex_encode(md, len, hex);
+	}
+	EVP_MD_CTX_free(hash);
+	return hex;
+}
+
 static void audit(struct http_request *request, const struct recall *recall,
-		  const struct export_count *exported)
+		  const struct export_count *exported, const char *hash)
 {
 	char *messages = x_asprintf("%u", exported->messages);
 	char *query = recall_query_text(recall);
@@ -53,6 +87,7 @@ static void audit(struct http_request *request, const struct recall *recall,
 				recall->message_id : NULL },
 			{ AUDIT_QUERY, query },
 			{ AUDIT_MESSAGES, messages },
+			{ AUDIT_HASH, hash },
 			{ AUDIT_END, NULL } });
 	free(messages);
 	free(query);
@@ -82,12 +117,33 @@ static void reply_file(struct http_request *request,
 	free(name);
 }
 
-static void export(struct http_request *request, const struct recall *recall)
+/* Returns false if it was answered. */
+static bool add_late(struct http_request *request, struct recall *recall)
+{
+	switch (late_users_add(recall, request->config)) {
+	case LATE_USERS_OK:
+		return true;
+	case LATE_USERS_INCOMPLETE:
+		/* half of the evidence must not pass for the whole */
+		http_reply_unreachable(request, false, NULL);
+		break;
+	case LATE_USERS_FAILED:
+		http_reply_journal(request);
+		break;
+	}
+	return false;
+}
+
+static void export(struct http_request *request, struct recall *recall)
 {
 	struct export_count exported;
 	enum export_result result;
-	int fd = open_spool(request->config);
+	char *hash;
+	int fd;
 
+	if (!add_late(request, recall))
+		return;
+	fd = open_spool(request->config);
 	if (fd < 0) {
 		reply_failed(request);
 		return;
@@ -96,7 +152,13 @@ static void export(struct http_request *request, const struct recall *recall)
 			      &exported);
 	switch (result) {
 	case EXPORT_DONE:
-		audit(request, recall, &exported);
+		hash = hash_file(fd);
+		if (hash == NULL) {
+			reply_failed(request);
+			break;
+		}
+		audit(request, recall, &exported, hash);
+		free(hash);
 		reply_file(request, recall, fd);
 		return;
 	case EXPORT_UNREACHABLE:

@@ -48,13 +48,21 @@ static bool check_required(struct http_request *request)
 static bool check_yes_count(struct http_request *request,
 			    const struct expunge_params *p)
 {
-	if (p->criteria.message_id != NULL && p->yes_count > 0) {
+	if (p->criteria.message_id != NULL &&
+	    param_is_given(request, "yes_count")) {
 		http_reply_param(request, "yes_count", "goes with a QUERY");
 		return false;
 	}
-	if (p->criteria.message_id == NULL && p->yes_count == 0 &&
-	    !p->dry_run) {
+	if (p->criteria.message_id != NULL || p->dry_run)
+		return true;
+	if (!param_is_given(request, "yes_count")) {
 		http_reply_missing(request, "yes_count");
+		return false;
+	}
+	/* of what is still to come there is nothing to be counted */
+	if (p->yes_count == 0 && p->stand == 0) {
+		http_reply_param(request, "yes_count",
+				 "is 0, which goes with STAND alone");
 		return false;
 	}
 	return true;
@@ -78,11 +86,11 @@ static bool get_params(struct http_request *request, struct expunge_params *p)
 	       param_flag(request, "force", false, &p->force) &&
 	       param_flag(request, "notify", true, &p->notify) &&
 	       param_flag(request, "dry_run", false, &p->dry_run) &&
-	       param_number(request, "yes_count", 0, 1, COUNT_MAX,
+	       param_number(request, "yes_count", 0, 0, COUNT_MAX,
 			    &p->yes_count) &&
-	       check_yes_count(request, p) &&
 	       param_duration(request, "stand", max_stand(request),
 			      &p->stand) &&
+	       check_yes_count(request, p) &&
 	       param_check_text(request, "reason", p->reason,
 				RECALL_REASON_MAX) &&
 	       (p->dry_run || param_check_reason(request, p->reason));

@@ -10,6 +10,7 @@
 #include "journal-standing.h"
 #include "journal.h"
 #include "journal-visible.h"
+#include "late-users.h"
 #include "params.h"
 #include "recall-action.h"
 #include "standing.h"
@@ -64,9 +65,20 @@ static bool has_user(const struct recall *recall, const char *key)
 	return false;
 }
 
+static bool has_users(const struct recall *target, const struct recall *recall)
+{
+	size_t i;
+
+	for (i = 0; i < recall->count; i++) {
+		if (!has_user(target, recall->users[i].key))
+			return false;
+	}
+	return true;
+}
+
 /* Some of the recall's users, or all. */
-static bool get_users(struct http_request *request,
-		      const struct recall *target, struct recall *recall)
+static bool get_users(struct http_request *request, struct recall *target,
+		      struct recall *recall)
 {
 	size_t i;
 
@@ -79,20 +91,26 @@ static bool get_users(struct http_request *request,
 	if (!param_is_there(request, "emails")) {
 		for (i = 0; i < target->count; i++)
 			recall_add_user(recall, target->users[i].email);
+		recall->whole = true;
 		return true;
 	}
 	if (recall->count == 0 && !recall_action_add_emails(request, recall))
 		return false;
 	if (request->identity.role == ROLE_SUPER)
 		return true;
-	for (i = 0; i < recall->count; i++) {
-		if (has_user(target, recall->users[i].key))
-			continue;
-		http_reply_param(request, "emails",
-				 "has an address that the recall has not");
+	if (has_users(target, recall))
+		return true;
+	/* they may have had late copies only */
+	if (late_users_add(target, request->config) ==
+	    LATE_USERS_FAILED) {
+		http_reply_journal(request);
 		return false;
 	}
-	return true;
+	if (has_users(target, recall))
+		return true;
+	http_reply_param(request, "emails",
+			 "has an address that the recall has not");
+	return false;
 }
 
 /* Ends what would recall it anew. Whoever gets it back alone is known by the
@@ -119,8 +137,29 @@ static bool end_order(struct http_request *request, const struct recall *target)
 	return ok;
 }
 
+/* Those who have only had late copies, too. A node that does not answer has
+   told of all but the last minute's. Returns false if it was answered. */
+static bool add_late(struct http_request *request, struct recall *target,
+		     struct recall *recall)
+{
+	size_t i;
+
+	if (!recall->whole)
+		return true;
+	if (late_users_add(target, request->config) ==
+	    LATE_USERS_FAILED) {
+		http_reply_journal(request);
+		return false;
+	}
+	for (i = recall->count; i < target->count; i++) {
+		recall_add_user(recall, target->users[i].email);
+		recall->late_users++;
+	}
+	return true;
+}
+
 static void restore(struct http_request *request, const char *id,
-		    const char *reason, const struct recall *target)
+		    const char *reason, struct recall *target)
 {
 	struct recall *recall = recall_action_new(request, reason);
 
@@ -135,7 +174,7 @@ static void restore(struct http_request *request, const char *id,
 	if (recall_action_get_key(request, recall) &&
 	    get_users(request, target, recall) &&
 	    !recall_action_repeat(request, recall) &&
-	    end_order(request, target))
+	    end_order(request, target) && add_late(request, target, recall))
 		recall_action_run(request, recall);
 	else
 		recall_free(recall);

@@ -58,12 +58,36 @@ static json_t *progress(const struct recall *recall)
 		"failures", failures);
 }
 
+static void add_late_user(const char *username, int64_t copies, void *context)
+{
+	json_t *list = context;
+
+	json_array_append_new(list, json_pack("{s:s, s:I}", "email", username,
+					      "copies", (json_int_t)copies));
+}
+
+static bool add_late(json_t *json, const struct recall *recall)
+{
+	json_t *users;
+	int64_t late;
+
+	if (!journal_late_count(recall->id, &late))
+		return false;
+	/* it may stand because the nodes' settings say so */
+	if (recall->stand > 0 || late > 0)
+		json_object_set_new(json, "late", json_integer(late));
+	if (late == 0)
+		return true;
+	users = json_array();
+	json_object_set_new(json, "late_users", users);
+	return journal_late_users(recall->id, add_late_user, users);
+}
+
 /* Where its order stands now, if it has not ended, and what it has taken. Who
    asks again will hear what has come until now. */
 static bool add_standing(json_t *json, const struct recall *recall)
 {
 	json_t *standing;
-	int64_t late;
 
 	if (!standing_of_recall(recall->id, &standing))
 		return false;
@@ -71,12 +95,7 @@ static bool add_standing(json_t *json, const struct recall *recall)
 		json_object_set_new(json, "standing", standing);
 		standing_keeper_collect();
 	}
-	if (!journal_late_count(recall->id, &late))
-		return false;
-	/* it may stand because the nodes' settings say so */
-	if (recall->stand > 0 || late > 0)
-		json_object_set_new(json, "late", json_integer(late));
-	return true;
+	return add_late(json, recall);
 }
 
 void action_status(struct http_request *request)

@@ -249,7 +249,7 @@ copy_rows(struct export *export, const json_t *users, const json_t *rows)
 /* Whether something of the user's may be in quarantine. */
 static bool is_kept(const struct recall_user *user)
 {
-	return user->verdict == RECALL_VERDICT_EXPUNGED ||
+	return user->late > 0 || user->verdict == RECALL_VERDICT_EXPUNGED ||
 	       user->verdict == RECALL_VERDICT_ALREADY_RECALLED ||
 	       user->verdict == RECALL_VERDICT_ERROR;
 }
@@ -306,6 +306,7 @@ static void add_users(const struct export *export)
 			.status = user->verdict < 0 ? NULL :
 				recall_verdict_name(user->verdict),
 			.copies = user->copies,
+			.late = user->late,
 			.error = user->error,
 		};
 
@@ -322,6 +323,8 @@ export_write(const struct recall *recall, const struct identity *who,
 		.id = recall->id,
 		.message_id = query == NULL ? recall->message_id : NULL,
 		.query = query,
+		.force = recall->force,
+		.dry_run = recall->dry_run,
 		.actor = recall->actor.login,
 		.approver = recall->approver,
 		.reason = recall->reason,

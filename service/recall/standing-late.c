@@ -71,8 +71,8 @@ static size_t room(const struct config *config, const struct node *node)
 	return node->taken < max ? max - node->taken : 0;
 }
 
-static bool read_row(const json_t *row, const char *url,
-		     struct journal_late *late)
+bool standing_late_read(const json_t *row, const char *url,
+			struct journal_late *late)
 {
 	const char *id = row_text(row, RECALL_COLUMN_RECALL_ID);
 
@@ -129,7 +129,7 @@ static void take(const struct doveadm_call *call, int64_t since)
 
 	lates = x_calloc(json_array_size(call->answer) + 1, sizeof(*lates));
 	json_array_foreach(call->answer, i, row) {
-		if (!read_row(row, call->urls, &lates[count]))
+		if (!standing_late_read(row, call->urls, &lates[count]))
 			continue;
 		when = parse_utc(lates[count++].date);
 		/* any system user may write down any time */

@@ -37,6 +37,7 @@ static const struct {
 	[AUDIT_MAILBOX] = { "filePath", NULL, AUDIT_VALUE_MAX },
 	[AUDIT_RIGHTS] = { "dpriv", NULL, AUDIT_VALUE_MAX },
 	[AUDIT_COUNT] = { "cnt", NULL, AUDIT_VALUE_MAX },
+	[AUDIT_HASH] = { "fileHash", NULL, AUDIT_VALUE_MAX },
 	[AUDIT_APPROVER] = { "approver", NULL, AUDIT_VALUE_MAX },
 	[AUDIT_MESSAGE] = { "msg", NULL, AUDIT_VALUE_MAX },
 	[AUDIT_REASON] = { "reason", NULL, AUDIT_VALUE_MAX },

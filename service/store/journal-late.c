@@ -67,6 +67,31 @@ static bool add(sqlite3 *db, const struct journal_late *late)
 			    (int64_t)time(NULL));
 }
 
+bool journal_late_is_known(const struct journal_late *late)
+{
+	bool ret = is_known(journal_lock(), late);
+
+	journal_unlock();
+	return ret;
+}
+
+bool journal_late_users(const char *recall, journal_late_user_t *callback,
+			void *context)
+{
+	sqlite3 *db = journal_lock();
+	sqlite3_stmt *stmt = journal_prepare(db, "SELECT username, "
+		"sum(copies) FROM late WHERE recall = ? GROUP BY username");
+	int ret;
+
+	journal_bind_text(stmt, 1, recall);
+	while ((ret = journal_step(stmt)) == SQLITE_ROW)
+		callback(journal_text(stmt, 0), sqlite3_column_int64(stmt, 1),
+			 context);
+	journal_release(stmt);
+	journal_unlock();
+	return ret == SQLITE_DONE;
+}
+
 bool journal_late_add(const struct journal_late *lates, size_t count,
 		      size_t max, size_t *added_r, int64_t *copies_r,
 		      size_t *left_r)

@@ -233,8 +233,17 @@ static bool same_list(const struct strlist *l1, const struct strlist *l2)
 	return true;
 }
 
+/* Who has had late copies may be known the second time only. */
+static bool has_as_many(const struct recall *old, const struct recall *recall)
+{
+	if (!recall->whole)
+		return old->count == recall->count;
+	return old->count >= recall->count - recall->late_users;
+}
+
 bool recall_is_same(const struct recall *old, const struct recall *recall)
 {
+	const size_t count = recall->count - recall->late_users;
 	int64_t expected = 0;
 	size_t i;
 
@@ -245,7 +254,7 @@ bool recall_is_same(const struct recall *old, const struct recall *recall)
 	    old->stand != recall->stand ||
 	    old->actor.role != recall->actor.role ||
 	    old->everyone != recall->everyone ||
-	    (!old->everyone && old->count != recall->count) ||
+	    (!old->everyone && !has_as_many(old, recall)) ||
 	    !same_text(old->target, recall->target) ||
 	    !same_list(&old->query, &recall->query) ||
 	    !same_text(old->reason, recall->reason) ||
@@ -253,7 +262,7 @@ bool recall_is_same(const struct recall *old, const struct recall *recall)
 	    (old->kind == RECALL_EXPUNGE &&
 	     !same_text(old->message_id, recall->message_id)))
 		return false;
-	for (i = 0; i < old->count && !old->everyone; i++) {
+	for (i = 0; i < count && !old->everyone; i++) {
 		if (strcmp(old->users[i].key, recall->users[i].key) != 0)
 			return false;
 		expected += old->users[i].expected;

@@ -25,6 +25,9 @@ struct recall_user {
 	int64_t kept_until;
 	/* of a query: how many messages may be deleted, as counted before */
 	int64_t expected;
+	/* how many copies came late and were taken, as far as
+	   late_users_add() was told; not journalled */
+	int64_t late;
 	/* empty or NULL where there is nothing to say */
 	char *notice;
 	char *mailboxes;
@@ -84,6 +87,10 @@ struct recall {
 	enum recall_kind kind;
 	/* of RECALL_RESTORE: the recall to undo; NULL otherwise */
 	char *target;
+	/* of RECALL_RESTORE: for all users of that one, of whom the last ones
+	   are those who have only had late copies; not journalled */
+	bool whole;
+	size_t late_users;
 	/* empty if there is a query, or if it is not known */
 	char *message_id;
 	/* the words of a search query; empty if there is a Message-ID */

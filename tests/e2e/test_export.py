@@ -10,8 +10,9 @@ import zipfile
 
 import pytest
 
-from answers import check_described
+from answers import check_described, has, statuses
 from conftest import DRIVERS
+from faults import wait_for
 from failpoints import IMPORT, stopped, with_failpoints
 from mailnode import build_message, free_port
 from quarantine import (LOCATIONS, NAMESPACE, PREFIX, command, http, recall)
@@ -145,6 +146,69 @@ def test_over_http(node, service, message_id):
     service.recall(token(service, ROOT), cmd="restore", id=done["id"])
     manifest = check_zip(export(service, ROOT, done["id"]).body, {})
     assert manifest["messages"] == []
+
+
+@pytest.mark.parametrize("who", [ROOT, ADMIN])
+@pytest.mark.parametrize("all_of_them", [False, True])
+def test_what_came_late(node, service, message_id, who, all_of_them):
+    """It is evidence as any other, and put back as any other, whoever had
+    nothing when the recall was made."""
+    users = {"all": 1} if all_of_them else {"emails": json.dumps(RED)}
+    had = put(node, RED[:1], message_id)
+    recall_id = service.recall(token(service, who), message_id, stand="1h",
+                               **users).json()["id"]
+    service.wait_recall(token(service, ROOT), recall_id)
+    came = put(node, RED[1:3], message_id)
+    assert [has(node, user, message_id) for user in RED] == [False] * 4
+    answer = export(service, ROOT, recall_id)
+    manifest = check_zip(answer.body, {**had, **came})
+    assert {u["email"]: u["late"] for u in manifest["users"]
+            if "late" in u} == {RED[1]: 1, RED[2]: 1}
+    line = service.audit()[-1]
+    assert "|export|" in line and "fileHash=" + \
+        hashlib.sha256(answer.body).hexdigest() in line.split()
+
+    def told():
+        answer = service.curl("/v2/actions/" + recall_id,
+                              token=token(service, who))
+        check_described("/v2/actions/{id}", "get", answer)
+        return answer.json().get("late_users") == [
+            {"email": user, "copies": 1} for user in RED[1:3]]
+    wait_for(told)
+
+    # one of them, then all
+    answer = service.recall(token(service, who), cmd="restore", id=recall_id,
+                            emails=json.dumps(RED[2:3]))
+    assert statuses(answer) == {RED[2]: "restored"}
+    key = "-H", "Idempotency-Key: %s-%s-%s" % (recall_id, who, all_of_them)
+    answer = service.recall(token(service, who), None, None, *key,
+                            cmd="restore", id=recall_id)
+    found = {r["email"]: (r["status"], r["copies"])
+             for r in answer.json()["results"]}
+    assert {user: row for user, row in found.items() if row[1] > 0} == \
+        {user: ("restored", 1) for user in RED[:2]}
+    again = service.recall(token(service, who), None, None, *key,
+                           cmd="restore", id=recall_id)
+    assert (again.status, again.json()["id"]) == (200, answer.json()["id"])
+    assert [has(node, user, message_id) for user in RED] == \
+        [True, True, True, False]
+
+
+def test_late_of_a_node_that_does_not_answer(node, message_id):
+    """It may have more than it has told of."""
+    nowhere = "http://127.0.0.1:%d/doveadm/v1" % free_port()
+    with Service(node, doveadm__retries=0) as service:
+        answer = service.recall(token(service, ROOT), message_id, RED[:1],
+                                stand="1h")
+        recall_id = answer.json()["id"]
+        put(node, RED[:1], message_id)
+        service.set(doveadm__url=node.http_url + " " + nowhere)
+        assert service.reload() == "reloaded"
+        assert export(service, ROOT, recall_id).status == 502
+        # whom it is known of has it back
+        answer = service.recall(token(service, ROOT), cmd="restore",
+                                id=recall_id)
+        assert statuses(answer) == {RED[0]: "restored"}
 
 
 def test_large_messages_go_through_in_parts(node, service, message_id):

@@ -203,6 +203,28 @@ def test_query(node, service, message_id):
     assert answer.status != 200
 
 
+def test_query_of_what_is_still_to_come(node, service, user, message_id):
+    """All that there was has been recalled, or moved: nothing is left to be
+    counted."""
+    subject = "A prize " + message_id.strip("<>")
+    what = {"query": json.dumps(["SUBJECT", subject]), "notify": 0}
+    answer = service.recall(admin(service), None, [user], yes_count=0, **what)
+    assert (answer.status, list(answer.json()["message"])) == \
+        (400, ["YES_COUNT"])
+    answer = service.recall(admin(service), None, [user], yes_count=0,
+                            stand="1h", **what)
+    assert statuses(answer) == {user: "not_found"}
+    node.lmtp_deliver(user, build_message(message_id, subject=subject))
+    assert node.count(user) == 0
+    # what has come meanwhile is a count of its own
+    end(service, service.token(), answer.json()["id"])
+    node.lmtp_deliver(user, build_message(message_id, subject=subject))
+    answer = service.recall(admin(service), None, [user], yes_count=0,
+                            stand="1h", **what)
+    assert (answer.status, answer.json()["count"]) == (409, 1)
+    assert node.count(user) == 1
+
+
 def test_node_that_does_not_answer(node, user, message_id):
     port = free_port()
     with Service(node) as service:

@@ -146,7 +146,10 @@ function Summary({ recall }) {
 		recall.standing.missing?.length > 0 && html`; ${
 		t("standing.not")}: <${Foreign} text=${recall.standing.missing
 			.map((node) => node.name).join(", ")} />`}`)}
-	${recall.late !== undefined && line(t("standing.late"), recall.late)}
+	${recall.late !== undefined && line(t("standing.late"), html`${
+		recall.late}${recall.late_users && html`: <${Foreign}
+		text=${recall.late_users.map((user) => user.email).join(", ")}
+		most=${500} />`}`)}
 	${recall.recall && line(t("undoes"), html`<a
 		href=${"#/recall/" + recall.recall}>${recall.recall}</a>`)}</dl>`;
 }

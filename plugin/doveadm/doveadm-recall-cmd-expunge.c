@@ -13,6 +13,8 @@
 #include "doveadm-recall-rows.h"
 #include "recall-query.h"
 #include "recall-settings.h"
+#include "recall-standing.h"
+#include "recall-standing-nodes.h"
 #include "recall-stop.h"
 #include "doveadm-recall-report.h"
 #include "doveadm-recall-request.h"
@@ -22,6 +24,8 @@
 #include "doveadm-recall-standing.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-plugin.h"
+
+#include <time.h>
 
 struct recall_expunge_context {
 	const struct doveadm_cmd_context *cctx;
@@ -262,7 +266,50 @@ static bool cmd_expunge_proxy_param(void *context ATTR_UNUSED,
 	if (strcmp(name, RECALL_PARAM_YES_COUNT) == 0)
 		return user_count == 1;
 	/* see below */
-	return strcmp(name, RECALL_PARAM_EXPECTED) != 0;
+	return strcmp(name, RECALL_PARAM_EXPECTED) != 0 &&
+		strcmp(name, RECALL_PARAM_STAND) != 0 &&
+		strcmp(name, RECALL_PARAM_STAND_ALL) != 0;
+}
+
+/* Where it does not stand here any more no node is to begin it anew; one for
+   everyone is so wherever they are by then. */
+static void
+expunge_add_stand(const struct recall_expunge_context *ctx,
+		  ARRAY_TYPE(const_string) *args)
+{
+	const time_t now = time(NULL);
+	const char *arg, *value;
+
+	if (ctx->expires == 0) {
+		if (!doveadm_cmd_param_str(ctx->cctx, RECALL_PARAM_STAND,
+					   &value))
+			return;
+	} else if (ctx->expires <= now ||
+		   (ctx->stood &&
+		    recall_standing_has_ended(ctx->standing_set.dir,
+					ctx->request.order.recall_id))) {
+		value = RECALL_STAND_DEFAULT;
+	} else {
+		value = t_strdup_printf("%lld secs",
+					(long long)(ctx->expires - now));
+		arg = "--"RECALL_PARAM_STAND_ALL;
+		if (ctx->users == NULL)
+			array_push_back(args, &arg);
+	}
+	arg = t_strconcat("--"RECALL_PARAM_STAND"=", value, NULL);
+	array_push_back(args, &arg);
+}
+
+/* The node is going to have the order. It has to hear of its end. */
+static int
+cmd_expunge_node(void *context, const char *node, const char **error_r)
+{
+	struct recall_expunge_context *ctx = context;
+
+	return ctx->expires == 0 ? 0 :
+		recall_standing_nodes_add(ctx->standing_set.dir,
+			ctx->request.order.recall_id, node, ctx->expires,
+			ctx->stood, error_r);
 }
 
 static void
@@ -278,6 +325,7 @@ cmd_expunge_proxy_args(void *context, const char *const *users,
 				  ctx->request.order.recall_id, NULL);
 		array_push_back(args, &arg);
 	}
+	expunge_add_stand(ctx, args);
 	for (; ctx->expected && *users != NULL; users++) {
 		arg = t_strdup_printf("--"RECALL_PARAM_EXPECTED"=%u",
 			recall_count_get(ctx->count, *users));
@@ -387,6 +435,7 @@ static const struct recall_users_callbacks expunge_callbacks = {
 	.unseen = cmd_expunge_unseen,
 	.proxy_param = cmd_expunge_proxy_param,
 	.proxy_args = cmd_expunge_proxy_args,
+	.node = cmd_expunge_node,
 	.proxied = cmd_expunge_proxied,
 	.lost = cmd_expunge_lost,
 	.one_row = TRUE,

@@ -16,7 +16,6 @@
 #include "doveadm-recall-users.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-record.h"
-#include "recall-standing.h"
 #include "doveadm-recall-plugin.h"
 
 struct recall_restore_context {
@@ -99,10 +98,14 @@ static void restore_end_order(struct recall_restore_context *ctx,
 	int ret = 0;
 
 	if (recall_standing_get_settings(ctx->cctx, service, pool, &set) == 0)
-		ret = recall_standing_end(set.dir, order->recall_id, &error);
-	if (ret < 0)
+		ret = recall_standing_end_all(ctx->cctx, set.dir,
+					      order->recall_id, &error);
+	if (ret < 0) {
 		i_error("recall %s: %s", order->recall_id, error);
-	else if (ret > 0)
+		recall_rows_set_exit_code(recall_row_get_rows(ctx->vrows),
+					  EX_TEMPFAIL);
+	}
+	if (ret != 0)
 		ctx->known = TRUE;
 	pool_unref(&pool);
 }

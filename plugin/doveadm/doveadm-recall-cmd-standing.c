@@ -212,7 +212,7 @@ static void cmd_recall_standing_end(struct doveadm_cmd_context *cctx)
 	}
 	cmd.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE, columns,
 				    N_ELEMENTS(columns));
-	ret = recall_standing_end(cmd.set.dir, cmd.recall_id, &error);
+	ret = recall_standing_end_all(cctx, cmd.set.dir, cmd.recall_id, &error);
 	if (ret < 0) {
 		recall_rows_error(cmd.rows, EX_TEMPFAIL, "%s", error);
 	} else {

@@ -42,6 +42,13 @@ int recall_standing_begin(const struct recall_standing_settings *set,
 			  const char *const *users, time_t expires, bool join,
 			  const char **error_r);
 
+/* Ends the order here, and on the nodes that have it from here. Returns 1 if it
+   stood, 0 if there was none, -1 if it may stand somewhere still: then this is
+   to be called again. */
+int recall_standing_end_all(const struct doveadm_cmd_context *cctx,
+			    const char *dir, const char *recall_id,
+			    const char **error_r);
+
 /* Recalls what has come for these users, who live here, before the order was
    for them. Prints nothing. */
 void recall_standing_look(struct doveadm_cmd_context *cctx,

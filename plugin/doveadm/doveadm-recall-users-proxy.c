@@ -109,6 +109,15 @@ users_proxy_add_args(void *context, const char *const *users,
 		ctx->callbacks->proxy_args(ctx->context, users, args);
 }
 
+static int
+users_proxy_node(void *context, const char *node, const char **error_r)
+{
+	struct recall_users_context *ctx = context;
+
+	return ctx->callbacks->node == NULL ? 0 :
+		ctx->callbacks->node(ctx->context, node, error_r);
+}
+
 /* The other node prints the rows. */
 static void users_proxied(void *context, const char *username)
 {
@@ -172,6 +181,7 @@ void recall_users_proxy_init(struct recall_users_context *ctx,
 	callbacks->all_have_rows = ctx->callbacks->one_row && !hits;
 	callbacks->named = recall_users_have_names(ctx->cctx);
 	callbacks->local = local;
+	callbacks->node = users_proxy_node;
 	users_proxy_set_batch(ctx);
 	ctx->proxy = recall_proxy_init(ctx->cctx, ctx->rows, ctx->service,
 				       socket_path, users_proxy_get_args(ctx),

@@ -41,6 +41,9 @@ struct recall_users_callbacks {
 	   needs there besides. May be NULL. */
 	void (*proxy_args)(void *context, const char *const *users,
 			   ARRAY_TYPE(const_string) *args);
+	/* This node, see recall_proxy_node(), is about to be asked, for the
+	   first time. Returns -1 if it must not be. May be NULL. */
+	int (*node)(void *context, const char *node, const char **error_r);
 	/* Another node has answered for the user. May be NULL. */
 	void (*proxied)(void *context, const char *username);
 	/* Whether one more row of another node is to be printed. NULL: all

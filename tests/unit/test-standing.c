@@ -5,6 +5,7 @@
 #include "recall-index.h"
 #include "recall-standing.h"
 #include "recall-standing-late.h"
+#include "recall-standing-nodes.h"
 #include "recall-standing-set.h"
 #include "unlink-directory.h"
 #include "write-full.h"
@@ -416,6 +417,67 @@ static void test_damaged_set(void)
 	clean();
 }
 
+/* Those of an order, with commas between them; NULL if that is not known. */
+static const char *get_nodes(const char *recall_id)
+{
+	pool_t pool = pool_datastack_create();
+	ARRAY_TYPE(const_string) nodes;
+	const char *error;
+
+	p_array_init(&nodes, pool, 4);
+	if (recall_standing_nodes_read(dir, recall_id, pool, &nodes,
+				       &error) < 0)
+		return NULL;
+	array_append_zero(&nodes);
+	return t_strarray_join(array_front(&nodes), ",");
+}
+
+static int add_node(const char *recall_id, const char *node, time_t expires,
+		    bool of_order)
+{
+	const char *error;
+
+	return recall_standing_nodes_add(dir, recall_id, node, expires,
+					 of_order, &error);
+}
+
+static void test_nodes(void)
+{
+	struct recall_standing_order order = order_of(ID_A, "a@example.com");
+	static const char *const b[] = { "b", NULL };
+	const time_t now = time(NULL);
+	const char *error;
+
+	/* of an order that is not there */
+	CU_ASSERT(add_node(ID_A, "a", now + 60, TRUE) == 0);
+	CU_ASSERT_STRING_EQUAL(get_nodes(ID_A), "");
+	CU_ASSERT(recall_standing_add(dir, &order, 10, &error) == 1);
+	CU_ASSERT(add_node(ID_A, "a", now + 60, TRUE) == 1);
+	CU_ASSERT(add_node(ID_A, "b", now + 600, TRUE) == 1);
+	CU_ASSERT(add_node(ID_A, "c\tport=1\n", now + 600, TRUE) == 1);
+	/* whichever is later */
+	CU_ASSERT(add_node(ID_A, "b", now + 60, TRUE) == 1);
+	CU_ASSERT(add_node(ID_B, "b", now + 60, FALSE) == 1);
+	CU_ASSERT_STRING_EQUAL(get_nodes(ID_A), "a,b,c\tport=1\n");
+	/* they outlive the order */
+	CU_ASSERT(recall_standing_end(dir, ID_A, &error) == 1);
+	CU_ASSERT(recall_standing_expire(dir, now + 59, &error) == 0);
+	CU_ASSERT_STRING_EQUAL(get_nodes(ID_A), "a,b,c\tport=1\n");
+	CU_ASSERT(recall_standing_expire(dir, now + 60, &error) == 0);
+	CU_ASSERT_STRING_EQUAL(get_nodes(ID_A), "b,c\tport=1\n");
+	CU_ASSERT_STRING_EQUAL(get_nodes(ID_B), "");
+	CU_ASSERT(recall_standing_nodes_remove(dir, ID_A, b, &error) == 0);
+	CU_ASSERT_STRING_EQUAL(get_nodes(ID_A), "c\tport=1\n");
+	CU_ASSERT(add_node(ID_A, "a", now + 60, TRUE) == 0);
+	/* a line that is none, or has no end */
+	write_file(ID_A".nodes", "x\n", 2);
+	CU_ASSERT(get_nodes(ID_A) == NULL);
+	CU_ASSERT(add_node(ID_A, "a", now + 60, FALSE) == -1);
+	write_file(ID_A".nodes", "1\ta", 3);
+	CU_ASSERT(get_nodes(ID_A) == NULL);
+	clean();
+}
+
 int main(void)
 {
 	CU_pSuite suite;
@@ -430,6 +492,7 @@ int main(void)
 	CU_add_test(suite, "set", test_set);
 	CU_add_test(suite, "limit and expiry", test_limit_and_expiry);
 	CU_add_test(suite, "users", test_users);
+	CU_add_test(suite, "nodes", test_nodes);
 	CU_add_test(suite, "late", test_late);
 	CU_add_test(suite, "late after a line cut short", test_late_cut);
 	CU_add_test(suite, "too much that came late", test_late_too_much);

@@ -58,6 +58,8 @@ struct recall_proxy_server {
 	unsigned int sent;
 	/* it does not know of batches */
 	bool one_by_one;
+	/* callbacks->node() knows of it */
+	bool announced;
 };
 
 /* Connects; the rest happens in the ioloop. */

@@ -2,6 +2,8 @@
 #include "dovecot-compat.h"
 #include "auth-master.h"
 #include "master-service.h"
+#include "str.h"
+#include "strescape.h"
 #include "mail-storage-service.h"
 #include "doveadm-settings.h"
 #include "recall-proxy-route.h"
@@ -81,4 +83,34 @@ int recall_proxy_route_lookup(struct mail_storage_service_ctx *service,
 		ret = -1;
 	}
 	return ret < 0 ? -1 : 0;
+}
+
+/* As the passdb would say it. */
+const char *recall_proxy_route_render(const struct recall_proxy_route *route)
+{
+	string_t *str = t_str_new(128);
+
+	str_append(str, "proxy\thost=");
+	str_append_tabescaped(str, route->host);
+	if (route->hostip != NULL) {
+		str_append(str, "\thostip=");
+		str_append_tabescaped(str, route->hostip);
+	}
+	str_printfa(str, "\tport=%u", route->port);
+	if (route->ssl) {
+		str_printfa(str, "\t%s=%s",
+			    route->starttls ? "starttls" : "ssl",
+			    route->any_cert ? "any-cert" : "yes");
+	}
+	return str_c(str);
+}
+
+void recall_proxy_route_parse(const char *text,
+			      struct recall_proxy_route *route_r)
+{
+	const char *const *fields = t_strsplit_tabescaped(text);
+
+	i_zero(route_r);
+	for (; *fields != NULL; fields++)
+		route_set_field(route_r, *fields);
 }

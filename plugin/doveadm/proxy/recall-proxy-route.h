@@ -23,4 +23,9 @@ int recall_proxy_route_lookup(struct mail_storage_service_ctx *service,
 			      struct recall_proxy_route *route_r,
 			      const char **error_r);
 
+/* The route to the node, without the user, as one text; and back. */
+const char *recall_proxy_route_render(const struct recall_proxy_route *route);
+void recall_proxy_route_parse(const char *text,
+			      struct recall_proxy_route *route_r);
+
 #endif

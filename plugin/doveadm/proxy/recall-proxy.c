@@ -181,6 +181,21 @@ proxy_get_server(struct recall_proxy *proxy,
 	return 1;
 }
 
+static int
+proxy_announce(struct recall_proxy *proxy, struct recall_proxy_server *server,
+	       const struct recall_proxy_route *route, const char **error_r)
+{
+	if (proxy->callbacks->node == NULL || !route->proxying ||
+	    server->announced)
+		return 0;
+	if (proxy->callbacks->node(proxy->context,
+				   recall_proxy_route_render(route),
+				   error_r) < 0)
+		return -1;
+	server->announced = TRUE;
+	return 0;
+}
+
 static void proxy_pause_over(bool *over)
 {
 	*over = TRUE;
@@ -229,6 +244,8 @@ int recall_proxy_user(struct recall_proxy *proxy,
 		proxy_repeat(proxy, request, input->username);
 		return 1;
 	}
+	if (proxy_announce(proxy, server, &route, error_r) < 0)
+		return -1;
 	proxy_pause(proxy);
 	request = recall_proxy_request_init(input->username, route.user);
 	if (proxy->callbacks->one_row) {
@@ -242,6 +259,25 @@ int recall_proxy_user(struct recall_proxy *proxy,
 		recall_proxy_tell(proxy);
 	recall_proxy_tell(proxy);
 	return 1;
+}
+
+int recall_proxy_node(struct recall_proxy *proxy, const char *node,
+		      const char **error_r)
+{
+	struct recall_proxy_server wanted;
+	struct recall_proxy_route route;
+
+	recall_proxy_route_parse(node, &route);
+	if (route.host == NULL) {
+		*error_r = t_strdup_printf("This is no node: %s", node);
+		return -1;
+	}
+	i_zero(&wanted);
+	if (proxy_get_node(&route, &wanted, error_r) < 0)
+		return -1;
+	recall_proxy_server_add(recall_proxy_server_get(proxy, &wanted),
+				recall_proxy_request_init(node, ""));
+	return 0;
 }
 
 void recall_proxy_send(struct recall_proxy *proxy)

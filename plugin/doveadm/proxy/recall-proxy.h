@@ -47,6 +47,9 @@ struct recall_proxy_callbacks {
 	bool named;
 	/* Users of other nodes are not asked about: that's for those nodes. */
 	bool local;
+	/* This node, see recall_proxy_route_render(), is going to be asked.
+	   Returns -1 if it must not be. May be NULL. */
+	int (*node)(void *context, const char *node, const char **error_r);
 };
 
 /* socket_path is that of the doveadm-server to ask even if no user is
@@ -65,6 +68,10 @@ recall_proxy_init(const struct doveadm_cmd_context *cctx,
    be dealt with here, -1 if that isn't known. */
 int recall_proxy_user(struct recall_proxy *proxy,
 		      const struct mail_storage_service_input *input,
+		      const char **error_r);
+/* Has the node do the command for no user in particular: callbacks are called
+   with the node in place of a name. Returns -1 if it is none. */
+int recall_proxy_node(struct recall_proxy *proxy, const char *node,
 		      const char **error_r);
 /* Asks for users for whom no others will come along for some time. */
 void recall_proxy_send(struct recall_proxy *proxy);

@@ -4,6 +4,12 @@
 /* Files of the directory of standing orders, which every process may read. A
    new one is written whole under another name and takes its place then. */
 
+struct file_lock;
+
+/* Locks the directory, which is made if there is none. */
+int recall_standing_lock(const char *dir, struct file_lock **lock_r,
+			 const char **error_r);
+
 /* Writes the file anew, and waits until it is on the disk. On errors there is
    none. */
 int recall_standing_file_write(const char *path, const void *data, size_t size,

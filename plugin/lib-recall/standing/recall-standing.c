@@ -2,12 +2,13 @@
 #include "array.h"
 #include "file-lock.h"
 #include "guid.h"
-#include "mkdir-parents.h"
 #include "failpoint.h"
 #include "recall-id.h"
 #include "recall-index.h"
 #include "recall-message-id.h"
+#include "recall-standing-file.h"
 #include "recall-standing-late.h"
+#include "recall-standing-nodes.h"
 #include "recall-standing-set.h"
 #include "recall-standing.h"
 
@@ -17,8 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOCK_NAME "lock"
-#define LOCK_TIMEOUT_SECS 30
 #define EXPIRES_SLACK_SECS 5
 
 /* Appends the recall ids of the directory's orders. One that does not exist has
@@ -141,35 +140,6 @@ static int standing_write_set(const char *dir, const char **error_r)
 	return recall_standing_set_write(dir,
 			array_front_modifiable(&entries),
 			array_count(&entries), error_r);
-}
-
-static int standing_lock(const char *dir, struct file_lock **lock_r,
-			 const char **error_r)
-{
-	const struct file_lock_settings set = {
-		.lock_method = FILE_LOCK_METHOD_FCNTL,
-		.close_on_free = TRUE,
-	};
-	const char *error, *path = t_strconcat(dir, "/"LOCK_NAME, NULL);
-	int fd;
-
-	if (mkdir_parents(dir, 0755) < 0 && errno != EEXIST) {
-		*error_r = t_strdup_printf("mkdir(%s) failed: %m", dir);
-		return -1;
-	}
-	fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-	if (fd == -1) {
-		*error_r = t_strdup_printf("open(%s) failed: %m", path);
-		return -1;
-	}
-	if (file_wait_lock(fd, path, F_WRLCK, &set, LOCK_TIMEOUT_SECS, lock_r,
-			   &error) <= 0) {
-		*error_r = t_strdup_printf("Locking %s failed: %s", path,
-					   error);
-		i_close_fd(&fd);
-		return -1;
-	}
-	return 0;
 }
 
 /* Returns how many orders stand now, but for the one with this recall id; -1 on
@@ -301,7 +271,7 @@ standing_add(const char *dir, const struct recall_standing_order *_order,
 	pool_t pool;
 	int ret;
 
-	if (standing_lock(dir, &lock, error_r) < 0)
+	if (recall_standing_lock(dir, &lock, error_r) < 0)
 		return -1;
 	pool = pool_alloconly_create("standing order", 4096);
 	ret = recall_standing_read(dir, order.recall_id, pool, &old, error_r);
@@ -337,7 +307,7 @@ int recall_standing_end(const char *dir, const char *recall_id,
 
 	if (recall_standing_has_ended(dir, recall_id))
 		return 0;
-	if (standing_lock(dir, &lock, error_r) < 0)
+	if (recall_standing_lock(dir, &lock, error_r) < 0)
 		return -1;
 	if (unlink(path) == 0) {
 		RECALL_FAILPOINT("standing-ended");
@@ -365,7 +335,7 @@ int recall_standing_expire(const char *dir, time_t now, const char **error_r)
 
 	if (stat(dir, &st) < 0 && errno == ENOENT)
 		return 0;
-	if (standing_lock(dir, &lock, error_r) < 0)
+	if (recall_standing_lock(dir, &lock, error_r) < 0)
 		return -1;
 	pool = pool_alloconly_create("standing orders", 4096);
 	p_array_init(&orders, pool, 16);
@@ -376,6 +346,7 @@ int recall_standing_expire(const char *dir, time_t now, const char **error_r)
 			count++;
 	}
 	recall_standing_late_expire(dir, now);
+	recall_standing_nodes_expire(dir, now);
 	/* also mends a set that is missing or damaged */
 	if (standing_write_set(dir, error_r) < 0)
 		ret = -1;

@@ -18,8 +18,8 @@ struct mail_index_transaction;
 struct recall_index_fence {
 	uint32_t uid;
 	/* RECALL_INDEX_SUM_UNKNOWN if it was written by a version that had no
-	   sum, or if UIDs without a message were left out: then records are
-	   believed without it, until a pass has written one */
+	   sum: then records are believed without it, until a pass has written
+	   one */
 	uint32_t sum;
 };
 

@@ -8,6 +8,9 @@
 #include "recall-index-sum.h"
 #include "recall-index.h"
 
+/* Most UIDs without a message that are written down. */
+#define GAP_MAX 1024
+
 static bool
 uids_get_first(const ARRAY_TYPE(seq_range) *uids, uint32_t *first_r)
 {
@@ -57,10 +60,6 @@ fence_add(struct recall_index_fence *fence,
 	bool known = fence->sum != RECALL_INDEX_SUM_UNKNOWN;
 
 	array_foreach(recs, rec) {
-		/* UIDs in between may have records, of messages that were never
-		   committed for example */
-		if (rec->uid != fence->uid)
-			known = FALSE;
 		fence->sum += recall_index_sum_rec(rec);
 		fence->uid = rec->uid + 1;
 	}
@@ -68,8 +67,24 @@ fence_add(struct recall_index_fence *fence,
 		fence->sum = RECALL_INDEX_SUM_UNKNOWN;
 }
 
-/* Returns FALSE if there is no record for one of the messages. */
-static bool get_records(const ARRAY_TYPE(seq_range) *uids,
+/* UIDs that no message has may have records, of messages that were never
+   committed for example, or in an old copy of the index. These take their
+   place, so that the sum is known. Returns FALSE if there are too many. */
+static bool add_gap(uint32_t uid, uint32_t end,
+		    ARRAY_TYPE(recall_index_rec) *recs)
+{
+	struct recall_index_rec rec = { .hash = RECALL_INDEX_HASH_NONE };
+
+	if (end - uid > GAP_MAX || array_count(recs) > RECALL_INDEX_SAVE_MAX)
+		return FALSE;
+	for (rec.uid = uid; rec.uid < end; rec.uid++)
+		array_push_back(recs, &rec);
+	return TRUE;
+}
+
+/* From the fence on. Returns FALSE if there is no record for one of the
+   messages. */
+static bool get_records(uint32_t next_uid, const ARRAY_TYPE(seq_range) *uids,
 			const ARRAY_TYPE(uint64_t) *hashes,
 			ARRAY_TYPE(recall_index_rec) *recs)
 {
@@ -83,10 +98,12 @@ static bool get_records(const ARRAY_TYPE(seq_range) *uids,
 	seq_range_array_iter_init(&iter, uids);
 	array_foreach(hashes, hash) {
 		if (*hash == RECALL_INDEX_HASH_UNKNOWN ||
-		    !seq_range_array_iter_nth(&iter, n++, &rec.uid))
+		    !seq_range_array_iter_nth(&iter, n++, &rec.uid) ||
+		    !add_gap(next_uid, rec.uid, recs))
 			return FALSE;
 		rec.hash = *hash;
 		array_push_back(recs, &rec);
+		next_uid = rec.uid + 1;
 	}
 	return TRUE;
 }
@@ -110,11 +127,11 @@ bool recall_index_save(struct mailbox_transaction_context *t,
 	t_array_init(&recs, array_count(hashes));
 	if (path == NULL || guid_128_is_empty(guid) ||
 	    mail_index_is_in_memory(box->index) ||
-	    !uids_get_first(uids, &first) ||
-	    !get_records(uids, hashes, &recs))
+	    !uids_get_first(uids, &first))
 		return FALSE;
 	recall_index_fence_get(t->view, &fence);
-	if (!may_move_fence(t, &fence, first))
+	if (!may_move_fence(t, &fence, first) ||
+	    !get_records(fence.uid, uids, hashes, &recs))
 		return FALSE;
 	blocks = buffer_create_dynamic(default_pool, 128);
 	recall_index_block_mails(blocks, guid, t->changes->uid_validity,

@@ -52,8 +52,8 @@ expunge_decide(const struct recall_order *order,
 /* A retry of what was done already, or has been undone since: then nothing is
    left to do. Returns -1 on errors. */
 static int
-expunge_check_record(struct expunge_context *ctx, enum recall_verdict *verdict,
-		     const char **error_r)
+expunge_try_record(struct expunge_context *ctx, enum recall_verdict *verdict,
+		   const char **error_r)
 {
 	const struct recall_order *order = ctx->order;
 	struct recall_copies *copies = ctx->copies;
@@ -104,6 +104,21 @@ expunge_check_record(struct expunge_context *ctx, enum recall_verdict *verdict,
 	copies->from = record.from;
 	copies->date = record.date;
 	return 0;
+}
+
+static int
+expunge_check_record(struct expunge_context *ctx, enum recall_verdict *verdict,
+		     const char **error_r)
+{
+	int ret;
+
+	ret = expunge_try_record(ctx, verdict, error_r);
+	if (ret >= 0 || !ctx->change || ctx->q.lock != NULL)
+		return ret;
+	/* somebody may be just about to purge it, or to restore it */
+	if (recall_quarantine_lock(&ctx->q, error_r) < 0)
+		return -1;
+	return expunge_try_record(ctx, verdict, error_r);
 }
 
 /* Mail may have come in since somebody counted. earlier is what another try has

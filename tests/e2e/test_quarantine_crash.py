@@ -335,6 +335,18 @@ def test_purge(node, user, message_id, recall_id, point):
     assert in_mailboxes(node, user) == OTHERS
 
 
+def test_purged_while_its_record_is_read(node, user, message_id, recall_id):
+    """By the next try, which has nothing to do."""
+    recall(node, user, message_id, recall_id, "--force", "--no-notify")
+    age(node, user, recall_id, 31)
+    with stopped(node, "record-read", "expunge", "-u", user, "--force",
+                 "--no-notify", "--recall-id", recall_id,
+                 message_id) as rows:
+        assert command(node, "purge", "-u", user).row()["status"] == "purged"
+    row, = rows
+    assert (row["status"], row["copies"]) == ("not_found", "0")
+
+
 def test_recall_while_space_is_given_back(node, user, message_id, recall_id):
     """What has been purged is gone. That Dovecot works on the storage, for
     minutes if that is large, holds up no recall."""

@@ -4,6 +4,7 @@
 #include "message-size.h"
 #include "str.h"
 #include "mail-storage-private.h"
+#include "failpoint.h"
 #include "recall-mail-iter.h"
 #include "recall-mails.h"
 #include "recall-quarantine.h"
@@ -53,6 +54,7 @@ int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
 		mailbox_free(&box);
 		return -1;
 	}
+	RECALL_FAILPOINT("record-read");
 	recall_mail_iter_init(&iter, box, &uids, MAIL_FETCH_STREAM_BODY, NULL);
 	while (ret >= 0 && (mail = recall_mail_iter_next(&iter)) != NULL) {
 		ret = record_parse_mail(record_r, pool, mail);

@@ -1,12 +1,17 @@
 """Recalls while clients work on the same messages: a short run of what
 `make soak` does for longer (see tests/support/soak.py)."""
 
+import types
+
 import pytest
 
 import soak
 from conftest import DRIVERS
+from model_checks import Checks
 from model_clients import OPERATIONS
+from model_excuses import Excuses
 from model_plan import BEFORE, BESIDE, KINDS, Limits, Plan
+from model_recalls import Finding, Recalls
 from model_shrink import Case, arguments, shrink
 
 
@@ -28,10 +33,79 @@ def test_a_loss_is_found(monkeypatch, tmp_path):
     failures = soak.soak(driver, operations=4000, seed=2, quarantine=True,
                          jobs=2, keep=tmp_path)
     assert failures != []
-    for number, text in failures:
+    for number, text, _ in failures:
         assert number > 0
         assert "(seed 2, episode %d, user soak" % number in text
         assert list(tmp_path.glob("%s-on-2-%d/home/*" % (driver, number)))
+
+
+class ByItsLog(Excuses, Checks, Recalls):
+    """An account of which there is a log alone."""
+
+    def __init__(self, *lines, driver="mdbox", user="one@example.com"):
+        text = "".join(line % user + "\n" for line in lines)
+        super().__init__(types.SimpleNamespace(
+            driver=driver, log=lambda since: text, settle_log=lambda: None),
+                         True)
+        self.user = "one@example.com"
+        self.seed = self.episodes = self.episode_log = self.log_start = 0
+        self.rebuilt_now = self.was_rebuilt = False
+        self.plan = Plan(1, 1, driver, True)
+        self.recalled = set()
+
+
+TOKEN, MESSAGE_ID = "1.1.0@soak.example.com-1-0-a", "<1.1.0@soak.example.com>"
+REBUILT = "doveadm(%s)<1><x>: Warning: mdbox /m/storage: rebuilding indexes"
+BREAKS = "imap(%s)<1><x>: Error: Mailbox Gone: mdbox: Storage keeps breaking"
+LOST = "doveadm(%%s)<1><x>: Error: mdbox map /m corrupted: Unexpectedly " \
+    "lost .RECALLED/%s/abc uid=1 map_uid=2"
+EXPUNGED = "doveadm(%%s)<1><x>: Info: expunge: box=INBOX, msgid=%s, subject=%s"
+
+
+def test_what_is_lost_by_a_rebuild():
+    """A rebuilt mdbox excuses the loss of what no recall has expunged, and of
+    what is in the quarantine if the log names that."""
+    lost = Finding("", "lost", tokens=[TOKEN])
+
+    def excuse(*lines, expunged=False, recalled=False, **options):
+        account = ByItsLog(*lines, **options)
+        account.was_there = {TOKEN}
+        account.recall_ids[MESSAGE_ID].add("a" * 32)
+        if expunged:
+            account.expunged.add(TOKEN)
+        return account.abandons(lost)
+
+    assert excuse() is None
+    assert excuse(REBUILT) == "lost by a rebuild"
+    assert excuse(REBUILT, driver="sdbox") is None
+    assert excuse(REBUILT, user="two@example.com") is None
+    assert excuse(REBUILT, expunged=True) is None
+    assert excuse(REBUILT, LOST % ("b" * 32), expunged=True) is None
+    assert excuse(REBUILT, LOST % ("a" * 32), expunged=True) == \
+        "lost by a rebuild"
+
+
+def test_errors_that_are_dovecots():
+    """An mdbox says so itself, of that user."""
+    error = "Deleting mailbox X failed: Mailbox Gone: mdbox: Storage keeps " \
+        "breaking"
+    finding = Finding("", "restore", error=error)
+    assert ByItsLog(BREAKS).abandons(finding) == "broken mdbox"
+    for account in ByItsLog(REBUILT), ByItsLog(BREAKS, driver="sdbox"), \
+            ByItsLog(BREAKS, user="two@example.com"):
+        assert account.abandons(finding) is None
+    assert ByItsLog(BREAKS).abandons(
+        Finding("", "restore", error="Out of order")) is None
+
+
+def test_another_message():
+    """There is no excuse for one that was not recalled."""
+    account = ByItsLog(REBUILT, BREAKS, EXPUNGED % (MESSAGE_ID, TOKEN))
+    account.check_expunged({MESSAGE_ID})
+    assert account.expunged == {TOKEN}
+    with pytest.raises(Finding, match="expunged another") as finding:
+        account.check_expunged({"<2@example.com>"})
+    assert account.abandons(finding.value) is None
 
 
 def test_plans():

@@ -12,7 +12,7 @@ from model_checks import Checks
 from model_excuses import Excuses
 from model_clients import MAILBOXES, Clients, connect
 from model_mail import append_command, message_of, token_of
-from model_plan import DISTURBING, Limits, Plan
+from model_plan import DISTURBING, EXPUNGED, Limits, Plan
 from model_recalls import Recalls
 
 # of seconds, a Maildir's lock that nobody touches has been left behind
@@ -87,6 +87,7 @@ class Account(Recalls, Beside, Checks, Excuses):
         # number of copies of: those that stand, for example
         self.recalled, self.unlisted = set(), set()
         self.loose.clear()
+        self.recall_ids.clear()
         self.texts.clear()
         self.new_account()
         self.log_in()
@@ -160,6 +161,9 @@ class Account(Recalls, Beside, Checks, Excuses):
         message_id, recall_id = self.new_id(0), self.new_recall_id()
         self.episode_log = self.node.log_size()
         self.rebuilt_now = False
+        self.killed_log = ""
+        self.asked, self.expunged = set(), set()
+        self.was_there = set(self.there)
         self.purged.clear()
         self.renamed |= plan.has("rename")
         for name in plan.before:
@@ -169,7 +173,7 @@ class Account(Recalls, Beside, Checks, Excuses):
         tokens += [token for token, an_id in self.stable.items()
                    if an_id == message_id and token not in tokens]
         if plan.kind == "restore":
-            self.expunge(message_id, recall_id, noNotify=True)
+            self.recall_before(message_id, recall_id)
         self.recalled.add(message_id)
         if plan.has("stock"):
             del self.stable[tokens[0]]
@@ -196,6 +200,16 @@ class Account(Recalls, Beside, Checks, Excuses):
         self.judge(message_id, recall_id, tokens, before, answers, rests,
                    done)
 
+    def recall_before(self, message_id, recall_id):
+        """What is to be restored."""
+        answer = self.expunge(message_id, recall_id, noNotify=True)
+        if answer.status == "error" and self.is_dovecots(answer.row["error"]):
+            self.said(answer.row["error"])
+            answer = self.expunge(message_id, recall_id, noNotify=True)
+        if answer.status != "expunged" or answer.copies == 0:
+            self.fail("recall before a restore", answer.row,
+                      error=answer.row["error"])
+
     def record(self, message_id, done):
         """What the clients did."""
         for operation in done:
@@ -214,6 +228,8 @@ class Account(Recalls, Beside, Checks, Excuses):
     def judge(self, message_id, recall_id, tokens, before, answers, rests,
               done):
         plan = self.plan
+        self.check_expunged({message_id} | {
+            rest[0] for rest in rests if rest[2] in EXPUNGED})
         there, kept = self.look()
         self.check_lost(there, kept)
         for answer in answers:

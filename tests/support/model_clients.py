@@ -93,6 +93,8 @@ class Client:
                 not self.answered.value:
             name = chance.choices(names, [OPERATIONS[n] for n in names])[0]
             start = time.time()
+            # a move whose connection has ended may have done so, too
+            takes = name in ("move", "expunge")
             self.changing, self.target, self.source = [], None, None
             try:
                 tokens = getattr(self, "do_" + name)(
@@ -108,7 +110,7 @@ class Client:
                 tokens = None if name == "append" else self.changing
                 name = "copy" if name == "move" else name
             if tokens is not None:
-                taken = self.source if name in ("move", "expunge") else None
+                taken = self.source if takes else None
                 done.append(Operation(name, tokens, start, time.time(),
                                       self.target, taken))
             number += 1

@@ -7,6 +7,7 @@ import re
 
 from model_clients import GONE, RENAMED, place
 from model_mail import flags_of
+from quarantine import PREFIX
 
 
 def id_of(token):
@@ -17,8 +18,70 @@ def system_flags(flags):
     return [flag for flag in flags if flag.startswith("\\")]
 
 
+# What an mdbox says that is rebuilt, or has to be
+BROKEN = re.compile(r"mdbox: Storage keeps breaking|Corrupted dbox file \S+|"
+                    r"Unexpectedly lost \S+ uid=\d+ map_uid=\d+")
+# in the quarantine of a recall
+LOST = r".*: Unexpectedly lost %s([0-9a-f]{32})/\S* uid=\d+ map_uid=" % \
+    re.escape(PREFIX)
+NOT_THERE = re.compile("Mailbox (.*) is listed, but is not there when it is "
+                       "opened")
+
+
 class Excuses:
     """Of an account that has Recalls."""
+
+    def abandons(self, finding):
+        """Why the account is not worked on any more: what Dovecot has done to
+        it, in a few words. None if the finding is one."""
+        self.node.settle_log()
+        if finding.kind == "panic":
+            return "panic"
+        if finding.kind == "fetch failed" and \
+           self.node.driver == "mdbox" and self.fetch_failed(self.episode_log):
+            return "fetch failed"
+        if finding.error and self.is_dovecots(finding.error):
+            return "broken mdbox"
+        match = NOT_THERE.search(finding.error)
+        if match is not None and self.plan.has("rename", "delete") and \
+           place(match.group(1), 0)[0] in (GONE, "Beta") and \
+           not self.can_be_opened(match.group(1)):
+            return "listed, but not there"
+        if finding.kind == "lost" and self.lost_by_rebuild(finding.tokens):
+            return "lost by a rebuild"
+        return None
+
+    def is_dovecots(self, error):
+        """Whether a verdict says what Dovecot itself has said of an mdbox in
+        this episode."""
+        match = BROKEN.search(error)
+        if self.node.driver != "mdbox" or match is None:
+            return False
+        self.node.settle_log()
+        return self.logged(": Error: .*" + re.escape(match.group()),
+                           self.episode_log)
+
+    def can_be_opened(self, mailbox):
+        """By a command of Dovecot's own."""
+        answer, = self.node.doveadm_http([["mailboxStatus", {
+            "user": self.user, "field": ["messages"],
+            "mailboxMask": [mailbox]}, "tag"]])
+        return answer[0] != "error"
+
+    def lost_by_rebuild(self, tokens):
+        """Whether an mdbox was rebuilt in this episode, and that can have lost
+        these: what was in mailboxes, and no recall has expunged it since, or
+        what was in the quarantine of a recall of which the log says that
+        messages are lost."""
+        if not self.rebuilt():
+            return False
+        lost = self.node.log(self.episode_log)
+        lost = set(re.findall(re.escape(self.user) + LOST, lost))
+        return all(
+            token not in self.expunged and
+            (token in self.was_there or id_of(token) in self.asked) or
+            not self.recall_ids[id_of(token)].isdisjoint(lost)
+            for token in tokens)
 
     def logged(self, pattern, since):
         return re.search(re.escape(self.user) + ".*" + pattern,

@@ -1,7 +1,8 @@
 """The messages of the model test (see soak.py).
 
 A message is known by its token, which copies of it share and which its header
-tells. The token's last letter says how it came: `a`, appended; `s`, appended
+tells, and its subject, which Dovecot's log has of what is expunged. The
+token's last letter says how it came: `a`, appended; `s`, appended
 with \\Seen; `o`, appended, from another sender; `d`, delivered by LMTP. All
 else about it follows from the token, so that whoever comes across it can tell
 whether it is what was saved.
@@ -38,6 +39,7 @@ def message_of(token):
             "", ".", "..", "From here ", "\ttab ", "Ж" * 40, "x" * 300]))
     return build_message(
         "<%s>" % token.split("-")[0], date="Mon, 02 Jan 2023 01:02:03 +0000",
+        subject=token,
         sender=OTHER_SENDER if token.endswith("o") else SENDER,
         headers=[("X-Token", token)], body="\n".join(lines) + "\n")
 

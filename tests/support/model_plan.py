@@ -24,6 +24,8 @@ DISTURBING = ["rename", "delete", "resync", "purge"]
 # Recalls of ids that nobody touches: what is there, and what it must say
 RESTS = ["absent", "appended", "appended", "seen", "forced", "other",
          "delivered"]
+# those that recalls expunge
+EXPUNGED = {"appended", "forced", "delivered"}
 
 # What to leave out of episodes, and how much to keep of the rest
 Limits = collections.namedtuple(

@@ -4,6 +4,7 @@ is found afterwards."""
 import collections
 import re
 import subprocess
+import tempfile
 import time
 
 from exported import exported, seconds
@@ -18,7 +19,12 @@ TOKEN = re.compile(r"(?m)^X-Token: (\S+)")
 
 
 class Finding(Exception):
-    pass
+    """kind: in a few words; error: what a verdict said, tokens: of which
+    messages, if it is about some."""
+
+    def __init__(self, text, kind="", error="", tokens=()):
+        super().__init__(text)
+        self.kind, self.error, self.tokens = kind, error, list(tokens)
 
 
 # Panics of Dovecot's own: of 2.4's fetch when a message goes before all of its
@@ -29,19 +35,32 @@ DOVECOTS = re.compile("Panic: (file json-generator.c|fcntl\\(.*/mailboxes.lock,"
                       ".*Resource deadlock avoided)|"
                       r"\bimap\(.*Panic: Leaked view for index .*/dbox-Mails/"
                       "dovecot.index: Opened in mail-index-sync.c:443")
+# and as anybody syncs a mailbox that was deleted and created again meanwhile
+SYNCS = re.compile(r"Panic: file mail-transaction-log-view.c: line \d+ "
+                   r"\(mail_transaction_log_view_set\): assertion failed: "
+                   r"\(min_file_seq <= max_file_seq\)")
+IN_SYNC = re.compile(r"mail_index_sync_record\S* -> (?:(?!recall_).)* -> "
+                     r"#\d+ mailbox_sync\[")
 
 
-def crashes(node):
+def crashes(node, since=0):
     """Panics, but for Dovecot's own."""
-    found, dovecots = [], False
-    for line in node.panics():
+    found, dovecots, syncs = [], False, False
+    for line in node.panics(since):
         if "Panic: " in line:
-            dovecots = DOVECOTS.search(line)
+            dovecots, syncs = DOVECOTS.search(line), SYNCS.search(line)
+        elif "Raw backtrace" in line and syncs:
+            dovecots = IN_SYNC.search(line)
         elif "Raw backtrace" in line and "recall_" in line:
             dovecots = False
         if not dovecots:
             found.append(line)
     return found
+
+
+def id_field(recall_id):
+    """Of an event. Others may name the id, as a mailbox that can't be read."""
+    return '"recall_id":"%s"' % recall_id
 
 
 class Answer:
@@ -69,6 +88,13 @@ class Recalls:
         self.by_recall = collections.Counter()
         self.notices = collections.Counter()
         self.found, self.there = [], collections.Counter()
+        # of the processes that were killed in this episode
+        self.killed_log = ""
+        # message id -> recall ids
+        self.recall_ids = collections.defaultdict(set)
+        # ids that recalls were asked for in it, and tokens of what they have
+        # expunged
+        self.asked, self.expunged = set(), set()
         # text that was looked at before -> its token
         self.texts = {}
 
@@ -87,21 +113,25 @@ class Recalls:
                 for name, parameters in commands])
         except ConnectionError as error:
             self.node.settle_log()
-            found = crashes(self.node)
-            if set(names) == {"fetch"} and not found and self.node.panics():
+            found = crashes(self.node, since)
+            dovecots = self.node.panics(since) != [] and not found
+            if set(names) == {"fetch"} and dovecots:
                 return self.ask(*commands)
-            raise Finding("%s: %s: %s" % (names, error,
-                                          "\n".join(found[:2]))) from error
+            raise Finding("%s: %s: %s" % (
+                names, error, "\n".join(found[:2])),
+                          "panic" if dovecots else "") from error
         for name, answer in zip(names, answers):
             if answer[0] != "error":
                 continue
             if again and set(names) == {"fetch"} and self.fetch_failed(since):
                 return self.ask(*commands, again=False)
-            raise Finding("%s: %r" % (name, answer))
+            raise Finding("%s: %r" % (name, answer), "fetch failed"
+                          if name == "fetch" and not again else "")
         return [answer[1] for answer in answers]
 
     def expunge(self, message_id, recall_id, delay=0, **parameters):
         time.sleep(delay)
+        self.recall_ids[message_id].add(recall_id)
         since, start = self.node.log_size(), time.time()
         row, = self.http("recallExpunge", recallId=recall_id,
                          messageId=message_id, **parameters)
@@ -110,14 +140,16 @@ class Recalls:
         looked_at = self.looked_at(row, since, start)
         # all are there once the recall's last one is
         return Answer(row, looked_at, sum(
-            recall_id in line for line in self.node.log(since).splitlines()
+            id_field(recall_id) in line
+            for line in self.node.log(since).splitlines()
             if '"recall_message_expunged"' in line))
 
     def looked_at(self, row, since, start):
         """From the recall's event, which says what the row says. Not from one
         that was killed before, nor from those of copies that came late, which
         are taken where they are saved."""
-        count, pattern = 1, '"recall_finished".*' + row["recall-id"]
+        count = 1
+        pattern = '"recall_finished".*' + id_field(row["recall-id"])
         while True:
             event = exported(self.node, count, pattern, since)[count - 1]
             fields = event["fields"]
@@ -136,8 +168,8 @@ class Recalls:
         since = self.node.log_size()
         row, = self.http("recallRestore", recallId=recall_id)
         if row["status"] in ("restored", "error"):
-            fields = exported(self.node, 1, '"recall_restored".*' + recall_id,
-                              since)[0]["fields"]
+            fields = exported(self.node, 1, '"recall_restored".*' +
+                              id_field(recall_id), since)[0]["fields"]
             if (fields["verdict"], str(fields["copies"])) != \
                (row["status"], row["copies"]):
                 raise Finding("an event says something else: %r %r" % (
@@ -146,16 +178,20 @@ class Recalls:
 
     def killed(self, message_id, recall_id, delay, *options):
         """A doveadm of its own, killed after a while."""
-        process = subprocess.Popen(
-            self.node.doveadm_command("recall", "expunge", "-u", self.user,
-                                      *options, "--recall-id", recall_id,
-                                      message_id),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            process.wait(0.02 + delay * 4)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        process.wait()
+        self.recall_ids[message_id].add(recall_id)
+        with tempfile.TemporaryFile("w+") as log:
+            process = subprocess.Popen(
+                self.node.doveadm_command("recall", "expunge", "-u", self.user,
+                                          *options, "--recall-id", recall_id,
+                                          message_id),
+                stdout=subprocess.DEVNULL, stderr=log)
+            try:
+                process.wait(0.02 + delay * 4)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            process.wait()
+            log.seek(0)
+            self.killed_log += log.read()
 
     # what there is
 
@@ -216,4 +252,5 @@ class Recalls:
         if token not in self.loose and found.flags != flags_of(token) and \
            not self.flags_lost() and not self.keywords_lost(found) and \
            not self.back_without_flags(found):
-            raise Finding("other flags: %r" % (found,))
+            raise Finding("other flags: %r" % (found,), "other flags",
+                          tokens=[token])

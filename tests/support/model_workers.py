@@ -23,8 +23,10 @@ TAIL = 10**6
 # what failed, or None
 Order = collections.namedtuple(
     "Order", "quarantine seed limits episodes patient keep")
-# What was found, and in which episode (0 if in none)
-Failure = collections.namedtuple("Failure", "number text")
+# What was found, and in which episode (0 if in none); excuse: that of Dovecot's
+# failures for which the account is left alone
+Failure = collections.namedtuple("Failure", "number text excuse",
+                                 defaults=[None])
 
 
 def user_of(number):
@@ -89,11 +91,16 @@ def errors_of(node, user):
             if user in line][-5:]
 
 
-def keep(order, account, number):
-    """The user's files and log."""
+def keep(order, account, failed):
+    """The user's files and log; of what is excused the text alone."""
     place = pathlib.Path(order.keep) / ("%s-%s-%d-%d" % (
         account.node.driver, "on" if order.quarantine else "off", order.seed,
-        number))
+        failed.number))
+    if failed.excuse is not None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with open(str(place) + ".excused", "w") as stream:
+            stream.write("%s: %s\n" % (failed.excuse, failed.text))
+        return
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     # a file may go just now
@@ -118,15 +125,17 @@ def work_on(account, user, episodes, share, pipe):
             pipe.send((counts, verdicts))
         account.finish_user()
     except Finding as finding:
+        excuse = account.abandons(finding)
         text = str(finding)
         if "episode %d" % number not in text:
             text += account.where()
     except Exception:
+        excuse = None
         text = traceback.format_exc() + account.where()
     else:
         return None
     return Failure(number, "\n".join(
-        [text, *errors_of(account.node, user)]))
+        [text, *errors_of(account.node, user)]), excuse)
 
 
 def work(node, order, share, pipe):
@@ -141,10 +150,10 @@ def work(node, order, share, pipe):
         failed = work_on(account, user_of(number), order.episodes(number),
                          share, pipe)
         if failed is not None:
-            if not order.patient:
+            if failed.excuse is None and not order.patient:
                 share.stop()
             if order.keep:
-                keep(order, account, failed.number)
+                keep(order, account, failed)
             pipe.send(failed)
             account.close()
             account = None
@@ -177,7 +186,9 @@ def run(node, order, share, jobs, tally, said=lambda: None):
                     failures.append(Failure(0, "a worker ended: %d" %
                                             process.exitcode))
                 continue
-            if isinstance(told, Failure):
+            if isinstance(told, Failure) and told.excuse is not None:
+                tally.verdicts["abandoned: " + told.excuse] += 1
+            elif isinstance(told, Failure):
                 failures.append(told)
                 if order.patient:
                     print(told.text, flush=True)

@@ -52,6 +52,9 @@ EPISODES_A_USER = 25
 ACCOUNTS_A_NODE = 200
 # Of a case that may fail or not, as other processes race.
 TRIES = 10
+# Dovecot's own log of what is expunged
+EXPUNGES = {"mail_log_events": "expunge",
+            "mail_log_fields": "box msgid subject"}
 # octets in memory that a node may need
 ROOM = 2 * 2**30
 
@@ -69,12 +72,13 @@ def place():
 
 
 def node_for(driver, quarantine, users):
-    options = {} if quarantine else {"namespace": False,
-                                     "plugin": {"recall_quarantine": ""}}
+    plugin = dict(EXPUNGES)
+    if not quarantine:
+        plugin["recall_quarantine"] = ""
     directory = tempfile.mkdtemp(prefix="node-", dir=place())
-    node = make_node(driver, users, mail_plugins=["notify", "recall"],
-                     extra=examples(), directory=directory,
-                     **options)
+    node = make_node(driver, users, namespace=quarantine,
+                     mail_plugins=["notify", "mail_log", "recall"],
+                     extra=examples(), directory=directory, plugin=plugin)
     node.own_directory = True
     return node
 

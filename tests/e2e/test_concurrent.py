@@ -11,7 +11,7 @@ from model_checks import Checks
 from model_clients import OPERATIONS
 from model_excuses import Excuses
 from model_plan import BEFORE, BESIDE, KINDS, Limits, Plan
-from model_recalls import Finding, Recalls
+from model_recalls import Finding, Recalls, crashes
 from model_shrink import Case, arguments, shrink
 
 
@@ -106,6 +106,33 @@ def test_another_message():
     with pytest.raises(Finding, match="expunged another") as finding:
         account.check_expunged({"<2@example.com>"})
     assert account.abandons(finding.value) is None
+
+
+def test_panics_that_are_dovecots():
+    """Below its own sync, or in a process that has nothing of ours."""
+    def found(panic, *functions, service="doveadm"):
+        lines = ["%s(a)<7><x>: Panic: %s" % (service, panic),
+                 "%s(a)<7><x>: Error: Raw backtrace: %s" % (
+                     service, " -> ".join("#1 %s[0x1]" % name
+                                          for name in functions)),
+                 "master: service(%s): child 7 killed with signal 6" % service]
+        node = types.SimpleNamespace(panics=lambda since: list(lines))
+        assert crashes(node) in ([], lines)
+        return crashes(node)
+
+    deadlock = "fcntl(write-lock, /m/mailboxes.lock, F_SETLKW) locking " \
+        "failed: Resource deadlock avoided"
+    assert not found(deadlock, "i_panic", "mailbox_create")
+    assert not found(deadlock, "i_panic", "mailbox_create", "mdbox_sync_begin",
+                     "mailbox_sync", "recall_execute")
+    assert found(deadlock, "i_panic", "mailbox_create", "recall_execute")
+    assert found(deadlock, "i_panic", "recall_list", "mdbox_sync_begin",
+                 "mailbox_sync", "recall_execute")
+    leaked = "Leaked view for index /m/dbox-Mails/dovecot.index: Opened in " \
+        "mail-index-sync.c:443"
+    assert not found(leaked, "i_panic", service="imap")
+    assert found(leaked, "i_panic", "mailbox_sync", "recall_execute")
+    assert found("file x.c: line 1", "i_panic")
 
 
 def test_plans():

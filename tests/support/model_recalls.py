@@ -35,27 +35,36 @@ DOVECOTS = re.compile("Panic: (file json-generator.c|fcntl\\(.*/mailboxes.lock,"
                       ".*Resource deadlock avoided)|"
                       r"\bimap\(.*Panic: Leaked view for index .*/dbox-Mails/"
                       "dovecot.index: Opened in mail-index-sync.c:443")
-# and as anybody syncs a mailbox that was deleted and created again meanwhile
-SYNCS = re.compile(r"Panic: file mail-transaction-log-view.c: line \d+ "
-                   r"\(mail_transaction_log_view_set\): assertion failed: "
-                   r"\(min_file_seq <= max_file_seq\)")
-IN_SYNC = re.compile(r"mail_index_sync_record\S* -> (?:(?!recall_).)* -> "
-                     r"#\d+ mailbox_sync\[")
+# The same below a sync of Dovecot's, whoever asks for that: of a mailbox that
+# was deleted and created again meanwhile, or that has the mdbox rebuilt.
+BELOW_SYNC = [
+    (re.compile(r"Panic: file mail-transaction-log-view.c: line \d+ "
+                r"\(mail_transaction_log_view_set\): assertion failed: "
+                r"\(min_file_seq <= max_file_seq\)"), "mail_index_sync_record"),
+    (re.compile(r"Panic: fcntl\(.*/mailboxes.lock,.*Resource deadlock avoided"),
+     "mdbox_sync_begin")]
+PID = re.compile(r"<(\d+)>|\((\d+)\)|child (\d+) killed")
+
+
+def is_dovecots(crash):
+    """crash: all that the log has of it."""
+    backtrace = "".join(re.findall("Raw backtrace: .*", crash))
+    if "recall_" not in backtrace:
+        return DOVECOTS.search(crash) is not None
+    below = re.split(r"\bmailbox_sync\b", backtrace, maxsplit=1)[0]
+    return below != backtrace and "recall_" not in below and any(
+        panic.search(crash) and function in below
+        for panic, function in BELOW_SYNC)
 
 
 def crashes(node, since=0):
     """Panics, but for Dovecot's own."""
-    found, dovecots, syncs = [], False, False
+    processes = collections.defaultdict(list)
     for line in node.panics(since):
-        if "Panic: " in line:
-            dovecots, syncs = DOVECOTS.search(line), SYNCS.search(line)
-        elif "Raw backtrace" in line and syncs:
-            dovecots = IN_SYNC.search(line)
-        elif "Raw backtrace" in line and "recall_" in line:
-            dovecots = False
-        if not dovecots:
-            found.append(line)
-    return found
+        match = PID.search(line)
+        processes[match and match.group(match.lastindex)].append(line)
+    return sum((lines for lines in processes.values()
+                if not is_dovecots("\n".join(lines))), [])
 
 
 def id_field(recall_id):

@@ -92,7 +92,7 @@ void recall_event_finished(struct mail_user *user,
 	e->add_str("message_id", message_id);
 	e->add_str("verdict", verdict);
 	e->add_int("copies", outcome->copies);
-	e->add_str("read", copies->read ? "yes" : "no");
+	e->add_str("read", copies->read || copies->read_before ? "yes" : "no");
 	e->add_str("forced", order->force ? "yes" : "no");
 	e->add_str("notice", recall_notice_status_name(outcome->notice));
 	e->add_timeval("looked_at", &copies->looked_at);

@@ -85,6 +85,18 @@ def test_kept(node):
     assert metrics(node)["recall_message_expunged"] == 0
 
 
+def test_forced(node):
+    """That it had been read is not forgotten when it is gone."""
+    for mailbox, flags in ("INBOX", ["\\Seen"]), ("Work", []):
+        node.append("a@example.com", mailbox, build_message("<m@example.com>"),
+                    flags)
+    assert recall(node, "http", "a@example.com",
+                  force=True).status() == "expunged"
+    assert exported(node, 3)[2]["fields"].items() >= {
+        "verdict": "expunged", "copies": 2, "read": "yes",
+        "forced": "yes"}.items()
+
+
 def test_refused(node):
     row = recall(node, "http", "b@example.com", tenant="t1").row()
     assert row["status"] == "forbidden"

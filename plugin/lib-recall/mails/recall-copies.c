@@ -435,6 +435,7 @@ void recall_copies_expunge(struct recall_copies *copies)
 	struct recall_copies_box *cbox;
 	unsigned int expunged = 0;
 
+	copies->read_before = copies->read_before || copies->read;
 	array_foreach_modifiable(&copies->boxes, cbox) T_BEGIN {
 		copies_expunge_box(copies, cbox);
 		if (!cbox->expunge_failed)

@@ -55,6 +55,8 @@ struct recall_copies {
 	unsigned int other_sender_count;
 	/* A copy outside \Sent and \Drafts was read, answered or forwarded. */
 	bool read;
+	/* As read, of what recall_copies_expunge() was to delete. */
+	bool read_before;
 	/* When the last look began. What it says of all mailboxes together was
 	   so at that moment: see recall-scan.h */
 	struct timeval looked_at;

@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "array.h"
 #include "guid.h"
 #include "hash.h"
 #include "ostream.h"
@@ -64,11 +65,53 @@ static const char *listing_get_guid(struct mailbox *box)
 	return guid_128_to_string(metadata.guid);
 }
 
+static void
+listing_add_box(struct recall_listing *listing, struct mailbox *box)
+{
+	const struct recall_listing_box *lbox;
+	struct recall_listing_box current;
+
+	i_zero(&current);
+	recall_box_dirs_get(box, listing->pool, &current.dirs);
+	p_array_init(&current.uids, listing->pool, 2);
+	listing->box_again = FALSE;
+	array_foreach(&listing->boxes, lbox) {
+		if (recall_box_dirs_are_same(&lbox->dirs, &current.dirs))
+			listing->box_again = TRUE;
+	}
+	array_push_back(&listing->boxes, &current);
+	listing->box_added = TRUE;
+}
+
+/* Whether it was found by another name of its mailbox. */
+static bool
+listing_is_known(struct recall_listing *listing, const struct mail *mail)
+{
+	const struct recall_listing_box *lbox;
+	struct recall_listing_box *current;
+
+	if (!listing->box_added)
+		listing_add_box(listing, mail->box);
+	current = array_back_modifiable(&listing->boxes);
+	if (listing->box_again) {
+		array_foreach(&listing->boxes, lbox) {
+			if (seq_range_exists(&lbox->uids, mail->uid) &&
+			    recall_box_dirs_are_same(&lbox->dirs,
+						     &current->dirs))
+				return TRUE;
+		}
+	}
+	seq_range_array_add(&current->uids, mail->uid);
+	return FALSE;
+}
+
 static bool listing_print_mail(struct mail *mail, void *context)
 {
 	struct recall_listing *listing = context;
 	const char *error = NULL;
 
+	if (listing_is_known(listing, mail))
+		return TRUE;
 	if (listing->skipped < listing->offset) {
 		listing->skipped++;
 		return !listing_is_done(listing);
@@ -91,6 +134,7 @@ listing_run_box(struct recall_listing *listing, struct mailbox *box)
 	unsigned int other_senders = 0;
 	bool gone = FALSE;
 
+	listing->box_added = FALSE;
 	listing->wanted.gone = &gone;
 	if (recall_find_in_box(box, &listing->request.order.criteria,
 			       &listing->wanted, listing_print_mail, listing,
@@ -108,7 +152,7 @@ listing_run_box(struct recall_listing *listing, struct mailbox *box)
    listed, but not there, or NULL. */
 static const char *
 listing_run_boxes(struct recall_listing *listing, struct mail_user *user,
-		  pool_t pool, HASH_TABLE_TYPE(names) seen)
+		  HASH_TABLE_TYPE(names) seen)
 {
 	struct recall_boxes_iter *iter;
 	struct mailbox *box;
@@ -120,7 +164,7 @@ listing_run_boxes(struct recall_listing *listing, struct mail_user *user,
 	       (box = recall_boxes_iter_next(iter)) != NULL) {
 		vname = mailbox_get_vname(box);
 		if (hash_table_lookup(seen, vname) == NULL) T_BEGIN {
-			vname = p_strdup(pool, vname);
+			vname = p_strdup(listing->pool, vname);
 			if (listing_run_box(listing, box))
 				hash_table_insert(seen, vname, vname);
 			else
@@ -142,21 +186,22 @@ listing_run_boxes(struct recall_listing *listing, struct mail_user *user,
 static void
 listing_run_user(struct recall_listing *listing, struct mail_user *user)
 {
-	pool_t pool = pool_alloconly_create("recall listing", 1024);
 	HASH_TABLE_TYPE(names) seen;
 	const char *gone = "";
 	unsigned int looks;
 
-	hash_table_create(&seen, pool, 0, str_hash, strcmp);
+	listing->pool = pool_alloconly_create("recall listing", 1024);
+	p_array_init(&listing->boxes, listing->pool, 4);
+	hash_table_create(&seen, listing->pool, 0, str_hash, strcmp);
 	for (looks = 0; gone != NULL && looks < RECALL_LOOKS_MAX; looks++)
-		gone = listing_run_boxes(listing, user, pool, seen);
+		gone = listing_run_boxes(listing, user, seen);
 	if (gone != NULL) {
 		listing_print_error(listing, listing->username, gone,
 				    EX_TEMPFAIL,
 				    recall_boxes_get_gone_error(gone));
 	}
 	hash_table_destroy(&seen);
-	pool_unref(&pool);
+	pool_unref(&listing->pool);
 }
 
 static void

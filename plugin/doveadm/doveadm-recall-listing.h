@@ -1,12 +1,20 @@
 #ifndef RECALL_LISTING_H
 #define RECALL_LISTING_H
 
+#include "seq-range-array.h"
+#include "recall-box-dirs.h"
 #include "recall-find.h"
 #include "doveadm-recall-request.h"
 
 struct doveadm_cmd_context;
 struct mail;
 struct recall_rows;
+
+/* The messages that were found in one mailbox. */
+struct recall_listing_box {
+	struct recall_box_dirs dirs;
+	ARRAY_TYPE(seq_range) uids;
+};
 
 /* A command that prints a row for each message found and changes nothing. */
 struct recall_listing {
@@ -27,6 +35,12 @@ struct recall_listing {
 	const char *mailbox_user;
 	/* GUID of its mailbox */
 	const char *guid;
+
+	/* of the user: mailboxes that something was found in */
+	pool_t pool;
+	ARRAY(struct recall_listing_box) boxes;
+	/* the current one is the last of these, and is one before, too */
+	bool box_added, box_again;
 
 	struct recall_request request;
 	unsigned int limit, count;
@@ -56,9 +70,9 @@ DOVEADM_CMD_PARAM('\0', RECALL_PARAM_HITS, CMD_PARAM_BOOL, 0)
 int recall_listing_parse(const struct doveadm_cmd_context *cctx,
 			 struct recall_listing *listing);
 /* Prints the rows as messages are found, so memory use does not depend on their
-   number. Users and mailboxes that can't be looked at get a row with the error.
-   Users of another tenant are passed over unless they were asked for by name.
-   Sets doveadm_exit_code. */
+   number. What has two names is printed by the first. Users and mailboxes that
+   can't be looked at get a row with the error. Users of another tenant are
+   passed over unless they were asked for by name. Sets doveadm_exit_code. */
 void recall_listing_run(struct doveadm_cmd_context *cctx,
 			struct recall_listing *listing);
 /* Frees the request and the rows. */

@@ -61,21 +61,70 @@ static void copies_get_headers(struct recall_copies *copies, struct mail *mail)
 struct copies_find_context {
 	struct recall_copies *copies;
 	struct recall_copies_box *cbox;
+	bool found;
+	/* something was found by another name of the mailbox */
+	bool again;
 };
 
-static bool copies_find_mail(struct mail *mail, void *context)
+static void copies_find_first(struct copies_find_context *ctx)
 {
-	struct copies_find_context *ctx = context;
-	struct recall_copies *copies = ctx->copies;
+	struct recall_copies_box *cbox;
 
+	ctx->found = TRUE;
+	recall_box_dirs_get(ctx->cbox->box, ctx->copies->pool,
+			    &ctx->cbox->dirs);
+	array_foreach_modifiable(&ctx->copies->boxes, cbox) {
+		if (recall_box_dirs_are_same(&cbox->dirs, &ctx->cbox->dirs))
+			ctx->again = TRUE;
+	}
+}
+
+/* Where it was found by another name of its mailbox, or NULL. */
+static struct recall_copies_box *
+copies_find_known(struct copies_find_context *ctx, struct mail *mail)
+{
+	struct recall_copies_box *cbox;
+
+	if (!ctx->again)
+		return NULL;
+	array_foreach_modifiable(&ctx->copies->boxes, cbox) {
+		if (seq_range_exists(&cbox->uids, mail->uid) &&
+		    recall_box_dirs_are_same(&cbox->dirs, &ctx->cbox->dirs))
+			return cbox;
+	}
+	return NULL;
+}
+
+static void
+copies_add(struct recall_copies *copies, struct recall_copies_box *cbox,
+	   struct mail *mail)
+{
 	copies->count++;
 	if (!copies->have_headers && !copies->nameless) {
 		copies_get_headers(copies, mail);
 		copies->have_headers = TRUE;
 	}
-	seq_range_array_add(&ctx->cbox->uids, mail->uid);
-	if (!box_is_outgoing(mail->box) && recall_match_is_read(mail))
-		copies->read = ctx->cbox->read = TRUE;
+	seq_range_array_add(&cbox->uids, mail->uid);
+}
+
+static bool copies_find_mail(struct mail *mail, void *context)
+{
+	struct copies_find_context *ctx = context;
+	struct recall_copies *copies = ctx->copies;
+	struct recall_copies_box *cbox;
+
+	if (!ctx->found)
+		copies_find_first(ctx);
+	cbox = copies_find_known(ctx, mail);
+	if (cbox == NULL) {
+		cbox = ctx->cbox;
+		copies_add(copies, cbox, mail);
+	}
+	if (!box_is_outgoing(mail->box)) {
+		cbox->outgoing = FALSE;
+		if (recall_match_is_read(mail))
+			copies->read = cbox->read = TRUE;
+	}
 	return TRUE;
 }
 
@@ -89,7 +138,7 @@ static void copies_find_in_box(struct recall_copies *copies,
 		.expunge = copies->expunge,
 		.lookup = recall_scan_find_lookup(copies->scan, box->list),
 	};
-	struct recall_copies_box cbox = { .box = box };
+	struct recall_copies_box cbox = { .box = box, .outgoing = TRUE };
 	struct copies_find_context ctx = {
 		.copies = copies,
 		.cbox = &cbox,
@@ -107,7 +156,7 @@ static void copies_find_in_box(struct recall_copies *copies,
 	found = array_count(&cbox.uids) > 0;
 	if (copies->other_sender_count > other_senders || gone)
 		cbox.others = TRUE;
-	recall_scan_add(copies->scan, box, found ||
+	recall_scan_add(copies->scan, box, ctx.found ||
 			copies->other_sender_count > other_senders);
 	if (gone) {
 		recall_scan_set_uncertain(copies->scan);
@@ -266,8 +315,7 @@ void recall_copies_refresh(struct recall_copies *copies)
 		while ((mail = recall_mail_iter_next(&iter)) != NULL) {
 			seq_range_array_add(&uids, mail->uid);
 			copies->count++;
-			if (recall_match_is_read(mail) &&
-			    !box_is_outgoing(cbox->box))
+			if (recall_match_is_read(mail) && !cbox->outgoing)
 				copies->read = cbox->read = TRUE;
 		}
 		recall_mail_iter_rollback(&iter);
@@ -281,13 +329,19 @@ void recall_copies_refresh(struct recall_copies *copies)
 	}
 }
 
+/* pass: in which it is to be expunged, 0 if it is not known. */
 static struct recall_copies_expunged *
-copies_get_expunged(const struct recall_copies *copies, const guid_128_t guid)
+copies_get_expunged(const struct recall_copies *copies, unsigned int pass,
+		    const struct recall_copies_box *cbox)
 {
 	struct recall_copies_expunged *ebox;
 
 	array_foreach_modifiable(&copies->expunged_boxes, ebox) {
-		if (guid_128_equals(ebox->guid, guid))
+		/* Of two at a time one was copied, with the GUID. Later it is
+		   the same one, wherever it is. */
+		if (guid_128_equals(ebox->guid, cbox->guid) &&
+		    (ebox->pass != pass ||
+		     !recall_box_dirs_differ(&ebox->dirs, &cbox->dirs)))
 			return ebox;
 	}
 	return NULL;
@@ -300,7 +354,7 @@ static void copies_add_expunged(struct recall_copies *copies,
 
 	if (array_is_empty(&cbox->expunged))
 		return;
-	ebox = copies_get_expunged(copies, cbox->guid);
+	ebox = copies_get_expunged(copies, copies->passes, cbox);
 	if (ebox == NULL) {
 		ebox = array_append_space(&copies->expunged_boxes);
 		ebox->vname = p_strdup(copies->pool,
@@ -308,6 +362,8 @@ static void copies_add_expunged(struct recall_copies *copies,
 		guid_128_copy(ebox->guid, cbox->guid);
 		p_array_init(&ebox->uids, copies->pool, 2);
 	}
+	ebox->dirs = cbox->dirs;
+	ebox->pass = copies->passes;
 	seq_range_array_merge(&cbox->counted, &cbox->expunged);
 	seq_range_array_remove_seq_range(&cbox->counted, &ebox->uids);
 	seq_range_array_merge(&ebox->uids, &cbox->counted);
@@ -435,6 +491,7 @@ void recall_copies_expunge(struct recall_copies *copies)
 	struct recall_copies_box *cbox;
 	unsigned int expunged = 0;
 
+	copies->passes++;
 	copies->read_before = copies->read_before || copies->read;
 	array_foreach_modifiable(&copies->boxes, cbox) T_BEGIN {
 		copies_expunge_box(copies, cbox);
@@ -452,7 +509,7 @@ unsigned int recall_copies_total(const struct recall_copies *copies)
 	ARRAY_TYPE(seq_range) again;
 
 	array_foreach(&copies->boxes, cbox) T_BEGIN {
-		ebox = copies_get_expunged(copies, cbox->guid);
+		ebox = copies_get_expunged(copies, 0, cbox);
 		if (ebox != NULL) {
 			t_array_init(&again, 2);
 			seq_range_array_merge(&again, &cbox->uids);

@@ -3,6 +3,7 @@
 
 #include "guid.h"
 #include "seq-range-array.h"
+#include "recall-box-dirs.h"
 
 struct mail_user;
 struct mailbox;
@@ -15,9 +16,13 @@ struct recall_criteria;
 struct recall_copies_box {
 	struct mailbox *box;
 	guid_128_t guid;
+	struct recall_box_dirs dirs;
+	/* Without those that were found by another name of the mailbox. */
 	ARRAY_TYPE(seq_range) uids;
 	/* As recall_copies.read, of these. */
 	bool read;
+	/* It is \Sent or \Drafts, by all names that they were found by. */
+	bool outgoing;
 	/* There may be others that match: another sender's, such as could not
 	   be read, or such as are gone, though not by us. */
 	bool others;
@@ -35,6 +40,9 @@ struct recall_copies_box {
 struct recall_copies_expunged {
 	const char *vname;
 	guid_128_t guid;
+	struct recall_box_dirs dirs;
+	/* of recall_copies.passes the last one that found any */
+	unsigned int pass;
 	ARRAY_TYPE(seq_range) uids;
 };
 
@@ -65,6 +73,8 @@ struct recall_copies {
 	   mailbox once, however often it came back. */
 	ARRAY(struct recall_copies_expunged) expunged_boxes;
 	unsigned int expunged;
+	/* Calls of recall_copies_expunge(). */
+	unsigned int passes;
 	/* Copies that an earlier try has deleted and nobody restored. */
 	unsigned int recorded_count;
 

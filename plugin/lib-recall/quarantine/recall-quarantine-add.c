@@ -27,6 +27,24 @@ quarantine_load_box(const struct recall_quarantine_box *qbox,
 	return 0;
 }
 
+/* Those of a mailbox that was copied, with the GUID that it has, are kept in
+   one place. */
+static struct recall_quarantine_record_box *
+quarantine_record_get_box(struct recall_quarantine_record *record,
+			  const struct recall_copies_box *cbox)
+{
+	struct recall_quarantine_record_box *rbox;
+
+	array_foreach_modifiable(&record->boxes, rbox) {
+		if (guid_128_equals(rbox->guid, cbox->guid))
+			return rbox;
+	}
+	rbox = array_append_space(&record->boxes);
+	guid_128_copy(rbox->guid, cbox->guid);
+	rbox->vname = mailbox_get_vname(cbox->box);
+	return rbox;
+}
+
 static int
 quarantine_record_with(struct recall_quarantine *q, pool_t pool,
 		       const struct recall_quarantine_record *recall,
@@ -67,10 +85,8 @@ quarantine_record_with(struct recall_quarantine *q, pool_t pool,
 	record.date = copies->date;
 	t_array_init(&record.boxes, array_count(&copies->boxes));
 	array_foreach(&copies->boxes, cbox) {
-		rbox = array_append_space(&record.boxes);
-		guid_128_copy(rbox->guid, cbox->guid);
-		rbox->vname = mailbox_get_vname(cbox->box);
-		rbox->copies = seq_range_count(&cbox->uids);
+		rbox = quarantine_record_get_box(&record, cbox);
+		rbox->copies += seq_range_count(&cbox->uids);
 	}
 	return recall_quarantine_record_write(q, &record, error_r);
 }

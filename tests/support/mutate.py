@@ -121,9 +121,11 @@ class Mutant:
 
     def reason(self):
         """Why it is no mistake, if it is known to be none."""
+        this = self.new_line if self.kind != "dropped" else \
+            "- " + self.old_line
         for name, line, reason in EQUIVALENT:
-            if name == self.file and line == self.new_line or \
-               name == "*" and re.fullmatch(line, self.new_line):
+            if name == self.file and line == this or \
+               name == "*" and re.fullmatch(line, this):
                 return reason
         return None
 

@@ -42,7 +42,7 @@ static void reply_tokens(struct http_request *request,
 		json_object_set_new(json, "lang", json_string(
 			who->lang == NULL ? "" : who->lang));
 		json_object_set_new(json, "rights", rights_to_json(request));
-		session_set_cookie(request, refresh,
+		session_set_cookie(request, request->from_https, refresh,
 				   terms->expires - time(NULL));
 	} else {
 		json_object_set_new(json, "refresh_token",
@@ -350,5 +350,5 @@ void action_console_logout(struct http_request *request)
 		request->identity.login = x_strdup("");
 	}
 	http_reply_json(request, 200, json_pack("{s:b}", "success", 1));
-	session_set_cookie(request, "", 0);
+	session_set_cookie(request, request->from_https, "", 0);
 }

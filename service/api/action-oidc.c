@@ -32,14 +32,20 @@ static void redirect(struct http_request *request, const char *to)
 	http_reply_header(request, "Referrer-Policy", "no-referrer");
 }
 
+/* Whether browsers come by https. */
+static bool by_https(const struct http_request *request)
+{
+	return strcmp(http_request_flow_cookie(request),
+		      FLOW_COOKIE_HOST) == 0;
+}
+
 /* Lax, since it has to come along when the provider sends the browser back. */
 static void set_flow_cookie(struct http_request *request,
 			    const struct oidc_flow *flow)
 {
 	const char *name = http_request_flow_cookie(request);
 	/* browsers take the prefix with this path only */
-	const char *path = strcmp(name, FLOW_COOKIE_HOST) == 0 ? "/" :
-		FLOW_PATH;
+	const char *path = by_https(request) ? "/" : FLOW_PATH;
 	char *secret = flow == NULL ? x_strdup("") :
 		x_asprintf("%s.%s.%s", flow->state, flow->nonce,
 			   flow->verifier);
@@ -139,7 +145,8 @@ static void signed_in(struct http_request *request)
 	metrics_add(METRIC_LOGIN_ACCEPTED, 1);
 	audit_done(request, "login", "Login", true, NULL);
 	redirect(request, "/console/");
-	session_set_cookie(request, refresh, terms.expires - time(NULL));
+	session_set_cookie(request, by_https(request), refresh,
+			   terms.expires - time(NULL));
 	set_flow_cookie(request, NULL);
 }
 

@@ -2,6 +2,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <openssl/sha.h>
+
 #include "address.h"
 #include "alloc.h"
 #include "auth-token.h"
@@ -70,21 +72,45 @@ bool session_issue(struct http_request *request,
 	return false;
 }
 
+static void add_cookie(struct http_request *request, const char *name,
+		       const char *value, const char *path, int64_t max_age)
+{
+	char *text = x_asprintf("%s=%s; Path=%s; Max-Age=%lld; Secure; "
+				"HttpOnly; SameSite=Strict", name, value, path,
+				(long long)max_age);
+
+	http_reply_header(request, "Set-Cookie", text);
+	free_secret(text);
+}
+
+/* What the own cookie is known by, without the token, which is random. */
+static char *prove(const char *cookie)
+{
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+	char *proof = x_calloc(1, 2 * sizeof(digest) + 1);
+
+	SHA256((const unsigned char *)cookie, strlen(cookie), digest);
+	hex_encode(digest, sizeof(digest), proof);
+	return proof;
+}
+
 /* The refresh token of a session is in a cookie, where no script sees it:
    "<refresh token>.<login in base64url>", since it is the login's. */
-void session_set_cookie(struct http_request *request, const char *refresh,
-			int64_t max_age)
+void session_set_cookie(struct http_request *request, bool https,
+			const char *refresh, int64_t max_age)
 {
 	const char *login = request->identity.login;
+	bool gone = *refresh == '\0';
 	char *encoded = base64url_encode(login, strlen(login));
-	char *value = x_asprintf(SESSION_COOKIE "=%s%s%s; Path="
-				 SESSION_PATH "; Max-Age=%lld; Secure; "
-				 "HttpOnly; SameSite=Strict", refresh,
-				 *refresh == '\0' ? "" : ".",
-				 *refresh == '\0' ? "" : encoded,
-				 (long long)max_age);
+	char *value = gone ? x_strdup("") :
+		x_asprintf("%s.%s", refresh, encoded);
+	char *proof = gone ? x_strdup("") : prove(value);
 
-	http_reply_header(request, "Set-Cookie", value);
+	add_cookie(request, SESSION_COOKIE, value, SESSION_PATH, max_age);
+	/* browsers take the prefix with this path only */
+	if (https)
+		add_cookie(request, SESSION_PROOF_COOKIE, proof, "/", max_age);
+	free(proof);
 	free_secret(value);
 	free(encoded);
 }
@@ -95,9 +121,29 @@ void session_reply_busy(struct http_request *request)
 			 RETRY_AFTER_LOGINS);
 }
 
+/* The own one of the cookies, or NULL. */
+static const char *find_cookie(const struct http_request *request)
+{
+	const struct strlist *cookies = &request->session_cookies;
+	size_t i;
+	char *proof;
+	bool own;
+
+	if (!request->from_https)
+		return cookies->count == 0 ? NULL : cookies->items[0];
+	for (i = 0; i < cookies->count && request->session_proof != NULL; i++) {
+		proof = prove(cookies->items[i]);
+		own = strcmp(proof, request->session_proof) == 0;
+		free(proof);
+		if (own)
+			return cookies->items[i];
+	}
+	return NULL;
+}
+
 char *session_get_cookie(const struct http_request *request, char **login_r)
 {
-	const char *cookie = request->session_cookie;
+	const char *cookie = find_cookie(request);
 	const char *dot = cookie == NULL ? NULL : strchr(cookie, '.');
 	size_t len;
 

@@ -33,10 +33,10 @@ bool session_issue(struct http_request *request,
 /* Answers that there is no place in the pool of logins. */
 void session_reply_busy(struct http_request *request);
 
-/* Puts the refresh token of who asks into the console's cookie; "" takes it out
-   of there. */
-void session_set_cookie(struct http_request *request, const char *refresh,
-			int64_t max_age);
+/* Puts the refresh token of who asks into the console's cookie, for a page that
+   came by https or did not; "" takes it out of there. */
+void session_set_cookie(struct http_request *request, bool https,
+			const char *refresh, int64_t max_age);
 /* Returns the refresh token in the cookie and the login that it is for; the
    caller frees both. NULL if there is none. */
 char *session_get_cookie(const struct http_request *request, char **login_r);

@@ -24,6 +24,13 @@ void strlist_free(struct strlist *l)
 	memset(l, 0, sizeof(*l));
 }
 
+void strlist_free_secret(struct strlist *l)
+{
+	while (l->count > 0)
+		free_secret(l->items[--l->count]);
+	strlist_free(l);
+}
+
 void strlist_split(struct strlist *l, const char *s)
 {
 	static const char separators[] = " \t,";

@@ -45,7 +45,8 @@ void http_request_free(struct http_request *request)
 	free(request->content_type);
 	free(request->prefer);
 	free(request->idempotency_key);
-	free_secret(request->session_cookie);
+	strlist_free_secret(&request->session_cookies);
+	free(request->session_proof);
 	free_secret(request->flow_cookie);
 	free(request->why);
 	http_body_drop(&request->body);

@@ -16,6 +16,12 @@ struct http_request;
    headers. */
 #define SESSION_COOKIE "recall_session"
 #define CONSOLE_HEADER "X-Recall-Console"
+/* what that says where the page came by https */
+#define CONSOLE_HTTPS "https"
+/* Which one of the cookies of that name is the own one, where the page came by
+   https: another host of the domain can set the one, but none of this name. It
+   goes along with all that this host is asked for, so the token is not in it. */
+#define SESSION_PROOF_COOKIE "__Host-"SESSION_COOKIE
 /* The cookie of a sign-in by an OpenID provider that is under way. Where
    browsers come by https it has the name that no other host of the domain can
    set. */
@@ -99,12 +105,15 @@ struct http_request {
 	char *content_type;
 	char *prefer;
 	char *idempotency_key;
-	/* the cookie of the console's session, or NULL */
-	char *session_cookie;
+	/* all cookies of the console's session, and which is the own one, or
+	   NULL */
+	struct strlist session_cookies;
+	char *session_proof;
 	/* that of a sign-in, or NULL */
 	char *flow_cookie;
-	/* sent by the console's own script */
-	bool from_console;
+	/* sent by the console's own script, and that by a page that came by
+	   https */
+	bool from_console, from_https;
 	/* the client's address as text */
 	char source[INET6_ADDRSTRLEN];
 	int64_t started;

@@ -167,18 +167,23 @@ static enum MHD_Result
 begin_request(struct http_request *request, const char *method,
 	      const char *version, const struct http_listener *listener)
 {
-	const char *allow, *why;
+	const char *allow, *why, *console;
 	unsigned int status;
 
 	http_source_set(request);
 	request->authorization = header(request->connection, "Authorization");
 	request->content_type = header(request->connection, "Content-Type");
-	request->session_cookie = http_cookie(request->connection,
-					      SESSION_COOKIE);
+	http_cookies(request->connection, SESSION_COOKIE,
+		     &request->session_cookies);
+	request->session_proof = http_cookie(request->connection,
+					     SESSION_PROOF_COOKIE);
 	request->flow_cookie = http_cookie(request->connection,
 					   http_request_flow_cookie(request));
-	request->from_console = MHD_lookup_connection_value(
-		request->connection, MHD_HEADER_KIND, CONSOLE_HEADER) != NULL;
+	console = MHD_lookup_connection_value(request->connection,
+					      MHD_HEADER_KIND, CONSOLE_HEADER);
+	request->from_console = console != NULL;
+	request->from_https = console != NULL &&
+		strcmp(console, CONSOLE_HTTPS) == 0;
 	request->prefer = http_list_header(request->connection, "Prefer");
 	request->idempotency_key = http_list_header(request->connection,
 						    "Idempotency-Key");

@@ -44,10 +44,12 @@ char *http_list_header(struct MHD_Connection *connection, const char *name)
 	return b.data;
 }
 
-/* Returns the value of the cookie in a line of "name=value; name=value". */
-static char *cookie_in(const char *line, const char *name)
+/* Adds the values that the cookie has in a line of "name=value; name=value". */
+static void
+cookies_in(const char *line, const char *name, struct strlist *values)
 {
 	size_t name_len = strlen(name), len;
+	char *value;
 
 	for (; *line != '\0'; line += len) {
 		line += strspn(line, "; \t");
@@ -55,22 +57,33 @@ static char *cookie_in(const char *line, const char *name)
 		if (len <= name_len || strncmp(line, name, name_len) != 0 ||
 		    line[name_len] != '=')
 			continue;
-		line += name_len + 1;
-		return x_strndup(line, strcspn(line, "; \t"));
+		value = x_strndup(line + name_len + 1,
+				  strcspn(line + name_len + 1, "; \t"));
+		strlist_add(values, value);
+		free_secret(value);
 	}
-	return NULL;
+}
+
+void http_cookies(struct MHD_Connection *connection, const char *name,
+		  struct strlist *values)
+{
+	struct strlist list = { NULL, 0, 0 };
+	size_t i;
+
+	get_header(connection, "Cookie", &list);
+	for (i = 1; i < list.count; i++)
+		cookies_in(list.items[i], name, values);
+	strlist_free(&list);
 }
 
 char *http_cookie(struct MHD_Connection *connection, const char *name)
 {
-	struct strlist list = { NULL, 0, 0 };
-	char *value = NULL;
-	size_t i;
+	struct strlist values = { NULL, 0, 0 };
+	char *value;
 
-	get_header(connection, "Cookie", &list);
-	for (i = 1; i < list.count && value == NULL; i++)
-		value = cookie_in(list.items[i], name);
-	strlist_free(&list);
+	http_cookies(connection, name, &values);
+	value = values.count == 0 ? NULL : x_strdup(values.items[0]);
+	strlist_free_secret(&values);
 	return value;
 }
 

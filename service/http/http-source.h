@@ -17,9 +17,12 @@ void http_source_set(struct http_request *request);
    The caller frees it; NULL if there is none. */
 char *http_list_header(struct MHD_Connection *connection, const char *name);
 
-/* A cookie, whatever others of the same host look like: libmicrohttpd reads
-   none beside, or behind, one that is not as RFC 6265 wants it. The caller
-   frees it; NULL if there is none. */
+/* Adds all cookies of the name, whatever others of the same host look like:
+   libmicrohttpd reads none beside, or behind, one that is not as RFC 6265 wants
+   it. There are several where another host of the domain has set one. */
+void http_cookies(struct MHD_Connection *connection, const char *name,
+		  struct strlist *values);
+/* The first one, which the caller frees; NULL if there is none. */
 char *http_cookie(struct MHD_Connection *connection, const char *name);
 
 #endif

@@ -823,6 +823,90 @@ def test_cookies_of_others(service, before):
     assert answer.json()["login"] == SECURITY
 
 
+def https_session(service, login, *args):
+    """What a browser that came by https has after a sign-in: by the names of
+    the cookies."""
+    answer = service.curl("/console/session", "-H", "X-Recall-Console: https",
+                          "-d", "login=" + login, "-d", "password=secret", *args)
+    assert answer.status == 200
+    words = answer.cookies["__Host-recall_session"].split("; ")
+    assert {"Path=/", "Secure", "HttpOnly", "SameSite=Strict"} < set(words)
+    assert not any(word.startswith("Domain") for word in words)
+    return {name: value.split(";")[0].partition("=")[2]
+            for name, value in answer.cookies.items()}
+
+
+def test_cookie_that_another_host_has_set(service):
+    """Any host of the domain can set one of that name, before or beside the own
+    one, and have somebody work in a session that is not theirs."""
+    own, planted = [https_session(service, login)
+                    for login in (SECURITY, SENDER)]
+    name, proof = "recall_session", "__Host-recall_session"
+    pairs = {"own": name + "=" + own[name],
+             "planted": name + "=" + planted[name],
+             "proof": proof + "=" + own[proof],
+             "none": proof + "=" + "0" * 64, "empty": proof + "="}
+    # the token goes to the session's path alone
+    assert own[name].split(".")[0] not in own[proof]
+
+    def resume(*names):
+        answer = service.curl(
+            "/console/session", "-H", "X-Recall-Console: https", "-H",
+            "Cookie: " + "; ".join(pairs[name] for name in names), "-d", "")
+        assert answer.status == 200
+        if answer.json()["access_token"] is None:
+            assert "set-cookie" not in answer.headers
+            return None
+        for name in "recall_session", "__Host-recall_session":
+            pairs["own" if name == "recall_session" else "proof"] = \
+                answer.cookies[name].split(";")[0]
+        return answer.json()["login"]
+
+    for names in ("planted",), ("planted", "proof"), ("own",), \
+            ("own", "none"), ("own", "empty"), ("planted", "empty"), ("proof",):
+        assert resume(*names) is None, names
+    for names in ("planted", "own", "proof"), ("own", "proof", "planted"), \
+            ("proof", "planted", "planted", "own"):
+        assert resume(*names) == SECURITY, names
+    answer = service.curl(
+        "/console/session", "-X", "DELETE", "-H", "X-Recall-Console: https",
+        "-H", "Cookie: " + "; ".join(pairs[name] for name in (
+            "planted", "own", "proof")))
+    assert answer.status == 200
+    assert all("Max-Age=0" in cookie for cookie in answer.cookies.values())
+    assert answer.cookies.keys() == own.keys()
+
+
+HOSTS = ("--ignore-certificate-errors",
+         "--host-resolver-rules=MAP *.example.test 127.0.0.1")
+
+
+def test_cookie_of_another_host_in_a_browser(node, certificates):
+    tls = {"http__tls_" + name + "_file": certificates / (name + ".pem")
+           for name in ("cert", "key")}
+    with Service(node, **tls) as service, Browser(
+            service.url.replace("127.0.0.1", "recall.example.test"),
+            HOSTS) as browser:
+        planted = https_session(service, SENDER, "-k")["recall_session"]
+
+        def plant():
+            assert browser.driver.execute_cdp_cmd("Network.setCookie", {
+                "name": "recall_session", "value": planted, "secure": True,
+                "domain": ".example.test", "path": "/console/session"})
+        plant()
+        enter(browser, SECURITY)
+        plant()
+        for _ in "12":
+            browser.driver.refresh()
+            browser.wait_heading("Find and recall")
+            browser.wait_text(SECURITY)
+        browser.push("Sign out")
+        browser.wait_heading("Sign in")
+        browser.driver.refresh()
+        browser.wait_heading("Sign in")
+        assert browser.complaints() == []
+
+
 def test_no_other_site_can_use_the_session(service):
     """A form has no header of its own, and the cookie goes nowhere else."""
     answer = service.curl("/console/session", "-H", "X-Recall-Console: 1",

@@ -72,13 +72,15 @@ async function parse(response) {
 }
 
 /* Only a script of this origin can send JSON with this header: another one's
-   form can't, and the cookie is SameSite=Strict besides. */
+   form can't, and the cookie is SameSite=Strict besides. Where the page came by
+   https, another cookie says which one of that name is the own one. */
 async function sendSession(method, body) {
 	return parse(await fetch(SESSION, {
 		method,
 		credentials: "same-origin",
 		headers: { "Content-Type": "application/json",
-			   "X-Recall-Console": "1" },
+			   "X-Recall-Console": location.protocol === "https:" ?
+				"https" : "1" },
 		body: body === undefined ? undefined : JSON.stringify(body),
 	}));
 }

@@ -174,6 +174,8 @@
 #define RECALL_PARAM_RELEASE "release"
 /* Only if it was this actor who has stopped them, for the reason given. */
 #define RECALL_PARAM_STOPPED_BY "stopped-by"
+/* the status where that is another stop */
+#define RECALL_STOP_STAYS "still_stopped"
 
 /* The beginning of the error of a user whom a recall has not looked at, since
    recalls are stopped on the node. */

@@ -23,6 +23,7 @@ stop_run(const struct doveadm_cmd_context *cctx, const char *dir,
 		.reason = order->reason,
 		.since = time(NULL),
 	};
+	struct recall_stop other;
 	const char *error;
 	int ret;
 
@@ -33,8 +34,14 @@ stop_run(const struct doveadm_cmd_context *cctx, const char *dir,
 		recall_cmd_error(cctx, EX_TEMPFAIL, "%s", error);
 		return NULL;
 	}
+	if (ret == 0 && !release)
+		return "already_stopped";
+	/* whoever releases one stop is told that there is another one */
+	if (ret == 0 && stopped_by != NULL &&
+	    recall_stop_read(dir, &other, &error) != 0)
+		return RECALL_STOP_STAYS;
 	if (ret == 0)
-		return release ? "not_stopped" : "already_stopped";
+		return "not_stopped";
 	recall_event_stop(order, release);
 	return release ? "released" : "stopped";
 }

@@ -35,9 +35,13 @@ void action_stop_state(struct http_request *request)
    same time, and who is the last one is told by the nodes alone: so whoever
    finds that something else holds by now says that. last is the last stop that
    is known of. */
-static json_t *tell_nodes(struct http_request *request,
+static json_t *tell_nodes(struct http_request *request, bool all,
 			  struct journal_stop *last, bool *ok_r)
 {
+	const struct brakes_release by = {
+		.who = request->identity.login,
+		.all = all,
+	};
 	struct journal_stop stop;
 	json_t *nodes = NULL;
 	bool release;
@@ -50,21 +54,21 @@ static json_t *tell_nodes(struct http_request *request,
 			journal_stop_free(last);
 			*last = stop;
 		}
-		nodes = brakes_tell_nodes(request->config, release,
-					  request->identity.login, last, ok_r);
+		nodes = brakes_tell_nodes(request->config, release ? &by : NULL,
+					  last, ok_r);
 	} while (brakes_stopped() == release);
 	return nodes;
 }
 
 /* What the service itself does holds, whether nodes answer or not. Frees the
    stop that was before. */
-static void reply(struct http_request *request, bool release,
+static void reply(struct http_request *request, bool release, bool all,
 		  const char *reason, struct journal_stop *before)
 {
 	json_t *nodes, *json;
 	bool ok;
 
-	nodes = tell_nodes(request, before, &ok);
+	nodes = tell_nodes(request, all, before, &ok);
 	journal_stop_free(before);
 	if (release)
 		jobs_unpause();
@@ -82,10 +86,13 @@ static void reply(struct http_request *request, bool release,
 void action_release(struct http_request *request)
 {
 	struct journal_stop before;
+	bool all;
 
+	if (!param_flag(request, "all", false, &all))
+		return;
 	brakes_get(&before);
 	if (brakes_release()) {
-		reply(request, true, "", &before);
+		reply(request, true, all, "", &before);
 	} else {
 		journal_stop_free(&before);
 		http_reply_journal(request);
@@ -104,13 +111,15 @@ void action_stop(struct http_request *request)
 		return;
 	if (reason == NULL)
 		reason = "";
-	if (release) {
+	if (!release && param_is_given(request, "all")) {
+		http_reply_param(request, "all", "goes with RELEASE=1");
+	} else if (release) {
 		/* only a stop goes without the audit trail */
 		request->audit = "release";
 		if (audit_check(request))
 			action_release(request);
 	} else if (brakes_stop(request->identity.login, reason))
-		reply(request, false, reason, &before);
+		reply(request, false, false, reason, &before);
 	else
 		http_reply_journal(request);
 }

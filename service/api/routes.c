@@ -96,10 +96,11 @@ const struct http_route api_routes[] = {
 	  NO_URL },
 	/* even if the trail can't be written: it only holds up */
 	{ "POST", STOP, .handler = action_stop,
-	  .auth = HTTP_AUTH_TOKEN, .audit = "stop", BODY("reason", "release") },
+	  .auth = HTTP_AUTH_TOKEN, .audit = "stop",
+	  BODY("reason", "release", "all") },
 	{ "DELETE", STOP, .handler = action_release,
 	  .auth = HTTP_AUTH_TOKEN, .needs_audit = true, .audit = "release",
-	  NO_URL },
+	  URL("all") },
 
 	{ "POST", AUTH, .handler = action_login,
 	  .auth = HTTP_AUTH_LOGIN, .audit = "login",

@@ -20,7 +20,7 @@ struct http_request;
 #define CONSOLE_HTTPS "https"
 /* Which one of the cookies of that name is the own one, where the page came by
    https: another host of the domain can set the one, but none of this name. It
-   goes along with all that this host is asked for, so the token is not in it. */
+   goes along with all that this host is asked for: the token is not in it. */
 #define SESSION_PROOF_COOKIE "__Host-"SESSION_COOKIE
 /* The cookie of a sign-in by an OpenID provider that is under way. Where
    browsers come by https it has the name that no other host of the domain can

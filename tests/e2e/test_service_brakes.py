@@ -271,6 +271,41 @@ def test_stop_while_it_runs(node, service):
     assert set(done["summary"]) <= {"expunged", "error"}
 
 
+@pytest.mark.parametrize("by_service", [False, True])
+@pytest.mark.parametrize("how", ["delete", "post"])
+def test_release_leaves_the_stop_of_a_shell(node, service, how, by_service):
+    """Somebody has made it for a reason: it ends if asked for."""
+    path = node.standing_dir / "stop"
+    assert "stopped" in stop(node, "--actor=soc", "--reason=look first")
+    if by_service:
+        assert pull(service).json()["success"] is True
+
+    def release(all=None):
+        args = ["-X", "DELETE"] if how == "delete" else ["-d", "release=1"]
+        if how == "post" and all is not None:
+            args += ["-d", "all=%s" % all]
+        query = "?all=%s" % all if how == "delete" and all is not None else ""
+        answer = service.curl("/v2/stop" + query, *args,
+                              token=token(service, ROOT))
+        check_described("/v2/stop", how, answer)
+        return answer
+
+    for all in None, 0:
+        answer = release(all).json()
+        assert (answer["success"], answer["stopped"]) == (False, False)
+        assert answer["nodes"][0]["stopped"] is True
+        assert "all=1" in answer["nodes"][0]["error"]
+        assert path.exists()
+    assert release("x").status == 400
+    answer = release(1).json()
+    assert (answer["success"], answer["stopped"]) == (True, False)
+    assert answer["nodes"][0]["stopped"] is False and not path.exists()
+    # without one, all is well
+    assert release().json()["success"] is True
+    assert service.curl("/v2/stop", "-d", "all=1",
+                        token=token(service, ROOT)).status == 400
+
+
 def test_node_stopped_at_the_shell(node, service):
     """The service goes on once the node is released, whoever does it."""
     messageid = deliver(node)
@@ -387,7 +422,7 @@ def test_release_of_one_stop(node):
     stop(node, "--actor=soc", "--reason=look first")
     for args in (["--stopped-by=other", "--reason=look first"],
                  ["--stopped-by=soc", "--reason=other"], ["--stopped-by=soc"]):
-        assert stop(node, "--release", *args) == "status=not_stopped"
+        assert stop(node, "--release", *args) == "status=still_stopped"
     assert stop(node, "--release", "--stopped-by=soc",
                 "--reason=look first") == "status=released"
     assert stop(node, "--release", "--stopped-by=soc",

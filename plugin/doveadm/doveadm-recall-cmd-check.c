@@ -362,6 +362,12 @@ static void check_standing(struct check_context *ctx)
 	struct stat st;
 
 	ctx->status = CHECK_OK;
+	if (*dir != '/') {
+		check_print(ctx, CHECK_STANDING, CHECK_ERROR,
+			"recall_standing_dir is %s, which begins nowhere: each "
+			"process would look in another directory", dir);
+		return;
+	}
 	if (stat(dir, &st) < 0) {
 		if (errno == ENOENT) {
 			check_print(ctx, CHECK_STANDING, CHECK_OK,
@@ -445,6 +451,12 @@ static void check_http(struct check_context *ctx)
 		check_print(ctx, CHECK_HTTP, CHECK_WARNING,
 			"service doveadm has %s = 1: each request starts a "
 			"process", name);
+	}
+	name = recall_config_get_missing_commands(ctx->config);
+	if (name != NULL) {
+		check_print(ctx, CHECK_HTTP, CHECK_WARNING,
+			"doveadm_allowed_commands lacks what mail-recalld asks "
+			"for: %s", name);
 	}
 	if (ctx->status == CHECK_OK)
 		check_print(ctx, CHECK_HTTP, CHECK_OK, "Port %s", port);

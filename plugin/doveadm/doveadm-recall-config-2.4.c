@@ -21,7 +21,8 @@ static const char *const config_names[] = {
 	"namespace_hidden", "namespace_list", "namespace_subscriptions",
 	"namespace_prefix", CONFIG_QUOTA, CONFIG_QUOTA_IGNORE,
 	CONFIG_QUOTA_COUNT,
-	"doveadm_password", "doveadm_api_key", "service/doveadm",
+	"doveadm_password", "doveadm_api_key", "doveadm_allowed_commands",
+	"service/doveadm",
 };
 
 /* The sections that a line is in: "namespace/recalled/". */

@@ -4,6 +4,7 @@
 #include "istream.h"
 #include "fd-util.h"
 #include "master-service.h"
+#include "recall-params.h"
 #include "doveadm-recall-config.h"
 #include "doveadm-recall-config-private.h"
 
@@ -176,4 +177,44 @@ recall_config_find(const struct recall_config *config, const char *prefix)
 	}
 	array_append_zero(&names);
 	return array_front(&names);
+}
+
+/* Dovecot's series separate commands in different ways, and quote them or
+   not. */
+static bool config_list_has(const char *list, const char *command)
+{
+	static const char separators[] = ",\" ";
+	const char *p = list;
+	size_t len = strlen(command);
+
+	for (; (p = strstr(p, command)) != NULL; p++) {
+		if ((p == list || strchr(separators, p[-1]) != NULL) &&
+		    strchr(separators, p[len]) != NULL)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+const char *
+recall_config_get_missing_commands(const struct recall_config *config)
+{
+	static const char *const commands[] = {
+		"user", RECALL_CMD_EXPUNGE, RECALL_CMD_RESTORE,
+		RECALL_CMD_SEARCH, RECALL_CMD_FETCH, RECALL_CMD_EXPORT,
+		RECALL_CMD_USERS, RECALL_CMD_STOP, RECALL_CMD_STANDING_BEGIN,
+		RECALL_CMD_STANDING_END, RECALL_CMD_STANDING_LIST,
+		RECALL_CMD_STANDING_LATE, RECALL_CMD_STANDING_RUN
+	};
+	const char *list = recall_config_get(config,
+					     "doveadm_allowed_commands");
+	const char *missing = NULL;
+	unsigned int i;
+
+	for (i = 0; *list != '\0' && i < N_ELEMENTS(commands); i++) {
+		if (config_list_has(list, commands[i]))
+			continue;
+		missing = missing == NULL ? commands[i] :
+			t_strconcat(missing, ", ", commands[i], NULL);
+	}
+	return missing;
 }

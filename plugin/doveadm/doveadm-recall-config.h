@@ -50,4 +50,9 @@ const char *
 recall_config_get_requests(const struct recall_config *config,
 			   const char **name_r);
 
+/* What mail-recalld asks for and doveadm_allowed_commands, which is set, lacks;
+   NULL if there is nothing. */
+const char *
+recall_config_get_missing_commands(const struct recall_config *config);
+
 #endif

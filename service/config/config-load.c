@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,22 @@ static void add_error(struct read_context *ctx, const char *fmt, ...)
 	free(error);
 }
 
+/* Whether users can be of it: no address ends with *.example.com, and what was
+   meant by it would be asked for elsewhere. */
+static bool is_domain(const char *domain)
+{
+	const char *p;
+
+	for (p = domain; *p != '\0'; p++) {
+		if (((unsigned char)*p < 0x80 && !isalnum((unsigned char)*p) &&
+		     strchr("-._", *p) == NULL) ||
+		    (*p == '.' && (p == domain || p[1] == '.' ||
+				   p[1] == '\0')))
+			return false;
+	}
+	return true;
+}
+
 /* name = URL ... domain ... */
 static void add_node(struct read_context *ctx, const char *name,
 		     const char *value)
@@ -70,6 +87,9 @@ static void add_node(struct read_context *ctx, const char *name,
 	for (i = 0; i < words.count; i++) {
 		if (strstr(words.items[i], "://") != NULL)
 			continue;
+		if (!is_domain(words.items[i]))
+			add_error(ctx, "nodes.%s: '%s' is no URL and no mail "
+				  "domain", name, words.items[i]);
 		if (config_domain_urls(config, words.items[i]) != NULL)
 			add_error(ctx, "nodes.%s: %s has a node already",
 				  name, words.items[i]);

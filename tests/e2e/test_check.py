@@ -166,6 +166,13 @@ def test_plugins_added_in_filter(make):
       "  }\n}\n"}, "http_api", "warning", "mail-recalld can't ask"),
     ({"extra": "doveadm_password =\ndoveadm_api_key =\n"}, "http_api",
      "error", "nobody can log in"),
+    ({"extra": "doveadm_allowed_commands = user%srecall expunge%srecall "
+      "standing begin%s\n" % ((' "', '" "', '"') if DOVECOT_24 else
+                             (",", ",", ""))}, "http_api", "warning",
+     "asks for: recall restore, recall search, recall fetch, recall export, "
+     "recall users, recall stop, recall standing end, "),
+    ({"plugin": {"recall_standing_dir": "standing"}}, "standing", "error",
+     "each process would look in another directory"),
     ({"doveadm_requests": 1}, "http_api", "warning",
      "restart_request_count = 1" if DOVECOT_24 else "service_count = 1"),
 ])

@@ -219,6 +219,14 @@ def test_proxy_that_is_no_address(service, proxies):
     ("a = http://127.0.0.1:1/ xn--bcher-kva.example\nb = "
      "http://127.0.0.1:2/ bücher.example\n",
      "nodes.b: bücher.example has a node already"),
+    ("a = http://127.0.0.1:1/ @x.example\n",
+     "nodes.a: '@x.example' is no URL and no mail domain"),
+    ("a = http://127.0.0.1:1/ x.example *.x.example\n",
+     "nodes.a: '*.x.example' is no URL and no mail domain"),
+    ("a = mail1.example.com:2222 x.example\n",
+     "nodes.a: 'mail1.example.com:2222' is no URL and no mail domain"),
+    ("a = http://127.0.0.1:1/ .x.example\n",
+     "nodes.a: '.x.example' is no URL and no mail domain"),
     ("a = http://127.0.0.1:1/\n", "nodes.a: has no mail domain"),
     ("a =\n", "nodes.a: has no mail domain")])
 def test_nodes_of_which_some_would_not_be_asked(service, nodes, error):

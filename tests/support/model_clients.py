@@ -51,6 +51,8 @@ class Client:
         self.changing, self.target = [], None
         # (mailbox, UID) of what it has found
         self.source = None
+        # a move has copied it, and failed then
+        self.copied = False
         # where it has put one last
         self.last = None
 
@@ -96,6 +98,7 @@ class Client:
             # a move whose connection has ended may have done so, too
             takes = name in ("move", "expunge")
             self.changing, self.target, self.source = [], None, None
+            self.copied = False
             try:
                 tokens = getattr(self, "do_" + name)(
                     chance, mailboxes, message_id, (seed, number))
@@ -108,7 +111,9 @@ class Client:
                 self.connection = connect(self.node, self.user)
                 # or an append, of which nobody knows then
                 tokens = None if name == "append" else self.changing
-                name = "copy" if name == "move" else name
+                self.copied = True
+            if name == "move" and self.copied:
+                name = "copy"
             if tokens is not None:
                 taken = self.source if takes else None
                 done.append(Operation(name, tokens, start, time.time(),
@@ -179,6 +184,8 @@ class Client:
         if not any(b"COPYUID" in line for line in done.lines):
             # it was gone
             self.source = None
+        # its mailbox was renamed before it was expunged there
+        self.copied = self.source is not None and not done.ok
         return self.changing
 
     def do_move(self, chance, mailboxes, message_id, unused_number):

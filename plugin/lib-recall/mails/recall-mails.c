@@ -5,6 +5,7 @@
 #include "failpoint.h"
 #include "recall-index.h"
 #include "recall-copies.h"
+#include "recall-given.h"
 #include "recall-limits.h"
 #include "recall-mail-iter.h"
 #include "recall-mails.h"
@@ -303,10 +304,11 @@ int recall_mails_copy_flags(struct mailbox *src, struct mailbox *dest,
 	return 0;
 }
 
-/* Returns 1 if dest has the mail then, 0 if the mail is gone, -1 on errors.
-   copied_r: whether it was copied for that. */
+/* Returns 1 if dest has the mail then, or has had it, 0 if the mail is gone, -1
+   on errors. copied_r: whether it was copied for that. */
 static int
 mails_copy_one(struct mail *mail, struct mailbox_transaction_context *dest,
+	       const struct recall_given *given,
 	       ARRAY_TYPE(recall_mails_guid) *guids, bool *copied_r,
 	       const char **error_r)
 {
@@ -331,6 +333,8 @@ mails_copy_one(struct mail *mail, struct mailbox_transaction_context *dest,
 		mail_mend_flags(mail, dest_uid, dest);
 		return 1;
 	}
+	if (given != NULL && seq_range_exists(&given->uids, mail->uid))
+		return 1;
 	save_ctx = mailbox_save_alloc(dest);
 	mailbox_save_copy_flags(save_ctx, mail);
 	if (mailbox_copy(&save_ctx, mail) == 0) {
@@ -427,7 +431,7 @@ mails_set_dest_uids(ARRAY_TYPE(recall_mails_copied) *copied,
    gone_r is gone, -1 on errors. */
 static int
 mails_copy_all(struct mailbox *src, const ARRAY_TYPE(seq_range) *uids,
-	       struct mailbox *dest, bool clients,
+	       struct mailbox *dest, struct recall_given *given,
 	       ARRAY_TYPE(recall_mails_guid) *guids,
 	       ARRAY_TYPE(recall_mails_copied) *copied, uint32_t *gone_r,
 	       const char **error_r)
@@ -436,11 +440,13 @@ mails_copy_all(struct mailbox *src, const ARRAY_TYPE(seq_range) *uids,
 	struct mail_transaction_commit_changes changes;
 	struct recall_mail_iter iter;
 	struct recall_mails_copied copy = { .uid = 0 };
+	ARRAY_TYPE(seq_range) copied_uids;
 	struct mail *mail;
 	bool added = FALSE;
 	int ret = 1;
 
 	array_clear(copied);
+	t_array_init(&copied_uids, array_count(uids) + 1);
 	recall_mail_iter_init(&iter, src, uids,
 			      MAIL_FETCH_FLAGS | MAIL_FETCH_GUID, NULL);
 	dest_trans = mailbox_transaction_begin(dest,
@@ -449,7 +455,7 @@ mails_copy_all(struct mailbox *src, const ARRAY_TYPE(seq_range) *uids,
 	while (ret > 0 && recall_mail_iter_next_uid(&iter, &mail)) {
 		T_BEGIN {
 			ret = mail == NULL ? 0 :
-				mails_copy_one(mail, dest_trans, guids,
+				mails_copy_one(mail, dest_trans, given, guids,
 					       &added, error_r);
 		} T_END_PASS_STR_IF(ret < 0, error_r);
 		if (ret == 0)
@@ -457,6 +463,7 @@ mails_copy_all(struct mailbox *src, const ARRAY_TYPE(seq_range) *uids,
 		if (ret > 0 && added) {
 			copy.uid = iter.uid;
 			array_push_back(copied, &copy);
+			seq_range_array_add(&copied_uids, copy.uid);
 		}
 	}
 	recall_mail_iter_rollback(&iter);
@@ -467,20 +474,24 @@ mails_copy_all(struct mailbox *src, const ARRAY_TYPE(seq_range) *uids,
 		array_clear(copied);
 		return ret;
 	}
+	if (given != NULL)
+		recall_given_write(given, dest_trans, &copied_uids);
+	RECALL_FAILPOINT("copies-commit");
 	if (mailbox_transaction_commit_get_changes(&dest_trans, &changes) < 0) {
 		mails_set_error(dest, "Copying to", error_r);
 		array_clear(copied);
 		return -1;
 	}
+	RECALL_FAILPOINT("copies-committed");
 	mails_set_dest_uids(copied, &changes.saved_uids);
 	ret = array_is_empty(copied) ? 0 :
-		mails_verify(dest, &changes.saved_uids, clients, error_r);
+		mails_verify(dest, &changes.saved_uids, given != NULL, error_r);
 	pool_unref(&changes.pool);
 	return ret < 0 ? -1 : 1;
 }
 
 int recall_mails_copy(struct mailbox *src, ARRAY_TYPE(seq_range) *uids,
-		      struct mailbox *dest, bool clients,
+		      struct mailbox *dest, struct recall_given *given,
 		      const ARRAY_TYPE(recall_mails_guid) *guids,
 		      ARRAY_TYPE(recall_mails_copied) *copied,
 		      const char **error_r)
@@ -493,7 +504,7 @@ int recall_mails_copy(struct mailbox *src, ARRAY_TYPE(seq_range) *uids,
 	for (tries = 0; tries < RECALL_COPY_TRIES_MAX; tries++) {
 		t_array_init(&guids_left, array_count(guids) + 1);
 		array_append_array(&guids_left, guids);
-		ret = mails_copy_all(src, uids, dest, clients, &guids_left,
+		ret = mails_copy_all(src, uids, dest, given, &guids_left,
 				     copied, &gone, error_r);
 		if (ret != 0)
 			return ret < 0 ? -1 : 0;

@@ -4,6 +4,7 @@
 #include "seq-range-array.h"
 
 struct mailbox;
+struct recall_given;
 
 /* A message; the GUID is empty if the storage has none. */
 struct recall_mails_guid {
@@ -63,9 +64,11 @@ int recall_mails_try_key(struct mailbox *box,
    Messages that are gone are dropped from uids. copied
    has the copies made, if it returns an error, too. If this returns 0, all of
    uids are in dest: each copy made has been opened after the commit, unless
-   clients are let into dest and have deleted it since. */
+   clients are let into dest and have deleted it since. Then given is not NULL:
+   what it has is not copied again either, and what is copied is written down
+   for it. */
 int recall_mails_copy(struct mailbox *src, ARRAY_TYPE(seq_range) *uids,
-		      struct mailbox *dest, bool clients,
+		      struct mailbox *dest, struct recall_given *given,
 		      const ARRAY_TYPE(recall_mails_guid) *guids,
 		      ARRAY_TYPE(recall_mails_copied) *copied,
 		      const char **error_r);

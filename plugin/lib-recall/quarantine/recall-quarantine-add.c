@@ -152,7 +152,7 @@ quarantine_add_box(struct recall_quarantine *q, const char *recall_id,
 	t_array_init(&gone, 4);
 	t_array_init(&copied, 4);
 	seq_range_array_merge(&gone, &missing);
-	ret = recall_mails_copy(cbox->box, &missing, box, FALSE, &none, &copied,
+	ret = recall_mails_copy(cbox->box, &missing, box, NULL, &none, &copied,
 				error_r);
 	mailbox_free(&box);
 	recall_quarantine_kept_saved(q->kept, box_idx, &copied);
@@ -185,6 +185,26 @@ quarantine_mend_box(struct recall_quarantine *q, const char *recall_id,
 	return ret;
 }
 
+/* A restore that was killed, or has failed, may have given back what is about
+   to be taken again. It must not count as given any more: that is of as many
+   records as there were then. */
+static int quarantine_record_again(struct recall_quarantine *q,
+				   const char *recall_id, const char **error_r)
+{
+	struct recall_quarantine_record record;
+
+	if (q->recorded_again || !recall_quarantine_kept_has_again(q->kept))
+		return 0;
+	i_zero(&record);
+	record.recall_id = recall_id;
+	record.recalled = time(NULL);
+	t_array_init(&record.boxes, 1);
+	if (recall_quarantine_record_write(q, &record, error_r) < 0)
+		return -1;
+	q->recorded_again = TRUE;
+	return 0;
+}
+
 static int
 quarantine_add_all(struct recall_quarantine *q, const char *recall_id,
 		   struct recall_copies *copies, const char **error_r)
@@ -212,7 +232,7 @@ quarantine_add_all(struct recall_quarantine *q, const char *recall_id,
 			return -1;
 		RECALL_FAILPOINT("quarantine-copied");
 	}
-	return 0;
+	return quarantine_record_again(q, recall_id, error_r);
 }
 
 int recall_quarantine_add(struct recall_quarantine *q,

@@ -308,6 +308,21 @@ void recall_quarantine_kept_get_left(const struct recall_quarantine_kept *kept,
 	}
 }
 
+bool recall_quarantine_kept_has_again(const struct recall_quarantine_kept *kept)
+{
+	const struct kept_claim *claim;
+	const struct kept_copy *copy;
+
+	array_foreach(&kept->claims, claim) {
+		for (copy = claim->guid->copies; copy != NULL;
+		     copy = copy->next) {
+			if (copy->loaded && copy->uid != 0)
+				return TRUE;
+		}
+	}
+	return FALSE;
+}
+
 void recall_quarantine_kept_set_changed(struct recall_quarantine_kept *kept)
 {
 	kept->changed = TRUE;

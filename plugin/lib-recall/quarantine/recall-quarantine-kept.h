@@ -56,6 +56,10 @@ void recall_quarantine_kept_get_left(const struct recall_quarantine_kept *kept,
 				     unsigned int box_idx,
 				     const guid_128_t box_guid,
 				     ARRAY_TYPE(recall_mails_copied) *copied_r);
+/* Whether what this look has found is what an earlier try has kept: it has been
+   in a mailbox again since. */
+bool
+recall_quarantine_kept_has_again(const struct recall_quarantine_kept *kept);
 /* Something that was recorded may not be kept. */
 void recall_quarantine_kept_set_changed(struct recall_quarantine_kept *kept);
 /* They were copied. */

@@ -26,6 +26,7 @@ record_parse_mail(struct recall_quarantine_record *record, pool_t pool,
 	}
 	i_stream_seek(input, hdr_size.physical_size);
 	recall_quarantine_record_parse(record, pool, input);
+	record->records++;
 	return recall_stream_check(mail, input) < 0 ? -1 : 1;
 }
 

@@ -31,8 +31,9 @@ struct recall_quarantine_record {
 	/* To be written: the numbers of copies are those that there are now,
 	   whatever was recorded before. */
 	bool recount;
-	/* Octets of it that were read. */
+	/* Octets of it that were read, and of how many messages. */
 	size_t octets;
+	unsigned int records;
 	ARRAY_TYPE(recall_quarantine_record_box) boxes;
 };
 

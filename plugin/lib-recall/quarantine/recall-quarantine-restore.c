@@ -6,6 +6,7 @@
 #include "mail-storage.h"
 #include "failpoint.h"
 #include "recall-boxes.h"
+#include "recall-given.h"
 #include "recall-names.h"
 #include "recall-quarantine.h"
 #include "recall-mails.h"
@@ -25,6 +26,10 @@ struct restore_context {
 	struct recall_quarantine_restored *restored;
 	/* names and GUIDs of the mailboxes that got something */
 	string_t *mailboxes, *guids;
+	/* put back into the mailbox that is gone to, by both tries */
+	unsigned int box_copies;
+	/* an earlier try has given some of it */
+	bool resumed;
 };
 
 /* box_r is NULL if there is none. Returns -1 if there is one that can't be
@@ -176,6 +181,60 @@ restore_add_target(struct restore_context *ctx, struct mailbox *box)
 	recall_names_append(ctx->guids, guid);
 }
 
+/* What a try has given to the mailbox, if it is not lost. */
+static int
+restore_read_given_box(struct recall_given *given, struct mailbox *box,
+		       const char **error_r)
+{
+	ARRAY_TYPE(recall_given_copy) left;
+	const struct recall_given_copy *copy;
+	ARRAY_TYPE(recall_mails_guid) mails;
+	const struct recall_mails_guid *mail;
+	ARRAY_TYPE(seq_range) uids;
+
+	t_array_init(&left, 4);
+	t_array_init(&mails, 4);
+	t_array_init(&uids, 4);
+	if (recall_given_read(given, box, &left, error_r) < 0)
+		return -1;
+	if (array_is_empty(&left))
+		return 0;
+	array_foreach(&left, copy)
+		seq_range_array_add(&uids, copy->dest_uid);
+	if (recall_mails_get_guids(box, &uids, &mails, error_r) < 0)
+		return -1;
+	array_clear(&uids);
+	array_foreach(&mails, mail)
+		seq_range_array_add(&uids, mail->uid);
+	array_foreach(&left, copy) {
+		if (seq_range_exists(&uids, copy->dest_uid))
+			seq_range_array_add(&given->uids, copy->uid);
+	}
+	return 0;
+}
+
+/* What a try has given back that was killed, or has failed after that. It may
+   have found the INBOX alone. */
+static int
+restore_read_given(struct restore_context *ctx, struct recall_given *given,
+		   struct mailbox *dest, const char **error_r)
+{
+	struct mail_namespace *ns =
+		mail_namespace_find_inbox(ctx->q->user->namespaces);
+	struct mailbox *box;
+	const char *error;
+
+	if (restore_read_given_box(given, dest, error_r) < 0)
+		return -1;
+	box = mailbox_alloc(ns->list, "INBOX", MAILBOX_FLAG_IGNORE_ACLS);
+	if (!mailbox_equals(dest, ns, "INBOX") && mailbox_open(box) == 0)
+		(void)restore_read_given_box(given, box, &error);
+	mailbox_free(&box);
+	if (!array_is_empty(&given->uids))
+		ctx->resumed = TRUE;
+	return 0;
+}
+
 /* Puts copies back whose transaction is committed when this returns. */
 static int
 restore_copy(struct restore_context *ctx, const guid_128_t guid,
@@ -183,24 +242,35 @@ restore_copy(struct restore_context *ctx, const guid_128_t guid,
 {
 	const struct recall_quarantine_record_box *rbox =
 		recall_quarantine_record_find(&ctx->record, guid);
+	struct recall_given given;
 	ARRAY_TYPE(seq_range) uids;
 	ARRAY_TYPE(recall_mails_guid) guids;
 	ARRAY_TYPE(recall_mails_copied) copied;
+	unsigned int count;
+	int ret;
 
 	t_array_init(&uids, 4);
 	t_array_init(&guids, 4);
 	t_array_init(&copied, 4);
 	if (recall_mails_get_count(src, rbox == NULL ? 0 : rbox->copies, &uids,
 				   error_r) < 0 ||
-	    recall_mails_get_related(src, &uids, dest, &guids, error_r) < 0 ||
-	    recall_mails_copy(src, &uids, dest, TRUE, &guids, &copied,
-			      error_r) < 0)
+	    recall_given_init(&given, src, ctx->record.records, error_r) < 0 ||
+	    restore_read_given(ctx, &given, dest, error_r) < 0 ||
+	    recall_mails_get_related(src, &uids, dest, &guids, error_r) < 0)
+		return -1;
+	ret = recall_mails_copy(src, &uids, dest, &given, &guids, &copied,
+				error_r);
+	/* they are there, even if it could not look */
+	ctx->box_copies += array_count(&copied);
+	ctx->restored->copies += array_count(&copied);
+	if (ret < 0)
 		return -1;
 	/* for those who watch the mailbox; the copies are there in any case */
 	(void)mailbox_sync(dest, 0);
-	ctx->restored->copies += array_count(&copied);
-	ctx->restored->present += seq_range_count(&uids) - array_count(&copied);
-	if (seq_range_count(&uids) > 0)
+	count = seq_range_count(&uids);
+	if (count > ctx->box_copies)
+		ctx->restored->present += count - ctx->box_copies;
+	if (count > 0)
 		restore_add_target(ctx, dest);
 	return 0;
 }
@@ -231,10 +301,13 @@ static int
 restore_box(struct restore_context *ctx,
 	    const struct recall_quarantine_box *qbox, const char **error_r)
 {
-	int ret = restore_box_copies(ctx, qbox, error_r);
+	int ret;
 
+	ctx->box_copies = 0;
+	ret = restore_box_copies(ctx, qbox, error_r);
 	/* only when it copies does sdbox come over a file that a killed process
-	   has left, and mends that when the mailbox is opened again */
+	   has left, and mends that when the mailbox is opened again; or it was
+	   renamed just now */
 	if (ret < 0)
 		ret = restore_box_copies(ctx, qbox, error_r);
 	if (ret <= 0)
@@ -254,7 +327,10 @@ restore_record(struct restore_context *ctx, const char **error_r)
 {
 	struct recall_quarantine_record record;
 
-	if (ctx->record.restored != 0)
+	/* the next one that gives what is held is no other try of this one: the
+	   user may have deleted what this one has given */
+	if (ctx->record.restored != 0 && ctx->restored->copies == 0 &&
+	    !ctx->resumed)
 		return 0;
 	i_zero(&record);
 	record.recall_id = ctx->record.recall_id;

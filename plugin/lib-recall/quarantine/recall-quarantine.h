@@ -33,6 +33,8 @@ struct recall_quarantine {
 	struct file_lock *lock;
 	/* NULL before recall_quarantine_add() */
 	struct recall_quarantine_kept *kept;
+	/* a record tells that copies are there which an earlier try has kept */
+	bool recorded_again;
 };
 
 /* A mailbox of the quarantine. */

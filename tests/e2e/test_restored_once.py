@@ -1,0 +1,254 @@
+"""A restore that is killed, or fails, when its copies are in their mailbox gives
+none of them twice, whatever clients have done with them until it is repeated,
+and loses none. Needs a build with failpoints: see tests/support/failpoints.py.
+"""
+
+import collections
+import errno
+import os
+import subprocess
+
+import pytest
+
+from conftest import DRIVERS, EX_TEMPFAIL
+from failpoints import IMPORT, stopped, with_failpoints
+from faulty import Shim
+from mailnode import build_message, imap_quote
+from quarantine import (append, command, fetch, make_node, quarantined,
+                        recall)
+
+BODIES = ["one", "two", "three", "four"]
+MAILBOXES = ["INBOX", "Work", "Office", "Archive"]
+# when the copies are committed, and before they leave the quarantine
+POINTS = ["copies-committed", "restore-copied"]
+
+
+@pytest.fixture(scope="module", params=DRIVERS)
+def node(request):
+    users = ["u%03d@example.com" % i for i in range(80)]
+    with with_failpoints(), make_node(request.param, users,
+                                      extra=IMPORT) as node:
+        node.free_users = iter(users)
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture
+def user(node, message_id, recall_id):
+    """The messages were in Work, and are in the quarantine."""
+    user = next(node.free_users)
+    node.doveadm("mailbox", "create", "-u", user, "Archive")
+    for body in BODIES:
+        append(node, user, "Work", build_message(message_id, body=body + "\n"))
+    assert recall(node, user, message_id, recall_id,
+                  "--no-notify").row()["copies"] == str(len(BODIES))
+    return user
+
+
+def killed(node, point, *args):
+    done = subprocess.run(
+        node.doveadm_command("recall", *args), capture_output=True,
+        env={**os.environ, "RECALL_FAILPOINT": point})
+    assert done.returncode == -9, done
+
+
+def client(node, user, mailbox, *commands):
+    """Runs commands of a message with a body: MOVE to a mailbox, or DELETE."""
+    connection = node.imap(user)
+    connection.select(imap_quote(mailbox))
+    for body, target in commands:
+        uid, = connection.uid("SEARCH", "BODY", body)[1][0].decode().split()
+        if target is not None:
+            connection.uid("MOVE", uid, imap_quote(target))
+        else:
+            connection.uid("STORE", uid, "+FLAGS.SILENT", "(\\Deleted)")
+            connection.uid("EXPUNGE", uid)
+    connection.logout()
+
+
+def use(node, user, mailbox="Work"):
+    """As clients do: "one" stays, and "four" comes back."""
+    client(node, user, mailbox, ("two", "Archive"), ("three", None),
+           ("four", "Archive"))
+    client(node, user, "Archive", ("four", mailbox))
+
+
+def rename(node, user):
+    node.doveadm("mailbox", "rename", "-u", user, "Work", "Office")
+
+
+def bodies(node, user, mailbox):
+    return [text.split(b"\r\n\r\n", 1)[1].strip().decode()
+            for flags, date, text in fetch(node, user, mailbox) or []]
+
+
+def there(node, user):
+    return collections.Counter(sum((bodies(node, user, mailbox)
+                                    for mailbox in MAILBOXES), []))
+
+
+def restore(node, user, recall_id):
+    """(copies, present)"""
+    row = command(node, "restore", "-u", user, recall_id).row()
+    assert row["status"] == "restored", row
+    return int(row["copies"]), int(row["present"])
+
+
+def once(*some):
+    return collections.Counter(some)
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+@pytest.mark.parametrize("point", POINTS)
+def test_killed(node, user, recall_id, point, renamed):
+    killed(node, point, "restore", "-u", user, recall_id)
+    assert there(node, user) == once(*BODIES)
+    if renamed:
+        rename(node, user)
+    use(node, user, "Office" if renamed else "Work")
+    assert restore(node, user, recall_id) == (0, len(BODIES))
+    assert there(node, user) == once("one", "two", "four")
+    assert quarantined(node, user) == {}
+
+
+def test_killed_before(node, user, recall_id):
+    """They are not there yet."""
+    killed(node, "copies-commit", "restore", "-u", user, recall_id)
+    assert there(node, user) == once()
+    assert restore(node, user, recall_id) == (len(BODIES), 0)
+    assert there(node, user) == once(*BODIES)
+    assert quarantined(node, user) == {}
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_renamed_meanwhile(node, user, recall_id, used):
+    """What it has committed it finds under the other name."""
+    with stopped(node, "copies-committed", "restore", "-u", user,
+                 recall_id) as rows:
+        rename(node, user)
+        if used:
+            use(node, user, "Office")
+    row, = rows
+    assert (row["status"], row["copies"], row["present"]) == \
+        ("restored", str(len(BODIES)), "0")
+    assert there(node, user) == \
+        (once("one", "two", "four") if used else once(*BODIES))
+    assert quarantined(node, user) == {}
+
+
+@pytest.mark.parametrize("used", [False, True])
+@pytest.mark.parametrize("point", POINTS)
+def test_recalled_again(node, user, message_id, recall_id, point, used):
+    """What that restore has given is taken by a retry of the recall: it is to
+    be given again."""
+    killed(node, point, "restore", "-u", user, recall_id)
+    expected = set(BODIES)
+    if used:
+        use(node, user)
+        expected.discard("three")
+    assert recall(node, user, message_id, recall_id,
+                  "--no-notify").status() == "expunged"
+    assert there(node, user) == once()
+    restore(node, user, recall_id)
+    # what the user has deleted comes back rather than that one is lost
+    assert there(node, user) == once(*BODIES)
+    assert quarantined(node, user) == {}
+
+
+def test_recalled_by_another(node, user, message_id, recall_id):
+    """That one has it then."""
+    other = recall_id[::-1]
+    killed(node, "copies-committed", "restore", "-u", user, recall_id)
+    assert recall(node, user, message_id, other, "--no-notify").row()[
+        "copies"] == str(len(BODIES))
+    assert restore(node, user, recall_id) == (0, len(BODIES))
+    assert there(node, user) == once()
+    assert restore(node, user, other) == (len(BODIES), 0)
+    assert there(node, user) == once(*BODIES)
+
+
+def test_lost(node, user, recall_id):
+    """Nobody has deleted it: it is given again."""
+    if node.driver == "mdbox":
+        pytest.skip("has it in a file with what the quarantine has")
+    killed(node, "copies-committed", "restore", "-u", user, recall_id)
+    root = node.home(user)
+    root /= "Maildir/.Work" if node.driver == "maildir" else \
+        "sdbox/mailboxes/Work"
+    for path in root.rglob("*"):
+        if path.is_file() and b"\ntwo" in path.read_bytes() and \
+           not path.name.startswith("dovecot"):
+            path.unlink()
+    node.doveadm("force-resync", "-u", user, "Work")
+    assert there(node, user) == once("one", "three", "four")
+    assert restore(node, user, recall_id) == (1, len(BODIES) - 1)
+    assert there(node, user) == once(*BODIES)
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_inbox_stood_in(node, user, recall_id, used):
+    """There was no such mailbox then, and there is one now."""
+    node.doveadm("mailbox", "delete", "-u", user, "Work")
+    killed(node, "copies-committed", "restore", "-u", user, recall_id)
+    assert collections.Counter(bodies(node, user, "INBOX")) == once(*BODIES)
+    node.doveadm("mailbox", "create", "-u", user, "Work")
+    if used:
+        use(node, user, "INBOX")
+    assert restore(node, user, recall_id) == (0, len(BODIES))
+    assert there(node, user) == \
+        (once("one", "two", "four") if used else once(*BODIES))
+    assert quarantined(node, user) == {}
+
+
+def test_held(node, user, recall_id):
+    """It stays in the quarantine: a restore that is asked for again when one
+    has ended gives what the user has deleted since, one that goes on with
+    what was killed does not."""
+    node.add_user(user, recall_hold="yes")
+    for _ in range(2):
+        killed(node, "restore-copied", "restore", "-u", user, recall_id)
+        assert there(node, user) == once(*BODIES)
+        client(node, user, "Work", ("three", None))
+        assert restore(node, user, recall_id) == (0, len(BODIES))
+        assert there(node, user) == once("one", "two", "four")
+    assert restore(node, user, recall_id) == (1, len(BODIES) - 1)
+    assert there(node, user) == once(*BODIES)
+    assert quarantined(node, user) != {}
+
+
+@pytest.mark.parametrize("call", ["write", "rename"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_index_can_not_be_written(node, user, recall_id, call, number):
+    """Once, at any moment."""
+    root = node.home(user)
+    root /= "Maildir/.Work" if node.driver == "maildir" else \
+        "%s/mailboxes/Work" % node.driver
+    shim = Shim(node.dir, "doveadm", [root])
+    shim.arm(call, number, errno.EIO)
+    done = subprocess.run(
+        node.doveadm_command("recall", "restore", "-u", user, recall_id),
+        capture_output=True, text=True,
+        env={**os.environ, **shim.environment()})
+    assert done.returncode in (0, EX_TEMPFAIL) and \
+        "Panic" not in done.stderr, done
+    if node.driver == "mdbox":
+        # it rebuilds, and says so
+        command(node, "restore", "-u", user, recall_id)
+    restore(node, user, recall_id)
+    assert there(node, user) == once(*BODIES)
+    assert quarantined(node, user) == {}
+
+
+def test_nothing_is_known_any_more(node, user, recall_id):
+    """Rather twice than never."""
+    killed(node, "copies-committed", "restore", "-u", user, recall_id)
+    use(node, user)
+    root = node.home(user)
+    root /= {"maildir": "Maildir/.Work"}.get(
+        node.driver, "%s/mailboxes/Work" % node.driver)
+    for path in root.rglob("dovecot.index*"):
+        path.unlink()
+    node.doveadm("force-resync", "-u", user, "*")
+    restore(node, user, recall_id)
+    assert set(there(node, user)) >= {"one", "two", "four"}
+    assert quarantined(node, user) == {}

@@ -44,7 +44,7 @@ bool session_issue(struct http_request *request,
 		.old = terms->old,
 		.family = terms->old != NULL ? terms->family : family,
 		.jti = jti,
-		.access_expires = issued + config->auth_access_token_exp_time,
+		.access_expires = now + config->auth_access_token_exp_time,
 		.created = issued,
 		.expires = terms->expires,
 		.address = request->source,
@@ -52,7 +52,7 @@ bool session_issue(struct http_request *request,
 	};
 
 	random_hex(REFRESH_FAMILY_LEN / 2, family);
-	*access_r = token_issue(config, who, token.family, issued, jti);
+	*access_r = token_issue(config, who, token.family, now, revoked, jti);
 	if (*access_r == NULL) {
 		http_reply_message(request, 501, "Tokens are issued elsewhere");
 		return false;

@@ -18,6 +18,10 @@
 #include "jwt.h"
 
 #define HMAC_SIZE 32
+/* The time until which tokens were revoked when this one was issued, where that
+   is not before: in the same second, or by a clock that was ahead. A later
+   "iat" would make it one that is not valid yet. */
+#define REVOKED_CLAIM "revoked-until"
 
 static bool is_rs256(const struct config *config)
 {
@@ -137,7 +141,7 @@ static enum token_result
 check_claims(const struct config *config, const json_t *claims, int64_t now,
 	     struct identity *identity_r, const char **why_r)
 {
-	int64_t exp, nbf, iat;
+	int64_t exp, nbf, iat, revoked;
 
 	*why_r = check_parties(config, claims);
 	if (*why_r != NULL)
@@ -160,6 +164,9 @@ check_claims(const struct config *config, const json_t *claims, int64_t now,
 	}
 	identity_r->expires = exp;
 	identity_r->issued = iat;
+	if (jwt_get_time(claims, REVOKED_CLAIM, -1, &revoked) && iat >= 0 &&
+	    revoked >= iat)
+		identity_r->issued = revoked + 1;
 	if (exp <= now) {
 		*why_r = "is expired";
 		return TOKEN_EXPIRED;
@@ -265,7 +272,7 @@ static void set_text(json_t *json, const char *name, const char *value)
 }
 
 char *token_issue(const struct config *config, const struct identity *identity,
-		  const char *session, int64_t now,
+		  const char *session, int64_t now, int64_t revoked,
 		  char jti_r[TOKEN_ID_LEN + 1])
 {
 	char *header, *claims, *data, *sig, *token = NULL;
@@ -278,6 +285,8 @@ char *token_issue(const struct config *config, const struct identity *identity,
 			 "exp", (json_int_t)(now +
 				config->auth_access_token_exp_time),
 			 "jti", jti_r, "sid", session);
+	if (revoked >= now)
+		json_object_set_new(json, REVOKED_CLAIM, json_integer(revoked));
 	set_text(json, "iss", config->auth_jwt_issuer);
 	set_text(json, "aud", config->auth_jwt_audience);
 	claims = encode_part(json);

@@ -24,10 +24,11 @@ token_verify(const struct config *config, const char *token, int64_t now,
 	     struct identity *identity_r, const char **why_r);
 
 /* An access token for the identity, good for auth.access_token_exp_time
-   seconds from now on, as one of the session; jti_r is its name. NULL if the
-   settings have no key to sign with. */
+   seconds from now on, as one of the session; jti_r is its name. Tokens that
+   were issued until `revoked` are revoked, this one is not, though that may be
+   still to come. NULL if the settings have no key to sign with. */
 char *token_issue(const struct config *config, const struct identity *identity,
-		  const char *session, int64_t now,
+		  const char *session, int64_t now, int64_t revoked,
 		  char jti_r[TOKEN_ID_LEN + 1]);
 
 #endif

@@ -248,6 +248,22 @@ check_place(sqlite3 *db, struct revocation *r)
 		full ? REVOCATION_FULL : REVOCATION_OK;
 }
 
+/* What waits for approval, and was asked for when the clock was ahead, was
+   asked for before. */
+static bool set_back_recalls(sqlite3 *db, const struct revocation *r,
+			     int64_t now)
+{
+	if ((r->kind != REVOKE_LOGIN && r->kind != REVOKE_ALL) ||
+	    r->before < now)
+		return true;
+	return journal_exec(db, "UPDATE recalls SET created = ?3 WHERE "
+			    "approval = 'pending' AND created > ?3 AND "
+			    "(?1 IS NULL OR actor = ?1 COLLATE NOCASE) AND "
+			    "(?2 = '' OR (tenant = ?2 AND role <> 3))", "ssi",
+			    r->kind == REVOKE_LOGIN ? r->subject : NULL,
+			    r->tenant, now);
+}
+
 static enum revocation_result
 revoke(sqlite3 *db, struct revocation *r, int64_t now, struct strlist *jtis)
 {
@@ -258,7 +274,7 @@ revoke(sqlite3 *db, struct revocation *r, int64_t now, struct strlist *jtis)
 	result = check_place(db, r);
 	if (result == REVOCATION_OK &&
 	    (!add(db, r, now) || !find_ahead(db, r, now, jtis) ||
-	     !add_tokens(db, jtis, r, now)))
+	     !add_tokens(db, jtis, r, now) || !set_back_recalls(db, r, now)))
 		result = REVOCATION_FAILED;
 	return result;
 }

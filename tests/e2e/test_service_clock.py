@@ -213,6 +213,37 @@ def test_approval(node, make, clock, message_id):
         assert not has(node, user, message_id)
 
 
+@pytest.mark.parametrize("which", [{"login": ADMIN.upper()}, {"all": 1}],
+                         ids=["login", "all"])
+@pytest.mark.parametrize("later", [0, HOUR + MINUTE])
+def test_approval_of_who_was_revoked(node, make, clock, message_id, which,
+                                     later):
+    """What was asked for by a clock that was ahead was asked for before."""
+    user = U[0]
+    node.lmtp_deliver(user, build_message(message_id))
+    with make(approval__users=1, approval__check_asker="no") as service:
+        clock.set(HOUR)
+        asked, other = [service.recall(admin(service, HOUR, login), message_id,
+                                       [user]).json()["id"]
+                        for login in (ADMIN, ADMIN2)]
+        clock.set(0)
+        args = [arg for name, value in which.items()
+                for arg in ("-d", "%s=%s" % (name, value))]
+        assert service.curl("/v2/auth/revocations", *args,
+                            token=root(service)).status == 200
+        clock.set(later)
+        begin = int(time.time()) + later + 5
+        second = service.token("adm3@red.example", 1, "red", iat=begin,
+                               exp=begin + 600)
+        answer = decide(service, second, asked)
+        assert answer.status == 409 and "revoked" in answer.json()["message"]
+        assert has(node, user, message_id)
+        if "all" not in which:
+            assert decide(service, second, other).status in (200, 202)
+            service.wait_recall(second, other)
+            assert not has(node, user, message_id)
+
+
 def test_repeated_and_listed(node, make, clock, user):
     """A key is of one recall, whatever the clock says, and the list has each
     recall once."""
@@ -281,6 +312,41 @@ def test_revoked(node, make, clock, which, ahead):
         assert service.curl("/v2/actions",
                             token=tokens["access_token"]).status == 200
         assert refresh(service, tokens).status == 200
+
+
+@pytest.mark.parametrize("which", [{"login": ADMIN}, {"all": 1}],
+                         ids=["login", "all"])
+def test_revoked_by_a_clock_that_was_ahead(node, make, clock, which):
+    """What is revoked until a time that is to come is what there was: whoever
+    logs in after that can work, also when that time has come."""
+    with make(auth__clock_skew=60) as service:
+        before = log_in(service)
+        clock.set(DAY)
+        args = [arg for name, value in which.items()
+                for arg in ("-d", "%s=%s" % (name, value))]
+        assert service.curl("/v2/auth/revocations", *args,
+                            token=root(service, DAY)).status == 200
+        clock.set(0)
+        had = [before, log_in(service)]
+        had.append(refresh(service, had[1]).json())
+
+        def are_good(since=0):
+            return [service.curl("/v2/actions", token=tokens[
+                "access_token"]).status == 200 for tokens in had[since:]]
+
+        assert are_good() == [False, True, True]
+        service.stop()
+        service.start()
+        assert are_good() == [False, True, True]
+        # once more, by a clock that is right
+        assert service.curl("/v2/auth/revocations", *args,
+                            token=root(service)).status == (
+                                401 if "all" in which else 200)
+        if "all" not in which:
+            had.append(log_in(service))
+            assert are_good() == [False, False, False, True]
+            assert refresh(service, had[2]).status == 401
+            assert refresh(service, had[3]).status == 200
 
 
 @pytest.mark.parametrize("ahead", [MINUTE, DAY])

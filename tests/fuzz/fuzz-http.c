@@ -183,7 +183,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		fputs(error != NULL ? error : "no jobs", stderr);
 		abort();
 	}
-	issued = token_issue(config, &who, "family", time(NULL), jti);
+	issued = token_issue(config, &who, "family", time(NULL), -1, jti);
 	snprintf(token, sizeof(token), "%s", issued);
 	free(issued);
 	return 0;

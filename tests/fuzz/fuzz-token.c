@@ -30,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *why;
 
 	if (good == NULL)
-		good = token_issue(&config, &who, "family", NOW, jti);
+		good = token_issue(&config, &who, "family", NOW, -1, jti);
 	token = malloc(size + 1);
 	memcpy(token, data, size);
 	token[size] = '\0';

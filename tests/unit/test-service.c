@@ -207,7 +207,7 @@ static void test_token(void)
 	struct identity found;
 	const char *why;
 	char jti[TOKEN_ID_LEN + 1];
-	char *token = token_issue(config, &who, "family", NOW, jti);
+	char *token = token_issue(config, &who, "family", NOW, -1, jti);
 	size_t i, len;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(token);

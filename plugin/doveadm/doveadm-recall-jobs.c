@@ -2,11 +2,11 @@
 #include "dovecot-compat.h"
 #include "array.h"
 #include "master-service.h"
-#include "master-service-private.h"
 #include "doveadm.h"
 #include "recall-params.h"
 #include "recall-settings.h"
 #include "recall-proxy-batch.h"
+#include "recall-proxy.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-rows.h"
 #include "doveadm-recall-jobs.h"
@@ -111,12 +111,12 @@ jobs_get_count(const struct doveadm_cmd_context *cctx,
 	       struct mail_storage_service_ctx *service,
 	       const struct recall_sweep *sweep)
 {
+	static const char *const none = NULL;
 	unsigned int limit, count = sweep->jobs;
 
 	/* settings of this command line would not hold over there: mail could
 	   be deleted that -o has a quarantine for */
-	if (array_is_created(&master_service->config_overrides) &&
-	    array_count(&master_service->config_overrides) > 0) {
+	if (recall_proxy_get_override(&none) != NULL) {
 		if (count > 1) {
 			i_warning("With -o this process works alone, not "
 				  "--jobs %u", count);

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from answers import has
 from conftest import (COLUMNS, DRIVERS, EX_TEMPFAIL, EX_USAGE, Result,
                       parse_tab, run_http, run_shell)
 from mailnode import MailNode, PATIENCE, build_message, free_port
@@ -373,6 +374,34 @@ def test_killed_while_waiting(node, fake):
     assert result.code == EX_TEMPFAIL
     assert result.statuses() == dict.fromkeys(users, "error")
     assert all("Killed with signal" in row["error"] for row in result.rows)
+
+
+def test_settings_of_the_command_line(node, backs, message_id):
+    """Another node goes by its own, so it is not asked; by those that say how
+    it is reached, and what is logged, it is."""
+    good = users_of("one")[:2] + HERE[:1]
+    backs["one"].lmtp_deliver(good[:2], build_message(message_id))
+    node.lmtp_deliver(good[2:], build_message(message_id))
+    args = ["--no-notify", *["--users=" + user for user in good], message_id]
+    for option, other in (("hostname=other.example.com", "error"),
+                          ("verbose_proctitle=yes", "expunged")):
+        done = node.doveadm("-o", option, "-f", "tab", "recall", "expunge",
+                            *args, check=False)
+        result = Result(parse_tab(done.stdout), done.returncode)
+        here = "expunged" if other == "error" else "not_found"
+        assert result.statuses() == {good[0]: other, good[1]: other,
+                                     good[2]: here}
+        assert result.code == (EX_TEMPFAIL if other == "error" else 0)
+        if other == "error":
+            assert "hostname of -o would not hold on 127.0.0.1" in \
+                result.row(good[0])["error"]
+            assert has(backs["one"], good[0], message_id)
+    # nor does a process of this one, which others' commands are for
+    node.lmtp_deliver(good[2:], build_message(message_id))
+    done = node.doveadm("-o", "doveadm_worker_count=1", "-o",
+                        "hostname=other.example.com", "recall", "expunge",
+                        "--no-notify", "--users=" + good[2], message_id)
+    assert "expunged" in done.stdout and not has(node, good[2], message_id)
 
 
 def test_socket_path_is_for_one_request(node):

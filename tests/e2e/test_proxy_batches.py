@@ -79,7 +79,8 @@ def backs(ports):
 
 @pytest.fixture(scope="module")
 def node(ports, backs):
-    users = HERE + ALIASES + ["other9.one@example.com"]
+    users = HERE + ALIASES + ["other9.one@example.com",
+                              "alias1.later@example.com"]
     for name in ports:
         users = users + users_of(name, COUNT)
     with front(ports, users) as node:
@@ -428,6 +429,51 @@ def test_node_speaks_for_its_own_users_alone(node, fake, message_id, which):
     assert len(result.rows) == 4
     assert sorted(fake.asked_for()) == \
         sorted([[users[0]], users[1:], [users[1]], [users[2]]])
+
+
+@pytest.mark.parametrize("which", ["one twice", "too much"])
+@pytest.mark.log_errors("later@example.com|Node 127.0.0.1")
+def test_node_is_asked_for_several_no_more(node, other_fake, message_id,
+                                           which):
+    """After such an answer."""
+    def answer(users):
+        row = verdict_row(users[0], "not_found", "0")
+        if len(users) > 1 and which == "one twice":
+            row += row
+        elif len(users) > 1:
+            row = row.replace(b"guid", b"x" * 17000000)
+        return row + b"\n+\n"
+    other_fake.script(answer, serve=True)
+    users = users_of("later", 12)
+    # for another name of a user its answer is waited for
+    asked = users[:3] + ["alias1.later@example.com"] + users[3:]
+    result = run_shell(node, *named(asked), "--", message_id)
+    assert result.statuses() == dict.fromkeys(asked, "not_found")
+    assert [users for users in other_fake.asked_for() if len(users) > 1] == \
+        [users[1:3]]
+
+
+def test_exit_code_of_several(node, fake, message_id):
+    """It is the command's, whatever the rows say."""
+    fake.script(lambda users: b"".join(map(verdict_row, users)) +
+                (b"\n-TEMPFAIL\n" if len(users) > 1 else b"\n+\n"),
+                serve=True)
+    users = users_of("fake", 3)
+    result = run_shell(node, *named(users), "--", message_id)
+    assert result.statuses() == dict.fromkeys(users, "expunged")
+    assert result.code == EX_TEMPFAIL
+    assert len(fake.commands) == 2
+
+
+def test_node_that_leaves_all_out(node, fake, message_id):
+    """They are not asked for again: it was no failure."""
+    fake.script(lambda users: alone(users) if len(users) == 1 else b"\n+\n",
+                serve=True)
+    users = users_of("fake", 3)
+    result = run_shell(node, *named(users), "--", message_id)
+    assert result.statuses() == {users[0]: "not_found", users[1]: "error",
+                                 users[2]: "error"}
+    assert fake.asked_for() == [users[:1], users[1:]]
 
 
 @pytest.mark.log_errors("fake@example.com")

@@ -105,6 +105,12 @@ EQUIVALENT = [
     ("plugin/doveadm/proxy/recall-proxy-nodes.c",
      "request = nodes_find(batch, columns[i - name_idx], &idx);",
      "the name is the first column"),
+    ("plugin/doveadm/proxy/recall-proxy-nodes.c", "if (exit_code != 1)",
+     "to set 0 changes nothing, and no command of ours ends with 1"),
+    ("plugin/doveadm/proxy/recall-proxy-nodes.c",
+     "if (batch->size >= batch->max_size)",
+     "for one length of an answer that was cut off the next users are asked "
+     "for by other commands"),
     ("plugin/lib-recall/recall-expunge.c", "return 1;",
      "callers ask for errors only"),
     ("plugin/lib-recall/recall-expunge.c", "return ret < 0 ? -1 : 1;",

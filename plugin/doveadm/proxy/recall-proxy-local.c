@@ -1,10 +1,30 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
 #include "hash.h"
+#include "master-service-private.h"
 #include "doveadm.h"
 #include "doveadm-settings.h"
 #include "recall-proxy-batch.h"
 #include "recall-proxy-private.h"
+#include "recall-proxy.h"
+
+const char *recall_proxy_get_override(const char *const *but)
+{
+	const char *override, *const *prefix;
+
+	if (!array_is_created(&master_service->config_overrides))
+		return NULL;
+	array_foreach_elem(&master_service->config_overrides, override) {
+		for (prefix = but; *prefix != NULL; prefix++) {
+			if (str_begins_with(override, *prefix))
+				break;
+		}
+		if (*prefix == NULL)
+			return t_strcut(override, '=');
+	}
+	return NULL;
+}
 
 bool recall_proxy_connect_local(struct recall_proxy *proxy, unsigned int jobs)
 {

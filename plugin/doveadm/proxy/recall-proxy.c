@@ -157,12 +157,32 @@ proxy_get_socket(const char *path, const struct recall_proxy_route *route,
 	wanted_r->starttls = route->starttls;
 }
 
+/* Another node goes by its own settings: mail could be deleted that -o has a
+   quarantine for. */
+static int proxy_check_overrides(const struct recall_proxy_server *server,
+				 const char **error_r)
+{
+	/* how this process reaches nodes, finds users, and logs */
+	static const char *const own[] = {
+		"doveadm_", "ssl_", "auth_", "base_dir=", "log_", "verbose_",
+		"mail_debug=", NULL
+	};
+	const char *name = recall_proxy_get_override(own);
+
+	if (name == NULL)
+		return 0;
+	*error_r = t_strdup_printf("%s of -o would not hold on %s, where the "
+				   "user is: ask there", name, server->name);
+	return -1;
+}
+
 /* Returns 1 and who is to be asked, 0 if nobody is, -1 if that isn't known. */
 static int
 proxy_get_server(struct recall_proxy *proxy,
 		 const struct recall_proxy_route *route,
 		 struct recall_proxy_server **server_r, const char **error_r)
 {
+	static const char *const none = NULL;
 	struct recall_proxy_server wanted;
 	const char *path = proxy->socket_path;
 
@@ -171,14 +191,15 @@ proxy_get_server(struct recall_proxy *proxy,
 		if (proxy_get_node(route, &wanted, error_r) < 0)
 			return -1;
 	} else {
-		if (path == NULL && doveadm_settings->doveadm_worker_count > 0)
+		if (path == NULL && recall_proxy_get_override(&none) == NULL &&
+		    doveadm_settings->doveadm_worker_count > 0)
 			path = doveadm_settings->doveadm_socket_path;
 		if (path == NULL || doveadm_server)
 			return 0;
 		proxy_get_socket(path, route, &wanted);
 	}
 	*server_r = recall_proxy_server_get(proxy, &wanted);
-	return 1;
+	return proxy_check_overrides(*server_r, error_r) < 0 ? -1 : 1;
 }
 
 static int

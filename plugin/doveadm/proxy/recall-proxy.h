@@ -73,6 +73,10 @@ int recall_proxy_user(struct recall_proxy *proxy,
    with the node in place of a name. Returns -1 if it is none. */
 int recall_proxy_node(struct recall_proxy *proxy, const char *node,
 		      const char **error_r);
+/* Returns the first setting of the command line (-o), which holds in this
+   process alone, whose name does not begin with one of these; NULL if there is
+   none. */
+const char *recall_proxy_get_override(const char *const *but);
 /* Asks for users for whom no others will come along for some time. */
 void recall_proxy_send(struct recall_proxy *proxy);
 /* Waits until a row is complete that has come in part. To be called before

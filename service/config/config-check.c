@@ -506,6 +506,9 @@ void config_check(struct config *config, struct strbuf *errors)
 	for (i = 0; i < config->nodes.count; i += 2)
 		check_doveadm_urls(config, "nodes", config->nodes.items[i + 1],
 				   NULL, errors);
+	if (*config->doveadm_behind != '\0')
+		check_doveadm_urls(config, "doveadm.behind",
+				   config->doveadm_behind, NULL, errors);
 	check_doveadm_login(config, errors);
 	check_cas(config, errors);
 	check_webhook(config, errors);

@@ -61,6 +61,7 @@ static const struct setting settings[] = {
 
 	STR("doveadm.url", doveadm_url, "http://127.0.0.1:2222/doveadm/v1",
 	    "services/doveadm/url"),
+	STR("doveadm.behind", doveadm_behind, "", NULL),
 	STR("doveadm.login", doveadm_login, "", "services/doveadm/login"),
 	STR("doveadm.login_file", doveadm_login_file, "", NULL),
 	STR("doveadm.ca_file", doveadm_ca_file, "", NULL),

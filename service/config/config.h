@@ -35,6 +35,8 @@ struct config {
 	char *http_trusted_proxies;
 	/* [doveadm] */
 	char *doveadm_url;
+	/* nodes that are asked about no users */
+	char *doveadm_behind;
 	char *doveadm_login;
 	char *doveadm_login_file;
 	char *doveadm_ca_file;

@@ -23,6 +23,7 @@ void doveadm_nodes_urls(const struct config *config, struct strlist *urls)
 	strlist_split(&all, config->doveadm_url);
 	for (i = 0; i < config->nodes.count; i += 2)
 		strlist_split(&all, config->nodes.items[i + 1]);
+	strlist_split(&all, config->doveadm_behind);
 	for (i = 0; i < all.count; i++) {
 		if (!has(urls, all.items[i]))
 			strlist_add(urls, all.items[i]);

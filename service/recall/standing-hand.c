@@ -84,14 +84,18 @@ void standing_hand_make_call(struct doveadm_call *call, struct config *config,
 	}
 }
 
-/* Whether another server stands in for this one: then its users are asked about
-   whether this one is there or not. */
+/* Whether another server stands in for this one, or a proxy is before it: then
+   its users are asked about whether this one is there or not. */
 static bool has_substitute(const struct config *config, const char *url)
 {
 	struct strlist groups = { NULL, 0, 0 }, urls;
 	bool ret = false;
 	size_t i, n;
 
+	memset(&urls, 0, sizeof(urls));
+	strlist_split(&urls, config->doveadm_behind);
+	ret = strlist_has_nocase(&urls, url);
+	strlist_free(&urls);
 	config_node_groups(config, &groups);
 	for (i = 0; i < groups.count && !ret; i++) {
 		memset(&urls, 0, sizeof(urls));

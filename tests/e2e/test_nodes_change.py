@@ -142,6 +142,76 @@ def test_order_of_a_user_who_moves(cluster, message_id):
     assert len(two.messages(USER)) == 2
 
 
+@pytest.fixture
+def knowing(cluster):
+    """A service that is told of the nodes behind the proxy."""
+    one, two, front, _ = cluster
+    with Service(front, doveadm__behind=" ".join([one.http_url, two.http_url]),
+                 doveadm__retries=0, recall__late_interval=1) as service:
+        yield service
+
+
+def names_of(service, recall_id):
+    answer = service.curl("/v2/actions/" + recall_id, token=service.token())
+    standing = answer.json()["standing"]
+    return set(standing["nodes"]), {node["name"] for node in
+                                    standing["missing"]}
+
+
+def test_order_follows_the_user(cluster, knowing, message_id):
+    one, two, front, _ = cluster
+    recall_id, status = recall(knowing, message_id, stand="1h")
+    assert status == "not_found"
+    move_files(one, two)
+    front.move("two")
+    two.lmtp_deliver([USER], build_message(message_id))
+    assert two.messages(USER) == []
+    # who was asked about the user was the proxy
+    url = "/v2/actions/" + recall_id
+    wait_for(lambda: knowing.curl(url, token=knowing.token()).json()["late"]
+             == 1)
+    answer = knowing.curl("/v2/standing/" + recall_id, "-X", "DELETE",
+                          token=knowing.token())
+    assert (answer.status, len(answer.json()["nodes"])) == (200, 3)
+    two.lmtp_deliver([USER], build_message(message_id))
+    assert len(two.messages(USER)) == 1
+
+
+def test_order_reaches_a_node_that_was_down(cluster, knowing, message_id):
+    """It looks for what has come meanwhile."""
+    one, two, front, _ = cluster
+    two.stop(remove=False)
+    recall_id, status = recall(knowing, message_id, stand="1h")
+    assert status == "not_found"
+    name = "127.0.0.1:%d" % two.http_port
+    assert names_of(knowing, recall_id)[1] == {name}
+    front.move("two")
+    ports = two.imap_port, two.lmtp_port, two.http_port
+    # so that the message is there before the order
+    knowing.stop()
+    assert two._launch()
+    assert ports == (two.imap_port, two.lmtp_port, two.http_port)
+    two.lmtp_deliver([USER], build_message(message_id))
+    assert len(two.messages(USER)) == 1
+    knowing.start()
+    wait_for(lambda: two.messages(USER) == [])
+    wait_for(lambda: names_of(knowing, recall_id)[1] == set())
+
+
+def test_stop_holds_behind_the_proxy(cluster, knowing, message_id):
+    one, two, front, _ = cluster
+    one.lmtp_deliver([USER], build_message(message_id))
+    token = knowing.token()
+    answer = knowing.curl("/v2/stop", "-X", "POST", token=token)
+    assert answer.json()["success"] and len(answer.json()["nodes"]) == 3
+    done = one.doveadm("recall", "expunge", "-u", USER, message_id,
+                       check=False)
+    assert "stopped" in done.stdout and len(one.messages(USER)) == 1
+    answer = knowing.curl("/v2/stop", "-X", "DELETE", token=token)
+    assert answer.json()["success"]
+    assert recall(knowing, message_id)[1] == "expunged"
+
+
 def test_order_and_nodes_of_the_settings(cluster, message_id):
     """A node that is new there is given it, one that is gone is not asked for."""
     one, two, front, service = cluster

@@ -338,6 +338,7 @@ def test_certificate_that_no_server_starts_with(service, certificates, keys):
 @pytest.mark.parametrize("setting, url", [
     ("doveadm__url", "http://doveadm:hidden@127.0.0.1:2222/doveadm/v1"),
     ("nodes__one", "https://hidden@mail1.example.com/ example.com"),
+    ("doveadm__behind", "https://mail1.example.com/ https://hidden@mail2/"),
     ("auth__imap_url", "imap://doveadm:hidden@127.0.0.1"),
     ("etcd__endpoints", "http://root:hidden@127.0.0.1:2379")])
 def test_url_with_a_login(service, setting, url):
@@ -360,6 +361,7 @@ def test_url_with_a_login(service, setting, url):
      "%s://localhost.example.com/"),
     ("nodes__one", "doveadm__allow_plaintext",
      "%s://mail1.example.com/ example.com"),
+    ("doveadm__behind", "doveadm__allow_plaintext", "%s://mail1.example.com/"),
     ("auth__imap_url", "auth__imap_allow_plaintext", "%s://mail.example.com"),
     ("auth__imap_url", "auth__imap_starttls", "%s://mail.example.com"),
 ])

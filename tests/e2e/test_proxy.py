@@ -1,6 +1,7 @@
 """doveadm recall for users whose mail is on other nodes, some of which fail."""
 
 import contextlib
+import pathlib
 import signal
 import subprocess
 
@@ -9,6 +10,7 @@ import pytest
 from answers import has
 from conftest import (COLUMNS, DRIVERS, EX_TEMPFAIL, EX_USAGE, Result,
                       parse_tab, run_http, run_shell)
+from faults import wait_for
 from mailnode import MailNode, PATIENCE, build_message, free_port
 from proxynodes import FakeNode, Front, mixed, users_of
 from quarantine import command, http
@@ -374,6 +376,30 @@ def test_killed_while_waiting(node, fake):
     assert result.code == EX_TEMPFAIL
     assert result.statuses() == dict.fromkeys(users, "error")
     assert all("Killed with signal" in row["error"] for row in result.rows)
+
+
+def timer_of(port):
+    """Of the connection to there: 2 if it is asked whether it is alive."""
+    rows = [line.split() for line in
+            pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [int(row[5].split(":")[0]) for row in rows
+            if row[2].endswith(":%04X" % port) and row[3] == "01"]
+
+
+def test_node_that_loses_power(node, fake):
+    """Nobody says that its connection is closed."""
+    user, = users_of("fake", 1)
+    fake.script(b"", hang=True)
+    with subprocess.Popen(node.doveadm_command(
+            "recall", "expunge", "--users=" + user, "<hang@example.com>"),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True) as process:
+        try:
+            assert fake.asked.wait(PATIENCE)
+            wait_for(lambda: timer_of(fake.port) == [2])
+        finally:
+            process.terminate()
+            process.communicate()
 
 
 def test_settings_of_the_command_line(node, backs, message_id):

@@ -18,10 +18,16 @@
 #include "recall-proxy-row.h"
 #include "recall-proxy-tls.h"
 
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define PROXY_BUF_SIZE (2 * RECALL_PROXY_WHOLE_SIZE)
 #define PROXY_CONNECT_SECS 30
+/* A node that has been silent is asked whether it is there, so often. */
+#define PROXY_SILENT_SECS 60
+#define PROXY_PROBE_SECS 10
+#define PROXY_PROBES 6
 #define PROXY_LOG_CHANNEL 'L'
 /* The server's minor version from which on it knows STARTTLS. */
 #define PROXY_MINOR_STARTTLS 2
@@ -118,6 +124,30 @@ conn_start_tls(struct recall_proxy_conn *conn, const char **error_r)
 	return 0;
 }
 
+/* An answer may take hours, but somebody must be there to give it: a machine
+   that has lost power or network closes no connection. */
+static void conn_keep_alive(int fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, PROXY_SILENT_SECS },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, PROXY_PROBE_SECS },
+		{ IPPROTO_TCP, TCP_KEEPCNT, PROXY_PROBES },
+		/* and what was sent has to arrive */
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, 1000 *
+		  (PROXY_SILENT_SECS + PROXY_PROBES * PROXY_PROBE_SECS) },
+	};
+	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(options); i++) {
+		if (setsockopt(fd, options[i].level, options[i].name,
+			       &options[i].value, sizeof(int)) < 0)
+			i_warning("setsockopt(%d) failed: %m", options[i].name);
+	}
+}
+
 static int conn_connect(struct recall_proxy_server *server,
 			const char **error_r)
 {
@@ -137,6 +167,8 @@ static int conn_connect(struct recall_proxy_server *server,
 			ip = ips[0];
 		}
 		fd = net_connect_ip(&ip, server->port, NULL);
+		if (fd != -1)
+			conn_keep_alive(fd);
 	}
 	if (fd == -1)
 		*error_r = strerror(errno);

@@ -189,6 +189,9 @@ void evidence_message_begin(struct evidence *e,
 	put_text(f, "mailbox", message->mailbox);
 	put_text(f, "mailbox_guid", message->mailbox_guid);
 	put_number(f, "received", message->received);
+	if (message->seen != NULL && *message->seen != '\0')
+		fprintf(f, ",\n \"seen\": %s",
+			strcmp(message->seen, "yes") == 0 ? "true" : "false");
 	put_number(f, "size", (int64_t)message->size);
 	e->written = 0;
 	e->size = message->size;

@@ -32,6 +32,9 @@ struct evidence_message {
 	/* where it was */
 	const char *mailbox, *mailbox_guid;
 	int64_t received;
+	/* "yes" or "no": whether the user had read, answered or forwarded it;
+	   NULL or empty if that is not known */
+	const char *seen;
 	/* octets that are to come */
 	uint64_t size;
 };

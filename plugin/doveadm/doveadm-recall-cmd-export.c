@@ -13,6 +13,7 @@
 #include "doveadm-print.h"
 #include "recall-events.h"
 #include "recall-limits.h"
+#include "recall-match.h"
 #include "recall-params.h"
 #include "recall-tenant.h"
 #include "recall-verdict.h"
@@ -35,6 +36,7 @@ static const struct recall_column export_columns[] = {
 	{ .name = RECALL_COLUMN_MAILBOX_GUID,
 	  .flags = RECALL_COLUMN_FLAG_WIDE },
 	{ .name = RECALL_COLUMN_UID, .flags = RECALL_COLUMN_FLAG_WIDE },
+	{ .name = RECALL_COLUMN_SEEN },
 	{ .name = RECALL_COLUMN_RECEIVED, .flags = RECALL_COLUMN_FLAG_DAY },
 	{ .name = RECALL_COLUMN_SIZE,
 	  .flags = RECALL_COLUMN_FLAG_RIGHT_JUSTIFY },
@@ -154,6 +156,7 @@ export_row(struct recall_export_command *cmd, const char *username,
 	recall_rows_add(cmd->rows, message->mailbox);
 	recall_rows_add(cmd->rows, message->mailbox_guid);
 	recall_rows_add(cmd->rows, dec2str(uid));
+	recall_rows_add(cmd->rows, message->seen);
 	recall_rows_add(cmd->rows, recall_listing_time(message->received));
 	recall_rows_add(cmd->rows, t_strdup_printf("%llu",
 			(unsigned long long)message->size));
@@ -211,6 +214,7 @@ export_mail(struct recall_export_command *cmd, struct mail *mail,
 		return -1;
 	message->size = size;
 	message->received = received;
+	message->seen = recall_match_is_read(mail) ? "yes" : "no";
 	ret = export_message(cmd, input, message, mail->uid, error_r);
 	i_stream_unref(&input);
 	return ret;
@@ -229,7 +233,7 @@ export_uids(struct recall_export_command *cmd, struct mailbox *box,
 	int ret = 0;
 
 	trans = mailbox_transaction_begin(box, 0, __func__);
-	mail = mail_alloc(trans, MAIL_FETCH_VIRTUAL_SIZE |
+	mail = mail_alloc(trans, MAIL_FETCH_VIRTUAL_SIZE | MAIL_FETCH_FLAGS |
 			  MAIL_FETCH_RECEIVED_DATE, NULL);
 	seq_range_array_iter_init(&iter, uids);
 	while (ret == 0 && seq_range_array_iter_nth(&iter, n++, &uid)) {

@@ -179,6 +179,7 @@ copy_message(struct export *export, const json_t *row)
 		.mailbox = column(row, RECALL_COLUMN_MAILBOX),
 		.mailbox_guid = column(row, RECALL_COLUMN_MAILBOX_GUID),
 		.received = parse_utc(column(row, RECALL_COLUMN_RECEIVED)),
+		.seen = column(row, RECALL_COLUMN_SEEN),
 		.size = strtoull(column(row, RECALL_COLUMN_SIZE), NULL, 10),
 	};
 	char *name = x_asprintf("%s %s", message.mailbox_guid,

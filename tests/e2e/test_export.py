@@ -148,6 +148,24 @@ def test_over_http(node, service, message_id):
     assert manifest["messages"] == []
 
 
+def test_who_had_read_it(node, service, message_id, tmp_path):
+    """With force a verdict does not say that."""
+    put(node, RED, message_id)
+    for user, flag in zip(RED[1:], ["\\Seen", "\\Answered", "$Forwarded"]):
+        node.set_flags(user, "INBOX", [flag])
+    recall_id = service.recall(token(service, ROOT), message_id, RED, force=1,
+                               notify=0).json()["id"]
+    path = tmp_path / "evidence.zip"
+    result = command(node, "export", "-A", "--output", path, recall_id)
+    expected = dict(zip(RED, [False, True, True, True]))
+    assert {r["username"]: r["seen"] == "yes" for r in result.rows} == expected
+    for octets in path.read_bytes(), export(service, ROOT, recall_id).body:
+        with zipfile.ZipFile(io.BytesIO(octets)) as archive:
+            manifest = json.loads(archive.read("manifest.json"))
+        assert {m["email"]: m["seen"] for m in manifest["messages"]} == expected
+    assert manifest["force"] is True and "dry_run" not in manifest
+
+
 @pytest.mark.parametrize("who", [ROOT, ADMIN])
 @pytest.mark.parametrize("all_of_them", [False, True])
 def test_what_came_late(node, service, message_id, who, all_of_them):

@@ -163,3 +163,42 @@ def test_shares_of_inbox(driver, message_id):
         assert (row["mailbox"], row["user"], row["direction"]) == \
             ("More/INBOX", OTHER, "out")
         assert node.panics() == [] and node.errors() == []
+
+
+# the user sees virtual mailboxes alone
+VIRTUAL_INBOX = """
+namespace inbox {
+  inbox = no
+  prefix = Real/
+  hidden = yes
+  list = no
+}
+namespace virtual {
+  separator = /
+  prefix =
+  inbox = yes
+  location = virtual:%s:INDEX=~/virtual:CONTROL=~/virtual
+}
+"""
+
+
+def test_virtual_inbox(driver, message_id, recall_id, open_path):
+    """What has no mailbox any more is put back into an INBOX that is one: who
+    saves into a virtual one is not told where the messages are."""
+    (open_path / "INBOX").mkdir()
+    (open_path / "INBOX/dovecot-virtual").write_text(
+        "!Real/INBOX\nReal/Work\n  all\n")
+    with make_node(driver, [USER], extra=VIRTUAL_INBOX % open_path,
+                   mail_plugins=["notify", "recall", "virtual"]) as node:
+        node.doveadm("mailbox", "create", "-u", USER, "Real/INBOX")
+        node.append(USER, "Real/Work", build_message(message_id))
+        row = command(node, "expunge", "-u", USER, "--no-notify",
+                      "--recall-id", recall_id, message_id).row()
+        assert (row["status"], row["mailboxes"]) == ("expunged", "Real/Work")
+        node.doveadm("mailbox", "delete", "-u", USER, "Real/Work")
+        row = command(node, "restore", "-u", USER, recall_id).row()
+        assert (row["status"], row["copies"], row["mailboxes"], row["error"]) \
+            == ("restored", "1", "Real/INBOX", "")
+        assert node.count(USER, "Real/INBOX") == node.count(USER) == 1
+        assert quarantined(node, USER) == {}
+        assert node.panics() == [] and node.errors() == []

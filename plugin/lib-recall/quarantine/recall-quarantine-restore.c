@@ -3,7 +3,7 @@
 #include "str.h"
 #include "mail-user.h"
 #include "mail-namespace.h"
-#include "mail-storage.h"
+#include "mail-storage-private.h"
 #include "failpoint.h"
 #include "recall-boxes.h"
 #include "recall-given.h"
@@ -33,18 +33,23 @@ struct restore_context {
 };
 
 /* box_r is NULL if there is none. Returns -1 if there is one that can't be
-   opened now: the copies wait for it. */
+   opened now: the copies wait for it. What is saved into a virtual one goes
+   somewhere else, and nobody says where: it is none. */
 static int restore_try_open(struct mailbox *box, struct mailbox **box_r,
 			    const char **error_r)
 {
 	const char *text;
 	enum mail_error error;
 
+	*box_r = NULL;
+	if (box->virtual_vfuncs != NULL) {
+		mailbox_free(&box);
+		return 0;
+	}
 	if (mailbox_open(box) == 0) {
 		*box_r = box;
 		return 0;
 	}
-	*box_r = NULL;
 	text = mailbox_get_last_internal_error(box, &error);
 	*error_r = t_strdup_printf("Opening mailbox %s failed: %s",
 				   mailbox_get_vname(box), text);
@@ -121,6 +126,49 @@ restore_open_guid(struct mail_user *user, const guid_128_t guid,
 	return *box_r != NULL ? 0 : ret;
 }
 
+/* The INBOX of the first namespace that has one that is not virtual. */
+static int
+restore_open_real_inbox(struct mail_user *user, struct mailbox **box_r,
+			const char **error_r)
+{
+	struct mail_namespace *ns;
+
+	*box_r = NULL;
+	for (ns = user->namespaces; ns != NULL && *box_r == NULL;
+	     ns = ns->next) {
+		if (recall_boxes_are_in(ns) &&
+		    restore_open(ns, mailbox_list_get_vname(ns->list, "INBOX"),
+				 box_r, error_r) < 0)
+			return -1;
+	}
+	if (*box_r != NULL)
+		return 0;
+	*error_r = "There is no INBOX that is not virtual";
+	return -1;
+}
+
+/* For what has no mailbox any more. */
+static int restore_open_inbox(struct mail_user *user, struct mailbox **box_r,
+			      const char **error_r)
+{
+	struct mail_namespace *ns = mail_namespace_find_inbox(user->namespaces);
+	struct mailbox *box;
+
+	box = mailbox_alloc(ns->list, "INBOX", MAILBOX_FLAG_IGNORE_ACLS);
+	if (box->virtual_vfuncs != NULL) {
+		mailbox_free(&box);
+		return restore_open_real_inbox(user, box_r, error_r);
+	}
+	if (mailbox_open(box) < 0) {
+		*error_r = t_strdup_printf("Opening INBOX failed: %s",
+			mailbox_get_last_internal_error(box, NULL));
+		mailbox_free(&box);
+		return -1;
+	}
+	*box_r = box;
+	return 0;
+}
+
 /* Opens the mailbox that the copies go back to. */
 static int
 restore_open_target(struct restore_context *ctx, const guid_128_t guid,
@@ -153,16 +201,7 @@ restore_open_target(struct restore_context *ctx, const guid_128_t guid,
 		*box_r = named;
 		return 0;
 	}
-	ns = mail_namespace_find_inbox(user->namespaces);
-	box = mailbox_alloc(ns->list, "INBOX", MAILBOX_FLAG_IGNORE_ACLS);
-	if (mailbox_open(box) < 0) {
-		*error_r = t_strdup_printf("Opening INBOX failed: %s",
-			mailbox_get_last_internal_error(box, NULL));
-		mailbox_free(&box);
-		return -1;
-	}
-	*box_r = box;
-	return 0;
+	return restore_open_inbox(user, box_r, error_r);
 }
 
 static void

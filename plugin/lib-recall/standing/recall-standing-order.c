@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "array.h"
 #include "istream.h"
+#include "restrict-access.h"
 #include "str.h"
 #include "strescape.h"
 #include "strnum.h"
@@ -200,8 +201,10 @@ bool recall_standing_has_ended(const char *dir, const char *recall_id)
 {
 	struct stat st;
 
+	/* with another root directory none is seen */
 	return stat(recall_standing_order_path(dir, recall_id), &st) < 0 &&
-		errno == ENOENT;
+		errno == ENOENT &&
+		restrict_access_get_current_chroot() == NULL;
 }
 
 int recall_standing_order_write(const char *dir,

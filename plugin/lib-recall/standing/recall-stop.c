@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "istream.h"
 #include "mkdir-parents.h"
+#include "restrict-access.h"
 #include "str.h"
 #include "strescape.h"
 #include "strnum.h"
@@ -122,10 +123,20 @@ int recall_stop_release(const char *dir, const char *only_actor,
 
 const char *recall_stop_check(const char *dir)
 {
+	const char *root = restrict_access_get_current_chroot();
 	struct recall_stop stop;
 	const char *error;
-	int ret = recall_stop_read(dir, &stop, &error);
+	int ret;
 
+	if (root != NULL) {
+		/* the path means another one there */
+		error = t_strdup_printf("For this user the root directory is "
+			"%s (mail_chroot), from where %s can't be seen",
+			root, dir);
+		ret = -1;
+	} else {
+		ret = recall_stop_read(dir, &stop, &error);
+	}
 	if (ret == 0)
 		return NULL;
 	if (ret < 0)

@@ -130,7 +130,7 @@ purge_record(struct recall_record_command *_cmd, struct recall_quarantine *q,
 	if (record == NULL || (record->recalled == 0 && !cmd->all)) {
 		if (purge_left_over(q, &boxes, cmd->dry_run, &row.error) == 0)
 			cmd->purged = !cmd->dry_run;
-	} else if ((record->recalled > cmd->oldest && !cmd->all) ||
+	} else if ((record->latest > cmd->oldest && !cmd->all) ||
 		   purge_must_wait(q->user, recall_id, record)) {
 		return;
 	} else {

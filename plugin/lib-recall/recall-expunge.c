@@ -29,6 +29,8 @@ struct expunge_context {
 	bool change;
 	/* an earlier try has left a record */
 	bool recorded;
+	/* from when on what is recalled is kept */
+	time_t began;
 };
 
 /* What is due to the user after a look. */
@@ -154,6 +156,7 @@ expunge_quarantine(struct expunge_context *ctx, const char **error_r)
 	const struct recall_order *order = ctx->order;
 	const struct recall_quarantine_record record = {
 		.recall_id = order->recall_id,
+		.recalled = ctx->began,
 		.actor = order->actor,
 		.reason = order->reason,
 		.message_id = order->message_id,
@@ -245,6 +248,7 @@ expunge_copies(struct expunge_context *ctx, enum recall_verdict *verdict,
 	struct recall_copies *copies = ctx->copies;
 	unsigned int pass = 0;
 
+	ctx->began = time(NULL);
 	/* searching and waiting for the quarantine takes a while: the user may
 	   have read the message since, or deleted it, or moved it to where it
 	   was not yet or not any more looked for */
@@ -338,7 +342,7 @@ static time_t expunge_kept_until(const struct expunge_context *ctx)
 			recall_settings(ctx->user)->recall_quarantine_days,
 			&days, &error) < 0)
 		return 0;
-	return time(NULL) + (time_t)days * SECS_PER_DAY;
+	return ctx->began + (time_t)days * SECS_PER_DAY;
 }
 
 static void

@@ -186,6 +186,35 @@ def test_order_that_stands(node, clock, user, message_id, recall_id):
         assert listed(node, recall_id) == []
 
 
+@pytest.mark.log_errors("Time just moved (backwards|forwards)")
+@pytest.mark.parametrize("by", ["order", "retry"])
+def test_what_is_taken_days_later(node, clock, user, message_id, recall_id,
+                                  by):
+    """It is kept for as long as what the same recall has taken before."""
+    def arrives(day):
+        clock.set(day * DAY)
+        node.lmtp_deliver(user, build_message(message_id))
+        if by == "retry":
+            row = recall(node, user, message_id, recall_id,
+                         "--no-notify").row()
+            assert (row["status"], row["copies"]) == ("expunged", "1")
+        assert node.count(user) == 0
+
+    stand = [] if by == "retry" else ["--stand", "30days"]
+    assert recall(node, user, message_id, recall_id, "--no-notify",
+                  *stand).status() == "not_found"
+    for day in (0, 9, 20):
+        arrives(day)
+    # two of them have been kept for longer than that
+    for when in (DAYS * DAY + MINUTE, (20 + DAYS) * DAY - MINUTE):
+        clock.set(when)
+        assert command(node, "purge", "-u", user).rows == []
+        assert sum(quarantined(node, user).values()) == 3
+    clock.set((21 + DAYS) * DAY + HOUR)
+    assert command(node, "purge", "-u", user).status() == "purged"
+    assert quarantined(node, user) == {}
+
+
 def is_over(node, clock, recall_id, how):
     if how == "end":
         assert command(node, "standing", "end", recall_id).code == 0

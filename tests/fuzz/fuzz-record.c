@@ -58,6 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(strcmp(write_body(&copy), body) == 0);
 		require(copy.recalled == record.recalled);
 		require(copy.restored == record.restored);
+		require(copy.latest == record.latest);
 		require(recall_quarantine_record_copies(&copy) ==
 			recall_quarantine_record_copies(&record));
 		/* a retry knows it by what it is of */

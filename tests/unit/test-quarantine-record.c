@@ -74,6 +74,7 @@ static void test_round_trip(void)
 	record_init(&record);
 	record.recalled = 1700000000;
 	record.restored = 1700000001;
+	record.latest = 1700000002;
 	record.actor = "admin@example.com";
 	record.reason = "phishing: wave 2";
 	record.message_id = "1@example.com";
@@ -87,6 +88,7 @@ static void test_round_trip(void)
 
 	CU_ASSERT_EQUAL(copy.recalled, record.recalled);
 	CU_ASSERT_EQUAL(copy.restored, record.restored);
+	CU_ASSERT_EQUAL(copy.latest, record.latest);
 	CU_ASSERT_STRING_EQUAL(copy.actor, record.actor);
 	CU_ASSERT_STRING_EQUAL(copy.reason, record.reason);
 	CU_ASSERT(recall_quarantine_record_is_of(&copy, record.message_id,
@@ -198,13 +200,16 @@ static void test_stamps(void)
 	for (i = 0; i < N_ELEMENTS(none); i++) T_BEGIN {
 		record_init(&record);
 		record_parse(&record, t_strdup_printf(
-			"recalled: %s\r\nrestored: %s\r\n", none[i], none[i]));
+			"recalled: %s\r\nrestored: %s\r\nlatest: %s\r\n",
+			none[i], none[i], none[i]));
 		CU_ASSERT_EQUAL(record.recalled, 0);
+		CU_ASSERT_EQUAL(record.latest, 0);
 		CU_ASSERT_EQUAL(record.restored, 0);
 	} T_END;
 	record_init(&record);
 	record_parse(&record, "recalled: 1\r\nrestored: 253402300799\r\n");
 	CU_ASSERT_EQUAL(record.recalled, 1);
+	CU_ASSERT_EQUAL(record.latest, 1);
 	CU_ASSERT_EQUAL(record.restored, 253402300799);
 }
 
@@ -283,6 +288,7 @@ static void test_records_together(void)
 		     "mailbox: 01020300000000000000000000000000 1 New\n"
 		     "mailbox: 04000000000000000000000000000000 2 Other\n");
 	CU_ASSERT_EQUAL(record.recalled, 5);
+	CU_ASSERT_EQUAL(record.latest, 9);
 	CU_ASSERT_EQUAL(record.restored, 11);
 	CU_ASSERT_STRING_EQUAL(record.actor, "a");
 	CU_ASSERT_EQUAL(array_count(&record.boxes), 2);

@@ -12,6 +12,8 @@
 
 #include <time.h>
 
+#define SECS_PER_DAY (24 * 60 * 60)
+
 /* What an earlier try has left. */
 static int
 quarantine_load_box(const struct recall_quarantine_box *qbox,
@@ -70,7 +72,7 @@ quarantine_record_with(struct recall_quarantine *q, pool_t pool,
 					   q->kept, error_r) < 0)
 			return -1;
 	}
-	complete = ret > 0;
+	complete = ret > 0 && record.latest >= recall->recalled;
 	array_foreach(&copies->boxes, cbox) {
 		if (recall_quarantine_record_find(&record, cbox->guid) == NULL)
 			complete = FALSE;
@@ -79,7 +81,9 @@ quarantine_record_with(struct recall_quarantine *q, pool_t pool,
 		return 0;
 
 	record = *recall;
-	record.recalled = time(NULL);
+	/* what an order takes in the course of a day needs one record */
+	if (ret > 0)
+		record.latest = recall->recalled + SECS_PER_DAY;
 	record.subject = copies->subject;
 	record.from = copies->from;
 	record.date = copies->date;

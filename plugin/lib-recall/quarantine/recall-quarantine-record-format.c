@@ -99,6 +99,16 @@ static void record_parse_stamp(const char *value, time_t *stamp)
 		*stamp = parsed;
 }
 
+/* Each try has its own: the last one counts. */
+static void record_parse_latest(struct recall_quarantine_record *record,
+				const char *value)
+{
+	time_t stamp = 0;
+
+	record_parse_stamp(value, &stamp);
+	record->latest = I_MAX(record->latest, stamp);
+}
+
 static void
 record_parse_line(struct recall_quarantine_record *record, pool_t pool,
 		  const char *line)
@@ -129,7 +139,12 @@ record_parse_line(struct recall_quarantine_record *record, pool_t pool,
 		return;
 	}
 	if (strcmp(name, "recalled") == 0) {
+		record_parse_latest(record, value);
 		record_parse_stamp(value, &record->recalled);
+		return;
+	}
+	if (strcmp(name, "latest") == 0) {
+		record_parse_latest(record, value);
 		return;
 	}
 	if (strcmp(name, "restored") == 0) {
@@ -184,6 +199,8 @@ void recall_quarantine_record_render(
 	record_append(str, "recall-id", record->recall_id);
 	if (record->recalled != 0)
 		str_printfa(str, "recalled: %ld\r\n", (long)record->recalled);
+	if (record->latest != 0)
+		str_printfa(str, "latest: %ld\r\n", (long)record->latest);
 	if (record->restored != 0)
 		str_printfa(str, "restored: %ld\r\n", (long)record->restored);
 	record_append(str, "actor", record->actor);

@@ -23,6 +23,9 @@ struct recall_quarantine_record {
 	const char *recall_id;
 	/* When the recall was made and when it was undone, 0 if it was not. */
 	time_t recalled, restored;
+	/* By when all of the copies were taken: not before recalled. An order
+	   that stands, or a retry, may have taken some long after that. */
+	time_t latest;
 	/* NULL if not known. message_id has no angle brackets; subject, from
 	   and date are headers of the message, decoded to UTF-8. */
 	const char *actor, *reason, *message_id, *subject, *from, *date;

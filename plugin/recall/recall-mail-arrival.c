@@ -10,6 +10,7 @@
 #include "mail-user.h"
 #include "recall-find.h"
 #include "recall-index.h"
+#include "recall-index-mail.h"
 #include "recall-late.h"
 #include "recall-message-id.h"
 #include "recall-query.h"
@@ -32,17 +33,22 @@ static void add_id(buffer_t *recall_ids, const guid_128_t id)
 	buffer_append(recall_ids, id, sizeof(*ids));
 }
 
+static void add_ids(buffer_t *recall_ids, const buffer_t *found)
+{
+	const guid_128_t *ids = found->data;
+	unsigned int i;
+
+	for (i = 0; i < found->used / sizeof(*ids); i++)
+		add_id(recall_ids, ids[i]);
+}
+
 static void add_orders(const struct recall_standing_set *set, uint64_t hash,
 		       buffer_t *recall_ids)
 {
 	buffer_t *found = t_buffer_create(GUID_128_SIZE);
-	const guid_128_t *ids;
-	unsigned int i;
 
 	recall_standing_set_find(set, hash, time(NULL), found);
-	ids = found->data;
-	for (i = 0; i < found->used / sizeof(*ids); i++)
-		add_id(recall_ids, ids[i]);
+	add_ids(recall_ids, found);
 }
 
 static bool have_queries(const struct recall_standing_set *set)
@@ -142,16 +148,20 @@ static bool judge_name(const struct recall_message_id *id, void *context)
 	return TRUE;
 }
 
-static void judge_mail(struct judge_context *ctx, struct mail *mail)
+/* Returns -1 if it can't be read. */
+static int judge_mail(struct judge_context *ctx, struct mail *mail)
 {
 	const char *const *values;
 
-	if (mail_get_headers(mail, "Message-ID", &values) <= 0)
-		return;
+	if (recall_index_get_all_headers(mail, FALSE, &values) < 0) {
+		return mailbox_get_last_mail_error(mail->box) ==
+			MAIL_ERROR_EXPUNGED ? 0 : -1;
+	}
 	for (; *values != NULL; values++) {
 		(void)recall_message_id_foreach(*values, strlen(*values),
 						judge_name, ctx);
 	}
+	return 0;
 }
 
 static int judge_ids(struct judge_context *ctx, struct mailbox *box,
@@ -164,6 +174,7 @@ static int judge_ids(struct judge_context *ctx, struct mailbox *box,
 	struct mail *mail;
 	unsigned int n = 0;
 	uint32_t uid;
+	int ret = 0;
 
 	if (mailbox_open(box) < 0 ||
 	    mailbox_sync(box, MAILBOX_SYNC_FLAG_FULL_READ) < 0)
@@ -175,11 +186,13 @@ static int judge_ids(struct judge_context *ctx, struct mailbox *box,
 	seq_range_array_iter_init(&iter, uids);
 	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
 		if (mail_set_uid(mail, uid)) T_BEGIN {
-			judge_mail(ctx, mail);
+			if (judge_mail(ctx, mail) < 0)
+				ret = -1;
 		} T_END;
 	}
 	mail_free(&mail);
-	return mailbox_transaction_commit(&trans);
+	mailbox_transaction_rollback(&trans);
+	return ret;
 }
 
 /* The order's query for these messages alone. */
@@ -285,6 +298,20 @@ static void judge_queries(struct judge_context *ctx, struct mailbox *box,
 	} T_END;
 }
 
+/* Any order may be for it: the recall itself looks. */
+static void judge_unknown(struct judge_context *ctx, bool hashed)
+{
+	buffer_t *found = t_buffer_create(GUID_128_SIZE);
+
+	if (hashed) {
+		recall_standing_set_find(ctx->set, RECALL_STANDING_HASH_QUERY,
+					 time(NULL), found);
+	} else {
+		recall_standing_set_get_all(ctx->set, time(NULL), found);
+	}
+	add_ids(ctx->recall_ids, found);
+}
+
 static void
 judge_arrival(struct judge_context *ctx,
 	      const struct recall_mail_arrival *arrival)
@@ -293,6 +320,10 @@ judge_arrival(struct judge_context *ctx,
 		mail_namespace_find(ctx->user->namespaces, arrival->vname);
 	struct mailbox *box;
 
+	if (array_is_empty(&arrival->uids)) {
+		judge_unknown(ctx, arrival->hashed);
+		return;
+	}
 	box = mailbox_alloc(ns->list, arrival->vname, MAILBOX_FLAG_IGNORE_ACLS);
 	if (!arrival->hashed && judge_ids(ctx, box, &arrival->uids) < 0) {
 		e_error(ctx->user->event, "recall: What arrived in mailbox %s "

@@ -12,6 +12,8 @@ struct recall_standing_set;
    there are several, or orders are search queries. */
 struct recall_mail_arrival {
 	char *vname;
+	/* Empty if they are not known: to a Maildir that somebody has locked
+	   Dovecot saves without waiting, and the next sync assigns UIDs. */
 	ARRAY_TYPE(seq_range) uids;
 	/* only queries are left to be compared */
 	bool hashed;

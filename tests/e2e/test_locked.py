@@ -3,6 +3,7 @@ says so if that was in vain. A Maildir that is renamed while it is locked takes
 the lock with it, and Dovecot waits for that for as long as the process lives
 which had it."""
 
+import concurrent.futures
 import contextlib
 import fcntl
 import os
@@ -13,6 +14,7 @@ import time
 import pytest
 
 from conftest import DRIVERS, parse_tab
+from faults import wait_for
 from inotify import IN_OPEN, Watch
 from mailnode import PATIENCE, build_message
 from quarantine import make_node, quarantined
@@ -128,3 +130,37 @@ def test_locked(node, message_id, recall_id):
     assert node.count(user, "Beta") == 0
     if node.kept:
         assert list(quarantined(node, user).values()) == [1]
+
+
+@contextlib.contextmanager
+def standing(node, user, *args):
+    recall_id, = {row["recall-id"] for row in parse_tab(node.doveadm(
+        "-f", "tab", "recall", "standing", "begin", "--users=" + user,
+        "--no-notify", "--stand=1h", *args).stdout)}
+    yield recall_id
+    node.doveadm("recall", "standing", "end", recall_id)
+
+
+@pytest.mark.parametrize("by", ["query", "Message-ID"])
+def test_arrives_in_a_locked_maildir(node, message_id, by):
+    """Dovecot does not wait, and the message gets its UID later: it is none of
+    those that the transaction has told of."""
+    if node.driver != "maildir":
+        pytest.skip("Others wait")
+    user = USER % 0
+    words = ["query", "SUBJECT", "Prize"] if by == "query" else [message_id]
+    # that of two fields is read after the message was saved
+    message = build_message(message_id, subject="A prize",
+                            headers=[("Message-ID", "<first@example.com>")])
+    other = build_message("<other@example.com>", subject="Other")
+    home = node.home(user) / "Maildir"
+    node.lmtp_deliver(user, other)
+    with standing(node, user, *words), \
+            concurrent.futures.ThreadPoolExecutor() as pool:
+        with held(home / "dovecot-uidlist.lock"):
+            delivery = pool.submit(node.lmtp_deliver, user, message)
+            wait_for(lambda: len(list((home / "new").iterdir())) == 2)
+        delivery.result()
+    left = node.messages(user)
+    node.doveadm("expunge", "-u", user, "mailbox", "INBOX", "all")
+    assert len(left) == 1 and b"Subject: Other" in left[0]

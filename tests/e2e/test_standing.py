@@ -566,6 +566,14 @@ def test_several_ids(node, users, message_id):
     assert node.count(user) == 1
 
 
+def test_header_that_is_too_long_for_dovecot(node, user, message_id):
+    """It looks at no more than 10 MB of it."""
+    stand(node, user, message_id, "--no-notify")
+    long = "".join("X-Long: %s\r\n" % ("x" * 1000) for _ in range(10500))
+    node.lmtp_deliver(user, long.encode() + build_message(message_id))
+    assert node.count(user) == 0
+
+
 def test_query_that_stands(node, users, message_id):
     user, other = users.take(2)
     node.lmtp_deliver(user, build_message(message_id, subject="Prize"))

@@ -224,6 +224,16 @@ int recall_standing_set_refresh(struct recall_standing_set *set,
 	return ret > 0 && set->count == 0 ? 0 : ret;
 }
 
+static void
+set_add_order(const struct recall_standing_entry *entry, time_t now,
+	      buffer_t *recall_ids)
+{
+	if (entry->expires > (uint64_t)now) {
+		buffer_append(recall_ids, entry->recall_id,
+			      sizeof(entry->recall_id));
+	}
+}
+
 void recall_standing_set_find(const struct recall_standing_set *set,
 			      uint64_t hash, time_t now, buffer_t *recall_ids)
 {
@@ -236,10 +246,15 @@ void recall_standing_set_find(const struct recall_standing_set *set,
 		else
 			right = middle;
 	}
-	for (; left < set->count && set->entries[left].hash == hash; left++) {
-		if (set->entries[left].expires > (uint64_t)now) {
-			buffer_append(recall_ids, set->entries[left].recall_id,
-				      GUID_128_SIZE);
-		}
-	}
+	for (; left < set->count && set->entries[left].hash == hash; left++)
+		set_add_order(&set->entries[left], now, recall_ids);
+}
+
+void recall_standing_set_get_all(const struct recall_standing_set *set,
+				 time_t now, buffer_t *recall_ids)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->count; i++)
+		set_add_order(&set->entries[i], now, recall_ids);
 }

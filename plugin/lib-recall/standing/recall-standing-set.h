@@ -50,5 +50,8 @@ int recall_standing_set_refresh(struct recall_standing_set *set,
    not expired. To be called after recall_standing_set_refresh(). */
 void recall_standing_set_find(const struct recall_standing_set *set,
 			      uint64_t hash, time_t now, buffer_t *recall_ids);
+/* The same for all orders that there are. */
+void recall_standing_set_get_all(const struct recall_standing_set *set,
+				 time_t now, buffer_t *recall_ids);
 
 #endif

@@ -317,6 +317,7 @@ expunge_search(struct mail_user *user, const struct recall_order *order,
 {
 	recall_copies_init(user, &order->criteria, copies_r);
 	copies_r->expunge = change;
+	copies_r->spare_read = !order->force;
 	copies_r->nameless = !order->notify && !order->report &&
 		recall_quarantine_get_prefix(user) == NULL;
 	if (!recall_tenant_matches(order->tenant, user))

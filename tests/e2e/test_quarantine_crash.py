@@ -451,6 +451,28 @@ def test_one_more_than_was_counted(node, message_id, recall_id):
     assert command(node, "list", "-u", user).row()["copies"] == "1"
 
 
+@pytest.mark.parametrize("point", ["quarantine-recorded", "quarantine-copied:1",
+                                   "quarantine-copied:2"])
+@pytest.mark.parametrize("mailbox", ["INBOX", "Work"])
+@pytest.mark.parametrize("force", [False, True])
+def test_read_meanwhile(node, message_id, recall_id, point, mailbox, force):
+    """What a user reads while it is copied to the quarantine stays, with the
+    other copies."""
+    user = next(node.free_users)
+    for name in ("INBOX", "Work"):
+        append(node, user, name, build_message(message_id))
+    with stopped(node, point, "expunge", "-u", user, "--no-notify",
+                 *["--force"] * force, "--recall-id", recall_id,
+                 message_id) as rows:
+        node.set_flags(user, mailbox, ["\\Seen"])
+    row, = rows
+    kept = sum(quarantined(node, user).values())
+    assert (row["status"], row["copies"], kept) == \
+        (("expunged", "2", 2) if force else ("read", "2", 0))
+    assert [node.count(user, name) for name in ("INBOX", "Work")] == \
+        [int(not force)] * 2
+
+
 @pytest.mark.parametrize("point", ["quarantine-begin", "quarantine-recorded",
                                    "quarantine-copied:3"])
 @pytest.mark.parametrize("target", ["Work/Old", "New", None])

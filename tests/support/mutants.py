@@ -28,6 +28,8 @@ TESTS = {
     "plugin/lib-recall/recall-expunge.c": _EXPUNGE,
     "plugin/lib-recall/mails/recall-copies.c": _EXPUNGE + [
         ("test_two_names", "")],
+    "plugin/lib-recall/mails/recall-copies-expunge.c": _EXPUNGE + [
+        ("test_two_names", "")],
     "plugin/lib-recall/mails/recall-box-dirs.c": [("test_two_names", "")],
     "plugin/lib-recall/mails/recall-given.c": [("test_restored_once", "")],
     "plugin/lib-recall/mails/recall-match.c": [

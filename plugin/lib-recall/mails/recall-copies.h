@@ -53,6 +53,8 @@ struct recall_copies {
 	const struct recall_criteria *criteria;
 	/* What is found will be expunged, unless it was read. */
 	bool expunge;
+	/* If one was read then recall_copies_expunge() leaves all. */
+	bool spare_read;
 	/* Nobody wants to know the headers. */
 	bool nameless;
 
@@ -121,7 +123,8 @@ void recall_copies_find(struct recall_copies *copies);
    everything is looked for again. */
 void recall_copies_refresh(struct recall_copies *copies);
 
-/* Expunges the copies found. On failures copies->error is set. */
+/* Expunges the copies found. On failures copies->error is set. What has been
+   read since is left, with those after it, for the next look to see. */
 void recall_copies_expunge(struct recall_copies *copies);
 
 /* How many there are in all: deleted already, or found. */

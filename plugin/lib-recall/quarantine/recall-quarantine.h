@@ -103,9 +103,9 @@ int recall_quarantine_box_delete(struct recall_quarantine *q,
 				 const char **error_r);
 
 /* Records the recall, with the headers of the copies, and puts them
-   into the quarantine. recall->recalled is when this try began. Copies that an earlier try has put there are not
-   doubled, and those that are gone meanwhile are dropped from copies. Nothing
-   may be expunged unless this returns 0. */
+   into the quarantine. recall->recalled is when this try began. Copies that an
+   earlier try has put there are not doubled, and those that are gone meanwhile
+   are dropped from copies. Nothing may be expunged unless this returns 0. */
 int recall_quarantine_add(struct recall_quarantine *q,
 			  const struct recall_quarantine_record *recall,
 			  struct recall_copies *copies,

@@ -1,10 +1,12 @@
 #include "lib.h"
 #include "array.h"
 #include "mail-search.h"
+#include "mail-storage.h"
 #include "mail-user.h"
 #include "recall-copies.h"
 #include "recall-events.h"
 #include "recall-expunge.h"
+#include "recall-id.h"
 #include "recall-message-id.h"
 #include "recall-notice.h"
 #include "recall-notify.h"
@@ -33,7 +35,8 @@ struct late_order {
 };
 
 static int late_order_init(const struct recall_standing_order *standing,
-			   struct late_order *late_r, const char **error_r)
+			   const char *dir, struct late_order *late_r,
+			   const char **error_r)
 {
 	struct recall_order *order = &late_r->order;
 	const char *text = standing->message_id;
@@ -51,6 +54,8 @@ static int late_order_init(const struct recall_standing_order *standing,
 	order->criteria.skip_outgoing = !standing->force;
 	if (standing->query != NULL) {
 		order->query = t_strarray_join(standing->query, " ");
+		order->criteria.leave_out = recall_late_is_notice;
+		order->criteria.leave_out_context = (void *)dir;
 		return recall_query_parse(recall_late_query(standing),
 					  &order->criteria.search_args,
 					  error_r);
@@ -63,6 +68,17 @@ static int late_order_init(const struct recall_standing_order *standing,
 	order->criteria.message_id = &late_r->id;
 	order->message_id = late_r->id.data;
 	return 0;
+}
+
+bool recall_late_is_notice(struct mail *mail, void *context)
+{
+	const char *recall_id;
+
+	/* whoever sends mail may write one down, but does not know them */
+	return mail_get_first_header(mail, RECALL_NOTICE_HEADER,
+				     &recall_id) > 0 &&
+		recall_id_is_valid(recall_id) &&
+		!recall_standing_has_ended(context, recall_id);
 }
 
 const char *const *
@@ -118,7 +134,7 @@ bool recall_late(struct mail_user *user,
 	if (!recall_late_is_for(user, standing) ||
 	    recall_standing_has_ended(dir, standing->recall_id))
 		return FALSE;
-	ret = late_order_init(standing, &late, &error);
+	ret = late_order_init(standing, dir, &late, &error);
 	stopped = recall_stop_check(dir);
 	if (stopped != NULL) {
 		error = stopped;

@@ -1,6 +1,7 @@
 #ifndef RECALL_LATE_H
 #define RECALL_LATE_H
 
+struct mail;
 struct mail_user;
 struct recall_copies;
 struct recall_outcome;
@@ -10,6 +11,10 @@ struct recall_standing_order;
    expired. */
 bool recall_late_is_for(struct mail_user *user,
 			const struct recall_standing_order *standing);
+/* Whether it is a notice of an order that stands, by which it was sent: a
+   query may find the subject that it quotes. context is the directory of
+   orders. */
+bool recall_late_is_notice(struct mail *mail, void *context);
 /* The words of the query that judges messages by a standing order. */
 const char *const *
 recall_late_query(const struct recall_standing_order *standing);

@@ -237,11 +237,16 @@ static bool judge_found(struct mail *mail ATTR_UNUSED, void *context)
 /* Returns 1 if a message is one that the query finds, 0 if not, -1 on
    errors. */
 static int
-judge_query(const struct recall_standing_order *order, struct mailbox *box,
-	    const ARRAY_TYPE(seq_range) *uids, const char **error_r)
+judge_query(const struct recall_standing_order *order, const char *dir,
+	    struct mailbox *box, const ARRAY_TYPE(seq_range) *uids,
+	    const char **error_r)
 {
 	static const struct recall_find_wanted wanted;
-	struct recall_criteria criteria = { .senders = order->senders };
+	struct recall_criteria criteria = {
+		.senders = order->senders,
+		.leave_out = recall_late_is_notice,
+		.leave_out_context = (void *)dir,
+	};
 	unsigned int other_senders = 0;
 	bool found = FALSE;
 	int ret;
@@ -273,7 +278,7 @@ static void judge_order(struct judge_context *ctx, const guid_128_t guid,
 	/* a damaged set may take another order for a query */
 	if (ret > 0 && order.query != NULL &&
 	    recall_late_is_for(ctx->user, &order))
-		ret = judge_query(&order, box, uids, &error);
+		ret = judge_query(&order, dir, box, uids, &error);
 	else if (ret > 0)
 		ret = 0;
 	if (ret < 0)

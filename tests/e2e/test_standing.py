@@ -597,6 +597,24 @@ def test_query_that_stands(node, users, message_id):
     assert late(node, user) == [(user, "1", "INBOX"), (user, "1", "Work")]
 
 
+def test_notices_of_other_orders(node, user, message_id):
+    """They quote the subject, and nobody takes them: else each look of one order
+    would take what the last one of the other has sent."""
+    for word in "prize", "your":
+        command(node, "standing", "begin", "--users=" + user, "--stand=1h",
+                "query", "SUBJECT", word)
+    node.lmtp_deliver(user, build_message(message_id, subject="Your prize"))
+    told, = notices(node, user)
+    assert b"\r\nSubject: Message recalled: Your prize\r\n" in told
+    assert late(node, user) == [(user, "1", "INBOX")]
+    assert run(node) == []
+    assert node.messages(user) == [told]
+    # one that was made up is mail as any other
+    node.lmtp_deliver(user, build_message(message_id, subject="Your prize",
+        headers=[("X-Dovecot-Recall-Id", "0" * 32)]))
+    assert node.messages(user) == [told]
+
+
 def rename_directory(node, user, name, new_name):
     """To a name that no client can choose."""
     path = pathlib.Path(node.doveadm("mailbox", "path", "-u", user,

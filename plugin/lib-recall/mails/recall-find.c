@@ -31,6 +31,9 @@ static int find_check_mail(struct recall_find_context *ctx, struct mail *mail)
 		if (ret <= 0)
 			return ret < 0 ? -1 : 1;
 	}
+	if (criteria->leave_out != NULL &&
+	    criteria->leave_out(mail, criteria->leave_out_context))
+		return 1;
 	if (criteria->senders != NULL) {
 		ret = recall_match_sender(mail, criteria->senders);
 		if (ret < 0)

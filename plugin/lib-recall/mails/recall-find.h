@@ -17,6 +17,9 @@ struct recall_criteria {
 	struct mail_search_args *search_args;
 	/* Only messages from one of these addresses, or NULL. */
 	const char *const *senders;
+	/* What this says TRUE of is as if it was not there; may be NULL. */
+	bool (*leave_out)(struct mail *mail, void *context);
+	void *leave_out_context;
 	/* Leave out mailboxes of the user's own sent mail and drafts. */
 	bool skip_outgoing;
 };

@@ -6,13 +6,14 @@ and loses none. Needs a build with failpoints: see tests/support/failpoints.py.
 import collections
 import errno
 import os
+import signal
 import subprocess
 
 import pytest
 
 from conftest import DRIVERS, EX_TEMPFAIL
 from failpoints import IMPORT, stopped, with_failpoints
-from faulty import Shim
+from faulty import STOPPED, Shim
 from mailnode import build_message, imap_quote
 from quarantine import (append, command, fetch, make_node, quarantined,
                         recall)
@@ -214,6 +215,31 @@ def test_held(node, user, recall_id):
     assert restore(node, user, recall_id) == (1, len(BODIES) - 1)
     assert there(node, user) == once(*BODIES)
     assert quarantined(node, user) != {}
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_renamed_while_it_is_committed(node, user, recall_id, number):
+    """An sdbox of 2.3 that can't commit a sync leaves a view of its index open,
+    over which Dovecot panics when the next mailbox is opened."""
+    if node.driver != "sdbox":
+        pytest.skip("sdbox only")
+    work = node.home(user) / "sdbox/mailboxes/Work"
+    shim = Shim(node.dir, "doveadm", [work / "dbox-Mails/dovecot.index.cache"])
+    shim.arm("stat", number, STOPPED)
+    process = subprocess.Popen(
+        node.doveadm_command("recall", "restore", "-u", user, recall_id),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, **shim.environment()})
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    if os.WIFSTOPPED(status):
+        work.rename(work.with_name("Office"))
+        process.send_signal(signal.SIGCONT)
+    errors = process.communicate()[1]
+    assert process.returncode in (0, EX_TEMPFAIL) and "Panic" not in errors, \
+        errors
+    restore(node, user, recall_id)
+    assert there(node, user) == once(*BODIES)
+    assert quarantined(node, user) == {}
 
 
 @pytest.mark.parametrize("call", ["write", "rename"])

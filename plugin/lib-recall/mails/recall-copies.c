@@ -10,6 +10,7 @@
 #include "recall-limits.h"
 #include "recall-list-index.h"
 #include "recall-scan.h"
+#include "recall-sdbox-view.h"
 #include "recall-sync.h"
 #include "recall-mail-iter.h"
 #include "recall-match.h"
@@ -21,6 +22,7 @@
 void recall_copies_failed(struct recall_copies *copies, struct mailbox *box,
 			  const char *what)
 {
+	recall_sdbox_view_close(box);
 	if (copies->error != NULL)
 		return;
 	copies->error = p_strdup_printf(copies->pool,

@@ -9,6 +9,7 @@
 #include "recall-limits.h"
 #include "recall-mail-iter.h"
 #include "recall-mails.h"
+#include "recall-sdbox-view.h"
 #include "recall-settings.h"
 #include "recall-stream.h"
 
@@ -20,6 +21,7 @@ static void mails_set_error(struct mailbox *box, const char *what,
 	*error_r = t_strdup_printf("%s mailbox %s failed: %s", what,
 				   mailbox_get_vname(box),
 				   mailbox_get_last_internal_error(box, NULL));
+	recall_sdbox_view_close(box);
 }
 
 int recall_mails_get_all(struct mailbox *box, ARRAY_TYPE(seq_range) *uids,

@@ -27,7 +27,7 @@ def node(request):
     options = {} if kept else {"namespace": False,
                                "plugin": {"recall_quarantine": ""}}
     users = [name + "@example.com" for name in
-             ("id", "query", "rebuilt", "both", "expunged", "some",
+             ("id", "query", "alpha", "beta", "gamma", "rebuilt", "both", "expunged", "some",
               "anew", "before", "after", "other")]
     with with_failpoints(), make_node(
             driver, users, mail_plugins=["notify", "recall"], extra=IMPORT,
@@ -77,6 +77,31 @@ def test_comes_back(node, message_id, recall_id, by):
         shutil.rmtree(place)
         was.rename(place)
     check(node, user, recall_id, rows)
+
+
+@pytest.mark.parametrize("target", ["Alpha", "Beta", "Gamma"])
+def test_comes_back_with_a_copy_of_it(node, message_id, recall_id, target):
+    """Which has the same GUID where Dovecot has one file for both."""
+    if node.driver == "mdbox" and not node.kept:
+        pytest.skip("what was there for the last time it does not bring back")
+    user = target.lower() + "@example.com"
+    in_beta(node, user, message_id)
+    node.doveadm("mailbox", "create", "-u", user, target, check=False)
+    place = node.home(user) / PLACES[node.driver]
+    was = node.home(user) / "was"
+    subprocess.run(["cp", "-a", place, was], check=True)
+    with stopped(node, "expunged", "expunge", "-u", user, "--no-notify",
+                 "--recall-id", recall_id, message_id) as rows:
+        shutil.rmtree(place)
+        was.rename(place)
+        node.doveadm("copy", "-u", user, target, "mailbox", "Beta", "all")
+    row, = rows
+    assert (row["status"], row["copies"]) == ("expunged", str(2 * COUNT))
+    assert node.count(user, "Beta") == node.count(user, target) == 0
+    if node.kept:
+        assert sum(quarantined(node, user).values()) == 2 * COUNT
+        assert command(node, "list", "-u", user).row()["copies"] == \
+            str(2 * COUNT)
 
 
 def test_rebuilt(node, message_id, recall_id):

@@ -281,7 +281,7 @@ void recall_quarantine_reconcile(struct recall_quarantine *q,
 {
 	const struct recall_copies_box *cbox;
 	ARRAY_TYPE(seq_range) surplus;
-	unsigned int came_back;
+	int came_back;
 	const char *error;
 
 	if (q->kept == NULL)

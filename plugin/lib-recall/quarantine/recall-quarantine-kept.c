@@ -26,6 +26,10 @@ struct kept_guid {
 	struct kept_copy *before;
 	/* copies in the quarantine; messages seen in this look, and at most */
 	unsigned int count, seen, seen_max;
+	/* of this look: messages that were counted without a copy, less copies
+	   of messages that were not, since they had been before; how many of
+	   these are not counted any more */
+	int without, uncounted;
 };
 
 /* A message seen in this look. */
@@ -182,8 +186,10 @@ static void kept_clear_claims(struct recall_quarantine_kept *kept)
 {
 	const struct kept_claim *claim;
 
-	array_foreach(&kept->claims, claim)
+	array_foreach(&kept->claims, claim) {
 		claim->guid->seen = 0;
+		claim->guid->without = claim->guid->uncounted = 0;
+	}
 	array_clear(&kept->claims);
 }
 
@@ -347,30 +353,51 @@ recall_quarantine_kept_saved(struct recall_quarantine_kept *kept,
 	i_assert(i == count);
 }
 
+/* It may be another one of several with this GUID that has only come back. */
+static void
+kept_count_without(const struct kept_claim *claim, bool counted)
+{
+	if (claim->copy == NULL && counted)
+		claim->guid->without++;
+	else if (claim->copy != NULL && !counted)
+		claim->guid->without--;
+}
+
+static int kept_uncount(struct recall_quarantine_kept *kept)
+{
+	const struct kept_claim *claim;
+	int uncounted, more = 0;
+
+	array_foreach(&kept->claims, claim) {
+		uncounted = I_MAX(claim->guid->without, 0);
+		more += uncounted - claim->guid->uncounted;
+		claim->guid->uncounted = uncounted;
+	}
+	return more;
+}
+
 void recall_quarantine_kept_reconcile(struct recall_quarantine_kept *kept,
 				      unsigned int box_idx,
 				      const struct recall_copies_box *cbox,
-				      unsigned int *came_back_r,
+				      int *came_back_r,
 				      ARRAY_TYPE(seq_range) *surplus_r)
 {
 	const struct kept_claim *claim;
 	struct kept_copy *copy;
 	bool taken;
 
-	*came_back_r = 0;
 	array_foreach(&kept->claims, claim) {
 		if (claim->box_idx != box_idx)
 			continue;
 		taken = array_is_created(&cbox->expunged) &&
 			seq_range_exists(&cbox->expunged, claim->uid);
 		copy = claim->copy;
-		if (copy == NULL) {
-			/* else it was not counted either */
-			if (taken && !cbox->expunge_failed &&
-			    seq_range_exists(&cbox->counted, claim->uid))
-				*came_back_r += 1;
-			continue;
+		if (taken && !cbox->expunge_failed) {
+			kept_count_without(claim,
+				seq_range_exists(&cbox->counted, claim->uid));
 		}
+		if (copy == NULL)
+			continue;
 		if (taken || cbox->expunge_failed) {
 			copy->taken = TRUE;
 		} else if (copy->saved) {
@@ -381,6 +408,7 @@ void recall_quarantine_kept_reconcile(struct recall_quarantine_kept *kept,
 		}
 		copy->saved = copy->claimed = FALSE;
 	}
+	*came_back_r = kept_uncount(kept);
 }
 
 unsigned int

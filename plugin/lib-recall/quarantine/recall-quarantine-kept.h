@@ -69,12 +69,14 @@ recall_quarantine_kept_saved(struct recall_quarantine_kept *kept,
 			     const ARRAY_TYPE(recall_mails_copied) *copied);
 
 /* Called when the look's messages have been expunged, or not. came_back_r is
-   the number of those that had been expunged before; surplus_r has the copies,
-   in the quarantine, of messages that were not expunged. */
+   the number of those that had been expunged before, although they were
+   counted; less than 0 if these were others than they seemed to be in the
+   mailboxes before. surplus_r has the copies, in the quarantine, of messages
+   that were not expunged. */
 void recall_quarantine_kept_reconcile(struct recall_quarantine_kept *kept,
 				      unsigned int box_idx,
 				      const struct recall_copies_box *cbox,
-				      unsigned int *came_back_r,
+				      int *came_back_r,
 				      ARRAY_TYPE(seq_range) *surplus_r);
 
 /* Number of copies for the mailbox. */

@@ -13,7 +13,7 @@ import zlib
 import pytest
 
 from conftest import DRIVERS
-from failpoints import IMPORT, stopped, with_failpoints
+from failpoints import IMPORT, stopped, stopped_each_time, with_failpoints
 from indexbox import WITHOUT_PLUGIN, Box, foreign_delivery
 from mailnode import MailNode, build_message
 
@@ -545,6 +545,32 @@ def test_away_while_catching_up(box):
     assert [row["status"] for row in rows] in (["error"], ["not_found"])
     box.look()
     box.assert_complete(ids)
+
+
+def test_moved_before_it_is_read(box):
+    """Each time that it is looked at, by somebody without our plugin: within
+    the mailbox at first, and then to where it was looked for already."""
+    message_id = box.new_id()
+    for mailbox in "INBOX", "Alpha", "Beta", "Gamma":
+        box.save(box.new_id(), mailbox)
+    box.look()
+    # it is looked for in the order in which Dovecot lists them
+    target, *_, source = box.doveadm("mailbox list").stdout.split()
+    box.save(message_id, source, plugin=False)
+    box.wait_until_old()
+
+    def move(uid, mailbox):
+        box.save(message_id, mailbox, plugin=False)
+        box.doveadm("expunge", "mailbox", source, "uid", str(uid))
+        box.doveadm("purge")
+
+    row, = stopped_each_time(
+        box.node, "index-read:1,2",
+        [lambda: move(2, source), lambda: move(3, target)],
+        "expunge", "-u", box.user, "--no-notify", message_id)
+    assert (row["status"], row["copies"], row["mailboxes"]) == \
+        ("expunged", "1", target)
+    assert box.search(message_id) == []
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["old", "lost"])

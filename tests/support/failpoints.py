@@ -62,6 +62,26 @@ def stopped(node, point, *args, code=0):
         process.wait()
 
 
+def stopped_each_time(node, point, steps, *args):
+    """The same for a process that stops several times, at each of which a
+    step is taken. Returns the rows."""
+    process = subprocess.Popen(
+        node.doveadm_command("-f", "tab", "recall", *args),
+        stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "RECALL_FAILPOINT": point,
+             "RECALL_FAILPOINT_STOP": "1"})
+    try:
+        for step in steps:
+            _, status = os.waitpid(process.pid, os.WUNTRACED)
+            assert os.WIFSTOPPED(status), status
+            step()
+            process.send_signal(signal.SIGCONT)
+        return parse_tab(process.communicate()[0])
+    finally:
+        process.kill()
+        process.wait()
+
+
 def halted(node):
     """The doveadm-servers that have stopped at a point."""
     return {pid for pid in doveadm_children(node)

@@ -26,5 +26,5 @@ int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 	} T_END;
 	seq_range_array_merge(uids_r, &uids);
 	array_free(&uids);
-	return ret;
+	return ret == 0 && pass.passed_over ? 1 : ret;
 }

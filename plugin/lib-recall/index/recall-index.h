@@ -139,8 +139,8 @@ void recall_index_lookup_deinit(struct recall_index_lookup **lookup);
    box->view were judged then, and no others.
 
    UIDs are added to uids_r, which the caller has created. Returns 0 if all
-   messages could be judged. Returns -1 on errors, which are in the mailbox's
-   storage; uids_r then has what was found so far. */
+   messages could be judged, 1 if some were gone before. Returns -1 on errors,
+   which are in the mailbox's storage; uids_r then has what was found so far. */
 int recall_index_find(struct mailbox *box, const struct recall_message_id *id,
 		      enum recall_index_find_flags flags,
 		      struct recall_index_lookup *lookup,

@@ -17,6 +17,13 @@ struct recall_find_context {
 	unsigned int *other_sender_count;
 };
 
+/* Something was gone before it could be judged. */
+static void find_set_gone(struct recall_find_context *ctx)
+{
+	if (ctx->wanted->gone != NULL)
+		*ctx->wanted->gone = TRUE;
+}
+
 /* Returns 1 to go on, 0 to end the search, -1 on error. */
 static int find_check_mail(struct recall_find_context *ctx, struct mail *mail)
 {
@@ -26,8 +33,8 @@ static int find_check_mail(struct recall_find_context *ctx, struct mail *mail)
 	if (criteria->message_id != NULL) {
 		ret = recall_match_message_id(mail, criteria->message_id,
 					      criteria->verify_headers);
-		if (ret == 0 && mail->expunged && ctx->wanted->gone != NULL)
-			*ctx->wanted->gone = TRUE;
+		if (ret == 0 && mail->expunged)
+			find_set_gone(ctx);
 		if (ret <= 0)
 			return ret < 0 ? -1 : 1;
 	}
@@ -86,8 +93,10 @@ static int find_by_id(struct recall_find_context *ctx)
 		flags |= RECALL_INDEX_FIND_EXPUNGE;
 	find_ret = recall_index_find(ctx->box, ctx->criteria->message_id,
 				     flags, ctx->wanted->lookup, &uids);
+	if (find_ret > 0)
+		find_set_gone(ctx);
 	if (array_is_empty(&uids))
-		return find_ret;
+		return find_ret < 0 ? -1 : 0;
 
 	headers = find_wanted_headers(ctx);
 	recall_mail_iter_init(&iter, ctx->box, &uids, ctx->wanted->fields,
@@ -171,8 +180,7 @@ int recall_find_in_box(struct mailbox *box,
 	    mailbox_get_last_mail_error(box) == MAIL_ERROR_NOTFOUND) {
 		/* since it was listed it was deleted, or renamed, back again
 		   even */
-		if (wanted->gone != NULL)
-			*wanted->gone = TRUE;
+		find_set_gone(&ctx);
 		return 0;
 	}
 	return ret;

@@ -67,12 +67,13 @@ def test_what_is_lost_by_a_rebuild():
     what is in the quarantine if the log names that."""
     lost = Finding("", "lost", tokens=[TOKEN])
 
-    def excuse(*lines, expunged=False, recalled=False, **options):
+    def excuse(*lines, expunged=False, kept=0, **options):
         account = ByItsLog(*lines, **options)
         account.was_there = {TOKEN}
         account.recall_ids[MESSAGE_ID].add("a" * 32)
         if expunged:
             account.expunged.add(TOKEN)
+        account.put_in[TOKEN] = kept
         return account.abandons(lost)
 
     assert excuse() is None
@@ -80,6 +81,7 @@ def test_what_is_lost_by_a_rebuild():
     assert excuse(REBUILT, driver="sdbox") is None
     assert excuse(REBUILT, user="two@example.com") is None
     assert excuse(REBUILT, expunged=True) is None
+    assert excuse(REBUILT, expunged=True, kept=1) == "lost by a rebuild"
     assert excuse(REBUILT, LOST % ("b" * 32), expunged=True) is None
     assert excuse(REBUILT, LOST % ("a" * 32), expunged=True) == \
         "lost by a rebuild"

@@ -163,6 +163,7 @@ class Account(Recalls, Beside, Checks, Excuses):
         self.rebuilt_now = False
         self.killed_log = ""
         self.asked, self.expunged = set(), set()
+        self.put_in.clear()
         self.was_there = set(self.there)
         self.purged.clear()
         self.renamed |= plan.has("rename")

@@ -3,7 +3,7 @@
 import collections
 import re
 
-from model_clients import GONE, MAILBOXES
+from model_clients import GONE, MAILBOXES, place
 from model_mail import (SENDER, date_of, flags_of, is_what_was_saved,
                         plain_flags, seconds_of)
 from model_plan import DISTURBING
@@ -41,11 +41,18 @@ class Checks:
         self.node.settle_log()
         self.asked = ids
         pattern = re.compile(
-            r"\b(?:doveadm|lmtp)\(%s\).*: expunge: box=(.*?), msgid=(.*), "
-            r"subject=(\S*)" % re.escape(self.user))
+            r"\b(?:doveadm|lmtp)\(%s\).*: (expunge|copy from .*?): box=(.*?), "
+            r"msgid=(.*), subject=(\S*)" % re.escape(self.user))
         for text in self.node.log(self.episode_log), self.killed_log:
-            for mailbox, message_id, token in pattern.findall(text):
+            for what, mailbox, message_id, token in pattern.findall(text):
+                expunged = what == "expunge"
                 if mailbox.startswith(PREFIX):
+                    self.put_in[token] += -1 if expunged else 1
+                    continue
+                if not expunged or not message_id and (
+                        place(mailbox, 0)[0] in (GONE, "Beta") or
+                        self.rebuilt()):
+                    # Dovecot could not read it any more
                     continue
                 if message_id not in ids:
                     self.fail("expunged another message", mailbox, token,
@@ -65,16 +72,16 @@ class Checks:
         """Whether Dovecot has rebuilt the mdbox in this episode: what is saved
         meanwhile it may have twice then, and without flags."""
         if self.node.driver == "mdbox" and not self.rebuilt_now:
-            self.rebuilt_now = self._saw_rebuild(self.episode_log)
+            self.rebuilt_now = self.saw_rebuild(self.episode_log)
         return self.rebuilt_now
 
     def ever_rebuilt(self):
         """The same of all of the account's episodes, and of any format."""
         if not self.was_rebuilt:
-            self.was_rebuilt = self._saw_rebuild(self.log_start)
+            self.was_rebuilt = self.saw_rebuild(self.log_start)
         return self.was_rebuilt
 
-    def _saw_rebuild(self, since):
+    def saw_rebuild(self, since):
         self.node.settle_log()
         return re.search(
             "(?i)" + re.escape(self.user) + ".*: rebuilding index",
@@ -127,8 +134,6 @@ class Checks:
                     lost.remove(token)
                     del self.stable[token]
         if lost:
-            self.excuse_purged(lost)
-        if lost:
             self.fail("lost", lost, tokens=lost)
 
     def check_untouched(self, before, ids, done):
@@ -173,6 +178,9 @@ class Checks:
         elif status == "already_recalled":
             if kind not in ("kill", "retry", "stand") or left:
                 self.fail("not recalled", *details)
+        elif status == "not_found" and answer.rebuilt:
+            # nothing was there for a moment: the next try takes it
+            self.verdicts["not_found: rebuilt"] += 1
         elif status == "not_found":
             if self.broken() and not any(
                     self.taken_by_us(self.stable[token]) for token in stable):
@@ -211,7 +219,8 @@ class Checks:
     def check_retried(self, message_id, recall_id, answers):
         """Nobody is at work now: what a recall could not do, the next one
         does."""
-        if not any(answer.status == "error" for answer in answers):
+        if not any(answer.status == "error" or answer.rebuilt and
+                   answer.status == "not_found" for answer in answers):
             return answers
         retry = self.expunge(message_id, recall_id, noNotify=True)
         self.verdicts["retried: " + retry.status] += 1

@@ -71,14 +71,14 @@ class Excuses:
     def lost_by_rebuild(self, tokens):
         """Whether an mdbox was rebuilt in this episode, and that can have lost
         these: what was in mailboxes, and no recall has expunged it since, or
-        what was in the quarantine of a recall of which the log says that
-        messages are lost."""
+        what was put into the quarantine beside that; or what was in the
+        quarantine of a recall of which the log says that messages are lost."""
         if not self.rebuilt():
             return False
         lost = self.node.log(self.episode_log)
         lost = set(re.findall(re.escape(self.user) + LOST, lost))
         return all(
-            token not in self.expunged and
+            (token not in self.expunged or self.put_in[token] > 0) and
             (token in self.was_there or id_of(token) in self.asked) or
             not self.recall_ids[id_of(token)].isdisjoint(lost)
             for token in tokens)
@@ -167,6 +167,8 @@ class Excuses:
            system_flags(found.flags) != system_flags(saved):
             return False
         if any(flag.startswith("unknown-") for flag in found.flags):
+            self.verdicts["unknown keywords"] += 1
+            self.loose.add(found.token)
             return True
         self.node.settle_log()
         true = found.mailbox in RENAMED and \
@@ -178,29 +180,24 @@ class Excuses:
             self.loose.add(found.token)
         return true
 
-    def excuse_purged(self, lost):
-        """In an mdbox a message that is moved beside a purge and renames of its
-        mailbox may be gone from the map: at most as many as the log tells.
-        lost: tokens, those that are excused are taken out of it."""
-        if not (self.plan.has("purge") and self.plan.has("rename")):
-            return
-        count = len(set(re.findall(
-            re.escape(self.user) + r".*: Unexpectedly lost \S+ uid=\d+ "
-            r"(map_uid=\d+)", self.node.log(self.episode_log))))
-        for token in [token for token in lost
-                      if not self.taken_by_us(self.stable[token])][:count]:
-            self.verdicts["lost beside a purge"] += 1
-            lost.remove(token)
-            del self.stable[token]
-
     def fetch_failed(self, since):
         """Whether what was asked for by a stock command failed as a message is
         not where Dovecot has it, which it then mends: it is asked again, and
         what is lost is seen by that. In an sdbox whoever expunges in a mailbox
-        that is deleted and created meanwhile removes another one's file."""
+        that is rebuilt, or deleted and created, meanwhile removes the file of
+        a message that is there. A late recall may be just expunging one."""
         self.node.settle_log()
+        failed = r": fetch\(.*"
         if self.node.driver == "mdbox":
-            return self.logged(r": fetch\(.*(Corrupted dbox file|"
+            return self.logged(failed + r"(Corrupted dbox file|"
                                "Unexpectedly lost .* map_uid=)", since)
-        return self.node.driver == "sdbox" and self.logged(
-            r": fetch\(.*box=Gone .*Unexpectedly lost uid", since)
+        if self.plan.kind == "stand" and \
+           self.logged(failed + "Message was expunged", since):
+            return True
+        lost = re.search(re.escape(self.user) + failed +
+                         r"box=(\S+) .*Unexpectedly lost uid",
+                         self.node.log(since))
+        return self.node.driver == "sdbox" and lost is not None and (
+            lost.group(1) == GONE or self.logged(
+                r"mailboxes/%s/dbox-Mails: Rebuilding index" %
+                re.escape(lost.group(1)), self.episode_log))

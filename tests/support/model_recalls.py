@@ -74,10 +74,12 @@ def id_field(recall_id):
 
 class Answer:
     """A verdict row, and the moment that it is of; None for a dry run and for
-    a restore. expunged: how many copies were deleted, as its events tell."""
+    a restore. expunged: how many copies were deleted, as its events tell.
+    rebuilt: whether that was beside a rebuild of the mdbox."""
 
-    def __init__(self, row, looked_at=None, expunged=0):
+    def __init__(self, row, looked_at=None, expunged=0, rebuilt=False):
         self.row, self.looked_at, self.expunged = row, looked_at, expunged
+        self.rebuilt = rebuilt
         self.status, self.copies = row["status"], int(row["copies"])
 
     def __repr__(self):
@@ -101,9 +103,10 @@ class Recalls:
         self.killed_log = ""
         # message id -> recall ids
         self.recall_ids = collections.defaultdict(set)
-        # ids that recalls were asked for in it, and tokens of what they have
-        # expunged
+        # ids that recalls were asked for in it, tokens of what they have
+        # expunged, and how many copies of it they have put into the quarantine
         self.asked, self.expunged = set(), set()
+        self.put_in = collections.Counter()
         # text that was looked at before -> its token
         self.texts = {}
 
@@ -151,7 +154,8 @@ class Recalls:
         return Answer(row, looked_at, sum(
             id_field(recall_id) in line
             for line in self.node.log(since).splitlines()
-            if '"recall_message_expunged"' in line))
+            if '"recall_message_expunged"' in line),
+                      self.node.driver == "mdbox" and self.saw_rebuild(since))
 
     def looked_at(self, row, since, start):
         """From the recall's event, which says what the row says. Not from one

@@ -52,8 +52,8 @@ EPISODES_A_USER = 25
 ACCOUNTS_A_NODE = 200
 # Of a case that may fail or not, as other processes race.
 TRIES = 10
-# Dovecot's own log of what is expunged
-EXPUNGES = {"mail_log_events": "expunge",
+# Dovecot's own log of what is expunged, and put into the quarantine
+MAIL_LOG = {"mail_log_events": "expunge copy",
             "mail_log_fields": "box msgid subject"}
 # octets in memory that a node may need
 ROOM = 2 * 2**30
@@ -72,7 +72,7 @@ def place():
 
 
 def node_for(driver, quarantine, users):
-    plugin = dict(EXPUNGES)
+    plugin = dict(MAIL_LOG)
     if not quarantine:
         plugin["recall_quarantine"] = ""
     directory = tempfile.mkdtemp(prefix="node-", dir=place())

@@ -23,7 +23,7 @@ COMPACT_POINTS = ["index-compacted", "index-carried", "index-renamed"]
 
 @pytest.fixture(scope="module", params=DRIVERS)
 def past_node(request):
-    users = ["past%d@example.com" % i for i in range(80)]
+    users = ["past%d@example.com" % i for i in range(100)]
     with with_failpoints(), MailNode(driver=request.param, users=users,
                                      mail_plugins=["notify", "recall"],
                                      extra=IMPORT) as node:

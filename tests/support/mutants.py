@@ -32,6 +32,8 @@ TESTS = {
         ("test_two_names", "")],
     "plugin/lib-recall/mails/recall-box-dirs.c": [("test_two_names", "")],
     "plugin/lib-recall/mails/recall-given.c": [("test_restored_once", "")],
+    "plugin/lib-recall/quarantine/recall-quarantine-record-format.c": [
+        "test-quarantine-record", ("test_quarantine", "")],
     "plugin/lib-recall/mails/recall-match.c": [
         ("test_expunge", "read or sender or flags or id or goes"),
         ("test_message_id", ""), ("test_search", "sender")],

@@ -95,6 +95,11 @@ static void test_round_trip(void)
 						 record.query));
 	CU_ASSERT(!recall_quarantine_record_is_of(&copy, "2@example.com",
 						  record.query));
+	CU_ASSERT(!recall_quarantine_record_is_of(&copy, record.message_id,
+						  "SUBJECT b"));
+	CU_ASSERT(!recall_quarantine_record_is_of(&copy, record.message_id,
+						  NULL));
+	CU_ASSERT(!recall_quarantine_record_is_of(&copy, NULL, record.query));
 	CU_ASSERT_STRING_EQUAL(copy.subject, record.subject);
 	CU_ASSERT_STRING_EQUAL(copy.from, record.from);
 	CU_ASSERT_STRING_EQUAL(copy.date, record.date);
@@ -105,6 +110,10 @@ static void test_round_trip(void)
 	rbox = recall_quarantine_record_find(&copy, guid2);
 	CU_ASSERT_STRING_EQUAL(rbox->vname, "\xc3\xa4");
 	CU_ASSERT_EQUAL(rbox->copies, 4294967295);
+	/* an older one does not say which query it was */
+	copy.query = NULL;
+	CU_ASSERT(recall_quarantine_record_is_of(&copy, record.message_id,
+						 record.query));
 }
 
 /* Headers are the sender's, the mailbox's name is the user's. */
@@ -279,7 +288,7 @@ static void test_malformed(void)
    records. */
 static void test_records_together(void)
 {
-	struct recall_quarantine_record record;
+	struct recall_quarantine_record record, counted;
 
 	record_init(&record);
 	record_parse(&record, "recalled: 5\nactor: a\n"
@@ -298,6 +307,17 @@ static void test_records_together(void)
 	/* what is counted anew may be less */
 	record_parse(&record, "kept: 01020300000000000000000000000000 2 x\n");
 	CU_ASSERT_EQUAL(recall_quarantine_record_copies(&record), 4);
+	record_init(&counted);
+	counted.recount = TRUE;
+	record_add_box(&counted, guid, "x", 0);
+	record_parse(&record, message_body(record_render(&counted)));
+	CU_ASSERT_EQUAL(recall_quarantine_record_copies(&record), 2);
+	/* and by another record it is not */
+	counted.recount = FALSE;
+	array_clear(&counted.boxes);
+	record_add_box(&counted, guid2, "x", 1);
+	record_parse(&record, message_body(record_render(&counted)));
+	CU_ASSERT_EQUAL(recall_quarantine_record_copies(&record), 2);
 }
 
 /* They are the user's. */

@@ -4,6 +4,7 @@ in which it is refused; no answer is other than described, and what is described
 is answered."""
 
 import concurrent.futures
+import contextlib
 import hashlib
 import importlib
 import io
@@ -12,6 +13,7 @@ import os
 import pathlib
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -537,6 +539,17 @@ def test_no_acls(make, service):
     del args["rights"]
     assert client.unshare(**args).status == 409
     assert client.shares(owner=NO_ACL).status == 409
+
+
+def test_too_many_revocations(make, node):
+    with Service(node) as service:
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db")) as db, db:
+            db.executemany("INSERT INTO revocations (kind, subject, tenant, "
+                           "before, made) VALUES ('jti', ?, 'default', 0, ?)",
+                           [(str(i), int(time.time())) for i in range(10000)])
+        client = make(service, service.token(ADMIN, 1))
+        assert client.revoke(jti="one more").status == 409
 
 
 def test_logins_that_are_refused(make, node, tmp_path):

@@ -146,8 +146,6 @@ EQUIVALENT = [
      "0 either way"),
     ("service/auth/refresh-token.c", "unsigned int len = 1;",
      "EVP_Digest() sets it"),
-    ("service/auth/refresh-token.c",
-     "char hash[HASH_LEN + 1], new_family[34];", "an octet to spare"),
     ("*", r"[tp]_array_init\(.*\b\d+\);",
      "how much memory is taken at first: it grows"),
     ("*", r"(.* = )?(t_str_new|pool_alloconly_create)\(.*\b[1-9]\d*\);",

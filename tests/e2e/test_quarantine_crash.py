@@ -40,7 +40,7 @@ PURGE_POINTS = ["purge-deleted:%d" % n for n in (1, 2, 3)]
 
 @pytest.fixture(scope="module", params=DRIVERS)
 def node(request):
-    users = ["u%03d@example.com" % i for i in range(80)]
+    users = ["u%03d@example.com" % i for i in range(120)]
     with with_failpoints(), make_node(request.param, users, fsync=True,
                                       extra=IMPORT) as node:
         node.free_users = iter(users)

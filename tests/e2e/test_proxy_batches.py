@@ -353,7 +353,8 @@ def test_node_without_recall(node, ports, message_id):
     assert result.code == EX_TEMPFAIL
     assert [row["username"] for row in of_node(result, "bare")] == users
     errors = {row["error"] for row in of_node(result, "bare")}
-    assert len(errors) == 1 and "failed the command" in errors.pop()
+    assert len(errors) == 1 and \
+        "failed the command: its log says why" in errors.pop()
     assert result.status(HERE[0]) == "not_found"
 
 

@@ -418,6 +418,9 @@ void recall_proxy_answered(struct recall_proxy_server *server,
 	struct recall_proxy *proxy = server->proxy;
 	const char *error = NULL;
 
+	/* as of a command that it does not know */
+	if (exit_code != 0 && *reason == '\0')
+		reason = "its log says why";
 	if (recall_proxy_request_is_of_node(request)) {
 		recall_proxy_nodes_answered(server, request->batch, exit_code);
 		recall_proxy_request_free(request);

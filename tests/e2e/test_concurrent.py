@@ -100,6 +100,20 @@ def test_errors_that_are_dovecots():
         Finding("", "restore", error="Out of order")) is None
 
 
+def test_fetches_that_fail():
+    """In an sdbox's mailbox that is rebuilt, or deleted and created."""
+    failed = "doveadm(%%s)<1><x>: Error: fetch(text) failed for box=%s uid=5: " \
+        "Mailbox %s: UID=5: dbox: Unexpectedly lost uid"
+    rebuilt = "doveadm(%s)<1><x>: Warning: sdbox /s/mailboxes/INBOX/" \
+        "dbox-Mails: Rebuilding index"
+    inbox = failed % ("INBOX", "INBOX")
+    assert ByItsLog(failed % ("Gone", "Gone"), driver="sdbox").fetch_failed(0)
+    assert ByItsLog(rebuilt, inbox, driver="sdbox").fetch_failed(0)
+    assert not ByItsLog(inbox, driver="sdbox").fetch_failed(0)
+    assert not ByItsLog(rebuilt, failed % ("Beta", "Beta"),
+                        driver="sdbox").fetch_failed(0)
+
+
 def test_another_message():
     """There is no excuse for one that was not recalled."""
     account = ByItsLog(REBUILT, BREAKS, EXPUNGED % (MESSAGE_ID, TOKEN))

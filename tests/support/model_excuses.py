@@ -194,7 +194,7 @@ class Excuses:
         if self.plan.kind == "stand" and \
            self.logged(failed + "Message was expunged", since):
             return True
-        lost = re.search(re.escape(self.user) + failed +
+        lost = re.search(re.escape(self.user) + ".*" + failed +
                          r"box=(\S+) .*Unexpectedly lost uid",
                          self.node.log(since))
         return self.node.driver == "sdbox" and lost is not None and (

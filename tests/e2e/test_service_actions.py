@@ -715,6 +715,7 @@ ALTER TABLE recalls DROP COLUMN everyone;
 ALTER TABLE recalls DROP COLUMN stand;
 ALTER TABLE recalls DROP COLUMN person;
 ALTER TABLE refresh_tokens DROP COLUMN issued_role;
+ALTER TABLE refresh_tokens DROP COLUMN named;
 ALTER TABLE refresh_tokens DROP COLUMN role;
 ALTER TABLE refresh_tokens DROP COLUMN address;
 ALTER TABLE refresh_tokens DROP COLUMN access_expires;

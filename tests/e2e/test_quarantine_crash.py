@@ -621,6 +621,23 @@ def test_deleted_and_killed(node, user, message_id, recall_id):
     assert command(node, "list", "-u", user).row()["copies"] == str(COUNT - 1)
 
 
+def test_moved_when_the_record_is_lost(node, user, message_id, recall_id):
+    """A retry does not know of what there is in the quarantine, and takes out
+    only what it has put there."""
+    assert recall(node, user, message_id, recall_id, "--force",
+                  "--no-notify").status() == "expunged"
+    node.doveadm("expunge", "-u", user, "mailbox", PREFIX + recall_id, "all")
+    append(node, user, "Work", build_message(message_id, body="three more\n"))
+    node.doveadm("mailbox", "create", "-u", user, "Moved")
+    with stopped(node, "quarantine-copied", "expunge", "-u", user, "--force",
+                 "--no-notify", "--recall-id", recall_id, message_id,
+                 code=None):
+        node.doveadm("move", "-u", user, "Moved", "mailbox", "Work", "HEADER",
+                     "Message-ID", message_id)
+    kept = in_quarantine(node, user)
+    assert kept - collections.Counter(["three more"]) == EVERYTHING
+
+
 def test_two_at_a_time(node, user, message_id, recall_id):
     """The same recall from two processes, then two restores."""
     before = state(node, user)

@@ -6,16 +6,17 @@ and loses none. Needs a build with failpoints: see tests/support/failpoints.py.
 import collections
 import errno
 import os
+import shutil
 import signal
 import subprocess
 
 import pytest
 
-from conftest import DRIVERS, EX_TEMPFAIL
+from conftest import DRIVERS, EX_TEMPFAIL, parse_tab
 from failpoints import IMPORT, stopped, with_failpoints
 from faulty import STOPPED, Shim
 from mailnode import build_message, imap_quote
-from quarantine import (append, command, fetch, make_node, quarantined,
+from quarantine import (PREFIX, append, command, fetch, make_node, quarantined,
                         recall)
 
 BODIES = ["one", "two", "three", "four"]
@@ -240,6 +241,175 @@ def test_renamed_while_it_is_committed(node, user, recall_id, number):
     restore(node, user, recall_id)
     assert there(node, user) == once(*BODIES)
     assert quarantined(node, user) == {}
+
+
+def restore_beside_a_rename(node, user, recall_id, call, number):
+    """The row, and what it has written to stderr, of a restore to an sdbox that
+    is renamed before that call in its directory; None if there is no such
+    call."""
+    work = node.home(user) / "sdbox/mailboxes/Work"
+    shim = Shim(node.dir, "doveadm", [work / "dbox-Mails"])
+    shim.arm(call, number, STOPPED)
+    process = subprocess.Popen(
+        node.doveadm_command("-f", "tab", "recall", "restore", "-u", user,
+                             recall_id),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, **shim.environment()})
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    if not os.WIFSTOPPED(status):
+        process.communicate()
+        return None
+    work.rename(work.with_name("Office"))
+    process.send_signal(signal.SIGCONT)
+    out, errors = process.communicate()
+    assert process.returncode in (0, EX_TEMPFAIL) and "Panic" not in errors, \
+        errors
+    row, = parse_tab(out)
+    return row, errors
+
+
+def flags(node, user, mailbox):
+    return {text.split(b"\r\n\r\n", 1)[1].strip().decode(): found
+            for found, date, text in fetch(node, user, mailbox)}
+
+
+@pytest.fixture
+def flagged(node, message_id, recall_id):
+    """As user, with flags."""
+    user = next(node.free_users)
+    for body in BODIES:
+        append(node, user, "Work", build_message(message_id, body=body + "\n"),
+               ["\\Flagged", body])
+    assert recall(node, user, message_id, recall_id,
+                  "--no-notify").row()["copies"] == str(len(BODIES))
+    return user
+
+
+FLAGS = {body: sorted(["\\Flagged", body]) for body in BODIES}
+
+
+@pytest.mark.parametrize("number", range(1, len(BODIES) + 1))
+def test_renamed_while_files_get_their_names(node, flagged, recall_id, number):
+    """Dovecot deletes these files by the path that the mailbox had, so they
+    stay, and no index knows of them."""
+    if node.driver != "sdbox":
+        pytest.skip("sdbox only")
+    row, errors = restore_beside_a_rename(node, flagged, recall_id, "rename",
+                                          number)
+    assert (row["status"], row["copies"]) == \
+        ("restored", str(len(BODIES))), (row, errors)
+    assert "rebuilding" not in errors
+    assert flags(node, flagged, "Office") == FLAGS
+    assert there(node, flagged) == once(*BODIES)
+    assert quarantined(node, flagged) == {}
+    node.doveadm("force-resync", "-u", flagged, "Office")
+    assert there(node, flagged) == once(*BODIES)
+
+
+def left_behind(node, user, recall_id, count):
+    """Files that a killed restore has left in an sdbox. Returns the next
+    UID's."""
+    mails = node.home(user) / "sdbox/mailboxes/Work/dbox-Mails"
+    kept, = (node.home(user) / "sdbox/recalled" / recall_id).glob("*/dbox-Mails")
+    uid = int(node.doveadm("-f", "flow", "mailbox", "status", "-u", user,
+                           "uidnext", "Work").stdout.rpartition("=")[2])
+    for number, path in enumerate(sorted(kept.glob("u.*"))[:count]):
+        os.link(path, mails / ("u.%d" % (uid + number)))
+    return mails / ("u.%d" % (uid + count))
+
+
+@pytest.mark.parametrize("count", [1, len(BODIES)])
+def test_files_left_behind(node, flagged, recall_id, count):
+    if node.driver != "sdbox":
+        pytest.skip("sdbox only")
+    left_behind(node, flagged, recall_id, count)
+    assert restore(node, flagged, recall_id) == (len(BODIES), 0)
+    assert flags(node, flagged, "Work") == FLAGS
+    assert there(node, flagged) == once(*BODIES)
+    assert quarantined(node, flagged) == {}
+
+
+@pytest.mark.parametrize("what", ["other", "again"])
+def test_files_that_may_be_messages(node, flagged, recall_id, what):
+    """Where there is one that is no copy of what is restored, or one more copy,
+    the index may have been lost: nothing is deleted."""
+    if node.driver != "sdbox":
+        pytest.skip("sdbox only")
+    path = left_behind(node, flagged, recall_id, 2)
+    first = path.with_name("u.%d" % (int(path.name[2:]) - 1))
+    if what == "again":
+        os.link(first, path)
+    else:
+        data = first.read_bytes()
+        path.write_bytes(data.replace(b"\ntwo", b"\nTWO"))
+        shutil.chown(path, node.mail_user, node.mail_group)
+    command(node, "restore", "-u", flagged, recall_id)
+    restore(node, flagged, recall_id)
+    assert there(node, flagged) == \
+        once(*BODIES, "TWO" if what == "other" else "two")
+    assert quarantined(node, flagged) == {}
+
+
+def test_record_lost(node, user, message_id, recall_id):
+    """What a recall has taken once more, after a restore that was killed, is
+    given, though the record of it is lost."""
+    killed(node, "copies-committed", "restore", "-u", user, recall_id)
+    assert recall(node, user, message_id, recall_id,
+                  "--no-notify").status() == "expunged"
+    node.doveadm("expunge", "-u", user, "mailbox", PREFIX + recall_id, "NOT",
+                 "1")
+    assert restore(node, user, recall_id) == (len(BODIES), 0)
+    assert there(node, user) == once(*BODIES)
+    assert quarantined(node, user) == {}
+
+
+def test_index_of_the_quarantine_lost(node, user, recall_id):
+    """An mdbox has the messages in its storage still."""
+    box, = quarantined(node, user)
+    path, = node.home(user).glob("recalled/.%s.*" % recall_id) \
+        if node.driver == "maildir" else \
+        node.home(user).glob("*/recalled/%s/*/dbox-Mails" % recall_id)
+    for each in path.rglob("dovecot.index*"):
+        each.unlink()
+    row = command(node, "restore", "-u", user, recall_id).row()
+    if node.driver == "mdbox":
+        assert row["status"] == "error" and "stays" in row["error"], row
+        assert there(node, user) == once()
+        assert box in node.doveadm("mailbox", "list", "-u", user,
+                                   PREFIX + "*").stdout
+        node.doveadm("force-resync", "-u", user, "*")
+        restore(node, user, recall_id)
+    assert there(node, user) == once(*BODIES)
+    assert quarantined(node, user) == {}
+
+
+@pytest.fixture(scope="module")
+def logging_node():
+    """What it logs of a message that is copied it reads in the copy."""
+    users = ["u%03d@example.com" % i for i in range(40)]
+    with make_node("sdbox", users,
+                   mail_plugins=["notify", "mail_log"]) as node:
+        node.free_users = iter(users)
+        yield node
+
+
+def test_renamed_while_it_is_logged(logging_node, message_id, recall_id):
+    """Dovecot panics over a message that it copies when it looks at it and it
+    is not there any more."""
+    node = logging_node
+    for number in range(1, 20):
+        user = next(node.free_users)
+        for body in BODIES:
+            append(node, user, "Work",
+                   build_message(message_id, body=body + "\n"))
+        recall(node, user, message_id, recall_id, "--no-notify")
+        if restore_beside_a_rename(node, user, recall_id, "open",
+                                   number) is None:
+            break
+        restore(node, user, recall_id)
+        assert there(node, user) == once(*BODIES)
+    assert number > len(BODIES)
+    assert node.panics() == []
 
 
 @pytest.mark.parametrize("call", ["write", "rename"])

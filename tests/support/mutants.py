@@ -32,6 +32,7 @@ TESTS = {
         ("test_two_names", "")],
     "plugin/lib-recall/mails/recall-box-dirs.c": [("test_two_names", "")],
     "plugin/lib-recall/mails/recall-given.c": [("test_restored_once", "")],
+    "plugin/lib-recall/mails/recall-sdbox-left.c": [("test_restored_once", "")],
     "plugin/lib-recall/quarantine/recall-quarantine-record-format.c": [
         "test-quarantine-record", ("test_quarantine", "")],
     "plugin/lib-recall/mails/recall-match.c": [

@@ -10,7 +10,7 @@
 /* A header of the mailbox's index, as this is what a plugin may write into the
    log. It has what was written last. */
 #define GIVEN_EXT_NAME "recall-given"
-#define GIVEN_MAGIC 0x31474352
+#define GIVEN_MAGIC 0x32474352
 #define GIVEN_RANGES_MAX 16
 
 struct given_header {
@@ -18,7 +18,8 @@ struct given_header {
 	/* of what is copied to, and the first of the copies, which have one UID
 	   after the other */
 	uint32_t dest_uid_validity, first_uid;
-	uint32_t uid_validity, generation;
+	uint32_t uid_validity;
+	struct recall_given_generation generation;
 	guid_128_t box_guid;
 	/* the messages that were copied, in this order; 0 where it ends */
 	struct seq_range uids[GIVEN_RANGES_MAX];
@@ -46,14 +47,15 @@ static uint32_t given_ext_register(struct mailbox *box)
 }
 
 int recall_given_init(struct recall_given *given_r, struct mailbox *src,
-		      uint32_t generation, const char **error_r)
+		      const struct recall_given_generation *generation,
+		      const char **error_r)
 {
 	struct mailbox_metadata metadata;
 	struct mailbox_status status;
 
 	i_zero(given_r);
 	t_array_init(&given_r->uids, 4);
-	given_r->generation = generation;
+	given_r->generation = *generation;
 	if (mailbox_get_metadata(src, MAILBOX_METADATA_GUID, &metadata) < 0) {
 		*error_r = t_strdup_printf("Reading mailbox %s failed: %s",
 			mailbox_get_vname(src),
@@ -141,7 +143,9 @@ given_scan_header(struct given_scan *scan, const void *data, size_t size)
 	if (hdr.magic != GIVEN_MAGIC ||
 	    hdr.dest_uid_validity != scan->dest_uid_validity ||
 	    hdr.uid_validity != scan->key->uid_validity ||
-	    hdr.generation != scan->key->generation ||
+	    hdr.generation.uid_validity !=
+	    scan->key->generation.uid_validity ||
+	    hdr.generation.next_uid != scan->key->generation.next_uid ||
 	    !guid_128_equals(hdr.box_guid, scan->key->box_guid))
 		return;
 	given = array_append_space(&scan->given);

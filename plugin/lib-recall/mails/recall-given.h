@@ -9,6 +9,13 @@
 struct mailbox;
 struct mailbox_transaction_context;
 
+/* Which time it is that messages can be given: UIDVALIDITY and next UID of a
+   mailbox that one more message is saved to before they can be given again. A
+   number of messages would be the former one again if some are lost. */
+struct recall_given_generation {
+	uint32_t uid_validity, next_uid;
+};
+
 /* Which messages of a mailbox have been copied into another one, where clients
    may have moved or deleted them at once. That is written into the other
    mailbox's log in the transaction that the copies are committed with: it is
@@ -20,8 +27,8 @@ struct recall_given {
 	/* of the mailbox that is copied from */
 	guid_128_t box_guid;
 	uint32_t uid_validity;
-	/* what was given before it had this number does not count */
-	uint32_t generation;
+	/* what was given before it had these numbers does not count */
+	struct recall_given_generation generation;
 	/* UIDs of messages that were given */
 	ARRAY_TYPE(seq_range) uids;
 
@@ -37,7 +44,8 @@ ARRAY_DEFINE_TYPE(recall_given_copy, struct recall_given_copy);
 
 /* Allocates from the data stack. */
 int recall_given_init(struct recall_given *given_r, struct mailbox *src,
-		      uint32_t generation, const char **error_r);
+		      const struct recall_given_generation *generation,
+		      const char **error_r);
 /* Adds to uids what dest has got and somebody has expunged since, and the rest
    of what it has got to left. The mailbox is synced. */
 int recall_given_read(struct recall_given *given, struct mailbox *dest,

@@ -9,6 +9,7 @@
 #include "recall-limits.h"
 #include "recall-mail-iter.h"
 #include "recall-mails.h"
+#include "recall-sdbox-copy.h"
 #include "recall-sdbox-view.h"
 #include "recall-settings.h"
 #include "recall-stream.h"
@@ -338,6 +339,8 @@ mails_copy_one(struct mail *mail, struct mailbox_transaction_context *dest,
 	if (given != NULL && seq_range_exists(&given->uids, mail->uid))
 		return 1;
 	save_ctx = mailbox_save_alloc(dest);
+	if (given != NULL)
+		recall_sdbox_copy_prepare(save_ctx);
 	mailbox_save_copy_flags(save_ctx, mail);
 	if (mailbox_copy(&save_ctx, mail) == 0) {
 		*copied_r = TRUE;
@@ -412,21 +415,31 @@ mails_drop_gone(struct mailbox *box, ARRAY_TYPE(seq_range) *uids,
 	return 0;
 }
 
-/* They are in the order in which they were saved. */
-static void
-mails_set_dest_uids(ARRAY_TYPE(recall_mails_copied) *copied,
-		    const ARRAY_TYPE(seq_range) *saved_uids)
+/* They are in the order in which they were saved. Returns -1 if the storage
+   does not say which ones they are. */
+static int
+mails_set_dest_uids(struct mailbox *dest,
+		    ARRAY_TYPE(recall_mails_copied) *copied,
+		    const ARRAY_TYPE(seq_range) *saved_uids,
+		    const char **error_r)
 {
 	struct recall_mails_copied *copy;
 	struct seq_range_iter iter;
 	unsigned int n = 0;
-	bool have = TRUE;
 
-	seq_range_array_iter_init(&iter, saved_uids);
-	array_foreach_modifiable(copied, copy) {
-		have = seq_range_array_iter_nth(&iter, n++, &copy->dest_uid);
-		i_assert(have);
+	if (array_is_empty(copied))
+		return 0;
+	if (!array_is_created(saved_uids) ||
+	    seq_range_count(saved_uids) != array_count(copied)) {
+		*error_r = t_strdup_printf("Copying to mailbox %s failed: "
+			"It does not tell which UIDs the copies have",
+			mailbox_get_vname(dest));
+		return -1;
 	}
+	seq_range_array_iter_init(&iter, saved_uids);
+	array_foreach_modifiable(copied, copy)
+		(void)seq_range_array_iter_nth(&iter, n++, &copy->dest_uid);
+	return 0;
 }
 
 /* Returns 1 if all was copied, 0 if nothing was because the message with UID
@@ -485,9 +498,13 @@ mails_copy_all(struct mailbox *src, const ARRAY_TYPE(seq_range) *uids,
 		return -1;
 	}
 	RECALL_FAILPOINT("copies-committed");
-	mails_set_dest_uids(copied, &changes.saved_uids);
-	ret = array_is_empty(copied) ? 0 :
-		mails_verify(dest, &changes.saved_uids, given != NULL, error_r);
+	ret = mails_set_dest_uids(dest, copied, &changes.saved_uids, error_r);
+	if (ret < 0)
+		array_clear(copied);
+	else if (!array_is_empty(copied)) {
+		ret = mails_verify(dest, &changes.saved_uids, given != NULL,
+				   error_r);
+	}
 	pool_unref(&changes.pool);
 	return ret < 0 ? -1 : 1;
 }

@@ -190,8 +190,8 @@ quarantine_mend_box(struct recall_quarantine *q, const char *recall_id,
 }
 
 /* A restore that was killed, or has failed, may have given back what is about
-   to be taken again. It must not count as given any more: that is of as many
-   records as there were then. */
+   to be taken again. It must not count as given any more, as it does not with
+   one record more. */
 static int quarantine_record_again(struct recall_quarantine *q,
 				   const char *recall_id, const char **error_r)
 {
@@ -259,6 +259,7 @@ quarantine_drop(struct recall_quarantine *q, const char *recall_id,
 		const char **error_r)
 {
 	struct recall_quarantine_box qbox;
+	ARRAY_TYPE(seq_range) left;
 	struct mailbox *box;
 	int ret;
 
@@ -266,11 +267,16 @@ quarantine_drop(struct recall_quarantine *q, const char *recall_id,
 					 error_r);
 	if (ret <= 0)
 		return ret;
+	t_array_init(&left, 4);
 	ret = recall_mails_expunge(box, uids, error_r);
+	if (ret == 0)
+		ret = recall_mails_get_all(box, &left, error_r);
 	i_zero(&qbox);
 	qbox.vname = t_strdup(mailbox_get_vname(box));
 	mailbox_free(&box);
-	if (ret == 0 && recall_quarantine_kept_count(q->kept, guid) == 0)
+	/* there may be more than is known: that of a lost record */
+	if (ret == 0 && array_is_empty(&left) &&
+	    recall_quarantine_kept_count(q->kept, guid) == 0)
 		ret = recall_quarantine_box_delete(q, &qbox, error_r);
 	return ret;
 }

@@ -1,6 +1,8 @@
 #include "lib.h"
 #include "array.h"
-#include "mail-storage.h"
+#include "mail-storage-private.h"
+#include "recall-index.h"
+#include "recall-message-id.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-record.h"
 #include "recall-quarantine-read.h"
@@ -83,4 +85,51 @@ int recall_quarantine_count(struct recall_quarantine *q,
 	*copies_r = 0;
 	return recall_quarantine_read(q, record, quarantine_count_box,
 				      copies_r, error_r);
+}
+
+/* How many messages of the recall's Message-ID there are in the mailbox. */
+static int
+box_count_message_id(const struct recall_quarantine_record *record,
+		     struct mailbox *box, unsigned int *count_r,
+		     const char **error_r)
+{
+	struct recall_message_id id;
+	ARRAY_TYPE(seq_range) uids;
+
+	*count_r = 0;
+	if (record->message_id == NULL ||
+	    recall_message_id_parse(record->message_id,
+				    strlen(record->message_id), &id) !=
+	    RECALL_MESSAGE_ID_OK)
+		return 0;
+	t_array_init(&uids, 4);
+	if (recall_index_find(box, &id, 0, NULL, &uids) < 0) {
+		*error_r = t_strdup_printf("Searching mailbox %s failed: %s",
+			mailbox_get_vname(box),
+			mailbox_get_last_internal_error(box, NULL));
+		return -1;
+	}
+	*count_r = seq_range_count(&uids);
+	return 0;
+}
+
+int recall_quarantine_check_count(
+	const struct recall_quarantine_record *record,
+	const struct recall_quarantine_record_box *rbox, struct mailbox *src,
+	unsigned int count, struct mailbox *dest, const char **error_r)
+{
+	unsigned int there;
+
+	if (rbox == NULL || count >= rbox->copies ||
+	    (src->storage->class_flags &
+	     MAIL_STORAGE_CLASS_FLAG_FILE_PER_MSG) != 0)
+		return 1;
+	if (box_count_message_id(record, dest, &there, error_r) < 0)
+		return -1;
+	if (there >= rbox->copies)
+		return 1;
+	*error_r = t_strdup_printf("Mailbox %s has %u of the %u copies that "
+		"were recorded, and stays: doveadm force-resync may find more",
+		mailbox_get_vname(src), count, rbox->copies);
+	return 0;
 }

@@ -3,6 +3,8 @@
 
 #include "recall-quarantine.h"
 
+struct recall_quarantine_record_box;
+
 /* What the quarantine has of a recall, by its record. */
 
 /* Adds the mailboxes that have copies by the record and were not listed:
@@ -30,5 +32,18 @@ int recall_quarantine_read(struct recall_quarantine *q,
 int recall_quarantine_count(struct recall_quarantine *q,
 			    const struct recall_quarantine_record *record,
 			    unsigned int *copies_r, const char **error_r);
+
+/* Called when the count copies that src has, a mailbox of the quarantine, are
+   in dest. Returns 1 if that is all, or what is left of it, 0 if src may have
+   more of which its index does not know, -1 on errors. The index of an mdbox
+   may have lost messages that are in the storage still: whoever rebuilds it
+   finds them, if their mailbox is not gone by then. (Others have been looked
+   for by recall_mails_get_count().) A recall that was stopped before it took
+   anything has recorded more than there is, too, and what it has not taken is
+   in dest. rbox is NULL if nothing was recorded. */
+int recall_quarantine_check_count(
+	const struct recall_quarantine_record *record,
+	const struct recall_quarantine_record_box *rbox, struct mailbox *src,
+	unsigned int count, struct mailbox *dest, const char **error_r);
 
 #endif

@@ -26,7 +26,6 @@ record_parse_mail(struct recall_quarantine_record *record, pool_t pool,
 	}
 	i_stream_seek(input, hdr_size.physical_size);
 	recall_quarantine_record_parse(record, pool, input);
-	record->records++;
 	return recall_stream_check(mail, input) < 0 ? -1 : 1;
 }
 
@@ -36,6 +35,7 @@ int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
 				  const char **error_r)
 {
 	struct recall_mail_iter iter;
+	struct mailbox_status status;
 	struct mailbox *box;
 	struct mail *mail;
 	ARRAY_TYPE(seq_range) uids;
@@ -55,6 +55,10 @@ int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
 		mailbox_free(&box);
 		return -1;
 	}
+	mailbox_get_open_status(box, STATUS_UIDVALIDITY | STATUS_UIDNEXT,
+				&status);
+	record_r->uid_validity = status.uidvalidity;
+	record_r->next_uid = status.uidnext;
 	RECALL_FAILPOINT("record-read");
 	recall_mail_iter_init(&iter, box, &uids, MAIL_FETCH_STREAM_BODY, NULL);
 	while (ret >= 0 && (mail = recall_mail_iter_next(&iter)) != NULL) {

@@ -34,9 +34,10 @@ struct recall_quarantine_record {
 	/* To be written: the numbers of copies are those that there are now,
 	   whatever was recorded before. */
 	bool recount;
-	/* Octets of it that were read, and of how many messages. */
+	/* Octets of it that were read. */
 	size_t octets;
-	unsigned int records;
+	/* Of the mailbox that they are in. */
+	uint32_t uid_validity, next_uid;
 	ARRAY_TYPE(recall_quarantine_record_box) boxes;
 };
 

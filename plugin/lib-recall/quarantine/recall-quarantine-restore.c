@@ -13,6 +13,7 @@
 #include "recall-quarantine-read.h"
 #include "recall-quarantine-record.h"
 #include "recall-quarantine-settings.h"
+#include "recall-sdbox-left.h"
 
 #include <time.h>
 
@@ -30,6 +31,8 @@ struct restore_context {
 	unsigned int box_copies;
 	/* an earlier try has given some of it */
 	bool resumed;
+	/* the mailbox may have more than its index knows of: it stays */
+	bool lacking;
 };
 
 /* box_r is NULL if there is none. Returns -1 if there is one that can't be
@@ -281,11 +284,16 @@ restore_copy(struct restore_context *ctx, const guid_128_t guid,
 {
 	const struct recall_quarantine_record_box *rbox =
 		recall_quarantine_record_find(&ctx->record, guid);
+	/* one more record is added before they can be given again */
+	const struct recall_given_generation generation = {
+		.uid_validity = ctx->record.uid_validity,
+		.next_uid = ctx->record.next_uid,
+	};
 	struct recall_given given;
 	ARRAY_TYPE(seq_range) uids;
 	ARRAY_TYPE(recall_mails_guid) guids;
 	ARRAY_TYPE(recall_mails_copied) copied;
-	unsigned int count;
+	unsigned int count, kept;
 	int ret;
 
 	t_array_init(&uids, 4);
@@ -293,10 +301,12 @@ restore_copy(struct restore_context *ctx, const guid_128_t guid,
 	t_array_init(&copied, 4);
 	if (recall_mails_get_count(src, rbox == NULL ? 0 : rbox->copies, &uids,
 				   error_r) < 0 ||
-	    recall_given_init(&given, src, ctx->record.records, error_r) < 0 ||
+	    recall_given_init(&given, src, &generation, error_r) < 0 ||
 	    restore_read_given(ctx, &given, dest, error_r) < 0 ||
 	    recall_mails_get_related(src, &uids, dest, &guids, error_r) < 0)
 		return -1;
+	recall_sdbox_left_delete(dest, src, &uids);
+	kept = seq_range_count(&uids);
 	ret = recall_mails_copy(src, &uids, dest, &given, &guids, &copied,
 				error_r);
 	/* they are there, even if it could not look */
@@ -311,7 +321,11 @@ restore_copy(struct restore_context *ctx, const guid_128_t guid,
 		ctx->restored->present += count - ctx->box_copies;
 	if (count > 0)
 		restore_add_target(ctx, dest);
-	return 0;
+	ret = recall_quarantine_check_count(&ctx->record, rbox, src, kept, dest,
+					    error_r);
+	if (ret == 0)
+		ctx->lacking = TRUE;
+	return ret > 0 ? 0 : -1;
 }
 
 /* Returns 0 if there are none, -1 on errors. */
@@ -343,11 +357,12 @@ restore_box(struct restore_context *ctx,
 	int ret;
 
 	ctx->box_copies = 0;
+	ctx->lacking = FALSE;
 	ret = restore_box_copies(ctx, qbox, error_r);
 	/* only when it copies does sdbox come over a file that a killed process
 	   has left, and mends that when the mailbox is opened again; or it was
 	   renamed just now */
-	if (ret < 0)
+	if (ret < 0 && !ctx->lacking)
 		ret = restore_box_copies(ctx, qbox, error_r);
 	if (ret <= 0)
 		return ret;

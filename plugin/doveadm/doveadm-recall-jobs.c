@@ -159,6 +159,7 @@ recall_jobs_init(const struct doveadm_cmd_context *cctx,
 	jobs->batch_callbacks.row = callbacks->row;
 	jobs->batch_callbacks.passed = callbacks->passed;
 	jobs->batch_callbacks.lost = callbacks->lost;
+	jobs->batch_callbacks.one_row = callbacks->one_row;
 	jobs->batch_callbacks.all_have_rows = callbacks->all_have_rows;
 	jobs->count = count;
 	jobs->users_min = sweep->jobs > 0 ? 2 : JOBS_USERS_MIN;

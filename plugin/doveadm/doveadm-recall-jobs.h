@@ -43,7 +43,7 @@ struct recall_jobs_callbacks {
 		    const char *const *columns);
 	/* The user was looked at, and has no row. */
 	void (*passed)(void *context, const char *username);
-	/* What became of the user is not known. */
+	/* What became of the user is not known, or not all of it. */
 	void (*lost)(void *context, const char *username, const char *error);
 	/* This process has to deal with the users. */
 	void (*run)(void *context, const char *const *users,
@@ -54,6 +54,8 @@ struct recall_jobs_callbacks {
 	bool (*killed)(const char **error_r);
 	/* Called for each row before any is reported, if that is held back. */
 	void (*preview)(void *context, const char *const *columns);
+	/* A user has no more than one row. */
+	bool one_row;
 	/* Every user has a row. */
 	bool all_have_rows;
 };

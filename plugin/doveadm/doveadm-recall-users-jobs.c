@@ -165,6 +165,7 @@ void recall_users_jobs_init(struct recall_users_context *ctx, bool hits)
 		.pace = recall_users_pace,
 		.killed = recall_users_killed,
 		.preview = recall_users_job_preview,
+		.one_row = ctx->callbacks->one_row,
 		.all_have_rows = ctx->callbacks->one_row && !hits,
 	};
 

@@ -11,7 +11,7 @@ import pytest
 
 from conftest import EX_TEMPFAIL, EX_USAGE, parse_tab, run_http, \
     run_shell
-from faults import Held, wait_for
+from faults import Held, doveadm_children, wait_for
 from mailnode import DOVEADM, DOVECOT_24, PATIENCE, build_message
 from servicenode import RecallNode
 
@@ -188,6 +188,47 @@ def kill_worker(node, message_id):
     again = recall(node, *named(USERS), "--", message_id)
     assert [row["username"] for row in again.rows
             if row["status"] == "expunged"] == [USERS[12]]
+
+
+def opens_pipe(pid):
+    """Whether the process waits for somebody at the other end of one."""
+    try:
+        return "partner" in pathlib.Path("/proc/%d/wchan" % pid).read_text()
+    except OSError:
+        return False
+
+
+def test_killed_process_has_not_found_all():
+    """Of a user who had some rows by then others are missing."""
+    first, second = USERS[:2]
+    with RecallNode(users=[first, second], driver="maildir") as node:
+        for number in range(60):
+            node.lmtp_deliver([first, second], build_message(
+                "<%d@example.com>" % number, subject="x" * 900,
+                body="needle\n"))
+        node.lmtp_deliver([first], build_message(body="needle, the last\n"))
+        search = [*SEARCH, "--jobs=2", *named([first, second]), "--", "query",
+                  "BODY", "needle"]
+        assert len(parse_tab(node.doveadm(*search).stdout)) == 121
+        path, = [path for path in node.home(first).rglob("*")
+                 if path.parent.name in ("new", "cur") and
+                 b"the last" in path.read_bytes()]
+        path.unlink()
+        os.mkfifo(path)
+        process = subprocess.Popen(node.doveadm_command(*search), text=True,
+                                   stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE)
+        victim = wait_for(lambda: next(filter(opens_pipe,
+                                              doveadm_children(node)), None))
+        os.kill(victim, signal.SIGKILL)
+        out, err = process.communicate(timeout=PATIENCE)
+        assert all("killed with signal 9" in line for line in node.panics())
+    rows = parse_tab(out)
+    errors = columns(filter(lambda row: row["error"], rows), "username", "uid")
+    assert errors == [(first, "")], (process.returncode, err)
+    assert 1 < columns(rows, "username").count((first,)) <= 61
+    assert columns(rows, "username").count((second,)) == 60
+    assert process.returncode == EX_TEMPFAIL
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -46,7 +46,7 @@ recall_proxy_batch_tell(const struct recall_proxy_batch *batch,
 		recall_rows_find(batch->rows, RECALL_COLUMN_USERNAME);
 	const char *const *columns, *user;
 	unsigned int i, count, row = 0;
-	bool found;
+	bool found, lost;
 
 	columns = array_get(&batch->columns, &count);
 	/* an incomplete row counts for nothing */
@@ -60,10 +60,12 @@ recall_proxy_batch_tell(const struct recall_proxy_batch *batch,
 			row += width;
 			found = TRUE;
 		}
-		if (found)
+		/* they are looked at one after the other: whose rows are the
+		   last ones may have had more */
+		lost = row == count && batch->error != NULL;
+		if (found && (!lost || callbacks->one_row))
 			continue;
-		/* they are looked at one after the other */
-		if (row == count && batch->error != NULL)
+		if (lost)
 			callbacks->lost(context, user, batch->error);
 		else if (callbacks->all_have_rows)
 			callbacks->lost(context, user, "There is no answer");

@@ -38,12 +38,15 @@ recall_proxy_batch_init(struct recall_rows *rows, const char *const *users,
 void recall_proxy_batch_deinit(struct recall_proxy_batch **batch);
 
 /* Reports the batch in the order of its users: `row` of each row, and of users
-   who have none either `passed`, if they were looked at, or `lost`. */
+   who have none either `passed`, if they were looked at, or `lost`. The one
+   whom the batch broke off at may have both rows and been `lost`. */
 struct recall_proxy_batch_callbacks {
 	void (*row)(void *context, const char *username,
 		    const char *const *columns);
 	void (*passed)(void *context, const char *username);
 	void (*lost)(void *context, const char *username, const char *error);
+	/* The command prints one row a user: there are no others to miss. */
+	bool one_row;
 	/* The command prints a row for every user. */
 	bool all_have_rows;
 };

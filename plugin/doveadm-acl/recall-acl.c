@@ -30,6 +30,14 @@ const char *recall_acl_get_obstacle(const struct mail_namespace *ns)
 	return NULL;
 }
 
+bool recall_acl_inbox_is_default(const struct mail_namespace *ns)
+{
+	const struct acl_mailbox_list *alist =
+		ACL_LIST_CONTEXT_REQUIRE(ns->list);
+
+	return recall_acl_list_defaults_from_inbox(alist);
+}
+
 int recall_acl_get(struct mailbox *box, const char *username, pool_t pool,
 		   struct recall_acl_entry *entry_r)
 {

@@ -15,6 +15,10 @@ struct recall_acl_entry {
    otherwise. */
 const char *recall_acl_get_obstacle(const struct mail_namespace *ns);
 
+/* Whether what is set on the INBOX is what those mailboxes of the namespace
+   have that have no ACL of their own (acl_defaults_from_inbox). */
+bool recall_acl_inbox_is_default(const struct mail_namespace *ns);
+
 /* Looks up the mailbox's own ACL entry of the user; global ACLs don't count.
    Returns 1 if there is one, 0 if not, -1 on error. entry_r is allocated from
    the pool. */

@@ -21,9 +21,23 @@ const char *recall_share_status_name(enum recall_share_status status)
 	return share_status_names[status];
 }
 
+/* Nobody who shares one mailbox asks for all. */
+static enum recall_share_status
+share_check_others(struct recall_share *share, const struct mailbox *box)
+{
+	if (strcmp(share->storage_name, "INBOX") != 0 ||
+	    !recall_acl_inbox_is_default(mailbox_get_namespace(box)))
+		return RECALL_SHARE_SHARED;
+	share->error = p_strdup_printf(share->pool,
+		"All mailboxes without an ACL of their own would be shared "
+		"with %s, as they have that of %s (acl_defaults_from_inbox)",
+		share->other, share->mailbox);
+	return RECALL_SHARE_NOT_POSSIBLE;
+}
+
 static enum recall_share_status
 share_look_at_owner(struct recall_share *share, struct mail_user *owner,
-		    const char *mailbox)
+		    const char *mailbox, bool adding)
 {
 	struct mail_namespace *ns =
 		mail_namespace_find_unalias(owner->namespaces, &mailbox);
@@ -69,6 +83,8 @@ share_look_at_owner(struct recall_share *share, struct mail_user *owner,
 		share->error = p_strdup_printf(share->pool,
 			"The ACL of mailbox %s can't be read", mailbox);
 		status = RECALL_SHARE_ERROR;
+	} else if (adding) {
+		status = share_check_others(share, box);
 	}
 	share->has_entry = ret > 0;
 	mailbox_free(&box);
@@ -167,7 +183,8 @@ bool recall_share_init(struct recall_share *share_r, pool_t pool,
 		*status_r = RECALL_SHARE_ERROR;
 		return FALSE;
 	}
-	*status_r = share_look_at_owner(share, owner_again, mailbox);
+	*status_r = share_look_at_owner(share, owner_again, mailbox,
+					must_exist);
 	mail_user_deinit(&owner_again);
 	if (*status_r != RECALL_SHARE_SHARED ||
 	    share->other_service_user == NULL)

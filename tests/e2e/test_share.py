@@ -262,6 +262,21 @@ def test_only_that_mailbox_and_that_user(node, sh, users, message_id):
     assert_gone(node, third, shared_name(owner, "Work"))
 
 
+def test_mailboxes_made_below(node, sh, pair, message_id):
+    """They have the rights of the one above, as Dovecot makes them; `shares`
+    has them all."""
+    owner, other = pair
+    fill(node, owner, "Work", message_id)
+    assert sh.share(owner, "Work", other, "reader")["status"] == "shared"
+    with session(node, owner) as connection:
+        assert connection.create("Work/New")[0] == "OK"
+    assert sh.unshare(owner, "Work", other)["status"] == "unshared"
+    assert [(row["mailbox"], row["user"], row["rights"])
+            for row in sh.shares(owner)] == [("Work/New", other, READER)]
+    assert sh.unshare(owner, "Work/New", other)["status"] == "unshared"
+    assert sh.shares(owner) == []
+
+
 def test_presets_in_sessions(node, sh, users, message_id):
     owner, reader, editor, full = users.take(4)
     fill(node, owner, "Work", message_id)
@@ -764,6 +779,28 @@ def test_acl_off_for_a_user():
         assert acl_entry(node, OWNER, "INBOX", "off@example.com") is None
         [row] = sh.shares("off@example.com")
         assert "ACLs are not enabled" in row["error"]
+
+
+def test_inbox_that_other_mailboxes_are_like():
+    """Who shares one mailbox does not share all."""
+    plugin = {"acl_defaults_from_inbox": "yes"}
+    with special_node(plugin=plugin) as (node, sh):
+        fill(node, OWNER, "Work", "<work@example.com>")
+        before = State(node, OWNER, OTHER, "INBOX")
+        row = sh.share(OWNER, "INBOX", OTHER, "reader")
+        assert row["status"] == "not_possible"
+        assert "acl_defaults_from_inbox" in row["error"]
+        assert State(node, OWNER, OTHER, "INBOX") == before
+        # they would be
+        node.doveadm("acl", "set", "-u", OWNER, "INBOX", "user=" + OTHER,
+                     "lookup", "read", "write-seen")
+        with session(node, OTHER) as connection:
+            assert select(connection, shared_name(OWNER, "Work")) == "OK"
+        assert sh.unshare(OWNER, "INBOX", OTHER)["status"] == "unshared"
+        with session(node, OTHER) as connection:
+            assert select(connection, shared_name(OWNER, "Work")) == "NO"
+        assert sh.share(OWNER, "Work", OTHER, "reader")["status"] == "shared"
+        assert_reads(node, OTHER, shared_name(OWNER, "Work"), "<work@")
 
 
 def test_undone_if_it_does_not_show():

@@ -36,6 +36,8 @@
 #  define RECALL_HTTP_USER_TYPE CMD_PARAM_STR
 #  define recall_acl_list_ignores_acls(alist) \
 	((alist)->rights.backend->set->acl_ignore)
+#  define recall_acl_list_defaults_from_inbox(alist) \
+	((alist)->rights.backend->set->acl_defaults_from_inbox)
 #  if DOVECOT_PREREQ(2, 4, 2)
 #    define recall_acl_dict_rebuild(dict) acl_lookup_dict_rebuild(dict, FALSE)
 #  else
@@ -65,6 +67,10 @@
 /* has none: settings come without it */
 #  define recall_cmd_get_event(cctx) NULL
 #  define recall_acl_list_ignores_acls(alist) ((alist)->ignore_acls)
+#  define recall_acl_list_defaults_from_inbox(alist) \
+	mail_user_plugin_getenv_bool( \
+		mailbox_list_get_user((alist)->rights.backend->list), \
+		"acl_defaults_from_inbox")
 #  define recall_acl_dict_rebuild(dict) acl_lookup_dict_rebuild(dict)
 #  define recall_module_load(modules, dir, name, set, error_r) \
 	module_dir_try_load_missing(modules, dir, name, set, error_r)

@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "doveadm.h"
 #include "doveadm-print.h"
+#include "recall-notice-message.h"
 #include "recall-notice-template.h"
 #include "recall-params.h"
 #include "recall-quarantine-settings.h"
@@ -152,6 +153,12 @@ static void check_settings(struct check_context *ctx)
 			      RECALL_NOTICE_DELIVERY_DEFAULT);
 	if (recall_settings_parse_delivery(value, &submit, &error) < 0)
 		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR, "%s", error);
+	value = check_setting(ctx, "recall_notice_from", "");
+	if (*value != '\0' && !recall_notice_from_is_valid(value)) {
+		check_print(ctx, CHECK_SETTINGS, CHECK_ERROR,
+			"recall_notice_from: Not an address to send from: %s",
+			value);
+	}
 	value = check_setting(ctx, "recall_quarantine_days",
 			      RECALL_QUARANTINE_DAYS_DEFAULT);
 	if (recall_settings_parse_days(value, &number, &error) < 0)
@@ -270,8 +277,10 @@ static bool check_file_has(const char *path, const char *text)
 	return found;
 }
 
-/* Whether a file in the directory has the text; its path if so. */
-static const char *check_dir_has(const char *dir, const char *text)
+/* Whether a file in the directory has the text; its path if so. scripts: they
+   are run, if they can be. */
+static const char *
+check_dir_has(const char *dir, const char *text, bool scripts)
 {
 	const char *path, *found = NULL;
 	struct dirent *d;
@@ -281,7 +290,8 @@ static const char *check_dir_has(const char *dir, const char *text)
 		return NULL;
 	while (found == NULL && (d = readdir(dirp)) != NULL) {
 		path = t_strdup_printf("%s/%s", dir, d->d_name);
-		if (*d->d_name != '.' && check_file_has(path, text))
+		if (*d->d_name != '.' && check_file_has(path, text) &&
+		    (!scripts || access(path, X_OK) == 0))
 			found = path;
 	}
 	(void)closedir(dirp);
@@ -290,9 +300,15 @@ static const char *check_dir_has(const char *dir, const char *text)
 
 static const char *check_find_purge(void)
 {
-	static const char *const cron_dirs[] = {
-		"/etc/cron.d", "/etc/cron.daily", "/etc/cron.weekly",
-		"/var/spool/cron/crontabs", "/var/spool/cron"
+	static const struct {
+		const char *path;
+		bool scripts;
+	} cron_dirs[] = {
+		{ "/etc/cron.d", FALSE },
+		{ "/etc/cron.daily", TRUE },
+		{ "/etc/cron.weekly", TRUE },
+		{ "/var/spool/cron/crontabs", FALSE },
+		{ "/var/spool/cron", FALSE },
 	};
 	static const char timer[] =
 		"/etc/systemd/system/timers.target.wants/"PURGE_TIMER;
@@ -304,8 +320,10 @@ static const char *check_find_purge(void)
 		return timer;
 	if (check_file_has("/etc/crontab", PURGE_COMMAND))
 		return "/etc/crontab";
-	for (i = 0; path == NULL && i < N_ELEMENTS(cron_dirs); i++)
-		path = check_dir_has(cron_dirs[i], PURGE_COMMAND);
+	for (i = 0; path == NULL && i < N_ELEMENTS(cron_dirs); i++) {
+		path = check_dir_has(cron_dirs[i].path, PURGE_COMMAND,
+				     cron_dirs[i].scripts);
+	}
 	return path;
 }
 
@@ -362,6 +380,11 @@ static void check_standing(struct check_context *ctx)
 	struct stat st;
 
 	ctx->status = CHECK_OK;
+	if (check_differs(ctx, "recall_standing_dir")) {
+		check_print(ctx, CHECK_STANDING, CHECK_WARNING,
+			"recall_standing_dir has variables: not looked at");
+		return;
+	}
 	if (*dir != '/') {
 		check_print(ctx, CHECK_STANDING, CHECK_ERROR,
 			"recall_standing_dir is %s, which begins nowhere: each "

@@ -80,21 +80,52 @@ bool recall_config_ns_has_location(const struct recall_config *config,
 	return *recall_config_get_ns(config, ns, "location") != '\0';
 }
 
+static bool config_quota_has_rule(const struct recall_config *config,
+				  const char *root, const char *rule)
+{
+	const char *const *names = recall_config_find(config,
+		t_strdup_printf("plugin/%s_rule", root));
+
+	for (; *names != NULL; names++) {
+		if (strcmp(recall_config_get(config, *names), rule) == 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* One with ns=PREFIX counts in that namespace alone. */
+static bool config_quota_counts(const char *root, const char *prefix)
+{
+	const char *const *params = t_strsplit(root, ":");
+
+	for (; *params != NULL; params++) {
+		if (str_begins(*params, "ns="))
+			return strcmp(*params + strlen("ns="), prefix) == 0;
+	}
+	return TRUE;
+}
+
 const char *
 recall_config_ns_get_quota_error(const struct recall_config *config,
 				 const char *ns)
 {
-	const char *const *names = recall_config_find(config, "plugin/quota");
-	const char *rule = t_strconcat(recall_config_get_ns(config, ns,
-						"prefix"), "*:ignore", NULL);
+	const char *prefix = recall_config_get_ns(config, ns, "prefix");
+	const char *rule = t_strconcat(prefix, "*:ignore", NULL);
+	const char *value, *root = "quota";
+	unsigned int i;
 
-	if (*recall_config_get(config, "plugin/quota") == '\0')
-		return NULL;
-	for (; *names != NULL; names++) {
-		if (strcmp(recall_config_get(config, *names), rule) == 0)
+	/* each has rules of its own */
+	for (i = 2; ; i++) {
+		value = recall_config_get(config,
+					  t_strconcat("plugin/", root, NULL));
+		if (*value == '\0')
 			return NULL;
+		if (config_quota_counts(value, prefix) &&
+		    !config_quota_has_rule(config, root, rule))
+			break;
+		root = t_strdup_printf("quota%u", i);
 	}
-	return t_strdup_printf("quota_rule has no %s", rule);
+	return t_strdup_printf("%s_rule has no %s", root, rule);
 }
 
 const char *

@@ -203,14 +203,18 @@ recall_config_get_missing_commands(const struct recall_config *config)
 		RECALL_CMD_SEARCH, RECALL_CMD_FETCH, RECALL_CMD_EXPORT,
 		RECALL_CMD_USERS, RECALL_CMD_STOP, RECALL_CMD_STANDING_BEGIN,
 		RECALL_CMD_STANDING_END, RECALL_CMD_STANDING_LIST,
-		RECALL_CMD_STANDING_LATE, RECALL_CMD_STANDING_RUN
+		RECALL_CMD_STANDING_LATE, RECALL_CMD_STANDING_RUN,
+		/* where acl is loaded */
+		RECALL_CMD_SHARE, RECALL_CMD_UNSHARE, RECALL_CMD_SHARES
 	};
+	const unsigned int count = N_ELEMENTS(commands) -
+		(recall_config_has(config, "mail_plugins", "acl") ? 0 : 3);
 	const char *list = recall_config_get(config,
 					     "doveadm_allowed_commands");
 	const char *missing = NULL;
 	unsigned int i;
 
-	for (i = 0; *list != '\0' && i < N_ELEMENTS(commands); i++) {
+	for (i = 0; *list != '\0' && i < count; i++) {
 		if (config_list_has(list, commands[i]))
 			continue;
 		missing = missing == NULL ? commands[i] :

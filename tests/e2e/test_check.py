@@ -79,6 +79,7 @@ def test_good(make, tmp_path):
     # a directory that only this doveadm sees
     (tmp_path / "recall").write_text("# recall purge -A\n"
                                      "7 3 * * * root doveadm recall purge -A\n")
+    (tmp_path / "recall").chmod(0o755)
     # not every system has cron
     cron = next(filter(os.path.isdir, ["/etc/cron.d", "/etc/cron.daily"]))
     wrapper = ["unshare", "--mount", "sh", "-c",
@@ -91,13 +92,36 @@ def test_good(make, tmp_path):
     assert check(node, wrapper)[0] == EX_CONFIG
 
 
+def test_purge_that_nobody_can_run(make, tmp_path):
+    script = tmp_path / "recall"
+    script.write_text("#!/bin/sh\ndoveadm recall purge -A\n")
+    wrapper = ["unshare", "--mount", "sh", "-c",
+               'mount --bind "$0" /etc/cron.daily && exec "$@"', tmp_path]
+    if not os.path.isdir("/etc/cron.daily") or \
+            subprocess.run(wrapper + ["true"], capture_output=True).returncode:
+        pytest.skip("no cron, or no name space of mounts may be made")
+    node = make()
+    script.chmod(0o644)
+    assert worst(check(node, wrapper)[1]["purge"]) == "error"
+    script.chmod(0o755)
+    assert check(node, wrapper)[1]["purge"] == \
+        [("ok", "/etc/cron.daily/recall")]
+
+
 # what is wrong nowhere
 GOOD = {
     "plugins in a filter": {
         "extra": "protocol imap {\n  mail_plugins = recall acl\n}\n"},
     "quota": {"quota": True,
               "plugin": {"quota_rule2": PREFIX + "*:ignore"}},
+    "sharing over HTTP": {
+        "extra": "doveadm_allowed_commands =\n", "acl": True},
+    "sender": {"plugin": {"recall_notice_from": "system@example.com"}},
 }
+if not DOVECOT_24:
+    GOOD["quota of another namespace"] = {
+        "plugin": {"quota": "count:One:ns=Elsewhere/",
+                   "quota2": "count:Two", "quota2_rule": PREFIX + "*:ignore"}}
 
 
 @pytest.mark.parametrize("options", GOOD.values(), ids=GOOD)
@@ -128,6 +152,14 @@ def test_plugins_added_in_filter(make):
     assert worst(found["mail_plugins"]) == "ok", found
 
 
+ASKED_FOR = ["user"] + ["recall " + name for name in (
+    "expunge", "restore", "search", "fetch", "export", "users", "stop",
+    "standing begin", "standing end", "standing list", "standing late",
+    "standing run")]
+only_23 = pytest.mark.skipif(DOVECOT_24,
+                             reason="Dovecot 2.4 has no such rules")
+
+
 @pytest.mark.parametrize("options, name, status, text", [
     ({"extra": "protocol lmtp {\n  mail_plugins = notify\n}\n"},
      "mail_plugins", "error", "lmtp: mail_plugins has no recall"),
@@ -141,6 +173,10 @@ def test_plugins_added_in_filter(make):
      "red is none of: expunged read"),
     ({"plugin": {"recall_notice_delivery": "pigeon"}}, "settings", "error",
      "neither save nor submit: pigeon"),
+    ({"plugin": {"recall_notice_from": "System <system>"}}, "settings",
+     "error", "recall_notice_from: Not an address to send from: System"),
+    ({"plugin": {"recall_notice_from": "a@example.com, b@example.com"}},
+     "settings", "error", "Not an address to send from"),
     ({"plugin": {"recall_quarantine_days": "never"}}, "settings", "error",
      "Not a number of days: never"),
     ({"plugin": {"recall_quarantine": "off"}}, "quarantine", "warning",
@@ -160,6 +196,10 @@ def test_plugins_added_in_filter(make):
      "quarantine", "error", "no location of its own"),
     ({"quota": True}, "quarantine", "error",
      "has no quota_ignore" if DOVECOT_24 else "quota_rule has no"),
+    pytest.param({"quota": True, "plugin": {
+        "quota_rule": "*:storage=1G", "quota_rule2": PREFIX + "*:ignore",
+        "quota2": "count:Second", "quota2_rule": "*:storage=2G"}},
+                 "quarantine", "error", "quota2_rule has no", marks=only_23),
     ({"plugin": {"recall_notice_dir": "/nonexistent"}}, "notices", "error",
      "/nonexistent"),
     ({"extra": "service doveadm {\n  inet_listener http {\n    port = 0\n"
@@ -171,6 +211,14 @@ def test_plugins_added_in_filter(make):
                              (",", ",", ""))}, "http_api", "warning",
      "asks for: recall restore, recall search, recall fetch, recall export, "
      "recall users, recall stop, recall standing end, "),
+    ({"acl": True, "extra": "doveadm_allowed_commands = %s\n" % (
+        " " if DOVECOT_24 else ",").join(
+            '"%s"' % name if DOVECOT_24 and " " in name else name
+            for name in ASKED_FOR)},
+     "http_api", "warning",
+     "asks for: recall share, recall unshare, recall shares"),
+    ({"plugin": {"recall_standing_dir": "/nonexistent/%{hostname}"}},
+     "standing", "warning", "has variables: not looked at"),
     ({"plugin": {"recall_standing_dir": "standing"}}, "standing", "error",
      "each process would look in another directory"),
     ({"doveadm_requests": 1}, "http_api", "warning",

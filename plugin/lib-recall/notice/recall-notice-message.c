@@ -99,6 +99,13 @@ parse_address(const char *text, const char **address_r)
 	return strlen(*address_r) <= RECALL_ADDRESS_MAX ? 0 : -1;
 }
 
+bool recall_notice_from_is_valid(const char *text)
+{
+	const char *address;
+
+	return parse_address(text, &address) == 0;
+}
+
 static void
 append_from(string_t *dest, const char *address, const char *_name)
 {

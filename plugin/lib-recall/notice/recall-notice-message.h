@@ -33,6 +33,9 @@ struct recall_notice_message {
 	const char *lang;
 };
 
+/* Whether messages can come from it. */
+bool recall_notice_from_is_valid(const char *address);
+
 /* Appends a complete message to dest: see recall_notice_render(). */
 int recall_notice_message_append(string_t *dest,
 				 const struct recall_notice_message *msg,

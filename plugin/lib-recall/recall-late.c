@@ -1,7 +1,7 @@
 #include "lib.h"
 #include "array.h"
 #include "mail-search.h"
-#include "mail-storage.h"
+#include "mail-storage-private.h"
 #include "mail-user.h"
 #include "recall-copies.h"
 #include "recall-events.h"
@@ -70,35 +70,53 @@ static int late_order_init(const struct recall_standing_order *standing,
 	return 0;
 }
 
+/* Notices are saved where they belong, unless the administrator has them sent.
+   To others something was sent: whoever has got a notice knows the order's id
+   and may write it into anything. */
+static bool late_was_sent(struct mail *mail)
+{
+	static const char *const names[] = {
+		"Return-Path", "Delivered-To", "Received"
+	};
+	struct mail_user *user = mail->box->storage->user;
+	const char *value, *error;
+	unsigned int i;
+	bool submitting;
+
+	if (recall_settings_parse_delivery(
+			recall_settings(user)->recall_notice_delivery,
+			&submitting, &error) == 0 && submitting)
+		return FALSE;
+	for (i = 0; i < N_ELEMENTS(names); i++) {
+		if (mail_get_first_header(mail, names[i], &value) > 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
 bool recall_late_is_notice(struct mail *mail, void *context)
 {
 	const char *recall_id;
 
-	/* whoever sends mail may write one down, but does not know them */
 	return mail_get_first_header(mail, RECALL_NOTICE_HEADER,
 				     &recall_id) > 0 &&
 		recall_id_is_valid(recall_id) &&
-		!recall_standing_has_ended(context, recall_id);
+		!recall_standing_has_ended(context, recall_id) &&
+		!late_was_sent(mail);
 }
 
 const char *const *
 recall_late_query(const struct recall_standing_order *standing)
 {
+	static const char *const begin = "(", *const end = ")";
 	const char *const *word;
 	ARRAY_TYPE(const_string) words;
-	unsigned int i;
-	/* a notice quotes the subject of what was recalled */
-	const char *const around[] = {
-		"(", ")", "NOT", "HEADER", RECALL_NOTICE_HEADER,
-		standing->recall_id,
-	};
 
 	t_array_init(&words, 16);
-	array_push_back(&words, &around[0]);
+	array_push_back(&words, &begin);
 	for (word = standing->query; *word != NULL; word++)
 		array_push_back(&words, word);
-	for (i = 1; i < N_ELEMENTS(around); i++)
-		array_push_back(&words, &around[i]);
+	array_push_back(&words, &end);
 	array_append_zero(&words);
 	return array_front(&words);
 }

@@ -615,6 +615,23 @@ def test_notices_of_other_orders(node, user, message_id):
     assert node.messages(user) == [told]
 
 
+def test_notice_that_others_make_up(node, users, message_id):
+    """Who has got a notice knows the order's id, and may send mail with it."""
+    user, third = users.take(2)
+    for name in user, third:
+        command(node, "standing", "begin", "--users=" + name, "--stand=1h",
+                "query", "SUBJECT", "prize")
+    node.lmtp_deliver(user, build_message(message_id, subject="Your prize"))
+    told, = notices(node, user)
+    for row in orders(node):
+        node.lmtp_deliver([user, third], build_message(
+            message_id, subject="Your prize",
+            headers=[("X-Dovecot-Recall-Id", row["recall-id"])]))
+    assert run(node) == []
+    assert node.messages(user) == [told]
+    assert node.messages(third) == notices(node, third)
+
+
 def rename_directory(node, user, name, new_name):
     """To a name that no client can choose."""
     path = pathlib.Path(node.doveadm("mailbox", "path", "-u", user,

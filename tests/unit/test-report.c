@@ -114,8 +114,8 @@ static void test_languages(void)
 				 &env_default);
 		CU_ASSERT_STRING_EQUAL(header_raw(message, "Content-Language"),
 				       langs[i]);
-		CU_ASSERT(contains(header(message, "Subject"),
-				   "Quarterly report"));
+		/* an order by query is not to find it */
+		CU_ASSERT(contains(header(message, "Subject"), RECALL_ID));
 		texts[i] = body(message);
 		CU_ASSERT(contains(texts[i], " recall expunge\n"));
 		CU_ASSERT(contains(texts[i], " "RECALL_ID"\n"));

@@ -4,6 +4,7 @@
 #include "hash.h"
 #include "doveadm.h"
 #include "recall-params.h"
+#include "doveadm-recall-params.h"
 #include "doveadm-recall-rows.h"
 #include "doveadm-recall-users.h"
 #include "doveadm-recall-users-private.h"
@@ -114,8 +115,11 @@ users_proxy_node(void *context, const char *node, const char **error_r)
 {
 	struct recall_users_context *ctx = context;
 
-	return ctx->callbacks->node == NULL ? 0 :
-		ctx->callbacks->node(ctx->context, node, error_r);
+	if (ctx->callbacks->node == NULL)
+		return 0;
+	/* the last user of this node has left theirs */
+	recall_cmd_regain_root();
+	return ctx->callbacks->node(ctx->context, node, error_r);
 }
 
 /* The other node prints the rows. */

@@ -410,7 +410,7 @@ def test_settings_of_the_command_line(node, backs, message_id):
     node.lmtp_deliver(good[2:], build_message(message_id))
     args = ["--no-notify", *["--users=" + user for user in good], message_id]
     for option, other in (("hostname=other.example.com", "error"),
-                          ("verbose_proctitle=yes", "expunged")):
+                          ("stats_writer_socket_path=", "expunged")):
         done = node.doveadm("-o", option, "-f", "tab", "recall", "expunge",
                             *args, check=False)
         result = Result(parse_tab(done.stdout), done.returncode)

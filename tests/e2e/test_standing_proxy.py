@@ -6,7 +6,7 @@ import contextlib
 import pytest
 
 from answers import ask
-from conftest import DRIVERS, EX_TEMPFAIL
+from conftest import DRIVERS, EX_TEMPFAIL, parse_tab
 from faults import wait_for
 from mailnode import build_message, free_port
 from proxynodes import FakeNode, Front, users_of, verdict_row
@@ -16,6 +16,7 @@ from servicenode import RecallNode, Service
 LISTEN = "service doveadm {\n  inet_listener tcp {\n    port = %d\n  }\n}\n"
 NAMES = ["one", "two"]
 MOVED = "mover.one@example.com"
+HERE = "here@example.com"
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def backs():
 def front(backs, fake):
     ports = {name: backs[name].doveadm_port for name in NAMES}
     ports["fake"] = fake.port
-    users = [MOVED, *users_of("one", 3), *users_of("two", 3),
+    users = [HERE, MOVED, *users_of("one", 3), *users_of("two", 3),
              *users_of("fake", 3)]
     with Front(ports, driver=DRIVERS[-1], users=users,
                mail_plugins=["recall"],
@@ -117,6 +118,19 @@ def test_end_reaches_nodes(backs, front, service, message_id, how):
                                              "list").stdout
         assert not list(node.standing_dir.glob("*.nodes*"))
     assert "not_found" in end(front, recall_id).stdout
+
+
+def test_node_after_a_user_of_this_one(backs, front, message_id, recall_id):
+    """Whose privileges the process has by then."""
+    done = front.doveadm("-f", "tab", "recall", "expunge", "--no-notify",
+                         "--stand", "1h", "--recall-id", recall_id,
+                         "--jobs=1",
+                         *["--users=" + user for user in [HERE, *everyone()]],
+                         message_id, check=False)
+    assert {row["status"] for row in parse_tab(done.stdout)} == {"not_found"}
+    assert done.returncode == 0
+    end(front, recall_id)
+    assert kept(backs, message_id) == set(everyone())
 
 
 def test_end_while_a_node_is_down(backs, front, message_id):

@@ -165,7 +165,7 @@ static int proxy_check_overrides(const struct recall_proxy_server *server,
 	/* how this process reaches nodes, finds users, and logs */
 	static const char *const own[] = {
 		"doveadm_", "ssl_", "auth_", "base_dir=", "log_", "verbose_",
-		"mail_debug=", NULL
+		"mail_debug=", "stats_", NULL
 	};
 	const char *name = recall_proxy_get_override(own);
 

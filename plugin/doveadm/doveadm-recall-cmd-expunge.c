@@ -43,7 +43,7 @@ struct recall_expunge_context {
 	unsigned int own_users, proxied_users;
 	/* another node failed to answer for somebody */
 	bool lost_users;
-	/* whose messages are not in the count */
+	/* whose messages are not in the count, or not all of them */
 	unsigned int uncounted_users;
 	/* there may be something to restore, or to try once more */
 	bool done;
@@ -68,16 +68,12 @@ static void expunge_count(struct recall_expunge_context *ctx,
 {
 	struct recall_copies copies;
 
-	switch (recall_search(user, &ctx->request.order, &copies)) {
-	case RECALL_VERDICT_WOULD_EXPUNGE:
+	if (recall_search(user, &ctx->request.order, &copies) ==
+	    RECALL_VERDICT_WOULD_EXPUNGE)
 		recall_count_add(ctx->count, username, copies.count);
-		break;
-	case RECALL_VERDICT_ERROR:
+	/* with --force it is, as far as it can be looked at */
+	if (copies.error != NULL)
 		ctx->uncounted_users++;
-		break;
-	default:
-		break;
-	}
 	recall_copies_free(&copies);
 }
 
@@ -396,7 +392,9 @@ cmd_expunge_is_better(void *context, const char *const *columns,
 static bool cmd_expunge_again(void *context)
 {
 	struct recall_expunge_context *ctx = context;
-	const char *error;
+	const char *error = "An order by a query is for users who have been "
+		"counted: nothing was done (--"RECALL_PARAM_STAND"="
+		RECALL_STAND_DEFAULT" goes without one)";
 
 	if (!ctx->counting) {
 		expunge_stand_for_aliases(ctx);
@@ -414,7 +412,10 @@ static bool cmd_expunge_again(void *context)
 			return FALSE;
 		error = "Other nodes' users can't be counted together: "
 			"nothing was done. Ask each node, or each user";
-	} else if (recall_count_is_expected(ctx->count, &error)) {
+	} else if (recall_count_is_expected(ctx->count, &error) &&
+		   /* an order takes all that it finds, once something
+		      arrives */
+		   (ctx->expires == 0 || ctx->uncounted_users == 0)) {
 		return expunge_stand(ctx, ctx->users) >= 0;
 	} else if (ctx->uncounted_users > 0) {
 		/* what is missing from the number may be theirs */

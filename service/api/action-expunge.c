@@ -234,30 +234,35 @@ static void count_verdicts(const struct recall *recall)
 {
 	size_t i;
 
-	for (i = 0; i < recall->count; i++) {
+	for (i = 0; i < recall->count && !recall->dry_run; i++) {
 		if (recall->users[i].verdict >= 0)
 			metrics_verdict(recall->users[i].verdict);
 	}
 }
 
-/* Another number was found than was said. What is missing may be with users who
-   could not be counted. */
-static void reply_other_count(struct http_request *request,
-			      const struct recall *recall, int64_t total)
+/* Users who could not be counted, or not in all of their mailboxes. */
+static size_t count_uncounted(const struct recall *recall)
 {
-	char *message;
-	size_t i, failed = 0;
+	size_t i, n = 0;
 
 	for (i = 0; i < recall->count; i++) {
-		if (recall->users[i].verdict == RECALL_VERDICT_ERROR)
-			failed++;
+		if (recall->users[i].verdict == RECALL_VERDICT_ERROR ||
+		    recall->users[i].error != NULL)
+			n++;
 	}
-	message = failed == 0 ?
-		x_strdup("The query finds another number of messages to "
-			 "delete") :
-		x_asprintf("The query finds another number of messages to "
-			   "delete. Users who could not be counted: %zu; a dry "
-			   "run says why", failed);
+	return n;
+}
+
+/* Why it is not done. What is missing from another number may be with users who
+   could not be counted. */
+static void reply_not_counted(struct http_request *request, const char *why,
+			      size_t uncounted, int64_t total)
+{
+	char *message;
+
+	message = uncounted == 0 ? x_strdup(why) :
+		x_asprintf("%s. Users who could not be counted: %zu; a dry "
+			   "run says why", why, uncounted);
 	http_reply_json(request, 409, json_pack("{s:s, s:I}", "message",
 		message, "count", (json_int_t)total));
 	free(message);
@@ -270,20 +275,25 @@ static bool check_count(struct http_request *request, struct recall *recall,
 			int64_t yes_count)
 {
 	enum recall_outcome outcome = recall_probe(recall, request->config);
+	size_t uncounted = count_uncounted(recall);
 	int64_t total;
 
 	if (!recall_action_check(request, recall, outcome) ||
 	    !check_names(request, recall))
 		return false;
 	total = recall->dry_run ? yes_count : take_counts(recall);
-	if (total == yes_count) {
+	/* an order takes all that it finds, once something arrives */
+	if (total == yes_count && (recall->stand == 0 || uncounted == 0)) {
 		count_verdicts(recall);
 		return true;
 	}
 	/* the same request may have taken them meanwhile */
 	if (recall_action_repeat(request, recall))
 		return false;
-	reply_other_count(request, recall, total);
+	reply_not_counted(request, total != yes_count ? "The query finds "
+			  "another number of messages to delete" : "An order "
+			  "by a query is for users who have been counted",
+			  uncounted, total);
 	return false;
 }
 

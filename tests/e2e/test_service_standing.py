@@ -10,7 +10,7 @@ from faults import wait_for
 from mailnode import build_message, free_port
 from servicenode import RecallNode, Service
 
-U = ["u%d@red.example" % i for i in range(40)]
+U = ["u%d@red.example" % i for i in range(60)]
 OTHER = "x@blue.example"
 PLUGINS = ["notify", "recall"]
 
@@ -223,6 +223,32 @@ def test_query_of_what_is_still_to_come(node, service, user, message_id):
                             stand="1h", **what)
     assert (answer.status, answer.json()["count"]) == (409, 1)
     assert node.count(user) == 1
+
+
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+@pytest.mark.parametrize("count", [0, 1])
+def test_query_of_whom_nobody_has_counted(node, service, message_id, count):
+    """What stands takes all that it finds with a user, once something
+    arrives."""
+    user, hidden = next(node.free_users), next(node.free_users)
+    subject = "A prize " + message_id.strip("<>")
+    node.lmtp_deliver([hidden] + [user] * count,
+                      build_message(None, subject=subject))
+    home, token = node.home(hidden), admin(service)
+    mode = home.stat().st_mode
+    home.chmod(0)
+    try:
+        answer = service.recall(token, None, [user, hidden], yes_count=count,
+                                query=json.dumps(["SUBJECT", subject]),
+                                stand="1h", notify=0)
+    finally:
+        home.chmod(mode)
+    assert (answer.status, answer.json()["count"]) == (409, count)
+    assert "could not be counted: 1;" in answer.json()["message"]
+    check_described("/v2/actions/expunge", "post", answer)
+    assert standing(service, token) == []
+    node.lmtp_deliver(hidden, build_message(None, subject=subject))
+    assert (node.count(user), node.count(hidden)) == (count, 2)
 
 
 def test_node_that_does_not_answer(node, user, message_id):

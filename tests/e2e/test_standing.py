@@ -597,6 +597,32 @@ def test_query_that_stands(node, users, message_id):
     assert late(node, user) == [(user, "1", "INBOX"), (user, "1", "Work")]
 
 
+@pytest.mark.log_errors("[Pp]ermission denied|EACCES")
+def test_query_of_whom_nobody_has_counted(node, users):
+    """What stands takes all that it finds with a user, once something
+    arrives."""
+    counted, hidden = users.take(2)
+    for user in counted, hidden:
+        node.append(user, "INBOX", build_message(None, subject="Uncounted"))
+    args = ["recall", "expunge", "--users", counted, "--users", hidden,
+            "--no-notify", "--yes-count", "1", "query", "SUBJECT", "uncounted"]
+    home = node.home(hidden)
+    mode = home.stat().st_mode
+    home.chmod(0)
+    try:
+        done = node.doveadm(*args[:2], "--stand=1h", *args[2:], check=False)
+        assert done.returncode == EX_USAGE, done
+        assert "could not be counted: 1;" in done.stderr
+        assert (orders(node), node.count(counted)) == ([], 1)
+        # those who were counted can be recalled from
+        done = node.doveadm(*args[:2], "--stand=off", *args[2:], check=False)
+        assert done.returncode == EX_TEMPFAIL, done
+    finally:
+        home.chmod(mode)
+    node.append(hidden, "INBOX", build_message(None, subject="Uncounted"))
+    assert (node.count(counted), node.count(hidden)) == (0, 2)
+
+
 def test_notices_of_other_orders(node, user, message_id):
     """They quote the subject, and nobody takes them: else each look of one order
     would take what the last one of the other has sent."""

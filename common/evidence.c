@@ -45,7 +45,10 @@ static void begin_part(struct evidence_part *part)
 
 static void end_part(struct evidence *e, struct evidence_part *part)
 {
-	if (fclose(part->file) != 0)
+	/* what there was no memory for before is not told of again */
+	bool failed = ferror(part->file) != 0;
+
+	if (fclose(part->file) != 0 || failed)
 		set_error(e, NULL);
 }
 

@@ -54,26 +54,19 @@ static bool check_target(struct http_request *request,
 	return false;
 }
 
-static bool has_user(const struct recall *recall, const char *key)
-{
-	size_t i;
-
-	for (i = 0; i < recall->count; i++) {
-		if (strcmp(recall->users[i].key, key) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool has_users(const struct recall *target, const struct recall *recall)
 {
+	json_t *keys = json_object();
+	bool ret = true;
 	size_t i;
 
-	for (i = 0; i < recall->count; i++) {
-		if (!has_user(target, recall->users[i].key))
-			return false;
-	}
-	return true;
+	for (i = 0; i < target->count; i++)
+		json_object_set_new_nocheck(keys, target->users[i].key,
+					    json_true());
+	for (i = 0; i < recall->count && ret; i++)
+		ret = json_object_get(keys, recall->users[i].key) != NULL;
+	json_decref(keys);
+	return ret;
 }
 
 /* Some of the recall's users, or all. */
@@ -162,6 +155,7 @@ static void restore(struct http_request *request, const char *id,
 		    const char *reason, struct recall *target)
 {
 	struct recall *recall = recall_action_new(request, reason);
+	size_t i;
 
 	recall->kind = RECALL_RESTORE;
 	recall->target = x_strdup(id);
@@ -169,6 +163,8 @@ static void restore(struct http_request *request, const char *id,
 	if (target != NULL) {
 		free(recall->message_id);
 		recall->message_id = x_strdup(target->message_id);
+		for (i = 0; i < target->query.count; i++)
+			strlist_add(&recall->query, target->query.items[i]);
 	}
 	/* what was asked for before, or is refused, ends nothing */
 	if (recall_action_get_key(request, recall) &&

@@ -72,7 +72,7 @@ static void reply_refused(struct http_request *request,
 {
 	char *why;
 
-	if (recall->query.count > 0) {
+	if (recall->kind == RECALL_EXPUNGE && recall->query.count > 0) {
 		why = query_word_why(&recall->query);
 		http_reply_param(request, "query", why != NULL ? why :
 				 "is not a valid search query, or matches "

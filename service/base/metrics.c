@@ -181,7 +181,8 @@ char *metrics_print(const struct metrics_gauges *gauges)
 	unsigned int i;
 
 	print_requests(&b);
-	type(&b, "verdicts_total", "counter", "Users by their verdict.");
+	type(&b, "verdicts_total", "counter", "Users by their "
+	     "verdict, but for dry runs.");
 	for (i = 0; i < RECALL_VERDICT_COUNT; i++)
 		strbuf_addf(&b, "mail_recalld_verdicts_total{status=\"%s\"} "
 			    "%llu\n", recall_verdict_name(i),

@@ -9,7 +9,7 @@
 
 /* A request to the route was answered. */
 void metrics_request(const char *route, unsigned int status, int64_t ms);
-/* A user got the verdict (enum recall_verdict). */
+/* A user got the verdict (enum recall_verdict), not in a dry run. */
 void metrics_verdict(int verdict);
 
 enum metrics_counter {

@@ -7,6 +7,7 @@
 #include "alloc.h"
 #include "http-body.h"
 #include "http-limits.h"
+#include "network.h"
 
 struct http_body_caller {
 	struct http_body_caller *next;
@@ -75,11 +76,13 @@ static void refuse(struct http_body *body, unsigned int status,
 static bool reserve(struct http_body *body, const struct config *config,
 		    const char *source, size_t size)
 {
+	char network[INET6_ADDRSTRLEN];
 	bool ret = false;
 
+	network_print(source, network);
 	pthread_mutex_lock(&lock);
 	if (body->caller == NULL)
-		join(body, source);
+		join(body, network);
 	if (body->caller->octets + size >
 	    (uint64_t)config->http_max_bodies_per_caller) {
 		refuse(body, 429, "Too many of your requests are on their "

@@ -118,8 +118,11 @@ multipart_piece(void *context, enum MHD_ValueKind kind, const char *key,
 	(void)kind;
 	(void)filename;
 	(void)content_type;
+	/* libmicrohttpd knows it as browsers and curl write it, in quotes and
+	   small letters, and not as RFC 7578 would have it besides */
 	if (key == NULL || *key == '\0') {
-		m->error = "A part of the body has no name";
+		m->error = "A part of the body has no name: it is to be "
+			"written as form-data; name=\"NAME\"";
 		return MHD_NO;
 	}
 	if (!is_plain(encoding)) {

@@ -1,5 +1,4 @@
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -73,7 +72,7 @@ void http_cookies(struct MHD_Connection *connection, const char *name,
 	get_header(connection, "Cookie", &list);
 	for (i = 1; i < list.count; i++)
 		cookies_in(list.items[i], name, values);
-	strlist_free(&list);
+	strlist_free_secret(&list);
 }
 
 char *http_cookie(struct MHD_Connection *connection, const char *name)
@@ -105,7 +104,6 @@ bool http_source_is_proxy(const struct config *config, const char *address)
 static void forwarded_source(struct http_request *request)
 {
 	struct strlist hops = { NULL, 0, 0 };
-	struct in6_addr addr;
 	char *value;
 
 	value = http_list_header(request->connection, "X-Forwarded-For");
@@ -114,14 +112,11 @@ static void forwarded_source(struct http_request *request)
 	free(value);
 	while (hops.count > 0 &&
 	       http_source_is_proxy(request->config, request->source)) {
-		const char *hop = hops.items[hops.count - 1];
-
 		/* what the proxy says is not understood; what stands before it
 		   may be the client's invention */
-		if (inet_pton(AF_INET, hop, &addr) != 1 &&
-		    inet_pton(AF_INET6, hop, &addr) != 1)
+		if (!network_print_address(hops.items[hops.count - 1],
+					   request->source))
 			break;
-		snprintf(request->source, sizeof(request->source), "%s", hop);
 		free(hops.items[--hops.count]);
 	}
 	strlist_free(&hops);
@@ -129,16 +124,11 @@ static void forwarded_source(struct http_request *request)
 
 void http_source_print(const struct sockaddr *sa, char out[INET6_ADDRSTRLEN])
 {
-	const size_t size = INET6_ADDRSTRLEN;
-	const struct in6_addr *in6 = &((struct sockaddr_in6 *)sa)->sin6_addr;
-
 	if (sa->sa_family == AF_INET)
 		inet_ntop(AF_INET, &((struct sockaddr_in *)sa)->sin_addr, out,
-			  size);
-	else if (IN6_IS_ADDR_V4MAPPED(in6))
-		inet_ntop(AF_INET, &in6->s6_addr[12], out, size);
+			  INET6_ADDRSTRLEN);
 	else
-		inet_ntop(AF_INET6, in6, out, size);
+		network_print_in6(&((struct sockaddr_in6 *)sa)->sin6_addr, out);
 }
 
 void http_source_set(struct http_request *request)

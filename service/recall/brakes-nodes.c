@@ -22,12 +22,9 @@ json_t *brakes_params(bool release, const char *actor, const char *reason)
    service. */
 static bool stays_stopped(const struct doveadm_call *call)
 {
-	const json_t *row = json_array_get(call->answer, 0);
-	const char *status = json_string_value(json_object_get(row,
-						RECALL_COLUMN_STATUS));
-
-	return call->result == DOVEADM_OK && status != NULL &&
-	       strcmp(status, RECALL_STOP_STAYS) == 0;
+	return call->result == DOVEADM_OK &&
+	       strcmp(row_text(json_array_get(call->answer, 0),
+			       RECALL_COLUMN_STATUS), RECALL_STOP_STAYS) == 0;
 }
 
 static json_t *node_to_json(const struct doveadm_call *call, bool release)

@@ -38,13 +38,6 @@ struct export {
 	struct export_count *count;
 };
 
-static const char *column(const json_t *row, const char *name)
-{
-	const char *value = json_string_value(json_object_get(row, name));
-
-	return value == NULL ? "" : value;
-}
-
 static enum export_result result_of(const struct doveadm_call *call)
 {
 	switch (call->result) {
@@ -140,7 +133,7 @@ copy_part(struct export *export, const char *email, const char *message,
 	result = ask(export, config_node_urls(export->config, email),
 		     json_pack("[s]", email), message, *done, &rows);
 	if (result == EXPORT_DONE) {
-		text = column(json_array_get(rows, 0), RECALL_COLUMN_MESSAGE);
+		text = row_text(json_array_get(rows, 0), RECALL_COLUMN_MESSAGE);
 		data = base64_decode(text, strlen(text), &len);
 		if (data == NULL || !is_part(size, *done, len)) {
 			log_error("recall %s: export: a message of %s is gone, "
@@ -173,17 +166,17 @@ static void finish_hash(EVP_MD_CTX *hash, char *hex)
 static enum export_result
 copy_message(struct export *export, const json_t *row)
 {
-	const char *email = column(row, RECALL_COLUMN_USERNAME);
+	const char *email = row_text(row, RECALL_COLUMN_USERNAME);
 	const struct evidence_message message = {
 		.user = email,
-		.mailbox = column(row, RECALL_COLUMN_MAILBOX),
-		.mailbox_guid = column(row, RECALL_COLUMN_MAILBOX_GUID),
-		.received = parse_utc(column(row, RECALL_COLUMN_RECEIVED)),
-		.seen = column(row, RECALL_COLUMN_SEEN),
-		.size = strtoull(column(row, RECALL_COLUMN_SIZE), NULL, 10),
+		.mailbox = row_text(row, RECALL_COLUMN_MAILBOX),
+		.mailbox_guid = row_text(row, RECALL_COLUMN_MAILBOX_GUID),
+		.received = parse_utc(row_text(row, RECALL_COLUMN_RECEIVED)),
+		.seen = row_text(row, RECALL_COLUMN_SEEN),
+		.size = strtoull(row_text(row, RECALL_COLUMN_SIZE), NULL, 10),
 	};
 	char *name = x_asprintf("%s %s", message.mailbox_guid,
-				column(row, RECALL_COLUMN_UID));
+				row_text(row, RECALL_COLUMN_UID));
 	char hex[2 * EVP_MAX_MD_SIZE + 1];
 	enum export_result result = EXPORT_DONE;
 	EVP_MD_CTX *hash = EVP_MD_CTX_new();
@@ -228,12 +221,12 @@ copy_rows(struct export *export, const json_t *users, const json_t *rows)
 	size_t i;
 
 	json_array_foreach(rows, i, row) {
-		if (!has_user(users, column(row, RECALL_COLUMN_USERNAME)))
+		if (!has_user(users, row_text(row, RECALL_COLUMN_USERNAME)))
 			continue;
-		if (*column(row, RECALL_COLUMN_ERROR) != '\0') {
+		if (*row_text(row, RECALL_COLUMN_ERROR) != '\0') {
 			const struct evidence_user user = {
-				.email = column(row, RECALL_COLUMN_USERNAME),
-				.error = column(row, RECALL_COLUMN_ERROR),
+				.email = row_text(row, RECALL_COLUMN_USERNAME),
+				.error = row_text(row, RECALL_COLUMN_ERROR),
 			};
 
 			export->count->errors++;
@@ -265,16 +258,16 @@ copy_batch(struct export *export, bool *taken, size_t *pos)
 	enum export_result result;
 	size_t i;
 
-	for (i = *pos; i < recall->count; i++) {
+	for (i = *pos; i < recall->count &&
+	     json_array_size(users) < (size_t)export->config->doveadm_batch;
+	     i++) {
 		if (taken[i] || !is_kept(&recall->users[i]))
 			continue;
 		user_urls = config_node_urls(export->config,
 					     recall->users[i].email);
 		if (urls == NULL)
 			urls = user_urls;
-		if (strcmp(urls, user_urls) != 0 ||
-		    json_array_size(users) ==
-		    (size_t)export->config->doveadm_batch)
+		if (strcmp(urls, user_urls) != 0)
 			continue;
 		taken[i] = true;
 		json_array_append_new(users,

@@ -145,7 +145,8 @@ void everyone_take_rows(struct everyone *all, const json_t *asked,
 			continue;
 		users[n] = find_or_add(all, username);
 		recall_row_take(&all->recall->users[users[n]], row);
-		metrics_verdict(all->recall->users[users[n]].verdict);
+		if (!all->recall->dry_run)
+			metrics_verdict(all->recall->users[users[n]].verdict);
 		n++;
 	}
 	if (n > 0)

@@ -58,7 +58,8 @@ static void add_expected(json_t *params, const struct batch *batch)
 	char number[24];
 	size_t i;
 
-	if (recall->query.count == 0 || is_dry(batch->run))
+	if (recall->kind == RECALL_RESTORE || recall->query.count == 0 ||
+	    is_dry(batch->run))
 		return;
 	numbers = json_array();
 	for (i = 0; i < batch->count; i++) {
@@ -187,7 +188,7 @@ static void take_verdicts(struct recall_run *run, const struct batch *batch,
 
 	for (i = 0; i < batch->count; i++) {
 		verdict = recall->users[batch->users[i]].verdict;
-		if (verdict >= 0 &&
+		if (verdict >= 0 && !recall->dry_run &&
 		    (!run->again || verdict != RECALL_VERDICT_ERROR))
 			metrics_verdict(verdict);
 	}

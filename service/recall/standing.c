@@ -14,13 +14,6 @@
 /* The keeper leaves alone for so long what is about to be said. */
 #define END_GRACE_SECS 10
 
-static const char *column(const json_t *row, const char *name)
-{
-	const char *value = json_string_value(json_object_get(row, name));
-
-	return value == NULL ? "" : value;
-}
-
 /* What people call the node: the URL's host and port. */
 static char *node_name(const char *url)
 {
@@ -56,20 +49,20 @@ ask_nodes(struct config *config, const char *command, const char *id,
 static json_t *order_from_row(const json_t *row)
 {
 	json_t *order = json_object();
-	const char *query = column(row, RECALL_COLUMN_QUERY);
+	const char *query = row_text(row, RECALL_COLUMN_QUERY);
 
 	json_object_set_new(order, "id",
-		json_string(column(row, RECALL_COLUMN_RECALL_ID)));
+		json_string(row_text(row, RECALL_COLUMN_RECALL_ID)));
 	if (*query != '\0')
 		json_object_set_new(order, "query",
 				    json_pack("[s]", query));
 	else
 		json_object_set_new(order, "messageid",
-			json_string(column(row, RECALL_COLUMN_MESSAGE_ID)));
+			json_string(row_text(row, RECALL_COLUMN_MESSAGE_ID)));
 	json_object_set_new(order, "actor",
-		json_string(column(row, RECALL_COLUMN_ACTOR)));
+		json_string(row_text(row, RECALL_COLUMN_ACTOR)));
 	json_object_set_new(order, "reason",
-		json_string(column(row, RECALL_COLUMN_REASON)));
+		json_string(row_text(row, RECALL_COLUMN_REASON)));
 	json_object_set_new(order, "late", json_integer(0));
 	json_object_set_new(order, "expires", json_integer(0));
 	json_object_set_new(order, "nodes", json_array());
@@ -79,7 +72,7 @@ static json_t *order_from_row(const json_t *row)
 /* Nodes began at different times, and each has taken copies of its own. */
 static void add_node(json_t *order, const char *name, const json_t *row)
 {
-	int64_t expires = parse_utc(column(row, RECALL_COLUMN_EXPIRES));
+	int64_t expires = parse_utc(row_text(row, RECALL_COLUMN_EXPIRES));
 	int64_t late = row_number(row, RECALL_COLUMN_LATE);
 
 	late += json_integer_value(json_object_get(order, "late"));
@@ -94,12 +87,12 @@ static void add_node(json_t *order, const char *name, const json_t *row)
 
 static json_t *find_order(json_t *orders, const json_t *row)
 {
-	const char *id = column(row, RECALL_COLUMN_RECALL_ID);
+	const char *id = row_text(row, RECALL_COLUMN_RECALL_ID);
 	json_t *order;
 	size_t i;
 
 	json_array_foreach(orders, i, order) {
-		if (strcmp(column(order, "id"), id) == 0)
+		if (strcmp(row_text(order, "id"), id) == 0)
 			return order;
 	}
 	order = order_from_row(row);
@@ -113,7 +106,7 @@ static bool has_node(const json_t *order, const char *name)
 	size_t i;
 
 	json_array_foreach(json_object_get(order, "nodes"), i, node) {
-		if (strcmp(column(node, "name"), name) == 0)
+		if (strcmp(row_text(node, "name"), name) == 0)
 			return true;
 	}
 	return false;
@@ -154,7 +147,7 @@ json_t *standing_list(struct config *config, const char *id,
 		name = node_name(calls[i].urls);
 		json_array_foreach(calls[i].answer, n, row) {
 			if (tenant == NULL ||
-			    strcmp(column(row, RECALL_COLUMN_TENANT),
+			    strcmp(row_text(row, RECALL_COLUMN_TENANT),
 				   tenant) == 0)
 				add_node(find_order(orders, row), name, row);
 		}
@@ -177,7 +170,7 @@ static json_t *take_end(const struct doveadm_call *call, const char *id,
 		.url = (char *)call->urls,
 		.state = STANDING_ENDING,
 	};
-	bool ended = strcmp(column(json_array_get(call->answer, 0),
+	bool ended = strcmp(row_text(json_array_get(call->answer, 0),
 				   RECALL_COLUMN_STATUS), "ended") == 0;
 	char *name = node_name(call->urls);
 	json_t *node = json_pack("{s:s, s:b}", "name", name, "ended", ended);

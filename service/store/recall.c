@@ -256,11 +256,11 @@ bool recall_is_same(const struct recall *old, const struct recall *recall)
 	    old->everyone != recall->everyone ||
 	    (!old->everyone && !has_as_many(old, recall)) ||
 	    !same_text(old->target, recall->target) ||
-	    !same_list(&old->query, &recall->query) ||
 	    !same_text(old->reason, recall->reason) ||
-	    /* a restore has it of what it undoes */
+	    /* a restore has them of what it undoes */
 	    (old->kind == RECALL_EXPUNGE &&
-	     !same_text(old->message_id, recall->message_id)))
+	     (!same_text(old->message_id, recall->message_id) ||
+	      !same_list(&old->query, &recall->query))))
 		return false;
 	for (i = 0; i < count && !old->everyone; i++) {
 		if (strcmp(old->users[i].key, recall->users[i].key) != 0)

@@ -91,7 +91,8 @@ struct recall {
 	   are those who have only had late copies; not journalled */
 	bool whole;
 	size_t late_users;
-	/* empty if there is a query, or if it is not known */
+	/* empty if there is a query, or if it is not known; a restore has both
+	   of what it undoes */
 	char *message_id;
 	/* the words of a search query; empty if there is a Message-ID */
 	struct strlist query;

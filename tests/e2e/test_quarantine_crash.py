@@ -15,7 +15,7 @@ import subprocess
 import pytest
 
 from conftest import DRIVERS, EX_TEMPFAIL, parse_tab
-from failpoints import IMPORT, stopped, with_failpoints
+from failpoints import IMPORT, killed, stopped, with_failpoints
 from faults import wait_for
 from faulty import KILLED, Shim
 from mailnode import build_message, imap_quote
@@ -57,14 +57,6 @@ def user(node, message_id):
             append(node, user, mailbox,
                    build_message(message_id, body=body + "\n"), flags, DATE)
     return user
-
-
-def killed(node, point, *args):
-    """Runs doveadm until it's killed at the point."""
-    done = subprocess.run(
-        node.doveadm_command("recall", *args), capture_output=True,
-        env={**os.environ, "RECALL_FAILPOINT": point})
-    assert done.returncode == -9, done
 
 
 def bodies(messages):

@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 from conftest import DRIVERS, EX_TEMPFAIL, parse_tab
-from failpoints import IMPORT, stopped, with_failpoints
+from failpoints import IMPORT, killed, stopped, with_failpoints
 from faulty import STOPPED, Shim
 from mailnode import build_message, imap_quote
 from quarantine import (PREFIX, append, command, fetch, make_node, quarantined,
@@ -45,13 +45,6 @@ def user(node, message_id, recall_id):
     assert recall(node, user, message_id, recall_id,
                   "--no-notify").row()["copies"] == str(len(BODIES))
     return user
-
-
-def killed(node, point, *args):
-    done = subprocess.run(
-        node.doveadm_command("recall", *args), capture_output=True,
-        env={**os.environ, "RECALL_FAILPOINT": point})
-    assert done.returncode == -9, done
 
 
 def client(node, user, mailbox, *commands):

@@ -329,6 +329,26 @@ def test_metrics(service, token, mail):
     assert value("http_request_seconds_count") >= before[1]
 
 
+def test_dry_runs_are_not_counted(service, token, mail):
+    """What is counted has been done, or could not be."""
+    def verdicts():
+        return [line for line in
+                service.curl("/metrics").body.decode().splitlines()
+                if line.startswith("mail_recalld_verdicts_total")]
+
+    before = verdicts()
+    for params in {"messageid": mail}, {
+            "query": json.dumps(["HEADER", "Message-ID", mail])}:
+        done = service.recall(token, params.pop("messageid", None), USERS[:2],
+                              dry_run=1, **params)
+        assert set(statuses(done).values()) == {"would_expunge"}
+    recall_id = service.recall(token, mail, all=1, dry_run=1).json()["id"]
+    service.wait_recall(token, recall_id)
+    assert verdicts() == before
+    service.recall(token, mail, USERS[:2])
+    assert verdicts() != before
+
+
 def test_openapi_is_sound():
     def walk(thing):
         if isinstance(thing, dict):

@@ -595,6 +595,24 @@ def test_restore(node, service, user, other):
     assert ask(service, token, cmd="restore", id=body["id"]).status == 404
 
 
+def test_restore_of_a_recall_by_query(node, service, user):
+    """It says what it has undone, as the recall does."""
+    messageid = deliver(node, [user], "undone")
+    query = ["SUBJECT", "undone"]
+    recall = ask(service, root(service), query=query, yes_count=1, notify=0,
+                 emails=[user]).json()
+    with audited(service, "|restore|", 'cs5=["SUBJECT","undone"]'):
+        answer = ask(service, root(service), cmd="restore", id=recall["id"])
+    assert statuses(answer) == {user: "restored"} and has(node, user,
+                                                          messageid)
+    assert answer.json()["query"] == query
+    assert "messageid" not in answer.json()
+    check_described(ACTIONS, "post", answer)
+    listed = service.curl("/v2/actions?query=undone", token=root(service))
+    assert [action["cmd"] for action in listed.json()["actions"]] == \
+        ["restore", "expunge"]
+
+
 def test_restore_some(node, service, user, other):
     messageid = deliver(node, [user, other])
     recall = ask(service, root(service), messageid=messageid, notify=0,

@@ -151,6 +151,9 @@ NAMELESS = [
     [b"Content-Disposition: form-data; name="],
     [b'Content-Disposition: form-data; name=""'],
     [b'Content-Disposition: form-data; name="x'],
+    # RFC 7578 has both, libmicrohttpd has not
+    [b"Content-Disposition: form-data; name=x"],
+    [b'Content-Disposition: form-data; NAME="x"'],
     [b'Content-Disposition: form-data; na\x00me="x"'],
     [b'Content-Disposition: form-data; filename="x"'],
     [b"Content-Disposition: \xff\xfe"],
@@ -410,6 +413,19 @@ def test_bodies_of_one_caller_have_a_limit(node):
                           [source % 1]).finish()[0] == 429
         assert Unfinished(service, "x", 65000,
                           [source % 2]).finish()[0] == 401
+        for each in kept:
+            assert each.finish()[0] == 401
+        assert body_octets(service) == 0
+        # a whole /64 is one
+        source = "X-Forwarded-For: 2001:db8:0:%d::%d"
+        kept = [Unfinished(service, "x", 65000, [source % (1, i)])
+                for i in range(16)]
+        while body_octets(service) < 16 * 64999:
+            assert service.process.poll() is None
+        assert Unfinished(service, "x", 65000,
+                          [source % (1, 99)]).finish()[0] == 429
+        assert Unfinished(service, "x", 65000,
+                          [source % (2, 0)]).finish()[0] == 401
         for each in kept:
             assert each.finish()[0] == 401
         assert body_octets(service) == 0

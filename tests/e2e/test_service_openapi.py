@@ -215,6 +215,10 @@ def test_recall_by_query(node, client, media):
     assert (answer.status, answer.value["count"]) == (409, 2)
     done = client.expunge(yes_count=count(media, 2), **args).value
     assert done["summary"] == {"expunged": 2} and done["query"]
+    stands = client.expunge(yes_count=count(media, 0), stand="1h",
+                            **args).value
+    assert stands["summary"] == {"not_found": 2}
+    client.endStanding(id=stands["id"])
     assert client.list(query=messageid).value["actions"][0]["query"]
 
 

@@ -122,6 +122,13 @@ def test_where_from(node):
                               token=first["access_token"]).json()
         one, = sessions(service, tokens)
         assert one["address"] == "2001:db8::1" and one["current"]
+        # one address is written in one way, whatever the proxy does
+        for hop, address in (("::ffff:192.0.2.9", "192.0.2.9"),
+                             ("2001:DB8:0:0::2", "2001:db8::2")):
+            tokens = sign_in(service, login, "-H", "X-Forwarded-For: " + hop)
+            one, = [each for each in sessions(service, tokens)
+                    if each["current"]]
+            assert one["address"] == address
 
 
 def test_ended_ones_stay_ended(service):

@@ -39,20 +39,37 @@ def with_failpoints(**environment):
         yield
 
 
+def killed(node, point, *args):
+    """Runs doveadm until it's killed at the point."""
+    done = subprocess.run(
+        node.doveadm_command("recall", *args), capture_output=True,
+        env={**os.environ, "RECALL_FAILPOINT": point})
+    assert done.returncode == -9, done
+
+
+def _begin(node, point, args):
+    """doveadm, which stops at the point."""
+    return subprocess.Popen(
+        node.doveadm_command("-f", "tab", "recall", *args),
+        stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "RECALL_FAILPOINT": point,
+             "RECALL_FAILPOINT_STOP": "1"})
+
+
+def _wait_stopped(process):
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status), status
+
+
 @contextlib.contextmanager
 def stopped(node, point, *args, code=0):
     """Runs doveadm until it's stopped at the point, and further when the block
     ends. Its rows are put into the list. code: what it exits with, None if that
     doesn't matter."""
     rows = []
-    process = subprocess.Popen(
-        node.doveadm_command("-f", "tab", "recall", *args),
-        stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "RECALL_FAILPOINT": point,
-             "RECALL_FAILPOINT_STOP": "1"})
+    process = _begin(node, point, args)
     try:
-        _, status = os.waitpid(process.pid, os.WUNTRACED)
-        assert os.WIFSTOPPED(status), status
+        _wait_stopped(process)
         yield rows
         process.send_signal(signal.SIGCONT)
         rows += parse_tab(process.communicate()[0])
@@ -65,15 +82,10 @@ def stopped(node, point, *args, code=0):
 def stopped_each_time(node, point, steps, *args):
     """The same for a process that stops several times, at each of which a
     step is taken. Returns the rows."""
-    process = subprocess.Popen(
-        node.doveadm_command("-f", "tab", "recall", *args),
-        stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "RECALL_FAILPOINT": point,
-             "RECALL_FAILPOINT_STOP": "1"})
+    process = _begin(node, point, args)
     try:
         for step in steps:
-            _, status = os.waitpid(process.pid, os.WUNTRACED)
-            assert os.WIFSTOPPED(status), status
+            _wait_stopped(process)
             step()
             process.send_signal(signal.SIGCONT)
         return parse_tab(process.communicate()[0])

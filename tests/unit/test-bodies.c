@@ -192,7 +192,8 @@ static void test_multipart(void)
 			       "eA==") END,
 		"\"A part of the body has a Content-Transfer-Encoding\"");
 	REFUSED(BOUNDARY, PART("", "", "x") END,
-		"\"A part of the body has no name\"");
+		"\"A part of the body has no name: it is to be written as "
+		"form-data; name=\\\"NAME\\\"\"");
 	REFUSED(BOUNDARY, PART("a", "", "x"),
 		"\"The body is not valid multipart/form-data\"");
 	REFUSED("multipart/form-data", PART("a", "", "x") END,

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define POINTS_MAX 4
+
 /* Whether the number is one of those, with commas between. */
 static bool is_one_of(unsigned int number, const char *numbers)
 {
@@ -20,19 +22,34 @@ static bool is_one_of(unsigned int number, const char *numbers)
 	}
 }
 
-void recall_failpoint(const char *name)
+static bool is_reached(const char *point, const char *name,
+		       unsigned int *passed)
 {
-	static unsigned int passed;
-	const char *value = getenv("RECALL_FAILPOINT");
 	size_t len = strlen(name);
 
-	if (value == NULL || strncmp(value, name, len) != 0 ||
-	    (value[len] != '\0' && value[len] != ':'))
-		return;
-	if (!is_one_of(++passed, value[len] == '\0' ? "1" : value + len + 1))
-		return;
-	/* as a crash or a power cut would: nothing is cleaned up */
-	(void)kill(getpid(), getenv("RECALL_FAILPOINT_STOP") == NULL ?
-		   SIGKILL : SIGSTOP);
+	if (strncmp(point, name, len) != 0)
+		return FALSE;
+	if (point[len] == ':')
+		return is_one_of(++*passed, point + len + 1);
+	return (point[len] == '\0' || point[len] == ' ') &&
+		is_one_of(++*passed, "1");
+}
+
+void recall_failpoint(const char *name)
+{
+	static unsigned int passed[POINTS_MAX];
+	const char *point = getenv("RECALL_FAILPOINT");
+	unsigned int i;
+
+	for (i = 0; point != NULL && i < POINTS_MAX; i++) {
+		/* as a crash or a power cut would: nothing is cleaned up */
+		if (is_reached(point, name, &passed[i]))
+			(void)kill(getpid(),
+				   getenv("RECALL_FAILPOINT_STOP") == NULL ?
+				   SIGKILL : SIGSTOP);
+		point = strchr(point, ' ');
+		if (point != NULL)
+			point++;
+	}
 }
 #endif

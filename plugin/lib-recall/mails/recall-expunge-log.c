@@ -47,22 +47,15 @@ expunge_log_drop(const struct mail_transaction_header *hdr, const void *data,
 		 ARRAY_TYPE(seq_range) *uids)
 {
 	const void *end = CONST_PTR_OFFSET(data, hdr->size);
-	const struct mail_transaction_expunge *range;
 	const struct mail_transaction_expunge_guid *mail;
 
-	/* without MAIL_TRANSACTION_EXPUNGE_PROT, which a view takes away */
-	switch (hdr->type & MAIL_TRANSACTION_TYPE_MASK) {
-	case MAIL_TRANSACTION_EXPUNGE:
-		for (range = data; (const void *)(range + 1) <= end; range++) {
-			seq_range_array_remove_range(uids, range->uid1,
-						     range->uid2);
-		}
-		break;
-	case MAIL_TRANSACTION_EXPUNGE_GUID:
-		for (mail = data; (const void *)(mail + 1) <= end; mail++)
-			seq_range_array_remove(uids, mail->uid);
-		break;
-	}
+	/* without MAIL_TRANSACTION_EXPUNGE_PROT, which a view takes away;
+	   MAIL_TRANSACTION_EXPUNGE was Dovecot 1's */
+	if ((hdr->type & MAIL_TRANSACTION_TYPE_MASK) !=
+	    MAIL_TRANSACTION_EXPUNGE_GUID)
+		return;
+	for (mail = data; (const void *)(mail + 1) <= end; mail++)
+		seq_range_array_remove(uids, mail->uid);
 }
 
 void recall_expunge_log_drop_others(const struct recall_expunge_log *log,

@@ -158,13 +158,12 @@ given_scan_header(struct given_scan *scan, const void *data, size_t size)
 	}
 }
 
-static void
-given_scan_expunged(struct given_scan *scan, uint32_t uid1, uint32_t uid2)
+static void given_scan_expunged(struct given_scan *scan, uint32_t uid)
 {
 	struct given *given;
 
 	array_foreach_modifiable(&scan->given, given)
-		seq_range_array_add_range(&given->expunged, uid1, uid2);
+		seq_range_array_add(&given->expunged, uid);
 }
 
 static void
@@ -172,7 +171,6 @@ given_scan_record(struct given_scan *scan,
 		  const struct mail_transaction_header *hdr, const void *data)
 {
 	const void *end = CONST_PTR_OFFSET(data, hdr->size);
-	const struct mail_transaction_expunge *range;
 	const struct mail_transaction_expunge_guid *mail;
 	/* What somebody asks to be expunged. The rest is done when a mailbox is
 	   synced, of what is lost, too. */
@@ -182,15 +180,11 @@ given_scan_record(struct given_scan *scan,
 	case MAIL_TRANSACTION_EXT_HDR_UPDATE:
 		given_scan_header(scan, data, hdr->size);
 		break;
-	case MAIL_TRANSACTION_EXPUNGE:
-		for (range = data; request &&
-		     (const void *)(range + 1) <= end; range++)
-			given_scan_expunged(scan, range->uid1, range->uid2);
-		break;
+	/* MAIL_TRANSACTION_EXPUNGE was Dovecot 1's */
 	case MAIL_TRANSACTION_EXPUNGE_GUID:
 		for (mail = data; request &&
 		     (const void *)(mail + 1) <= end; mail++)
-			given_scan_expunged(scan, mail->uid, mail->uid);
+			given_scan_expunged(scan, mail->uid);
 		break;
 	}
 }

@@ -1,9 +1,11 @@
 """What was recalled, as evidence: doveadm recall export, and the service's."""
 
+import contextlib
 import hashlib
 import io
 import json
 import re
+import sqlite3
 import subprocess
 import time
 import zipfile
@@ -166,6 +168,13 @@ def test_who_had_read_it(node, service, message_id, tmp_path):
     assert manifest["force"] is True and "dry_run" not in manifest
 
 
+def late_of(manifest):
+    """Late copies of each user who had any; a user is there once."""
+    users = [u["email"] for u in manifest["users"]]
+    assert len(users) == len(set(users))
+    return {u["email"]: u["late"] for u in manifest["users"] if "late" in u}
+
+
 @pytest.mark.parametrize("who", [ROOT, ADMIN])
 @pytest.mark.parametrize("all_of_them", [False, True])
 def test_what_came_late(node, service, message_id, who, all_of_them):
@@ -177,11 +186,11 @@ def test_what_came_late(node, service, message_id, who, all_of_them):
                                **users).json()["id"]
     service.wait_recall(token(service, ROOT), recall_id)
     came = put(node, RED[1:3], message_id)
+    node.append(RED[1], "INBOX", came[RED[1], "INBOX"])
     assert [has(node, user, message_id) for user in RED] == [False] * 4
     answer = export(service, ROOT, recall_id)
-    manifest = check_zip(answer.body, {**had, **came})
-    assert {u["email"]: u["late"] for u in manifest["users"]
-            if "late" in u} == {RED[1]: 1, RED[2]: 1}
+    assert late_of(check_zip(answer.body, {**had, **came})) == \
+        {RED[1]: 2, RED[2]: 1}
     line = service.audit()[-1]
     assert "|export|" in line and "fileHash=" + \
         hashlib.sha256(answer.body).hexdigest() in line.split()
@@ -191,8 +200,11 @@ def test_what_came_late(node, service, message_id, who, all_of_them):
                               token=token(service, who))
         check_described("/v2/actions/{id}", "get", answer)
         return answer.json().get("late_users") == [
-            {"email": user, "copies": 1} for user in RED[1:3]]
+            {"email": RED[1], "copies": 2}, {"email": RED[2], "copies": 1}]
     wait_for(told)
+    # of which the node tells still
+    assert late_of(check_zip(export(service, ROOT, recall_id).body,
+                             {**had, **came})) == {RED[1]: 2, RED[2]: 1}
 
     # one of them, then all
     answer = service.recall(token(service, who), cmd="restore", id=recall_id,
@@ -204,7 +216,7 @@ def test_what_came_late(node, service, message_id, who, all_of_them):
     found = {r["email"]: (r["status"], r["copies"])
              for r in answer.json()["results"]}
     assert {user: row for user, row in found.items() if row[1] > 0} == \
-        {user: ("restored", 1) for user in RED[:2]}
+        {RED[0]: ("restored", 1), RED[1]: ("restored", 2)}
     again = service.recall(token(service, who), None, None, *key,
                            cmd="restore", id=recall_id)
     assert (again.status, again.json()["id"]) == (200, answer.json()["id"])
@@ -212,10 +224,34 @@ def test_what_came_late(node, service, message_id, who, all_of_them):
         [True, True, True, False]
 
 
+def test_late_that_the_journal_does_not_tell(node, message_id):
+    """Neither half of the evidence, nor half of a restore."""
+    with Service(node) as service:
+        put(node, RED[:1], message_id)
+        recall_id = service.recall(token(service, ROOT), message_id, RED[:1],
+                                   stand="1h").json()["id"]
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db")) as db:
+            db.execute("ALTER TABLE late RENAME COLUMN username TO gone")
+            assert export(service, ROOT, recall_id).status == 503
+            assert service.recall(token(service, ROOT), cmd="restore",
+                                  id=recall_id).status == 503
+            assert not has(node, RED[0], message_id)
+            db.execute("ALTER TABLE late RENAME COLUMN gone TO username")
+        assert export(service, ROOT, recall_id).status == 200
+        answer = service.recall(token(service, ROOT), cmd="restore",
+                                id=recall_id)
+        assert statuses(answer) == {RED[0]: "restored"}
+
+
 def test_late_of_a_node_that_does_not_answer(node, message_id):
     """It may have more than it has told of."""
     nowhere = "http://127.0.0.1:%d/doveadm/v1" % free_port()
     with Service(node, doveadm__retries=0) as service:
+        put(node, RED[1:2], message_id)
+        # one that does not stand
+        other_id = service.recall(token(service, ROOT), message_id,
+                                  RED[1:2]).json()["id"]
         answer = service.recall(token(service, ROOT), message_id, RED[:1],
                                 stand="1h")
         recall_id = answer.json()["id"]
@@ -223,6 +259,15 @@ def test_late_of_a_node_that_does_not_answer(node, message_id):
         service.set(doveadm__url=node.http_url + " " + nowhere)
         assert service.reload() == "reloaded"
         assert export(service, ROOT, recall_id).status == 502
+        assert export(service, ROOT, other_id).status == 200
+        # unless it does, since the settings say so
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db")) as db, db:
+            db.execute("INSERT INTO late (recall, username, date, line, "
+                       "copies, mailboxes, seen) VALUES (?, ?, "
+                       "'2026-01-01T00:00:00Z', '1', 1, 'INBOX', 1)",
+                       (other_id, RED[1]))
+        assert export(service, ROOT, other_id).status == 502
         # whom it is known of has it back
         answer = service.recall(token(service, ROOT), cmd="restore",
                                 id=recall_id)
@@ -444,3 +489,20 @@ def test_beside_others(tmp_path, driver, beside, code, message_id, recall_id):
             assert [user["status"] for user in manifest["users"]] == [
                 "restored"]
         assert node.panics() == []
+
+
+@pytest.mark.parametrize("asked_for", ["name", "alias"])
+def test_late_of_one_who_has_two_names(node, service, message_id, asked_for):
+    """It is one user, in the evidence as well."""
+    alias = "alias@red.example"
+    node.add_users({alias: {"user": RED[3], "home": node.home(RED[3]),
+                            "tenant_id": "red"}})
+    name = alias if asked_for == "alias" else RED[3]
+    recall_id = service.recall(token(service, ROOT), message_id, [name],
+                               stand="1h").json()["id"]
+    came = put(node, RED[3:], message_id)
+    assert not has(node, RED[3], message_id)
+    manifest = check_zip(export(service, ROOT, recall_id).body,
+                         {(name, "INBOX"): came[(RED[3], "INBOX")]})
+    assert late_of(manifest) == {name: 1}
+    assert len(manifest["users"]) == len(manifest["messages"]) == 1

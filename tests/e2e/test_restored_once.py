@@ -195,6 +195,81 @@ def test_inbox_stood_in(node, user, recall_id, used):
     assert quarantined(node, user) == {}
 
 
+def take_away(node, user, mailbox, body):
+    node.doveadm("expunge", "-u", user, "mailbox", mailbox, "BODY", body)
+
+
+def test_one_alone(node, message_id, recall_id):
+    """The first one that its mailbox has."""
+    user = next(node.free_users)
+    append(node, user, "Work", build_message(message_id, body="one\n"))
+    assert recall(node, user, message_id, recall_id,
+                  "--no-notify").row()["copies"] == "1"
+    killed(node, "copies-committed", "restore", "-u", user, recall_id)
+    assert there(node, user) == once("one")
+    take_away(node, user, "Work", "one")
+    assert restore(node, user, recall_id) == (0, 1)
+    assert there(node, user) == once()
+    assert quarantined(node, user) == {}
+
+
+@pytest.mark.parametrize("ranges, again", [(16, 0), (17, 1)])
+def test_ranges(node, message_id, recall_id, ranges, again):
+    """Which of the quarantine's messages are given is written down in a few
+    ranges. Of more of them nothing is known: rather twice than never."""
+    user = next(node.free_users)
+    node.add_user(user, recall_hold="yes")
+    for number in range(ranges):
+        for body in "stays", "goes":
+            append(node, user, "Work", build_message(
+                message_id, body="%s %d.\n" % (body, number)))
+    assert recall(node, user, message_id, recall_id,
+                  "--no-notify").row()["copies"] == str(2 * ranges)
+    assert restore(node, user, recall_id) == (2 * ranges, 0)
+    all_of_them = there(node, user)
+    take_away(node, user, "Work", "goes")
+    # every second one is copied
+    killed(node, "copies-committed", "restore", "-u", user, recall_id)
+    assert there(node, user) == all_of_them
+    take_away(node, user, "Work", "goes %d." % (ranges - 1))
+    assert restore(node, user, recall_id) == (again, 2 * ranges - again)
+    assert len(there(node, user)) == 2 * ranges - 1 + again
+
+
+@pytest.mark.parametrize("which", ["mailbox", "quarantine"])
+def test_another_uidvalidity(node, user, recall_id, which):
+    """UIDs mean something else then: rather twice than never."""
+    killed(node, "copies-committed", "restore", "-u", user, recall_id)
+    take_away(node, user, "Work", "three")
+    box, = ["Work"] if which == "mailbox" else quarantined(node, user)
+    node.doveadm("mailbox", "update", "-u", user, "--uid-validity", "12345",
+                 box)
+    assert restore(node, user, recall_id) == (1, len(BODIES) - 1)
+    assert there(node, user) == once(*BODIES)
+    assert quarantined(node, user) == {}
+
+
+def test_inbox_stood_in_for_two(node, message_id, recall_id):
+    """What it has of one mailbox is not what it is to have of the other one,
+    even of the same UIDs."""
+    user = next(node.free_users)
+    for mailbox, body in zip(["Work", "Work", "Office", "Office"], BODIES):
+        append(node, user, mailbox, build_message(message_id,
+                                                  body=body + "\n"))
+    assert recall(node, user, message_id, recall_id,
+                  "--no-notify").row()["copies"] == str(len(BODIES))
+    for mailbox in "Work", "Office":
+        node.doveadm("mailbox", "delete", "-u", user, mailbox)
+    for mailbox in quarantined(node, user):
+        node.doveadm("mailbox", "update", "-u", user, "--uid-validity",
+                     "12345", mailbox)
+    killed(node, "copies-committed", "restore", "-u", user, recall_id)
+    assert len(there(node, user)) == 2
+    assert restore(node, user, recall_id) == (2, 2)
+    assert there(node, user) == once(*BODIES)
+    assert quarantined(node, user) == {}
+
+
 def test_held(node, user, recall_id):
     """It stays in the quarantine: a restore that is asked for again when one
     has ended gives what the user has deleted since, one that goes on with

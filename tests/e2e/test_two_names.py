@@ -121,6 +121,9 @@ def test_query_by_both_names(node, user, name, message_id, recall_id):
     row, = found(node, "expunge", user, "--no-notify", "--recall-id", recall_id,
                  "--expected=2", *query)
     assert (row["status"], row["copies"]) == ("expunged", "2")
+    # it is one mailbox, whatever it is called
+    assert row["mailboxes"] in ("Work", name)
+    assert len(row["mailbox-guids"]) == 32
     row, = found(node, "list", user)
     assert row["copies"] == "2"
     left, = fetch(node, user, "Work")
@@ -200,4 +203,32 @@ def test_index_elsewhere(message_id, recall_id):
         link(node, USER, "Work", "Another")
         assert len(fetch(node, USER, "Another")) == 1
         counts_and_restores(node, USER, message_id, recall_id, 1)
+        assert node.panics() == [] and node.errors() == []
+
+
+def test_uids_elsewhere(message_id, recall_id):
+    """Of two names of one Maildir each may have a list of UIDs of its own: what
+    has a UID by one name is not what has it by the other."""
+    second = SECOND % "maildir"
+    second = second.replace("~/linked", "~/linked:CONTROL=~/control:"
+                            "INDEX=~/index")
+    with make_node("maildir", [USER], extra=second,
+                   mail_plugins=["notify", "recall"]) as node:
+        for subject in "one", "two", "three":
+            append(node, USER, "Work", build_message(message_id,
+                                                     subject=subject))
+        (node.home(USER) / "linked").symlink_to("Maildir")
+        node.doveadm("expunge", "-u", USER, "mailbox", "Work", "SUBJECT", "one")
+        # numbered anew
+        assert len(fetch(node, USER, "Second/Work")) == 2
+        query = ["query", "(", "mailbox", "Work", "subject", "two", ")", "OR",
+                 "(", "mailbox", "Second/Work", "subject", "three", ")"]
+        rows = found(node, "search", USER, *query)
+        assert [row["uid"] for row in rows] == ["2", "2"]
+        row, = found(node, "expunge", USER, "--dry-run", *query)
+        assert (row["status"], row["copies"]) == ("would_expunge", "2")
+        row, = found(node, "expunge", USER, "--no-notify", "--recall-id",
+                     recall_id, "--expected=2", *query)
+        assert (row["status"], row["copies"]) == ("expunged", "2")
+        assert fetch(node, USER, "Work") == []
         assert node.panics() == [] and node.errors() == []

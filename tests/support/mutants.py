@@ -11,7 +11,8 @@ _EXPUNGE = [("test_expunge", "read or sender or tenant or not_found"),
             ("test_notice", "test_notice or same_id"),
             ("test_faults", "full"), ("test_quarantine_plugins", "lazy"),
             ("test_quarantine_crash", "counted or once or looking"),
-            ("test_counted_once", ""), ("test_locked", ""),
+            ("test_counted_once", ""), ("test_read_while_recalled", ""),
+            ("test_locked", ""),
             ("test_quarantine", ""),
             ("test_concurrent", "")]
 _QUERY = ["test-query", ("test_search", "")]
@@ -33,6 +34,11 @@ TESTS = {
     "plugin/lib-recall/mails/recall-box-dirs.c": [("test_two_names", "")],
     "plugin/lib-recall/mails/recall-given.c": [("test_restored_once", "")],
     "plugin/lib-recall/mails/recall-sdbox-left.c": [("test_restored_once", "")],
+    "plugin/lib-recall/mails/recall-expunge-log.c": [
+        ("test_counted_once", "")],
+    "plugin/lib-recall/standing/recall-stop.c": [
+        "test-standing", ("test_service_brakes", "stop or release"),
+        ("test_root_directory", "stopped")],
     "plugin/lib-recall/quarantine/recall-quarantine-record-format.c": [
         "test-quarantine-record", ("test_quarantine", "")],
     "plugin/lib-recall/mails/recall-match.c": [
@@ -69,6 +75,8 @@ TESTS = {
     "service/auth/jwt.c": ["test-jwt"] + _TOKENS + [("test_console_oidc", "")],
     "service/recall/approvals.c": [
         "test-approvals", ("test_service_approval", "")],
+    "service/recall/late-users.c": [
+        ("test_export", "late"), ("test_service_standing_nodes", "late")],
     "service/recall/recall-rows.c": [
         "test-service", ("test_service", ""), ("test_service_failures", "")],
 }

@@ -420,6 +420,246 @@ static void test_made_up(void)
 	revocations_free();
 }
 
+static void
+add_revocation(enum revocation_kind kind, const char *subject,
+	       const char *tenant, int64_t before, int64_t expires)
+{
+	const struct revocation r = {
+		.kind = kind, .subject = subject, .tenant = tenant,
+		.before = before, .expires = expires,
+	};
+
+	CU_ASSERT_EQUAL(revocation_add(&r, 1000), REVOCATION_OK);
+}
+
+/* Of two the later one counts, whichever is made first, and both after a
+   start. */
+static void test_revoked_twice(void)
+{
+	struct identity who = { .login = (char *)"a@b.example",
+				.tenant = (char *)"red", .role = ROLE_USER,
+				.issued = 100 };
+	struct temp_journal temp;
+	int i;
+
+	temp_journal_init(&temp);
+	temp_journal_open(&temp);
+	add_revocation(REVOKE_LOGIN, "a@b.example", "", 100, 0);
+	add_revocation(REVOKE_LOGIN, "A@B.example", "", 50, 0);
+	CU_ASSERT(revocation_applies(&who));
+	CU_ASSERT_EQUAL(revocation_until(&who), 100);
+	add_revocation(REVOKE_LOGIN, "a@b.example", "", 150, 0);
+	CU_ASSERT_EQUAL(revocation_until(&who), 150);
+	/* all, or those of the tenant */
+	add_revocation(REVOKE_ALL, "", "", 160, 0);
+	CU_ASSERT_EQUAL(revocation_until(&who), 160);
+	add_revocation(REVOKE_ALL, "", "red", 155, 0);
+	CU_ASSERT_EQUAL(revocation_until(&who), 160);
+	add_revocation(REVOKE_LOGIN, "a@b.example", "red", 170, 0);
+	add_revocation(REVOKE_ALL, "", "blue", 180, 0);
+	add_revocation(REVOKE_LOGIN, "x@b.example", "red", 180, 0);
+	for (i = 0; i < 2; i++) {
+		who.role = ROLE_USER;
+		CU_ASSERT_EQUAL(revocation_until(&who), 170);
+		who.issued = 170;
+		CU_ASSERT(revocation_applies(&who));
+		who.issued = 171;
+		CU_ASSERT_FALSE(revocation_applies(&who));
+		who.role = ROLE_SUPER;
+		CU_ASSERT_EQUAL(revocation_until(&who), 160);
+		who.role = ROLE_ADMIN;
+		who.tenant = (char *)"";
+		CU_ASSERT_EQUAL(revocation_until(&who), 160);
+		who.tenant = (char *)"red";
+		revocations_free();
+		CU_ASSERT(revocations_load());
+	}
+	journal_close();
+	temp_journal_deinit(&temp);
+	revocations_free();
+}
+
+static bool is_revoked(const char *jti)
+{
+	const struct identity who = {
+		.login = (char *)"a@b.example", .tenant = (char *)"red",
+		.role = ROLE_USER, .issued = 100, .jti = (char *)jti,
+	};
+
+	return revocation_applies(&who);
+}
+
+/* It is forgotten when the token can't be good any more by any of them. */
+static void test_expires(void)
+{
+	struct temp_journal temp;
+	int i;
+
+	temp_journal_init(&temp);
+	temp_journal_open(&temp);
+	add_revocation(REVOKE_TOKEN, "longer", "", 100, 200);
+	add_revocation(REVOKE_TOKEN, "longer", "", 100, 250);
+	add_revocation(REVOKE_TOKEN, "shorter", "", 100, 250);
+	add_revocation(REVOKE_TOKEN, "shorter", "", 100, 200);
+	add_revocation(REVOKE_TOKEN, "unknown", "", 100, 200);
+	add_revocation(REVOKE_TOKEN, "unknown", "", 100, 0);
+	add_revocation(REVOKE_TOKEN, "known", "", 100, 0);
+	add_revocation(REVOKE_TOKEN, "known", "", 100, 200);
+	add_revocation(REVOKE_TOKEN, "tenant", "red", 100, 250);
+	add_revocation(REVOKE_TOKEN, "another tenant", "blue", 100, 250);
+	for (i = 0; i < 2; i++) {
+		revocations_purge(250 + REVOCATION_KEEP_EXPIRED);
+		CU_ASSERT(is_revoked("longer") && is_revoked("shorter"));
+		CU_ASSERT(is_revoked("unknown") && is_revoked("known"));
+		CU_ASSERT(is_revoked("tenant"));
+		CU_ASSERT_FALSE(is_revoked("another tenant"));
+		revocations_free();
+		CU_ASSERT(revocations_load());
+	}
+	revocations_purge(251 + REVOCATION_KEEP_EXPIRED);
+	for (i = 0; i < 2; i++) {
+		CU_ASSERT_FALSE(is_revoked("longer") || is_revoked("shorter") ||
+				is_revoked("tenant"));
+		CU_ASSERT(is_revoked("unknown") && is_revoked("known"));
+		revocations_free();
+		CU_ASSERT(revocations_load());
+	}
+	journal_close();
+	temp_journal_deinit(&temp);
+	revocations_free();
+}
+
+/* Whoever was logging in meanwhile does not get in. */
+static void test_since(void)
+{
+	static const struct {
+		enum revocation_kind kind;
+		const char *subject, *tenant;
+		/* of the user, and of a super administrator of that name */
+		bool user, super;
+	} tests[] = {
+		{ REVOKE_LOGIN, "A@b.example", "", true, true },
+		{ REVOKE_LOGIN, "a@b.example", "red", true, false },
+		{ REVOKE_LOGIN, "x@b.example", "", false, false },
+		{ REVOKE_LOGIN, "a@b.example", "blue", false, false },
+		{ REVOKE_TOKEN, "jti", "", false, false },
+		{ REVOKE_ALL, "", "", true, true },
+		{ REVOKE_ALL, "", "red", true, false },
+		{ REVOKE_ALL, "", "blue", false, false },
+	};
+	struct identity who = { .login = (char *)"a@b.example",
+				.tenant = (char *)"red", .issued = 2000,
+				.jti = (char *)"jti" };
+	struct temp_journal temp;
+	uint64_t before;
+	size_t i;
+	int again;
+
+	temp_journal_init(&temp);
+	temp_journal_open(&temp);
+	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		/* the second time it is known already */
+		for (again = 0; again < 2; again++) {
+			before = revocation_count();
+			add_revocation(tests[i].kind, tests[i].subject,
+				       tests[i].tenant, 100, 200);
+			CU_ASSERT_EQUAL(revocation_count() - before,
+					tests[i].kind != REVOKE_TOKEN);
+			who.role = ROLE_USER;
+			CU_ASSERT_EQUAL(revocation_since(&who, before),
+					tests[i].user);
+			CU_ASSERT_FALSE(revocation_since(&who,
+							 revocation_count()));
+			who.role = ROLE_SUPER;
+			CU_ASSERT_EQUAL(revocation_since(&who, before),
+					tests[i].super);
+		}
+	}
+	journal_close();
+	temp_journal_deinit(&temp);
+	revocations_free();
+}
+
+/* Tokens of a session of which one may be good for ever, as far as is known,
+   and such as have expired. */
+static void test_times_of_a_session(void)
+{
+	/* when the first one and the second one expire; until when the end of
+	   the session is known */
+	static const int64_t times[][3] = {
+		{ 200, 250, 250 }, { 250, 200, 250 }, { 0, 250, 0 },
+		{ 250, 0, 0 }, { 50, 250, 250 }, { 100, 250, 250 },
+	};
+	struct client client;
+	struct temp_journal temp;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		client = new_client();
+		client.session.access_expires = times[i][0];
+		temp_journal_init(&temp);
+		temp_journal_open(&temp);
+		begin_session(&client);
+		client.session.access_expires = times[i][1];
+		CU_ASSERT_EQUAL(refresh_once(&client), REFRESH_OK);
+		CU_ASSERT_EQUAL(session_end(&client.who, "f", 100),
+				SESSION_ENDED);
+		CU_ASSERT_EQUAL(count("SELECT expires FROM revocations"),
+				times[i][2]);
+		journal_close();
+		temp_journal_deinit(&temp);
+		revocations_free();
+	}
+}
+
+/* Nothing is known, and nothing is done, where the journal can't be read. */
+static void test_journal_fails(void)
+{
+	static const char *const sql[] = {
+		"ALTER TABLE refresh_tokens RENAME TO gone",
+		"CREATE TRIGGER full BEFORE DELETE ON refresh_tokens BEGIN "
+			"SELECT RAISE(FAIL, 'full'); END",
+		"CREATE TRIGGER full BEFORE INSERT ON revocations BEGIN "
+			"SELECT RAISE(FAIL, 'full'); END",
+		"ALTER TABLE revocations RENAME TO gone",
+	};
+	struct client client;
+	struct temp_journal temp;
+	struct revocation r = { .kind = REVOKE_LOGIN, .tenant = "",
+				.subject = "a@b.example", .before = 100 };
+	char first[REFRESH_TOKEN_LEN + 1], none[REFRESH_TOKEN_LEN + 1];
+	unsigned int i;
+
+	for (i = 0; i < sizeof(sql) / sizeof(sql[0]); i++) {
+		client = new_client();
+		temp_journal_init(&temp);
+		temp_journal_open(&temp);
+		begin_session(&client);
+		memcpy(first, client.token, sizeof(first));
+		CU_ASSERT_EQUAL(refresh_once(&client), REFRESH_OK);
+		CU_ASSERT_FATAL(journal_exec(journal_lock(), sql[i], ""));
+		journal_unlock();
+		CU_ASSERT_EQUAL(session_end(&client.who, "f", 100),
+				SESSION_FAILED);
+		CU_ASSERT_EQUAL(refresh_token_revoke(first, "a@b.example", 100),
+				REFRESH_FAILED);
+		CU_ASSERT_EQUAL(revocation_add(&r, 100), REVOCATION_FAILED);
+		/* a thief's, or of the client's next one */
+		client.session.old = first;
+		CU_ASSERT_EQUAL(refresh_token_add(&client.who, &client.session,
+						  100, none), REFRESH_FAILED);
+		client.who.jti = (char *)"0";
+		client.who.session = (char *)"f";
+		client.who.issued = 100;
+		CU_ASSERT_FALSE(revocation_applies(&client.who));
+		if (i == 3)
+			CU_ASSERT_FALSE(revocations_load());
+		journal_close();
+		temp_journal_deinit(&temp);
+		revocations_free();
+	}
+}
+
 int main(void)
 {
 	CU_pSuite suite;
@@ -434,5 +674,11 @@ int main(void)
 	CU_add_test(suite, "what the end of a session leaves",
 		    test_rows_of_a_session);
 	CU_add_test(suite, "made-up names have a limit", test_made_up);
+	CU_add_test(suite, "what is revoked twice", test_revoked_twice);
+	CU_add_test(suite, "until when it is known", test_expires);
+	CU_add_test(suite, "what was revoked since", test_since);
+	CU_add_test(suite, "until when the end of a session is known",
+		    test_times_of_a_session);
+	CU_add_test(suite, "a journal that fails", test_journal_fails);
 	return tests_run();
 }

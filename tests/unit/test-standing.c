@@ -3,10 +3,12 @@
 #include "buffer.h"
 #include "guid.h"
 #include "recall-index.h"
+#include "recall-params.h"
 #include "recall-standing.h"
 #include "recall-standing-late.h"
 #include "recall-standing-nodes.h"
 #include "recall-standing-set.h"
+#include "recall-stop.h"
 #include "unlink-directory.h"
 #include "write-full.h"
 #include "run-tests.h"
@@ -478,6 +480,109 @@ static void test_nodes(void)
 	clean();
 }
 
+/* Whether recalls are stopped, and what that says. */
+static int read_stop(struct recall_stop *stop_r)
+{
+	const char *error;
+
+	return recall_stop_read(dir, stop_r, &error);
+}
+
+static void test_stop(void)
+{
+	const struct recall_stop stop = {
+		.actor = "so\tc", .reason = "look\nfirst", .since = 1000,
+	};
+	const struct recall_stop other = { .actor = "", .reason = "" };
+	struct recall_stop back;
+	const char *error;
+
+	/* nothing there is no error */
+	CU_ASSERT_EQUAL(read_stop(&back), 0);
+	CU_ASSERT_PTR_NULL(recall_stop_check(dir));
+	CU_ASSERT_EQUAL(recall_stop_release(dir, NULL, "", &error), 0);
+	CU_ASSERT_EQUAL(recall_stop_release(dir, "so\tc", "", &error), 0);
+	CU_ASSERT_EQUAL(recall_stop_set(dir, &stop, &error), 1);
+	/* the first one stays */
+	CU_ASSERT_EQUAL(recall_stop_set(dir, &other, &error), 0);
+	CU_ASSERT_EQUAL_FATAL(read_stop(&back), 1);
+	CU_ASSERT_STRING_EQUAL(back.actor, "so\tc");
+	CU_ASSERT_STRING_EQUAL(back.reason, "look\nfirst");
+	CU_ASSERT_EQUAL(back.since, 1000);
+	CU_ASSERT_STRING_EQUAL(recall_stop_check(dir), RECALL_ERROR_STOPPED
+			       " by so\tc: look\nfirst");
+	/* another one's, or for another reason */
+	CU_ASSERT_EQUAL(recall_stop_release(dir, "soc", "look\nfirst",
+					    &error), 0);
+	CU_ASSERT_EQUAL(recall_stop_release(dir, "so\tc", "look", &error), 0);
+	CU_ASSERT_EQUAL(read_stop(&back), 1);
+	CU_ASSERT_EQUAL(recall_stop_release(dir, "so\tc", "look\nfirst",
+					    &error), 1);
+	CU_ASSERT_EQUAL(read_stop(&back), 0);
+	CU_ASSERT_EQUAL(recall_stop_set(dir, &other, &error), 1);
+	CU_ASSERT_STRING_EQUAL(recall_stop_check(dir), RECALL_ERROR_STOPPED);
+	CU_ASSERT_EQUAL(recall_stop_release(dir, NULL, "", &error), 1);
+	/* no other file is left */
+	CU_ASSERT_EQUAL(rmdir(dir), 0);
+}
+
+/* That the file is there is what counts. */
+static void test_damaged_stop(void)
+{
+	static const char *const damaged[] = {
+		"", "\n", "x\n", "x\tsoc\tlook\n", "1000", "1000\tsoc",
+		"1000\tsoc\tlook\tfirst\n",
+	};
+	struct recall_stop back;
+	const char *error, *path = t_strconcat(dir, "/stop", NULL);
+	unsigned int i;
+
+	CU_ASSERT_EQUAL_FATAL(mkdir(dir, 0755), 0);
+	for (i = 0; i < N_ELEMENTS(damaged); i++) {
+		write_file("stop", damaged[i], strlen(damaged[i]));
+		CU_ASSERT_EQUAL_FATAL(read_stop(&back), 1);
+		CU_ASSERT_STRING_EQUAL(back.actor, i < 6 ? "" : "soc");
+		CU_ASSERT_STRING_EQUAL(back.reason, i < 6 ? "" : "look");
+		CU_ASSERT_PTR_NOT_NULL(recall_stop_check(dir));
+	}
+	CU_ASSERT_EQUAL(unlink(path), 0);
+	/* what can't be read may be a stop */
+	CU_ASSERT_EQUAL(symlink("stop", path), 0);
+	CU_ASSERT_EQUAL(read_stop(&back), -1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(recall_stop_check(dir),
+				      "is not known: open("));
+	CU_ASSERT_EQUAL(recall_stop_release(dir, "", "", &error), -1);
+	CU_ASSERT_EQUAL(recall_stop_release(dir, NULL, "", &error), 1);
+	CU_ASSERT_PTR_NULL(recall_stop_check(dir));
+	/* what is no file can't be taken away */
+	CU_ASSERT_EQUAL(mkdir(path, 0755), 0);
+	error = NULL;
+	CU_ASSERT_EQUAL(recall_stop_release(dir, NULL, "", &error), -1);
+	CU_ASSERT_PTR_NOT_NULL(error);
+	clean();
+}
+
+static void test_stop_without_directory(void)
+{
+	const struct recall_stop stop = { .actor = "", .reason = "" };
+	const char *error, *file;
+	struct recall_stop back;
+
+	CU_ASSERT_EQUAL_FATAL(mkdir(dir, 0755), 0);
+	write_file("file", "", 0);
+	file = t_strconcat(dir, "/file", NULL);
+	CU_ASSERT_EQUAL(recall_stop_read(file, &back, &error), 0);
+	CU_ASSERT_EQUAL(recall_stop_release(file, NULL, "", &error), 0);
+	error = NULL;
+	CU_ASSERT_EQUAL(recall_stop_set(t_strconcat(file, "/x", NULL), &stop,
+					&error), -1);
+	CU_ASSERT_PTR_NOT_NULL(error);
+	error = NULL;
+	CU_ASSERT_EQUAL(recall_stop_set(file, &stop, &error), -1);
+	CU_ASSERT_PTR_NOT_NULL(error);
+	clean();
+}
+
 int main(void)
 {
 	CU_pSuite suite;
@@ -498,6 +603,10 @@ int main(void)
 	CU_add_test(suite, "too much that came late", test_late_too_much);
 	CU_add_test(suite, "damaged order", test_damaged_order);
 	CU_add_test(suite, "damaged set", test_damaged_set);
+	CU_add_test(suite, "stop", test_stop);
+	CU_add_test(suite, "damaged stop", test_damaged_stop);
+	CU_add_test(suite, "stop without a directory",
+		    test_stop_without_directory);
 	ret = tests_run();
 	(void)rmdir(parent_dir);
 	i_free(dir);

@@ -410,12 +410,17 @@ static void
 check_template(struct check_context *ctx, const char *dir, const char *lang)
 {
 	const struct recall_notice_template *tmpl;
-	const char *error;
+	const char *error, *wanted = recall_notice_lang_normalize(lang);
 
 	if (recall_notice_template_load(ctx->pool, dir, lang, &tmpl,
 					&error) < 0) {
 		check_print(ctx, CHECK_NOTICES, CHECK_ERROR, "%s: %s", lang,
 			    error);
+	} else if (wanted == NULL || strcmp(t_strcut(wanted, '-'),
+					    t_strcut(tmpl->lang, '-')) != 0) {
+		check_print(ctx, CHECK_NOTICES, CHECK_WARNING,
+			"recall_notice_lang is %s, of which there is no text: "
+			"notices are in %s", lang, tmpl->lang);
 	}
 }
 

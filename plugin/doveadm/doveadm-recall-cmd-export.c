@@ -1,6 +1,7 @@
 #include "lib.h"
 #include "array.h"
 #include "base64.h"
+#include "hash.h"
 #include "hex-binary.h"
 #include "istream.h"
 #include "istream-crlf.h"
@@ -62,6 +63,10 @@ struct recall_export_command {
 	bool incomplete;
 	/* somebody has a record of it */
 	bool found;
+
+	/* of the zip: user of a mailbox => what it says of the user */
+	pool_t pool;
+	HASH_TABLE(const char *, struct evidence_user *) told;
 };
 
 static void
@@ -267,8 +272,10 @@ export_box(struct recall_export_command *cmd,
 
 static void
 export_tell_user(struct recall_export_command *cmd, const char *username,
+		 const char *mailbox_user,
 		 const struct recall_quarantine_record *record)
 {
+	struct evidence_user *copy;
 	const struct evidence_user user = {
 		.email = username,
 		.status = recall_verdict_name(record->restored != 0 ?
@@ -281,8 +288,15 @@ export_tell_user(struct recall_export_command *cmd, const char *username,
 		.restored = record->restored,
 	};
 
-	if (cmd->evidence != NULL)
-		cmd->zip->add_user(cmd->evidence, &user);
+	if (cmd->evidence == NULL)
+		return;
+	cmd->zip->add_user(cmd->evidence, &user);
+	copy = p_memdup(cmd->pool, &user, sizeof(user));
+	copy->message_id = p_strdup(cmd->pool, user.message_id);
+	copy->actor = p_strdup(cmd->pool, user.actor);
+	copy->reason = p_strdup(cmd->pool, user.reason);
+	mailbox_user = p_strdup(cmd->pool, mailbox_user);
+	hash_table_update(cmd->told, mailbox_user, copy);
 }
 
 static int
@@ -305,7 +319,7 @@ export_user(struct recall_export_command *cmd, struct mail_user *user,
 	if (ret > 0)
 		cmd->found = TRUE;
 	if (source.known)
-		export_tell_user(cmd, username, &source.record);
+		export_tell_user(cmd, username, user->username, &source.record);
 	array_foreach(&source.boxes, ebox) {
 		ret = export_box(cmd, &source, ebox, username, error_r);
 		if (ret < 0)
@@ -327,6 +341,22 @@ cmd_export_run(void *context, struct mail_user *user, const char *username)
 		export_error(cmd, username, "The user is of another tenant");
 	else if (export_user(cmd, user, username, &error) < 0)
 		export_error(cmd, username, error);
+}
+
+/* The messages are there by another name of the user: none is to be taken for
+   two. */
+static void
+cmd_export_repeat(void *context, const char *username, const char *mailbox_user)
+{
+	struct recall_export_command *cmd = context;
+	struct evidence_user user, *told;
+
+	told = hash_table_lookup(cmd->told, mailbox_user);
+	if (told == NULL)
+		return;
+	user = *told;
+	user.email = username;
+	cmd->zip->add_user(cmd->evidence, &user);
 }
 
 static void
@@ -356,6 +386,7 @@ static void cmd_export_proxied(void *context, const char *username)
 
 static const struct recall_users_callbacks export_callbacks = {
 	.run = cmd_export_run,
+	.repeat = cmd_export_repeat,
 	.unseen = cmd_export_unseen,
 	.proxied = cmd_export_proxied,
 	.proxy_param = cmd_export_proxy_param,
@@ -495,8 +526,12 @@ static void cmd_recall_export(struct doveadm_cmd_context *cctx)
 	cmd.rows = recall_rows_init(cctx, DOVEADM_PRINT_TYPE_TABLE,
 				    export_columns,
 				    N_ELEMENTS(export_columns));
+	cmd.pool = pool_alloconly_create("recall export users", 1024);
+	hash_table_create(&cmd.told, cmd.pool, 0, str_hash, strcmp);
 	ret = recall_users_run(cctx, cmd.rows, &export_callbacks, &cmd);
 	export_close_output(&cmd, fd, ret == 0);
+	hash_table_destroy(&cmd.told);
+	pool_unref(&cmd.pool);
 	recall_evidence_unload();
 	recall_rows_deinit(&cmd.rows);
 }

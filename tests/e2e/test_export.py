@@ -319,6 +319,36 @@ def test_at_the_shell(node, message_id, recall_id, tmp_path):
     assert "recall %s: exported, actor=auditor" % recall_id in node.log(since)
 
 
+def test_two_names_of_a_user(node, service, message_id, recall_id, tmp_path):
+    """Nobody is to take one message for two; both names are told of."""
+    name, other = RED[2], "other.name@red.example"
+    node.add_users({other: {"user": name, "home": node.home(name),
+                            "tenant_id": "red"}})
+    put(node, [name], message_id)
+    recall(node, name, message_id, recall_id, "--no-notify", "--actor=soc")
+    path = tmp_path / "evidence.zip"
+    result = command(node, "export", "--users=" + other, "--users=" + name,
+                     "--output", str(path), recall_id)
+    assert result.code == 0, result
+    assert [row["username"] for row in result.rows] == [other]
+    with zipfile.ZipFile(path) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+        assert len(archive.namelist()) == 2
+    assert [message["email"] for message in manifest["messages"]] == [other]
+    assert [(user["email"], user["actor"], user["copies"])
+            for user in manifest["users"]] == \
+        [(other, "soc", 1), (name, "soc", 1)]
+    # over HTTP, too
+    put(node, [name], message_id)
+    done = service.recall(token(service, ROOT), message_id,
+                          [other, name]).json()
+    assert len(done["results"]) == 2
+    data = export(service, ROOT, done["id"]).body
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    assert len(manifest["messages"]) == 1 and len(manifest["users"]) == 2
+
+
 def test_what_was_not_whole_is_not_there(node, message_id, recall_id,
                                          tmp_path):
     put(node, RED[:1], message_id)

@@ -224,8 +224,8 @@ def test_expunged_meanwhile(node, message_id, recall_id, left):
         node.doveadm("expunge", "-u", user, "mailbox", "Beta", "uid",
                      "1:%d" % (COUNT - left))
     row, = rows
-    assert (row["status"], row["copies"]) == \
-        ("expunged" if left else "not_found", str(left))
+    assert (row["status"], row["copies"], row["mailboxes"]) == \
+        (("expunged", "1", "Beta") if left else ("not_found", "0", ""))
     assert node.count(user, "Beta") == 0
     if node.kept:
         row = command(node, "list", "-u", user).row()

@@ -431,14 +431,19 @@ def test_record_lost(node, user, message_id, recall_id):
     assert quarantined(node, user) == {}
 
 
-def test_index_of_the_quarantine_lost(node, user, recall_id):
-    """An mdbox has the messages in its storage still."""
-    box, = quarantined(node, user)
+def lose_index(node, user, recall_id):
+    """That of the only mailbox of copies."""
     path, = node.home(user).glob("recalled/.%s.*" % recall_id) \
         if node.driver == "maildir" else \
         node.home(user).glob("*/recalled/%s/*/dbox-Mails" % recall_id)
     for each in path.rglob("dovecot.index*"):
         each.unlink()
+
+
+def test_index_of_the_quarantine_lost(node, user, recall_id):
+    """An mdbox has the messages in its storage still."""
+    box, = quarantined(node, user)
+    lose_index(node, user, recall_id)
     row = command(node, "restore", "-u", user, recall_id).row()
     if node.driver == "mdbox":
         assert row["status"] == "error" and "stays" in row["error"], row
@@ -448,6 +453,54 @@ def test_index_of_the_quarantine_lost(node, user, recall_id):
         node.doveadm("force-resync", "-u", user, "*")
         restore(node, user, recall_id)
     assert there(node, user) == once(*BODIES)
+    assert quarantined(node, user) == {}
+
+
+def work_directory(node, user):
+    return node.home(user) / ("Maildir/.Work" if node.driver == "maildir" else
+                              "%s/mailboxes/Work" % node.driver)
+
+
+def test_other_messages_with_their_uids(node, user, message_id, recall_id):
+    """The mailbox is put back as it was before, but for a log that the backup
+    did not have, and has given the UIDs out once more."""
+    work = work_directory(node, user)
+    backup = work.with_name("backup")
+    shutil.copytree(work, backup, symlinks=True)
+    killed(node, "copies-committed", "restore", "-u", user, recall_id)
+    log, = work.rglob("dovecot.index.log")
+    data = log.read_bytes()
+    shutil.rmtree(work)
+    backup.rename(work)
+    log.with_name("dovecot.index.log.2").write_bytes(data)
+    for path in [work, *work.rglob("*")]:
+        shutil.chown(path, node.mail_user, node.mail_group)
+    for body in BODIES:
+        append(node, user, "Work", build_message("<%s@example.com>" % body,
+                                                 body="another\n"))
+    for _ in range(2):
+        row = command(node, "restore", "-u", user, recall_id).row()
+        if row["status"] == "restored":
+            break
+    found = there(node, user)
+    assert found - once(*["another"] * 4) == once(*BODIES)
+    assert quarantined(node, user) == {}
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_recalled_again_without_that_index(node, user, message_id, recall_id,
+                                           late):
+    """A retry does not take what it can't see for gone."""
+    lose_index(node, user, recall_id)
+    if late:
+        append(node, user, "Archive", build_message(message_id, body="late\n"))
+    recall(node, user, message_id, recall_id, "--no-notify")
+    if node.driver == "mdbox":
+        row = command(node, "restore", "-u", user, recall_id).row()
+        assert row["status"] == "error" and "stays" in row["error"], row
+        node.doveadm("force-resync", "-u", user, "*")
+    restore(node, user, recall_id)
+    assert there(node, user) == once(*BODIES, *["late"] * late)
     assert quarantined(node, user) == {}
 
 

@@ -44,6 +44,12 @@ int recall_mails_get_all(struct mailbox *box, ARRAY_TYPE(seq_range) *uids,
 	return 0;
 }
 
+bool recall_mails_are_files(const struct mailbox *box)
+{
+	return (box->storage->class_flags &
+		MAIL_STORAGE_CLASS_FLAG_FILE_PER_MSG) != 0;
+}
+
 int recall_mails_get_count(struct mailbox *box, unsigned int count,
 			   ARRAY_TYPE(seq_range) *uids, const char **error_r)
 {
@@ -51,9 +57,7 @@ int recall_mails_get_count(struct mailbox *box, unsigned int count,
 		return -1;
 	/* mdbox would rebuild all mailboxes of the user, and fails if one of
 	   them is marked as deleted */
-	if (seq_range_count(uids) >= count ||
-	    (box->storage->class_flags &
-	     MAIL_STORAGE_CLASS_FLAG_FILE_PER_MSG) == 0)
+	if (seq_range_count(uids) >= count || !recall_mails_are_files(box))
 		return 0;
 	e_warning(box->event, "recall: %u messages instead of %u: "
 		  "Rebuilding the index", seq_range_count(uids), count);

@@ -27,6 +27,9 @@ ARRAY_DEFINE_TYPE(recall_mails_copied, struct recall_mails_copied);
 /* All messages' UIDs. The mailbox is synced for that. */
 int recall_mails_get_all(struct mailbox *box, ARRAY_TYPE(seq_range) *uids,
 			 const char **error_r);
+/* FALSE for mdbox, which has messages that its index does not know of in other
+   mailboxes' files. */
+bool recall_mails_are_files(const struct mailbox *box);
 /* The same where count messages are known to be there. If the index has less
    it is made anew, but for mdbox: it may be damaged, or an error may have kept
    it from seeing what came. Less than that may be the truth, nevertheless. */

@@ -14,18 +14,48 @@
 
 #define SECS_PER_DAY (24 * 60 * 60)
 
+struct quarantine_load_context {
+	struct recall_quarantine *q;
+	const struct recall_quarantine_record *record;
+};
+
+/* The number that was recorded may be corrected only if the index knows of all
+   that there is. */
+static int
+quarantine_get_recorded(struct recall_quarantine *q, struct mailbox *box,
+			unsigned int recorded, ARRAY_TYPE(seq_range) *uids,
+			const char **error_r)
+{
+	if (recall_mails_get_count(box, recorded, uids, error_r) < 0)
+		return -1;
+	if (seq_range_count(uids) < recorded &&
+	    !recall_mails_are_files(box))
+		q->lacking = TRUE;
+	return 0;
+}
+
 /* What an earlier try has left. */
 static int
 quarantine_load_box(const struct recall_quarantine_box *qbox,
-		    struct mailbox *box, const ARRAY_TYPE(seq_range) *uids,
+		    struct mailbox *box, const ARRAY_TYPE(seq_range) *all,
 		    void *context, const char **error_r)
 {
+	struct quarantine_load_context *ctx = context;
+	const struct recall_quarantine_record_box *rbox =
+		recall_quarantine_record_find(ctx->record, qbox->guid);
 	ARRAY_TYPE(recall_mails_guid) guids;
+	ARRAY_TYPE(seq_range) uids;
 
 	t_array_init(&guids, 4);
-	if (recall_mails_get_guids(box, uids, &guids, error_r) < 0)
+	t_array_init(&uids, 4);
+	if (rbox == NULL || seq_range_count(all) >= rbox->copies)
+		seq_range_array_merge(&uids, all);
+	else if (quarantine_get_recorded(ctx->q, box, rbox->copies, &uids,
+					 error_r) < 0)
 		return -1;
-	recall_quarantine_kept_load(context, qbox->guid, &guids);
+	if (recall_mails_get_guids(box, &uids, &guids, error_r) < 0)
+		return -1;
+	recall_quarantine_kept_load(ctx->q->kept, qbox->guid, &guids);
 	return 0;
 }
 
@@ -53,6 +83,7 @@ quarantine_record_with(struct recall_quarantine *q, pool_t pool,
 		       const struct recall_copies *copies, const char **error_r)
 {
 	struct recall_quarantine_record record;
+	struct quarantine_load_context load = { .q = q, .record = &record };
 	struct recall_quarantine_record_box *rbox;
 	const struct recall_copies_box *cbox;
 	bool complete;
@@ -69,7 +100,7 @@ quarantine_record_with(struct recall_quarantine *q, pool_t pool,
 		   it */
 		recall_quarantine_kept_set_changed(q->kept);
 		if (recall_quarantine_read(q, &record, quarantine_load_box,
-					   q->kept, error_r) < 0)
+					   &load, error_r) < 0)
 			return -1;
 	}
 	complete = ret > 0 && record.latest >= recall->recalled;
@@ -318,6 +349,32 @@ void recall_quarantine_restart(struct recall_quarantine *q,
 		recall_quarantine_kept_restart(q->kept);
 }
 
+/* Returns 0 if it is as recorded, or must not be corrected. */
+static int
+quarantine_recount_box(struct recall_quarantine *q, const char *recall_id,
+		       const struct recall_quarantine_record_box *rbox,
+		       unsigned int *copies_r, const char **error_r)
+{
+	ARRAY_TYPE(seq_range) uids;
+	struct mailbox *box;
+	bool known = q->kept != NULL && !q->lacking;
+	int ret;
+
+	*copies_r = 0;
+	ret = recall_quarantine_box_open(q, recall_id, rbox->guid, FALSE, &box,
+					 error_r);
+	if (ret <= 0)
+		return ret < 0 ? -1 : (rbox->copies > 0 ? 1 : 0);
+	t_array_init(&uids, 4);
+	ret = known ? recall_mails_get_all(box, &uids, error_r) :
+		quarantine_get_recorded(q, box, rbox->copies, &uids, error_r);
+	*copies_r = seq_range_count(&uids);
+	if (ret == 0 && *copies_r != rbox->copies)
+		ret = known || *copies_r > rbox->copies || !q->lacking ? 1 : 0;
+	mailbox_free(&box);
+	return ret;
+}
+
 static int
 quarantine_recount_with(struct recall_quarantine *q, pool_t pool,
 			const char *recall_id, const char **error_r)
@@ -325,8 +382,8 @@ quarantine_recount_with(struct recall_quarantine *q, pool_t pool,
 	struct recall_quarantine_record record, recorded;
 	const struct recall_quarantine_record_box *rbox;
 	struct recall_quarantine_record_box *now;
-	struct recall_quarantine_box qbox;
 	unsigned int copies;
+	int ret;
 
 	if (recall_quarantine_record_read(q, pool, recall_id, &recorded,
 					  error_r) < 0)
@@ -336,14 +393,11 @@ quarantine_recount_with(struct recall_quarantine *q, pool_t pool,
 	record.recount = TRUE;
 	t_array_init(&record.boxes, array_count(&recorded.boxes) + 1);
 	array_foreach(&recorded.boxes, rbox) {
-		i_zero(&qbox);
-		qbox.recall_id = recall_id;
-		guid_128_copy(qbox.guid, rbox->guid);
-		copies = 0;
-		if (recall_quarantine_box_count(q, &qbox, &copies,
-						error_r) < 0)
+		ret = quarantine_recount_box(q, recall_id, rbox, &copies,
+					     error_r);
+		if (ret < 0)
 			return -1;
-		if (copies == rbox->copies)
+		if (ret == 0)
 			continue;
 		now = array_append_space(&record.boxes);
 		*now = *rbox;

@@ -1,7 +1,8 @@
 #include "lib.h"
 #include "array.h"
-#include "mail-storage-private.h"
+#include "mail-storage.h"
 #include "recall-index.h"
+#include "recall-mails.h"
 #include "recall-message-id.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-record.h"
@@ -121,8 +122,7 @@ int recall_quarantine_check_count(
 	unsigned int there;
 
 	if (rbox == NULL || count >= rbox->copies ||
-	    (src->storage->class_flags &
-	     MAIL_STORAGE_CLASS_FLAG_FILE_PER_MSG) != 0)
+	    recall_mails_are_files(src))
 		return 1;
 	if (box_count_message_id(record, dest, &there, error_r) < 0)
 		return -1;

@@ -35,6 +35,8 @@ struct recall_quarantine {
 	struct recall_quarantine_kept *kept;
 	/* a record tells that copies are there which an earlier try has kept */
 	bool recorded_again;
+	/* an mdbox may have more copies than its index knows of */
+	bool lacking;
 };
 
 /* A mailbox of the quarantine. */

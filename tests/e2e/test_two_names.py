@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from conftest import DRIVERS
-from failpoints import IMPORT, with_failpoints
+from failpoints import IMPORT, stopped, with_failpoints
 from mailnode import build_message
 from quarantine import (append, command, fetch, make_node, quarantined, recall)
 
@@ -154,6 +154,23 @@ def test_copied_mailbox(node, user, name, message_id, recall_id):
     row, = found(node, "restore", user, recall_id)
     assert (row["status"], row["copies"]) == ("restored", "2")
     assert sum(len(fetch(node, user, box)) for box in ("Work", name)) == 2
+
+
+@pytest.mark.parametrize("first, second", [("Work", "Copy"), ("Copy", "Work")])
+def test_copied_mailbox_gets_more(node, user, first, second, message_id,
+                                  recall_id):
+    """... while it is recalled, by a UID that has gone in the other one."""
+    for _ in range(2):
+        append(node, user, "Work", build_message(message_id))
+    subprocess.run(["cp", "-a", place(node, user, "Work"),
+                    place(node, user, "Copy")], check=True)
+    append(node, user, first, build_message(message_id))
+    with stopped(node, "expunged:2", "expunge", "-u", user, "--no-notify",
+                 "--recall-id", recall_id, message_id) as rows:
+        append(node, user, second, build_message(message_id))
+    row, = rows
+    assert (row["status"], row["copies"]) == ("expunged", "6")
+    assert sum(quarantined(node, user).values()) == 6
 
 
 SECOND = """

@@ -322,17 +322,19 @@ recall_copies_get_expunged(const struct recall_copies *copies,
 			   unsigned int pass,
 			   const struct recall_copies_box *cbox)
 {
-	struct recall_copies_expunged *ebox;
+	struct recall_copies_expunged *ebox, *elsewhere = NULL;
 
 	array_foreach_modifiable(&copies->expunged_boxes, ebox) {
+		if (!guid_128_equals(ebox->guid, cbox->guid))
+			continue;
+		if (!recall_box_dirs_differ(&ebox->dirs, &cbox->dirs))
+			return ebox;
 		/* Of two at a time one was copied, with the GUID. Later it is
 		   the same one, wherever it is. */
-		if (guid_128_equals(ebox->guid, cbox->guid) &&
-		    (ebox->pass != pass ||
-		     !recall_box_dirs_differ(&ebox->dirs, &cbox->dirs)))
-			return ebox;
+		if (elsewhere == NULL && ebox->pass != pass)
+			elsewhere = ebox;
 	}
-	return NULL;
+	return elsewhere;
 }
 
 unsigned int recall_copies_total(const struct recall_copies *copies)

@@ -78,6 +78,7 @@ bool standing_late_read(const json_t *row, const char *url,
 
 	memset(late, 0, sizeof(*late));
 	if (!recall_id_is_valid(id) ||
+	    *row_text(row, RECALL_COLUMN_USERNAME) == '\0' ||
 	    *row_text(row, RECALL_COLUMN_LINE) == '\0' ||
 	    row_number(row, RECALL_COLUMN_COPIES) < 0 ||
 	    strlen(row_text(row, RECALL_COLUMN_USERNAME)) +

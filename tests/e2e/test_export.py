@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -272,6 +273,34 @@ def test_late_of_a_node_that_does_not_answer(node, message_id):
         answer = service.recall(token(service, ROOT), cmd="restore",
                                 id=recall_id)
         assert statuses(answer) == {RED[0]: "restored"}
+
+
+MADE_UP = ["", "*", "?@red.example", "x@", "a b@red.example", " a@red.example",
+           "é@red.example", "a\x02@red.example", "x" * 3000 + "@red.example",
+           "../../etc@red.example", "a,b@red.example", BLUE]
+
+
+@pytest.mark.parametrize("who", [ROOT, ADMIN])
+def test_late_of_names_that_are_made_up(node, service, message_id, who):
+    """Any system user may write them down: nobody else gets anything by it, and
+    nobody is kept from what is due."""
+    put(node, [RED[0], BLUE], message_id)
+    recall_id = service.recall(token(service, who), message_id, RED[:1],
+                               stand="1h").json()["id"]
+    path = node.standing_dir / "late" / (recall_id + ".1")
+    path.write_text("".join("%d\t%s\t1\tINBOX\n" % (time.time(), name)
+                            for name in MADE_UP))
+    os.chown(path, 1, 1)
+    data = export(service, ROOT, recall_id).body
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+    assert [m["email"] for m in manifest["messages"]] == RED[:1]
+    found = statuses(service.recall(token(service, who), cmd="restore",
+                                    id=recall_id))
+    assert found.pop(RED[0]) == "restored"
+    assert found.pop(BLUE) == ("not_found" if who == ROOT else "forbidden")
+    assert set(found.values()) == {"no_user"}
+    assert len(found) == len(MADE_UP) - 2 and "" not in found
 
 
 def test_large_messages_go_through_in_parts(node, service, message_id):

@@ -85,12 +85,6 @@ expunge_try_record(struct expunge_context *ctx, enum recall_verdict *verdict,
 		if (recall_quarantine_count(&ctx->q, &record, &kept,
 					    error_r) < 0)
 			return -1;
-		if (kept == 0) {
-			/* the first try was stopped before it took anything,
-			   and the user has deleted it since */
-			return 0;
-		}
-		copies->recorded_count = kept;
 		/* the first try was stopped before it did */
 		if (ctx->change &&
 		    kept != recall_quarantine_record_copies(&record) &&
@@ -99,6 +93,12 @@ expunge_try_record(struct expunge_context *ctx, enum recall_verdict *verdict,
 		     recall_quarantine_recount(&ctx->q, order->recall_id,
 					       error_r) < 0))
 			return -1;
+		if (kept == 0) {
+			/* or even before it took anything, and the user has
+			   deleted it since */
+			return 0;
+		}
+		copies->recorded_count = kept;
 	}
 	*verdict = RECALL_VERDICT_ALREADY_RECALLED;
 	/* for the notice, in case the first try sent none */

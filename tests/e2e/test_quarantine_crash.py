@@ -261,6 +261,19 @@ def test_record_left_behind(node, user, message_id, recall_id, uid):
     assert command(node, "list", "-u", user).row()["copies"] == str(COUNT - 1)
 
 
+def test_deleted_once_recorded(node, user, message_id, recall_id):
+    """Nothing was taken, and there is nothing left to take: so it is listed,
+    too."""
+    args = ["expunge", "-u", user, "--force", "--no-notify", "--recall-id",
+            recall_id, message_id]
+    killed(node, "quarantine-recorded", *args)
+    node.doveadm("expunge", "-u", user, "mailbox", "*", "header", "message-id",
+                 message_id)
+    for _ in range(2):
+        assert command(node, *args).status() == "not_found"
+        assert command(node, "list", "-u", user).row()["copies"] == "0"
+
+
 @pytest.mark.parametrize("point", ["quarantine-copied:2", "expunged:2"])
 def test_restore_of_half_a_recall(node, user, message_id, recall_id, point):
     """What is in both places comes back once."""

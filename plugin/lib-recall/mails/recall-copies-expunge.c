@@ -170,8 +170,12 @@ static void copies_expunge_sync(struct recall_copies *copies,
 static bool copies_prepare_box(struct recall_copies *copies,
 			       struct recall_copies_box *cbox)
 {
+	/* The view is the one that the decision was taken from, flags
+	   included. */
+	if (copies->synced)
+		return TRUE;
 	/* what is gone by now was not deleted by us */
-	if (!copies->synced && recall_copies_sync(cbox, FALSE) < 0) {
+	if (recall_copies_sync(cbox, FALSE) < 0) {
 		recall_copies_failed(copies, cbox->box, "Syncing");
 		return FALSE;
 	}

@@ -241,7 +241,7 @@ judge_query(const struct recall_standing_order *order, const char *dir,
 	    struct mailbox *box, const ARRAY_TYPE(seq_range) *uids,
 	    const char **error_r)
 {
-	static const struct recall_find_wanted wanted;
+	static const struct recall_find_wanted wanted = { .arrived = TRUE };
 	struct recall_criteria criteria = {
 		.senders = order->senders,
 		.leave_out = recall_late_is_notice,

@@ -32,6 +32,7 @@ TESTS = {
     "plugin/lib-recall/mails/recall-copies-expunge.c": _EXPUNGE + [
         ("test_two_names", "")],
     "plugin/lib-recall/mails/recall-box-dirs.c": [("test_two_names", "")],
+    "plugin/lib-recall/base/recall-lost-files.c": [("test_lost_index", "")],
     "plugin/lib-recall/mails/recall-given.c": [("test_restored_once", "")],
     "plugin/lib-recall/mails/recall-sdbox-left.c": [("test_restored_once", "")],
     "plugin/lib-recall/mails/recall-expunge-log.c": [

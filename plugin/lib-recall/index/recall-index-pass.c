@@ -6,6 +6,7 @@
 #include "recall-index-mail.h"
 #include "recall-index-pass.h"
 #include "recall-index-stamp.h"
+#include "recall-lost-files.h"
 
 /* Messages after which catch-up writes down what it found: what it costs to
    start over when it is stopped. */
@@ -338,6 +339,22 @@ void recall_index_pass_load_records(struct recall_index_pass *pass)
 		pass->rbox = NULL;
 }
 
+/* Once a mailbox: whoever has written a stamp has looked, and what was lost
+   since has another GUID or UIDVALIDITY. */
+static void pass_check_files(struct recall_index_pass *pass)
+{
+	struct mailbox *box = pass->box;
+
+	if (!recall_index_is_dbox(box->storage) ||
+	    (!pass->verify && pass->rbox != NULL && pass->rbox->stamp != 0))
+		return;
+	pass->checked = TRUE;
+	if (recall_lost_files_check(box) < 0) {
+		pass->failed = TRUE;
+		mail_storage_last_error_push(box->storage);
+	}
+}
+
 static void pass_deinit(struct recall_index_pass *pass)
 {
 	recall_index_file_unref(&pass->file);
@@ -360,6 +377,7 @@ int recall_index_pass_run(struct recall_index_pass *pass)
 		pass_deinit(pass);
 		return 0;
 	}
+	pass_check_files(pass);
 	recall_index_pass_load_records(pass);
 	recall_index_fence_get(box->view, &pass->fence);
 	pass->doubtful = !recall_index_pass_is_within(pass);
@@ -370,7 +388,8 @@ int recall_index_pass_run(struct recall_index_pass *pass)
 		pass_read(pass);
 		recall_index_pass_flush(pass, pass->next_uid);
 	}
-	if (!pass->expunge || array_is_empty(pass->uids))
+	/* a mailbox that is about to change needs none but the first one */
+	if (!pass->expunge || array_is_empty(pass->uids) || pass->checked)
 		recall_index_pass_stamp(pass);
 	pass_deinit(pass);
 	if (pass->failed) {

@@ -41,6 +41,8 @@ struct recall_index_pass {
 	/* records to write */
 	ARRAY_TYPE(recall_index_rec) recs;
 	bool failed:1;
+	/* It was just now looked for files that the mailbox does not know. */
+	bool checked:1;
 	/* Messages were gone when they were to be read. If one of them comes
 	   back it has no record. */
 	bool passed_over:1;

@@ -4,6 +4,7 @@
 #include "mail-search.h"
 #include "mail-storage-private.h"
 #include "recall-index.h"
+#include "recall-lost-files.h"
 #include "recall-mail-iter.h"
 #include "recall-match.h"
 #include "recall-find.h"
@@ -155,6 +156,8 @@ static int find_by_query(struct recall_find_context *ctx)
 	if (mailbox_transaction_commit(&trans) < 0)
 		ret = -1;
 	mail_search_args_deinit(args);
+	if (ret >= 0 && !ctx->wanted->arrived)
+		ret = recall_lost_files_check(ctx->box);
 	return ret < 0 ? -1 : 0;
 }
 

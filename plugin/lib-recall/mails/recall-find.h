@@ -35,6 +35,9 @@ struct recall_find_wanted {
 	bool *gone;
 	/* What is found will be expunged. */
 	bool expunge;
+	/* The query is for what has just been saved, not for all that there
+	   is. */
+	bool arrived;
 	/* See recall_index_find(); may be NULL. */
 	struct recall_index_lookup *lookup;
 };

@@ -13,6 +13,7 @@
 #include "recall-list-check.h"
 #include "recall-list-index.h"
 #include "recall-lock.h"
+#include "recall-lost-files.h"
 #include "recall-mails.h"
 #include "recall-quarantine-settings.h"
 #include "recall-quarantine.h"
@@ -385,6 +386,8 @@ int recall_quarantine_box_open(struct recall_quarantine *q,
 	int ret;
 
 	ret = quarantine_box_open(q, vname, create, box_r);
+	if (ret == 1 && recall_lost_files_check(*box_r) < 0)
+		ret = -1;
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Opening mailbox %s failed: %s",
 			vname, mailbox_get_last_internal_error(*box_r, NULL));

@@ -41,7 +41,7 @@ run_order(struct standing_run *run, struct mail_user *user,
 	struct recall_outcome outcome;
 	struct recall_copies copies;
 
-	if (!recall_late(user, order, &copies, &outcome))
+	if (!recall_late(user, order, FALSE, &copies, &outcome))
 		return;
 	if (copies.expunged > 0 || outcome.verdict == RECALL_VERDICT_ERROR) {
 		if (outcome.verdict == RECALL_VERDICT_ERROR)

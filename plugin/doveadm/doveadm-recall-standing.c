@@ -156,7 +156,7 @@ standing_look_run(void *context, struct mail_user *user,
 	struct recall_outcome outcome;
 	struct recall_copies copies;
 
-	if (!recall_late(user, &look->order, &copies, &outcome))
+	if (!recall_late(user, &look->order, FALSE, &copies, &outcome))
 		return;
 	/* which is logged */
 	if (outcome.verdict == RECALL_VERDICT_ERROR)

@@ -29,6 +29,8 @@ struct expunge_context {
 	bool change;
 	/* an earlier try has left a record */
 	bool recorded;
+	/* somebody else has the quarantine locked */
+	bool locked;
 	/* from when on what is recalled is kept */
 	time_t began;
 };
@@ -49,6 +51,14 @@ expunge_decide(const struct recall_order *order,
 	if (copies->read && !order->force)
 		return RECALL_VERDICT_READ;
 	return RECALL_VERDICT_WOULD_EXPUNGE;
+}
+
+static int expunge_lock(struct expunge_context *ctx, const char **error_r)
+{
+	int ret = recall_quarantine_lock(&ctx->q, error_r);
+
+	ctx->locked = ret < 0;
+	return ret;
 }
 
 /* A retry of what was done already, or has been undone since: then nothing is
@@ -89,7 +99,7 @@ expunge_try_record(struct expunge_context *ctx, enum recall_verdict *verdict,
 		if (ctx->change &&
 		    kept != recall_quarantine_record_copies(&record) &&
 		    ((ctx->q.lock == NULL &&
-		      recall_quarantine_lock(&ctx->q, error_r) < 0) ||
+		      expunge_lock(ctx, error_r) < 0) ||
 		     recall_quarantine_recount(&ctx->q, order->recall_id,
 					       error_r) < 0))
 			return -1;
@@ -118,7 +128,7 @@ expunge_check_record(struct expunge_context *ctx, enum recall_verdict *verdict,
 	if (ret >= 0 || !ctx->change || ctx->q.lock != NULL)
 		return ret;
 	/* somebody may be just about to purge it, or to restore it */
-	if (recall_quarantine_lock(&ctx->q, error_r) < 0)
+	if (expunge_lock(ctx, error_r) < 0)
 		return -1;
 	return expunge_try_record(ctx, verdict, error_r);
 }
@@ -292,8 +302,10 @@ expunge_found(struct expunge_context *ctx, enum recall_verdict *verdict,
 	/* a quarantine that is not where it should be is always an error: with
 	   wrong settings it's not even sure that all was searched */
 	ret = recall_quarantine_init(ctx->user, &ctx->q, error_r);
+	if (ctx->order->hurried)
+		ctx->q.lock_secs = RECALL_LATE_LOCK_SECS;
 	if (ret > 0 && change)
-		ret = recall_quarantine_lock(&ctx->q, error_r) < 0 ? -1 : 1;
+		ret = expunge_lock(ctx, error_r) < 0 ? -1 : 1;
 	if (ret > 0)
 		ret = expunge_check_record(ctx, verdict, error_r);
 	if (ret >= 0 && change && *verdict == RECALL_VERDICT_WOULD_EXPUNGE)
@@ -373,6 +385,7 @@ expunge_run(struct mail_user *user, const struct recall_order *order,
 			copies->error = p_strdup(copies->pool, error);
 	}
 	outcome_r->verdict = verdict;
+	outcome_r->locked = ctx.locked;
 	outcome_r->error = copies->error;
 	if (verdict == RECALL_VERDICT_ALREADY_RECALLED)
 		return;

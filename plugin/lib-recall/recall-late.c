@@ -140,7 +140,7 @@ static void late_note(struct mail_user *user, const struct recall_order *order,
 }
 
 bool recall_late(struct mail_user *user,
-		 const struct recall_standing_order *standing,
+		 const struct recall_standing_order *standing, bool hurried,
 		 struct recall_copies *copies_r,
 		 struct recall_outcome *outcome_r)
 {
@@ -153,6 +153,7 @@ bool recall_late(struct mail_user *user,
 	    recall_standing_has_ended(dir, standing->recall_id))
 		return FALSE;
 	ret = late_order_init(standing, dir, &late, &error);
+	late.order.hurried = hurried;
 	stopped = recall_stop_check(dir);
 	if (stopped != NULL) {
 		error = stopped;
@@ -165,6 +166,11 @@ bool recall_late(struct mail_user *user,
 		outcome_r->error = error;
 	} else {
 		recall_expunge(user, &late.order, copies_r, outcome_r);
+	}
+	if (hurried && outcome_r->locked) {
+		outcome_r->error = t_strconcat(outcome_r->error,
+			": it waits for the next doveadm recall standing run",
+			NULL);
 	}
 	/* a copy kept, or none at all, is no news to anyone: the recall itself
 	   has told */

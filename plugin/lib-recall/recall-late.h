@@ -25,9 +25,9 @@ recall_late_query(const struct recall_standing_order *standing);
    copies were deleted or could not be. copies_r and outcome_r are as those of
    recall_execute(). Returns FALSE, and sets neither of them, if there is
    nothing to carry out: the order is not for the user, or has expired or was
-   ended since it was read. */
+   ended since it was read. hurried is as in struct recall_order. */
 bool recall_late(struct mail_user *user,
-		 const struct recall_standing_order *standing,
+		 const struct recall_standing_order *standing, bool hurried,
 		 struct recall_copies *copies_r,
 		 struct recall_outcome *outcome_r);
 

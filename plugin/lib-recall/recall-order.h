@@ -4,6 +4,9 @@
 #include "recall-verdict.h"
 #include "recall-find.h"
 
+/* How long a delivery waits for a quarantine that others have locked. */
+#define RECALL_LATE_LOCK_SECS 5
+
 /* A recall: what it's asked to do, the same for each user, and what came of it
    for one of them. Whoever gives the order, a command or the node itself, has
    it carried out by recall_execute(). */
@@ -27,6 +30,9 @@ struct recall_order {
 	bool force, notify;
 	/* Somebody is told of what the message is. */
 	bool report;
+	/* Somebody waits who has nothing to do with it: if the quarantine is
+	   locked for more than RECALL_LATE_LOCK_SECS it's not done. */
+	bool hurried;
 	/* The recall id is the caller's: an earlier try may have done it. */
 	bool may_be_retry;
 	/* Audit events are logged only for debugging, since the caller tells
@@ -49,6 +55,8 @@ struct recall_outcome {
 	/* Where: see RECALL_COLUMN_MAILBOXES. NULL if there are none. */
 	const char *mailboxes, *mailbox_guids;
 	enum recall_notice_status notice;
+	/* It was not done, as the quarantine is locked. */
+	bool locked;
 	/* NULL if there is nothing to say. */
 	const char *error;
 };

@@ -91,7 +91,8 @@ bool recall_mail_standing_is_own(struct mailbox *box, struct mail *mail)
 		src_ns->owner == ns->owner;
 }
 
-static void standing_run_order(struct mail_user *user, const guid_128_t guid)
+/* Returns FALSE if the user's quarantine is locked. */
+static bool standing_run_order(struct mail_user *user, const guid_128_t guid)
 {
 	const char *dir = recall_settings(user)->recall_standing_dir;
 	const char *error, *recall_id = guid_128_to_string(guid);
@@ -99,22 +100,43 @@ static void standing_run_order(struct mail_user *user, const guid_128_t guid)
 	struct recall_copies copies;
 	struct recall_outcome outcome;
 	pool_t pool = pool_alloconly_create("standing order", 2048);
+	bool locked = FALSE;
 	int ret;
 
 	ret = recall_standing_read(dir, recall_id, pool, &order, &error);
 	if (ret < 0) {
 		e_error(user->event, "recall %s: %s", recall_id, error);
-	} else if (ret > 0 && recall_late(user, &order, &copies, &outcome)) {
+	} else if (ret > 0 &&
+		   recall_late(user, &order, TRUE, &copies, &outcome)) {
 		recall_copies_free(&copies);
+		locked = outcome.locked;
 	}
 	pool_unref(&pool);
+	return !locked;
+}
+
+/* The sender waits for the delivery's answer, and sends the message once more
+   if there is none: for all orders together it waits once. */
+static void standing_run_orders(struct mail_user *user, const buffer_t *ids)
+{
+	const guid_128_t *id = ids->data;
+	const guid_128_t *end = id + ids->used / sizeof(*id);
+	bool locked = FALSE;
+
+	for (; id != end; id++) T_BEGIN {
+		if (!locked) {
+			locked = !standing_run_order(user, *id);
+		} else {
+			e_error(user->event, "recall %s: The quarantine is "
+				"locked: what arrived waits for the next "
+				"doveadm recall standing run",
+				guid_128_to_string(*id));
+		}
+	} T_END;
 }
 
 static void standing_run(struct mail_user *user, struct standing_user *suser)
 {
-	const guid_128_t *ids;
-	unsigned int i, count;
-
 	timeout_remove(&suser->to);
 	if (suser->recall_ids->used == 0 && array_is_empty(&suser->arrivals))
 		return;
@@ -125,11 +147,7 @@ static void standing_run(struct mail_user *user, struct standing_user *suser)
 					   &suser->arrivals,
 					   suser->recall_ids);
 	}
-	ids = suser->recall_ids->data;
-	count = suser->recall_ids->used / sizeof(*ids);
-	for (i = 0; i < count; i++) T_BEGIN {
-		standing_run_order(user, ids[i]);
-	} T_END;
+	standing_run_orders(user, suser->recall_ids);
 	buffer_set_used_size(suser->recall_ids, 0);
 	recall_mail_arrivals_clear(&suser->arrivals);
 	suser->running = FALSE;

@@ -2,6 +2,7 @@
 
 import calendar
 import contextlib
+import fcntl
 import os
 import pathlib
 import pwd
@@ -809,6 +810,33 @@ def test_restore_of_everyone(quarantine, message_id):
     assert orders(node) == []
     node.lmtp_deliver([user, other], message)
     assert (node.count(user), node.count(other)) == (2, 1)
+
+
+@pytest.mark.log_errors("Locking the quarantine failed|quarantine is locked")
+def test_locked_quarantine(message_id):
+    """A delivery waits once, and briefly, for whoever has it locked; what it
+    leaves the next look takes."""
+    user = "a@example.com"
+    with quarantine_node("sdbox", [user], mail_plugins=PLUGINS,
+                         acl=True) as node:
+        first = stand(node, user, message_id, "--no-notify")
+        second = stand(node, user, message_id, "--no-notify")
+        node.append(user, "INBOX", build_message("<other@example.com>"))
+        path = node.home(user) / "sdbox/dovecot-recall.lock"
+        with open(path, "w") as lock:
+            path.chmod(0o666)
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+            since = node.log_size()
+            node.lmtp_deliver(user, build_message(message_id))
+            lines = node.wait_log("next doveadm recall standing run", since, 2)
+        assert "Locking the quarantine failed" in lines[0]
+        assert "The quarantine is locked" in lines[1]
+        assert {recall_id for recall_id in (first, second)
+                for line in lines if recall_id in line} == {first, second}
+        assert node.count(user) == 2
+        assert (user, "expunged", "1", "INBOX") in run(node)
+        assert node.count(user) == 1
+        assert node.panics() == []
 
 
 # what goes wrong

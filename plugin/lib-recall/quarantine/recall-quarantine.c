@@ -38,6 +38,7 @@ int recall_quarantine_init(struct mail_user *user,
 
 	i_zero(q_r);
 	q_r->user = user;
+	q_r->lock_secs = QUARANTINE_LOCK_SECS;
 	if (prefix == NULL)
 		return 0;
 	q_r->ns = mail_namespace_find_prefix(user->namespaces, prefix);
@@ -228,7 +229,7 @@ int recall_quarantine_lock(struct recall_quarantine *q, const char **error_r)
 		return -1;
 	}
 	existed = stat(path, &st) == 0;
-	if (recall_lock_create(q->ns, path, QUARANTINE_LOCK_SECS, &q->lock,
+	if (recall_lock_create(q->ns, path, q->lock_secs, &q->lock,
 			       &error) < 0) {
 		*error_r = t_strdup_printf("Locking the quarantine failed: %s",
 					   error);

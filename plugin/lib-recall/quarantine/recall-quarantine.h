@@ -31,6 +31,8 @@ struct recall_quarantine {
 	struct mail_user *user;
 	struct mail_namespace *ns;
 	struct file_lock *lock;
+	/* How long to wait for it, in seconds. */
+	unsigned int lock_secs;
 	/* NULL before recall_quarantine_add() */
 	struct recall_quarantine_kept *kept;
 	/* a record tells that copies are there which an earlier try has kept */

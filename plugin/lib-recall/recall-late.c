@@ -70,28 +70,37 @@ static int late_order_init(const struct recall_standing_order *standing,
 	return 0;
 }
 
-/* Notices are saved where they belong, unless the administrator has them sent.
-   To others something was sent: whoever has got a notice knows the order's id
+/* To others something was sent: whoever has got a notice knows the order's id
    and may write it into anything. */
 static bool late_was_sent(struct mail *mail)
 {
 	static const char *const names[] = {
 		"Return-Path", "Delivered-To", "Received"
 	};
-	struct mail_user *user = mail->box->storage->user;
-	const char *value, *error;
+	const char *value;
 	unsigned int i;
+
+	for (i = 0; i < N_ELEMENTS(names); i++) {
+		if (mail_get_first_header(mail, names[i], &value) != 0)
+			return TRUE;
+	}
+	return FALSE;
+}
+
+/* Notices are saved where they belong, unless the administrator has them sent:
+   then all that tells is the id of an order that stands. */
+static bool late_is_ours(struct mail *mail, const char *dir,
+			 const char *recall_id)
+{
+	struct mail_user *user = mail->box->storage->user;
+	const char *error;
 	bool submitting;
 
 	if (recall_settings_parse_delivery(
 			recall_settings(user)->recall_notice_delivery,
 			&submitting, &error) == 0 && submitting)
-		return FALSE;
-	for (i = 0; i < N_ELEMENTS(names); i++) {
-		if (mail_get_first_header(mail, names[i], &value) > 0)
-			return TRUE;
-	}
-	return FALSE;
+		return !recall_standing_has_ended(dir, recall_id);
+	return !late_was_sent(mail);
 }
 
 bool recall_late_is_notice(struct mail *mail, void *context)
@@ -101,8 +110,7 @@ bool recall_late_is_notice(struct mail *mail, void *context)
 	return mail_get_first_header(mail, RECALL_NOTICE_HEADER,
 				     &recall_id) > 0 &&
 		recall_id_is_valid(recall_id) &&
-		!recall_standing_has_ended(context, recall_id) &&
-		!late_was_sent(mail);
+		late_is_ours(mail, context, recall_id);
 }
 
 const char *const *

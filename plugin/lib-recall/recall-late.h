@@ -11,9 +11,9 @@ struct recall_standing_order;
    expired. */
 bool recall_late_is_for(struct mail_user *user,
 			const struct recall_standing_order *standing);
-/* Whether it is a notice of an order that stands, by which it was sent: a
-   query may find the subject that it quotes. context is the directory of
-   orders. */
+/* Whether it is a notice, of whichever recall, or, if notices are sent by SMTP,
+   of an order that stands: a query may find the subject that it quotes. context is
+   the directory of orders. */
 bool recall_late_is_notice(struct mail *mail, void *context);
 /* The words of the query that judges messages by a standing order. */
 const char *const *

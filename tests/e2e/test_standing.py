@@ -659,6 +659,23 @@ def test_notice_that_others_make_up(node, users, message_id):
     assert node.messages(third) == notices(node, third)
 
 
+def test_notices_of_what_does_not_stand(node, user, message_id):
+    """Of a recall that never stood, and of an order that has ended."""
+    subject = "Your " + user
+    for options in [], ["--stand=1h"]:
+        node.lmtp_deliver(user, build_message(message_id, subject=subject))
+        done = run_shell(node, "-u", user, *options, message_id)
+        assert done.status() == "expunged"
+        for row in orders(node):
+            command(node, "standing", "end", row["recall-id"])
+    told = notices(node, user)
+    assert len(told) == 2 and node.messages(user) == told
+    command(node, "standing", "begin", "--users=" + user, "--stand=1h",
+            "query", "SUBJECT", user)
+    assert run(node) == []
+    assert node.messages(user) == told
+
+
 def rename_directory(node, user, name, new_name):
     """To a name that no client can choose."""
     path = pathlib.Path(node.doveadm("mailbox", "path", "-u", user,

@@ -85,7 +85,7 @@ listing_add_box(struct recall_listing *listing, struct mailbox *box)
 
 /* Whether it was found by another name of its mailbox. */
 static bool
-listing_is_known(struct recall_listing *listing, const struct mail *mail)
+listing_is_known(struct recall_listing *listing, struct mail *mail)
 {
 	const struct recall_listing_box *lbox;
 	struct recall_listing_box *current;
@@ -95,13 +95,14 @@ listing_is_known(struct recall_listing *listing, const struct mail *mail)
 	current = array_back_modifiable(&listing->boxes);
 	if (listing->box_again) {
 		array_foreach(&listing->boxes, lbox) {
-			if (seq_range_exists(&lbox->uids, mail->uid) &&
-			    recall_box_dirs_are_same(&lbox->dirs,
-						     &current->dirs))
+			if (recall_box_dirs_have_found(&lbox->dirs,
+						       &lbox->uids,
+						       &current->dirs, mail))
 				return TRUE;
 		}
 	}
 	seq_range_array_add(&current->uids, mail->uid);
+	recall_box_dirs_found(&current->dirs, listing->pool, mail);
 	return FALSE;
 }
 

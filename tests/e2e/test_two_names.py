@@ -249,3 +249,34 @@ def test_uids_elsewhere(message_id, recall_id):
         assert (row["status"], row["copies"]) == ("expunged", "2")
         assert fetch(node, USER, "Work") == []
         assert node.panics() == [] and node.errors() == []
+
+
+@NAMES
+@pytest.mark.parametrize("point", [None, "quarantine-copied:1", "expunged:1"])
+def test_control_elsewhere(name, point, message_id, recall_id):
+    """A Maildir has other UIDs by each of its names."""
+    users = {USER: {
+        "mail": "maildir:~/Maildir:INDEX=~/index:CONTROL=~/control",
+        "namespace/recalled/location": "maildir:~/recalled:"
+        "INDEX=~/index.recalled:CONTROL=~/control.recalled"}}
+    with with_failpoints(), make_node(
+            "maildir", users, extra=IMPORT,
+            mail_plugins=["notify", "recall"]) as node:
+        append(node, USER, "Work", build_message("<other@example.com>"))
+        node.doveadm("expunge", "-u", USER, "mailbox", "Work", "all")
+        for _ in range(2):
+            append(node, USER, "Work", build_message(message_id))
+        link(node, USER, "Work", name)
+        assert len(fetch(node, USER, name)) == 2
+        if point is None:
+            counts_and_restores(node, USER, message_id, recall_id, 2)
+        else:
+            subprocess.run(
+                node.doveadm_command("recall", "expunge", "-u", USER,
+                                     "--no-notify", "--recall-id", recall_id,
+                                     message_id),
+                env={**os.environ, "RECALL_FAILPOINT": point})
+            assert sum(quarantined(node, USER).values()) == 2
+            command(node, "restore", "-u", USER, recall_id)
+        assert len(fetch(node, USER, "Work")) == 2
+        assert node.panics() == []

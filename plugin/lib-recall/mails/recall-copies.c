@@ -89,8 +89,8 @@ copies_find_known(struct copies_find_context *ctx, struct mail *mail)
 	if (!ctx->again)
 		return NULL;
 	array_foreach_modifiable(&ctx->copies->boxes, cbox) {
-		if (seq_range_exists(&cbox->uids, mail->uid) &&
-		    recall_box_dirs_are_same(&cbox->dirs, &ctx->cbox->dirs))
+		if (recall_box_dirs_have_found(&cbox->dirs, &cbox->uids,
+					       &ctx->cbox->dirs, mail))
 			return cbox;
 	}
 	return NULL;
@@ -106,6 +106,7 @@ copies_add(struct recall_copies *copies, struct recall_copies_box *cbox,
 		copies->have_headers = TRUE;
 	}
 	seq_range_array_add(&cbox->uids, mail->uid);
+	recall_box_dirs_found(&cbox->dirs, copies->pool, mail);
 }
 
 static bool copies_find_mail(struct mail *mail, void *context)

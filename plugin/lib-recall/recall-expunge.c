@@ -302,6 +302,7 @@ expunge_found(struct expunge_context *ctx, enum recall_verdict *verdict,
 	/* a quarantine that is not where it should be is always an error: with
 	   wrong settings it's not even sure that all was searched */
 	ret = recall_quarantine_init(ctx->user, &ctx->q, error_r);
+	ctx->q.adding = *verdict == RECALL_VERDICT_WOULD_EXPUNGE;
 	if (ctx->order->hurried)
 		ctx->q.lock_secs = RECALL_LATE_LOCK_SECS;
 	if (ret > 0 && change)

@@ -12,8 +12,8 @@ struct recall_standing_order;
 bool recall_late_is_for(struct mail_user *user,
 			const struct recall_standing_order *standing);
 /* Whether it is a notice, of whichever recall, or, if notices are sent by SMTP,
-   of an order that stands: a query may find the subject that it quotes. context is
-   the directory of orders. */
+   of an order that stands: a query may find the subject that it quotes. context
+   is the directory of orders. */
 bool recall_late_is_notice(struct mail *mail, void *context);
 /* The words of the query that judges messages by a standing order. */
 const char *const *

@@ -387,7 +387,9 @@ int recall_quarantine_box_open(struct recall_quarantine *q,
 	int ret;
 
 	ret = quarantine_box_open(q, vname, create, box_r);
-	if (ret == 1 && recall_lost_files_check(*box_r) < 0)
+	/* how many copies there should be the records tell */
+	if (ret == 1 && guid == NULL && !q->adding &&
+	    recall_lost_files_check(*box_r) < 0)
 		ret = -1;
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Opening mailbox %s failed: %s",

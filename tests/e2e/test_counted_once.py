@@ -3,12 +3,14 @@ rebuilds or renames its mailbox, is expunged again, and counted once. So is what
 two take at once. All of it needs a build with failpoints: see
 tests/support/failpoints.py."""
 
+import errno
+import os
 import shutil
 import subprocess
 
 import pytest
 
-from conftest import DRIVERS, run_shell
+from conftest import DRIVERS, EX_TEMPFAIL, parse_tab, run_shell
 from failpoints import IMPORT, stopped, with_failpoints
 from faulty import STOPPED, Shim, Stopping
 from mailnode import build_message
@@ -29,6 +31,7 @@ def node(request):
     users = [name + "@example.com" for name in
              ("id", "query", "alpha", "beta", "gamma", "rebuilt", "both", "expunged", "some",
               "anew", "before", "after", "other")]
+    users += ["log%d@example.com" % number for number in range(1, 5)]
     with with_failpoints(), make_node(
             driver, users, mail_plugins=["notify", "recall"], extra=IMPORT,
             **options) as node:
@@ -231,3 +234,32 @@ def test_expunged_meanwhile(node, message_id, recall_id, left):
         row = command(node, "list", "-u", user).row()
         assert row["copies"] == str(left)
         assert sum(quarantined(node, user).values()) == left
+
+
+@pytest.mark.parametrize("number", range(1, 5))
+def test_log_can_not_be_written(node, message_id, recall_id, number):
+    """Once, at any moment: what is not certain to have gone is not told of as
+    if it had, and stays in the quarantine."""
+    if node.driver == "mdbox":
+        pytest.skip("counts its messages' copies in another log as well")
+    user = "log%d@example.com" % number
+    in_beta(node, user, message_id)
+    shim = Shim(node.dir, "doveadm", [node.home(user) / PLACES[node.driver]])
+    shim.arm("write", number, errno.EIO)
+    done = subprocess.run(
+        node.doveadm_command("-f", "tab", "recall", "expunge", "-u", user,
+                             "--no-notify", "--recall-id", recall_id,
+                             message_id), capture_output=True, text=True,
+        env={**os.environ, **shim.environment(node.sanitizers)})
+    row, = parse_tab(done.stdout)
+    expunged = row["status"] == "expunged"
+    assert done.returncode == (0 if expunged else EX_TEMPFAIL), done
+    assert (row["kept-until"] != "") == (expunged and node.kept)
+    if expunged:
+        assert (row["copies"], node.count(user, "Beta")) == (str(COUNT), 0)
+    command(node, "expunge", "-u", user, "--no-notify", "--recall-id",
+            recall_id, message_id)
+    assert node.count(user, "Beta") == 0
+    if node.kept:
+        assert sum(quarantined(node, user).values()) == COUNT
+        assert command(node, "list", "-u", user).row()["copies"] == str(COUNT)

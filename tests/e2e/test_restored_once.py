@@ -213,16 +213,16 @@ def test_one_alone(node, message_id, recall_id):
     assert quarantined(node, user) == {}
 
 
-@pytest.mark.parametrize("ranges, again", [(16, 0), (17, 1)])
-def test_ranges(node, message_id, recall_id, ranges, again):
+@pytest.mark.parametrize("ranges, number, again", [(16, 15, 0), (17, 0, 1)])
+def test_ranges(node, message_id, recall_id, ranges, number, again):
     """Which of the quarantine's messages are given is written down in a few
     ranges. Of more of them nothing is known: rather twice than never."""
     user = next(node.free_users)
     node.add_user(user, recall_hold="yes")
-    for number in range(ranges):
+    for i in range(ranges):
         for body in "stays", "goes":
             append(node, user, "Work", build_message(
-                message_id, body="%s %d.\n" % (body, number)))
+                message_id, body="%s %d.\n" % (body, i)))
     assert recall(node, user, message_id, recall_id,
                   "--no-notify").row()["copies"] == str(2 * ranges)
     assert restore(node, user, recall_id) == (2 * ranges, 0)
@@ -231,7 +231,7 @@ def test_ranges(node, message_id, recall_id, ranges, again):
     # every second one is copied
     killed(node, "copies-committed", "restore", "-u", user, recall_id)
     assert there(node, user) == all_of_them
-    take_away(node, user, "Work", "goes %d." % (ranges - 1))
+    take_away(node, user, "Work", "goes %d." % number)
     assert restore(node, user, recall_id) == (again, 2 * ranges - again)
     assert len(there(node, user)) == 2 * ranges - 1 + again
 

@@ -111,6 +111,23 @@ def test_when_another_one_has_come(node, user, message_id, recall_id):
     assert kept(node, user) in (None, 2)
 
 
+@pytest.mark.parametrize("mailbox", ["INBOX", "Work"])
+def test_when_it_has_come_once_more(node, user, message_id, recall_id,
+                                    mailbox):
+    """Where the only one was."""
+    put(node, user, mailbox, message_id)
+    for name in "INBOX", "Work":
+        put(node, user, name, message_id, sender=OTHER)
+    points = "expunged:1 copies-look:4"
+    row = recall(node, user, message_id, recall_id, points, [
+        lambda: put(node, user, mailbox, message_id),
+        lambda: node.set_flags(user, mailbox, ["\\Seen"])],
+        "--sender=" + SENDER)
+    assert (row["status"], row["copies"], row["error"]) == ("error", "1", HALF)
+    assert node.count(user, mailbox) == 2
+    assert kept(node, user) in (None, 1)
+
+
 def test_moved_past_the_next_look(node, user, message_id, recall_id):
     """From where it was left, and is to be looked for, to where nothing was
     found a moment ago."""

@@ -135,6 +135,22 @@ def test_query_by_both_names(node, user, name, message_id, recall_id):
 
 
 @NAMES
+def test_one_by_each_name(node, user, name, message_id, recall_id):
+    """Both are of one mailbox."""
+    for subject in "one", "two":
+        append(node, user, "Work", build_message(message_id, subject=subject))
+    link(node, user, "Work", name)
+    row, = found(node, "expunge", user, "--no-notify", "--recall-id", recall_id,
+                 "--expected=2", "query", "(", "mailbox", "Work", "subject",
+                 "one", ")", "OR", "(", "mailbox", name, "subject", "two", ")")
+    assert (row["status"], row["copies"]) == ("expunged", "2")
+    assert row["mailboxes"] in ("Work", name)
+    assert len(row["mailbox-guids"]) == 32
+    row, = found(node, "list", user)
+    assert row["copies"] == "2"
+
+
+@NAMES
 def test_copied_mailbox(node, user, name, message_id, recall_id):
     """It has the same GUID and the same UIDs, and messages of its own: all of
     them go, and all come back, to either."""

@@ -189,6 +189,10 @@ class Case:
             said = re.search("Run doveadm (force-resync .*)", row["error"])
             if said:
                 self.node.doveadm(*said.group(1).split(" ", 3), check=False)
+                # others may have been lost in the second in which their
+                # files were written, which does not show
+                self.node.doveadm("force-resync", "-u", self.user, "*",
+                                  check=False)
 
     @staticmethod
     def finish(done):

@@ -80,7 +80,7 @@ static bool add_late(json_t *json, const struct recall *recall)
 		return true;
 	users = json_array();
 	json_object_set_new(json, "late_users", users);
-	return journal_late_users(recall->id, add_late_user, users);
+	return journal_late_users(recall->id, NULL, 0, add_late_user, users);
 }
 
 /* Where its order stands now, if it has not ended, and what it has taken. Who

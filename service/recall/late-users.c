@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "recall-params.h"
+#include "alloc.h"
 #include "doveadm-nodes.h"
 #include "journal-late.h"
 #include "log.h"
@@ -13,6 +14,9 @@ struct late {
 	struct recall *recall;
 	/* names in lower case -> indexes of users */
 	json_t *users;
+	/* what the nodes tell */
+	struct journal_late *told;
+	size_t told_count;
 };
 
 static void remember(json_t *users, const char *name, size_t pos)
@@ -44,19 +48,18 @@ static void add(const char *username, int64_t copies, void *context)
 	free(key);
 }
 
-static void add_rows(struct late *late, const struct doveadm_call *call)
+static void read_rows(struct late *late, const struct doveadm_call *call)
 {
-	struct journal_late row;
-	const json_t *json;
+	const json_t *row;
 	size_t i;
 
-	json_array_foreach(call->answer, i, json) {
-		if (!standing_late_read(json, call->urls, &row))
-			continue;
-		if (strcmp(row.recall, late->recall->id) == 0 &&
-		    !journal_late_is_known(&row))
-			add(row.username, row.copies, late);
-		journal_late_clear(&row);
+	late->told = x_realloc(late->told, (late->told_count +
+				json_array_size(call->answer) + 1) *
+			       sizeof(*late->told));
+	json_array_foreach(call->answer, i, row) {
+		if (standing_late_read(row, call->urls,
+				       &late->told[late->told_count]))
+			late->told_count++;
 	}
 }
 
@@ -75,7 +78,7 @@ static bool ask_nodes(struct late *late, struct config *config)
 	doveadm_nodes_run(calls, count);
 	for (i = 0; i < count; i++) {
 		if (calls[i].result == DOVEADM_OK) {
-			add_rows(late, &calls[i]);
+			read_rows(late, &calls[i]);
 			continue;
 		}
 		log_error("recall %s: what came late: %s: %s", late->recall->id,
@@ -89,23 +92,28 @@ static bool ask_nodes(struct late *late, struct config *config)
 enum late_users_result
 late_users_add(struct recall *recall, struct config *config)
 {
-	struct late late = { recall, json_object() };
+	struct late late = { recall, json_object(), NULL, 0 };
 	const size_t count = recall->count;
 	enum late_users_result result = LATE_USERS_OK;
 	int64_t copies = 0;
 	size_t i;
+	bool complete;
 
 	for (i = 0; i < count; i++) {
 		remember(late.users, recall->users[i].mailbox_user, i);
 		remember(late.users, recall->users[i].email, i);
 	}
-	if (!journal_late_count(recall->id, &copies) ||
-	    !journal_late_users(recall->id, add, &late))
+	complete = ask_nodes(&late, config);
+	if (!journal_late_users(recall->id, late.told, late.told_count, add,
+				&late) ||
+	    !journal_late_count(recall->id, &copies))
 		result = LATE_USERS_FAILED;
 	/* it may stand because the nodes' settings say so */
-	else if (!ask_nodes(&late, config) &&
-		 (recall->stand > 0 || copies > 0))
+	else if (!complete && (recall->stand > 0 || copies > 0))
 		result = LATE_USERS_INCOMPLETE;
+	for (i = 0; i < late.told_count; i++)
+		journal_late_clear(&late.told[i]);
+	free(late.told);
 	json_decref(late.users);
 	return result;
 }

@@ -67,18 +67,10 @@ static bool add(sqlite3 *db, const struct journal_late *late)
 			    (int64_t)time(NULL));
 }
 
-bool journal_late_is_known(const struct journal_late *late)
+static int
+late_users_read(sqlite3 *db, const char *recall, journal_late_user_t *callback,
+		void *context)
 {
-	bool ret = is_known(journal_lock(), late);
-
-	journal_unlock();
-	return ret;
-}
-
-bool journal_late_users(const char *recall, journal_late_user_t *callback,
-			void *context)
-{
-	sqlite3 *db = journal_lock();
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT username, "
 		"sum(copies) FROM late WHERE recall = ? GROUP BY username");
 	int ret;
@@ -88,8 +80,25 @@ bool journal_late_users(const char *recall, journal_late_user_t *callback,
 		callback(journal_text(stmt, 0), sqlite3_column_int64(stmt, 1),
 			 context);
 	journal_release(stmt);
+	return ret;
+}
+
+bool journal_late_users(const char *recall, const struct journal_late *told,
+			size_t count, journal_late_user_t *callback,
+			void *context)
+{
+	sqlite3 *db = journal_lock();
+	const bool ret = late_users_read(db, recall, callback, context) ==
+		SQLITE_DONE;
+	size_t i;
+
+	for (i = 0; ret && i < count; i++) {
+		if (strcmp(told[i].recall, recall) == 0 &&
+		    !is_known(db, &told[i]))
+			callback(told[i].username, told[i].copies, context);
+	}
 	journal_unlock();
-	return ret == SQLITE_DONE;
+	return ret;
 }
 
 bool journal_late_add(const struct journal_late *lates, size_t count,

@@ -36,14 +36,15 @@ void journal_late_clear(struct journal_late *late);
 /* The audit trail tells of it now. */
 bool journal_late_told(const struct journal_late *late);
 
-/* What the journal has of the recall's late copies, user by user. Returns false
-   on errors. */
+/* What the journal has of the recall's late copies, user by user, and then what
+   nodes have told of it and the journal has not: count of them, of any recall.
+   They are asked before, and the journal gets none meanwhile, so that each
+   counts once, and none is missed. Returns false on errors. */
 typedef void journal_late_user_t(const char *username, int64_t copies,
 				 void *context);
-bool journal_late_users(const char *recall, journal_late_user_t *callback,
+bool journal_late_users(const char *recall, const struct journal_late *told,
+			size_t count, journal_late_user_t *callback,
 			void *context);
-/* Whether the journal has it. */
-bool journal_late_is_known(const struct journal_late *late);
 
 /* How many copies of the recall came late. */
 bool journal_late_count(const char *recall, int64_t *copies_r);

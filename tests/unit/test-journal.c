@@ -1,6 +1,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "journal-late.h"
 #include "journal-standing.h"
 #include "journal.h"
 #include "run-tests.h"
@@ -141,6 +142,54 @@ static void test_ended_order(void)
 	temp_journal_deinit(&temp);
 }
 
+static void add_copies(const char *username, int64_t copies, void *context)
+{
+	int64_t *all = context;
+
+	all[username[0] - 'a'] += copies;
+}
+
+/* What nodes have told counts, too, and once, whether the journal has got it by
+   now or not. */
+static void test_late_users(void)
+{
+	static const char id[] = "00000000000000000000000000000001";
+	struct journal_late lates[] = {
+		{ .username = "a", .copies = 1, .line = "1 http://node" },
+		{ .username = "a", .copies = 2, .line = "2 http://node" },
+		{ .username = "b", .copies = 4, .line = "3 http://node" },
+		{ .username = "c", .copies = 8, .line = "4 http://node" },
+	};
+	const size_t count = sizeof(lates) / sizeof(lates[0]);
+	struct temp_journal temp;
+	size_t i, had, added, left;
+	int64_t copies;
+
+	for (i = 0; i < count; i++) {
+		strcpy(lates[i].recall, id);
+		lates[i].date = "2026-01-31T12:34:56Z";
+		lates[i].mailboxes = "INBOX";
+	}
+	/* another recall's */
+	lates[3].recall[0] = '1';
+	temp_journal_init(&temp);
+	temp_journal_open(&temp);
+	for (had = 0; had <= count; had++) {
+		int64_t all[3] = { 0, 0, 0 };
+
+		CU_ASSERT(journal_late_add(lates, had, count, &added, &copies,
+					   &left));
+		CU_ASSERT_EQUAL(added, had > 0 ? 1 : 0);
+		CU_ASSERT(journal_late_users(id, lates, count, add_copies,
+					     all));
+		CU_ASSERT_EQUAL(all[0], 3);
+		CU_ASSERT_EQUAL(all[1], 4);
+		CU_ASSERT_EQUAL(all[2], 0);
+	}
+	journal_close();
+	temp_journal_deinit(&temp);
+}
+
 int main(void)
 {
 	CU_pSuite suite = tests_begin("journal");
@@ -149,5 +198,6 @@ int main(void)
 	CU_add_test(suite, "recall that is read while others write",
 		    test_load_beside_writers);
 	CU_add_test(suite, "order that has ended", test_ended_order);
+	CU_add_test(suite, "who had late copies", test_late_users);
 	return tests_run();
 }

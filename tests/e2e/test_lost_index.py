@@ -156,6 +156,26 @@ def test_newer_file(node, user, message_id):
     assert (row["status"], rows, codes) == ("not_found", [], {0})
 
 
+def test_empty_file(node, user, message_id):
+    """One that was killed before it wrote anything has left it: no rebuild
+    deletes it, nor is there a message in it."""
+    if node.driver != "mdbox":
+        pytest.skip("an sdbox gives it a UID")
+    append(node, user, "Work", build_message(message_id))
+    storage, = (node.home(user) / "mail").rglob("storage")
+    empty = storage / "m.77"
+    empty.touch()
+    shutil.chown(empty, storage.owner(), storage.group())
+    lose(node, user)
+    row, rows, codes = ask(node, user, message_id)
+    assert is_error(row), row
+    resync(node, user)
+    assert empty.exists()
+    assert found(node, user, message_id)
+    row, rows, codes = ask(node, user, "<other@example.com>")
+    assert (row["status"], rows, codes) == ("not_found", [], {0})
+
+
 def test_quarantine(node, user, message_id, recall_id):
     """What is kept is not said not to be, and is not recalled twice."""
     append(node, user, "INBOX", build_message(message_id))

@@ -42,9 +42,12 @@ lost_files_have(const struct lost_files *lost, int dir_fd, const char *fname)
 	if (array_is_created(&lost->numbers) ?
 	    seq_range_exists(&lost->numbers, number) : number < lost->next)
 		return FALSE;
-	/* not the time of its data, which a copy by a hard link has as well */
+	/* not the time of its data, which a copy by a hard link has as well;
+	   an empty one, as of a process that was killed, is known to no index
+	   after a rebuild either */
 	return fstatat(dir_fd, fname, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		S_ISREG(st.st_mode) && st.st_ctime < lost->began;
+		S_ISREG(st.st_mode) && st.st_size > 0 &&
+		st.st_ctime < lost->began;
 }
 
 static int lost_files_find(struct lost_files *lost, const char *path)

@@ -298,6 +298,9 @@ class Tree:
         # 5: no test of that name, which would hide that none looks
         if status == 5:
             sys.exit("mutate: no tests: %s -k '%s'" % test)
+        # a Python without what tests need would kill each mutant
+        if status == 1 and "No module named pytest" in output:
+            sys.exit("mutate: %s has no pytest" % sys.executable)
         return status == 0, output
 
     def false_alarms(self, killers):

@@ -104,13 +104,14 @@ export function Dialog({ title, onClose, children }) {
 	const ref = useRef(null);
 	const id = useRef("dialog-" + Math.random().toString(36).slice(2));
 
-	useEffect(() => {
-		const before = document.activeElement;
+	/* what has it when the dialog is asked for, not when it is shown */
+	const before = useRef(document.activeElement);
 
+	useEffect(() => {
 		ref.current.showModal();
 		return () => {
-			if (before?.isConnected)
-				before.focus();
+			if (before.current?.isConnected)
+				before.current.focus();
 			else
 				focusPage();
 		};

@@ -26,16 +26,13 @@ COUNT = 2
     ids=lambda param: param[0] + "-kept" * param[1])
 def node(request):
     driver, kept = request.param
-    options = {} if kept else {"namespace": False,
-                               "plugin": {"recall_quarantine": ""}}
     users = [name + "@example.com" for name in
              ("id", "query", "alpha", "beta", "gamma", "rebuilt", "both", "expunged", "some",
               "anew", "before", "after", "other")]
     users += ["log%d@example.com" % number for number in range(1, 5)]
     with with_failpoints(), make_node(
             driver, users, mail_plugins=["notify", "recall"], extra=IMPORT,
-            **options) as node:
-        node.kept = kept
+            kept=kept) as node:
         yield node
         assert node.panics() == []
 

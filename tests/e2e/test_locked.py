@@ -34,11 +34,8 @@ USER = "user%d@example.com"
     ids=lambda param: param[0] + "-kept" * param[1])
 def node(request):
     driver, kept = request.param
-    options = {} if kept else {"namespace": False,
-                               "plugin": {"recall_quarantine": ""}}
     with make_node(driver, [USER % i for i in range(3)],
-                   mail_plugins=["notify", "recall"], **options) as node:
-        node.kept = kept
+                   mail_plugins=["notify", "recall"], kept=kept) as node:
         yield node
         assert node.panics() == []
 

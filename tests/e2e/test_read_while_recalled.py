@@ -19,13 +19,10 @@ HALF = "A copy was read while it was recalled"
     ids=lambda param: param[0] + "-kept" * param[1])
 def node(request):
     driver, kept = request.param
-    options = {} if kept else {"namespace": False,
-                               "plugin": {"recall_quarantine": ""}}
     users = ["u%d@example.com" % i for i in range(10)]
     with with_failpoints(), make_node(
             driver, users, mail_plugins=["notify", "recall"], extra=IMPORT,
-            **options) as node:
-        node.kept = kept
+            kept=kept) as node:
         node.free_users = iter(users)
         yield node
         assert node.panics() == []

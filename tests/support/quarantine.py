@@ -30,13 +30,16 @@ namespace recalled {
 """
 
 
-def make_node(driver, users, extra="", namespace=True, **options):
-    plugin = {"recall_quarantine": PREFIX}
+def make_node(driver, users, extra="", namespace=True, kept=True, **options):
+    """kept: whether there is a quarantine."""
+    plugin = {"recall_quarantine": PREFIX if kept else ""}
     plugin.update(options.pop("plugin", {}))
-    if namespace:
+    if namespace and kept:
         extra = NAMESPACE % (PREFIX, LOCATIONS[driver]) + extra
-    return MailNode(driver=driver, users=users, extra=extra, plugin=plugin,
+    node = MailNode(driver=driver, users=users, extra=extra, plugin=plugin,
                     **options)
+    node.kept = kept
+    return node
 
 
 def node_of_free_users(users):

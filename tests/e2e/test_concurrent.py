@@ -1,6 +1,7 @@
 """Recalls while clients work on the same messages: a short run of what
 `make soak` does for longer (see tests/support/soak.py)."""
 
+import collections
 import types
 
 import pytest
@@ -8,8 +9,9 @@ import pytest
 import soak
 from conftest import DRIVERS
 from model_checks import Checks
-from model_clients import OPERATIONS
+from model_clients import OPERATIONS, Operation, place
 from model_excuses import Excuses
+from model_mail import Found
 from model_plan import BEFORE, BESIDE, KINDS, Limits, Plan
 from model_recalls import Finding, Recalls, crashes
 from model_shrink import Case, arguments, shrink
@@ -52,6 +54,7 @@ class ByItsLog(Excuses, Checks, Recalls):
         self.rebuilt_now = self.was_rebuilt = False
         self.plan = Plan(1, 1, driver, True)
         self.recalled = set()
+        self.verdicts = collections.Counter()
 
 
 TOKEN, MESSAGE_ID = "1.1.0@soak.example.com-1-0-a", "<1.1.0@soak.example.com>"
@@ -114,6 +117,56 @@ def test_fetches_that_fail():
                         driver="sdbox").fetch_failed(0)
 
 
+RESET = "imap(%s)<1><x>: Error: Mailbox Gone: /s/mailboxes/Gone/dbox-Mails/" \
+    "dovecot.index reset, view is now inconsistent"
+
+
+def test_taken_out_of_what_was_reset():
+    """An sdbox that is reset takes its files up again without flags, from where
+    clients take them on."""
+    rebuilt = "doveadm(%s)<1><x>: Warning: sdbox /s/mailboxes/Gone/" \
+        "dbox-Mails: Rebuilding index"
+    taken = "imap(%%s)<1><x>: Info: copy from Gone: box=INBOX, msgid=%s, " \
+        "subject=%s"
+    found = Found("INBOX", TOKEN, [], 0, 1)
+
+    def excused(*lines, doomed=True, driver="sdbox"):
+        account = ByItsLog(*lines, driver=driver)
+        account.doomed = {TOKEN} if doomed else set()
+        account.taken_out = set()
+        account.renamed = False
+        return account.back_without_flags(found)
+
+    lines = [RESET, rebuilt, taken % (MESSAGE_ID, TOKEN)]
+    assert excused(*lines)
+    assert not excused(*lines, doomed=False)
+    assert not excused(*lines, driver="maildir")
+    for number in range(len(lines)):
+        assert not excused(*lines[:number], *lines[number + 1:])
+    assert not excused(*lines[:2], taken % (MESSAGE_ID, TOKEN + "a"))
+
+
+def test_sizes_of_others():
+    """In what clients have copied out of a mailbox that was reset."""
+    broken = "imap(%s)<1><x>: Error: Mailbox INBOX: Deleting corrupted cache " \
+        "record uid=1: UID 1: Broken virtual size in mailbox INBOX: read(u.1)"
+    assert ByItsLog(RESET, broken, driver="sdbox").has_size_of_another()
+    assert not ByItsLog(RESET, driver="sdbox").has_size_of_another()
+    assert not ByItsLog(broken, driver="sdbox").has_size_of_another()
+
+
+def test_expunged_by_what_was_killed():
+    """What it wrote before says so, of a client's move from there."""
+    account = ByItsLog(driver="maildir")
+    move = Operation("move", [TOKEN], 1, 2, "Work", place("Gamma", 7))
+    for mailbox, token, taken in (("Beta", TOKEN, True),
+                                  ("INBOX", TOKEN, False),
+                                  ("Beta", TOKEN + "a", False)):
+        account.killed_log = "doveadm(one@example.com): Info: expunge: " \
+            "box=%s, msgid=%s, subject=%s\n" % (mailbox, MESSAGE_ID, token)
+        assert account.taken_by_killed(move) == taken
+
+
 def test_another_message():
     """There is no excuse for one that was not recalled."""
     account = ByItsLog(REBUILT, BREAKS, EXPUNGED % (MESSAGE_ID, TOKEN))
@@ -148,6 +201,20 @@ def test_panics_that_are_dovecots():
         "mail-index-sync.c:443"
     assert not found(leaked, "i_panic", service="imap")
     assert found(leaked, "i_panic", "mailbox_sync", "recall_execute")
+    seek = "file dbox-file.c: line 393 (dbox_file_seek): assertion failed: " \
+        "(file->input != NULL)"
+    assert not found(seek, "i_panic", "notify_contexts_mail_copy",
+                     service="imap")
+    assert found(seek, "i_panic", "recall_copy", service="imap")
+    assert found(seek, "i_panic", "notify_contexts_mail_copy")
+    cache = "fcntl(/s/mailboxes/Gone/dbox-Mails/dovecot.index.cache, " \
+        "write-lock, F_SETLKW) locking failed: Resource deadlock avoided"
+    commit = ["mail_index_transaction_commit", "index_transaction_commit",
+              "recall_transaction_commit", "cmd_close"]
+    assert not found(cache, "i_panic", *commit, service="imap")
+    assert found(cache, "i_panic", "recall_index", *commit, service="imap")
+    assert found(cache.replace("Gone", "INBOX"), "i_panic", *commit,
+                 service="imap")
     assert found("file x.c: line 1", "i_panic")
 
 

@@ -3,7 +3,7 @@
 import collections
 import re
 
-from model_clients import GONE, MAILBOXES, place
+from model_clients import GONE, MAILBOXES, connect, place
 from model_mail import (SENDER, date_of, flags_of, is_what_was_saved,
                         plain_flags, seconds_of)
 from model_plan import DISTURBING
@@ -265,7 +265,9 @@ class Checks:
         self.node.settle_log()
         taken = self.expunged_by_recalls(self.episode_log, message_id)
         for operation in done:
-            if operation.name == "move" and operation.source in taken:
+            if operation.name == "move" and operation.source is not None and (
+                    operation.source in taken or
+                    self.taken_by_killed(operation)):
                 # the client had read it before an earlier look took it
                 most.update(operation.tokens)
         for operation in done:
@@ -280,6 +282,14 @@ class Checks:
                    if token in self.stable and there[token] > most[token]}
         if doubled and not self.rebuilt():
             self.fail("doubled", doubled, answers, done)
+
+    def taken_by_killed(self, move):
+        """Whether a process that was killed, whose events nobody has, has
+        expunged what the client moved, in the mailbox that it came from."""
+        token, = move.tokens
+        return any(place(mailbox, 0)[0] == move.source[0] for mailbox in
+                   re.findall(r"expunge: box=(.*?), msgid=.*, subject=%s$" %
+                              re.escape(token), self.killed_log, re.M))
 
     def check_list(self):
         """What is recorded is what there is."""
@@ -320,7 +330,7 @@ class Checks:
             and 0 < answer.copies < copies  # what one look has found
         if not true or any(gone == (token in there) for token in tokens):
             self.fail("recall of what nobody touched", rest, answer.row,
-                      tokens, there)
+                      tokens, there, error=answer.row["error"])
         # what is kept already, and there again with another UID, is not
         # counted once more
         if answer.expunged != answer.copies * gone and not retried and \
@@ -359,11 +369,19 @@ class Checks:
     def check_octets(self, message_id):
         """As clients see it: octet for octet, with flags and date."""
         # not left open: it ends when Dovecot rebuilds that one
-        answers = self.connection.run(*[
+        commands = [
             command for mailbox in MAILBOXES for command in (
                 "EXAMINE " + mailbox,
                 "UID SEARCH RETURN (SAVE) HEADER Message-ID " + message_id,
-                "UID FETCH $ (FLAGS INTERNALDATE BODY.PEEK[])")], "UNSELECT")
+                "UID FETCH $ (FLAGS INTERNALDATE BODY.PEEK[])")] + ["UNSELECT"]
+        try:
+            answers = self.connection.run(*commands)
+        except ConnectionError:
+            if not self.has_size_of_another():
+                raise
+            self.connection.close()
+            self.connection = connect(self.node, self.user)
+            answers = self.connection.run(*commands)
         for line in sum((answer.lines for answer in answers[2::3]), []):
             head, _, octets = line.partition(b"}\r\n")
             if b"BODY[] {" in head:

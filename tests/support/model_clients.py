@@ -184,8 +184,11 @@ class Client:
         if not any(b"COPYUID" in line for line in done.lines):
             # it was gone
             self.source = None
-        # its mailbox was renamed before it was expunged there
-        self.copied = self.source is not None and not done.ok
+        # Its mailbox was renamed before it was expunged there; or that it was
+        # to go to when the file had its name in there.
+        self.copied = not done.ok and (
+            self.source is not None or
+            self.node.driver == "maildir" and self.target in RENAMED)
         return self.changing
 
     def do_move(self, chance, mailboxes, message_id, unused_number):

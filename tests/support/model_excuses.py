@@ -128,6 +128,25 @@ class Excuses:
                 "(mailboxes/Gone/dbox-Mails|Mailbox Gone): Rebuilding index",
                 self.episode_log)
 
+    def taken_out_of_gone(self, token):
+        """Whether a client has taken it out of such a mailbox in this
+        episode."""
+        return self.left_in_gone(GONE, token) and self.logged(
+            r": copy from Gone: box=.*, subject=%s(\n|$)" % re.escape(token),
+            self.episode_log)
+
+    def has_size_of_another(self):
+        """Whether a message cannot be fetched as its size is not that of the
+        file. The cache of a mailbox that is reset has that of the message with
+        this UID before; whoever copies takes it along, and Dovecot forgets it
+        when a FETCH has failed for it."""
+        self.node.settle_log()
+        true = self.gone_reset(self.log_start) and \
+            self.logged(": Broken virtual size in mailbox ", self.episode_log)
+        if true:
+            self.verdicts["size of another"] += 1
+        return true
+
     def back_without_flags(self, found):
         """Whether it is one that such a rebuild has taken up: it has a UID
         that was expunged, or is left in a mailbox that was reset."""
@@ -136,6 +155,7 @@ class Excuses:
         self.node.settle_log()
         where = place(found.mailbox, found.uid)
         true = self.left_in_gone(found.mailbox, found.token) or \
+            self.taken_out_of_gone(found.token) or \
             found.mailbox in RENAMED and self.renamed and \
             self.plan.has("resync") and \
             where in self.taken_out | self.expunged_by_recalls(self.log_start)

@@ -30,19 +30,28 @@ class Finding(Exception):
 # Panics of Dovecot's own: of 2.4's fetch when a message goes before all of its
 # row is written; when an mdbox is rebuilt, which needs the list of mailboxes,
 # while a client who has that renames or deletes one; and of imap's if it can't
-# write the index of an sdbox (sdbox_sync_finish() keeps its view then).
+# write the index of an sdbox (sdbox_sync_finish() keeps its view then), or if
+# it looks, for mail_log, at what it has copied into one that is renamed.
 DOVECOTS = re.compile("Panic: (file json-generator.c|fcntl\\(.*/mailboxes.lock,"
                       ".*Resource deadlock avoided)|"
+                      r"\bimap\(.*Panic: file dbox-file.c: line \d+ "
+                      r"\(dbox_file_seek\)|"
                       r"\bimap\(.*Panic: Leaked view for index .*/dbox-Mails/"
                       "dovecot.index: Opened in mail-index-sync.c:443")
-# The same below a sync of Dovecot's, whoever asks for that: of a mailbox that
-# was deleted and created again meanwhile, or that has the mdbox rebuilt.
-BELOW_SYNC = [
+# The same below a sync or a commit of Dovecot's, whoever asks for that: of a
+# mailbox that was deleted and created again meanwhile, or that has the mdbox
+# rebuilt.
+BELOW = [
     (re.compile(r"Panic: file mail-transaction-log-view.c: line \d+ "
                 r"\(mail_transaction_log_view_set\): assertion failed: "
                 r"\(min_file_seq <= max_file_seq\)"), "mail_index_sync_record"),
     (re.compile(r"Panic: fcntl\(.*/mailboxes.lock,.*Resource deadlock avoided"),
-     "mdbox_sync_begin")]
+     "mdbox_sync_begin"),
+    (re.compile(r"Panic: fcntl\(.*/mailboxes/Gone/dbox-Mails/"
+                r"dovecot.index.cache,.*Resource deadlock avoided"),
+     "mail_index_transaction_commit")]
+# of Dovecot's, or that of our plugin which calls it
+ASKED = re.compile(r"\b(?:mailbox_sync|recall_transaction_commit)\b")
 PID = re.compile(r"<(\d+)>|\((\d+)\)|child (\d+) killed")
 
 
@@ -51,10 +60,10 @@ def is_dovecots(crash):
     backtrace = "".join(re.findall("Raw backtrace: .*", crash))
     if "recall_" not in backtrace:
         return DOVECOTS.search(crash) is not None
-    below = re.split(r"\bmailbox_sync\b", backtrace, maxsplit=1)[0]
+    below = ASKED.split(backtrace, maxsplit=1)[0]
     return below != backtrace and "recall_" not in below and any(
         panic.search(crash) and function in below
-        for panic, function in BELOW_SYNC)
+        for panic, function in BELOW)
 
 
 def crashes(node, since=0):

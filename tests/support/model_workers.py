@@ -109,6 +109,8 @@ def keep(order, account, failed):
     (place / "log").write_text("".join(
         line for line in account.node.log(account.log_start).splitlines(True)
         if account.user in line))
+    # those that were killed write to a terminal
+    (place / "killed").write_text(account.killed_log)
 
 
 def work_on(account, user, episodes, share, pipe):

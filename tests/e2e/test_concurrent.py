@@ -155,16 +155,17 @@ def test_sizes_of_others():
     assert not ByItsLog(broken, driver="sdbox").has_size_of_another()
 
 
-def test_expunged_by_what_was_killed():
+def test_kept_by_what_was_killed():
     """What it wrote before says so, of a client's move from there."""
     account = ByItsLog(driver="maildir")
     move = Operation("move", [TOKEN], 1, 2, "Work", place("Gamma", 7))
     for mailbox, token, taken in (("Beta", TOKEN, True),
                                   ("INBOX", TOKEN, False),
                                   ("Beta", TOKEN + "a", False)):
-        account.killed_log = "doveadm(one@example.com): Info: expunge: " \
-            "box=%s, msgid=%s, subject=%s\n" % (mailbox, MESSAGE_ID, token)
-        assert account.taken_by_killed(move) == taken
+        account.killed_log = "doveadm(one@example.com): Info: copy from %s: " \
+            "box=.RECALLED/1/2, msgid=%s, subject=%s\n" % (
+                mailbox, MESSAGE_ID, token)
+        assert account.kept_by_killed(move) == taken
 
 
 def test_another_message():

@@ -15,7 +15,8 @@ import subprocess
 import pytest
 
 from conftest import DRIVERS, EX_TEMPFAIL, parse_tab
-from failpoints import IMPORT, killed, stopped, with_failpoints
+from failpoints import (IMPORT, killed, killed_later, stopped,
+                        with_failpoints)
 from faults import wait_for
 from faulty import KILLED, Shim
 from mailnode import build_message, imap_quote
@@ -641,6 +642,40 @@ def test_moved_when_the_record_is_lost(node, user, message_id, recall_id):
                      "Message-ID", message_id)
     kept = in_quarantine(node, user)
     assert kept - collections.Counter(["three more"]) == EVERYTHING
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_moved_while_it_is_killed(node, message_id, recall_id, again):
+    """A client has copied the message, and expunges it when the recall has put
+    both into the quarantine. If that is killed before it takes one out again,
+    nobody can tell who has expunged which: rather two than none."""
+    user = next(node.free_users)
+    append(node, user, "INBOX", build_message(message_id, body="moved\n"))
+    args = ["expunge", "-u", user, "--no-notify", "--recall-id", recall_id,
+            message_id]
+    client = node.imap(user)
+    client.select("INBOX")
+    client.create("Moved")
+    client.uid("COPY", "1:*", "Moved")
+
+    def expunge():
+        client.uid("STORE", "1:*", "+FLAGS.SILENT", "(\\Deleted)")
+        client.expunge()
+        client.logout()
+
+    if again:
+        # one or the other, as it has it from a list of mailboxes
+        killed_later(node, "quarantine-copied:2", expunge, "expunged", *args)
+        assert recall(node, user, message_id, recall_id,
+                      "--no-notify").status() == "already_recalled"
+    else:
+        with stopped(node, "quarantine-copied:2", *args) as rows:
+            expunge()
+        assert [row["copies"] for row in rows] == ["1"]
+    assert not fetch(node, user, "INBOX") and not fetch(node, user, "Moved")
+    row = command(node, "restore", "-u", user, recall_id).row()
+    assert (row["status"], row["copies"]) == ("restored",
+                                              "2" if again else "1")
 
 
 def test_two_at_a_time(node, user, message_id, recall_id):

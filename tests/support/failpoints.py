@@ -94,6 +94,19 @@ def stopped_each_time(node, point, steps, *args):
         process.wait()
 
 
+def killed_later(node, point, step, last, *args):
+    """The same with one step, and it is killed at the last point."""
+    process = _begin(node, "%s %s" % (point, last), args)
+    try:
+        _wait_stopped(process)
+        step()
+        process.send_signal(signal.SIGCONT)
+        _wait_stopped(process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def halted(node):
     """The doveadm-servers that have stopped at a point."""
     return {pid for pid in doveadm_children(node)

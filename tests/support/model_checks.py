@@ -267,7 +267,7 @@ class Checks:
         for operation in done:
             if operation.name == "move" and operation.source is not None and (
                     operation.source in taken or
-                    self.taken_by_killed(operation)):
+                    self.kept_by_killed(operation)):
                 # the client had read it before an earlier look took it
                 most.update(operation.tokens)
         for operation in done:
@@ -283,13 +283,15 @@ class Checks:
         if doubled and not self.rebuilt():
             self.fail("doubled", doubled, answers, done)
 
-    def taken_by_killed(self, move):
-        """Whether a process that was killed, whose events nobody has, has
-        expunged what the client moved, in the mailbox that it came from."""
+    def kept_by_killed(self, move):
+        """Whether a process that was killed had put what a client moved into
+        the quarantine, from the mailbox that it came from, whoever expunged
+        it there. Nobody can tell afterwards."""
         token, = move.tokens
         return any(place(mailbox, 0)[0] == move.source[0] for mailbox in
-                   re.findall(r"expunge: box=(.*?), msgid=.*, subject=%s$" %
-                              re.escape(token), self.killed_log, re.M))
+                   re.findall(r"copy from (.*?): box=%s.*, subject=%s$" % (
+                       re.escape(PREFIX), re.escape(token)),
+                              self.killed_log, re.M))
 
     def check_list(self):
         """What is recorded is what there is."""

@@ -103,6 +103,16 @@ def test_errors_that_are_dovecots():
         Finding("", "restore", error="Out of order")) is None
 
 
+def test_fewer_than_recorded():
+    """A rebuilt mdbox may have lost what is in the quarantine."""
+    error = "Mailbox .RECALLED/%s/b has 0 of the 1 copies that were " \
+        "recorded, and stays: doveadm force-resync may find more" % ("a" * 32)
+    assert ByItsLog(REBUILT).has_fewer(error)
+    assert not ByItsLog(REBUILT).has_fewer("Out of order")
+    assert not ByItsLog(REBUILT, driver="sdbox").has_fewer(error)
+    assert not ByItsLog(BREAKS).has_fewer(error)
+
+
 def test_fetches_that_fail():
     """In an sdbox's mailbox that is rebuilt, or deleted and created."""
     failed = "doveadm(%%s)<1><x>: Error: fetch(text) failed for box=%s uid=5: " \

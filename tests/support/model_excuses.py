@@ -24,6 +24,8 @@ BROKEN = re.compile(r"mdbox: Storage keeps breaking|Corrupted dbox file \S+|"
 # in the quarantine of a recall
 LOST = r".*: Unexpectedly lost %s([0-9a-f]{32})/\S* uid=\d+ map_uid=" % \
     re.escape(PREFIX)
+FEWER = re.compile(r"Mailbox %s\S* has \d+ of the \d+ copies that were recorded"
+                   % re.escape(PREFIX))
 NOT_THERE = re.compile("Mailbox (.*) is listed, but is not there when it is "
                        "opened")
 
@@ -60,6 +62,12 @@ class Excuses:
         self.node.settle_log()
         return self.logged(": Error: .*" + re.escape(match.group()),
                            self.episode_log)
+
+    def has_fewer(self, error):
+        """Whether an mdbox that was rebuilt has fewer copies in the quarantine
+        than the record says: they are lost, or the record is of what
+        `recall purge` was just deleting, and the rebuild has that again."""
+        return FEWER.search(error) is not None and self.rebuilt()
 
     def can_be_opened(self, mailbox):
         """By a command of Dovecot's own."""

@@ -186,6 +186,7 @@ void recall_users_proxy_init(struct recall_users_context *ctx,
 	callbacks->named = recall_users_have_names(ctx->cctx);
 	callbacks->local = local;
 	callbacks->node = users_proxy_node;
+	callbacks->regain_root = recall_cmd_regain_root;
 	users_proxy_set_batch(ctx);
 	ctx->proxy = recall_proxy_init(ctx->cctx, ctx->rows, ctx->service,
 				       socket_path, users_proxy_get_args(ctx),

@@ -36,6 +36,10 @@ struct export {
 	struct config *config;
 	struct evidence *evidence;
 	struct export_count *count;
+	/* Messages that are in it: {"<mailbox-guid> <uid> ...": true}. Nodes
+	   that are asked one after the other, or a proxy's, don't know that
+	   several names are one user's. */
+	json_t *known;
 };
 
 static enum export_result result_of(const struct doveadm_call *call)
@@ -200,6 +204,21 @@ copy_message(struct export *export, const json_t *row)
 	return result;
 }
 
+/* Whether it is in there by another name of the user already. */
+static bool is_known(struct export *export, const json_t *row)
+{
+	char *key = x_asprintf("%s %s %s %s",
+			       row_text(row, RECALL_COLUMN_MAILBOX_GUID),
+			       row_text(row, RECALL_COLUMN_UID),
+			       row_text(row, RECALL_COLUMN_RECEIVED),
+			       row_text(row, RECALL_COLUMN_SIZE));
+	bool known = json_object_get(export->known, key) != NULL;
+
+	json_object_set_new(export->known, key, json_true());
+	free(key);
+	return known;
+}
+
 static bool has_user(const json_t *users, const char *username)
 {
 	const json_t *user;
@@ -233,6 +252,8 @@ copy_rows(struct export *export, const json_t *users, const json_t *rows)
 			evidence_add_user(export->evidence, &user);
 			continue;
 		}
+		if (is_known(export, row))
+			continue;
 		result = copy_message(export, row);
 		if (result != EXPORT_DONE)
 			return result;
@@ -332,6 +353,7 @@ export_write(const struct recall *recall, const struct identity *who,
 		.who = who,
 		.config = config,
 		.count = count_r,
+		.known = json_object(),
 	};
 	enum export_result result = EXPORT_DONE;
 	bool *taken = x_calloc(recall->count, sizeof(*taken));
@@ -343,6 +365,7 @@ export_write(const struct recall *recall, const struct identity *who,
 	while (result == EXPORT_DONE && pos < recall->count)
 		result = copy_batch(&export, taken, &pos);
 	free(taken);
+	json_decref(export.known);
 	if (!evidence_end(export.evidence, &error) && result == EXPORT_DONE) {
 		log_error("recall %s: export: %s", recall->id, error);
 		result = EXPORT_FAILED;

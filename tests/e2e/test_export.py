@@ -18,6 +18,7 @@ from conftest import DRIVERS
 from faults import wait_for
 from failpoints import IMPORT, stopped, with_failpoints
 from mailnode import build_message, free_port
+from proxynodes import Front
 from quarantine import (LOCATIONS, NAMESPACE, PREFIX, command, http, recall)
 from servicenode import RecallNode, Service
 
@@ -548,6 +549,46 @@ def test_beside_others(tmp_path, driver, beside, code, message_id, recall_id):
             assert [user["status"] for user in manifest["users"]] == [
                 "restored"]
         assert node.panics() == []
+
+
+def check_two_names(service, message_id, names):
+    done = service.recall(token(service, ROOT), message_id, names).json()
+    assert [row["status"] for row in done["results"]].count("expunged") > 0
+    assert len(done["results"]) == 2
+    data = export(service, ROOT, done["id"]).body
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        manifest = json.loads(archive.read("manifest.json"))
+        assert len(archive.namelist()) == 2
+    assert len(manifest["messages"]) == 1 and len(manifest["users"]) == 2
+
+
+def test_two_names_in_different_batches(node, message_id):
+    """Asked about one after the other nobody knows but who asks."""
+    name, other = RED[2], "batch.name@red.example"
+    node.add_users({other: {"user": name, "home": node.home(name),
+                            "tenant_id": "red"}})
+    put(node, [name], message_id)
+    with Service(node, doveadm__batch=1) as service:
+        check_two_names(service, message_id, [other, name])
+
+
+def test_two_names_behind_a_proxy(message_id):
+    """The node that has the mail knows of one name."""
+    name, other = "user1.one@example.com", "alias1.one@example.com"
+    port = free_port()
+    listen = "service doveadm {\n  inet_listener tcp {\n    port = %d\n" \
+        "  }\n}\n" % port
+    driver = DRIVERS[-1]
+    with RecallNode(users=[name], driver=driver,
+                    plugin={"recall_quarantine": PREFIX},
+                    extra=NAMESPACE % (PREFIX, LOCATIONS[driver]) + listen) \
+            as back, \
+            Front({"one": port}, driver=driver, users=[name, other],
+                  mail_plugins=["recall"], extra="doveadm_port = 1\n") \
+            as front, Service(front) as service:
+        put(back, [name], message_id)
+        check_two_names(service, message_id, [other, name])
+        assert back.panics() == front.panics() == []
 
 
 @pytest.mark.parametrize("asked_for", ["name", "alias"])

@@ -57,8 +57,10 @@ TESTS = {
     "plugin/lib-recall/base/recall-tenant.c": [
         ("test_expunge", "tenant or not_found"), ("test_search", "tenant")],
     "plugin/doveadm/doveadm-recall-ahead.c": [("test_ahead", "")],
+    "plugin/doveadm/proxy/recall-proxy-moves.c": [("test_proxy_moves", "")],
     "plugin/doveadm/proxy/recall-proxy-nodes.c": [
-        ("test_proxy_batches", ""), ("test_proxy", "")],
+        ("test_proxy_batches", ""), ("test_proxy", ""),
+        ("test_proxy_moves", "")],
     "plugin/doveadm-acl/recall-rights.c": ["test-rights",
                                            ("test_share", "rights")],
     "service/store/journal-visible.c": [

@@ -1,10 +1,12 @@
 """Nodes whose users Dovecot proxies: what asks for them, and nodes that fail."""
 
+import os
 import re
 import socketserver
 import threading
 
 from conftest import COLUMNS
+from faults import wait_for
 from mailnode import MailNode
 
 
@@ -18,6 +20,8 @@ class Front(MailNode):
 
     def __init__(self, ports, **options):
         self.ports = ports
+        # users who are not where their names say
+        self.moved = {}
         super().__init__(**options)
 
     def _write_users(self):
@@ -26,6 +30,7 @@ class Front(MailNode):
         lines = []
         for line in path.read_text().splitlines():
             name = line.split("@")[0].rpartition(".")[2]
+            name = self.moved.get(line.split(":")[0], name)
             if name in self.ports:
                 line += " proxy=y host=127.0.0.1 port=%d" % self.ports[name]
             if name in ("tls", "distrusted"):
@@ -39,6 +44,15 @@ class Front(MailNode):
                 line += " user=user" + number + at
             lines.append(line + "\n")
         path.write_text("".join(lines))
+        # auth goes by the second and the size
+        os.utime(path, (self.users_stamp, self.users_stamp))
+
+    def move(self, *users, to=None):
+        """The users' mail is on another node from now on; None: on this."""
+        for user in users:
+            self.moved[user] = to
+        self._write_users()
+        self._wait_for_users()
 
 
 def verdict_row(user, status="expunged", copies="1"):

@@ -6,6 +6,12 @@
    several batches can be printed in the order in which their users were asked
    for. */
 
+/* Octets of rows that are kept until they can be printed: a batch's, or a
+   user's. */
+#ifndef RECALL_PROXY_KEPT_MAX_SIZE
+#  define RECALL_PROXY_KEPT_MAX_SIZE (16 * 1024 * 1024)
+#endif
+
 struct recall_proxy;
 struct recall_proxy_request;
 struct recall_rows;
@@ -27,6 +33,8 @@ struct recall_proxy_batch {
 	size_t size, max_size;
 	/* Another node's users: a request each. Otherwise not created. */
 	ARRAY_TYPE(recall_proxy_request) requests;
+	/* how many of them the passdb is asked about once more */
+	unsigned int doubts;
 	/* why the rest of the users is lost; NULL if it's not */
 	const char *error;
 	bool finished;

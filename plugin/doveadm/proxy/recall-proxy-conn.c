@@ -208,6 +208,11 @@ int recall_proxy_conn_init(struct recall_proxy_server *server,
 	return 0;
 }
 
+static bool conn_is_held(const struct recall_proxy_conn *conn)
+{
+	return recall_proxy_request_is_held(conn->server->proxy, conn->request);
+}
+
 static void conn_print_column(struct recall_proxy_conn *conn, const char *value)
 {
 	struct recall_proxy_request *request = conn->request;
@@ -217,26 +222,35 @@ static void conn_print_column(struct recall_proxy_conn *conn, const char *value)
 		batch->size += strlen(value) + 1 + sizeof(value);
 		value = p_strdup(batch->pool, value);
 		array_push_back(&batch->columns, &value);
-		return;
+	} else if (conn_is_held(conn)) {
+		request->size += strlen(value) + 1 + sizeof(value);
+		recall_proxy_request_keep(request, value);
+	} else {
+		recall_rows_add(conn->server->rows, value);
 	}
-	recall_rows_add(conn->server->rows, value);
-	recall_proxy_request_keep(request, value);
 }
 
 /* A part of a column; the last one is empty. */
 static void conn_print_stream(struct recall_proxy_conn *conn,
 			      const void *data, size_t size)
 {
-	struct recall_proxy_batch *batch = conn->request->batch;
+	struct recall_proxy_request *request = conn->request;
+	struct recall_proxy_batch *batch = request->batch;
+	string_t *part;
 
-	if (batch == NULL) {
+	if (batch == NULL && !conn_is_held(conn)) {
 		recall_rows_add_stream(conn->server->rows, data, size);
-	} else if (size > 0) {
-		batch->size += size;
-		str_append_data(batch->part, data, size);
+		return;
+	}
+	if (batch == NULL && request->part == NULL)
+		request->part = str_new(default_pool, 256);
+	part = batch == NULL ? request->part : batch->part;
+	if (size > 0) {
+		*(batch == NULL ? &request->size : &batch->size) += size;
+		str_append_data(part, data, size);
 	} else {
-		conn_print_column(conn, str_c(batch->part));
-		str_truncate(batch->part, 0);
+		conn_print_column(conn, str_c(part));
+		str_truncate(part, 0);
 	}
 }
 
@@ -249,7 +263,7 @@ static bool conn_end_row(struct recall_proxy_conn *conn, const char *error)
 	    (!row->in_column && row->column == 0))
 		return FALSE;
 	if (row->in_column) {
-		recall_rows_add_stream(conn->server->rows, "", 0);
+		conn_print_stream(conn, "", 0);
 		row->column++;
 	}
 	for (; row->column < row->columns; row->column++)
@@ -470,6 +484,10 @@ static int conn_check_part(const struct recall_proxy_conn *conn,
 		*error_r = "Its answer is too long for several users";
 		return -1;
 	}
+	if (request->size > RECALL_PROXY_KEPT_MAX_SIZE) {
+		*error_r = "Its answer is too long";
+		return -1;
+	}
 	if (conn->row.column != name_idx ||
 	    (part->last && !conn->row.in_column &&
 	     strcmp(str_c(part->text), request->remote_username) == 0))
@@ -513,7 +531,7 @@ static int conn_input_rows(struct recall_proxy_conn *conn, const char **error_r)
 	ret = recall_proxy_row_begin(&conn->row, data, size, error_r);
 	if (ret <= 0)
 		return ret;
-	if (conn->request->batch == NULL &&
+	if (conn->request->batch == NULL && !conn_is_held(conn) &&
 	    !recall_proxy_begin_print(conn->server->proxy, conn)) {
 		io_remove(&conn->io);
 		return 0;

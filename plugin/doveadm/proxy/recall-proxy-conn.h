@@ -11,16 +11,40 @@ struct ostream;
 struct ssl_iostream_context;
 struct recall_proxy_conn;
 
+ARRAY_DEFINE_TYPE(recall_proxy_columns, char *);
+
 /* A user's command. */
 struct recall_proxy_request {
 	/* NULL if it's not one of several users at once */
 	struct recall_proxy_batch *batch;
 	/* as asked for, and as the node knows the user */
 	char *username, *remote_username;
-	/* rows that have been printed */
+	/* rows that have come */
 	unsigned int rows;
-	/* the columns of the row, if other names of this user may ask for it */
-	ARRAY(char *) columns;
+	/* The columns of the row, where there is one a user: it is kept until
+	   it may be printed, or longer, if other names of this user may ask for
+	   it. Otherwise not created. */
+	ARRAY_TYPE(recall_proxy_columns) columns;
+	/* the column of which a part has come; octets of all of them */
+	string_t *part;
+	size_t size;
+	/* the command's, once the node has answered */
+	int exit_code;
+	/* of the row, -1 if there is none or it's no verdict's */
+	int verdict;
+
+	/* The passdb is being asked whether the user is still on this node: by
+	   this number, and if asked for together with others in this batch. */
+	struct recall_proxy_server *server;
+	struct recall_proxy_batch *doubted_in;
+	unsigned int lookup_id;
+	/* how often it was not so */
+	unsigned int moves;
+	/* What a node has done whom the user has left since: its row, and its
+	   verdict. */
+	ARRAY_TYPE(recall_proxy_columns) former;
+	int former_verdict;
+
 	/* why it was lost, once it is finished; NULL if it was answered */
 	char *error;
 	bool finished;
@@ -91,8 +115,10 @@ bool recall_proxy_begin_print(struct recall_proxy *proxy,
 			      struct recall_proxy_conn *conn);
 void recall_proxy_end_print(struct recall_proxy *proxy,
 			    struct recall_proxy_conn *conn);
-/* The row that is printed has this column: for other names, if there are to
-   be any. */
+/* Whether its row is kept until it is known to be the one to be printed. */
+bool recall_proxy_request_is_held(const struct recall_proxy *proxy,
+				  const struct recall_proxy_request *request);
+/* The row has this column. */
 void recall_proxy_request_keep(struct recall_proxy_request *request,
 			       const char *value);
 /* The command's line for the request. */

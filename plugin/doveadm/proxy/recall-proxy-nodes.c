@@ -4,15 +4,11 @@
 #include "str.h"
 #include "doveadm.h"
 #include "recall-params.h"
+#include "recall-verdict.h"
 #include "doveadm-recall-rows.h"
 #include "recall-proxy-batch.h"
 #include "recall-proxy-private.h"
 #include "recall-proxy.h"
-
-/* Octets of the rows of a batch that are kept until they can be printed. */
-#ifndef PROXY_BATCH_MAX_SIZE
-#  define PROXY_BATCH_MAX_SIZE (16 * 1024 * 1024)
-#endif
 
 static bool nodes_is_waiting(const struct recall_proxy_server *server,
 			     const struct recall_proxy_request *wanted)
@@ -54,7 +50,7 @@ nodes_batch_init(struct recall_proxy_server *server, unsigned int count)
 		users[i] = requests[i]->remote_username;
 	batch = recall_proxy_batch_init(proxy->rows, users, count,
 					proxy->callbacks->batch_args);
-	batch->max_size = PROXY_BATCH_MAX_SIZE;
+	batch->max_size = RECALL_PROXY_KEPT_MAX_SIZE;
 	p_array_init(&batch->requests, batch->pool, count);
 	array_append(&batch->requests, requests, count);
 	return batch;
@@ -180,6 +176,71 @@ static bool nodes_count_rows(struct recall_proxy *proxy,
 	return TRUE;
 }
 
+static void
+nodes_note_verdict(struct recall_proxy *proxy,
+		   struct recall_proxy_request *request,
+		   const char *const *columns)
+{
+	const unsigned int idx =
+		recall_rows_find(proxy->rows, RECALL_COLUMN_STATUS);
+
+	request->verdict = idx == recall_rows_get_count(proxy->rows) ? -1 :
+		recall_verdict_parse(columns[idx]);
+}
+
+/* What the node has answered is the batch's, but of those who may have moved
+   meanwhile. */
+static void
+nodes_finish(struct recall_proxy_server *server,
+	     struct recall_proxy_batch *batch)
+{
+	struct recall_proxy *proxy = server->proxy;
+	struct recall_proxy_request *request;
+
+	(void)nodes_foreach_row(proxy, batch, nodes_note_verdict);
+	array_foreach_elem(&batch->requests, request) {
+		if (!recall_proxy_moves_matter(proxy, request))
+			continue;
+		request->doubted_in = batch;
+		batch->doubts++;
+		recall_proxy_moves_ask(server, request);
+	}
+	batch->finished = batch->doubts == 0;
+}
+
+void recall_proxy_nodes_settled(struct recall_proxy_batch *batch)
+{
+	i_assert(batch->doubts > 0);
+	batch->finished = --batch->doubts == 0;
+}
+
+void recall_proxy_nodes_take(struct recall_proxy_server *server,
+			     struct recall_proxy_batch *batch,
+			     struct recall_proxy_request *request)
+{
+	const unsigned int width = recall_rows_get_count(server->rows);
+	const unsigned int name_idx =
+		recall_rows_find(server->rows, RECALL_COLUMN_USERNAME);
+	const char *const *columns;
+	unsigned int i, j, count;
+
+	columns = array_get(&batch->columns, &count);
+	for (i = 0; i + width <= count; i += width) {
+		if (strcmp(columns[i + name_idx],
+			   request->remote_username) != 0)
+			continue;
+		for (j = 0; j < width; j++) {
+			recall_proxy_request_keep(request, j == name_idx ?
+				request->username : columns[i + j]);
+		}
+		array_delete(&batch->columns, i, width);
+		break;
+	}
+	for (i = 0; array_idx_elem(&batch->requests, i) != request; i++) ;
+	array_delete(&batch->requests, i, 1);
+	recall_proxy_nodes_settled(batch);
+}
+
 static void nodes_forget_rows(struct recall_proxy_batch *batch)
 {
 	struct recall_proxy_request *request;
@@ -209,7 +270,7 @@ static void nodes_retry(struct recall_proxy_server *server,
 		array_push_back(&retries, &request);
 		array_delete(&batch->requests, i, 1);
 	}
-	batch->finished = TRUE;
+	nodes_finish(server, batch);
 	if (!array_is_empty(&retries))
 		recall_proxy_server_prepend(server, &retries);
 }
@@ -234,7 +295,7 @@ void recall_proxy_nodes_answered(struct recall_proxy_server *server,
 	} else {
 		if (exit_code != 0)
 			recall_rows_set_exit_code(proxy->rows, exit_code);
-		batch->finished = TRUE;
+		nodes_finish(server, batch);
 	}
 }
 
@@ -272,7 +333,8 @@ nodes_print_row(struct recall_proxy *proxy,
 	for (i = 0; i < count; i++) {
 		value = i == name_idx ? request->username : columns[i];
 		recall_rows_add(proxy->rows, value);
-		recall_proxy_request_keep(request, value);
+		if (proxy->callbacks->one_row && proxy->callbacks->named)
+			recall_proxy_request_keep(request, value);
 	}
 }
 

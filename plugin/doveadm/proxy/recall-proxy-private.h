@@ -6,6 +6,9 @@
 /* Among the files of recall-proxy.h. */
 
 struct recall_proxy_callbacks;
+struct recall_proxy_moves;
+struct recall_proxy_route;
+struct mail_storage_service_input;
 
 struct recall_proxy_lost_user {
 	char *username, *error;
@@ -28,6 +31,8 @@ struct recall_proxy {
 	HASH_TABLE(char *, struct recall_proxy_request *) requests;
 	/* the doveadm-server that takes batches */
 	struct recall_proxy_server *local;
+	/* NULL as long as nobody is asked for elsewhere */
+	struct recall_proxy_moves *moves;
 	/* users to be reported as soon as a row may be printed */
 	ARRAY(struct recall_proxy_lost_user) lost;
 };
@@ -36,6 +41,34 @@ struct recall_proxy {
 
 /* Reports what is there to be reported, unless that has to wait. */
 void recall_proxy_tell(struct recall_proxy *proxy);
+/* Returns 1 and who is to be asked, 0 if nobody is, -1 if that isn't known. */
+int recall_proxy_get_server(struct recall_proxy *proxy,
+			    const struct recall_proxy_route *route,
+			    struct recall_proxy_server **server_r,
+			    const char **error_r);
+/* Says that the node is going to be asked. Returns -1 if it must not be. */
+int recall_proxy_announce(struct recall_proxy *proxy,
+			  struct recall_proxy_server *server,
+			  const struct recall_proxy_route *route,
+			  const char **error_r);
+
+/* recall-proxy-moves.c: */
+
+/* The passdb has just been asked about this user. */
+void recall_proxy_moves_init(struct recall_proxy *proxy,
+			     const struct mail_storage_service_input *input);
+void recall_proxy_moves_deinit(struct recall_proxy *proxy);
+/* Whether what has become of the user depends on that this is where the mail
+   is. */
+bool recall_proxy_moves_matter(const struct recall_proxy *proxy,
+			       const struct recall_proxy_request *request);
+/* Has the passdb asked whether it is. Then the answer is told, or the other
+   node asked. */
+void recall_proxy_moves_ask(struct recall_proxy_server *server,
+			    struct recall_proxy_request *request);
+bool recall_proxy_moves_are_asked(const struct recall_proxy *proxy);
+/* It isn't known of any of them. */
+void recall_proxy_moves_give_up(struct recall_proxy *proxy, const char *error);
 
 /* recall-proxy-server.c: */
 
@@ -79,6 +112,12 @@ void recall_proxy_nodes_answered(struct recall_proxy_server *server,
 void recall_proxy_nodes_lost(struct recall_proxy_server *server,
 			     struct recall_proxy_batch *batch, bool retry,
 			     const char *error);
+/* One of the batch's users is still on the node. */
+void recall_proxy_nodes_settled(struct recall_proxy_batch *batch);
+/* One is not, and leaves the batch together with the row. */
+void recall_proxy_nodes_take(struct recall_proxy_server *server,
+			     struct recall_proxy_batch *batch,
+			     struct recall_proxy_request *request);
 /* Prints rows of batches that have been answered, in order, unless that has to
    wait. */
 void recall_proxy_nodes_tell(struct recall_proxy_server *server);
@@ -96,6 +135,14 @@ void recall_proxy_request_finish(struct recall_proxy *proxy,
 				 struct recall_proxy_request *request,
 				 const char *error);
 void recall_proxy_request_free(struct recall_proxy_request *request);
+/* The node has answered for the user, or as far as to a row. */
+void recall_proxy_request_answered(struct recall_proxy_server *server,
+				   struct recall_proxy_request *request,
+				   int exit_code);
+/* Prints its row, if it has one that was kept. */
+void recall_proxy_request_tell(struct recall_proxy *proxy,
+			       struct recall_proxy_request *request);
+void recall_proxy_columns_free(ARRAY_TYPE(recall_proxy_columns) *columns);
 void recall_proxy_request_lose(struct recall_proxy_server *server,
 			       struct recall_proxy_request *request,
 			       const char *error);

@@ -6,6 +6,8 @@
 #include "strescape.h"
 #include "doveadm.h"
 #include "recall-params.h"
+#include "recall-verdict.h"
+#include "doveadm-recall-rows.h"
 #include "recall-proxy-batch.h"
 #include "recall-proxy-private.h"
 #include "recall-proxy.h"
@@ -18,7 +20,14 @@ recall_proxy_request_init(const char *username, const char *remote_username)
 
 	request->username = i_strdup(username);
 	request->remote_username = i_strdup(remote_username);
+	request->verdict = -1;
 	return request;
+}
+
+bool recall_proxy_request_is_held(const struct recall_proxy *proxy,
+				  const struct recall_proxy_request *request)
+{
+	return request->batch == NULL && proxy->callbacks->one_row;
 }
 
 void recall_proxy_request_keep(struct recall_proxy_request *request,
@@ -27,20 +36,27 @@ void recall_proxy_request_keep(struct recall_proxy_request *request,
 	char *copy;
 
 	if (!array_is_created(&request->columns))
-		return;
+		i_array_init(&request->columns, 16);
 	copy = i_strdup(value);
 	array_push_back(&request->columns, &copy);
 }
 
-void recall_proxy_request_free(struct recall_proxy_request *request)
+void recall_proxy_columns_free(ARRAY_TYPE(recall_proxy_columns) *columns)
 {
 	char *column;
 
-	if (array_is_created(&request->columns)) {
-		array_foreach_elem(&request->columns, column)
-			i_free(column);
-		array_free(&request->columns);
-	}
+	if (!array_is_created(columns))
+		return;
+	array_foreach_elem(columns, column)
+		i_free(column);
+	array_free(columns);
+}
+
+void recall_proxy_request_free(struct recall_proxy_request *request)
+{
+	recall_proxy_columns_free(&request->columns);
+	recall_proxy_columns_free(&request->former);
+	str_free(&request->part);
 	i_free(request->error);
 	i_free(request->username);
 	i_free(request->remote_username);
@@ -64,6 +80,10 @@ void recall_proxy_request_finish(struct recall_proxy *proxy,
 		return;
 	}
 	/* another name of the same user may come */
+	str_free(&request->part);
+	recall_proxy_columns_free(&request->former);
+	if (!proxy->callbacks->named)
+		recall_proxy_columns_free(&request->columns);
 	request->error = i_strdup(error);
 	request->finished = TRUE;
 }
@@ -106,18 +126,141 @@ void recall_proxy_add_lost(struct recall_proxy *proxy, const char *username,
 	user->error = i_strdup(error);
 }
 
+static const char *
+proxy_request_column(const struct recall_proxy *proxy,
+		     const ARRAY_TYPE(recall_proxy_columns) *columns,
+		     const char *name)
+{
+	const unsigned int idx = recall_rows_find(proxy->rows, name);
+
+	return array_is_created(columns) && idx < array_count(columns) ?
+		array_idx_elem(columns, idx) : "";
+}
+
 void recall_proxy_request_lose(struct recall_proxy_server *server,
 			       struct recall_proxy_request *request,
 			       const char *error)
 {
+	struct recall_proxy *proxy = server->proxy;
+
 	if (recall_proxy_request_is_of_node(request)) {
 		recall_proxy_nodes_lost(server, request->batch, FALSE, error);
 		recall_proxy_request_free(request);
 		return;
 	}
+	if (array_is_created(&request->former)) {
+		error = t_strdup_printf("%s (the node that the user has left "
+			"had answered: %s, %s)", error,
+			recall_verdict_name(request->former_verdict),
+			proxy_request_column(proxy, &request->former,
+					     RECALL_COLUMN_COPIES));
+	}
 	if (request->batch == NULL)
-		recall_proxy_add_lost(server->proxy, request->username, error);
-	recall_proxy_request_finish(server->proxy, request, error);
+		recall_proxy_add_lost(proxy, request->username, error);
+	recall_proxy_request_finish(proxy, request, error);
+}
+
+/* Both nodes have deleted what there was. */
+static void
+proxy_request_add_copies(struct recall_proxy *proxy,
+			 struct recall_proxy_request *request)
+{
+	const unsigned int idx =
+		recall_rows_find(proxy->rows, RECALL_COLUMN_COPIES);
+	unsigned int copies, former;
+	char **column;
+
+	if (str_to_uint(proxy_request_column(proxy, &request->columns,
+				RECALL_COLUMN_COPIES), &copies) < 0 ||
+	    str_to_uint(proxy_request_column(proxy, &request->former,
+				RECALL_COLUMN_COPIES), &former) < 0)
+		return;
+	column = array_idx_modifiable(&request->columns, idx);
+	i_free(*column);
+	*column = i_strdup(dec2str(copies + former));
+}
+
+/* The user has moved, and what was done where the mail was before is not to be
+   forgotten. Returns FALSE if that is no answer. */
+static bool proxy_request_join(struct recall_proxy *proxy,
+			       struct recall_proxy_request *request,
+			       const char **error_r)
+{
+	if (!array_is_created(&request->former))
+		return TRUE;
+	if (request->rows > 0 && request->verdict == request->former_verdict) {
+		if (request->verdict == RECALL_VERDICT_EXPUNGED)
+			proxy_request_add_copies(proxy, request);
+		return TRUE;
+	}
+	switch (request->rows == 0 ? RECALL_VERDICT_NOT_FOUND :
+		request->verdict) {
+	case RECALL_VERDICT_NOT_FOUND:
+	case RECALL_VERDICT_NO_USER:
+	case RECALL_VERDICT_ALREADY_RECALLED:
+		if (request->former_verdict != RECALL_VERDICT_EXPUNGED)
+			break;
+		recall_proxy_columns_free(&request->columns);
+		request->columns = request->former;
+		i_zero(&request->former);
+		request->rows = 1;
+		return TRUE;
+	default:
+		break;
+	}
+	*error_r = request->rows == 0 ? "The user has moved meanwhile" :
+		t_strdup_printf("The user has moved meanwhile: %s %s",
+			proxy_request_column(proxy, &request->columns,
+					     RECALL_COLUMN_STATUS),
+			proxy_request_column(proxy, &request->columns,
+					     RECALL_COLUMN_ERROR));
+	return FALSE;
+}
+
+void recall_proxy_request_tell(struct recall_proxy *proxy,
+			       struct recall_proxy_request *request)
+{
+	struct recall_proxy_server *server;
+	const char *error;
+	char *column;
+
+	if (!proxy_request_join(proxy, request, &error)) {
+		recall_proxy_request_lose(request->server, request, error);
+		return;
+	}
+	if (request->exit_code == EX_USAGE)
+		doveadm_exit_code = request->exit_code;
+	else if (request->exit_code != 0)
+		recall_rows_set_exit_code(proxy->rows, request->exit_code);
+	if (array_is_created(&request->columns)) {
+		/* those who were asked for before come first */
+		array_foreach_elem(&proxy->servers, server)
+			recall_proxy_nodes_tell(server);
+		array_foreach_elem(&request->columns, column)
+			recall_rows_add(proxy->rows, column);
+	}
+	proxy->callbacks->done(proxy->context, request->username);
+	recall_proxy_request_finish(proxy, request, NULL);
+}
+
+void recall_proxy_request_answered(struct recall_proxy_server *server,
+				   struct recall_proxy_request *request,
+				   int exit_code)
+{
+	struct recall_proxy *proxy = server->proxy;
+
+	request->exit_code = exit_code;
+	request->server = server;
+	if (array_is_created(&request->columns)) {
+		request->verdict = recall_verdict_parse(proxy_request_column(
+			proxy, &request->columns, RECALL_COLUMN_STATUS));
+	}
+	/* a node that refuses the command has no rows, and no user either */
+	if ((exit_code == EX_USAGE && request->rows == 0) ||
+	    !recall_proxy_moves_matter(proxy, request))
+		recall_proxy_request_tell(proxy, request);
+	else
+		recall_proxy_moves_ask(server, request);
 }
 
 bool recall_proxy_request_is_of_node(const struct recall_proxy_request *request)

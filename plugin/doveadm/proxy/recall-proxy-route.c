@@ -34,6 +34,45 @@ static void route_set_field(struct recall_proxy_route *route, const char *field)
 	}
 }
 
+void recall_proxy_route_get_info(const struct mail_storage_service_input *input,
+				 struct auth_user_info *info_r)
+{
+	i_zero(info_r);
+	recall_auth_info_set_service(info_r,
+		master_service_get_name(master_service));
+	info_r->local_ip = input->local_ip;
+	info_r->remote_ip = input->remote_ip;
+	info_r->local_port = input->local_port;
+	info_r->remote_port = input->remote_port;
+}
+
+void recall_proxy_route_init(const char *username,
+			     struct recall_proxy_route *route_r)
+{
+	i_zero(route_r);
+	route_r->user = username;
+	route_r->port = doveadm_settings->doveadm_port;
+	if (route_r->port == 0)
+		return;
+	route_r->starttls =
+		strcmp(doveadm_settings->doveadm_ssl, "starttls") == 0;
+	route_r->ssl = route_r->starttls ||
+		strcmp(doveadm_settings->doveadm_ssl, "ssl") == 0;
+}
+
+int recall_proxy_route_read(const char *const *fields,
+			    struct recall_proxy_route *route,
+			    const char **error_r)
+{
+	for (; fields != NULL && *fields != NULL; fields++)
+		route_set_field(route, *fields);
+	if (route->proxying && route->host == NULL) {
+		*error_r = "The passdb names no host to proxy to";
+		return -1;
+	}
+	return 0;
+}
+
 int recall_proxy_route_lookup(struct mail_storage_service_ctx *service,
 			      const struct mail_storage_service_input *input,
 			      struct recall_proxy_route *route_r,
@@ -45,26 +84,14 @@ int recall_proxy_route_lookup(struct mail_storage_service_ctx *service,
 	pool_t pool;
 	int ret;
 
-	i_zero(route_r);
-	route_r->user = input->username;
-	route_r->port = doveadm_settings->doveadm_port;
+	recall_proxy_route_init(input->username, route_r);
 	if (route_r->port == 0)
 		return 0;
-	route_r->starttls =
-		strcmp(doveadm_settings->doveadm_ssl, "starttls") == 0;
-	route_r->ssl = route_r->starttls ||
-		strcmp(doveadm_settings->doveadm_ssl, "ssl") == 0;
 
 	/* only this makes the connection to auth */
 	mail_storage_service_init_settings(service, input);
 	auth = mail_storage_service_get_auth_conn(service);
-	i_zero(&info);
-	recall_auth_info_set_service(&info,
-		master_service_get_name(master_service));
-	info.local_ip = input->local_ip;
-	info.remote_ip = input->remote_ip;
-	info.local_port = input->local_port;
-	info.remote_port = input->remote_port;
+	recall_proxy_route_get_info(input, &info);
 	pool = pool_alloconly_create("recall passdb lookup", 1024);
 	ret = auth_master_pass_lookup(auth, input->username, &info, pool,
 				      &fields);
@@ -74,14 +101,11 @@ int recall_proxy_route_lookup(struct mail_storage_service_ctx *service,
 			auth_master_get_socket_path(auth),
 			fields[0] != NULL ? fields[0] :
 			"The passdb lookup failed");
+	} else {
+		ret = recall_proxy_route_read(ret == 0 ? NULL : fields, route_r,
+					      error_r);
 	}
-	for (; ret > 0 && *fields != NULL; fields++)
-		route_set_field(route_r, *fields);
 	pool_unref(&pool);
-	if (ret >= 0 && route_r->proxying && route_r->host == NULL) {
-		*error_r = "The passdb names no host to proxy to";
-		ret = -1;
-	}
 	return ret < 0 ? -1 : 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include "net.h"
 
+struct auth_user_info;
 struct mail_storage_service_ctx;
 struct mail_storage_service_input;
 
@@ -22,6 +23,18 @@ int recall_proxy_route_lookup(struct mail_storage_service_ctx *service,
 			      const struct mail_storage_service_input *input,
 			      struct recall_proxy_route *route_r,
 			      const char **error_r);
+
+/* What the passdb is told of who asks. */
+void recall_proxy_route_get_info(const struct mail_storage_service_input *input,
+				 struct auth_user_info *info_r);
+/* The route is to nobody, with the defaults of the settings. */
+void recall_proxy_route_init(const char *username,
+			     struct recall_proxy_route *route_r);
+/* Adds what the passdb says; fields are NULL if it knows of no such user.
+   Returns -1 if that is no route. */
+int recall_proxy_route_read(const char *const *fields,
+			    struct recall_proxy_route *route,
+			    const char **error_r);
 
 /* The route to the node, without the user, as one text; and back. */
 const char *recall_proxy_route_render(const struct recall_proxy_route *route);

@@ -64,6 +64,7 @@ static void proxy_give_up(struct recall_proxy *proxy, const char *error)
 
 	array_foreach_elem(&proxy->servers, server)
 		recall_proxy_server_give_up(server, error);
+	recall_proxy_moves_give_up(proxy, error);
 }
 
 bool recall_proxy_wait(struct recall_proxy *proxy)
@@ -90,7 +91,6 @@ proxy_repeat(struct recall_proxy *proxy, struct recall_proxy_request *request,
 	     const char *username)
 {
 	struct recall_rows *rows = proxy->rows;
-	const unsigned int count = recall_rows_get_count(rows);
 	const unsigned int username_idx =
 		recall_rows_find(rows, RECALL_COLUMN_USERNAME);
 	const char *error;
@@ -103,18 +103,13 @@ proxy_repeat(struct recall_proxy *proxy, struct recall_proxy_request *request,
 		recall_proxy_tell(proxy);
 	recall_proxy_finish_row(proxy);
 	error = request->error;
-	if (error == NULL && array_count(&request->columns) > 0 &&
-	    array_count(&request->columns) != count) {
-		/* some were too long to be kept */
-		error = t_strdup_printf("Answered for as %s",
-					request->username);
-	}
 	if (error != NULL) {
 		proxy->callbacks->lost(proxy->context, username, error);
 		return;
 	}
 	/* none if the row was one to be left out */
-	for (i = 0; i < array_count(&request->columns); i++) {
+	for (i = 0; array_is_created(&request->columns) &&
+	     i < array_count(&request->columns); i++) {
 		recall_rows_add(rows, i == username_idx ? username :
 				array_idx_elem(&request->columns, i));
 	}
@@ -176,11 +171,10 @@ static int proxy_check_overrides(const struct recall_proxy_server *server,
 	return -1;
 }
 
-/* Returns 1 and who is to be asked, 0 if nobody is, -1 if that isn't known. */
-static int
-proxy_get_server(struct recall_proxy *proxy,
-		 const struct recall_proxy_route *route,
-		 struct recall_proxy_server **server_r, const char **error_r)
+int recall_proxy_get_server(struct recall_proxy *proxy,
+			    const struct recall_proxy_route *route,
+			    struct recall_proxy_server **server_r,
+			    const char **error_r)
 {
 	static const char *const none = NULL;
 	struct recall_proxy_server wanted;
@@ -202,9 +196,10 @@ proxy_get_server(struct recall_proxy *proxy,
 	return proxy_check_overrides(*server_r, error_r) < 0 ? -1 : 1;
 }
 
-static int
-proxy_announce(struct recall_proxy *proxy, struct recall_proxy_server *server,
-	       const struct recall_proxy_route *route, const char **error_r)
+int recall_proxy_announce(struct recall_proxy *proxy,
+			  struct recall_proxy_server *server,
+			  const struct recall_proxy_route *route,
+			  const char **error_r)
 {
 	if (proxy->callbacks->node == NULL || !route->proxying ||
 	    server->announced)
@@ -255,7 +250,7 @@ int recall_proxy_user(struct recall_proxy *proxy,
 		return -1;
 	if (proxy->callbacks->local)
 		return route.proxying ? 1 : 0;
-	ret = proxy_get_server(proxy, &route, &server, error_r);
+	ret = recall_proxy_get_server(proxy, &route, &server, error_r);
 	if (ret <= 0)
 		return ret;
 
@@ -265,15 +260,14 @@ int recall_proxy_user(struct recall_proxy *proxy,
 		proxy_repeat(proxy, request, input->username);
 		return 1;
 	}
-	if (proxy_announce(proxy, server, &route, error_r) < 0)
+	if (recall_proxy_announce(proxy, server, &route, error_r) < 0)
 		return -1;
+	if (route.proxying)
+		recall_proxy_moves_init(proxy, input);
 	proxy_pause(proxy);
 	request = recall_proxy_request_init(input->username, route.user);
-	if (proxy->callbacks->one_row) {
+	if (proxy->callbacks->one_row)
 		hash_table_insert(proxy->requests, i_strdup(key), request);
-		if (proxy->callbacks->named)
-			i_array_init(&request->columns, 16);
-	}
 	recall_proxy_nodes_add(server, request);
 	while (array_count(&server->queue) > RECALL_PROXY_QUEUE_MAX &&
 	       recall_proxy_wait(proxy))
@@ -328,7 +322,7 @@ static bool proxy_is_busy(struct recall_proxy *proxy)
 		if (recall_proxy_server_is_busy(server))
 			return TRUE;
 	}
-	return FALSE;
+	return recall_proxy_moves_are_asked(proxy);
 }
 
 void recall_proxy_flush(struct recall_proxy *proxy)
@@ -347,6 +341,7 @@ void recall_proxy_deinit(struct recall_proxy **_proxy)
 
 	*_proxy = NULL;
 	recall_proxy_flush(proxy);
+	recall_proxy_moves_deinit(proxy);
 	array_foreach_elem(&proxy->servers, server)
 		recall_proxy_server_deinit(server);
 	array_free(&proxy->lost);
@@ -436,16 +431,22 @@ void recall_proxy_answered(struct recall_proxy_server *server,
 				server->name, reason);
 		}
 		proxy_set_exit_code(proxy, exit_code);
+		recall_proxy_request_finish(proxy, request, error);
 	} else if (exit_code != 0 && exit_code != EX_USAGE &&
 		   request->rows == 0) {
-		error = t_strdup_printf("Node %s failed the command: %s",
-					server->name, reason);
-		recall_proxy_add_lost(proxy, request->username, error);
+		recall_proxy_request_lose(server, request, t_strdup_printf(
+			"Node %s failed the command: %s", server->name,
+			reason));
+	} else if (proxy->callbacks->one_row && request->rows > 1) {
+		recall_proxy_request_lose(server, request, t_strdup_printf(
+			"Node %s answers more than once", server->name));
+	} else if (exit_code == 0 && request->rows == 0 &&
+		   proxy->callbacks->all_have_rows) {
+		recall_proxy_request_lose(server, request, t_strdup_printf(
+			"Node %s has no answer", server->name));
 	} else {
-		proxy_set_exit_code(proxy, exit_code);
-		proxy->callbacks->done(proxy->context, request->username);
+		recall_proxy_request_answered(server, request, exit_code);
 	}
-	recall_proxy_request_finish(proxy, request, error);
 	proxy_go_on(server);
 }
 
@@ -484,14 +485,13 @@ void recall_proxy_lost(struct recall_proxy_server *server,
 		return;
 	}
 	if (!partial && (request->rows == 0 || !proxy->callbacks->one_row)) {
-		recall_proxy_add_lost(proxy, request->username, error);
+		recall_proxy_request_lose(server, request, error);
 	} else {
+		/* a partial row has been completed: it's as good as any */
 		i_error("%s: %s", request->username, error);
-		recall_rows_set_exit_code(proxy->rows, EX_TEMPFAIL);
-		proxy->callbacks->done(proxy->context, request->username);
+		if (partial)
+			request->rows++;
+		recall_proxy_request_answered(server, request, EX_TEMPFAIL);
 	}
-	/* a partial row has been completed: it's as good as any */
-	recall_proxy_request_finish(proxy, request,
-			     request->rows == 0 && !partial ? error : NULL);
 	proxy_go_on(server);
 }

@@ -50,6 +50,9 @@ struct recall_proxy_callbacks {
 	/* This node, see recall_proxy_route_render(), is going to be asked.
 	   Returns -1 if it must not be. May be NULL. */
 	int (*node)(void *context, const char *node, const char **error_r);
+	/* Has the process its own privileges again, without which auth does not
+	   answer. */
+	void (*regain_root)(void);
 };
 
 /* socket_path is that of the doveadm-server to ask even if no user is

@@ -1,0 +1,235 @@
+"""Users who move to another node behind a proxy while they are asked about: what
+counts is the node where the passdb sends once the answer is there."""
+
+import pytest
+
+from conftest import DRIVERS, EX_TEMPFAIL, run_http, run_shell
+from mailnode import build_message, free_port
+from proxynodes import FakeNode, Front, users_of, verdict_row
+from quarantine import command, http
+from servicenode import RecallNode
+
+LISTEN = "service doveadm {\n  inet_listener tcp {\n    port = %d\n  }\n}\n"
+COUNT = 12
+# the real node has all of those whose mail may get there
+USERS = users_of("fake", COUNT)
+ALIAS = "alias1.fake@example.com"
+STAYS = users_of("real", 2)
+END = b"\n+\n"
+
+
+@pytest.fixture(scope="module")
+def fake():
+    with FakeNode() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def other():
+    with FakeNode() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def real():
+    port = free_port()
+    with RecallNode(driver=DRIVERS[-1], users=USERS + STAYS,
+                    extra=LISTEN % port) as node:
+        node.doveadm_port = port
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture(scope="module")
+def node(fake, other, real):
+    ports = {"fake": fake.port, "other": other.port,
+             "real": real.doveadm_port, "dead": free_port()}
+    with Front(ports, driver=DRIVERS[-1], users=USERS + STAYS + [ALIAS],
+               mail_plugins=["notify", "recall"],
+               extra="doveadm_port = 1\n") as node:
+        yield node
+        assert node.panics() == []
+
+
+@pytest.fixture(autouse=True)
+def all_are_back(node):
+    yield
+    node.move(*USERS, to="fake")
+
+
+def named(users):
+    return ["--users=" + user for user in users]
+
+
+def rows_of(users, status="not_found", copies="0"):
+    return b"".join(verdict_row(user, status, copies) for user in users) + END
+
+
+def leaving(node, who, to="real", **verdict):
+    """They have left before the node answers about them."""
+    def answer(users):
+        there = [user for user in users if user in who]
+        if there:
+            node.move(*there, to=to)
+        return b"".join(
+            verdict_row(user, verdict.get("status", "not_found"),
+                        verdict.get("copies", "0"))
+            if verdict.get("rows", True) else b"" for user in users) + END
+    return answer
+
+
+@pytest.mark.parametrize("status", ["not_found", "no_user",
+                                    "already_recalled"])
+@pytest.mark.parametrize("by", ["shell", "http"])
+def test_one_user(node, fake, real, message_id, by, status):
+    user = USERS[0]
+    real.lmtp_deliver([user], build_message(message_id))
+    fake.script(leaving(node, [user], status=status), serve=True)
+    if by == "shell":
+        result = run_shell(node, *named([user]), "--no-notify", message_id)
+        assert result.code == 0
+    else:
+        result = run_http(node, users=[user], messageId=message_id,
+                          noNotify="true")
+    assert (result.status(), result.row()["copies"]) == ("expunged", "1")
+    assert len(fake.commands) == 1
+
+
+@pytest.mark.parametrize("flags", [[], ["--hits"]])
+def test_some_of_several(node, fake, real, message_id, flags):
+    """In batches, and where a node has no row for who has nothing."""
+    moving = [USERS[0], USERS[1], USERS[5], USERS[11]]
+    real.lmtp_deliver(moving + STAYS[:1], build_message(message_id))
+    fake.script(leaving(node, moving, rows=not flags), serve=True)
+    result = run_shell(node, *named(USERS + STAYS), "--no-notify", *flags,
+                       "--", message_id)
+    assert result.code == 0
+    found = {user: "expunged" for user in moving + STAYS[:1]}
+    missed = {} if flags else {user: "not_found" for user in USERS + STAYS
+                               if user not in found}
+    assert result.statuses() == {**missed, **found}
+    assert len(result.rows) == len(found) + len(missed)
+    assert max(map(len, fake.asked_for())) > 1
+
+
+def test_dry_run_counts_them(node, fake, real, message_id):
+    real.lmtp_deliver(USERS[:1], build_message(message_id))
+    fake.script(leaving(node, USERS[:1]), serve=True)
+    result = run_shell(node, *named(USERS[:1]), "--dry-run", message_id)
+    assert (result.status(), result.row()["copies"]) == ("would_expunge", "1")
+
+
+def test_search_follows(node, fake, real, message_id):
+    real.lmtp_deliver(USERS[:3], build_message(message_id))
+    fake.script(leaving(node, USERS[:3], rows=False), serve=True)
+    result = http(node, "recallSearch", users=USERS[:4], messageId=message_id)
+    assert sorted(row["username"] for row in result.rows) == USERS[:3]
+
+
+def test_copies_on_both(node, fake, real, message_id):
+    """What a move had taken along is recalled, too."""
+    user = USERS[0]
+    real.lmtp_deliver([user], build_message(message_id))
+    fake.script(leaving(node, [user], status="expunged", copies="2"),
+                serve=True)
+    result = run_shell(node, *named([user]), "--no-notify", message_id)
+    assert (result.status(), result.row()["copies"]) == ("expunged", "3")
+    assert message_id.encode() not in b"".join(real.messages(user))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_copies_that_were_only_there(node, fake, message_id, count):
+    """They have been deleted, and that is told."""
+    users = USERS[:count]
+    fake.script(leaving(node, users, status="expunged", copies="2"),
+                serve=True)
+    result = run_shell(node, *named(users), "--no-notify", "--", message_id)
+    assert sorted((row["username"], row["status"], row["copies"])
+                  for row in result.rows) == \
+        [(user, "expunged", "2") for user in users]
+
+
+def test_restored_where_nobody_looks(node, fake, recall_id):
+    """It is not the user's mailbox any more."""
+    fake.script(lambda users: node.move(*users, to="real") or
+                b"\t".join([users[0].encode(), b"restored", b"1"] +
+                           [b""] * 8), serve=True)
+    result = command(node, "restore", *named(USERS[:1]), recall_id)
+    assert result.status() == "error"
+
+
+def test_alias(node, fake, real, message_id):
+    """Each name is answered for, with what was done where the user is now."""
+    user = USERS[1]
+    real.lmtp_deliver([user], build_message(message_id))
+    fake.script(leaving(node, [user, ALIAS], to="real"), serve=True)
+    result = run_shell(node, *named([user, ALIAS]), "--no-notify", "--",
+                       message_id)
+    assert {row["username"]: row["status"] for row in result.rows} == \
+        {user: "expunged", ALIAS: "expunged"}
+
+
+@pytest.mark.log_errors("Connection refused")
+def test_new_node_that_fails(node, fake, message_id):
+    fake.script(leaving(node, USERS[:2], to="dead"), serve=True)
+    result = run_shell(node, *named(USERS[:2]), "--", message_id)
+    assert result.code == EX_TEMPFAIL
+    assert result.statuses() == dict.fromkeys(USERS[:2], "error")
+    # of what was done the error tells
+    node.move(*USERS, to="fake")
+    fake.script(leaving(node, USERS[:1], to="dead", status="expunged",
+                        copies="7"), serve=True)
+    result = run_shell(node, *named(USERS[:1]), "--", message_id)
+    assert result.status() == "error"
+    assert "expunged, 7" in result.row()["error"]
+
+
+def test_always_on_the_move(node, fake, other, message_id):
+    """They are not followed for ever."""
+    fake.script(leaving(node, USERS[:1], to="other"), serve=True)
+    other.script(leaving(node, USERS[:1], to="fake"), serve=True)
+    result = run_shell(node, *named(USERS[:1]), "--", message_id)
+    assert (result.code, result.status()) == (EX_TEMPFAIL, "error")
+    assert "moved" in result.row()["error"]
+    assert len(fake.commands) + len(other.commands) == 4
+
+
+def test_moved_to_this_node(node, fake, message_id):
+    """Who comes here while others are asked about is not passed over."""
+    user = USERS[0]
+    fake.script(leaving(node, [user], to=None), serve=True)
+    result = run_shell(node, *named([user]), "--", message_id)
+    assert (result.code, result.status()) == (EX_TEMPFAIL, "error")
+    assert "left" in result.row()["error"]
+    assert run_shell(node, *named([user]), "--", message_id).status() == \
+        "not_found"
+
+
+def test_auth_that_is_gone(node, fake, message_id):
+    """auth is asked anew after it was told to read its settings again."""
+    def answer(users):
+        if not answer.reloaded:
+            answer.reloaded = True
+            node.doveadm("reload")
+        return rows_of(users)
+    answer.reloaded = False
+    fake.script(answer, serve=True)
+    result = run_shell(node, *named(USERS), "--", message_id)
+    assert result.statuses() == dict.fromkeys(USERS, "not_found")
+
+
+def test_plus_without_a_row(node, fake, message_id):
+    """It says nothing of the user, so it is no success."""
+    fake.script(b"\n+\n")
+    result = run_shell(node, *named(USERS[:1]), message_id)
+    assert (result.code, result.status()) == (EX_TEMPFAIL, "error")
+    # of one who has the message there would be one
+    fake.script(b"\n+\n")
+    result = run_shell(node, *named(USERS[:1]), "--hits", message_id)
+    assert (result.code, result.rows) == (0, [])
+
+
+def test_two_rows_of_one(node, fake, message_id):
+    fake.script(verdict_row(USERS[0]) + verdict_row(USERS[0]) + END)
+    result = run_shell(node, *named(USERS[:1]), message_id)
+    assert (result.code, result.status()) == (EX_TEMPFAIL, "error")

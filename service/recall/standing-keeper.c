@@ -10,6 +10,7 @@
 #include "brakes.h"
 #include "clock.h"
 #include "doveadm-nodes.h"
+#include "journal-late.h"
 #include "journal-standing.h"
 #include "journal.h"
 #include "log.h"
@@ -92,7 +93,8 @@ static void set_nodes(struct config *config)
 	if (config == known)
 		return;
 	doveadm_nodes_urls(config, &urls);
-	if (journal_standing_set_nodes(&urls, time(NULL))) {
+	if (journal_standing_set_nodes(&urls, time(NULL)) &&
+	    journal_late_set_nodes(&urls)) {
 		config_unref(known);
 		known = config_ref(config);
 	}

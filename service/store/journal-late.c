@@ -5,6 +5,7 @@
 
 #include "journal-db.h"
 #include "journal-late.h"
+#include "strlist-json.h"
 
 /* The one number that a statement answers, 0 if there is none. */
 static bool get_number(const char *sql, const char *text, int64_t *number_r)
@@ -42,10 +43,27 @@ bool journal_late_set_cursor(const char *url, int64_t since)
 	return ret;
 }
 
+bool journal_late_set_nodes(const struct strlist *urls)
+{
+	char *json = strlist_to_json_text(urls);
+	bool ret = journal_exec(journal_lock(), "UPDATE OR IGNORE late SET "
+		"line = substr(line, 1, instr(line, ' ') - 1) WHERE "
+		"instr(line, ' ') > 0 AND "
+		"substr(line, instr(line, ' ') + 1) NOT IN "
+		"(SELECT value FROM json_each(?))", "s", json);
+
+	journal_unlock();
+	free(json);
+	return ret;
+}
+
+/* A node that has another URL by now tells of all once more: then it's a line
+   of one that is not there any more. */
 static bool is_known(sqlite3 *db, const struct journal_late *late)
 {
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT 1 FROM late WHERE "
-		"recall = ? AND username = ? AND date = ? AND line = ?");
+		"recall = ?1 AND username = ?2 AND date = ?3 AND "
+		"line IN (?4, substr(?4, 1, instr(?4, ' ') - 1))");
 	bool ret;
 
 	journal_bind_text(stmt, 1, late->recall);

@@ -6,6 +6,8 @@
 
 #include "recall-limits.h"
 
+struct strlist;
+
 /* What standing orders have taken, as the nodes tell: each once, however often
    they do. */
 struct journal_late {
@@ -15,13 +17,17 @@ struct journal_late {
 	char *date;
 	int64_t copies;
 	char *mailboxes;
-	/* RECALL_COLUMN_LINE and the node: of two that are alike otherwise */
+	/* RECALL_COLUMN_LINE and the node, "<line> <url>": of two that are
+	   alike otherwise */
 	char *line;
 };
 
 /* Since when the node has to be asked, 0 for all it knows. */
 bool journal_late_cursor(const char *url, int64_t *since_r);
 bool journal_late_set_cursor(const char *url, int64_t since);
+/* These are the nodes, by their URLs; others, which may be among them by
+   another one, are not asked any more. */
+bool journal_late_set_nodes(const struct strlist *urls);
 /* Writes those that are not known yet, but no more than max, all or nothing.
    *added_r is how many, *copies_r how many copies of them; *left_r how many of
    count were not looked at any more, as there was one too many. */

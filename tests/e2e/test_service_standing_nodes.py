@@ -370,6 +370,27 @@ def test_server_that_others_stand_in_for(red, blue, message_id):
             {node_name(red)}, set(), set()))
 
 
+def test_late_of_a_node_with_another_url(red, message_id):
+    """What it has told of counts once, by whatever name it is asked."""
+    with Service(red, recall__late_interval=1) as service:
+        recall_id = stand(service, message_id, [RED[2]])
+        deliver(red, RED[2], message_id)
+        wait_for(lambda: late_count(service, recall_id) == 1)
+        wait_for(lambda: len(late_lines(service)) == 1)
+        # one that is found by another name, then by the first one again
+        for url in red.http_url.replace("127.0.0.1", "localhost"), \
+                red.http_url:
+            before = late_count(service, recall_id)
+            service.set(doveadm__url=url)
+            assert service.reload() == "reloaded"
+            wait_for(lambda: where(service, recall_id)[0] == {
+                url.split("/")[2]})
+            deliver(red, RED[2], message_id)
+            wait_for(lambda: late_count(service, recall_id) == before + 1)
+            wait_for(lambda: len(late_lines(service)) == before + 1)
+        assert late_count(service, recall_id) == 3
+
+
 def test_killed_before_the_first_node(red, blue, message_id):
     """A job that begins anew makes its order stand."""
     deliver(red, RED[3], message_id)

@@ -241,3 +241,16 @@ def test_nodes_that_can_not_be_noted(backs, front, message_id):
     assert backs["one"].count(user) == before
     path.unlink()
     end(front, recall_id)
+
+
+def test_files_of_killed_processes(front, message_id, recall_id):
+    """They are not there for ever."""
+    stand(front, message_id, [HERE])
+    left = [front.standing_dir / (recall_id + name)
+            for name in (".nodes.new", ".order.new")]
+    foreign = front.standing_dir / "notes.new"
+    for path in [*left, foreign]:
+        path.write_text("1\tproxy")
+    front.doveadm("recall", "standing", "run")
+    assert not any(path.exists() for path in left) and foreign.exists()
+    foreign.unlink()

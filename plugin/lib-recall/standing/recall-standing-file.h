@@ -4,6 +4,8 @@
 /* Files of the directory of standing orders, which every process may read. A
    new one is written whole under another name and takes its place then. */
 
+#define RECALL_STANDING_NEW_SUFFIX ".new"
+
 struct file_lock;
 
 /* Locks the directory, which is made if there is none. */

@@ -68,7 +68,8 @@ static int nodes_read(const char *path, pool_t pool,
 static int nodes_write(const char *path, ARRAY_TYPE(standing_node) *nodes,
 		       const char **error_r)
 {
-	const char *temp_path = t_strconcat(path, ".new", NULL);
+	const char *temp_path = t_strconcat(path,
+					RECALL_STANDING_NEW_SUFFIX, NULL);
 	const struct standing_node *node;
 	string_t *str = t_str_new(256);
 
@@ -186,10 +187,19 @@ int recall_standing_nodes_remove(const char *dir, const char *recall_id,
 	return ret;
 }
 
+/* Whoever writes a file has the lock, so these are of processes that have been
+   killed. */
+static bool nodes_is_leftover(const char *rest)
+{
+	return strcmp(rest, NODES_SUFFIX RECALL_STANDING_NEW_SUFFIX) == 0 ||
+		strcmp(rest, RECALL_STANDING_ORDER_SUFFIX
+		       RECALL_STANDING_NEW_SUFFIX) == 0;
+}
+
 void recall_standing_nodes_expire(const char *dir, time_t now)
 {
 	static const char *const none[] = { NULL };
-	const char *rest, *error;
+	const char *rest, *path, *error;
 	struct dirent *d;
 	DIR *dirp;
 
@@ -200,9 +210,11 @@ void recall_standing_nodes_expire(const char *dir, time_t now)
 	}
 	for (errno = 0; (d = readdir(dirp)) != NULL; errno = 0) T_BEGIN {
 		rest = recall_id_skip(d->d_name);
-		if (rest != NULL && strcmp(rest, NODES_SUFFIX) == 0 &&
-		    nodes_forget(t_strconcat(dir, "/", d->d_name, NULL), now,
-				 none, &error) < 0)
+		path = t_strconcat(dir, "/", d->d_name, NULL);
+		if (rest != NULL && nodes_is_leftover(rest))
+			i_unlink_if_exists(path);
+		else if (rest != NULL && strcmp(rest, NODES_SUFFIX) == 0 &&
+			 nodes_forget(path, now, none, &error) < 0)
 			i_error("Standing orders: %s", error);
 	} T_END;
 	if (errno != 0)

@@ -212,7 +212,8 @@ int recall_standing_order_write(const char *dir,
 				const char **error_r)
 {
 	const char *path = recall_standing_order_path(dir, order->recall_id);
-	const char *temp_path = t_strconcat(path, ".new", NULL);
+	const char *temp_path = t_strconcat(path,
+					RECALL_STANDING_NEW_SUFFIX, NULL);
 	string_t *str = t_str_new(1024);
 
 	order_render(order, str);

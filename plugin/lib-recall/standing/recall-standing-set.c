@@ -44,7 +44,8 @@ int recall_standing_set_write(const char *dir,
 			      unsigned int count, const char **error_r)
 {
 	const char *path = t_strconcat(dir, "/"RECALL_STANDING_SET_NAME, NULL);
-	const char *temp_path = t_strconcat(path, ".new", NULL);
+	const char *temp_path = t_strconcat(path,
+					RECALL_STANDING_NEW_SUFFIX, NULL);
 	struct set_header header = {
 		.magic = SET_MAGIC,
 		.count = count,

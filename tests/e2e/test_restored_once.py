@@ -456,6 +456,22 @@ def test_index_of_the_quarantine_lost(node, user, recall_id):
     assert quarantined(node, user) == {}
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_expunged_and_not_deleted(node, user, recall_id, used):
+    """A mailbox's messages are expunged before it is deleted, and the process
+    is killed in between, or can't delete it."""
+    killed(node, "restore-copied", "restore", "-u", user, recall_id)
+    box, = quarantined(node, user)
+    node.doveadm("expunge", "-u", user, "mailbox", box, "all")
+    if used:
+        use(node, user)
+        client(node, user, "Work", ("one", "Archive"), ("four", "Archive"))
+    assert restore(node, user, recall_id) == (0, 0)
+    assert there(node, user) == \
+        (once("one", "two", "four") if used else once(*BODIES))
+    assert quarantined(node, user) == {}
+
+
 def work_directory(node, user):
     return node.home(user) / ("Maildir/.Work" if node.driver == "maildir" else
                               "%s/mailboxes/Work" % node.driver)

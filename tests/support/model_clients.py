@@ -10,6 +10,7 @@ import smtplib
 import time
 
 import mailnode
+from faults import wait_for
 from mailnode import PASSWORD, DeliveryError
 from model_imap import Imap
 from model_mail import append_command, message_of, token_of
@@ -102,7 +103,9 @@ class Client:
             try:
                 tokens = getattr(self, "do_" + name)(
                     chance, mailboxes, message_id, (seed, number))
-            except ConnectionError:
+            except (ConnectionError, TimeoutError) as error:
+                if isinstance(error, TimeoutError):
+                    self.wait_until_forgotten()
                 # Dovecot rebuilds an mdbox if it finds that a killed process
                 # has left its map half-written, and ends the sessions that
                 # have it open; so it does if a mailbox is deleted that they
@@ -120,6 +123,16 @@ class Client:
                                       self.target, taken))
             number += 1
         return done
+
+    def wait_until_forgotten(self):
+        """imap is of the opinion that it has no command to answer, although one
+        has come with another one, of which a sync has failed."""
+        since = self.node.log_size()
+        self.connection.close()
+        idle = re.compile(r"imap\(%s\).*: Disconnected: Connection closed "
+                          r"\([^()]* finished \d{3,}\.\d+ secs ago\)" %
+                          re.escape(self.user))
+        wait_for(lambda: idle.search(self.node.log(since)))
 
     # each returns the tokens, or None if it has done nothing
 

@@ -277,6 +277,20 @@ restore_read_given(struct restore_context *ctx, struct recall_given *given,
 	return 0;
 }
 
+/* Those that are there, or have been given: what an earlier try has given back
+   it may have had expunged, and not have come to delete the mailbox. */
+static unsigned int
+restore_count_known(const ARRAY_TYPE(seq_range) *uids,
+		    const struct recall_given *given)
+{
+	ARRAY_TYPE(seq_range) known;
+
+	t_array_init(&known, 4);
+	seq_range_array_merge(&known, uids);
+	seq_range_array_merge(&known, &given->uids);
+	return seq_range_count(&known);
+}
+
 /* Puts copies back whose transaction is committed when this returns. */
 static int
 restore_copy(struct restore_context *ctx, const guid_128_t guid,
@@ -293,7 +307,7 @@ restore_copy(struct restore_context *ctx, const guid_128_t guid,
 	ARRAY_TYPE(seq_range) uids;
 	ARRAY_TYPE(recall_mails_guid) guids;
 	ARRAY_TYPE(recall_mails_copied) copied;
-	unsigned int count, kept;
+	unsigned int count, known;
 	int ret;
 
 	t_array_init(&uids, 4);
@@ -306,7 +320,7 @@ restore_copy(struct restore_context *ctx, const guid_128_t guid,
 	    recall_mails_get_related(src, &uids, dest, &guids, error_r) < 0)
 		return -1;
 	recall_sdbox_left_delete(dest, src, &uids);
-	kept = seq_range_count(&uids);
+	known = restore_count_known(&uids, &given);
 	ret = recall_mails_copy(src, &uids, dest, &given, &guids, &copied,
 				error_r);
 	/* they are there, even if it could not look */
@@ -321,8 +335,8 @@ restore_copy(struct restore_context *ctx, const guid_128_t guid,
 		ctx->restored->present += count - ctx->box_copies;
 	if (count > 0)
 		restore_add_target(ctx, dest);
-	ret = recall_quarantine_check_count(&ctx->record, rbox, src, kept, dest,
-					    error_r);
+	ret = recall_quarantine_check_count(&ctx->record, rbox, src, known,
+					    dest, error_r);
 	if (ret == 0)
 		ctx->lacking = TRUE;
 	return ret > 0 ? 0 : -1;

@@ -269,7 +269,9 @@ class Account(Recalls, Beside, Checks, Excuses):
                 self.came_back(left)
             if again:
                 self.verdicts["came back"] += 1
-            elif answer.status == "error" and self.plan.has(*DISTURBING):
+            elif answer.status == "error" and (
+                    self.plan.has(*DISTURBING) or
+                    self.is_dovecots(answer.row["error"])):
                 self.said(answer.row["error"])
                 again = True
             if again:

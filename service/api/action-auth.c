@@ -22,6 +22,13 @@
 
 #define PASSWORD_MAX 1024
 
+/* What the console says one can sign in by, besides a password; or null. */
+static json_t *provider(const struct http_request *request)
+{
+	return *request->config->oidc_issuer == '\0' ? json_null() :
+		json_string(request->config->oidc_name);
+}
+
 static void reply_tokens(struct http_request *request,
 			 const struct session_terms *terms)
 {
@@ -42,6 +49,7 @@ static void reply_tokens(struct http_request *request,
 		json_object_set_new(json, "lang", json_string(
 			who->lang == NULL ? "" : who->lang));
 		json_object_set_new(json, "rights", rights_to_json(request));
+		json_object_set_new(json, "provider", provider(request));
 		session_set_cookie(request, request->from_https, refresh,
 				   terms->expires - time(NULL));
 	} else {
@@ -305,6 +313,18 @@ void action_logout(struct http_request *request)
 	http_reply_json(request, 200, json_pack("{s:b}", "success", 1));
 }
 
+/* Whose session has ended signs in again, and has to be told how. */
+static void add_provider(struct http_request *request)
+{
+	if (request->status != 401)
+		return;
+	/* what the audit trail has of it */
+	if (request->why == NULL)
+		request->why = x_strdup(request->reply);
+	http_reply_json(request, 401, json_pack("{s:s, s:o}", "message",
+		"TOKEN INVALID", "provider", provider(request)));
+}
+
 /* With a password, or with the cookie alone. */
 void action_console_login(struct http_request *request)
 {
@@ -318,14 +338,13 @@ void action_console_login(struct http_request *request)
 	if (token == NULL) {
 		/* nobody has signed in here: no refusal of anything */
 		request->audit = NULL;
-		http_reply_json(request, 200, json_pack("{s:n, s:s?}",
-			"access_token", "provider",
-			*request->config->oidc_issuer == '\0' ? NULL :
-			request->config->oidc_name));
+		http_reply_json(request, 200, json_pack("{s:n, s:o}",
+			"access_token", "provider", provider(request)));
 		return;
 	}
 	request->audit = "refresh";
 	refresh(request, login, token);
+	add_provider(request);
 	free_secret(token);
 	free(login);
 }

@@ -413,7 +413,35 @@ def test_in_a_browser(service, issuer):
         browser.wait_heading("Find and recall")
         browser.wait_text(ADMIN)
         assert browser.driver.get_cookies() == []
+        browser.push("Sign out")
+        browser.wait_heading("Sign in")
+        # that is over
+        assert "That sign-in did not work." not in browser.text()
+        browser.push("Sign in with Example Staff")
+        browser.wait_heading("Find and recall")
+        browser.driver.refresh()
+        browser.wait_heading("Find and recall")
+        browser.push("Sign out")
+        browser.wait_heading("Sign in")
+        browser.push("Sign in with Example Staff")
+        browser.wait_heading("Find and recall")
         assert browser.complaints() == []
+
+
+def test_in_a_browser_whose_session_has_ended(service):
+    """An administrator has ended it; there is a way back."""
+    with Browser(service.url) as browser:
+        browser.open()
+        browser.push("Sign in with Example Staff")
+        browser.wait_heading("Find and recall")
+        assert service.curl("/v2/auth/revocations", "-d", "login=" + ADMIN,
+                            token=service.token()).status == 200
+        browser.driver.refresh()
+        browser.wait_heading("Sign in")
+        assert service.audit()[-1].split("|")[4] == "refresh-refused"
+        assert "Staff" not in service.audit()[-1]
+        browser.push("Sign in with Example Staff")
+        browser.wait_heading("Find and recall")
 
 
 def test_in_a_browser_over_tls(node, issuer, certificates):

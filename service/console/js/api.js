@@ -29,6 +29,13 @@ export function current() {
 	return session;
 }
 
+/* Who that is to the API, or null: whoever has another role, or tenant, may do
+   something else. */
+export function who() {
+	return session && JSON.stringify([session.login, session.role,
+					  session["tenant-id"]]);
+}
+
 /* What the API would not refuse whoever is signed in: only for what is offered,
    the API's answer decides. */
 export function rights() {
@@ -53,12 +60,30 @@ export function watchWait(callback) {
 /* how often that was: who has waited is not to undo it */
 let changes = 0;
 
+/* The cookie is that of all tabs: they sign out with this one, and when somebody
+   else signs in. */
+const tabs = new BroadcastChannel(SESSION);
+
 function setSession(to) {
 	changes++;
 	session = to && { ...to, until: Date.now() + to.expire * 1000 };
+	if (session !== null)
+		tabs.postMessage(who());
 	onSession(session);
 	return session;
 }
+
+/* The next one begins at the beginning: only who was signed out by the time comes
+   back to the same page. */
+function leaveConsole() {
+	setSession(null);
+	location.hash = "";
+}
+
+tabs.onmessage = ({ data }) => {
+	if (session !== null && data !== who())
+		leaveConsole();
+};
 
 async function parse(response) {
 	const type = response.headers.get("Content-Type") ?? "";
@@ -136,24 +161,22 @@ export async function resume() {
 
 		if (answer === null)
 			return session;
-		provider = answer.body.provider ?? provider;
+		provider = answer.body.provider;
 		return setSession(answer.body.access_token ? answer.body : null);
 	} catch (error) {
+		provider = error.body?.provider ?? provider;
 		if (error.status === 401 || error.status === 403)
 			return setSession(null);
 		throw error;
 	}
 }
 
-/* The next one begins at the beginning: only who was signed out by the time comes
-   back to the same page. */
+/* Whose session could not be ended is signed in still: the cookie would bring it
+   back. */
 export async function signOut() {
-	try {
-		await askSession("DELETE");
-	} finally {
-		setSession(null);
-		location.hash = "";
-	}
+	await askSession("DELETE");
+	leaveConsole();
+	tabs.postMessage(null);
 }
 
 /* Whether the token is still good: what nobody has asked for must not renew it,
@@ -168,6 +191,9 @@ async function send(method, path, { params, json, headers = {} } = {}) {
 	const query = params && method === "GET" ?
 		"?" + new URLSearchParams(params) : "";
 
+	/* who has signed out asks for nothing any more */
+	if (session === null)
+		throw new ApiError(401);
 	headers = { ...headers, Authorization: "Bearer " + session.access_token };
 	if (json)
 		headers["Content-Type"] = "application/json";
@@ -177,14 +203,20 @@ async function send(method, path, { params, json, headers = {} } = {}) {
 	});
 }
 
-/* A token that has expired is renewed once. */
+/* A token that has expired is renewed once. The cookie may have become somebody
+   else's: what one has asked for is not done for another. */
 async function sendFresh(method, path, options) {
+	const asker = who();
 	const response = await send(method, path, options);
 
 	if (response.status !== 401)
 		return response;
-	resuming ??= resume().finally(() => { resuming = null; });
-	return await resuming ? send(method, path, options) : response;
+	if (who() === asker) {
+		resuming ??= resume().finally(() => { resuming = null; });
+		await resuming;
+	}
+	return session && who() === asker ? send(method, path, options) :
+		response;
 }
 
 /* Asks the API. Throws ApiError. */
@@ -213,20 +245,24 @@ const ACTIONS = "/v2/actions/expunge";
 
 /* Sends a recall, or a restore, that runs in the background; returns its id.
    What was sent is kept for this tab, so that failed users can be asked again
-   under the same key. */
+   under the same key by who has sent it. */
 export async function start(json, key = newKey()) {
+	const asker = who();
 	const { body } = await ask("POST", ACTIONS, {
 		json, headers: { Prefer: "respond-async",
 				 "Idempotency-Key": key },
 	});
 
-	sessionStorage.setItem("sent-" + body.id, JSON.stringify({ json, key }));
+	sessionStorage.setItem("sent-" + body.id,
+			       JSON.stringify({ json, key, asker }));
 	return body;
 }
 
-/* What start() sent for the id from this tab, or null. */
+/* What start() sent for the id from this tab, for who is signed in, or null. */
 export function sent(id) {
-	return JSON.parse(sessionStorage.getItem("sent-" + id) ?? "null");
+	const kept = JSON.parse(sessionStorage.getItem("sent-" + id) ?? "null");
+
+	return kept?.asker === who() ? kept : null;
 }
 
 export async function act(json) {

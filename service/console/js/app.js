@@ -1,6 +1,7 @@
 /* The shell of the console: who is signed in, which page is shown. */
 import { html, Problem, render, useEffect, useRef, useState } from "./ui.js";
-import { current, resume, signOut, watchSession, watchWait } from "./api.js";
+import { current, resume, signOut, watchSession, watchWait, who }
+	from "./api.js";
 import { t, useLanguage } from "./i18n.js";
 import { SignIn } from "./signin.js";
 import { Find } from "./find.js";
@@ -67,6 +68,11 @@ function Console({ session }) {
 	const [error, setError] = useState(null);
 	const stop = useStop(location.hash);
 
+	function end() {
+		setError(null);
+		signOut().catch(setError);
+	}
+
 	return html`<a class="skip" href="#main" onClick=${(e) => {
 		e.preventDefault();
 		main.current.focus();
@@ -75,7 +81,7 @@ function Console({ session }) {
 		<div class="who"><${StopButton} stop=${stop} />
 		<span><bdi>${session.login}</bdi> (${
 			t("role." + session.role)})</span>
-		<button type="button" onClick=${() => signOut().catch(setError)}>${
+		<button type="button" onClick=${end}>${
 			t("signout")}</button></div>
 		<${Menu} pages=${pages} at=${at} /></header>
 	<${StopBanner} stop=${stop} />
@@ -84,13 +90,20 @@ function Console({ session }) {
 }
 
 function App() {
-	const [session, setSession] = useState(current());
+	const [{ session }, setShown] = useState({ session: current() });
+	const whose = useRef(who());
 
 	useEffect(() => watchSession(async (now) => {
+		/* what was somebody's goes at once, whatever comes then */
+		if (who() !== whose.current)
+			setShown({ session: null });
+		whose.current = who();
 		await useLanguage(now?.lang);
-		setSession(now);
+		if (now === current())
+			setShown({ session: now });
 	}), []);
-	return session ? html`<${Console} session=${session} />` :
+	/* somebody else begins anew */
+	return session ? html`<${Console} key=${who()} session=${session} />` :
 		html`<header><p class="brand">${t("title")}</p></header>
 		<main><${SignIn} /></main>`;
 }

@@ -1,6 +1,6 @@
 /* Recalls that wait for a second person. */
-import { Dialog, Field, focusPage, Foreign, html, Page, Problem, Status, Table,
-	 useEffect, useState, When } from "./ui.js";
+import { Dialog, Field, focusPage, Foreign, html, leave, Page, Problem, Status,
+	 Table, useEffect, useLatest, useState, When } from "./ui.js";
 import { ask, current, rights } from "./api.js";
 import { t } from "./i18n.js";
 
@@ -10,15 +10,20 @@ function Decide({ approval, decision, onClose, onDone }) {
 	const [reason, setReason] = useState("");
 	const [busy, setBusy] = useState(false);
 	const [error, setError] = useState(null);
+	const begin = useLatest();
 
 	async function decide(event) {
 		event.preventDefault();
+		const isOpen = begin(), go = leave();
+
 		setBusy(true);
 		setError(null);
 		try {
 			await ask("POST", PATH + "/" + approval.id,
 				  { json: { decision, reason } });
-			onDone(approval, decision);
+			if (isOpen())
+				onClose();
+			onDone(approval, decision, go);
 		} catch (e) {
 			setError(e);
 			setBusy(false);
@@ -85,13 +90,19 @@ export function Approvals() {
 	const [said, setSaid] = useState("");
 	const [error, setError] = useState(null);
 
+	const begin = useLatest();
+
 	async function look() {
+		const isLatest = begin();
+
 		try {
 			const { body } = await ask("GET", PATH);
 
-			setApprovals(body.approvals);
+			if (isLatest())
+				setApprovals(body.approvals);
 		} catch (e) {
-			setError(e);
+			if (isLatest())
+				setError(e);
 		}
 	}
 	useEffect(() => { look(); }, []);
@@ -105,11 +116,10 @@ export function Approvals() {
 			setDeciding({ approval: a, decision })} />`)}
 	${deciding && html`<${Decide} ...${deciding}
 		onClose=${() => setDeciding(null)}
-		onDone=${(approval, decision) => {
-			setDeciding(null);
+		onDone=${(approval, decision, go) => {
 			setSaid(t("approval.done." + decision));
 			if (decision === "approve")
-				location.hash = "#/recall/" + approval.id;
+				go("#/recall/" + approval.id);
 			else
 				look().then(focusPage);
 		}} />`}<//>`;

@@ -1,7 +1,7 @@
 /* The last look before a recall: what a dry run counts is what has to be
    typed. */
-import { Dialog, Field, html, Incomplete, Problem, Select, Status, useEffect,
-	 useRef, useState, Verdict } from "./ui.js";
+import { Dialog, Field, html, Incomplete, leave, Problem, Select, Status,
+	 useEffect, useLatest, useState, Verdict } from "./ui.js";
 import { act, ask, rights, start } from "./api.js";
 import { t } from "./i18n.js";
 
@@ -34,14 +34,17 @@ function isCounted({ state, nodes = [] }) {
 		nodes.every((node) => node.state !== "running"));
 }
 
-/* Of everyone is a job; tells progress(how far it is). */
-async function countEveryone(request, progress, stopped) {
+/* Of everyone is a job; tells progress(how far it is). Returns null once it is not
+   wanted any more. */
+async function countEveryone(request, progress, isWanted) {
 	const { id } = await start({ ...request, dry_run: true });
 
 	for (;;) {
+		if (!isWanted())
+			return null;
 		const { body } = await ask("GET", "/v2/actions/" + id);
 
-		if (isCounted(body) || stopped())
+		if (isCounted(body))
 			return body;
 		progress(body);
 		await new Promise((wake) => setTimeout(wake, POLL_MS));
@@ -77,54 +80,69 @@ export function Confirm({ request, everyone, part, reason = "", force = false,
 	const [typed, setTyped] = useState("");
 	const [busy, setBusy] = useState(false);
 	const [error, setError] = useState(null);
-	const gone = useRef(false);
+	const begin = useLatest();
 	const all = scope === "all";
 	const copies = counted && copiesOf(counted.results);
 	/* also what is on nodes that could not be asked yet */
 	const possible = copies > 0 ||
 		counted?.nodes?.some((node) => node.state !== "done");
+	/* what was counted, or is being counted, is something else */
+	const forget = () => {
+		begin();
+		setCounting(null);
+		setCounted(null);
+		setBusy(false);
+	};
 	const set = (name) => (value) => {
 		setOptions({ ...options, [name]: value });
 		if (name === "force")
-			setCounted(null);
+			forget();
 	};
 	const full = () => ({ ...request, cmd: "expunge",
 		...(all ? { all: true, emails: undefined } : {}),
 		reason: options.reason, force: options.force });
 
-	useEffect(() => () => { gone.current = true; }, []);
 	/* the next thing to do */
 	useEffect(() => {
 		if (possible)
 			document.getElementById("typed")?.focus();
 	}, [possible]);
 
-	async function count() {
+	async function count(isWanted) {
 		const answer = await (all ?
-			countEveryone(full(), setCounting, () => gone.current) :
+			countEveryone(full(), (to) => isWanted() &&
+				setCounting(to), isWanted) :
 			act({ ...full(), dry_run: true }));
 
+		if (!isWanted())
+			return;
 		setCounting(null);
 		setTyped("");
 		setCounted(answer);
 		setBusy(false);
 	}
 	async function recall() {
+		const go = leave();
 		const { id } = await start({ ...full(), notify: options.notify,
 			...(options.stand ? { stand: options.stand } : {}),
 			...(request.query ? { yes_count: Number(typed) } : {}) });
 
-		location.hash = "#/recall/" + id;
+		go("#/recall/" + id);
 	}
 	async function submit(event) {
 		event.preventDefault();
 		if (busy)
 			return;
+		const isWanted = begin();
+
 		setBusy(true);
 		setError(null);
 		try {
-			await (counted ? recall() : count());
+			await (counted ? recall() : count(isWanted));
 		} catch (e) {
+			/* that a recall has failed is told in any case */
+			if (!counted && !isWanted())
+				return;
 			setCounting(null);
 			setError(e);
 			setBusy(false);
@@ -136,7 +154,7 @@ export function Confirm({ request, everyone, part, reason = "", force = false,
 	${can && !nobody && html`<${Select} id="scope" label=${t("scope")}
 		value=${scope} onInput=${(to) => {
 			setScope(to);
-			setCounted(null);
+			forget();
 		}} options=${[["found", t("scope.found", {
 			n: request.emails.length })], ["all", t("everyone")]]} />`}
 	${all && html`<p>${t("scope.all.hint")}</p>`}

@@ -1,6 +1,6 @@
 /* Find, preview, recall. */
-import { Field, Foreign, html, Page, Problem, Status, Table, useRef, useState,
-	 When } from "./ui.js";
+import { Field, Foreign, html, Page, Problem, Status, Table, useLatest,
+	 useState, When } from "./ui.js";
 import { rights } from "./api.js";
 import { Confirm } from "./confirm.js";
 import { Message } from "./message.js";
@@ -153,30 +153,28 @@ function Found({ request, hits, errors, more, stopped }) {
 
 export function Find({ args: [messageid, all] }) {
 	const [state, setState] = useState({});
-	/* the search whose answers are waited for */
-	const search = useRef(null);
+	const begin = useLatest();
 	const { busy, error, found } = state;
 
 	async function onSearch(problem, request) {
 		const mine = { request, hits: [], errors: [], more: false };
-		const isOld = () => search.current !== mine;
+		const isWanted = begin();
 
-		search.current = mine;
 		if (problem)
 			return setState({ error: problem });
 		setState({ busy: true, found: mine });
 		try {
-			await searchAll(request, mine, () => isOld() ||
-				setState({ busy: true, found: mine }), isOld);
-			if (!isOld())
+			await searchAll(request, mine, () => isWanted() &&
+				setState({ busy: true, found: mine }), isWanted);
+			if (isWanted())
 				setState({ found: mine });
 		} catch (e) {
-			if (!isOld())
+			if (isWanted())
 				setState({ error: e });
 		}
 	}
 	function stop() {
-		search.current = null;
+		begin();
 		setState({ found: { ...found, stopped: true } });
 	}
 

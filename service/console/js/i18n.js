@@ -26,13 +26,27 @@ async function load(language) {
 	return response.json();
 }
 
+/* what was wanted last */
+let latest = null;
+
+/* Nobody is kept from the console, or in it, by texts that can't be had: they
+   are English then. */
 export async function useLanguage(wanted) {
 	const language = pick(wanted);
+	let loaded = null;
 
+	latest = language;
 	if (Object.keys(english).length === 0)
 		english = await load("en-US");
-	texts = language === "en-US" ? english : await load(language);
-	document.documentElement.lang = language;
+	try {
+		loaded = language === "en-US" ? english : await load(language);
+	} catch {
+		/* the next one tries again */
+	}
+	if (latest !== language)
+		return;
+	texts = loaded ?? english;
+	document.documentElement.lang = loaded ? language : "en-US";
 }
 
 /* The text with {name}s filled in. A text that depends on a number is an

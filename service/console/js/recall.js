@@ -1,6 +1,6 @@
 /* One recall: how far it is, the verdicts, who read it, undo, evidence. */
-import { Dialog, Field, Foreign, csv, download, html, Incomplete, Page, Problem,
-	 Select, Status, Table, useEffect, useState, Verdict, When }
+import { Dialog, Field, Foreign, csv, download, html, Incomplete, leave, Page,
+	 Problem, Select, Status, Table, useEffect, useState, Verdict, When }
 	from "./ui.js";
 import { ApiError, ask, askBlob, current, rights, sent, start } from "./api.js";
 import { Confirm } from "./confirm.js";
@@ -34,8 +34,8 @@ function useRecall(id) {
 				if (gone)
 					return;
 				setState((old) => ({ ...old, error }));
-				if (!(error instanceof ApiError &&
-				      error.status < 500))
+				if (!(error instanceof ApiError) ||
+				    error.status >= 500 || error.status === 429)
 					timer = setTimeout(look, AGAIN_MS);
 			}
 		}
@@ -78,6 +78,8 @@ function Undo({ id, kept_until, failed = [], onClose }) {
 
 	async function undo(event) {
 		event.preventDefault();
+		const go = leave();
+
 		setBusy(true);
 		setError(null);
 		try {
@@ -86,7 +88,7 @@ function Undo({ id, kept_until, failed = [], onClose }) {
 				...(who === "all" ? {} :
 				    { emails: addressesOf(emails) }) });
 
-			location.hash = "#/recall/" + answer.id;
+			go("#/recall/" + answer.id);
 		} catch (e) {
 			setError(e);
 			setBusy(false);
@@ -247,9 +249,11 @@ export function Recall({ args: [id, only] }) {
 	/* only who has sent it has its key; others ask anew */
 	const retry = request === null ? () => setAgain(true) :
 		attempt(async () => {
+		const go = leave();
+
 		await start(request.json, request.key);
 		/* the same id: look at it anew */
-		location.hash = "#/recall/" + id + "/" + (only ? "" : "error");
+		go("#/recall/" + id + "/" + (only ? "" : "error"));
 	});
 	const evidence = attempt(async () => download("recall-" + id + ".zip",
 		await askBlob(PATH + id + "/export")));

@@ -1,6 +1,6 @@
 /* Past recalls. */
 import { Field, Foreign, html, Page, Problem, Select, Status, Table, useEffect,
-	 useState, When } from "./ui.js";
+	 useLatest, useState, When } from "./ui.js";
 import { ask } from "./api.js";
 import { t } from "./i18n.js";
 
@@ -43,29 +43,39 @@ export function Recalls() {
 						 since: "" });
 	const set = (name) => (v) => setFilters({ ...filters, [name]: v });
 	const [rows, setRows] = useState(null);
-	const [more, setMore] = useState(false);
+	/* what there is more of: the parameters that the rows were asked for with,
+	   whatever the fields have now */
+	const [more, setMore] = useState(null);
 	const [error, setError] = useState(null);
+	const begin = useLatest();
 
-	async function look(before) {
-		const params = { ...paramsOf(filters),
-				 ...(before ? { before } : {}) };
+	async function look(asked, before) {
+		const params = { ...asked, ...(before ? { before } : {}) };
+		const isLatest = begin();
 
 		setError(null);
 		try {
 			const { body } = await ask("GET", "/v2/actions",
 						   { params });
 
+			if (!isLatest())
+				return;
 			setRows(before ? [...rows, ...body.actions] :
 				body.actions);
-			setMore(body.actions.length === params.limit);
+			setMore(body.actions.length === params.limit ? asked :
+				null);
 		} catch (e) {
-			setError(e);
+			if (isLatest())
+				setError(e);
 		}
 	}
-	useEffect(() => { look(); }, []);
+	useEffect(() => { look(paramsOf(filters)); }, []);
 
 	return html`<${Page} title=${t("page.recalls")}>
-	<form class="columns" onSubmit=${(e) => { e.preventDefault(); look(); }}>
+	<form class="columns" onSubmit=${(e) => {
+		e.preventDefault();
+		look(paramsOf(filters));
+	}}>
 	${["messageid", "actor", "reason"].map((name) => html`<${Field} key=${name}
 		id=${name} label=${name === "messageid" ? "Message-ID" : t(name)}
 		value=${filters[name]} onInput=${set(name)} />`)}
@@ -80,6 +90,6 @@ export function Recalls() {
 	${rows && html`<${Table} quiet caption=${t("page.recalls")} rows=${rows}
 		columns=${columns()} rowKey=${(r) => r.id} />`}
 	${more && html`<p><button type="button"
-		onClick=${() => look(rows.at(-1).id)}>${t("more")}</button></p>`}
+		onClick=${() => look(more, rows.at(-1).id)}>${t("more")}</button></p>`}
 	<//>`;
 }

@@ -31,10 +31,10 @@ export function addressesOf(text) {
 }
 
 /* All hits, page by page, into found { hits, errors, more }, which has at any
-   time what was found until then; tells progress() between pages. A message of
+   time what was found until then; tells progress() between pages, as long as isWanted(). A message of
    a mailbox that was looked at by several names, as where the userdb lists
    aliases, is one hit. */
-export async function searchAll(request, found, progress, stopped) {
+export async function searchAll(request, found, progress, isWanted) {
 	const seen = new Set();
 	let cursor;
 
@@ -58,7 +58,7 @@ export async function searchAll(request, found, progress, stopped) {
 		progress();
 		cursor = page.more ? page.next : undefined;
 		found.more = cursor !== undefined;
-	} while (found.more && found.hits.length < MOST_HITS && !stopped());
+	} while (found.more && found.hits.length < MOST_HITS && isWanted());
 }
 
 /* Hits of the same sender and subject are one group. */

@@ -1,6 +1,6 @@
 /* The sessions of whoever is signed in: where, since when; ends them. */
 import { focusPage, Foreign, html, Page, Problem, Status, Table, useEffect,
-	 useState, When } from "./ui.js";
+	 useLatest, useState, When } from "./ui.js";
 import { ask, signOut } from "./api.js";
 import { t } from "./i18n.js";
 
@@ -10,7 +10,9 @@ export function Sessions() {
 	const [sessions, setSessions] = useState(null);
 	const [said, setSaid] = useState("");
 	const [error, setError] = useState(null);
+	const begin = useLatest();
 	const end = (session) => async () => {
+		setError(null);
 		try {
 			await ask("DELETE", PATH + "/" + session.id);
 			if (session.current)
@@ -37,9 +39,11 @@ export function Sessions() {
 	];
 
 	async function look() {
+		const isLatest = begin();
 		const { body } = await ask("GET", PATH);
 
-		setSessions(body.sessions);
+		if (isLatest())
+			setSessions(body.sessions);
 	}
 	useEffect(() => { look().catch(setError); }, []);
 

@@ -1,5 +1,5 @@
 /* Who shares what with whom: of one mailbox owner. */
-import { Field, Foreign, html, Page, Problem, Status, Table, useState }
+import { Field, Foreign, html, Page, Problem, Status, Table, useLatest, useState }
 	from "./ui.js";
 import { ask } from "./api.js";
 import { t } from "./i18n.js";
@@ -22,17 +22,23 @@ export function Shares() {
 	const [shares, setShares] = useState(null);
 	const [error, setError] = useState(null);
 
+	const begin = useLatest();
+
 	async function look(event) {
 		event.preventDefault();
+		const isLatest = begin();
+
 		setError(null);
 		setShares(null);
 		try {
 			const { body } = await ask("GET", "/v2/mailboxes/" +
 				encodeURIComponent(owner.trim()) + "/shares");
 
-			setShares(body.shares);
+			if (isLatest())
+				setShares(body.shares);
 		} catch (e) {
-			setError(e);
+			if (isLatest())
+				setError(e);
 		}
 	}
 

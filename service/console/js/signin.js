@@ -1,4 +1,4 @@
-import { Field, html, Page, Problem, useState } from "./ui.js";
+import { Field, html, Page, Problem, useEffect, useState } from "./ui.js";
 import { signIn, signInBy } from "./api.js";
 import { t } from "./i18n.js";
 
@@ -11,8 +11,12 @@ function cameBack() {
 export function SignIn() {
 	const [login, setLogin] = useState("");
 	const [password, setPassword] = useState("");
-	const [error, setError] = useState(cameBack());
+	const [error, setError] = useState(cameBack);
 	const [busy, setBusy] = useState(false);
+
+	/* said once */
+	useEffect(() => history.replaceState(null, "",
+		location.pathname + location.hash), []);
 
 	async function submit(event) {
 		event.preventDefault();

@@ -1,6 +1,6 @@
 /* Standing orders: recalls that also take what arrives later. */
 import { Dialog, focusPage, Foreign, html, Page, Problem, Status, Table,
-	 useEffect, useState, When } from "./ui.js";
+	 useEffect, useLatest, useState, When } from "./ui.js";
 import { ask } from "./api.js";
 import { t } from "./i18n.js";
 
@@ -8,11 +8,16 @@ const PATH = "/v2/standing";
 
 function End({ order, onClose, onDone }) {
 	const [error, setError] = useState(null);
+	const begin = useLatest();
 
 	async function end(event) {
 		event.preventDefault();
+		const isOpen = begin();
+
 		try {
 			await ask("DELETE", PATH + "/" + order.id);
+			if (isOpen())
+				onClose();
 			onDone();
 		} catch (e) {
 			setError(e);
@@ -57,13 +62,19 @@ export function Standing() {
 			o.query?.join(" ")} /></span></button>` },
 	];
 
+	const begin = useLatest();
+
 	async function look() {
+		const isLatest = begin();
+
 		try {
 			const { body } = await ask("GET", PATH);
 
-			setOrders(body.standing);
+			if (isLatest())
+				setOrders(body.standing);
 		} catch (e) {
-			setError(e);
+			if (isLatest())
+				setError(e);
 		}
 	}
 	useEffect(() => { look(); }, []);
@@ -74,7 +85,6 @@ export function Standing() {
 		columns=${columns} rows=${orders} rowKey=${(o) => o.id} />`}
 	${ending && html`<${End} order=${ending}
 		onClose=${() => setEnding(null)} onDone=${() => {
-			setEnding(null);
 			setSaid(t("standing.ended"));
 			look().then(focusPage);
 		}} />`}<//>`;

@@ -1,7 +1,7 @@
 /* The stop of all recalls: who may see it sees on every page that they are
    stopped; who may pull it, or release it, has a button. */
-import { Dialog, Field, Foreign, html, Problem, useEffect, useState, When }
-	from "./ui.js";
+import { Dialog, Field, Foreign, html, Problem, useEffect, useLatest, useState,
+	 When } from "./ui.js";
 import { ask, current, isFresh, rights } from "./api.js";
 import { t } from "./i18n.js";
 
@@ -14,13 +14,23 @@ const ROLE_USER = 2;
 export function useStop(page) {
 	const [state, setState] = useState(null);
 	const sees = current().role !== ROLE_USER;
+	const begin = useLatest();
 
+	/* what was asked before that may be older */
+	function told(to) {
+		begin();
+		setState(to);
+	}
 	async function look() {
+		const isLatest = begin();
+
 		try {
 			const { body } = await ask("GET", PATH);
 
-			setState((old) => ({ ...body, untold: body.stopped ===
-				old?.stopped ? old.untold : undefined }));
+			if (isLatest())
+				setState((old) => ({ ...body,
+					untold: body.stopped === old?.stopped ?
+						old.untold : undefined }));
 		} catch {
 			/* what is not known is not told: the page has its own
 			   troubles to tell of */
@@ -41,7 +51,7 @@ export function useStop(page) {
 			removeEventListener("focus", look);
 		};
 	}, []);
-	return { state, told: setState };
+	return { state, told };
 }
 
 /* The nodes that did not answer. */
@@ -56,21 +66,26 @@ function Untold({ nodes }) {
 }
 
 /* Stops, or releases. */
-function Pull({ release, onClose, onDone }) {
+function Pull({ release, onClose, told }) {
 	const [reason, setReason] = useState("");
 	const [busy, setBusy] = useState(false);
 	const [error, setError] = useState(null);
+	const begin = useLatest();
 	const name = release ? "release" : "stop";
 
 	async function pull(event) {
 		event.preventDefault();
+		const isOpen = begin();
+
 		setBusy(true);
 		setError(null);
 		try {
 			const { body } = release ? await ask("DELETE", PATH) :
 				await ask("POST", PATH, { json: { reason } });
 
-			onDone({ ...body, untold: untoldOf(body) });
+			if (isOpen())
+				onClose();
+			told({ ...body, untold: untoldOf(body) });
 		} catch (e) {
 			setError(e);
 			setBusy(false);
@@ -95,11 +110,8 @@ function Puller({ release, told }) {
 	return html`<button type="button" class=${release ? "" : "brake"}
 		onClick=${() => setOpen(true)}>${t(release ? "release.do" :
 			"stop.all")}</button>
-	${open && html`<${Pull} release=${release}
-		onClose=${() => setOpen(false)} onDone=${(answer) => {
-			setOpen(false);
-			told(answer);
-		}} />`}`;
+	${open && html`<${Pull} release=${release} told=${told}
+		onClose=${() => setOpen(false)} />`}`;
 }
 
 export function StopButton({ stop: { state, told } }) {

@@ -1,5 +1,5 @@
 /* A user takes back a message of the own. */
-import { Field, html, Page, Problem, Select, useState } from "./ui.js";
+import { Field, html, leave, Page, Problem, Select, useState } from "./ui.js";
 import { rights, start } from "./api.js";
 import { standOptions } from "./confirm.js";
 import { addressesOf } from "./search.js";
@@ -16,6 +16,8 @@ export function TakeBack() {
 
 	async function submit(event) {
 		event.preventDefault();
+		const go = leave();
+
 		setBusy(true);
 		setError(null);
 		try {
@@ -24,7 +26,7 @@ export function TakeBack() {
 				...(stand ? { stand } : {}),
 				emails: addressesOf(emails) });
 
-			location.hash = "#/recall/" + id;
+			go("#/recall/" + id);
 		} catch (e) {
 			setError(e);
 			setBusy(false);

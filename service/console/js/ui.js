@@ -2,16 +2,44 @@
    tables, dialogs, fields. */
 import { h, render } from "../vendor/preact.mjs";
 import htm from "../vendor/htm.mjs";
-import { useEffect, useRef, useState } from "../vendor/hooks.mjs";
+import { useLayoutEffect, useRef, useState } from "../vendor/hooks.mjs";
 import { t } from "./i18n.js";
 
-export { render, useEffect, useRef, useState };
+/* With what is shown, not at some time after it: on a busy machine somebody has
+   gone on meanwhile, whose focus must not be taken away. */
+export { useLayoutEffect as useEffect };
+export { render, useRef, useState };
 export const html = htm.bind(h);
 
 /* Characters that are not seen, or change the order in which others are: C0,
    C1, bidirectional marks, zero width, line and paragraph separators, tags. */
 const DECEIVING =
 	/[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
+
+/* Returns begin(), for what is asked for and shown once it is answered. begin()
+   returns whether that is still wanted: nothing else was begun since, and what
+   asked for it is shown still. */
+export function useLatest() {
+	const last = useRef(0);
+
+	useLayoutEffect(() => () => { last.current++; }, []);
+	return () => {
+		const mine = ++last.current;
+
+		return () => mine === last.current;
+	};
+}
+
+/* Returns what leads from the page that is shown now to another one. Who has
+   left it meanwhile is not taken away from where that was to. */
+export function leave() {
+	const heading = document.querySelector("main h1");
+
+	return (hash) => {
+		if (heading.isConnected)
+			location.hash = hash;
+	};
+}
 
 /* The text with a sign in place of each character that could deceive. */
 export function visible(text) {
@@ -107,13 +135,15 @@ export function Dialog({ title, onClose, children }) {
 	/* what has it when the dialog is asked for, not when it is shown */
 	const before = useRef(document.activeElement);
 
-	useEffect(() => {
-		ref.current.showModal();
+	useLayoutEffect(() => {
+		const dialog = ref.current;
+
+		dialog.showModal();
 		return () => {
-			if (before.current?.isConnected)
-				before.current.focus();
-			else
-				focusPage();
+			dialog.close();
+			/* what goes with it has gone then */
+			queueMicrotask(() => before.current?.isConnected ?
+				before.current.focus() : focusPage());
 		};
 	}, []);
 	return html`<dialog ref=${ref} aria-labelledby=${id.current}
@@ -193,16 +223,17 @@ export function Incomplete({ nodes = [] }) {
 
 /* Where the focus goes when what had it is no longer there. */
 export function focusPage() {
-	document.querySelector("main h1")?.focus();
+	if (document.activeElement === document.body)
+		document.querySelector("main h1")?.focus();
 }
 
 /* A page: its heading takes the focus when the page is shown. */
 export function Page({ title, children }) {
 	const ref = useRef(null);
 
-	useEffect(() => {
+	useLayoutEffect(() => { ref.current.focus(); }, []);
+	useLayoutEffect(() => {
 		document.title = title + " \u2013 " + t("title");
-		ref.current.focus();
 	}, [title]);
 	return html`<h1 tabindex="-1" ref=${ref}>${title}</h1>${children}`;
 }

@@ -36,6 +36,7 @@ struct recall *recall_action_new(const struct http_request *request,
 	recall->actor.login = x_strdup(request->identity.login);
 	recall->actor.tenant = x_strdup(request->identity.tenant);
 	recall->actor.role = request->identity.role;
+	recall->actor.issued = request->identity.issued;
 	return recall;
 }
 

@@ -256,8 +256,11 @@ static bool set_back_recalls(sqlite3 *db, const struct revocation *r,
 	if ((r->kind != REVOKE_LOGIN && r->kind != REVOKE_ALL) ||
 	    r->before < now)
 		return true;
-	return journal_exec(db, "UPDATE recalls SET created = ?3 WHERE "
-			    "approval = 'pending' AND created > ?3 AND "
+	return journal_exec(db, "UPDATE recalls SET "
+			    "created = min(created, ?3), "
+			    "issued = min(issued, ?3) WHERE "
+			    "approval = 'pending' AND "
+			    "max(created, issued) > ?3 AND "
 			    "(?1 IS NULL OR actor = ?1 COLLATE NOCASE) AND "
 			    "(?2 = '' OR (tenant = ?2 AND role <> 3))", "ssi",
 			    r->kind == REVOKE_LOGIN ? r->subject : NULL,

@@ -9,10 +9,13 @@
 #include "userdb.h"
 
 /* Until when tokens were revoked counts: the one that it was asked for with
-   may have been issued a moment before. */
+   may have been issued a moment before; or in spite of them, which it says. */
 static bool is_revoked(const struct recall *recall)
 {
-	return revocation_until(&recall->actor) >= recall->created;
+	int64_t since = recall->actor.issued > recall->created ?
+		recall->actor.issued : recall->created;
+
+	return revocation_until(&recall->actor) >= since;
 }
 
 static const char *check_settings(const struct config *config,

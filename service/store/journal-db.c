@@ -156,6 +156,8 @@ static const char *const upgrades[] = {
 	"ALTER TABLE revocations ADD COLUMN expires INTEGER NOT NULL"
 	" DEFAULT 0;"
 	"CREATE INDEX revocations_tenant ON revocations(tenant);",
+	/* when the token was, as revocations have it */
+	"ALTER TABLE recalls ADD COLUMN issued INTEGER NOT NULL DEFAULT -1;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 

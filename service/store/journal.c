@@ -44,9 +44,10 @@ bool journal_add(const struct recall *recall, bool promised)
 			"messageid, force, notify, dry_run, reason, actor, "
 			"tenant, role, source, senders, users, cmd, target, "
 			"query, key, verify_headers, approval, stand, "
-			"everyone, person) "
-			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-			"sisiiisssississssisiis",
+			"everyone, person, issued) "
+			"VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
+			"?,?,?,?,?,?,?)",
+			"sisiiisssississssisiisi",
 			recall->id, recall->created, recall->message_id,
 			(int64_t)recall->force, (int64_t)recall->notify,
 			(int64_t)recall->dry_run, recall->reason,
@@ -58,7 +59,7 @@ bool journal_add(const struct recall *recall, bool promised)
 			(int64_t)recall->verify_headers,
 			recall_approval_name(recall->approval),
 			recall->stand, (int64_t)recall->everyone,
-			recall->person) &&
+			recall->person, recall->actor.issued) &&
 		      add_users(db, recall);
 	ret = journal_end(db, ret);
 	journal_unlock();
@@ -207,6 +208,7 @@ static void read_recall(sqlite3_stmt *stmt, struct recall *recall)
 	recall->decided = sqlite3_column_int64(stmt, 20);
 	recall->stand = sqlite3_column_int64(stmt, 21);
 	recall->everyone = sqlite3_column_int(stmt, 22) != 0;
+	recall->actor.issued = sqlite3_column_int64(stmt, 23);
 }
 
 static enum journal_result
@@ -216,7 +218,7 @@ load(sqlite3 *db, const char *id, struct recall **recall_r)
 		"messageid, force, notify, dry_run, reason, actor, tenant, "
 		"role, source, senders, cmd, target, query, key, "
 		"verify_headers, approval, approver, decision, decided, stand, "
-		"everyone "
+		"everyone, issued "
 		"FROM recalls WHERE id = ?");
 	struct recall *recall;
 	int ret;

@@ -314,6 +314,34 @@ def test_revoked(node, make, clock, which, ahead):
         assert refresh(service, tokens).status == 200
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_approval_of_who_logged_in_after_that(node, make, clock, message_id,
+                                              again):
+    """What was revoked until a time that is to come is not what a new token asks
+    for; unless that is revoked, too."""
+    user = U[0]
+    node.lmtp_deliver(user, build_message(message_id))
+    with make(approval__users=1, approval__check_asker="no") as service:
+        clock.set(DAY)
+        revoke = "/v2/auth/revocations", "-d", "login=" + ADMIN
+        assert service.curl(*revoke, token=root(service, DAY)).status == 200
+        clock.set(0)
+        asked = service.recall(log_in(service)["access_token"], message_id,
+                               [user]).json()["id"]
+        if again:
+            assert service.curl(*revoke, token=root(service)).status == 200
+        service.stop()
+        service.start()
+        second = admin(service, 0, ADMIN2)
+        answer = decide(service, second, asked)
+        if again:
+            assert answer.status == 409 and "revoked" in answer.json()["message"]
+        else:
+            assert answer.status in (200, 202)
+            service.wait_recall(second, asked)
+        assert has(node, user, message_id) is again
+
+
 @pytest.mark.parametrize("which", [{"login": ADMIN}, {"all": 1}],
                          ids=["login", "all"])
 def test_revoked_by_a_clock_that_was_ahead(node, make, clock, which):

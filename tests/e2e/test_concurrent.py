@@ -156,6 +156,26 @@ def test_taken_out_of_what_was_reset():
     assert not excused(*lines[:2], taken % (MESSAGE_ID, TOKEN + "a"))
 
 
+def test_taken_up_in_what_was_renamed():
+    """A file that was left in an sdbox as it was renamed is in the way of a
+    copy, which has the mailbox rebuilt, as force-resync does."""
+    rebuilt = "imap(%s)<1><x>: Warning: sdbox /s/mailboxes/Beta/" \
+        "dbox-Mails: Rebuilding index"
+    found = Found("Gamma", TOKEN, [], 0, 7)
+
+    def excused(*lines, uid=7, renamed=True):
+        account = ByItsLog(*lines, driver="sdbox")
+        account.doomed, account.taken_out = set(), {place("Beta", uid)}
+        account.renamed = renamed
+        return account.back_without_flags(found)
+
+    assert excused(rebuilt)
+    assert not excused()
+    assert not excused(rebuilt, uid=8)
+    assert not excused(rebuilt, renamed=False)
+    assert not excused(rebuilt.replace("Beta", "INBOX"))
+
+
 def test_sizes_of_others():
     """In what clients have copied out of a mailbox that was reset."""
     broken = "imap(%s)<1><x>: Error: Mailbox INBOX: Deleting corrupted cache " \

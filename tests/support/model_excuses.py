@@ -165,7 +165,8 @@ class Excuses:
         true = self.left_in_gone(found.mailbox, found.token) or \
             self.taken_out_of_gone(found.token) or \
             found.mailbox in RENAMED and self.renamed and \
-            self.plan.has("resync") and \
+            self.logged("mailboxes/(%s)/dbox-Mails: Rebuilding index" %
+                        "|".join(RENAMED), self.episode_log) and \
             where in self.taken_out | self.expunged_by_recalls(self.log_start)
         if true:
             self.loose.add(found.token)

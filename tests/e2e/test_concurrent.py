@@ -13,7 +13,7 @@ from model_clients import OPERATIONS, Operation, place
 from model_excuses import Excuses
 from model_mail import Found
 from model_plan import BEFORE, BESIDE, KINDS, Limits, Plan
-from model_recalls import Finding, Recalls, crashes
+from model_recalls import Answer, Finding, Recalls, crashes
 from model_shrink import Case, arguments, shrink
 
 
@@ -101,6 +101,18 @@ def test_errors_that_are_dovecots():
         assert account.abandons(finding) is None
     assert ByItsLog(BREAKS).abandons(
         Finding("", "restore", error="Out of order")) is None
+
+
+def test_twice_and_read():
+    """In an mdbox that was rebuilt."""
+    def excused(*lines, copies=2):
+        row = {"status": "read", "copies": str(copies)}
+        return ByItsLog(*lines).doubled_by_rebuild(
+            "read", [TOKEN], Answer(row), collections.Counter({TOKEN: 2}))
+
+    assert excused(REBUILT)
+    assert not excused()
+    assert not excused(REBUILT, copies=3)
 
 
 def test_fewer_than_recorded():

@@ -1,7 +1,9 @@
 #include "lib.h"
 #include "array.h"
+#include "mail-storage.h"
 #include "doveadm.h"
 #include "recall-params.h"
+#include "recall-quarantine-read.h"
 #include "doveadm-recall-params.h"
 #include "doveadm-recall-rows.h"
 #include "recall-verdict.h"
@@ -29,9 +31,9 @@ static bool list_wants(const struct recall_list_command *cmd,
 
 static void
 list_record(struct recall_record_command *_cmd,
-	    struct recall_quarantine *q ATTR_UNUSED, const char *username,
+	    struct recall_quarantine *q, const char *username,
 	    const char *recall_id,
-	    const ARRAY_TYPE(recall_quarantine_box) *boxes ATTR_UNUSED,
+	    const ARRAY_TYPE(recall_quarantine_box) *boxes,
 	    const struct recall_quarantine_record *record)
 {
 	struct recall_list_command *cmd =
@@ -42,7 +44,8 @@ list_record(struct recall_record_command *_cmd,
 		.record = record,
 	};
 
-	if (record != NULL && !list_wants(cmd, record))
+	if (record == NULL ? recall_quarantine_boxes_are_empty(q, boxes) :
+	    !list_wants(cmd, record))
 		return;
 	if (record == NULL) {
 		row.status = recall_verdict_name(RECALL_VERDICT_ERROR);

@@ -9,6 +9,8 @@
 
 #define QUARANTINE_LIST_CONTEXT_REQUIRE(obj) \
 	MODULE_CONTEXT_REQUIRE(obj, recall_quarantine_list_module)
+#define QUARANTINE_BOX_CONTEXT_REQUIRE(obj) \
+	MODULE_CONTEXT_REQUIRE(obj, recall_quarantine_box_module)
 
 struct quarantine_list {
 	union mailbox_list_module_context module_ctx;
@@ -40,6 +42,21 @@ quarantine_list_iter_next(struct mailbox_list_iterate_context *ctx)
 	return qlist->module_ctx.super.iter_next(ctx);
 }
 
+/* IMAP's NOTIFY would tell of mailboxes that are made and deleted. */
+static int
+quarantine_list_notify_next(struct mailbox_list_notify *notify,
+			    const struct mailbox_list_notify_rec **rec_r)
+{
+	struct quarantine_list *qlist =
+		QUARANTINE_LIST_CONTEXT_REQUIRE(notify->list);
+	int ret;
+
+	do {
+		ret = qlist->module_ctx.super.notify_next(notify, rec_r);
+	} while (ret > 0);
+	return ret;
+}
+
 void recall_mail_quarantine_list_created(struct mailbox_list *list)
 {
 	struct mailbox_list_vfuncs *v = list->vlast;
@@ -51,6 +68,7 @@ void recall_mail_quarantine_list_created(struct mailbox_list *list)
 	qlist->module_ctx.super = *v;
 	list->vlast = &qlist->module_ctx.super;
 	v->iter_next = quarantine_list_iter_next;
+	v->notify_next = quarantine_list_notify_next;
 	MODULE_CONTEXT_SET(list, recall_quarantine_list_module, qlist);
 }
 
@@ -66,6 +84,19 @@ static int quarantine_exists(struct mailbox *box ATTR_UNUSED,
 {
 	*existence_r = MAILBOX_EXISTENCE_NONE;
 	return 0;
+}
+
+/* A client's commands about ACLs ask for this, of a mailbox that is opened
+   whatever its ACLs. They alone count in those that would be made. */
+static int quarantine_exists_for_acl(struct mailbox *box, bool auto_boxes,
+				     enum mailbox_existence *existence_r)
+{
+	union mailbox_module_context *qbox =
+		QUARANTINE_BOX_CONTEXT_REQUIRE(box);
+
+	if (!auto_boxes)
+		return qbox->super.exists(box, auto_boxes, existence_r);
+	return quarantine_exists(box, auto_boxes, existence_r);
 }
 
 static int quarantine_open(struct mailbox *box)
@@ -106,18 +137,21 @@ void recall_mail_quarantine_mailbox_allocated(struct mailbox *box)
 	struct mailbox_vfuncs *v = box->vlast;
 	union mailbox_module_context *qbox;
 
-	if ((box->flags & MAILBOX_FLAG_IGNORE_ACLS) != 0 ||
-	    !namespace_is_closed(box->list->ns))
+	if (!namespace_is_closed(box->list->ns))
 		return;
 	qbox = p_new(box->pool, union mailbox_module_context, 1);
 	qbox->super = *v;
 	box->vlast = &qbox->super;
+	MODULE_CONTEXT_SET_SELF(box, recall_quarantine_box_module, qbox);
 
+	if ((box->flags & MAILBOX_FLAG_IGNORE_ACLS) != 0) {
+		v->exists = quarantine_exists_for_acl;
+		return;
+	}
 	v->exists = quarantine_exists;
 	v->open = quarantine_open;
 	v->create_box = quarantine_create;
 	v->delete_box = quarantine_delete;
 	v->rename_box = quarantine_rename;
 	v->get_status = quarantine_get_status;
-	MODULE_CONTEXT_SET_SELF(box, recall_quarantine_box_module, qbox);
 }

@@ -7,7 +7,7 @@ import pytest
 
 from conftest import DRIVERS, ONE_DRIVER, parse_tab
 from mailnode import DOVECOT_24, build_message
-from quarantine import command, fetch, make_node, quarantined
+from quarantine import PREFIX, command, fetch, make_node, quarantined
 from servicenode import Service
 
 USER = "a@example.com"
@@ -448,4 +448,80 @@ def test_number_of_mailboxes(lifted, message_id):
             ["expunged"] * 2 + ["expunged" if lifted else "error"]
         assert "mailboxes" in rows[2]["error"] or lifted
         assert node.count(USER) == (0 if lifted else 1)
+        assert node.panics() == [] and node.errors() == []
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_purge_is_replicated(driver, message_id, recall_id):
+    """Of a mailbox that has mailboxes below it dsync leaves a directory (dbox):
+    that is no recall without a record."""
+    other = "b@example.com"
+    with make_node(driver, [USER, other], mail_plugins=PLUGINS) as node:
+        server = node.doveadm_command("dsync-server", "-u", other)
+
+        def sync():
+            for _ in range(2):
+                node.doveadm("sync", "-u", USER, "-n", "", "-n", PREFIX, "sh",
+                             "-c", 'exec "$@"', "sh", *server)
+        for place in "INBOX", "Work":
+            node.append(USER, place, build_message(message_id))
+        sync()
+        assert command(node, "expunge", "-u", USER, "--no-notify",
+                       "--recall-id", recall_id,
+                       message_id).row()["copies"] == "2"
+        sync()
+        assert [row["copies"] for row in command(node, "list", "-A").rows] == \
+            ["2", "2"]
+        node.doveadm(*PURGE_ALL, "recall", "purge", "-u", USER)
+        sync()
+        result = command(node, "list", "-A")
+        assert (result.code, result.rows) == (0, [])
+        result = command(node, "purge", "-u", other)
+        assert result.code == 0
+        assert node.count(USER) == node.count(other) == 0
+        assert node.panics() == [] and node.errors() == []
+
+
+def mbox_text(message):
+    """As a delivery that is not Dovecot's appends it."""
+    return b"From sender@example.com Sun Nov 29 01:02:03 2026\n" + \
+        message.replace(b"\r\n", b"\n") + b"\n"
+
+
+def test_mbox(message_id, recall_id):
+    """Mail in mbox files, some of it delivered by others: what they append is
+    found, whatever the index knows, and all is put back."""
+    users = {USER: {"mail": "mbox:~/mail:INBOX=~/spool",
+                    "namespace/recalled/location": "sdbox:~/recalled"}}
+    with make_node("sdbox", users, mail_plugins=PLUGINS) as node:
+        def verdict(name, *args):
+            row = command(node, name, "-u", USER, *args).row()
+            return row["status"], row["copies"]
+
+        def deliver(asked, subject):
+            with open(node.home(USER) / "spool", "ab") as spool:
+                spool.write(mbox_text(build_message(asked, subject)))
+        node.lmtp_deliver(USER, build_message(message_id))
+        node.append(USER, "Work", build_message(message_id), ["\\Flagged"])
+        node.append(USER, "INBOX", build_message("<other@example.com>"))
+        dry = "expunge", "--dry-run", message_id
+        assert verdict(*dry) == ("would_expunge", "2")
+        deliver("<others@example.com>", "first")
+        deliver(message_id, "second")
+        assert verdict(*dry) == ("would_expunge", "3")
+        assert verdict("expunge", "--dry-run", "<others@example.com>") == \
+            ("would_expunge", "1")
+        before = [sorted(fetch(node, USER, box), key=str)
+                  for box in ("INBOX", "Work")]
+        assert verdict("expunge", "--no-notify", "--stand", "1h",
+                       "--recall-id", recall_id, message_id) == \
+            ("expunged", "3")
+        deliver(message_id, "third")
+        assert [row["copies"] for row in
+                command(node, "standing", "run").rows] == ["1"]
+        assert node.count(USER) == 2 and node.count(USER, "Work") == 0
+        assert verdict("restore", recall_id) == ("restored", "4")
+        after = [fetch(node, USER, box) for box in ("INBOX", "Work")]
+        assert len(after[0]) == 5 and after[1] == before[1]
+        assert all(message in after[0] for message in before[0])
         assert node.panics() == [] and node.errors() == []

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import DRIVERS
 from mailnode import DOVECOT_24, DOVECOT_MODULES, build_message
-from quarantine import command, make_node, quarantined
+from quarantine import PREFIX, command, make_node, quarantined
 
 USER = "a@example.com"
 PLUGINS = ["notify", "recall"]
@@ -68,6 +68,51 @@ def test_quota_that_is_kept(driver, root, message_id, recall_id):
         purge(node)
         assert quarantined(node, USER) == {}
         assert_quota_is_right(node)
+        assert node.panics() == [] and node.errors() == []
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_quarantine_is_closed_to_acl_and_notify(driver, message_id, recall_id):
+    """Neither do ACLs of its mailboxes exist for clients, nor are they told what
+    happens there."""
+    with make_node(driver, [USER], acl=True, mail_plugins=PLUGINS) as node:
+        node.append(USER, "INBOX", build_message(message_id))
+        told = [node.imap(USER) for _ in range(2)]
+        for connection, which in zip(told, (
+                "personal", "mailboxes (%s)" % (PREFIX + recall_id))):
+            assert connection.xatom(
+                "NOTIFY", "SET (%s (MessageNew MessageExpunge FlagChange "
+                "MailboxName))" % which)[0] == "OK"
+
+        def heard():
+            for connection in told:
+                connection.noop()
+                yield from (repr(connection.response(name)[1])
+                            for name in ("LIST", "STATUS"))
+
+        def recalled():
+            row = command(node, "expunge", "-u", USER, "--no-notify",
+                          "--recall-id", recall_id, message_id).row()
+            assert (row["status"], row["copies"]) == ("expunged", "1")
+        recalled()
+        name, = quarantined(node, USER)
+        for box in name, PREFIX + recall_id:
+            for act in (lambda: told[0].getacl(box),
+                        lambda: told[0].setacl(box, "b@example.com", "lr"),
+                        lambda: told[0].deleteacl(box, "b@example.com")):
+                assert act()[0] == "NO"
+        # NOTIFY tells of what has happened when something else does
+        for place in "INBOX", "Work":
+            node.append(USER, place, build_message("<other@example.com>"))
+            assert "RECALLED" not in "".join(heard())
+        assert command(node, "restore", "-u", USER,
+                       recall_id).status() == "restored"
+        purge(node)
+        node.append(USER, "More", build_message("<other@example.com>"))
+        words = "".join(heard())
+        assert "More" in words and "RECALLED" not in words
+        for connection in told:
+            connection.logout()
         assert node.panics() == [] and node.errors() == []
 
 

@@ -1,12 +1,16 @@
 #include "lib.h"
 #include "array.h"
+#include "mail-namespace.h"
 #include "mail-storage.h"
+#include "mailbox-list.h"
 #include "recall-index.h"
 #include "recall-mails.h"
 #include "recall-message-id.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-record.h"
 #include "recall-quarantine-read.h"
+
+#include <dirent.h>
 
 void
 recall_quarantine_add_unlisted(struct recall_quarantine *q, pool_t pool,
@@ -34,6 +38,40 @@ recall_quarantine_add_unlisted(struct recall_quarantine *q, pool_t pool,
 			record->recall_id, rbox->guid);
 		guid_128_copy(unlisted->guid, rbox->guid);
 	}
+}
+
+static bool dir_is_empty(const char *path)
+{
+	const struct dirent *d;
+	DIR *dir = opendir(path);
+	bool empty;
+
+	if (dir == NULL)
+		return errno == ENOENT;
+	for (errno = 0; (d = readdir(dir)) != NULL; errno = 0) {
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			break;
+	}
+	empty = d == NULL && errno == 0;
+	(void)closedir(dir);
+	return empty;
+}
+
+bool recall_quarantine_boxes_are_empty(struct recall_quarantine *q,
+	const ARRAY_TYPE(recall_quarantine_box) *boxes)
+{
+	const struct recall_quarantine_box *qbox;
+	const char *path;
+
+	array_foreach(boxes, qbox) {
+		if (!qbox->nonexistent ||
+		    mailbox_list_get_path(q->ns->list,
+			mailbox_list_get_storage_name(q->ns->list, qbox->vname),
+			MAILBOX_LIST_PATH_TYPE_DIR, &path) <= 0 ||
+		    !dir_is_empty(path))
+			return FALSE;
+	}
+	return TRUE;
 }
 
 int recall_quarantine_read(struct recall_quarantine *q,

@@ -14,6 +14,11 @@ void
 recall_quarantine_add_unlisted(struct recall_quarantine *q, pool_t pool,
 			       const struct recall_quarantine_record *record,
 			       ARRAY_TYPE(recall_quarantine_box) *boxes);
+/* Whether these are mailboxes that are not there any more, but for directories
+   in which there is nothing: of a mailbox with mailboxes below it dsync leaves
+   that when it deletes them. */
+bool recall_quarantine_boxes_are_empty(struct recall_quarantine *q,
+	const ARRAY_TYPE(recall_quarantine_box) *boxes);
 /* Called with each mailbox that has copies of a recall, and with their UIDs.
    Returns -1 to stop. */
 typedef int

@@ -22,10 +22,14 @@ static MODULE_CONTEXT_DEFINE_INIT(recall_quarantine_list_module,
 static MODULE_CONTEXT_DEFINE_INIT(recall_quarantine_box_module,
 				  &mail_storage_module_register);
 
+static bool user_is_kept_out(const struct mail_user *user)
+{
+	return strcmp(user->service, "doveadm") != 0;
+}
+
 static bool namespace_is_closed(struct mail_namespace *ns)
 {
-	return recall_quarantine_is_namespace(ns) &&
-		strcmp(ns->user->service, "doveadm") != 0;
+	return recall_quarantine_is_namespace(ns) && user_is_kept_out(ns->user);
 }
 
 /* Whoever looks at mailboxes for the storage's sake (a rebuild of mdbox, which
@@ -105,13 +109,18 @@ static int quarantine_open(struct mailbox *box)
 	return -1;
 }
 
-static int quarantine_create(struct mailbox *box,
-			     const struct mailbox_update *update ATTR_UNUSED,
-			     bool directory ATTR_UNUSED)
+static int quarantine_refuse(struct mailbox *box)
 {
 	mail_storage_set_error(box->storage, MAIL_ERROR_PERM,
 			       MAIL_ERRSTR_NO_PERMISSION);
 	return -1;
+}
+
+static int quarantine_create(struct mailbox *box,
+			     const struct mailbox_update *update ATTR_UNUSED,
+			     bool directory ATTR_UNUSED)
+{
+	return quarantine_refuse(box);
 }
 
 static int quarantine_delete(struct mailbox *box)
@@ -123,6 +132,17 @@ static int quarantine_rename(struct mailbox *src,
 			     struct mailbox *dest ATTR_UNUSED)
 {
 	return quarantine_open(src);
+}
+
+/* Of a mailbox that is not in the quarantine. */
+static int other_rename(struct mailbox *src, struct mailbox *dest)
+{
+	union mailbox_module_context *qbox =
+		QUARANTINE_BOX_CONTEXT_REQUIRE(src);
+
+	if (namespace_is_closed(dest->list->ns))
+		return quarantine_refuse(src);
+	return qbox->super.rename_box(src, dest);
 }
 
 static int quarantine_get_status(struct mailbox *box,
@@ -137,13 +157,17 @@ void recall_mail_quarantine_mailbox_allocated(struct mailbox *box)
 	struct mailbox_vfuncs *v = box->vlast;
 	union mailbox_module_context *qbox;
 
-	if (!namespace_is_closed(box->list->ns))
+	if (!user_is_kept_out(box->list->ns->user))
 		return;
 	qbox = p_new(box->pool, union mailbox_module_context, 1);
 	qbox->super = *v;
 	box->vlast = &qbox->super;
 	MODULE_CONTEXT_SET_SELF(box, recall_quarantine_box_module, qbox);
 
+	if (!recall_quarantine_is_namespace(box->list->ns)) {
+		v->rename_box = other_rename;
+		return;
+	}
 	if ((box->flags & MAILBOX_FLAG_IGNORE_ACLS) != 0) {
 		v->exists = quarantine_exists_for_acl;
 		return;

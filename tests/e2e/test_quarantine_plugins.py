@@ -410,6 +410,12 @@ def test_closed_to_clients(driver, message_id, recall_id):
             assert connection.create('"%s"' % name)[0] == "NO"
             assert connection.delete('"%s"' % name)[0] == "NO"
             assert connection.rename('"%s"' % name, "Mine")[0] == "NO"
+        # nor is anything put there, as what a recall has kept
+        connection.create("Mine")
+        for name in (PREFIX + "f" * 32, PREFIX + recall_id + "/" + "f" * 32,
+                     PREFIX + "new"):
+            assert connection.rename("Mine", name)[0] == "NO"
+        assert connection.rename("Mine", "Ours")[0] == "OK"
         connection.logout()
         assert command(node, "restore", "-u", USER,
                        recall_id).status() == "restored"

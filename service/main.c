@@ -34,6 +34,7 @@
 #include "journal.h"
 #include "json-text.h"
 #include "log.h"
+#include "recall-audit.h"
 #include "recall-run.h"
 #include "refresh-token.h"
 #include "revocation.h"
@@ -168,6 +169,7 @@ static void tick(void)
 	http_clients_drop();
 	audit_tick(config);
 	approvals_expire(config);
+	jobs_save();
 	if (now_ms() - unpaused >= UNPAUSE_INTERVAL * 1000) {
 		jobs_unpause();
 		unpaused = now_ms();
@@ -242,6 +244,7 @@ static int run(struct config *config, const char *path)
 		log_warning("the audit trail can't be written%s",
 			    config->audit_required ? ": no message is recalled "
 			    "or shown until it can" : "");
+	recall_audit_resume(config);
 	if (!standing_keeper_start())
 		return fail(x_strdup("threads could not be started"));
 	if (!jobs_resume())

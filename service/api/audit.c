@@ -49,7 +49,7 @@ void audit_done(struct http_request *request, const char *event,
 	audit_cef_add_outcome(&line, success);
 	for (; fields != NULL && fields->key != AUDIT_END; fields++)
 		audit_cef_add(&line, fields->key, fields->value);
-	audit_log_write(request->config, line.data);
+	(void)audit_log_write(request->config, line.data);
 }
 
 /* refusals */
@@ -155,7 +155,7 @@ static void report_left_out(const struct config *config, const char *address,
 	audit_cef_add(&line, AUDIT_SOURCE, address);
 	audit_cef_add_outcome(&line, false);
 	audit_cef_add_number(&line, AUDIT_COUNT, lines);
-	audit_log_write(config, line.data);
+	(void)audit_log_write(config, line.data);
 }
 
 void audit_refused(struct http_request *request)
@@ -185,7 +185,7 @@ void audit_refused(struct http_request *request)
 	audit_cef_add_number(&line, AUDIT_STATUS, request->status);
 	add_targets(&line, request);
 	audit_cef_add(&line, AUDIT_MESSAGE, why);
-	audit_log_write(config, line.data);
+	(void)audit_log_write(config, line.data);
 }
 
 /* the trail itself */
@@ -193,12 +193,13 @@ void audit_refused(struct http_request *request)
 void audit_tick(const struct config *config)
 {
 	audit_limit_flush(config, false, report_left_out);
-	audit_log_retry(config);
+	recall_audit_tick(config);
 }
 
 void audit_close(const struct config *config)
 {
 	audit_limit_flush(config, true, report_left_out);
+	recall_audit_tick(config);
 	audit_log_close(config);
 }
 

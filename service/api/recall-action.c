@@ -16,6 +16,7 @@
 #include "log.h"
 #include "params.h"
 #include "query-word.h"
+#include "recall-audit.h"
 #include "recall-action.h"
 #include "recall-json.h"
 #include "strlist.h"
@@ -134,7 +135,8 @@ static void reply_outcome(struct http_request *request, struct recall *recall,
 {
 	switch (outcome) {
 	case RECALL_PAUSED:
-		jobs_pause(recall->id);
+		if (!recall->unsaved)
+			jobs_pause(recall->id);
 		recall_action_reply_accepted(request, recall);
 		return;
 	case RECALL_INTERRUPTED:
@@ -144,6 +146,7 @@ static void reply_outcome(struct http_request *request, struct recall *recall,
 	case RECALL_DONE:
 		if (recall->refused) {
 			reply_refused(request, recall);
+			recall_audited(recall->id);
 			return;
 		}
 		http_reply_json(request, 200, recall_to_json(recall));
@@ -214,10 +217,12 @@ static void run_journalled(struct http_request *request, struct recall *recall,
 
 	if (!async) {
 		outcome = recall_run(recall, request->config);
-		if (again && outcome == RECALL_DONE && !recall->refused)
+		if (again && outcome == RECALL_DONE && !recall->refused &&
+		    !recall->unsaved)
 			recall = read_anew(recall);
 		reply_outcome(request, recall, outcome);
-		recall_free(recall);
+		if (!jobs_keep(recall, outcome))
+			recall_free(recall);
 		return;
 	}
 	recall_action_reply_accepted(request, recall);

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "recall-audit.h"
 #include "recall-run.h"
+#include "recall-write.h"
 #include "strlist.h"
 #include "worker.h"
 
@@ -29,10 +30,20 @@ struct job {
 	bool resumed;
 };
 
+/* One that the journal lacks something of. */
+struct kept {
+	struct recall *recall;
+	enum recall_outcome outcome;
+	struct kept *next;
+};
+
 static struct worker_pool *pool, *sweeps;
 static pthread_mutex_t paused_lock = PTHREAD_MUTEX_INITIALIZER;
 /* ids of those that are stopped, and of others that are to go on later */
 static struct strlist paused, parked;
+
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct kept *all_kept;
 
 static pthread_mutex_t leaving_lock = PTHREAD_MUTEX_INITIALIZER;
 /* how many give up their place just now */
@@ -113,10 +124,79 @@ static void log_resumed(const struct recall *recall)
 			 recall->id, recall_count(recall, -1), recall->count);
 }
 
+/* Waits until it can go on, unless it has ended. */
+static void put_aside(const char *id, enum recall_outcome outcome)
+{
+	switch (outcome) {
+	case RECALL_INTERRUPTED:
+		log_info("recall %s: goes on at the next start", id);
+		break;
+	case RECALL_PAUSED:
+		jobs_pause(id);
+		break;
+	case RECALL_YIELDED:
+		log_info("recall %s: makes room while nodes are down", id);
+		add_to(&parked, id);
+		break;
+	case RECALL_DONE:
+	case RECALL_UNREACHABLE:
+	case RECALL_TIMEOUT:
+		break;
+	}
+}
+
+bool jobs_keep(struct recall *recall, enum recall_outcome outcome)
+{
+	struct kept *kept;
+
+	if (!recall->unsaved)
+		return false;
+	kept = x_calloc(1, sizeof(*kept));
+	kept->recall = recall;
+	kept->outcome = outcome;
+	pthread_mutex_lock(&kept_lock);
+	kept->next = all_kept;
+	all_kept = kept;
+	pthread_mutex_unlock(&kept_lock);
+	return true;
+}
+
+void jobs_save(void)
+{
+	struct kept *kept;
+
+	pthread_mutex_lock(&kept_lock);
+	/* if one can't be written, no other can */
+	while ((kept = all_kept) != NULL && recall_write(kept->recall)) {
+		all_kept = kept->next;
+		log_info("recall %s: the journal has it now", kept->recall->id);
+		put_aside(kept->recall->id, kept->outcome);
+		if (recall_has_ended(kept->outcome))
+			recall_audited(kept->recall->id);
+		recall_free(kept->recall);
+		free(kept);
+	}
+	pthread_mutex_unlock(&kept_lock);
+}
+
+/* What can't be written to the very end. */
+static void forget_kept(void)
+{
+	struct kept *kept;
+
+	jobs_save();
+	while ((kept = all_kept) != NULL) {
+		all_kept = kept->next;
+		recall_free(kept->recall);
+		free(kept);
+	}
+}
+
 static void run_job(void *context)
 {
 	struct job *job = context;
 	struct recall *recall = NULL;
+	enum recall_outcome outcome;
 	enum journal_result found;
 	struct config *config;
 
@@ -135,26 +215,14 @@ static void run_job(void *context)
 	recall->make_room = make_room;
 	config = wait_for_audit(recall);
 
-	switch (recall_run(recall, config)) {
-	case RECALL_INTERRUPTED:
-		log_info("recall %s: goes on at the next start", recall->id);
-		break;
-	case RECALL_PAUSED:
-		jobs_pause(recall->id);
-		break;
-	case RECALL_YIELDED:
-		log_info("recall %s: makes room while nodes are down",
-			 recall->id);
-		add_to(&parked, recall->id);
-		break;
-	case RECALL_DONE:
-	case RECALL_UNREACHABLE:
-	case RECALL_TIMEOUT:
+	outcome = recall_run(recall, config);
+	if (!recall->unsaved)
+		put_aside(recall->id, outcome);
+	if (recall_has_ended(outcome))
 		recall_audit(config, recall);
-		break;
-	}
 	has_made_room(recall);
-	recall_free(recall);
+	if (!jobs_keep(recall, outcome))
+		recall_free(recall);
 	config_unref(config);
 }
 
@@ -263,6 +331,7 @@ void jobs_stop(void)
 {
 	worker_pool_stop(pool);
 	worker_pool_stop(sweeps);
+	forget_kept();
 	worker_pool_free(pool);
 	worker_pool_free(sweeps);
 	strlist_free(&paused);

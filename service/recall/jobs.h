@@ -3,6 +3,7 @@
 
 #include "config.h"
 #include "recall.h"
+#include "recall-outcome.h"
 
 /* Recalls that run in the background. */
 
@@ -11,6 +12,12 @@ bool jobs_start(const struct config *config);
    turn has come, and frees it. If too many wait it is tried again now and
    then. */
 void jobs_add(struct recall *recall);
+/* If the journal lacks something of the recall, which has come to this, takes
+   it over: it is written as soon as that can be, and waits then if it has to.
+   Returns false if the journal has it all. */
+bool jobs_keep(struct recall *recall, enum recall_outcome outcome);
+/* Tries to write what jobs_keep() has. Called now and then. */
+void jobs_save(void);
 /* Has the journalled recall wait until recalls are not stopped any more. */
 void jobs_pause(const char *id);
 /* Whether it waits for that. */

@@ -1,4 +1,6 @@
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "recall-verdict.h"
@@ -6,9 +8,50 @@
 #include "audit-cef.h"
 #include "audit-log.h"
 #include "clock.h"
+#include "journal.h"
 #include "log.h"
 #include "recall-audit.h"
 #include "strbuf.h"
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* ids of recalls whose lines may still wait */
+static struct strlist waiting;
+
+void recall_audited(const char *id)
+{
+	pthread_mutex_lock(&lock);
+	strlist_add(&waiting, id);
+	pthread_mutex_unlock(&lock);
+}
+
+void recall_audit_tick(const struct config *config)
+{
+	struct strlist ids;
+	size_t i;
+	bool told;
+
+	pthread_mutex_lock(&lock);
+	ids = waiting;
+	memset(&waiting, 0, sizeof(waiting));
+	pthread_mutex_unlock(&lock);
+	told = audit_log_retry(config);
+	for (i = 0; i < ids.count; i++) {
+		if (told)
+			journal_told(ids.items[i]);
+		else
+			recall_audited(ids.items[i]);
+	}
+	strlist_free(&ids);
+}
+
+/* Writes the line of the recall's end, and frees it. */
+static void write_end(const struct config *config, const char *id, char *line)
+{
+	if (line == NULL || audit_log_write(config, line))
+		journal_told(id);
+	else
+		recall_audited(id);
+}
 
 /* Of an alias also whose mailbox it is. */
 static char *user_text(const struct recall_user *user)
@@ -84,8 +127,10 @@ void recall_audit(const struct config *config, const struct recall *recall)
 		 recall->id, recall->dry_run ? " (dry run)" : "",
 		 recall->actor.login, recall->source, recall->count,
 		 recall_count(recall, RECALL_VERDICT_EXPUNGED), errors);
-	if (!config->audit_cef_enabled)
+	if (!config->audit_cef_enabled) {
+		write_end(config, recall->id, NULL);
 		return;
+	}
 	users = list_users(recall);
 	verdicts = list_verdicts(recall);
 	query = recall_query_text(recall);
@@ -109,7 +154,7 @@ void recall_audit(const struct config *config, const struct recall *recall)
 	}
 	audit_cef_add(&line, AUDIT_IDEMPOTENCY_KEY, recall->key);
 	audit_cef_add(&line, AUDIT_REASON, recall->reason);
-	audit_log_write(config, line.data);
+	write_end(config, recall->id, line.data);
 	free(users);
 	free(verdicts);
 	free(query);
@@ -121,8 +166,10 @@ void recall_audit_expired(const struct config *config,
 	struct strbuf line = { NULL, 0, 0 };
 
 	log_info("recall %s: nobody has approved it in time", recall->id);
-	if (!config->audit_cef_enabled)
+	if (!config->audit_cef_enabled) {
+		write_end(config, recall->id, NULL);
 		return;
+	}
 	audit_cef_begin(&line, config, "approval-expired", "Message recall not "
 			"approved in time", AUDIT_REFUSED);
 	audit_cef_add(&line, AUDIT_LOGIN, recall->actor.login);
@@ -130,7 +177,26 @@ void recall_audit_expired(const struct config *config,
 	audit_cef_add_outcome(&line, false);
 	audit_cef_add(&line, AUDIT_RECALL, recall->id);
 	audit_cef_add(&line, AUDIT_REASON, recall->reason);
-	audit_log_write(config, line.data);
+	write_end(config, recall->id, line.data);
+}
+
+void recall_audit_resume(const struct config *config)
+{
+	struct strlist ids = { NULL, 0, 0 };
+	struct recall *recall;
+	size_t i;
+
+	(void)journal_untold(&ids);
+	for (i = 0; i < ids.count; i++) {
+		if (journal_load(ids.items[i], &recall) != JOURNAL_FOUND)
+			continue;
+		if (recall->approval == RECALL_EXPIRED)
+			recall_audit_expired(config, recall);
+		else
+			recall_audit(config, recall);
+		recall_free(recall);
+	}
+	strlist_free(&ids);
 }
 
 /* As of the recall, whoever asked for it. */
@@ -172,7 +238,7 @@ void recall_audit_late(const struct config *config,
 	audit_cef_add(&line, AUDIT_MAILBOX, late->mailboxes);
 	if (recall != NULL)
 		audit_cef_add(&line, AUDIT_REASON, recall->reason);
-	audit_log_write(config, line.data);
+	(void)audit_log_write(config, line.data);
 }
 
 void recall_audit_late_left(const struct config *config, const char *url,
@@ -190,7 +256,7 @@ void recall_audit_late_left(const struct config *config, const char *url,
 		audit_cef_add_outcome(&line, false);
 		audit_cef_add_number(&line, AUDIT_COUNT, rows);
 		audit_cef_add(&line, AUDIT_MESSAGE, text);
-		audit_log_write(config, line.data);
+		(void)audit_log_write(config, line.data);
 	}
 	free(text);
 }

@@ -6,11 +6,21 @@
 #include "recall.h"
 
 /* Writes to the audit trail that a recall, its undoing or a dry run came to its
-   end. */
+   end. What a crash has kept from being written is written at the next start:
+   the journal knows of what. */
 void recall_audit(const struct config *config, const struct recall *recall);
 /* Writes that nobody has approved it in time. */
 void recall_audit_expired(const struct config *config,
 			  const struct recall *recall);
+
+/* That is written, or waits, and the journal has heard of the end only now; or
+   there is another line about it. */
+void recall_audited(const char *id);
+/* Tells the journal of which ends the trail has. Called now and then, and at
+   the end. */
+void recall_audit_tick(const struct config *config);
+/* Writes what a crash has left out. */
+void recall_audit_resume(const struct config *config);
 
 /* Writes what a standing order has taken; recall is NULL if it is none of the
    journal's. */

@@ -51,8 +51,8 @@ struct node_run {
 
 /* To be called for each user that the recall has already. */
 void everyone_index_add(struct everyone *all, size_t pos);
-/* Verdicts that could not be written are written with the next ones: a node
-   must not be further in the journal than they are. */
+/* What could not be written is written with the next: a node must not be
+   further in the journal than its users' verdicts. */
 void everyone_save(struct everyone *all, const size_t *users, size_t count,
 		   const struct recall_node *node);
 /* Journals a state that is another one, with its error or NULL, and an error

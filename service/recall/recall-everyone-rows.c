@@ -53,7 +53,7 @@ void everyone_save(struct everyone *all, const size_t *users, size_t count,
 		   const struct recall_node *node)
 {
 	const struct recall *recall = all->recall;
-	size_t *known = NULL, i;
+	size_t *known = NULL, i, node_count = node != NULL ? 1 : 0;
 
 	if (all->unsaved) {
 		known = x_calloc(recall->count + 1, sizeof(*known));
@@ -61,8 +61,11 @@ void everyone_save(struct everyone *all, const size_t *users, size_t count,
 			known[i] = i;
 		users = known;
 		count = recall->count;
+		node = recall->nodes;
+		node_count = recall->node_count;
 	}
-	all->unsaved = !journal_save_found(recall, users, count, node);
+	all->unsaved = !journal_save_found(recall, users, count, node,
+					   node_count);
 	if (all->unsaved)
 		log_error("recall %s: the journal could not be written, a "
 			  "restart would ask again", recall->id);

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "recall-everyone-private.h"
 #include "recall-everyone.h"
+#include "recall-write.h"
 
 #define THREAD_STACK (512 * 1024)
 
@@ -107,6 +108,7 @@ recall_everyone_run(struct recall *recall, struct config *config)
 	} while (is_open(recall) && !everyone_is_held(&all));
 	tdestroy(all.index, free);
 	pthread_mutex_destroy(&all.mutex);
+	recall->unsaved = all.unsaved;
 	if (is_open(recall)) {
 		if (recall_interrupted())
 			return RECALL_INTERRUPTED;
@@ -114,7 +116,6 @@ recall_everyone_run(struct recall *recall, struct config *config)
 	}
 	recall->finished = time(NULL);
 	if (all.unsaved || !journal_save(recall, NULL, 0))
-		log_error("recall %s: the journal could not be written",
-			  recall->id);
+		recall->unsaved = !recall_write(recall);
 	return RECALL_DONE;
 }

@@ -3,6 +3,12 @@
 
 static bool interrupted;
 
+bool recall_has_ended(enum recall_outcome outcome)
+{
+	return outcome == RECALL_DONE || outcome == RECALL_UNREACHABLE ||
+	       outcome == RECALL_TIMEOUT;
+}
+
 bool recall_interrupted(void)
 {
 	return __atomic_load_n(&interrupted, __ATOMIC_RELAXED);

@@ -19,6 +19,8 @@ enum recall_outcome {
 	RECALL_TIMEOUT
 };
 
+/* Whether it is over. */
+bool recall_has_ended(enum recall_outcome outcome);
 /* From now on recalls begin no new batch. */
 void recall_interrupt_all(void);
 /* Whether that was called. */

@@ -16,6 +16,7 @@
 #include "recall-params-json.h"
 #include "recall-rows.h"
 #include "recall-run.h"
+#include "recall-write.h"
 #include "standing-hand.h"
 #include "strlist-json.h"
 
@@ -194,8 +195,7 @@ static void take_verdicts(struct recall_run *run, const struct batch *batch,
 	}
 	if (last && !run->again)
 		recall->finished = time(NULL);
-	/* once more: the error of a moment is not to keep a recall from being
-	   finished until somebody restarts the service */
+	/* once more, for the error of a moment */
 	if (!save_batch(run, batch) && !save_batch(run, batch))
 		log_error("recall %s: the journal could not be written, a "
 			  "restart would ask again", recall->id);
@@ -284,6 +284,7 @@ static enum recall_outcome run_batches(struct recall_run *run)
 	}
 	doveadm_calls_end(calls);
 	free(taken);
+	recall->unsaved = run->unsaved;
 	/* if a node does not take what others do, that is its users' error */
 	recall->refused = run->refused > 0 &&
 		run->refused == run->tally.answered;
@@ -311,15 +312,20 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 	/* all verdicts were known before */
 	if (outcome == RECALL_DONE && recall->finished == 0) {
 		recall->finished = time(NULL);
-		if (!journal_save(recall, NULL, 0) &&
-		    !journal_save(recall, NULL, 0))
-			log_error("recall %s: the journal could not be written",
-				  recall->id);
+		recall->unsaved = !recall_write(recall);
 	}
 	if (outcome != RECALL_INTERRUPTED && outcome != RECALL_PAUSED &&
 	    outcome != RECALL_YIELDED)
 		standing_hand_finish(recall, config);
 	return outcome;
+}
+
+/* Who would be asked about again would have nothing left. */
+static void save_again(struct recall_run *run)
+{
+	const struct batch none = { .run = run };
+
+	(void)save_batch(run, &none);
 }
 
 size_t recall_run_again(struct recall *recall, struct config *config)
@@ -336,6 +342,10 @@ size_t recall_run_again(struct recall *recall, struct config *config)
 			recall_user_reset(&recall->users[i]);
 	}
 	(void)run_batches(&run);
+	while (run.unsaved && !recall_interrupted()) {
+		nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
+		save_again(&run);
+	}
 	standing_hand_end_again(recall);
 	/* the journal has the others as they were */
 	return recall_count(recall, RECALL_VERDICT_ERROR) +

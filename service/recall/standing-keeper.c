@@ -212,20 +212,21 @@ static bool look(struct config *config, const struct journal_standing *row)
 	return written;
 }
 
-static void look_all(void)
+/* By the settings as they are now: many that fail take longer than somebody
+   needs to mend them. */
+static bool look_next(void)
 {
-	struct journal_standing *rows;
 	struct config *config = config_current();
-	bool more = true;
+	struct journal_standing *rows;
 	size_t count;
+	bool more;
 
-	while (more && !is_stopping() && !brakes_stopped()) {
-		if (!journal_standing_due_look(time(NULL), &rows, &count))
-			count = 0;
-		more = count > 0 && look(config, rows);
-		journal_standing_free(rows, count);
-	}
+	if (!journal_standing_due_look(time(NULL), &rows, &count))
+		count = 0;
+	more = count > 0 && look(config, rows);
+	journal_standing_free(rows, count);
 	config_unref(config);
+	return more;
 }
 
 static void *run_looker(void *context)
@@ -233,7 +234,7 @@ static void *run_looker(void *context)
 	(void)context;
 	journal_standing_find_users();
 	while (!is_stopping()) {
-		look_all();
+		while (!is_stopping() && !brakes_stopped() && look_next()) ;
 		pthread_mutex_lock(&lock);
 		if (!stopping)
 			cond_wait_ms(&cond, &lock, POLL_MS);

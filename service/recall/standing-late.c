@@ -189,9 +189,14 @@ static void ask(struct config *config)
    never. */
 static void tell(struct config *config)
 {
+	/* what the journal could not be told is not told of all the time */
+	static struct journal_late told;
 	struct recall *recall = NULL;
 	struct journal_late late;
 
+	if (told.username != NULL && !journal_late_told(&told))
+		return;
+	journal_late_clear(&told);
 	while (!recall_interrupted() && audit_log_ready(config) &&
 	       journal_late_next(&late) > 0) {
 		/* many are of one recall */
@@ -206,7 +211,7 @@ static void tell(struct config *config)
 		}
 		recall_audit_late(config, recall, &late);
 		if (!journal_late_told(&late)) {
-			journal_late_clear(&late);
+			told = late;
 			break;
 		}
 		journal_late_clear(&late);

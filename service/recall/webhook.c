@@ -175,8 +175,10 @@ static bool failed(const struct config *config,
 }
 
 /* Returns whether to go on at once. */
-static bool send_next(const struct config *config)
+static bool send_due(const struct config *config)
 {
+	/* what the journal could not be told is not sent all the time */
+	static int64_t taken;
 	struct journal_webhook webhook;
 	struct recall *recall;
 	char *body;
@@ -184,13 +186,16 @@ static bool send_next(const struct config *config)
 
 	if (journal_webhook_next(time(NULL), &webhook) <= 0)
 		return false;
+	if (webhook.id == taken)
+		return journal_webhook_remove(webhook.id);
 	switch (journal_load(webhook.recall, &recall)) {
 	case JOURNAL_FOUND:
 		break;
 	case JOURNAL_ABSENT:
 		return journal_webhook_remove(webhook.id);
 	case JOURNAL_FAILED:
-		return false;
+		/* one that is damaged is not to hold up all others */
+		return failed(config, &webhook);
 	}
 	body = make_body(&webhook, recall);
 	recall_free(recall);
@@ -198,6 +203,7 @@ static bool send_next(const struct config *config)
 	free(body);
 	if (sent) {
 		metrics_add(METRIC_WEBHOOK_SENT, 1);
+		taken = webhook.id;
 		return journal_webhook_remove(webhook.id);
 	}
 	if (__atomic_load_n(&stopping, __ATOMIC_RELAXED))
@@ -206,16 +212,19 @@ static bool send_next(const struct config *config)
 	return failed(config, &webhook);
 }
 
-static void send_all(void)
+/* By the settings as they are now: many that fail take longer than somebody
+   needs to mend them. */
+static bool send_next(void)
 {
 	struct config *config = config_current();
+	bool more = false;
 
 	if (*config->webhook_url == '\0')
 		journal_webhooks_clear();
 	else
-		while (!__atomic_load_n(&stopping, __ATOMIC_RELAXED) &&
-		       send_next(config)) ;
+		more = send_due(config);
 	config_unref(config);
+	return more;
 }
 
 static void *run(void *context)
@@ -224,7 +233,8 @@ static void *run(void *context)
 	pthread_mutex_lock(&lock);
 	while (!stopping) {
 		pthread_mutex_unlock(&lock);
-		send_all();
+		while (!__atomic_load_n(&stopping, __ATOMIC_RELAXED) &&
+		       send_next()) ;
 		pthread_mutex_lock(&lock);
 		if (!stopping)
 			cond_wait_ms(&cond, &lock, POLL_MS);

@@ -26,9 +26,11 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct strlist waiting;
 static bool failing;
-/* The file may end within a line: a process that wrote it has died, or it is
-   one that has not been looked at. */
+/* The file may end within a line: a process that wrote it has died. */
 static bool partial = true;
+/* the one that is known of */
+static dev_t file_dev;
+static ino_t file_ino;
 
 /* a file */
 
@@ -85,6 +87,10 @@ static bool add_line(const char *path, int fd, const char *line)
 
 	if (fstat(fd, &st) < 0)
 		return false;
+	if (st.st_dev != file_dev || st.st_ino != file_ino)
+		partial = true;
+	file_dev = st.st_dev;
+	file_ino = st.st_ino;
 	mend = partial && S_ISREG(st.st_mode) && st.st_size > 0 &&
 	       ends_within_line(path, st.st_size);
 	text = x_asprintf("%s%s\n", mend ? "\n" : "", line);
@@ -255,13 +261,16 @@ static bool flush(const struct config *config, bool room)
 	return ok;
 }
 
-void audit_log_write(const struct config *config, char *line)
+bool audit_log_write(const struct config *config, char *line)
 {
+	bool ret;
+
 	pthread_mutex_lock(&lock);
 	strlist_add(&waiting, line);
 	free(line);
-	(void)flush(config, false);
+	ret = flush(config, false);
 	pthread_mutex_unlock(&lock);
+	return ret;
 }
 
 bool audit_log_ready(const struct config *config)
@@ -276,17 +285,19 @@ bool audit_log_ready(const struct config *config)
 	return ret;
 }
 
-void audit_log_retry(const struct config *config)
+bool audit_log_retry(const struct config *config)
 {
+	bool ret;
+
 	pthread_mutex_lock(&lock);
-	if (waiting.count > 0)
-		(void)flush(config, false);
+	ret = waiting.count == 0 || flush(config, false);
 	pthread_mutex_unlock(&lock);
+	return ret;
 }
 
 void audit_log_close(const struct config *config)
 {
-	audit_log_retry(config);
+	(void)audit_log_retry(config);
 	pthread_mutex_lock(&lock);
 	give_up(waiting.count);
 	strlist_free(&waiting);

@@ -10,14 +10,15 @@
 /* No line is longer: audit-cef.c adds up what can be in one. */
 #define AUDIT_LINE_MAX 65536
 
-/* Writes the line, which has no line end, and frees it. */
-void audit_log_write(const struct config *config, char *line);
+/* Writes the line, which has no line end, and frees it. Returns false if it
+   waits. */
+bool audit_log_write(const struct config *config, char *line);
 /* Whether nothing waits any more, after another try, and there is room for what
    requests that are under way will have to say. True if there is no trail to
    write. */
 bool audit_log_ready(const struct config *config);
-/* Tries again if lines wait. */
-void audit_log_retry(const struct config *config);
+/* Tries again if lines wait. Returns whether none does any more. */
+bool audit_log_retry(const struct config *config);
 /* The same for the last time: what can't be written goes to the log. */
 void audit_log_close(const struct config *config);
 

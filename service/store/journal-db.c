@@ -158,8 +158,24 @@ static const char *const upgrades[] = {
 	"CREATE INDEX revocations_tenant ON revocations(tenant);",
 	/* when the token was, as revocations have it */
 	"ALTER TABLE recalls ADD COLUMN issued INTEGER NOT NULL DEFAULT -1;",
+	/* whether the audit trail may lack how it ended; that somebody has
+	   rejected it is told by the line of that */
+	"ALTER TABLE recalls ADD COLUMN untold INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX recalls_untold ON recalls(created) WHERE untold = 1;"
+	"CREATE TRIGGER recall_untold AFTER UPDATE OF finished ON recalls"
+	" WHEN OLD.finished = 0 AND NEW.finished > 0 AND"
+	" NEW.approval IS NOT 'rejected'"
+	" BEGIN UPDATE recalls SET untold = 1 WHERE id = NEW.id; END;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
+
+/* Receivers know a webhook by its id, those, too, that came of a journal in
+   whose place an older copy of it is now. */
+static const char skip_ids[] =
+	"INSERT INTO sqlite_sequence (name, seq) SELECT 'webhooks', 0 WHERE"
+	" NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'webhooks');"
+	"UPDATE sqlite_sequence SET seq = max(seq, 1000 *"
+	" CAST(strftime('%s') AS INTEGER)) WHERE name = 'webhooks';";
 
 static pthread_mutex_t journal_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t reader_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -208,12 +224,24 @@ void journal_unlock_loader(void)
 	pthread_mutex_unlock(&loader_mutex);
 }
 
+/* SQLite tells of a disk that it has failed, and of no file. */
+static void log_failed(sqlite3 *db)
+{
+	int kind = sqlite3_errcode(db) & 0xff;
+	int error = kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN ?
+		sqlite3_system_errno(db) : 0;
+
+	log_error("journal: %s%s%s (%s)", sqlite3_errmsg(db),
+		  error == 0 ? "" : ": ", error == 0 ? "" : strerror(error),
+		  sqlite3_db_filename(db, "main"));
+}
+
 /* Pragmas, which partly act as they are compiled. */
 static bool run(sqlite3 *db, const char *sql)
 {
 	if (sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK)
 		return true;
-	log_error("journal: %s", sqlite3_errmsg(db));
+	log_failed(db);
 	return false;
 }
 
@@ -229,7 +257,7 @@ sqlite3_stmt *journal_prepare(sqlite3 *db, const char *sql)
 	}
 	if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt,
 			       NULL) != SQLITE_OK)
-		log_error("journal: %s", sqlite3_errmsg(db));
+		log_failed(db);
 	return stmt;
 }
 
@@ -269,8 +297,7 @@ int journal_step(sqlite3_stmt *stmt)
 	int ret = stmt == NULL ? SQLITE_ERROR : sqlite3_step(stmt);
 
 	if (stmt != NULL && ret != SQLITE_ROW && ret != SQLITE_DONE)
-		log_error("journal: %s",
-			  sqlite3_errmsg(sqlite3_db_handle(stmt)));
+		log_failed(sqlite3_db_handle(stmt));
 	return ret;
 }
 
@@ -338,6 +365,8 @@ static int make_tables(sqlite3 *db, bool *newer_r)
 		if (ret == SQLITE_OK)
 			ret = sqlite3_exec(db, sql, NULL, NULL, NULL);
 	}
+	if (ret == SQLITE_OK)
+		ret = sqlite3_exec(db, skip_ids, NULL, NULL, NULL);
 	return ret != SQLITE_OK ? ret :
 		sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
 }
@@ -482,9 +511,14 @@ void journal_close(void)
 bool journal_ready(void)
 {
 	sqlite3 *db = journal_lock();
-	bool ret = journal_exec(db, "BEGIN IMMEDIATE", "") &&
-		   journal_exec(db, "ROLLBACK", "");
+	char sql[48];
+	bool ret;
 
+	/* only what is written shows whether the disk is full, or read-only;
+	   this is what is there already */
+	snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", VERSION);
+	ret = journal_begin(db, false);
+	ret = journal_end(db, ret && run(db, sql));
 	journal_unlock();
 	return ret;
 }

@@ -50,13 +50,16 @@ static bool save_node(sqlite3 *db, const struct recall *recall,
 }
 
 bool journal_save_found(const struct recall *recall, const size_t *users,
-			size_t count, const struct recall_node *node)
+			size_t count, const struct recall_node *nodes,
+			size_t node_count)
 {
 	sqlite3 *db = journal_lock();
 	bool ret = journal_begin(db, false) &&
-		   save_users(db, recall, users, count) &&
-		   (node == NULL || save_node(db, recall, node));
+		   save_users(db, recall, users, count);
+	size_t i;
 
+	for (i = 0; ret && i < node_count; i++)
+		ret = save_node(db, recall, &nodes[i]);
 	ret = journal_end(db, ret);
 	journal_unlock();
 	return ret;

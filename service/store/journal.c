@@ -270,12 +270,10 @@ enum journal_result journal_is_everyone(const char *id, bool *everyone_r)
 		ret == SQLITE_DONE ? JOURNAL_ABSENT : JOURNAL_FAILED;
 }
 
-bool journal_unfinished(struct strlist *ids)
+static bool list_ids(const char *sql, struct strlist *ids)
 {
 	sqlite3 *db = journal_lock();
-	sqlite3_stmt *stmt = journal_prepare(db, "SELECT id FROM recalls "
-		"WHERE finished = 0 AND approval IS NOT 'pending' "
-		"ORDER BY created");
+	sqlite3_stmt *stmt = journal_prepare(db, sql);
 	int ret;
 
 	while ((ret = journal_step(stmt)) == SQLITE_ROW)
@@ -283,6 +281,25 @@ bool journal_unfinished(struct strlist *ids)
 	journal_release(stmt);
 	journal_unlock();
 	return ret == SQLITE_DONE;
+}
+
+bool journal_unfinished(struct strlist *ids)
+{
+	return list_ids("SELECT id FROM recalls WHERE finished = 0 AND "
+			"approval IS NOT 'pending' ORDER BY created", ids);
+}
+
+bool journal_untold(struct strlist *ids)
+{
+	return list_ids("SELECT id FROM recalls WHERE untold = 1 AND "
+			"finished > 0 ORDER BY created", ids);
+}
+
+void journal_told(const char *id)
+{
+	(void)journal_exec(journal_lock(), "UPDATE recalls SET untold = 0 "
+			   "WHERE id = ? AND untold = 1", "s", id);
+	journal_unlock();
 }
 
 void journal_purge(int64_t before)

@@ -135,6 +135,9 @@ struct recall {
 	/* set by recall_run(): doveadm found a parameter wrong, wherever it
 	   answered */
 	bool refused;
+	/* set by recall_run(): the journal could not be written, and lacks some
+	   of what it has found out */
+	bool unsaved;
 
 	/* from everyone: then users are those who had the message, or could not
 	   be looked at */

@@ -697,6 +697,9 @@ def test_wrong_recall_id(service, recall_id):
 
 # to the tables of the first version
 DOWNGRADE = """
+DROP TRIGGER recall_untold;
+DROP INDEX recalls_untold;
+ALTER TABLE recalls DROP COLUMN untold;
 DROP TRIGGER recall_pending;
 DROP TRIGGER recall_finished;
 DROP TABLE webhooks;

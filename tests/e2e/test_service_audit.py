@@ -299,6 +299,19 @@ def test_line_that_a_crash_tore(node):
         assert parse(last)[1]["cs1"] == "<c@d>"
 
 
+def test_line_that_somebody_tore_in_another_file(node):
+    with Service(node) as service:
+        service.recall(service.token(), "<a@b>", [USER])
+        other = service.dir / "other.log"
+        other.write_text("CEF:0|half of a li")
+        service.set(audit__cef_file=other)
+        service.reload()
+        service.recall(service.token(), "<c@d>", [USER])
+        torn, last = other.read_text().splitlines()
+        assert torn == "CEF:0|half of a li"
+        assert parse(last)[1]["cs1"] == "<c@d>"
+
+
 def test_limit_of_the_size_of_files(node, mail):
     """Not the end of the process (SIGXFSZ) either."""
     with Service(node) as service:

@@ -15,8 +15,9 @@ import threading
 import pytest
 
 from answers import has, statuses
+from fakedoveadm import Fake, row
 from faults import Frozen, Swallow, doveadm_children, unread, wait_for
-from httpserver import Handler, HttpServer
+from httpserver import HttpServer
 from mailnode import PATIENCE, build_message, free_port
 from servicenode import JWT_KEY, RecallNode, Service, curl
 
@@ -225,23 +226,6 @@ def test_health_does_not_wait_for_recalls(other):
             "expunged": 1}
 
 
-class Fake(Handler):
-    """Answers that the real doveadm does not give."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self):
-        command = json.loads(self.rfile.read(
-            int(self.headers["Content-Length"])))
-        name, parameters, _ = command[0]
-        status, body = self.server.command(name, parameters)
-        body = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
 @pytest.fixture
 def fake(node):
     with HttpServer(Fake) as fake:
@@ -253,10 +237,6 @@ def fake(node):
         url = "http://127.0.0.1:%d/doveadm/v1" % fake.port
         with Service(node, doveadm__url=url) as service:
             yield server, service
-
-
-def row(user, status, **more):
-    return {"username": user, "status": status, "copies": "1", **more}
 
 
 def test_rows_that_are_missing_or_strange(fake):
@@ -667,69 +647,6 @@ def test_journal_that_cannot_be_written(node):
         # nothing was done that is not journalled
         assert has(node, A[0], messageid)
         assert service.recall(service.token(), messageid, A).status == 200
-
-
-class FullJournal:
-    """As if the disk were full whenever this user's verdict is written."""
-
-    def __init__(self, service, user):
-        self.path = service.dir / "journal.db"
-        self.run("CREATE TRIGGER full BEFORE UPDATE ON verdicts WHEN NEW.email"
-                 " = '%s' BEGIN SELECT RAISE(ABORT, 'disk is full'); END" %
-                 user)
-
-    def run(self, statement):
-        journal = sqlite3.connect(self.path, isolation_level=None)
-        journal.execute(statement)
-        journal.close()
-
-    def end(self):
-        self.run("DROP TRIGGER full")
-
-
-def test_verdict_that_cannot_be_journalled(fake):
-    """It is written with the next one: the recall finishes with all."""
-    server, service = fake
-    service.set(doveadm__batch=1, doveadm__connections_per_recall=1)
-    service.reload()
-    full = FullJournal(service, A[0])
-
-    def answer(users):
-        # the first one's could not be written, as the log says
-        if users == [A[1]]:
-            full.end()
-        return 200, [["doveadmResponse",
-                      [row(user, "expunged") for user in users], "1"]]
-
-    server.answer = answer
-    token = service.token()
-    done = service.recall(token, "<a@b>", A).json()
-    assert done["summary"] == {"expunged": 3}
-    assert "disk is full" in service.log()
-    journalled = service.curl("/v2/actions/" + done["id"], token=token).json()
-    assert journalled["state"] == "finished"
-    assert journalled["results"] == done["results"]
-
-
-def test_last_verdict_that_cannot_be_journalled(fake):
-    """A restart asks again."""
-    server, service = fake
-    asked = []
-    server.answer = lambda users: (asked.append(users), (
-        200, [["doveadmResponse",
-               [row(user, "expunged") for user in users], "1"]]))[1]
-    full = FullJournal(service, A[2])
-    token = service.token()
-    done = service.recall(token, "<a@b>", A).json()
-    assert done["summary"] == {"expunged": 3}
-    url = "/v2/actions/" + done["id"]
-    assert service.curl(url, token=token).json()["state"] == "running"
-    full.end()
-    service.stop()
-    service.start()
-    assert service.wait_recall(token, done["id"])["results"] == \
-        done["results"]
-    assert asked == [A, A]
 
 
 def test_journal_that_is_none(node):

@@ -1,4 +1,5 @@
-"""What a reload takes besides settings: files that were renewed under their names."""
+"""What a reload takes besides settings, files that were renewed under their
+names, and how soon."""
 
 import http.client
 import re
@@ -6,10 +7,13 @@ import shutil
 import signal
 import ssl
 import subprocess
+import threading
 
 import pytest
 
-from mailnode import build_message
+from fakedoveadm import Fake, row
+from httpserver import HttpServer
+from mailnode import PATIENCE, build_message
 from servicenode import RecallNode, Service
 from answers import statuses
 from faults import wait_for
@@ -20,6 +24,52 @@ USER = "user@example.com"
 @pytest.fixture
 def service(service_without_node):
     return service_without_node
+
+
+# nodes
+
+class Doveadm(HttpServer):
+    """All users are in error, after before()."""
+
+    def __init__(self):
+        super().__init__(Fake)
+        self.asked = []
+        self.before = lambda: None
+        self.server.command = self.command
+
+    def command(self, name, parameters):
+        rows = []
+        if name == "recallExpunge":
+            self.asked += parameters["users"]
+            self.before()
+            rows = [row(user, "error") for user in parameters["users"]]
+        return 200, [["doveadmResponse", rows, "1"]]
+
+    @property
+    def url(self):
+        return "http://127.0.0.1:%d/doveadm/v1" % self.port
+
+
+def test_nodes_while_many_are_looked_at_once_more():
+    held, released = threading.Event(), threading.Event()
+    users = ["u%d@example.com" % i for i in range(3)]
+
+    def hold():
+        if len(old.asked) > len(set(old.asked)) and not held.is_set():
+            held.set()
+            assert released.wait(PATIENCE)
+
+    with Doveadm() as old, Doveadm() as new, \
+            Service(doveadm__url=old.url) as service:
+        old.before = hold
+        for user in users:
+            service.recall(service.token(), "<a@b>", [user], stand="1h")
+        assert held.wait(PATIENCE)
+        service.set(doveadm__url=new.url)
+        assert service.reload() == "reloaded"
+        released.set()
+        wait_for(lambda: len(set(new.asked)) == 3)
+        assert len(old.asked) == 4
 
 
 # the service's own certificate

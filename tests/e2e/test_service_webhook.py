@@ -5,12 +5,13 @@ import hashlib
 import hmac
 import json
 import sqlite3
+import threading
 import time
 
 import pytest
 
 from faults import wait_for
-from mailnode import build_message, free_port
+from mailnode import PATIENCE, build_message, free_port
 from receiver import Receiver
 from servicenode import RecallNode, Service
 
@@ -164,6 +165,76 @@ def test_kept_through_a_crash(node):
             told, = receiver.wait(1)
             assert told["recall"]["id"] == done["id"]
             wait_empty(service)
+
+
+def test_copy_of_the_journal_that_is_put_back(node):
+    """What was told since is not what is told now."""
+    with Receiver() as receiver, make(node, receiver.url) as service:
+        messageid = deliver(node)
+        service.recall(service.token(), messageid, U)
+        receiver.wait(1)
+        wait_empty(service)
+        service.stop()
+        journal = service.dir / "journal.db"
+        copy = journal.read_bytes()
+        service.start()
+        for user in U:
+            service.recall(service.token(), messageid, [user])
+        told = receiver.wait(4)
+        service.stop()
+        journal.write_bytes(copy)
+        service.start()
+        service.recall(service.token(), messageid, U)
+        told = receiver.wait(5)
+        assert len({each["id"] for each in told}) == len(told) == 5
+
+
+def test_receiver_of_a_reload_while_many_wait(node):
+    held, released = threading.Event(), threading.Event()
+
+    def hold():
+        held.set()
+        assert released.wait(PATIENCE)
+
+    with Receiver([500]) as old, Receiver() as new, \
+            make(node, old.url) as service:
+        old.before = hold
+        messageid = deliver(node)
+        for user in U:
+            service.recall(service.token(), messageid, [user])
+        assert held.wait(PATIENCE)
+        service.set(webhook__url=new.url)
+        assert service.reload() == "reloaded"
+        released.set()
+        told = new.wait(3)
+        assert len({each["recall"]["id"] for each in told}) == 3
+        assert len(old.told) == 1
+
+
+def test_recall_that_can_not_be_read(node):
+    """The others are told of."""
+    port = free_port()
+    with make(node, "http://127.0.0.1:%d/" % port) as service:
+        messageid = deliver(node)
+        ids = [service.recall(service.token(), messageid, [user]).json()["id"]
+               for user in U]
+        service.stop()
+        with contextlib.closing(sqlite3.connect(
+                service.dir / "journal.db", isolation_level=None)) as db:
+            columns = [name for _, name, *_ in
+                       db.execute("PRAGMA table_info(verdicts)")]
+            columns[columns.index("email")] = (
+                "CASE recall WHEN '%s' THEN json('{') ELSE email END AS email"
+                % ids[0])
+            db.execute("UPDATE webhooks SET next = 0")
+            db.execute("ALTER TABLE verdicts RENAME TO damaged")
+            db.execute("CREATE VIEW verdicts AS SELECT %s FROM damaged" %
+                       ", ".join(columns))
+        with Receiver(port=port) as receiver:
+            service.start()
+            assert {told["recall"]["id"] for told in receiver.wait(2)} == \
+                set(ids[1:])
+        service.kill()
 
 
 def test_given_up_after_a_time(node):

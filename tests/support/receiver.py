@@ -12,6 +12,7 @@ class Receiver(HttpServer):
 
     def __init__(self, statuses=(204,), port=0, location=None):
         self.told = []
+        self.before = lambda: None
         self.statuses = list(statuses)
         receiver = self
 
@@ -19,6 +20,7 @@ class Receiver(HttpServer):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.told.append((self.path, self.headers, body))
+                receiver.before()
                 status = receiver.statuses[0]
                 if len(receiver.statuses) > 1:
                     receiver.statuses.pop(0)

@@ -700,6 +700,7 @@ DOWNGRADE = """
 DROP TRIGGER recall_untold;
 DROP INDEX recalls_untold;
 ALTER TABLE recalls DROP COLUMN untold;
+ALTER TABLE recalls DROP COLUMN issued;
 DROP TRIGGER recall_pending;
 DROP TRIGGER recall_finished;
 DROP TABLE webhooks;

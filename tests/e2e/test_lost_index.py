@@ -130,18 +130,40 @@ def test_mail_has_come_since(node, user, message_id):
         assert found(node, user, wanted)
 
 
-def test_index_of_one_mailbox(node, user, message_id):
-    """The Message-ID index is there still, and says nothing of it."""
-    if node.driver == "mdbox":
-        pytest.skip("its map has the message")
+@pytest.mark.parametrize("known", [False, True])
+def test_index_of_one_mailbox(node, user, message_id, known):
+    """The Message-ID index is there still, and says nothing of it, and so is the
+    map of an mdbox, which counts messages that are in no mailbox then."""
+    append(node, user, "INBOX", build_message("<other@example.com>"))
     append(node, user, "Work", build_message(message_id))
-    assert found(node, user, message_id)
+    if known:
+        assert found(node, user, message_id)
     lose(node, user, "index/mailboxes/Work")
     if not rebuilds_by_itself(node):
-        row, rows, codes = ask(node, user, message_id)
-        assert is_error(row), row
+        for criteria in ([message_id], ["--verify-headers", message_id],
+                         ["query", "HEADER", "Message-ID", message_id]):
+            row, rows, codes = ask(node, user, *criteria)
+            assert is_error(row) and "Work" in row["error"], row
+            assert codes == {EX_TEMPFAIL}
         resync(node, user)
     assert found(node, user, message_id)
+
+
+def test_index_of_an_empty_mailbox(node, user, message_id):
+    """Nothing is lost: what was in there is elsewhere, or was expunged."""
+    for wanted in "<other@example.com>", message_id:
+        append(node, user, "Work", build_message(wanted))
+    node.doveadm("mailbox", "create", "-u", user, "Other")
+    node.doveadm("move", "-u", user, "Other", "mailbox", "Work", "HEADER",
+                 "Message-ID", message_id)
+    node.doveadm("expunge", "-u", user, "mailbox", "Work", "all")
+    node.doveadm("purge", "-u", user)
+    lose(node, user, "index/mailboxes/Work")
+    for criteria in ([message_id], ["--verify-headers", message_id],
+                     ["query", "HEADER", "Message-ID", message_id]):
+        assert found(node, user, *criteria)
+    row, rows, codes = ask(node, user, "<none@example.com>")
+    assert (row["status"], rows, codes) == ("not_found", [], {0})
 
 
 def test_newer_file(node, user, message_id):

@@ -32,7 +32,9 @@ TESTS = {
     "plugin/lib-recall/mails/recall-copies-expunge.c": _EXPUNGE + [
         ("test_two_names", "")],
     "plugin/lib-recall/mails/recall-box-dirs.c": [("test_two_names", "")],
+    "plugin/lib-recall/base/recall-list-hidden.c": [("test_unlisted", "")],
     "plugin/lib-recall/base/recall-lost-files.c": [("test_lost_index", "")],
+    "plugin/lib-recall/base/recall-lost-refs.c": [("test_lost_index", "")],
     "plugin/lib-recall/mails/recall-given.c": [("test_restored_once", "")],
     "plugin/lib-recall/mails/recall-sdbox-left.c": [("test_restored_once", "")],
     "plugin/lib-recall/mails/recall-expunge-log.c": [

@@ -29,6 +29,8 @@
 	((list)->mail_set->mailbox_list_iter_from_index_dir)
 #  define recall_list_get_dir_prefix(list) \
 	((list)->mail_set->parsed_mailbox_root_directory_prefix)
+#  define recall_list_get_maildir_name(list) \
+	((list)->mail_set->mailbox_directory_name)
 #  define recall_auth_info_set_service(info, name) ((info)->protocol = (name))
 #  define recall_cmd_get_event(cctx) ((cctx)->set_event)
 /* doveadm's HTTP server takes any parameter "user" for a string, to log it, and
@@ -62,6 +64,7 @@
 #  define recall_ns_get_mail_set(ns) ((ns)->mail_set)
 #  define recall_list_is_of_index(list) ((list)->set.iter_from_index_dir)
 #  define recall_list_get_dir_prefix(list) ((list)->set.mailbox_dir_name)
+#  define recall_list_get_maildir_name(list) ((list)->set.maildir_name)
 #  define recall_auth_info_set_service(info, name) ((info)->service = (name))
 #  define RECALL_HTTP_USER_TYPE CMD_PARAM_ARRAY
 /* has none: settings come without it */

@@ -6,6 +6,22 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+/* Whether it is not there as a symbolic link on the way to it leads nowhere:
+   what that leads to, a disk mostly, is lacking. */
+static bool path_is_dangling(const char *path)
+{
+	const char *p;
+	struct stat st;
+
+	while (lstat(path, &st) < 0) {
+		p = strrchr(path, '/');
+		if (p == NULL || p == path)
+			return FALSE;
+		path = t_strdup_until(path, p);
+	}
+	return S_ISLNK(st.st_mode) && stat(path, &st) < 0;
+}
+
 /* Returns 1 if it can be read, 0 if there is no such directory, else -1. */
 static int
 list_check_dir(const char *path, struct stat *st_r, const char **error_r)
@@ -15,9 +31,9 @@ list_check_dir(const char *path, struct stat *st_r, const char **error_r)
 	int ret;
 
 	if (fd == -1) {
-		if (ENOTFOUND(errno))
-			return 0;
 		*error_r = t_strdup_printf("open(%s) failed: %m", path);
+		if (ENOTFOUND(errno) && !path_is_dangling(path))
+			return 0;
 		return -1;
 	}
 	ret = fstat(fd, st_r);

@@ -8,6 +8,7 @@
 #include "mdbox-map-private.h"
 #include "sdbox-storage.h"
 #include "recall-lost-files.h"
+#include "recall-lost-refs.h"
 
 #include <dirent.h>
 #include <sys/stat.h>
@@ -26,7 +27,7 @@ struct lost_files {
 	uint32_t next;
 	/* if created: nor are those that are not among these */
 	ARRAY_TYPE(seq_range) numbers;
-	/* one that was found */
+	/* what was found that is older than the index */
 	const char *found;
 };
 
@@ -67,8 +68,9 @@ static int lost_files_find(struct lost_files *lost, const char *path)
 	}
 	while (lost->found == NULL && (d = readdir(dir)) != NULL) {
 		if (lost_files_have(lost, dirfd(dir), d->d_name)) {
-			lost->found = t_strdup_printf("%s/%s", path,
-						      d->d_name);
+			lost->found = t_strdup_printf(
+				"%s/%s, and does not know it", path,
+				d->d_name);
 		}
 	}
 	(void)closedir(dir);
@@ -132,12 +134,21 @@ static int mdbox_find(struct lost_files *lost)
 {
 	struct mdbox_storage *storage = MDBOX_STORAGE(lost->box->storage);
 
+	int ret;
+
 	lost->prefix = MDBOX_MAIL_FILE_PREFIX;
 	if (mdbox_read_map(lost, storage->map) < 0 ||
-	    lost_files_find(lost, storage->storage_dir) < 0)
+	    lost_files_find(lost, storage->storage_dir) < 0 ||
+	    (storage->alt_storage_dir != NULL &&
+	     lost_files_find(lost, storage->alt_storage_dir) < 0))
 		return -1;
-	return storage->alt_storage_dir == NULL ? 0 :
-		lost_files_find(lost, storage->alt_storage_dir);
+	if (lost->found != NULL)
+		return 0;
+	ret = recall_lost_refs_check(lost->box);
+	if (ret > 0)
+		lost->found = "its directory, and there are messages that are "
+			"in no mailbox";
+	return ret < 0 ? -1 : 0;
 }
 
 static int lost_files_check(struct lost_files *lost)
@@ -168,9 +179,9 @@ int recall_lost_files_check(struct mailbox *box)
 				ret = lost_files_check(&lost);
 		}
 		if (lost.found != NULL && ret == 0) {
-			mailbox_set_critical(box, "Its index is newer than %s, "
-				"and does not know it: it was lost. Run "
-				"doveadm force-resync -u %s %s", lost.found,
+			mailbox_set_critical(box, "Its index is newer than "
+				"%s: it was lost. Run doveadm force-resync "
+				"-u %s %s", lost.found,
 				box->storage->user->username,
 				mailbox_get_vname(box));
 			ret = -1;

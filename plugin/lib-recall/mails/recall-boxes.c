@@ -1,5 +1,6 @@
 #include "lib.h"
 #include "array.h"
+#include "buffer.h"
 #include "unichar.h"
 #include "mail-user.h"
 #include "mail-namespace.h"
@@ -11,6 +12,7 @@
 #include "recall-find.h"
 #include "recall-index.h"
 #include "recall-list-check.h"
+#include "recall-list-hidden.h"
 #include "recall-list-index.h"
 #include "recall-query.h"
 #include "recall-scan.h"
@@ -34,6 +36,8 @@ struct recall_boxes_iter {
 	ARRAY_TYPE(const_string) names;
 	unsigned int name_idx;
 	struct recall_index_lookup *lookup;
+	/* the names that were listed, each with its NUL */
+	buffer_t *listed;
 	/* when one of the directories that were listed was last changed */
 	time_t changed;
 	/* INBOX has been among them */
@@ -154,11 +158,34 @@ static void boxes_iter_see(struct recall_boxes_iter *iter, const char *name)
 	const char *error;
 	int ret;
 
+	buffer_append(iter->listed, name, strlen(name) + 1);
 	ret = recall_list_check_mailbox(iter->ns->list, name, &st, &error);
 	if (ret < 0 && boxes_iter_is_wanted(iter, name))
 		boxes_iter_set_unreadable(iter, error);
 	else if (ret > 0)
 		iter->changed = I_MAX(iter->changed, st.st_mtime);
+}
+
+/* What the query is not about is not asked for. */
+static bool boxes_iter_is_box_wanted(const char *name, void *context)
+{
+	struct recall_boxes_iter *iter = context;
+	const char *vname = mailbox_list_get_vname(iter->ns->list, name);
+
+	return boxes_iter_is_wanted(iter, name) ||
+		recall_query_may_be_in(iter->query, vname,
+				       mail_namespace_get_sep(iter->ns));
+}
+
+/* Nor does it list all that is there. */
+static void boxes_iter_check_hidden(struct recall_boxes_iter *iter)
+{
+	const char *error;
+
+	if (recall_list_hidden_check(iter->ns->list, iter->listed,
+				     boxes_iter_is_box_wanted, iter,
+				     &error) < 0)
+		boxes_iter_set_unreadable(iter, error);
 }
 
 static void boxes_iter_begin_list(struct recall_boxes_iter *iter)
@@ -173,6 +200,7 @@ static void boxes_iter_begin_list(struct recall_boxes_iter *iter)
 	   clients are not shown (list=no) are left out, but the user can get at
 	   mail in there */
 	recall_list_index_forget(iter->ns->list);
+	iter->listed = buffer_create_dynamic(default_pool, 1024);
 	iter->iter = mailbox_list_iter_init(iter->ns->list, "*",
 					    ns_get_flags(iter->ns));
 }
@@ -224,6 +252,9 @@ static void boxes_iter_listed(struct recall_boxes_iter *iter)
 
 static void boxes_iter_end_ns(struct recall_boxes_iter *iter, bool all)
 {
+	if (iter->iter != NULL && all) T_BEGIN {
+		boxes_iter_check_hidden(iter);
+	} T_END;
 	if (iter->iter == NULL) {
 		/* the index had them */
 	} else if (mailbox_list_iter_deinit(&iter->iter) < 0) {
@@ -240,6 +271,7 @@ static void boxes_iter_end_ns(struct recall_boxes_iter *iter, bool all)
 		recall_index_lookup_deinit(&iter->lookup);
 	iter->lookup = NULL;
 	array_free(&iter->names);
+	buffer_free(&iter->listed);
 	iter->ns = iter->ns->next;
 	iter->inbox_done = iter->unlisted = iter->unreadable = FALSE;
 	iter->changed = 0;

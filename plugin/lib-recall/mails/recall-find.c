@@ -7,6 +7,7 @@
 #include "recall-lost-files.h"
 #include "recall-mail-iter.h"
 #include "recall-match.h"
+#include "recall-query.h"
 #include "recall-find.h"
 
 struct recall_find_context {
@@ -115,16 +116,12 @@ static int find_by_id(struct recall_find_context *ctx)
 	return ret < 0 || find_ret < 0 ? -1 : 0;
 }
 
-/* Whether it is worth while to open the mailbox at all. INBOX has more than
-   one spelling: the search itself knows. */
+/* Whether it is worth while to open the mailbox at all. */
 static bool find_query_may_match(struct recall_find_context *ctx)
 {
-	const char *vname = mailbox_get_vname(ctx->box);
-
-	return strcasecmp(vname, "INBOX") == 0 ||
-		mail_search_args_match_mailbox(ctx->criteria->search_args,
-			vname, mail_namespace_get_sep(
-				mailbox_get_namespace(ctx->box)));
+	return recall_query_may_be_in(ctx->criteria->search_args,
+		mailbox_get_vname(ctx->box),
+		mail_namespace_get_sep(mailbox_get_namespace(ctx->box)));
 }
 
 static int find_by_query(struct recall_find_context *ctx)

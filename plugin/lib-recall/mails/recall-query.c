@@ -195,3 +195,11 @@ bool recall_query_may_be_below(struct mail_search_args *args,
 		mail_search_args_match_mailbox(args,
 			t_strconcat(prefix, "x", NULL), sep);
 }
+
+bool recall_query_may_be_in(struct mail_search_args *args, const char *vname,
+			    char sep)
+{
+	/* INBOX has more than one spelling: the search itself knows */
+	return strcasecmp(vname, "INBOX") == 0 ||
+		mail_search_args_match_mailbox(args, vname, sep);
+}

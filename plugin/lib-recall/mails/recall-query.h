@@ -21,5 +21,8 @@ bool recall_query_is_selective(struct mail_search_args *args);
 /* Whether the query may be about mailboxes below that one. */
 bool recall_query_may_be_below(struct mail_search_args *args,
 			       const char *vname, char sep);
+/* Whether it may be about that mailbox itself. */
+bool recall_query_may_be_in(struct mail_search_args *args, const char *vname,
+			    char sep);
 
 #endif

@@ -11,6 +11,7 @@
 #include "recall-dotlock.h"
 #include "recall-id.h"
 #include "recall-list-check.h"
+#include "recall-list-hidden.h"
 #include "recall-list-index.h"
 #include "recall-lock.h"
 #include "recall-lost-files.h"
@@ -168,7 +169,9 @@ int recall_quarantine_check_listed(struct recall_quarantine *q,
 {
 	const char *error;
 
-	if (recall_list_check_readable(q->ns->list, &error) < 0) {
+	if (recall_list_check_readable(q->ns->list, &error) < 0 ||
+	    recall_list_hidden_check(q->ns->list, NULL, NULL, NULL,
+				     &error) < 0) {
 		*error_r = t_strdup_printf("Listing the quarantine failed: %s",
 					   error);
 		return -1;

@@ -12,7 +12,7 @@ from conftest import (COLUMNS, DRIVERS, EX_TEMPFAIL, EX_USAGE, Result,
                       parse_tab, run_http, run_shell)
 from faults import wait_for
 from mailnode import MailNode, PATIENCE, build_message, free_port
-from proxynodes import FakeNode, Front, mixed, users_of
+from proxynodes import FakeNode, Front, mixed, users_of, verdict_row
 from quarantine import command, http
 
 NODES = ["one", "two", "dead", "fake", "tls", "starttls", "distrusted"]
@@ -438,3 +438,21 @@ def test_socket_path_is_for_one_request(node):
         ["recallSearch", {"users": HERE[:1], "messageId": "<a@example.com>"},
          "2"]])
     assert [entry[:2] for entry in answer] == [["doveadmResponse", []]] * 2
+
+
+def test_one_name_of_two_hosts(fake, message_id):
+    """A user of the same name on each is another one."""
+    field = " proxy=y host=localhost hostip=127.0.0.%d port=%d user=same@host"
+    users = ["first@example.com", "second@example.com"]
+    with FakeNode("127.0.0.2", fake.port) as second, \
+            Front({}, {user: field % (number, fake.port)
+                       for number, user in enumerate(users, 1)},
+                  driver=DRIVERS[-1], users=users, mail_plugins=["recall"],
+                  extra="doveadm_port = 1\n") as node:
+        fake.script(lambda asked: verdict_row(asked[0]) + b"\n+\n")
+        second.script(lambda asked: verdict_row(asked[0], "read", "0") +
+                      b"\n+\n")
+        result = run_shell(node, *["--users=" + user for user in users],
+                           "--", message_id)
+        assert result.statuses() == {users[0]: "expunged", users[1]: "read"}
+        assert node.panics() == []

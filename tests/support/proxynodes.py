@@ -16,10 +16,12 @@ def users_of(node, count=30):
 
 
 class Front(MailNode):
-    """Has all users, and the mail of some."""
+    """Has all users, and the mail of some. fields: user -> what the passdb
+    says besides."""
 
-    def __init__(self, ports, **options):
+    def __init__(self, ports, fields=None, **options):
         self.ports = ports
+        self.fields = fields or {}
         # users who are not where their names say
         self.moved = {}
         super().__init__(**options)
@@ -33,6 +35,7 @@ class Front(MailNode):
             name = self.moved.get(line.split(":")[0], name)
             if name in self.ports:
                 line += " proxy=y host=127.0.0.1 port=%d" % self.ports[name]
+            line += self.fields.get(line.split(":")[0], "")
             if name in ("tls", "distrusted"):
                 line += " ssl=" + ("any-cert" if name == "tls" else "yes")
             elif name == "starttls":
@@ -101,8 +104,8 @@ class FakeNode(socketserver.ThreadingTCPServer):
             if self.server.hang:
                 self.rfile.readline()
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), self.Handler)
+    def __init__(self, address="127.0.0.1", port=0):
+        super().__init__((address, port), self.Handler)
         self.script(b"")
 
     def __enter__(self):

@@ -27,7 +27,7 @@ struct recall_proxy {
 	ARRAY(struct recall_proxy_server *) servers;
 	/* the connection of which a row has come in part */
 	struct recall_proxy_conn *printer;
-	/* one_row: "<server> <user over there>" => what was asked there */
+	/* one_row: "<server> <address> <user there>" => what was asked there */
 	HASH_TABLE(char *, struct recall_proxy_request *) requests;
 	/* the doveadm-server that takes batches */
 	struct recall_proxy_server *local;

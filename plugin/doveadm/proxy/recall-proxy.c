@@ -254,7 +254,9 @@ int recall_proxy_user(struct recall_proxy *proxy,
 	if (ret <= 0)
 		return ret;
 
-	key = t_strdup_printf("%s %s", server->name, route.user);
+	/* one name may be that of several hosts, each with an address */
+	key = t_strdup_printf("%s %s %s", server->name,
+			      net_ip2addr(&server->ip), route.user);
 	request = hash_table_lookup(proxy->requests, key);
 	if (request != NULL) {
 		proxy_repeat(proxy, request, input->username);

@@ -9,6 +9,7 @@ import pytest
 
 from conftest import DRIVERS, EX_TEMPFAIL
 from mailnode import build_message
+from nodebase import DOVECOT_24
 from quarantine import append, command, make_node
 
 PLAIN = "%s:~/mail"
@@ -28,7 +29,8 @@ def node(request):
     users = {kind: {"%s%02d@example.com" % (kind, i): {
         "mail": location % driver + layout} for i in range(20)}
         for kind, location in (("plain", PLAIN), ("index", OF_INDEX))}
-    with make_node(driver, {**users["plain"], **users["index"]},
+    # 2.4 has one place of indexes for all namespaces
+    with make_node(driver, {**users["plain"], **users["index"]}, kept=False,
                    mail_plugins=["notify", "recall"]) as node:
         node.free = {kind: iter(names) for kind, names in users.items()}
         node.fs = layout or driver != "maildir"
@@ -133,8 +135,9 @@ def test_directory_of_indexes_lost(node, user_of_index, message_id, lost,
     for each in paths:
         each.rename(away / each.name)
     found, error = statuses(node, user, message_id)
-    assert found == ERROR
-    assert "Work" in error
+    # 2.4 may find what is left
+    assert found == ERROR or (DOVECOT_24 and not found & NOT_FOUND)
+    assert "Work" in error or found != ERROR
     if lost == "index" and path.exists():
         shutil.rmtree(path)
     for each in paths:

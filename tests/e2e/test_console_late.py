@@ -1,13 +1,17 @@
 """What comes late at the console: the answer to a page that has moved on, what a
 browser does when it has time, somebody who has signed in meanwhile."""
 
+import contextlib
+import threading
+
 import pytest
 
 from browser import Browser
-from mailnode import build_message, free_port
+from httpserver import Handler, HttpServer
+from mailnode import PATIENCE, build_message, free_port
 from quarantine import LOCATIONS, NAMESPACE, PREFIX
 from screenshots import sign_in
-from servicenode import RecallNode, Service
+from servicenode import RecallNode, Service, ask_plainly
 
 USERS = ["ann@example.com", "bob@example.com", "cid@example.com"]
 SECURITY, SECOND = "sec@example.com", "sec2@example.com"
@@ -428,6 +432,72 @@ def test_tabs_have_one_session(service):
         browser.wait_heading("Take back a message")
         browser.driver.switch_to.window(first)
         assert "My sessions" in browser.text()
+
+
+class Slow(Handler):
+    """What stands before the service, and is slow with one answer."""
+
+    def ask(self):
+        length = int(self.headers.get("Content-Length", 0))
+        server = self.server
+        answer = ask_plainly(
+            self.command, server.service.url + self.path,
+            {name.lower(): value for name, value in self.headers.items()
+             if name.lower() not in ("host", "content-length")},
+            self.rfile.read(length) if length else None)
+        if server.slow and self.path.endswith("/session"):
+            server.slow = False
+            server.asked.set()
+            server.go.wait()
+        with contextlib.suppress(OSError):
+            self.send_response(answer.status)
+            for name, value in answer.headers.items():
+                if name not in ("set-cookie", "transfer-encoding", "date"):
+                    self.send_header(name, value)
+            for cookie in answer.cookies.values():
+                self.send_header("Set-Cookie", cookie)
+            self.end_headers()
+            self.wfile.write(answer.body)
+
+    do_GET = do_POST = do_DELETE = ask
+
+
+# its clock stands, and what is to wait a second or more waits for the test
+CLOCK = """
+const noon = Date.now();
+Date.now = () => noon;
+window.late = [];
+const soon = window.setTimeout;
+window.setTimeout = (f, ms, ...rest) =>
+    ms >= 1000 && ms <= 3000 ? -window.late.push(f) : soon(f, ms, ...rest);
+"""
+
+
+def test_page_that_is_loaded_twice(service):
+    """The answer that the first one does not wait for has the cookie for the
+    next one."""
+    with HttpServer(Slow) as before, LateBrowser(
+            "http://127.0.0.1:%d" % before.port, CLOCK) as browser:
+        server = before.server
+        server.service, server.slow = service, False
+        server.asked, server.go = threading.Event(), threading.Event()
+        enter(browser, SECURITY)
+
+        def cookie():
+            return [each["value"] for each in browser.driver.execute_cdp_cmd(
+                "Network.getAllCookies", {})["cookies"]]
+        had = cookie()
+        server.slow = True
+        browser.run("setTimeout(() => location.reload())")
+        assert server.asked.wait(PATIENCE)
+        browser.run("setTimeout(() => location.reload())")
+        browser.wait(lambda: browser.run("return window.late?.length > 0"),
+                     "asks at once")
+        server.go.set()
+        browser.wait(lambda: cookie() not in ([], had), "the answer is lost")
+        browser.run("window.late.splice(0).forEach((f) => f())")
+        browser.wait_heading("Find and recall")
+    assert "used twice" not in service.log()
 
 
 # what does not work

@@ -96,18 +96,35 @@ async function parse(response) {
 	return { status: response.status, headers: response.headers, body };
 }
 
+/* Since when an answer is waited for that brings another cookie, in ms. */
+const ASKED = "session-asked";
+/* for how long it may come still, once the page that has asked is left */
+const ANSWER_MS = 3000;
+
+/* A page that was left while it asked, as by loading it twice, has used the cookie
+   up, and the next one comes with the answer: that is not lost with the page. */
+async function waitForAnswer() {
+	const left = Number(localStorage.getItem(ASKED)) + ANSWER_MS - Date.now();
+
+	if (left > 0 && left <= ANSWER_MS)
+		await new Promise((done) => setTimeout(done, left));
+}
+
 /* Only a script of this origin can send JSON with this header: another one's
    form can't, and the cookie is SameSite=Strict besides. Where the page came by
    https, another cookie says which one of that name is the own one. */
 async function sendSession(method, body) {
+	await waitForAnswer();
+	localStorage.setItem(ASKED, Date.now());
 	return parse(await fetch(SESSION, {
 		method,
 		credentials: "same-origin",
+		keepalive: true,
 		headers: { "Content-Type": "application/json",
 			   "X-Recall-Console": location.protocol === "https:" ?
 				"https" : "1" },
 		body: body === undefined ? undefined : JSON.stringify(body),
-	}));
+	}).finally(() => localStorage.removeItem(ASKED)));
 }
 
 /* The cookie is good once, and all tabs have it: one after the other. */

@@ -141,6 +141,9 @@ def test_directory_of_indexes_lost(node, user_of_index, message_id, lost,
     if lost == "index" and path.exists():
         shutil.rmtree(path)
     for each in paths:
+        # 2.4 deletes what is empty
+        each.parent.mkdir(parents=True, exist_ok=True)
+        own(node, each.parent)
         (away / each.name).rename(each)
     assert statuses(node, user, message_id)[0] == FOUND
 

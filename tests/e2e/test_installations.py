@@ -2,6 +2,7 @@
 recall sees, each with what came of it."""
 
 import datetime
+from email.utils import formatdate
 
 import pytest
 
@@ -498,16 +499,17 @@ def test_mbox(message_id, recall_id):
             row = command(node, name, "-u", USER, *args).row()
             return row["status"], row["copies"]
 
-        def deliver(asked, subject):
+        def deliver(asked, subject, date):
+            # an mbox has no GUIDs but a sum of such headers, without Subject
             with open(node.home(USER) / "spool", "ab") as spool:
-                spool.write(mbox_text(build_message(asked, subject)))
+                spool.write(mbox_text(build_message(asked, subject, date=date)))
         node.lmtp_deliver(USER, build_message(message_id))
         node.append(USER, "Work", build_message(message_id), ["\\Flagged"])
         node.append(USER, "INBOX", build_message("<other@example.com>"))
         dry = "expunge", "--dry-run", message_id
         assert verdict(*dry) == ("would_expunge", "2")
-        deliver("<others@example.com>", "first")
-        deliver(message_id, "second")
+        deliver("<others@example.com>", "first", formatdate(1))
+        deliver(message_id, "second", formatdate(2))
         assert verdict(*dry) == ("would_expunge", "3")
         assert verdict("expunge", "--dry-run", "<others@example.com>") == \
             ("would_expunge", "1")
@@ -516,7 +518,7 @@ def test_mbox(message_id, recall_id):
         assert verdict("expunge", "--no-notify", "--stand", "1h",
                        "--recall-id", recall_id, message_id) == \
             ("expunged", "3")
-        deliver(message_id, "third")
+        deliver(message_id, "third", formatdate(3))
         assert [row["copies"] for row in
                 command(node, "standing", "run").rows] == ["1"]
         assert node.count(USER) == 2 and node.count(USER, "Work") == 0

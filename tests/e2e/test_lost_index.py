@@ -3,12 +3,12 @@ is on, Dovecot shows empty mailboxes until doveadm force-resync. A recall must
 not say that a message is not there whose file is."""
 
 import shutil
-import time
 
 import pytest
 
 from conftest import DRIVERS, EX_TEMPFAIL
-from mailnode import PATIENCE, build_message
+from indexbox import wait_until_older
+from mailnode import build_message
 from nodebase import DOVECOT_24
 from quarantine import (PREFIX, append, command, fetch, make_node, quarantined,
                         recall)
@@ -39,17 +39,6 @@ def node(request):
 @pytest.fixture
 def user(node):
     return next(node.free_users)
-
-
-def wait_until_older(path):
-    """Until an index that is begun now is newer than the files there: what it
-    says of that are whole seconds."""
-    newest = max(file.stat().st_ctime for file in path.rglob("*")
-                 if file.name.startswith(("u.", "m.")))
-    deadline = time.monotonic() + PATIENCE
-    while int(time.time()) <= int(newest):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def lose(node, user, index="index", mails="mail"):

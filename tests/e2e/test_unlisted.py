@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from conftest import DRIVERS, EX_TEMPFAIL
+from indexbox import wait_until_older
 from mailnode import build_message
 from nodebase import DOVECOT_24
 from quarantine import append, command, make_node
@@ -45,6 +46,8 @@ def user(node):
 
 @pytest.fixture
 def user_of_index(node):
+    if DOVECOT_24 and node.driver == "maildir" and node.fs:
+        pytest.skip("Dovecot panics there as it creates a mailbox")
     return next(node.free["index"])
 
 
@@ -132,6 +135,7 @@ def test_directory_of_indexes_lost(node, user_of_index, message_id, lost,
     paths = [path] if node.fs or lost == "index" else \
         [*path.parent.glob(path.name + "*")]
     away.mkdir()
+    wait_until_older(node.home(user) / "mail")
     for each in paths:
         each.rename(away / each.name)
     found, error = statuses(node, user, message_id)

@@ -138,3 +138,14 @@ def foreign_delivery(box, message_id, mailbox="INBOX"):
     if box.node.root:
         shutil.chown(new, box.node.mail_user, box.node.mail_group)
     return new
+
+
+def wait_until_older(path):
+    """Until an index that is begun now is newer than the files there: what it
+    says of that are whole seconds."""
+    newest = max((file.stat().st_ctime for file in path.rglob("*")
+                  if file.name.startswith(("u.", "m."))), default=0)
+    deadline = time.monotonic() + PATIENCE
+    while int(time.time()) <= int(newest):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

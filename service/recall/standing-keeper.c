@@ -24,6 +24,7 @@
 #define POLL_MS 1000
 /* A node that is down is looked for more often than mailboxes that fail. */
 #define LOOK_PAUSE_MAX_SECS 600
+#define UNREAD_PAUSE_SECS 60
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
@@ -49,6 +50,10 @@ static bool make_call(struct doveadm_call *call, struct config *config,
 		found = journal_load(row->recall, &recall);
 		if (found == JOURNAL_ABSENT)
 			forget(row);
+		/* what is damaged is not to hold up others of the node */
+		if (found == JOURNAL_FAILED)
+			(void)journal_standing_failed(row, UNREAD_PAUSE_SECS,
+				false, "The recall can't be read");
 		if (found != JOURNAL_FOUND)
 			return false;
 	}

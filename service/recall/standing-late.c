@@ -23,6 +23,8 @@
 #define SLACK_SECS 3600
 /* Longer than any that a node writes. */
 #define ROW_MAX 16384
+/* So long is waited for who asked for the recall, if that can't be read. */
+#define UNREAD_SECS 3600
 /* Nobody waits for the journal for longer than these take. */
 #define ROWS_AT_A_TIME 1000
 
@@ -185,12 +187,26 @@ static void ask(struct config *config)
 	doveadm_nodes_free(calls, count);
 }
 
+/* Reads the recall that it is of, if there is one; many are of one. Returns
+   false if it waits for that to be read, which a damaged journal never is. */
+static bool read_recall(const struct journal_late *late,
+			struct recall **recall)
+{
+	if (*recall != NULL && strcmp((*recall)->id, late->recall) == 0)
+		return true;
+	recall_free(*recall);
+	*recall = NULL;
+	return journal_load(late->recall, recall) != JOURNAL_FAILED ||
+		time(NULL) - late->seen >= UNREAD_SECS;
+}
+
 /* Told of first and noted then: a crash in between has it told of twice, not
    never. */
 static void tell(struct config *config)
 {
 	/* what the journal could not be told is not told of all the time */
 	static struct journal_late told;
+	struct strlist unread = { NULL, 0, 0 };
 	struct recall *recall = NULL;
 	struct journal_late late;
 
@@ -198,16 +214,12 @@ static void tell(struct config *config)
 		return;
 	journal_late_clear(&told);
 	while (!recall_interrupted() && audit_log_ready(config) &&
-	       journal_late_next(&late) > 0) {
-		/* many are of one recall */
-		if (recall == NULL || strcmp(recall->id, late.recall) != 0) {
-			recall_free(recall);
-			recall = NULL;
-			if (journal_load(late.recall, &recall) ==
-			    JOURNAL_FAILED) {
-				journal_late_clear(&late);
-				break;
-			}
+	       journal_late_next(&unread, &late) > 0) {
+		if (!read_recall(&late, &recall)) {
+			/* not to hold up the others */
+			strlist_add(&unread, late.recall);
+			journal_late_clear(&late);
+			continue;
 		}
 		recall_audit_late(config, recall, &late);
 		if (!journal_late_told(&late)) {
@@ -216,6 +228,7 @@ static void tell(struct config *config)
 		}
 		journal_late_clear(&late);
 	}
+	strlist_free(&unread);
 	recall_free(recall);
 }
 

@@ -144,14 +144,19 @@ bool journal_late_add(const struct journal_late *lates, size_t count,
 	return ret;
 }
 
-int journal_late_next(struct journal_late *late_r)
+int journal_late_next(const struct strlist *but, struct journal_late *late_r)
 {
+	char *json = strlist_to_json_text(but);
 	sqlite3 *db = journal_lock();
 	sqlite3_stmt *stmt = journal_prepare(db, "SELECT recall, username, "
-		"date, line, copies, mailboxes FROM late WHERE told = 0 "
+		"date, line, copies, mailboxes, seen FROM late WHERE told = 0 "
+		"AND recall NOT IN (SELECT value FROM json_each(?)) "
 		"ORDER BY seen, date LIMIT 1");
-	int ret = journal_step(stmt);
+	int ret;
 
+	journal_bind_text(stmt, 1, json);
+	free(json);
+	ret = journal_step(stmt);
 	memset(late_r, 0, sizeof(*late_r));
 	if (ret == SQLITE_ROW) {
 		snprintf(late_r->recall, sizeof(late_r->recall), "%s",
@@ -161,6 +166,7 @@ int journal_late_next(struct journal_late *late_r)
 		late_r->line = journal_strdup(stmt, 3);
 		late_r->copies = sqlite3_column_int64(stmt, 4);
 		late_r->mailboxes = journal_strdup(stmt, 5);
+		late_r->seen = sqlite3_column_int64(stmt, 6);
 	}
 	journal_release(stmt);
 	journal_unlock();

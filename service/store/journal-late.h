@@ -20,6 +20,8 @@ struct journal_late {
 	/* RECALL_COLUMN_LINE and the node, "<line> <url>": of two that are
 	   alike otherwise */
 	char *line;
+	/* when it was taken */
+	int64_t seen;
 };
 
 /* Since when the node has to be asked, 0 for all it knows. */
@@ -35,9 +37,9 @@ bool journal_late_add(const struct journal_late *lates, size_t count,
 		      size_t max, size_t *added_r, int64_t *copies_r,
 		      size_t *left_r);
 
-/* The first one that the audit trail does not tell of yet. Returns 1, or 0 if
-   there is none, -1 on errors. */
-int journal_late_next(struct journal_late *late_r);
+/* The first one that the audit trail does not tell of yet, and of another recall
+   than these. Returns 1, or 0 if there is none, -1 on errors. */
+int journal_late_next(const struct strlist *but, struct journal_late *late_r);
 void journal_late_clear(struct journal_late *late);
 /* The audit trail tells of it now. */
 bool journal_late_told(const struct journal_late *late);

@@ -16,6 +16,7 @@ sandbox.py).
 
 import argparse
 import base64
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -27,6 +28,7 @@ import secrets
 import shlex
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -352,6 +354,26 @@ class Service:
         self.process.kill()
         self.process.wait()
         self.process = None
+
+    def untold(self):
+        """How many recalls the audit trail may lack the end of."""
+        with contextlib.closing(sqlite3.connect(
+                self.dir / "journal.db")) as db:
+            return db.execute("SELECT count(*) FROM recalls WHERE untold = 1"
+                              ).fetchone()[0]
+
+    def damage(self, recall_id):
+        """A recall of the journal that can't be read, as on a bad page."""
+        with contextlib.closing(sqlite3.connect(
+                self.dir / "journal.db", isolation_level=None)) as db:
+            columns = [name for _, name, *_ in
+                       db.execute("PRAGMA table_info(verdicts)")]
+            columns[columns.index("email")] = (
+                "CASE recall WHEN '%s' THEN json('{') ELSE email END AS email"
+                % recall_id)
+            db.execute("ALTER TABLE verdicts RENAME TO damaged")
+            db.execute("CREATE VIEW verdicts AS SELECT %s FROM damaged" %
+                       ", ".join(columns))
 
     def stop(self):
         """Stops it gracefully; returns the exit status."""

@@ -15,8 +15,16 @@
 #include "journal.h"
 #include "metrics.h"
 
-/* A probe does not ask doveadm more often than this. */
+/* Probes do not ask doveadm more often than this, nor write to the journal:
+   nobody has to have a token to come here. */
 #define CACHE_MS 2000
+
+/* What is found out for probes. */
+struct probe {
+	bool (*ask)(struct config *config);
+	int64_t asked;
+	bool answer, asking;
+};
 
 static const char openapi[] = {
 #include "openapi-json.inc"
@@ -78,34 +86,41 @@ static bool ask_doveadm(struct config *config)
 	return ret;
 }
 
-static bool doveadm_ready(struct config *config)
+static bool ask_journal(struct config *config)
+{
+	(void)config;
+	return journal_ready();
+}
+
+static bool is_ready(struct probe *probe, struct config *config)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	static int64_t asked;
-	static bool answer, asking;
 	bool ret;
 
 	pthread_mutex_lock(&lock);
-	if (!asking && (asked == 0 || now_ms() - asked > CACHE_MS)) {
-		/* others are told the last answer meanwhile: nobody has to have
-		   a token to come here, and all workers might wait */
-		asking = true;
+	if (!probe->asking &&
+	    (probe->asked == 0 || now_ms() - probe->asked > CACHE_MS)) {
+		/* others are told the last answer meanwhile: all workers might
+		   wait */
+		probe->asking = true;
 		pthread_mutex_unlock(&lock);
-		ret = ask_doveadm(config);
+		ret = probe->ask(config);
 		pthread_mutex_lock(&lock);
-		answer = ret;
-		asked = now_ms();
-		asking = false;
+		probe->answer = ret;
+		probe->asked = now_ms();
+		probe->asking = false;
 	}
-	ret = answer;
+	ret = probe->answer;
 	pthread_mutex_unlock(&lock);
 	return ret;
 }
 
 void action_ready(struct http_request *request)
 {
-	bool journal = journal_ready();
-	bool doveadm = doveadm_ready(request->config);
+	static struct probe of_journal = { .ask = ask_journal };
+	static struct probe of_doveadm = { .ask = ask_doveadm };
+	bool journal = is_ready(&of_journal, request->config);
+	bool doveadm = is_ready(&of_doveadm, request->config);
 	bool audit = audit_log_ready(request->config);
 	bool ready = journal && doveadm && audit;
 

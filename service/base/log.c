@@ -9,8 +9,12 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "clock.h"
 #include "log.h"
 #include "visible.h"
+
+#define LIMIT_MS (60 * 1000)
+#define LIMIT_LINES 10
 
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static int log_fd = STDERR_FILENO;
@@ -93,4 +97,22 @@ void log_msg(enum log_level level, const char *fmt, ...)
 		errno = 0;
 	pthread_mutex_unlock(&log_lock);
 	free(line);
+}
+
+bool log_limit_pass(struct log_limit *limit, unsigned int *left_out_r)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	bool ret;
+
+	*left_out_r = 0;
+	pthread_mutex_lock(&lock);
+	if (limit->count == 0 || now_ms() - limit->begun_ms >= LIMIT_MS) {
+		if (limit->count > LIMIT_LINES)
+			*left_out_r = limit->count - LIMIT_LINES;
+		limit->begun_ms = now_ms();
+		limit->count = 0;
+	}
+	ret = limit->count++ < LIMIT_LINES;
+	pthread_mutex_unlock(&lock);
+	return ret;
 }

@@ -2,6 +2,7 @@
 #define LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level {
 	LOG_LEVEL_ERROR,
@@ -21,6 +22,15 @@ void log_close(void);
    that came from outside can forge another one. */
 void log_msg(enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* Of what may be said over and over, by threads: whether to say it, which is
+   the case a few times a minute. *left_out_r is how many times it was not said
+   before. Begins with zeroes. */
+struct log_limit {
+	int64_t begun_ms;
+	unsigned int count;
+};
+bool log_limit_pass(struct log_limit *limit, unsigned int *left_out_r);
 
 #define log_error(...) log_msg(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_msg(LOG_LEVEL_WARNING, __VA_ARGS__)

@@ -8,6 +8,7 @@
 #include "audit-log.h"
 #include "brakes.h"
 #include "jobs.h"
+#include "journal-db.h"
 #include "journal.h"
 #include "log.h"
 #include "recall-audit.h"
@@ -43,7 +44,7 @@ static pthread_mutex_t paused_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct strlist paused, parked;
 
 static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct kept *all_kept;
+static struct kept *first_kept, **last_kept = &first_kept;
 
 static pthread_mutex_t leaving_lock = PTHREAD_MUTEX_INITIALIZER;
 /* how many give up their place just now */
@@ -92,6 +93,21 @@ static void has_made_room(const struct recall *recall)
 	pthread_mutex_lock(&leaving_lock);
 	leaving--;
 	pthread_mutex_unlock(&leaving_lock);
+}
+
+/* What ends while the journal can't be written is kept in memory: it does not
+   get more. */
+static void wait_for_journal(const char *id)
+{
+	bool logged = false;
+
+	while (!recall_interrupted() && !journal_ready()) {
+		if (!logged)
+			log_warning("recall %s: waits until the journal can "
+				    "be written", id);
+		logged = true;
+		nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
+	}
 }
 
 static void add_to(struct strlist *list, const char *id)
@@ -145,6 +161,13 @@ static void put_aside(const char *id, enum recall_outcome outcome)
 	}
 }
 
+static void add_kept(struct kept *kept)
+{
+	kept->next = NULL;
+	*last_kept = kept;
+	last_kept = &kept->next;
+}
+
 bool jobs_keep(struct recall *recall, enum recall_outcome outcome)
 {
 	struct kept *kept;
@@ -155,26 +178,54 @@ bool jobs_keep(struct recall *recall, enum recall_outcome outcome)
 	kept->recall = recall;
 	kept->outcome = outcome;
 	pthread_mutex_lock(&kept_lock);
-	kept->next = all_kept;
-	all_kept = kept;
+	add_kept(kept);
 	pthread_mutex_unlock(&kept_lock);
 	return true;
+}
+
+/* The first of them. */
+static struct kept *take_kept(void)
+{
+	struct kept *kept = first_kept;
+
+	if (kept != NULL)
+		first_kept = kept->next;
+	if (first_kept == NULL)
+		last_kept = &first_kept;
+	return kept;
+}
+
+static bool save_kept(struct kept *kept)
+{
+	if (!recall_write(kept->recall))
+		return false;
+	log_info("recall %s: the journal has it now", kept->recall->id);
+	put_aside(kept->recall->id, kept->outcome);
+	if (recall_has_ended(kept->outcome))
+		recall_audited(kept->recall->id);
+	return true;
+}
+
+static void free_kept(struct kept *kept)
+{
+	recall_free(kept->recall);
+	free(kept);
 }
 
 void jobs_save(void)
 {
 	struct kept *kept;
+	bool saved = true;
 
 	pthread_mutex_lock(&kept_lock);
-	/* if one can't be written, no other can */
-	while ((kept = all_kept) != NULL && recall_write(kept->recall)) {
-		all_kept = kept->next;
-		log_info("recall %s: the journal has it now", kept->recall->id);
-		put_aside(kept->recall->id, kept->outcome);
-		if (recall_has_ended(kept->outcome))
-			recall_audited(kept->recall->id);
-		recall_free(kept->recall);
-		free(kept);
+	while (saved && (kept = take_kept()) != NULL) {
+		saved = save_kept(kept);
+		/* as a rule no other can be written then, but one that is
+		   damaged is not to hold up the others */
+		if (saved)
+			free_kept(kept);
+		else
+			add_kept(kept);
 	}
 	pthread_mutex_unlock(&kept_lock);
 }
@@ -184,11 +235,12 @@ static void forget_kept(void)
 {
 	struct kept *kept;
 
-	jobs_save();
-	while ((kept = all_kept) != NULL) {
-		all_kept = kept->next;
-		recall_free(kept->recall);
-		free(kept);
+	while ((kept = take_kept()) != NULL) {
+		if (!save_kept(kept))
+			log_error("recall %s: the journal does not have it "
+				  "all: the next start asks again",
+				  kept->recall->id);
+		free_kept(kept);
 	}
 }
 
@@ -200,6 +252,7 @@ static void run_job(void *context)
 	enum journal_result found;
 	struct config *config;
 
+	wait_for_journal(job->id);
 	if (recall_interrupted()) {
 		log_info("recall %s: goes on at the next start", job->id);
 	} else {

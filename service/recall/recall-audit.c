@@ -14,7 +14,8 @@
 #include "strbuf.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-/* ids of recalls whose lines may still wait */
+/* ids of recalls whose lines may still wait, or of which the journal does not
+   know that they are written */
 static struct strlist waiting;
 
 void recall_audited(const char *id)
@@ -27,29 +28,29 @@ void recall_audited(const char *id)
 void recall_audit_tick(const struct config *config)
 {
 	struct strlist ids;
-	size_t i;
-	bool told;
+	size_t i, n = 0;
 
 	pthread_mutex_lock(&lock);
 	ids = waiting;
 	memset(&waiting, 0, sizeof(waiting));
 	pthread_mutex_unlock(&lock);
-	told = audit_log_retry(config);
-	for (i = 0; i < ids.count; i++) {
-		if (told)
-			journal_told(ids.items[i]);
-		else
-			recall_audited(ids.items[i]);
+	if (audit_log_retry(config)) {
+		while (n < ids.count && journal_told(ids.items[n]))
+			n++;
 	}
+	/* one that is damaged is not to hold up the others: it comes last */
+	for (i = n + 1; i < ids.count; i++)
+		recall_audited(ids.items[i]);
+	if (n < ids.count)
+		recall_audited(ids.items[n]);
 	strlist_free(&ids);
 }
 
 /* Writes the line of the recall's end, and frees it. */
 static void write_end(const struct config *config, const char *id, char *line)
 {
-	if (line == NULL || audit_log_write(config, line))
-		journal_told(id);
-	else
+	if ((line != NULL && !audit_log_write(config, line)) ||
+	    !journal_told(id))
 		recall_audited(id);
 }
 

@@ -25,8 +25,6 @@ struct everyone {
 	pthread_mutex_t mutex;
 	/* recall->users by key, see search.h */
 	void *index;
-	/* some verdicts could not be journalled */
-	bool unsaved;
 	/* not every node has a thread: one that is down has to give its up */
 	bool crowded;
 };

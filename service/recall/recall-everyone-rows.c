@@ -10,6 +10,7 @@
 #include "metrics.h"
 #include "recall-everyone-private.h"
 #include "recall-rows.h"
+#include "recall-write.h"
 #include "text.h"
 
 struct index_entry {
@@ -52,10 +53,10 @@ static size_t find_or_add(struct everyone *all, const char *username)
 void everyone_save(struct everyone *all, const size_t *users, size_t count,
 		   const struct recall_node *node)
 {
-	const struct recall *recall = all->recall;
+	struct recall *recall = all->recall;
 	size_t *known = NULL, i, node_count = node != NULL ? 1 : 0;
 
-	if (all->unsaved) {
+	if (recall->unsaved) {
 		known = x_calloc(recall->count + 1, sizeof(*known));
 		for (i = 0; i < recall->count; i++)
 			known[i] = i;
@@ -64,11 +65,8 @@ void everyone_save(struct everyone *all, const size_t *users, size_t count,
 		node = recall->nodes;
 		node_count = recall->node_count;
 	}
-	all->unsaved = !journal_save_found(recall, users, count, node,
-					   node_count);
-	if (all->unsaved)
-		log_error("recall %s: the journal could not be written, a "
-			  "restart would ask again", recall->id);
+	recall_set_unsaved(recall, !journal_save_found(recall, users, count,
+						       node, node_count));
 	free(known);
 }
 

@@ -108,14 +108,13 @@ recall_everyone_run(struct recall *recall, struct config *config)
 	} while (is_open(recall) && !everyone_is_held(&all));
 	tdestroy(all.index, free);
 	pthread_mutex_destroy(&all.mutex);
-	recall->unsaved = all.unsaved;
 	if (is_open(recall)) {
 		if (recall_interrupted())
 			return RECALL_INTERRUPTED;
 		return recall_is_held(recall) ? RECALL_PAUSED : RECALL_YIELDED;
 	}
 	recall->finished = time(NULL);
-	if (all.unsaved || !journal_save(recall, NULL, 0))
-		recall->unsaved = !recall_write(recall);
+	if (recall->unsaved || !journal_save(recall, NULL, 0))
+		(void)recall_write(recall);
 	return RECALL_DONE;
 }

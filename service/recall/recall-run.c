@@ -10,7 +10,6 @@
 #include "alloc.h"
 #include "doveadm-client.h"
 #include "journal.h"
-#include "log.h"
 #include "metrics.h"
 #include "recall-everyone.h"
 #include "recall-params-json.h"
@@ -42,8 +41,6 @@ struct recall_run {
 	size_t refused;
 	/* users who have no verdict yet */
 	size_t left;
-	/* some verdicts could not be journalled */
-	bool unsaved;
 };
 
 static bool is_dry(const struct recall_run *run)
@@ -164,19 +161,21 @@ static void read_rows(struct batch *batch)
    recalls are stopped, keeps the one that the journal has. */
 static bool save_batch(struct recall_run *run, const struct batch *batch)
 {
-	const struct recall *recall = run->recall;
-	size_t count = run->unsaved ? recall->count : batch->count;
+	struct recall *recall = run->recall;
+	size_t count = recall->unsaved ? recall->count : batch->count;
 	size_t *known = x_calloc(count + 1, sizeof(*known)), n = 0, i, pos;
+	bool ok;
 
 	for (i = 0; i < count; i++) {
-		pos = run->unsaved ? i : batch->users[i];
+		pos = recall->unsaved ? i : batch->users[i];
 		if (recall->users[pos].verdict >= 0)
 			known[n++] = pos;
 	}
-	run->unsaved = run->again ? !journal_save_again(recall, known, n) :
-		!journal_save(recall, known, n);
+	ok = run->again ? journal_save_again(recall, known, n) :
+		journal_save(recall, known, n);
 	free(known);
-	return !run->unsaved;
+	recall_set_unsaved(recall, !ok);
+	return ok;
 }
 
 /* Counts and journals them. */
@@ -196,9 +195,8 @@ static void take_verdicts(struct recall_run *run, const struct batch *batch,
 	if (last && !run->again)
 		recall->finished = time(NULL);
 	/* once more, for the error of a moment */
-	if (!save_batch(run, batch) && !save_batch(run, batch))
-		log_error("recall %s: the journal could not be written, a "
-			  "restart would ask again", recall->id);
+	if (!save_batch(run, batch))
+		(void)save_batch(run, batch);
 }
 
 /* Returns how many users have got a verdict: all, unless recalls are stopped on
@@ -284,7 +282,6 @@ static enum recall_outcome run_batches(struct recall_run *run)
 	}
 	doveadm_calls_end(calls);
 	free(taken);
-	recall->unsaved = run->unsaved;
 	/* if a node does not take what others do, that is its users' error */
 	recall->refused = run->refused > 0 &&
 		run->refused == run->tally.answered;
@@ -312,7 +309,7 @@ enum recall_outcome recall_run(struct recall *recall, struct config *config)
 	/* all verdicts were known before */
 	if (outcome == RECALL_DONE && recall->finished == 0) {
 		recall->finished = time(NULL);
-		recall->unsaved = !recall_write(recall);
+		(void)recall_write(recall);
 	}
 	if (outcome != RECALL_INTERRUPTED && outcome != RECALL_PAUSED &&
 	    outcome != RECALL_YIELDED)
@@ -342,7 +339,7 @@ size_t recall_run_again(struct recall *recall, struct config *config)
 			recall_user_reset(&recall->users[i]);
 	}
 	(void)run_batches(&run);
-	while (run.unsaved && !recall_interrupted()) {
+	while (recall->unsaved && !recall_interrupted()) {
 		nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
 		save_again(&run);
 	}

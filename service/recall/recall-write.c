@@ -16,7 +16,15 @@ static bool save(const struct recall *recall, const size_t *users, size_t count)
 	       journal_save(recall, NULL, 0);
 }
 
-bool recall_write(const struct recall *recall)
+void recall_set_unsaved(struct recall *recall, bool unsaved)
+{
+	if (unsaved && !recall->unsaved)
+		log_error("recall %s: the journal could not be written, a "
+			  "restart would ask again", recall->id);
+	recall->unsaved = unsaved;
+}
+
+bool recall_write(struct recall *recall)
 {
 	size_t *users = x_calloc(recall->count + 1, sizeof(*users)), n = 0, i;
 	bool ret;
@@ -28,8 +36,6 @@ bool recall_write(const struct recall *recall)
 	}
 	ret = save(recall, users, n);
 	free(users);
-	if (!ret)
-		log_error("recall %s: the journal could not be written, a "
-			  "restart would ask again", recall->id);
+	recall_set_unsaved(recall, !ret);
 	return ret;
 }

@@ -45,6 +45,14 @@ static const char schema[] =
 	"UPDATE OR IGNORE recalls SET tenant = '" RECALL_TENANT_DEFAULT "'"
 	" WHERE tenant = '';";
 
+/* Receivers know a webhook by its id, those, too, that came of a journal in
+   whose place an older copy of it is now. The sequence is behind while a
+   statement makes several. */
+#define NEW_WEBHOOK_ID "max(1000 * CAST(strftime('%s') AS INTEGER)," \
+	" 1 + ifnull((SELECT max(id) FROM webhooks), 0)," \
+	" 1 + ifnull((SELECT seq FROM sqlite_sequence" \
+	" WHERE name = 'webhooks'), 0))"
+
 /* What came later, by the version of the file. */
 static const char *const upgrades[] = {
 	"ALTER TABLE recalls ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;"
@@ -166,16 +174,18 @@ static const char *const upgrades[] = {
 	" WHEN OLD.finished = 0 AND NEW.finished > 0 AND"
 	" NEW.approval IS NOT 'rejected'"
 	" BEGIN UPDATE recalls SET untold = 1 WHERE id = NEW.id; END;",
+	"DROP TRIGGER recall_pending;"
+	"CREATE TRIGGER recall_pending AFTER INSERT ON recalls"
+	" WHEN NEW.approval = 'pending' BEGIN INSERT INTO webhooks"
+	" (id, recall, event) SELECT " NEW_WEBHOOK_ID ", NEW.id,"
+	" 'pending_approval'; END;"
+	"DROP TRIGGER recall_finished;"
+	"CREATE TRIGGER recall_finished AFTER UPDATE OF finished ON recalls"
+	" WHEN OLD.finished = 0 AND NEW.finished > 0 AND NEW.dry_run = 0"
+	" BEGIN INSERT INTO webhooks (id, recall, event)"
+	" SELECT " NEW_WEBHOOK_ID ", NEW.id, 'finished'; END;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
-
-/* Receivers know a webhook by its id, those, too, that came of a journal in
-   whose place an older copy of it is now. */
-static const char skip_ids[] =
-	"INSERT INTO sqlite_sequence (name, seq) SELECT 'webhooks', 0 WHERE"
-	" NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'webhooks');"
-	"UPDATE sqlite_sequence SET seq = max(seq, 1000 *"
-	" CAST(strftime('%s') AS INTEGER)) WHERE name = 'webhooks';";
 
 static pthread_mutex_t journal_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t reader_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -224,13 +234,21 @@ void journal_unlock_loader(void)
 	pthread_mutex_unlock(&loader_mutex);
 }
 
-/* SQLite tells of a disk that it has failed, and of no file. */
+/* SQLite tells of a disk that it has failed, and of no file. Whatever goes on
+   while that is full tries again. */
 static void log_failed(sqlite3 *db)
 {
+	static struct log_limit limits[0x100];
 	int kind = sqlite3_errcode(db) & 0xff;
 	int error = kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN ?
 		sqlite3_system_errno(db) : 0;
+	unsigned int left_out;
 
+	if (!log_limit_pass(&limits[kind], &left_out))
+		return;
+	if (left_out > 0)
+		log_error("journal: %u errors like the next were left out",
+			  left_out);
 	log_error("journal: %s%s%s (%s)", sqlite3_errmsg(db),
 		  error == 0 ? "" : ": ", error == 0 ? "" : strerror(error),
 		  sqlite3_db_filename(db, "main"));
@@ -365,8 +383,6 @@ static int make_tables(sqlite3 *db, bool *newer_r)
 		if (ret == SQLITE_OK)
 			ret = sqlite3_exec(db, sql, NULL, NULL, NULL);
 	}
-	if (ret == SQLITE_OK)
-		ret = sqlite3_exec(db, skip_ids, NULL, NULL, NULL);
 	return ret != SQLITE_OK ? ret :
 		sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
 }

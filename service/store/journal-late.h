@@ -37,8 +37,8 @@ bool journal_late_add(const struct journal_late *lates, size_t count,
 		      size_t max, size_t *added_r, int64_t *copies_r,
 		      size_t *left_r);
 
-/* The first one that the audit trail does not tell of yet, and of another recall
-   than these. Returns 1, or 0 if there is none, -1 on errors. */
+/* The first one that the audit trail does not tell of yet, and of another
+   recall than these. Returns 1, or 0 if there is none, -1 on errors. */
 int journal_late_next(const struct strlist *but, struct journal_late *late_r);
 void journal_late_clear(struct journal_late *late);
 /* The audit trail tells of it now. */

@@ -295,11 +295,13 @@ bool journal_untold(struct strlist *ids)
 			"finished > 0 ORDER BY created", ids);
 }
 
-void journal_told(const char *id)
+bool journal_told(const char *id)
 {
-	(void)journal_exec(journal_lock(), "UPDATE recalls SET untold = 0 "
-			   "WHERE id = ? AND untold = 1", "s", id);
+	bool ret = journal_exec(journal_lock(), "UPDATE recalls SET untold = 0 "
+				"WHERE id = ? AND untold = 1", "s", id);
+
 	journal_unlock();
+	return ret;
 }
 
 void journal_purge(int64_t before)

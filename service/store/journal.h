@@ -38,7 +38,7 @@ bool journal_unfinished(struct strlist *ids);
 /* The ids of recalls that have ended since the audit trail was told of one, as
    far as journal_told() knows, oldest first. */
 bool journal_untold(struct strlist *ids);
-void journal_told(const char *id);
+bool journal_told(const char *id);
 
 /* Forgets finished recalls older than that. */
 void journal_purge(int64_t before);

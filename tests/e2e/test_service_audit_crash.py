@@ -78,13 +78,6 @@ def ends(service):
                      "approval-expired")]
 
 
-def untold(service):
-    with contextlib.closing(sqlite3.connect(service.dir /
-                                            "journal.db")) as db:
-        return db.execute("SELECT count(*) FROM recalls WHERE untold = 1"
-                          ).fetchone()[0]
-
-
 @pytest.mark.parametrize("end", ["kill", "stop", "goes on"])
 @pytest.mark.parametrize("background", [False, True])
 def test_end_that_could_not_be_written(service, doveadm, end, background):
@@ -100,7 +93,7 @@ def test_end_that_could_not_be_written(service, doveadm, end, background):
     if end == "goes on":
         trail.end()
         wait_for(lambda: len(ends(service)) == 2)
-        wait_for(lambda: not untold(service))
+        wait_for(lambda: not service.untold())
     if end != "stop":
         service.kill()
     else:
@@ -115,7 +108,7 @@ def test_end_that_could_not_be_written(service, doveadm, end, background):
                       "outcome=success", "cs1=<c@d>", "reason=Phishing",
                       "cs2=%s:expunged,%s:expunged" % tuple(USERS)):
             assert " " + field in line, field
-        assert not untold(service)
+        assert not service.untold()
         service.kill()
     assert doveadm.asked == 2
 
@@ -150,7 +143,7 @@ def test_what_has_another_line(service, doveadm):
     recall_id = service.recall(token, "<a@b>", USERS).json()["id"]
     assert service.curl("/v2/approvals/" + recall_id, "-d",
                         "decision=reject", token=token).status == 200
-    wait_for(lambda: not untold(service))
+    wait_for(lambda: not service.untold())
     service.kill()
     service.start()
     assert ends(service) == []

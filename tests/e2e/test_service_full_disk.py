@@ -3,7 +3,10 @@ is full. What was answered is true, what goes on is finished, and nobody is told
 twice."""
 
 import contextlib
+import itertools
 import sqlite3
+import threading
+import time
 
 import pytest
 
@@ -11,6 +14,7 @@ from answers import statuses
 from fakedoveadm import Fake, row
 from faults import wait_for
 from httpserver import HttpServer
+from mailnode import PATIENCE
 from receiver import Receiver
 from servicenode import Service
 
@@ -51,10 +55,13 @@ class Doveadm(HttpServer):
 class Full:
     """As if the disk were full whenever this is written."""
 
+    numbers = itertools.count()
+
     def __init__(self, service, what):
         self.path = service.dir / "journal.db"
-        self.run("CREATE TRIGGER full BEFORE %s BEGIN SELECT "
-                 "RAISE(ABORT, 'disk is full'); END" % what)
+        self.name = "full%d" % next(self.numbers)
+        self.run("CREATE TRIGGER %s BEFORE %s BEGIN SELECT "
+                 "RAISE(ABORT, 'disk is full'); END" % (self.name, what))
 
     def run(self, statement):
         with contextlib.closing(sqlite3.connect(
@@ -62,7 +69,17 @@ class Full:
             journal.execute(statement)
 
     def end(self):
-        self.run("DROP TRIGGER full")
+        self.run("DROP TRIGGER " + self.name)
+
+
+def fill(disk):
+    """Returns the file to delete."""
+    filler = disk / "filler"
+    with open(filler, "wb", buffering=0) as file:
+        with contextlib.suppress(OSError):
+            while True:
+                file.write(b"x" * 4096)
+    return filler
 
 
 @pytest.fixture
@@ -233,21 +250,117 @@ def test_late_recall_that_was_told_of(service, doveadm):
     assert len(lines(service, "recall-late")) == 2
 
 
+def test_line_that_was_written(service):
+    """The next start does not write it once more."""
+    full = Full(service, "UPDATE OF untold ON recalls WHEN NEW.untold = 0")
+    service.recall(service.token(), "<a@b>", A)
+    refused(service, 2)
+    full.end()
+    wait_for(lambda: not service.untold())
+    service.kill()
+    service.start()
+    assert len(lines(service, "recall")) == 1
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_one_that_is_damaged(service, doveadm, stopped):
+    """It does not hold up the others."""
+    token = service.token()
+    full = Full(service, "UPDATE ON verdicts WHEN NEW.email = '%s'" % A[1])
+    good = service.recall(token, "<a@b>", A[1:2]).json()["id"]
+    damaged = Full(service, "UPDATE ON verdicts WHEN NEW.email = '%s'" % A[0])
+    bad = service.recall(token, "<c@d>", A[:1]).json()["id"]
+    full.end()
+    if stopped:
+        service.stop()
+        service.start()
+    service.wait_recall(token, good)
+    assert doveadm.asked.count([A[1]]) == 1
+    assert shown(service, bad)["state"] == "running"
+    damaged.end()
+    service.wait_recall(token, bad)
+
+
+def test_what_the_log_says(service):
+    """Each of many errors is not a line."""
+    full = Full(service, "UPDATE ON verdicts")
+    service.recall(service.token(), "<a@b>", ["u%d@a.example" % i for i in
+                                              range(100)])
+    full.end()
+    assert 1 <= service.log().count(FULL) < 100
+    assert service.log().count("the journal could not be written") == 1
+
+
+def test_those_that_wait(doveadm, small_disk):
+    """What has not begun does not begin: all that is found out is in memory."""
+    first, go_on = threading.Event(), threading.Event()
+
+    def hold(users):
+        first.set()
+        assert go_on.wait(PATIENCE)
+
+    doveadm.before = hold
+    with Service(doveadm__url=doveadm.url, journal__workers=1,
+                 journal__path=small_disk / "journal.db") as service:
+        token = service.token()
+        ids = [service.recall(token, "<a@b>", [user], "-H",
+                              "Prefer: respond-async").json()["id"]
+               for user in A]
+        assert first.wait(PATIENCE)
+        filler = fill(small_disk)
+        wait_for(lambda: service.recall(token, "<a@b>", A, "-H",
+                                        "Prefer: respond-async").status == 503)
+        go_on.set()
+        service.wait_log("recall %s: waits until the journal can be written" %
+                         ids[1])
+        assert doveadm.asked == [A[:1]]
+        filler.unlink()
+        for recall_id in ids:
+            assert service.wait_recall(token, recall_id)["summary"] == {
+                "expunged": 1}
+        assert doveadm.asked == [[user] for user in A]
+
+
+def test_start(doveadm, small_disk):
+    """After a crash it tells what the journal has."""
+    with Service(doveadm__url=doveadm.url,
+                 journal__path=small_disk / "journal.db") as service:
+        token = service.token()
+        done = service.recall(token, "<a@b>", A).json()
+        filler = fill(small_disk)
+        wait_for(lambda: service.recall(token, "<a@b>", A).status == 503)
+        service.kill()
+        fill(small_disk)
+        service.start()
+        assert shown(service, done["id"])["summary"] == {"expunged": 3}
+        filler.unlink()
+        wait_for(lambda: service.recall(token, "<a@b>", A).status == 200)
+
+
+def test_probes(service):
+    """Nobody needs a token for them: they do not wear out the disk."""
+    wal = service.dir / "journal.db-wal"
+    began = time.monotonic()
+    before = wal.stat().st_size
+    for _ in range(100):
+        assert service.curl("/health/ready").json()["journal"]
+    written = (wal.stat().st_size - before) // 4096
+    assert written <= (time.monotonic() - began) / 2 + 1
+
+
 def test_health(doveadm, small_disk):
     """A load balancer is not told that what is refused can be done."""
     with Service(doveadm__url=doveadm.url,
                  journal__path=small_disk / "journal.db") as service:
         token = service.token()
-        with open(small_disk / "filler", "wb", buffering=0) as filler:
-            with contextlib.suppress(OSError):
-                while True:
-                    filler.write(b"x" * 4096)
+        filler = fill(small_disk)
         wait_for(lambda: service.recall(token, "<a@b>", A).status == 503)
+        wait_for(lambda: service.curl("/health/ready").status == 503)
         ready = service.curl("/health/ready")
         assert (ready.status, ready.json()["journal"]) == (503, False)
         assert "database or disk is full (%s)" % (
             small_disk / "journal.db") in service.log()
-        (small_disk / "filler").unlink()
-        assert service.curl("/health/ready").json()["journal"] is True
+        filler.unlink()
+        wait_for(lambda: service.curl("/health/ready").json()["journal"])
         assert statuses(service.recall(token, "<a@b>", A[:1])) == {
             A[0]: "expunged"}

@@ -397,6 +397,20 @@ def test_files_left_behind(node, flagged, recall_id, count):
     assert quarantined(node, flagged) == {}
 
 
+def test_many_files_left_behind(node, message_id, recall_id):
+    if node.driver != "sdbox":
+        pytest.skip("sdbox only")
+    user = next(node.free_users)
+    bodies = ["number %d" % i for i in range(50)]
+    for body in bodies:
+        append(node, user, "Work", build_message(message_id, body=body + "\n"))
+    assert recall(node, user, message_id, recall_id,
+                  "--no-notify").row()["copies"] == "50"
+    left_behind(node, user, recall_id, 50)
+    assert restore(node, user, recall_id) == (50, 0)
+    assert there(node, user) == once(*bodies)
+
+
 @pytest.mark.parametrize("what", ["other", "again"])
 def test_files_that_may_be_messages(node, flagged, recall_id, what):
     """Where there is one that is no copy of what is restored, or one more copy,

@@ -33,27 +33,38 @@ static bool box_has_attachments(struct mailbox *box)
 	return storage->attachment_dir != NULL;
 }
 
+static bool left_stat_linked(struct mailbox *src, uint32_t uid,
+			     struct stat *st_r)
+{
+	bool linked;
+
+	T_BEGIN {
+		linked = stat(t_strdup_printf("%s/"SDBOX_MAIL_FILE_FORMAT,
+					      mailbox_get_path(src), uid),
+			      st_r) == 0 && st_r->st_nlink > 1;
+	} T_END;
+	return linked;
+}
+
+/* The array may be on the data stack, so it grows in the caller's frame. */
 static void left_get_links(struct mailbox *src,
 			   const ARRAY_TYPE(seq_range) *uids,
 			   ARRAY_TYPE(left_link) *links)
 {
 	struct left_link *link;
 	struct seq_range_iter iter;
-	const char *path;
 	struct stat st;
 	unsigned int n = 0;
 	uint32_t uid;
 
 	seq_range_array_iter_init(&iter, uids);
-	while (seq_range_array_iter_nth(&iter, n++, &uid)) T_BEGIN {
-		path = t_strdup_printf("%s/"SDBOX_MAIL_FILE_FORMAT,
-				       mailbox_get_path(src), uid);
-		if (stat(path, &st) == 0 && st.st_nlink > 1) {
+	while (seq_range_array_iter_nth(&iter, n++, &uid)) {
+		if (left_stat_linked(src, uid, &st)) {
 			link = array_append_space(links);
 			link->dev = st.st_dev;
 			link->ino = st.st_ino;
 		}
-	} T_END;
+	}
 }
 
 static bool left_find_link(ARRAY_TYPE(left_link) *links, const struct stat *st)

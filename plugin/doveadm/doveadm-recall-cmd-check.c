@@ -75,6 +75,16 @@ static const char *check_setting(const struct check_context *ctx,
 	return *value == '\0' || check_differs(ctx, name) ? def : value;
 }
 
+/* Why a service lacks the plugin that another one has. */
+static const char *
+check_service_get_hint(struct check_context *ctx, const char *service)
+{
+	if (!recall_config_has(ctx->config, "mail_plugins", "recall"))
+		return "";
+	return t_strdup_printf(" (protocol %s has a list of its own, in which "
+		"$mail_plugins of 2.3 is what was set before)", service);
+}
+
 /* The mail plugin, where mail is saved by this service. */
 static void check_service(struct check_context *ctx, const char *service)
 {
@@ -91,7 +101,8 @@ static void check_service(struct check_context *ctx, const char *service)
 		check_print(ctx, CHECK_PLUGINS, CHECK_ERROR,
 			"%s: mail_plugins has no recall: mail that it saves is "
 			"not in the index, nor is the quarantine kept from "
-			"the user there", service);
+			"the user there%s", service,
+			check_service_get_hint(ctx, service));
 		return;
 	}
 	path = t_strconcat(recall_config_get(config, "mail_plugin_dir"),

@@ -3,6 +3,7 @@
 #include "array.h"
 #include "istream.h"
 #include "fd-util.h"
+#include "path-util.h"
 #include "master-service.h"
 #include "recall-params.h"
 #include "doveadm-recall-config.h"
@@ -16,17 +17,21 @@
 #define CONFIG_LINE_MAX (64 * 1024)
 
 /* A server's process has been told the socket of the service config; the file
-   is linked to from the same directory. */
+   is linked to from the same directory. What it includes lies beside the file,
+   not beside the link. */
 static const char *config_get_path(void)
 {
 	const char *p, *path = master_service_get_config_path(master_service);
+	const char *dest, *error;
 	struct stat st;
 
 	if (stat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
 		return path;
 	p = strrchr(path, '/');
 	i_assert(p != NULL);
-	return t_strconcat(t_strdup_until(path, p), "/dovecot.conf", NULL);
+	path = t_strconcat(t_strdup_until(path, p), "/dovecot.conf", NULL);
+	return t_readlink(path, &dest, &error) < 0 || *dest != '/' ?
+		path : dest;
 }
 
 static void ATTR_NORETURN

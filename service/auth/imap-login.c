@@ -30,6 +30,24 @@ static bool has_text(const char *data, size_t len, const char *text)
 	return data != NULL && memmem(data, len, text, strlen(text)) != NULL;
 }
 
+/* RFC 5530: it does not know, as when the password database is down; takes no
+   password over this connection; or has too many of the user's already, which
+   Dovecot says of those alone whose password is right. */
+static bool says_nothing_of_password(const char *data, size_t len)
+{
+	static const char *const codes[] = {
+		" NO [UNAVAILABLE]", " NO [PRIVACYREQUIRED]", " NO [LIMIT]",
+		" NO [INUSE]", " NO [SERVERBUG]"
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		if (has_text(data, len, codes[i]))
+			return true;
+	}
+	return false;
+}
+
 static size_t len_of_line(const char *data, size_t len)
 {
 	const char *end = memchr(data, '\r', len);
@@ -45,11 +63,7 @@ static size_t look(char *data, size_t size, size_t nmemb, void *context)
 
 	if (len > 0 && *data != '*' && has_text(data, len, " NO ")) {
 		reply->no = true;
-		/* it does not know (RFC 5530): the password database may be
-		   down; or takes no password over this connection */
-		reply->unavailable =
-			has_text(data, len, " NO [UNAVAILABLE]") ||
-			has_text(data, len, " NO [PRIVACYREQUIRED]");
+		reply->unavailable = says_nothing_of_password(data, len);
 		snprintf(reply->text, sizeof(reply->text), "%.*s",
 			 (int)len_of_line(data, len), data);
 	}

@@ -163,6 +163,8 @@ only_23 = pytest.mark.skipif(DOVECOT_24,
 @pytest.mark.parametrize("options, name, status, text", [
     ({"extra": "protocol lmtp {\n  mail_plugins = notify\n}\n"},
      "mail_plugins", "error", "lmtp: mail_plugins has no recall"),
+    ({"extra": "protocol lmtp {\n  mail_plugins = notify\n}\n"},
+     "mail_plugins", "error", "(protocol lmtp has a list of its own"),
     pytest.param({"extra": "protocol imap {\n  mail_plugins {\n"
                   "    recall = no\n    imap_quota = yes\n  }\n}\n"},
                  "mail_plugins", "error", "imap: mail_plugins has no recall",
@@ -270,6 +272,17 @@ def test_misspelt_while_running():
         assert found["settings"]["status"] == "error"
         assert "recall_quarantin_days" in found["settings"]["text"]
         assert node.errors() == []
+
+
+def test_files_beside_the_configuration():
+    """They are found by a server's process, too, which knows a link to it."""
+    node = make_node(DRIVERS[-1], USERS, mail_plugins=["recall"],
+                     extra="!include conf.d/*.conf\n")
+    (node.dir / "conf.d").mkdir()
+    (node.dir / "conf.d/more.conf").write_text("mail_debug = no\n")
+    with node:
+        found = {row["check"]: row for row in http(node, "recallCheck").rows}
+        assert found["settings"]["status"] == "ok", found
 
 
 def test_template(make):

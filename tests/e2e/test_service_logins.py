@@ -11,6 +11,7 @@ import pytest
 from mailnode import PATIENCE, build_message
 from servicenode import RecallNode, Service
 from answers import statuses
+from faults import wait_for
 
 ROOT, USER = "root@example.com", "user@example.com"
 PASSWORDS = ["a b", "\"\\", "{5}", "ключ", "*", "x" * 1024, ")(", "%u%%"]
@@ -189,3 +190,18 @@ def test_imap_that_does_not_answer(node):
          Service(node, auth__imap_timeout=1, auth__imap_url="imap://127.0.0.1:"
                  "%d" % silent.getsockname()[1]) as service:
         assert login(service, "192.0.2.1") == "502"
+
+
+def test_more_sessions_than_dovecot_allows():
+    """Which it says of those alone whose password is right: it is no wrong
+    one, and nobody is locked out."""
+    with RecallNode(users=[USER], extra="protocol imap {\n"
+                    "  mail_max_userip_connections = 1\n}\n") as node, \
+         Service(node, bruteforce__max_attempts=1) as service:
+        connection = node.imap(USER)
+        for _ in range(2):
+            assert login(service, "192.0.2.1", user=USER) == "502"
+        connection.logout()
+        # anvil hears of the end a moment later
+        wait_for(lambda: login(service, "192.0.2.1", user=USER) == "200",
+                 "the session has not ended")

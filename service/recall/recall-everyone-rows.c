@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "recall-params.h"
+#include "recall-verdict.h"
 #include "alloc.h"
 #include "journal-nodes.h"
 #include "log.h"
@@ -130,10 +131,23 @@ json_t *everyone_make_stopped(const json_t *rows)
 	return stopped;
 }
 
+/* A page that a restart has cut off is asked about again: nothing is left then
+   of whom the recall has told that their mail was deleted. */
+static bool is_told(const struct recall_user *user, const json_t *row)
+{
+	const char *status = recall_row_column(row, RECALL_COLUMN_STATUS);
+	int verdict = status == NULL ? -1 : recall_verdict_parse(status);
+
+	return user->verdict == RECALL_VERDICT_EXPUNGED &&
+		(verdict == RECALL_VERDICT_ALREADY_RECALLED ||
+		 verdict == RECALL_VERDICT_NOT_FOUND);
+}
+
 void everyone_take_rows(struct everyone *all, const json_t *asked,
 			const json_t *rows)
 {
 	size_t *users = x_calloc(json_array_size(rows) + 1, sizeof(*users));
+	struct recall_user *user;
 	const char *username;
 	size_t i, n = 0;
 	json_t *row;
@@ -145,9 +159,12 @@ void everyone_take_rows(struct everyone *all, const json_t *asked,
 		    recall_row_is_stop(row))
 			continue;
 		users[n] = find_or_add(all, username);
-		recall_row_take(&all->recall->users[users[n]], row);
+		user = &all->recall->users[users[n]];
+		if (is_told(user, row))
+			continue;
+		recall_row_take(user, row);
 		if (!all->recall->dry_run)
-			metrics_verdict(all->recall->users[users[n]].verdict);
+			metrics_verdict(user->verdict);
 		n++;
 	}
 	if (n > 0)

@@ -428,6 +428,25 @@ def test_goes_on_where_it_stopped(red, blue, message_id):
             {len(RED), len(BLUE)}
 
 
+def test_told_before_a_restart(red, blue, message_id):
+    """Who is asked about again has nothing left, which is not told instead."""
+    users = HITS[0], "red03@red.example"
+    with make_service(red, blue, doveadm__batch=1,
+                      doveadm__connections_per_recall=1) as service:
+        deliver(red, blue, message_id, users)
+        token = service.token()
+        with Held(red, users[1]) as held:
+            recall_id = start(service, token, messageid=message_id)
+            wait_for(held.waiting)
+            told, = service.curl("/v2/actions/" + recall_id, token=token
+                                 ).json()["results"]
+            assert (told["email"], told["status"]) == (users[0], "expunged")
+            service.kill()
+        service.start()
+        answer = service.wait_recall(token, recall_id)
+        assert told in answer["results"]
+
+
 def test_max_rate(red, blue, message_id):
     with make_service(red, blue, doveadm__batch=4,
                       doveadm__max_rate=20) as service:

@@ -228,6 +228,9 @@
 #define RECALL_ERROR_NODE "Node "
 #define RECALL_ERROR_NODE_UNREACHABLE "can't be reached:"
 #define RECALL_ERROR_NODE_LOST "failed:"
+/* In an error's text, followed by a verdict, a comma and the number of copies:
+   what was done before the user moved to the node that the error is of. */
+#define RECALL_ERROR_LEFT_NODE "the node that the user has left had answered: "
 
 /* The userdb field that says which tenant a user belongs to. */
 #define RECALL_USERDB_TENANT "tenant_id"

@@ -38,6 +38,9 @@ struct recall_users_context {
 	pool_t done_pool;
 	/* What jobs have answered: user of a mailbox => the row's columns */
 	HASH_TABLE(const char *, const char *const *) answers;
+	/* Users of whom it isn't known where their mail is: it may be on other
+	   nodes. */
+	HASH_TABLE(char *, char *) unplaced;
 	/* the users are those asked for by name */
 	bool naming;
 	/* arguments of a command for several users of a node */

@@ -9,6 +9,7 @@
 #include "doveadm.h"
 #include "doveadm-print.h"
 #include "doveadm-settings.h"
+#include "recall-boxes.h"
 #include "recall-params.h"
 #include "recall-settings.h"
 #include "recall-proxy.h"
@@ -174,6 +175,21 @@ void recall_users_pace(void *context)
 	while (killed_signo == 0 && nanosleep(&ts, &ts) < 0 && errno == EINTR) ;
 }
 
+/* Whom the passdb does not know, as those who may not log in, it sends nowhere:
+   that there is nothing here says nothing of the mail. */
+static int
+recall_users_check_place(struct recall_users_context *ctx,
+			 struct mail_user *user, const char *username,
+			 const char **error_r)
+{
+	if (hash_table_lookup(ctx->unplaced, username) == NULL ||
+	    recall_boxes_had_mail(user))
+		return 0;
+	*error_r = "The passdb, which knows of other users on which node they "
+		"are, does not know this one, and there has been no mail here";
+	return -1;
+}
+
 void recall_users_run_here(struct recall_users_context *ctx,
 			   const struct mail_storage_service_input *input,
 			   bool named)
@@ -222,7 +238,8 @@ void recall_users_run_here(struct recall_users_context *ctx,
 	} else {
 		if (ctx->cctx->conn_type != DOVEADM_CONNECTION_TYPE_CLI)
 			recall_users_log_as(service_user, user);
-		if (recall_settings_init_user(user, &error) < 0)
+		if (recall_settings_init_user(user, &error) < 0 ||
+		    recall_users_check_place(ctx, user, username, &error) < 0)
 			recall_users_failed(ctx, username, error);
 		else
 			recall_users_run_mailbox(ctx, user, username);
@@ -244,6 +261,8 @@ void recall_users_run_one(struct recall_users_context *ctx,
 {
 	struct mail_storage_service_input input;
 	const char *error;
+	char *unplaced;
+	bool unknown;
 	int ret;
 
 	recall_proxy_finish_row(ctx->proxy);
@@ -269,7 +288,11 @@ void recall_users_run_one(struct recall_users_context *ctx,
 
 	recall_users_get_input(ctx, username, &input);
 	ctx->cctx->username = username;
-	ret = recall_proxy_user(ctx->proxy, &input, &error);
+	ret = recall_proxy_user(ctx->proxy, &input, &unknown, &error);
+	if (unknown) {
+		unplaced = p_strdup(ctx->done_pool, username);
+		hash_table_update(ctx->unplaced, unplaced, unplaced);
+	}
 	if (ret == 0 && ctx->jobs != NULL) {
 		recall_jobs_add(ctx->jobs, username);
 	} else if (ret == 0) {
@@ -287,6 +310,7 @@ static void recall_users_run_all(struct recall_users_context *ctx)
 	unsigned int i, count;
 
 	hash_table_clear(ctx->done, FALSE);
+	hash_table_clear(ctx->unplaced, FALSE);
 	p_clear(ctx->done_pool);
 	ctx->naming = recall_users_have_names(ctx->cctx);
 	if (ctx->jobs != NULL) {
@@ -409,6 +433,7 @@ recall_users_run_list(struct doveadm_cmd_context *cctx,
 		ctx.done_pool = pool_alloconly_create("recall users done",
 						      1024);
 		hash_table_create(&ctx.done, ctx.pool, 0, str_hash, strcmp);
+		hash_table_create(&ctx.unplaced, ctx.pool, 0, str_hash, strcmp);
 		recall_users_proxy_init(&ctx, socket_path, users != NULL, hits);
 		hash_table_create(&ctx.answers, ctx.pool, 0, str_hash, strcmp);
 		if (callbacks->begin != NULL) {
@@ -432,6 +457,7 @@ recall_users_run_list(struct doveadm_cmd_context *cctx,
 			recall_ahead_deinit(&ctx.ahead);
 		recall_proxy_deinit(&ctx.proxy);
 		hash_table_destroy(&ctx.done);
+		hash_table_destroy(&ctx.unplaced);
 		hash_table_destroy(&ctx.answers);
 		pool_unref(&ctx.done_pool);
 		i_set_failure_prefix("doveadm: ");

@@ -10,7 +10,9 @@
 void recall_row_take(struct recall_user *user, const json_t *row);
 /* The user's verdict is an error. */
 void recall_row_set_error(struct recall_user *user, const char *error);
-/* Whether the row says that. */
+/* The user, who was in error, is to be asked about once more. */
+void recall_row_retry(struct recall_user *user);
+/* Whether recalls are stopped there. */
 bool recall_row_is_stop(const json_t *row);
 /* A text of the row, or NULL. */
 const char *recall_row_column(const json_t *row, const char *name);

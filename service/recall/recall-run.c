@@ -336,7 +336,7 @@ size_t recall_run_again(struct recall *recall, struct config *config)
 
 	for (i = 0; i < recall->count; i++) {
 		if (recall->users[i].verdict == RECALL_VERDICT_ERROR)
-			recall_user_reset(&recall->users[i]);
+			recall_row_retry(&recall->users[i]);
 	}
 	(void)run_batches(&run);
 	while (recall->unsaved && !recall_interrupted()) {

@@ -11,7 +11,8 @@ from answers import has
 from conftest import (COLUMNS, DRIVERS, EX_TEMPFAIL, EX_USAGE, Result,
                       parse_tab, run_http, run_shell)
 from faults import wait_for
-from mailnode import MailNode, PATIENCE, build_message, free_port
+from mailnode import (DOVECOT_24, MailNode, PATIENCE, build_message,
+                      free_port)
 from proxynodes import FakeNode, Front, mixed, users_of, verdict_row
 from quarantine import command, http
 
@@ -456,3 +457,66 @@ def test_one_name_of_two_hosts(fake, message_id):
                            "--", message_id)
         assert result.statuses() == {users[0]: "expunged", users[1]: "read"}
         assert node.panics() == []
+
+
+OTHER_USERDB = """userdb %s{
+  driver = passwd-file
+  %s = %s
+}
+"""
+
+
+def add_userdb(node, *users):
+    """Users of a node that has not begun, whom no passdb knows."""
+    path = node.dir / "others"
+    path.write_text("".join("%s:::::%s::\n" % (user, node.home(user))
+                            for user in users))
+    path.chmod(0o644)
+    node.extra += OTHER_USERDB % (
+        ("others ", "passwd_file_path", path) if DOVECOT_24 else
+        ("", "args", "username_format=%u " + str(path)))
+
+
+UNKNOWN = ["unknown%d@example.com" % number for number in range(2)]
+
+
+def test_users_whom_the_passdb_does_not_know(fake, message_id):
+    """Such as may not log in. That their mail is not here does not say that
+    there is none."""
+    proxied = users_of("fake", 2)
+    node = Front({"fake": fake.port}, driver=DRIVERS[-1],
+                 users=HERE[:2] + proxied, mail_plugins=["recall"],
+                 extra="doveadm_port = 1\n")
+    add_userdb(node, *UNKNOWN)
+    fake.script(lambda users: b"".join(
+        verdict_row(user, "not_found", "0") for user in users) + b"\n+\n",
+        serve=True)
+    with node:
+        # this one's mail is
+        node.lmtp_deliver(UNKNOWN[:1], build_message(message_id))
+        for args in ["--users=" + user for user in UNKNOWN + HERE[:2] +
+                     proxied], ["-A"]:
+            result = run_shell(node, *args, "--", message_id)
+            assert result.code == EX_TEMPFAIL
+            assert result.statuses() == {
+                UNKNOWN[0]: "not_found" if args == ["-A"] else "expunged",
+                UNKNOWN[1]: "error",
+                **dict.fromkeys(HERE[:2] + proxied, "not_found")}, result
+        for user, status in (UNKNOWN[1], "error"), (HERE[0], "not_found"):
+            result = run_http(node, users=[user], messageId=message_id)
+            assert result.status() == status
+        assert "passdb" in run_shell(
+            node, "--users=" + UNKNOWN[1], message_id).row()["error"]
+        assert node.panics() == []
+
+
+def test_node_without_a_passdb(message_id):
+    """doveadm_port may be set where nobody is sent anywhere."""
+    node = MailNode(driver=DRIVERS[-1], users=HERE[:1],
+                    mail_plugins=["recall"], extra="doveadm_port = 1\n")
+    add_userdb(node, *UNKNOWN)
+    with node:
+        result = run_shell(node, "-A", "--", message_id)
+        assert result.statuses() == dict.fromkeys(UNKNOWN + HERE[:1],
+                                                  "not_found")
+        assert result.code == 0 and node.panics() == []

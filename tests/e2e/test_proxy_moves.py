@@ -3,11 +3,13 @@ counts is the node where the passdb sends once the answer is there."""
 
 import pytest
 
+from answers import ask, root
 from conftest import DRIVERS, EX_TEMPFAIL, run_http, run_shell
-from mailnode import build_message, free_port
+from faults import wait_for
+from mailnode import DOVECOT_24, build_message, free_port
 from proxynodes import FakeNode, Front, users_of, verdict_row
 from quarantine import command, http
-from servicenode import RecallNode
+from servicenode import RecallNode, Service
 
 LISTEN = "service doveadm {\n  inet_listener tcp {\n    port = %d\n  }\n}\n"
 COUNT = 12
@@ -233,3 +235,82 @@ def test_two_rows_of_one(node, fake, message_id):
     fake.script(verdict_row(USERS[0]) + verdict_row(USERS[0]) + END)
     result = run_shell(node, *named(USERS[:1]), message_id)
     assert (result.code, result.status()) == (EX_TEMPFAIL, "error")
+
+
+def test_copies_on_each_of_three(node, fake, other, real, message_id):
+    """Whoever moves twice: all that was deleted is counted."""
+    user = USERS[0]
+    real.lmtp_deliver([user], build_message(message_id))
+    fake.script(leaving(node, [user], to="other", status="expunged",
+                        copies="2"), serve=True)
+    other.script(leaving(node, [user], status="expunged", copies="3"),
+                 serve=True)
+    result = run_shell(node, *named([user]), "--no-notify", message_id)
+    assert (result.status(), result.row()["copies"]) == ("expunged", "6")
+
+
+# names another one of two nodes each time
+TURNS = """#!/bin/sh
+cat <&3 >/dev/null
+export PATH=/usr/bin:/bin AUTHORIZED=2 proxy=y nopassword=y
+read number <%(file)s
+echo $((3 - number)) >%(file)s
+export host=shared.example.com hostip=127.0.0.$number port=%(port)d
+export EXTRA="proxy nopassword host hostip port"
+exec "$@"
+"""
+
+
+@pytest.mark.skipif(DOVECOT_24, reason="Dovecot 2.4 has no checkpassword")
+@pytest.mark.parametrize("status, copies", [("not_found", "0"),
+                                            ("expunged", "1")])
+def test_nodes_in_turn(fake, message_id, status, copies):
+    """Where any node has everybody's mail nobody has moved."""
+    user = "somebody@example.com"
+    with FakeNode("127.0.0.2", fake.port) as second:
+        node = Front({}, driver=DRIVERS[-1], users=STAYS,
+                     mail_plugins=["recall"], extra="doveadm_port = 1\n")
+        script, turn = node.dir / "turns", node.dir / "turn"
+        node.extra += "passdb {\n  driver = checkpassword\n  args = %s\n}\n" \
+            % script
+        script.write_text(TURNS % {"file": turn, "port": fake.port})
+        script.chmod(0o755)
+        turn.write_text("1\n")
+        turn.chmod(0o666)
+        for server in fake, second:
+            server.script(lambda users: rows_of(users, status, copies),
+                          serve=True)
+        with node:
+            result = run_shell(node, *named([user]), message_id)
+            assert (result.status(), result.row()["copies"]) == \
+                (status, copies), result
+            assert len(fake.commands) + len(second.commands) == 1
+            assert node.panics() == []
+
+
+@pytest.mark.log_errors("")
+def test_service_asks_again(fake, message_id):
+    """What the old node has deleted is told, too, once the new one is back and
+    has nothing."""
+    user, port = USERS[0], free_port()
+    with Front({"fake": fake.port, "back": port}, driver=DRIVERS[-1],
+               users=[user], mail_plugins=["notify", "recall"],
+               extra="doveadm_port = 1\n") as node, Service(node) as service:
+        fake.script(leaving(node, [user], to="back", status="expunged",
+                            copies="2"), serve=True)
+        answer = ask(service, root(service), messageid=message_id, all=1,
+                     notify=0)
+        assert answer.status == 202, answer
+        recall_id = answer.json()["id"]
+
+        def results():
+            return service.curl("/v2/actions/" + recall_id,
+                                token=root(service)).json()["results"]
+
+        wait_for(lambda: [row["status"] for row in results()] == ["error"])
+        with FakeNode(port=port) as back:
+            back.script(lambda users: rows_of(users), serve=True)
+            done = service.wait_recall(root(service), recall_id)
+        assert [(row["status"], row["copies"])
+                for row in done["results"]] == [("expunged", 2)]
+        assert node.panics() == []

@@ -38,8 +38,9 @@ struct recall_proxy_request {
 	struct recall_proxy_server *server;
 	struct recall_proxy_batch *doubted_in;
 	unsigned int lookup_id;
-	/* how often it was not so */
-	unsigned int moves;
+	/* how often it has said that it is not so, and how often the user was
+	   followed */
+	unsigned int lookups, moves;
 	/* What a node has done whom the user has left since: its row, and its
 	   verdict. */
 	ARRAY_TYPE(recall_proxy_columns) former;

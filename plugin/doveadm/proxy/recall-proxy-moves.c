@@ -29,9 +29,15 @@
 
 /* How often somebody is asked for elsewhere. */
 #define MOVES_MAX 3
+/* A passdb may send to one of several nodes in turn, each of which has the
+   mail. So often it is asked whether it names the same one once more. */
+#define MOVES_LOOKUPS_MAX 10
 /* An answer is not waited for any longer while none comes, as by Dovecot's own
    lookups. */
 #define MOVES_SILENT_SECS 150
+#define MOVES_CONNECT_MSECS 1000
+/* An auth that is about to end closes connections that it has just taken. */
+#define MOVES_CONNECT_TRIES 5
 #define MOVES_LINE_MAX 8192
 
 struct recall_proxy_moves {
@@ -47,8 +53,9 @@ struct recall_proxy_moves {
 	unsigned int last_id;
 	/* those whom auth has not answered about, in the order asked */
 	ARRAY_TYPE(recall_proxy_request) asked;
-	/* the connection has been of use */
+	/* the connection has been of use; how many were not since one was */
 	bool answered;
+	unsigned int useless;
 };
 
 static void moves_input(struct recall_proxy_moves *moves);
@@ -118,31 +125,17 @@ bool recall_proxy_moves_matter(const struct recall_proxy *proxy,
 	}
 }
 
-/* What it has done may be known, and is to be told. */
-static bool moves_row_is_kept(int verdict)
-{
-	return verdict == RECALL_VERDICT_EXPUNGED ||
-		verdict == RECALL_VERDICT_RESTORED;
-}
-
 /* The user has left the node, and its answer counts for little. */
-static void moves_leave(struct recall_proxy_request *request)
+static void moves_leave(struct recall_proxy *proxy,
+			struct recall_proxy_request *request)
 {
 	if (request->doubted_in != NULL) {
 		recall_proxy_nodes_take(request->server, request->doubted_in,
 					request);
 		request->doubted_in = NULL;
 	}
-	if (moves_row_is_kept(request->verdict)) {
-		recall_proxy_columns_free(&request->former);
-		request->former = request->columns;
-		request->former_verdict = request->verdict;
-		i_zero(&request->columns);
-	}
-	recall_proxy_columns_free(&request->columns);
-	request->rows = 0;
-	request->size = 0;
-	request->verdict = -1;
+	recall_proxy_request_leave(proxy, request);
+	request->lookups = 0;
 }
 
 static void
@@ -170,7 +163,7 @@ moves_fail(struct recall_proxy *proxy, struct recall_proxy_request *request,
 		moves_stay(proxy, request);
 		return;
 	}
-	moves_leave(request);
+	moves_leave(proxy, request);
 	recall_proxy_request_lose(request->server, request, error);
 }
 
@@ -188,7 +181,11 @@ moves_follow(struct recall_proxy *proxy, struct recall_proxy_request *request,
 		moves_stay(proxy, request);
 		return;
 	}
-	moves_leave(request);
+	if (ret > 0 && ++request->lookups < MOVES_LOOKUPS_MAX) {
+		recall_proxy_moves_ask(left, request);
+		return;
+	}
+	moves_leave(proxy, request);
 	if (ret == 0) {
 		error = t_strdup_printf(
 			"The user has left %s meanwhile", left->name);
@@ -249,9 +246,13 @@ static bool moves_connect(struct recall_proxy_moves *moves)
 	if (moves->fd != -1)
 		return TRUE;
 	moves->proxy->callbacks->regain_root();
-	moves->fd = net_connect_unix(moves->path);
+	/* it may have many who ask, or be about to begin anew */
+	moves->fd = net_connect_unix_with_retries(moves->path,
+						  MOVES_CONNECT_MSECS);
 	if (moves->fd == -1)
 		return FALSE;
+	/* of a connection that could not be made before */
+	timeout_remove(&moves->to);
 	fd_close_on_exec(moves->fd, TRUE);
 	net_set_nonblock(moves->fd, TRUE);
 	moves->answered = FALSE;
@@ -325,6 +326,7 @@ moves_handle_line(struct recall_proxy_moves *moves, const char *line)
 	if (request == NULL)
 		return;
 	moves->answered = TRUE;
+	moves->useless = 0;
 	if (strcmp(args[0], "FAIL") == 0) {
 		error = args[2] == NULL ? "The passdb lookup failed" : args[2];
 		moves_fail(proxy, request, error);
@@ -341,7 +343,6 @@ moves_handle_line(struct recall_proxy_moves *moves, const char *line)
 static void moves_input(struct recall_proxy_moves *moves)
 {
 	const char *line;
-	bool answered;
 
 	while ((line = i_stream_read_next_line(moves->input)) != NULL) T_BEGIN {
 		moves_handle_line(moves, line);
@@ -353,11 +354,12 @@ static void moves_input(struct recall_proxy_moves *moves)
 	if (moves->input->eof || moves->input->stream_errno != 0 ||
 	    i_stream_get_data_size(moves->input) >= MOVES_LINE_MAX) {
 		/* auth may have been told to read its settings anew */
-		answered = moves->answered;
 		moves_disconnect(moves);
 		if (array_is_empty(&moves->asked))
 			return;
-		if (!answered || !moves_connect(moves)) {
+		if ((!moves->answered &&
+		     ++moves->useless >= MOVES_CONNECT_TRIES) ||
+		    !moves_connect(moves)) {
 			moves_fail_all(moves, t_strdup_printf(
 				"%s: Connection closed", moves->path));
 		} else {

@@ -142,6 +142,10 @@ void recall_proxy_request_answered(struct recall_proxy_server *server,
 /* Prints its row, if it has one that was kept. */
 void recall_proxy_request_tell(struct recall_proxy *proxy,
 			       struct recall_proxy_request *request);
+/* The user has left the node: what it has done is kept, to be told with the
+   next one's answer. */
+void recall_proxy_request_leave(struct recall_proxy *proxy,
+				struct recall_proxy_request *request);
 void recall_proxy_columns_free(ARRAY_TYPE(recall_proxy_columns) *columns);
 void recall_proxy_request_lose(struct recall_proxy_server *server,
 			       struct recall_proxy_request *request,

@@ -149,8 +149,8 @@ void recall_proxy_request_lose(struct recall_proxy_server *server,
 		return;
 	}
 	if (array_is_created(&request->former)) {
-		error = t_strdup_printf("%s (the node that the user has left "
-			"had answered: %s, %s)", error,
+		error = t_strdup_printf(
+			"%s ("RECALL_ERROR_LEFT_NODE"%s, %s)", error,
 			recall_verdict_name(request->former_verdict),
 			proxy_request_column(proxy, &request->former,
 					     RECALL_COLUMN_COPIES));
@@ -178,6 +178,25 @@ proxy_request_add_copies(struct recall_proxy *proxy,
 	column = array_idx_modifiable(&request->columns, idx);
 	i_free(*column);
 	*column = i_strdup(dec2str(copies + former));
+}
+
+void recall_proxy_request_leave(struct recall_proxy *proxy,
+				struct recall_proxy_request *request)
+{
+	/* there may be one before that */
+	if (request->verdict == RECALL_VERDICT_EXPUNGED)
+		proxy_request_add_copies(proxy, request);
+	if (request->verdict == RECALL_VERDICT_EXPUNGED ||
+	    request->verdict == RECALL_VERDICT_RESTORED) {
+		recall_proxy_columns_free(&request->former);
+		request->former = request->columns;
+		request->former_verdict = request->verdict;
+		i_zero(&request->columns);
+	}
+	recall_proxy_columns_free(&request->columns);
+	request->rows = 0;
+	request->size = 0;
+	request->verdict = -1;
 }
 
 /* The user has moved, and what was done where the mail was before is not to be

@@ -1,5 +1,6 @@
 #include "lib.h"
 #include "dovecot-compat.h"
+#include "array.h"
 #include "auth-master.h"
 #include "master-service.h"
 #include "str.h"
@@ -7,6 +8,13 @@
 #include "mail-storage-service.h"
 #include "doveadm-settings.h"
 #include "recall-proxy-route.h"
+
+#include <time.h>
+
+/* Users who are asked about to know what the passdb is for, and how long that
+   is known for. */
+#define ROUTE_OTHERS_MAX 100
+#define ROUTE_OTHERS_SECS 60
 
 static void route_set_field(struct recall_proxy_route *route, const char *field)
 {
@@ -102,11 +110,65 @@ int recall_proxy_route_lookup(struct mail_storage_service_ctx *service,
 			fields[0] != NULL ? fields[0] :
 			"The passdb lookup failed");
 	} else {
+		route_r->unknown = ret == 0;
 		ret = recall_proxy_route_read(ret == 0 ? NULL : fields, route_r,
 					      error_r);
 	}
 	pool_unref(&pool);
 	return ret < 0 ? -1 : 0;
+}
+
+static void route_list_some(struct mail_storage_service_ctx *service,
+			    const struct mail_storage_service_input *input,
+			    ARRAY_TYPE(const_string) *users)
+{
+	struct auth_master_connection *auth =
+		mail_storage_service_get_auth_conn(service);
+	struct auth_master_user_list_ctx *list;
+	struct auth_user_info info;
+	const char *user;
+
+	/* all of them may be listed at this moment, by the other one */
+	auth = auth_master_init(auth_master_get_socket_path(auth), 0);
+	recall_proxy_route_get_info(input, &info);
+	list = auth_master_user_list_init(auth, "", &info);
+	while (array_count(users) < ROUTE_OTHERS_MAX &&
+	       (user = auth_master_user_list_next(list)) != NULL) {
+		user = t_strdup(user);
+		array_push_back(users, &user);
+	}
+	(void)auth_master_user_list_deinit(&list);
+	auth_master_deinit(&auth);
+}
+
+bool
+recall_proxy_route_has_others(struct mail_storage_service_ctx *service,
+			      const struct mail_storage_service_input *input)
+{
+	static time_t asked;
+	static bool found;
+	struct mail_storage_service_input user_input = *input;
+	struct recall_proxy_route route;
+	ARRAY_TYPE(const_string) users;
+	const char *error;
+	time_t now = time(NULL);
+
+	/* a process may have many commands */
+	if (asked != 0 && now >= asked && now - asked < ROUTE_OTHERS_SECS)
+		return found;
+	asked = now;
+	found = FALSE;
+	t_array_init(&users, ROUTE_OTHERS_MAX);
+	route_list_some(service, input, &users);
+	array_foreach_elem(&users, user_input.username) {
+		if (recall_proxy_route_lookup(service, &user_input, &route,
+					      &error) == 0 &&
+		    route.proxying) {
+			found = TRUE;
+			break;
+		}
+	}
+	return found;
 }
 
 /* As the passdb would say it. */

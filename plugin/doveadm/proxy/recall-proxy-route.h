@@ -15,6 +15,8 @@ struct recall_proxy_route {
 	const char *host, *hostip;
 	in_port_t port;
 	bool proxying, ssl, starttls, any_cert;
+	/* the passdb does not know the user */
+	bool unknown;
 };
 
 /* Asks the passdb. What is found is of the data stack. Returns -1 if it
@@ -24,6 +26,11 @@ int recall_proxy_route_lookup(struct mail_storage_service_ctx *service,
 			      struct recall_proxy_route *route_r,
 			      const char **error_r);
 
+/* Whether it sends anybody to another node, as far as some of the userdb's
+   users tell. To be asked as root. */
+bool
+recall_proxy_route_has_others(struct mail_storage_service_ctx *service,
+			      const struct mail_storage_service_input *input);
 /* What the passdb is told of who asks. */
 void recall_proxy_route_get_info(const struct mail_storage_service_input *input,
 				 struct auth_user_info *info_r);

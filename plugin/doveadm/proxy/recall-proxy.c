@@ -235,9 +235,23 @@ static void proxy_pause(struct recall_proxy *proxy)
 	timeout_remove(&to);
 }
 
+/* Whether there is a proxy at all: doveadm_port may be set on every node. */
+static bool
+proxy_has_others(struct recall_proxy *proxy,
+		 const struct mail_storage_service_input *input)
+{
+	bool ret = proxy->moves != NULL;
+
+	if (!ret) T_BEGIN {
+		proxy->callbacks->regain_root();
+		ret = recall_proxy_route_has_others(proxy->service, input);
+	} T_END;
+	return ret;
+}
+
 int recall_proxy_user(struct recall_proxy *proxy,
 		      const struct mail_storage_service_input *input,
-		      const char **error_r)
+		      bool *unknown_r, const char **error_r)
 {
 	struct recall_proxy_server *server;
 	struct recall_proxy_request *request;
@@ -245,11 +259,13 @@ int recall_proxy_user(struct recall_proxy *proxy,
 	const char *key;
 	int ret;
 
+	*unknown_r = FALSE;
 	if (recall_proxy_route_lookup(proxy->service, input, &route,
 				      error_r) < 0)
 		return -1;
 	if (proxy->callbacks->local)
 		return route.proxying ? 1 : 0;
+	*unknown_r = route.unknown && proxy_has_others(proxy, input);
 	ret = recall_proxy_get_server(proxy, &route, &server, error_r);
 	if (ret <= 0)
 		return ret;

@@ -124,6 +124,7 @@ static bool add_late(struct http_request *request, struct recall *recall)
 	case LATE_USERS_OK:
 		return true;
 	case LATE_USERS_INCOMPLETE:
+	case LATE_USERS_BEHIND:
 		/* half of the evidence must not pass for the whole */
 		http_reply_unreachable(request, false, NULL);
 		break;

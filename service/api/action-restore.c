@@ -7,6 +7,7 @@
 #include "alloc.h"
 #include "http-parse.h"
 #include "http-reply.h"
+#include "journal-late.h"
 #include "journal-standing.h"
 #include "journal.h"
 #include "journal-visible.h"
@@ -69,6 +70,25 @@ static bool has_users(const struct recall *target, const struct recall *recall)
 	return ret;
 }
 
+/* Those who have only had late copies, too. A node that does not answer has
+   told of all but the last minute's, unless it had too many. Returns false if
+   it was answered. */
+static bool read_late(struct http_request *request, struct recall *target)
+{
+	switch (late_users_add(target, request->config)) {
+	case LATE_USERS_OK:
+	case LATE_USERS_INCOMPLETE:
+		return true;
+	case LATE_USERS_BEHIND:
+		http_reply_unreachable(request, false, NULL);
+		break;
+	case LATE_USERS_FAILED:
+		http_reply_journal(request);
+		break;
+	}
+	return false;
+}
+
 /* Some of the recall's users, or all. */
 static bool get_users(struct http_request *request, struct recall *target,
 		      struct recall *recall)
@@ -94,11 +114,8 @@ static bool get_users(struct http_request *request, struct recall *target,
 	if (has_users(target, recall))
 		return true;
 	/* they may have had late copies only */
-	if (late_users_add(target, request->config) ==
-	    LATE_USERS_FAILED) {
-		http_reply_journal(request);
+	if (!read_late(request, target))
 		return false;
-	}
 	if (has_users(target, recall))
 		return true;
 	http_reply_param(request, "emails",
@@ -130,8 +147,23 @@ static bool end_order(struct http_request *request, const struct recall *target)
 	return ok;
 }
 
-/* Those who have only had late copies, too. A node that does not answer has
-   told of all but the last minute's. Returns false if it was answered. */
+/* What is refused because of them ends nothing. Returns false if it was
+   answered. */
+static bool check_late(struct http_request *request, struct recall *target,
+		       const struct recall *recall)
+{
+	int64_t waiting;
+
+	if (!recall->whole)
+		return true;
+	if (!journal_late_waiting(NULL, &waiting)) {
+		http_reply_journal(request);
+		return false;
+	}
+	return waiting == 0 || read_late(request, target);
+}
+
+/* Returns false if it was answered. */
 static bool add_late(struct http_request *request, struct recall *target,
 		     struct recall *recall)
 {
@@ -139,11 +171,8 @@ static bool add_late(struct http_request *request, struct recall *target,
 
 	if (!recall->whole)
 		return true;
-	if (late_users_add(target, request->config) ==
-	    LATE_USERS_FAILED) {
-		http_reply_journal(request);
+	if (!read_late(request, target))
 		return false;
-	}
 	for (i = recall->count; i < target->count; i++) {
 		recall_add_user(recall, target->users[i].email);
 		recall->late_users++;
@@ -170,6 +199,7 @@ static void restore(struct http_request *request, const char *id,
 	if (recall_action_get_key(request, recall) &&
 	    get_users(request, target, recall) &&
 	    !recall_action_repeat(request, recall) &&
+	    check_late(request, target, recall) &&
 	    end_order(request, target) && add_late(request, target, recall))
 		recall_action_run(request, recall);
 	else

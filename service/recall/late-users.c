@@ -63,12 +63,23 @@ static void read_rows(struct late *late, const struct doveadm_call *call)
 	}
 }
 
-/* Returns false if one did not answer that may know. */
-static bool ask_nodes(struct late *late, struct config *config)
+static enum late_users_result
+node_result(const struct doveadm_call *call)
 {
+	int64_t waiting;
+
+	if (!journal_late_waiting(call->urls, &waiting))
+		return LATE_USERS_FAILED;
+	return waiting > 0 ? LATE_USERS_BEHIND : LATE_USERS_INCOMPLETE;
+}
+
+/* What those that do not answer may know is missing. */
+static enum late_users_result
+ask_nodes(struct late *late, struct config *config)
+{
+	enum late_users_result result = LATE_USERS_OK, missing;
 	struct doveadm_call *calls;
 	size_t i, count;
-	bool ok = true;
 
 	calls = doveadm_nodes_calls(config, RECALL_CMD_STANDING_LATE, &count);
 	for (i = 0; i < count; i++) {
@@ -83,10 +94,12 @@ static bool ask_nodes(struct late *late, struct config *config)
 		}
 		log_error("recall %s: what came late: %s: %s", late->recall->id,
 			  calls[i].urls, calls[i].error);
-		ok = false;
+		missing = node_result(&calls[i]);
+		if (missing > result)
+			result = missing;
 	}
 	doveadm_nodes_free(calls, count);
-	return ok;
+	return result;
 }
 
 enum late_users_result
@@ -94,23 +107,23 @@ late_users_add(struct recall *recall, struct config *config)
 {
 	struct late late = { recall, json_object(), NULL, 0 };
 	const size_t count = recall->count;
-	enum late_users_result result = LATE_USERS_OK;
+	enum late_users_result result;
 	int64_t copies = 0;
 	size_t i;
-	bool complete;
 
 	for (i = 0; i < count; i++) {
 		remember(late.users, recall->users[i].mailbox_user, i);
 		remember(late.users, recall->users[i].email, i);
 	}
-	complete = ask_nodes(&late, config);
+	result = ask_nodes(&late, config);
 	if (!journal_late_users(recall->id, late.told, late.told_count, add,
 				&late) ||
 	    !journal_late_count(recall->id, &copies))
 		result = LATE_USERS_FAILED;
 	/* it may stand because the nodes' settings say so */
-	else if (!complete && (recall->stand > 0 || copies > 0))
-		result = LATE_USERS_INCOMPLETE;
+	else if (result != LATE_USERS_FAILED && recall->stand == 0 &&
+		 copies == 0)
+		result = LATE_USERS_OK;
 	for (i = 0; i < late.told_count; i++)
 		journal_late_clear(&late.told[i]);
 	free(late.told);

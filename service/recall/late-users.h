@@ -8,6 +8,8 @@ enum late_users_result {
 	LATE_USERS_OK = 0,
 	/* A node did not answer: there may be something missing. */
 	LATE_USERS_INCOMPLETE,
+	/* There is: it had more than it was let tell of in an hour. */
+	LATE_USERS_BEHIND,
 	/* The journal could not be read. */
 	LATE_USERS_FAILED
 };

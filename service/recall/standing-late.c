@@ -142,6 +142,8 @@ static void take(const struct doveadm_call *call, int64_t since)
 	left = take_rows(call->config, node, lates, count);
 	if (left == 0 && count > 0)
 		(void)journal_late_set_cursor(call->urls, since);
+	else if (left >= 0)
+		(void)journal_late_set_waiting(call->urls, left > 0);
 	if (left > 0 && !node->told) {
 		recall_audit_late_left(call->config, call->urls, left);
 		node->told = true;

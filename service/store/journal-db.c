@@ -184,6 +184,9 @@ static const char *const upgrades[] = {
 	" WHEN OLD.finished = 0 AND NEW.finished > 0 AND NEW.dry_run = 0"
 	" BEGIN INSERT INTO webhooks (id, recall, event)"
 	" SELECT " NEW_WEBHOOK_ID ", NEW.id, 'finished'; END;",
+	/* whether the node has more than it may tell of at a time */
+	"ALTER TABLE late_cursors ADD COLUMN waiting INTEGER NOT NULL"
+	" DEFAULT 0;",
 };
 #define VERSION (int)(sizeof(upgrades) / sizeof(upgrades[0]))
 

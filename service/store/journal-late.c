@@ -43,6 +43,27 @@ bool journal_late_set_cursor(const char *url, int64_t since)
 	return ret;
 }
 
+bool journal_late_set_waiting(const char *url, bool waiting)
+{
+	bool ret = journal_exec(journal_lock(), waiting ?
+		"INSERT INTO late_cursors (url, since, waiting) "
+		"VALUES (?, 0, 1) ON CONFLICT (url) DO UPDATE SET waiting = 1" :
+		"UPDATE late_cursors SET waiting = 0 WHERE url = ? AND "
+		"waiting = 1", "s", url);
+
+	journal_unlock();
+	return ret;
+}
+
+bool journal_late_waiting(const char *url, int64_t *count_r)
+{
+	return url == NULL ?
+		get_number("SELECT count(*) FROM late_cursors WHERE "
+			   "waiting = 1 AND ? IS NULL", NULL, count_r) :
+		get_number("SELECT count(*) FROM late_cursors WHERE "
+			   "waiting = 1 AND url = ?", url, count_r);
+}
+
 bool journal_late_set_nodes(const struct strlist *urls)
 {
 	char *json = strlist_to_json_text(urls);

@@ -26,7 +26,12 @@ struct journal_late {
 
 /* Since when the node has to be asked, 0 for all it knows. */
 bool journal_late_cursor(const char *url, int64_t *since_r);
+/* It has told of all. */
 bool journal_late_set_cursor(const char *url, int64_t since);
+/* It has not, or had nothing to tell. */
+bool journal_late_set_waiting(const char *url, bool waiting);
+/* Of how many nodes something waits: of this one, or of all if url is NULL. */
+bool journal_late_waiting(const char *url, int64_t *count_r);
 /* These are the nodes, by their URLs; others, which may be among them by
    another one, are not asked any more. */
 bool journal_late_set_nodes(const struct strlist *urls);

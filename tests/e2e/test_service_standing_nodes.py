@@ -496,6 +496,30 @@ def test_node_that_tells_of_too_many(red, blue, message_id):
         wait_for(lambda: late_count(service, recall_id) == 2)
 
 
+@pytest.mark.log_errors("")
+def test_restore_while_late_copies_wait(red, blue, message_id):
+    """Of some whom they were taken from only a node knows that is down: a
+    restore without them is none."""
+    with make_service(red, blue, audit__late_per_hour=1) as service:
+        recall_id = stand(service, message_id, RED[:1] + BLUE[:1])
+        path = blue.standing_dir / "late" / (
+            "%s.%d" % (recall_id, os.geteuid()))
+        path.write_text("".join("%d\t%s\t1\tINBOX\n" % (time.time(), user)
+                                for user in BLUE[1:]))
+        wait_for(lambda: [line for line in service.audit()
+                          if "|left-out|" in line])
+        blue.stop(remove=False)
+        answer = service.recall(root(service), cmd="restore", id=recall_id)
+        assert answer.status == 502, answer
+        # nor has it ended
+        assert where(service, recall_id)[0] == {node_name(red),
+                                                node_name(blue)}
+        assert blue._launch()
+        answer = service.recall(root(service), cmd="restore", id=recall_id)
+        assert answer.status == 200, answer
+        assert set(statuses(answer)) == {RED[0], *BLUE}
+
+
 # everyone
 
 

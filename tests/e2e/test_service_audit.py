@@ -324,7 +324,8 @@ def test_limit_of_the_size_of_files(node, mail):
         assert service.curl("/health/ready").json()["audit"] is False
         subprocess.run(["prlimit", "--pid", str(service.process.pid),
                         "--fsize=unlimited:"], check=True)
-        assert service.curl("/health/ready").status == 200
+        # nor could the journal be written
+        wait_for(lambda: service.curl("/health/ready").status == 200)
         assert [parse(line)[0] for line in service.audit()] == \
             ["recall", "recall-refused"]
 

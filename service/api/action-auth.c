@@ -73,6 +73,38 @@ static void login_failed(struct http_request *request, const char *login)
 	metrics_add(METRIC_LOGIN_FAILED, 1);
 }
 
+/* Ends the session that the console's cookie is of, as whose it is. Returns
+   false if the journal fails. */
+static bool end_console_session(struct http_request *request)
+{
+	enum refresh_result result;
+	char *login, *token = session_get_cookie(request, &login);
+
+	if (token == NULL)
+		return true;
+	request->identity.login = login;
+	result = refresh_token_revoke(token, login, time(NULL));
+	free_secret(token);
+	if (result == REFRESH_OK)
+		audit_done(request, "logout", "Logout", true, NULL);
+	return result != REFRESH_FAILED;
+}
+
+/* Who signs in at the console takes the place of whoever was signed in there:
+   the browser does not have that cookie any more. */
+static void end_session_before(struct http_request *request)
+{
+	struct identity who = request->identity;
+
+	if (request->route->auth != HTTP_AUTH_CONSOLE)
+		return;
+	memset(&request->identity, 0, sizeof(request->identity));
+	/* if that fails, it is in the log; the new one is there all the same */
+	(void)end_console_session(request);
+	identity_clear(&request->identity);
+	request->identity = who;
+}
+
 /* Only after the password was right: who may not log in here learns no more
    than who has a wrong password. */
 static void login_accepted(struct http_request *request, const char *login)
@@ -95,6 +127,7 @@ static void login_accepted(struct http_request *request, const char *login)
 		if (request->status == 200) {
 			metrics_add(METRIC_LOGIN_ACCEPTED, 1);
 			audit_done(request, "login", "Login", true, NULL);
+			end_session_before(request);
 		}
 	}
 }
@@ -351,22 +384,9 @@ void action_console_login(struct http_request *request)
 
 void action_console_logout(struct http_request *request)
 {
-	enum refresh_result result;
-	char *token, *login;
-
-	token = session_get_cookie(request, &login);
-	if (token != NULL) {
-		result = refresh_token_revoke(token, login, time(NULL));
-		request->identity.login = login;
-		free_secret(token);
-		if (result == REFRESH_FAILED) {
-			http_reply_journal(request);
-			return;
-		}
-		if (result == REFRESH_OK)
-			audit_done(request, "logout", "Logout", true, NULL);
-	} else {
-		request->identity.login = x_strdup("");
+	if (!end_console_session(request)) {
+		http_reply_journal(request);
+		return;
 	}
 	http_reply_json(request, 200, json_pack("{s:b}", "success", 1));
 	session_set_cookie(request, request->from_https, "", 0);

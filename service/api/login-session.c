@@ -101,7 +101,7 @@ void session_set_cookie(struct http_request *request, bool https,
 {
 	const char *login = request->identity.login;
 	bool gone = *refresh == '\0';
-	char *encoded = base64url_encode(login, strlen(login));
+	char *encoded = gone ? NULL : base64url_encode(login, strlen(login));
 	char *value = gone ? x_strdup("") :
 		x_asprintf("%s.%s", refresh, encoded);
 	char *proof = gone ? x_strdup("") : prove(value);

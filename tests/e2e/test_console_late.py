@@ -1,17 +1,16 @@
 """What comes late at the console: the answer to a page that has moved on, what a
 browser does when it has time, somebody who has signed in meanwhile."""
 
-import contextlib
 import threading
 
 import pytest
 
 from browser import Browser
-from httpserver import Handler, HttpServer
+from forward import Before
 from mailnode import PATIENCE, build_message, free_port
 from quarantine import LOCATIONS, NAMESPACE, PREFIX
 from screenshots import sign_in
-from servicenode import RecallNode, Service, ask_plainly
+from servicenode import RecallNode, Service
 
 USERS = ["ann@example.com", "bob@example.com", "cid@example.com"]
 SECURITY, SECOND = "sec@example.com", "sec2@example.com"
@@ -434,32 +433,20 @@ def test_tabs_have_one_session(service):
         assert "My sessions" in browser.text()
 
 
-class Slow(Handler):
-    """What stands before the service, and is slow with one answer."""
+class Slow(Before):
+    """With the next answer of the session."""
 
-    def ask(self):
-        length = int(self.headers.get("Content-Length", 0))
-        server = self.server
-        answer = ask_plainly(
-            self.command, server.service.url + self.path,
-            {name.lower(): value for name, value in self.headers.items()
-             if name.lower() not in ("host", "content-length")},
-            self.rfile.read(length) if length else None)
-        if server.slow and self.path.endswith("/session"):
-            server.slow = False
-            server.asked.set()
-            server.go.wait()
-        with contextlib.suppress(OSError):
-            self.send_response(answer.status)
-            for name, value in answer.headers.items():
-                if name not in ("set-cookie", "transfer-encoding", "date"):
-                    self.send_header(name, value)
-            for cookie in answer.cookies.values():
-                self.send_header("Set-Cookie", cookie)
-            self.end_headers()
-            self.wfile.write(answer.body)
+    def __init__(self, service):
+        super().__init__(service)
+        self.slow = False
+        self.asked, self.go = threading.Event(), threading.Event()
 
-    do_GET = do_POST = do_DELETE = ask
+    def change(self, method, path, answer):
+        if self.slow and path.endswith("/session"):
+            self.slow = False
+            self.asked.set()
+            self.go.wait()
+        return answer
 
 
 # its clock stands, and what is to wait a second or more waits for the test
@@ -476,11 +463,7 @@ window.setTimeout = (f, ms, ...rest) =>
 def test_page_that_is_loaded_twice(service):
     """The answer that the first one does not wait for has the cookie for the
     next one."""
-    with HttpServer(Slow) as before, LateBrowser(
-            "http://127.0.0.1:%d" % before.port, CLOCK) as browser:
-        server = before.server
-        server.service, server.slow = service, False
-        server.asked, server.go = threading.Event(), threading.Event()
+    with Slow(service) as server, LateBrowser(server.url, CLOCK) as browser:
         enter(browser, SECURITY)
 
         def cookie():

@@ -32,17 +32,17 @@ document.addEventListener("securitypolicyviolation", (e) =>
 """
 
 
-# that nobody uses: by their flags. To start one costs seconds of processor time.
+# that nobody uses: by their flags and settings. To start one costs seconds of processor time.
 _idle = {}
 
 
-def _start(flags):
+def _start(flags, prefs):
     profile = tempfile.mkdtemp(prefix="recall-chromium-")
     options = webdriver.ChromeOptions()
     for flag in (*FLAGS, *flags, "--user-data-dir=" + profile):
         options.add_argument(flag)
     options.add_experimental_option(
-        "prefs", {"intl.accept_languages": "en-US"})
+        "prefs", {"intl.accept_languages": "en-US", **dict(prefs)})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     options.binary_location = "/usr/bin/chromium"
     service = webdriver.ChromeService("/usr/bin/chromedriver") \
@@ -68,13 +68,14 @@ def end_all():
 
 
 class Browser:
-    """One that knows nothing of those before."""
+    """One that knows nothing of those before. prefs: settings of the profile, as
+    pairs."""
 
-    def __init__(self, url, flags=()):
+    def __init__(self, url, flags=(), prefs=()):
         self.url = url
-        self.flags = tuple(flags)
-        idle = _idle.setdefault(self.flags, [])
-        self.driver = idle.pop() if idle else _start(self.flags)
+        self.kind = tuple(flags), tuple(prefs)
+        idle = _idle.setdefault(self.kind, [])
+        self.driver = idle.pop() if idle else _start(*self.kind)
         self.driver.set_window_size(*SIZE)
         for command, arguments in (
                 ("Network.clearBrowserCookies", {}),
@@ -105,7 +106,7 @@ class Browser:
         except WebDriverException:
             _end(self.driver)
         else:
-            _idle[self.flags].append(self.driver)
+            _idle[self.kind].append(self.driver)
 
     def __enter__(self):
         return self

@@ -61,8 +61,17 @@ export function watchWait(callback) {
 let changes = 0;
 
 /* The cookie is that of all tabs: they sign out with this one, and when somebody
-   else signs in. */
-const tabs = new BroadcastChannel(SESSION);
+   else signs in. Where site storage is blocked they can't be told, in some
+   browsers; the cookie is blocked then, too. */
+function openTabs() {
+	try {
+		return new BroadcastChannel("recall-session");
+	} catch {
+		return { postMessage() {} };
+	}
+}
+
+const tabs = openTabs();
 
 function setSession(to) {
 	changes++;
@@ -93,7 +102,29 @@ async function parse(response) {
 	if (!response.ok)
 		throw new ApiError(response.status, body,
 				   response.headers.get("Retry-After"));
+	/* somebody before the service has answered, who thinks it is a page */
+	if (body === null)
+		throw new ApiError(502, { message: "HTTP " + response.status +
+					  " " + type });
 	return { status: response.status, headers: response.headers, body };
+}
+
+/* What the browser keeps, for all tabs or (sessionStorage) this one. Where that is
+   blocked, or full, it is nothing. */
+function keep(storage, name, value) {
+	try {
+		window[storage].setItem(name, value);
+	} catch {
+		/* who asks for it does without */
+	}
+}
+
+function kept(storage, name) {
+	try {
+		return window[storage].getItem(name);
+	} catch {
+		return null;
+	}
 }
 
 /* Since when an answer is waited for that brings another cookie, in ms. */
@@ -104,7 +135,7 @@ const ANSWER_MS = 3000;
 /* A page that was left while it asked, as by loading it twice, has used the cookie
    up, and the next one comes with the answer: that is not lost with the page. */
 async function waitForAnswer() {
-	const left = Number(localStorage.getItem(ASKED)) + ANSWER_MS - Date.now();
+	const left = Number(kept("localStorage", ASKED)) + ANSWER_MS - Date.now();
 
 	if (left > 0 && left <= ANSWER_MS)
 		await new Promise((done) => setTimeout(done, left));
@@ -115,7 +146,7 @@ async function waitForAnswer() {
    https, another cookie says which one of that name is the own one. */
 async function sendSession(method, body) {
 	await waitForAnswer();
-	localStorage.setItem(ASKED, Date.now());
+	keep("localStorage", ASKED, Date.now());
 	return parse(await fetch(SESSION, {
 		method,
 		credentials: "same-origin",
@@ -124,14 +155,25 @@ async function sendSession(method, body) {
 			   "X-Recall-Console": location.protocol === "https:" ?
 				"https" : "1" },
 		body: body === undefined ? undefined : JSON.stringify(body),
-	}).finally(() => localStorage.removeItem(ASKED)));
+	}).finally(() => keep("localStorage", ASKED, 0)));
 }
 
-/* The cookie is good once, and all tabs have it: one after the other. */
-function askSession(method, body) {
-	const send = () => sendSession(method, body);
+/* The cookie is good once, and all tabs have it: one after the other, unless the
+   browser has no locks for this page. */
+async function askSession(method, body) {
+	let begun = false;
+	const send = () => {
+		begun = true;
+		return sendSession(method, body);
+	};
 
-	return navigator.locks ? navigator.locks.request(SESSION, send) : send();
+	try {
+		return await navigator.locks.request(SESSION, send);
+	} catch (error) {
+		if (begun)
+			throw error;
+		return send();
+	}
 }
 
 export async function signIn(login, password) {
@@ -270,16 +312,16 @@ export async function start(json, key = newKey()) {
 				 "Idempotency-Key": key },
 	});
 
-	sessionStorage.setItem("sent-" + body.id,
-			       JSON.stringify({ json, key, asker }));
+	keep("sessionStorage", "sent-" + body.id,
+	     JSON.stringify({ json, key, asker }));
 	return body;
 }
 
 /* What start() sent for the id from this tab, for who is signed in, or null. */
 export function sent(id) {
-	const kept = JSON.parse(sessionStorage.getItem("sent-" + id) ?? "null");
+	const request = JSON.parse(kept("sessionStorage", "sent-" + id));
 
-	return kept?.asker === who() ? kept : null;
+	return request?.asker === who() ? request : null;
 }
 
 export async function act(json) {

@@ -60,12 +60,12 @@ function Menu({ pages, at }) {
 			t("page." + name)}</a></li>`)}</ul></nav>`;
 }
 
-function Console({ session }) {
+function Console({ session, problem }) {
 	const { name, rest } = useRoute();
 	const pages = PAGES.filter(([, , roles]) => roles.includes(session.role));
 	const [at, View] = pages.find((page) => page[0] === name) ?? pages[0];
 	const main = useRef(null);
-	const [error, setError] = useState(null);
+	const [error, setError] = useState(problem);
 	const stop = useStop(location.hash);
 
 	function end() {
@@ -89,8 +89,10 @@ function Console({ session }) {
 		<${View} key=${at + "/" + rest.join("/")} args=${rest} /></main>`;
 }
 
-function App() {
-	const [{ session }, setShown] = useState({ session: current() });
+/* problem: what there was when the page was loaded. */
+function App({ problem }) {
+	const [{ session, error }, setShown] = useState({ session: current(),
+							  error: problem });
 	const whose = useRef(who());
 
 	useEffect(() => watchSession(async (now) => {
@@ -103,16 +105,25 @@ function App() {
 			setShown({ session: now });
 	}), []);
 	/* somebody else begins anew */
-	return session ? html`<${Console} key=${who()} session=${session} />` :
+	return session ? html`<${Console} key=${who()} session=${session}
+			problem=${error} />` :
 		html`<header><p class="brand">${t("title")}</p></header>
-		<main><${SignIn} /></main>`;
+		<main><${SignIn} problem=${error} /></main>`;
+}
+
+/* Where the provider's answer was no, the page is told so by its address: it says
+   so once. */
+function cameBack() {
+	const failed = new URLSearchParams(location.search).get("signin");
+
+	history.replaceState(null, "", location.pathname + location.hash);
+	return failed === "failed" ? new Error(t("signin.failed")) : null;
 }
 
 async function begin() {
-	const app = document.getElementById("app");
-	let error = null;
-
 	await useLanguage(null);
+	let problem = cameBack();
+
 	watchWait((waits) => {
 		document.getElementById("wait").textContent =
 			waits ? t("wait") : "";
@@ -121,9 +132,10 @@ async function begin() {
 		await resume();
 		await useLanguage(current()?.lang);
 	} catch (e) {
-		error = e;
+		problem = e;
 	}
-	render(html`<${Problem} error=${error} /><${App} />`, app);
+	render(html`<${App} problem=${problem} />`,
+	       document.getElementById("app"));
 }
 
 begin();

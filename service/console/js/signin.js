@@ -1,22 +1,12 @@
-import { Field, html, Page, Problem, useEffect, useState } from "./ui.js";
+import { Field, html, Page, Problem, useState } from "./ui.js";
 import { signIn, signInBy } from "./api.js";
 import { t } from "./i18n.js";
 
-/* Where the provider's answer was no, the page is told so by its address. */
-function cameBack() {
-	return new URLSearchParams(location.search).get("signin") === "failed" ?
-		new Error(t("signin.failed")) : null;
-}
-
-export function SignIn() {
+export function SignIn({ problem }) {
 	const [login, setLogin] = useState("");
 	const [password, setPassword] = useState("");
-	const [error, setError] = useState(cameBack);
+	const [error, setError] = useState(problem);
 	const [busy, setBusy] = useState(false);
-
-	/* said once */
-	useEffect(() => history.replaceState(null, "",
-		location.pathname + location.hash), []);
 
 	async function submit(event) {
 		event.preventDefault();

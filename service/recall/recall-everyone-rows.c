@@ -6,6 +6,7 @@
 #include "recall-params.h"
 #include "recall-verdict.h"
 #include "alloc.h"
+#include "doveadm-answer.h"
 #include "journal-nodes.h"
 #include "log.h"
 #include "metrics.h"
@@ -131,13 +132,16 @@ json_t *everyone_make_stopped(const json_t *rows)
 	return stopped;
 }
 
-/* A page that a restart has cut off is asked about again: nothing is left then
-   of whom the recall has told that their mail was deleted. */
+/* A page that a restart has cut off is asked about again: nothing is left to be
+   done then of whom it was told what was. */
 static bool is_told(const struct recall_user *user, const json_t *row)
 {
 	const char *status = recall_row_column(row, RECALL_COLUMN_STATUS);
 	int verdict = status == NULL ? -1 : recall_verdict_parse(status);
 
+	if (user->verdict == RECALL_VERDICT_RESTORED)
+		return verdict == RECALL_VERDICT_RESTORED &&
+			row_number(row, RECALL_COLUMN_COPIES) == 0;
 	return user->verdict == RECALL_VERDICT_EXPUNGED &&
 		(verdict == RECALL_VERDICT_ALREADY_RECALLED ||
 		 verdict == RECALL_VERDICT_NOT_FOUND);

@@ -428,19 +428,25 @@ def test_goes_on_where_it_stopped(red, blue, message_id):
             {len(RED), len(BLUE)}
 
 
-def test_told_before_a_restart(red, blue, message_id):
+@pytest.mark.parametrize("undone", [False, True])
+def test_told_before_a_restart(red, blue, message_id, undone):
     """Who is asked about again has nothing left, which is not told instead."""
     users = HITS[0], "red03@red.example"
     with make_service(red, blue, doveadm__batch=1,
                       doveadm__connections_per_recall=1) as service:
         deliver(red, blue, message_id, users)
         token = service.token()
+        params = {"messageid": message_id}
+        if undone:
+            params = {"cmd": "restore",
+                      "id": recall(service, message_id)["id"]}
         with Held(red, users[1]) as held:
-            recall_id = start(service, token, messageid=message_id)
+            recall_id = start(service, token, **params)
             wait_for(held.waiting)
             told, = service.curl("/v2/actions/" + recall_id, token=token
                                  ).json()["results"]
-            assert (told["email"], told["status"]) == (users[0], "expunged")
+            assert (told["email"], told["status"], told["copies"]) == (
+                users[0], "restored" if undone else "expunged", 1)
             service.kill()
         service.start()
         answer = service.wait_recall(token, recall_id)

@@ -34,8 +34,8 @@ COUNT = sum(map(len, COPIES.values()))
 RECALL_POINTS = ["quarantine-begin", "quarantine-recorded"] + \
     ["%s:%d" % point for point in itertools.product(
         ("quarantine-box", "quarantine-copied", "expunged"), (1, 2, 3))]
-RESTORE_POINTS = ["restore-copied:%d" % n for n in (1, 2, 3)] + \
-    ["restore-deleted:%d" % n for n in (1, 2, 3)] + ["restore-finished"]
+RESTORE_POINTS = ["restore-%s:%d" % point for point in itertools.product(
+    ("copied", "noted", "deleted"), (1, 2, 3))] + ["restore-finished"]
 PURGE_POINTS = ["purge-deleted:%d" % n for n in (1, 2, 3)]
 
 
@@ -260,6 +260,73 @@ def test_record_left_behind(node, user, message_id, recall_id, uid):
     assert done.row()["status"] == "expunged"
     assert said in done.stderr
     assert command(node, "list", "-u", user).row()["copies"] == str(COUNT - 1)
+
+
+BEFORE_ALL_IS_COPIED = ["quarantine-recorded"] + \
+    ["quarantine-box:%d" % n for n in (1, 2, 3)] + \
+    ["quarantine-copied:%d" % n for n in (1, 2, 3)]
+
+
+def move_all(node, user, message_id, target="Moved"):
+    node.doveadm("mailbox", "create", "-u", user, target)
+    for mailbox in COPIES:
+        move_found(node, user, mailbox, target, "HEADER", "Message-ID",
+                   message_id)
+
+
+@pytest.mark.parametrize("point", BEFORE_ALL_IS_COPIED)
+def test_moved_before_all_is_copied(node, user, message_id, recall_id, point):
+    """What the first try has recorded, and never copied, is elsewhere when the
+    next one comes: it is not missed, and all counts agree."""
+    args = ["expunge", "-u", user, "--force", "--no-notify", "--recall-id",
+            recall_id, message_id]
+    killed(node, point, *args)
+    move_all(node, user, message_id)
+    assert command(node, *args).row()["copies"] == str(COUNT)
+    check_recalled(node, user)
+    assert command(node, "list", "-u", user).row()["copies"] == str(COUNT)
+    row = command(node, "restore", "-u", user, recall_id).row()
+    assert (row["status"], row["copies"], row["error"]) == \
+        ("restored", str(COUNT), "")
+    assert in_mailboxes(node, user) + bodies(fetch(node, user, "Moved")) == \
+        EVERYTHING + OTHERS
+    assert quarantined(node, user) == {}
+
+
+@pytest.mark.parametrize("point", BEFORE_ALL_IS_COPIED)
+def test_restored_before_all_is_copied(node, user, message_id, recall_id,
+                                       point):
+    """Nothing was taken: a restore without another try gives what there is, and
+    misses nothing."""
+    killed(node, point, "expunge", "-u", user, "--force", "--no-notify",
+           "--recall-id", recall_id, message_id)
+    kept = in_quarantine(node, user)
+    move_all(node, user, message_id)
+    row = command(node, "restore", "-u", user, recall_id).row()
+    assert (row["status"], row["error"]) == ("restored", "")
+    assert bodies(fetch(node, user, "Moved")) == EVERYTHING
+    assert in_mailboxes(node, user) == OTHERS + kept
+    assert quarantined(node, user) == {}
+
+
+@pytest.mark.parametrize("target", ["Work/Old", None])
+def test_killed_as_a_copy_is_taken_out(node, user, message_id, recall_id,
+                                       target):
+    """As its message was moved, or deleted: it is not missed."""
+    args = ["expunge", "-u", user, "--force", "--no-notify", "--recall-id",
+            recall_id, message_id]
+    killed_later(node, "quarantine-copied:3",
+                 lambda: move(node, user, "Work", target),
+                 "quarantine-dropped", *args)
+    assert recall(node, user, message_id, recall_id, "--force",
+                  "--no-notify").status() in ("expunged", "already_recalled")
+    count = COUNT - (target is None)
+    assert sum(in_quarantine(node, user).values()) == count
+    assert command(node, "list", "-u", user).row()["copies"] == str(count)
+    row = command(node, "restore", "-u", user, recall_id).row()
+    assert (row["status"], row["copies"], row["error"]) == \
+        ("restored", str(count), "")
+    assert quarantined(node, user) == {}
 
 
 def test_deleted_once_recorded(node, user, message_id, recall_id):

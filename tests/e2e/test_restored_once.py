@@ -22,7 +22,7 @@ from quarantine import (PREFIX, append, command, fetch, make_node, quarantined,
 BODIES = ["one", "two", "three", "four"]
 MAILBOXES = ["INBOX", "Work", "Office", "Archive"]
 # when the copies are committed, and before they leave the quarantine
-POINTS = ["copies-committed", "restore-copied"]
+POINTS = ["copies-committed", "restore-copied", "restore-noted"]
 
 
 @pytest.fixture(scope="module", params=DRIVERS)
@@ -236,16 +236,67 @@ def test_ranges(node, message_id, recall_id, ranges, number, again):
     assert len(there(node, user)) == 2 * ranges - 1 + again
 
 
-@pytest.mark.parametrize("which", ["mailbox", "quarantine"])
-def test_another_uidvalidity(node, user, recall_id, which):
-    """UIDs mean something else then: rather twice than never."""
-    killed(node, "copies-committed", "restore", "-u", user, recall_id)
+@pytest.mark.parametrize("point, which, again", [
+    ("copies-committed", "mailbox", 1), ("copies-committed", "quarantine", 1),
+    ("restore-noted", "mailbox", 0), ("restore-noted", "quarantine", 1),
+    ("restore-noted", "records", 1)])
+def test_another_uidvalidity(node, user, recall_id, point, which, again):
+    """UIDs mean something else then: rather twice than never. What is noted in
+    the quarantine does not depend on those of the mailbox."""
+    killed(node, point, "restore", "-u", user, recall_id)
     take_away(node, user, "Work", "three")
-    box, = ["Work"] if which == "mailbox" else quarantined(node, user)
+    box, = quarantined(node, user)
     node.doveadm("mailbox", "update", "-u", user, "--uid-validity", "12345",
-                 box)
-    assert restore(node, user, recall_id) == (1, len(BODIES) - 1)
+                 {"mailbox": "Work", "quarantine": box,
+                  "records": PREFIX + recall_id}[which])
+    assert restore(node, user, recall_id) == (again, len(BODIES) - again)
+    assert there(node, user) == \
+        (once(*BODIES) if again else once("one", "two", "four"))
+    assert quarantined(node, user) == {}
+
+
+def delete_mailbox(node, user):
+    """With all that is known of what it got; clients have taken that away."""
+    use(node, user)
+    client(node, user, "Work", ("one", "Archive"), ("four", "Archive"))
+    node.doveadm("mailbox", "delete", "-u", user, "Work")
+
+
+@pytest.mark.parametrize("created", [False, True])
+@pytest.mark.parametrize("empty", [False, True])
+def test_mailbox_deleted(node, user, recall_id, created, empty):
+    """What the restore has noted before it deletes the copies, or has had them
+    expunged, does not depend on the mailbox that they were given to."""
+    killed(node, "restore-noted", "restore", "-u", user, recall_id)
+    box, = quarantined(node, user)
+    if empty:
+        node.doveadm("expunge", "-u", user, "mailbox", box, "all")
+    delete_mailbox(node, user)
+    if created:
+        node.doveadm("mailbox", "create", "-u", user, "Work")
+    assert restore(node, user, recall_id) == \
+        (0, 0 if empty else len(BODIES))
+    assert there(node, user) == once("one", "two", "four")
+    assert quarantined(node, user) == {}
+
+
+def test_killed_twice(node, message_id, recall_id):
+    """Each time at another mailbox: what was noted of one changes nothing of
+    what is known of the other."""
+    user = next(node.free_users)
+    for mailbox, body in zip(["Work", "Work", "Office", "Office"], BODIES):
+        append(node, user, mailbox, build_message(message_id,
+                                                  body=body + "\n"))
+    node.doveadm("mailbox", "create", "-u", user, "Archive")
+    assert recall(node, user, message_id, recall_id,
+                  "--no-notify").row()["copies"] == str(len(BODIES))
+    killed(node, "copies-committed:2", "restore", "-u", user, recall_id)
     assert there(node, user) == once(*BODIES)
+    for mailbox, body in ("Work", "two"), ("Office", "four"):
+        client(node, user, mailbox, (body, None))
+    killed(node, "restore-noted", "restore", "-u", user, recall_id)
+    assert restore(node, user, recall_id)[0] == 0
+    assert there(node, user) == once("one", "three")
     assert quarantined(node, user) == {}
 
 
@@ -432,14 +483,33 @@ def test_files_that_may_be_messages(node, flagged, recall_id, what):
     assert quarantined(node, flagged) == {}
 
 
-def test_record_lost(node, user, message_id, recall_id):
+@pytest.mark.parametrize("point, left", [("copies-committed", "1"),
+                                         ("restore-noted", "1"),
+                                         ("restore-noted", "1:2")])
+def test_record_lost(node, user, message_id, recall_id, point, left):
     """What a recall has taken once more, after a restore that was killed, is
     given, though the record of it is lost."""
-    killed(node, "copies-committed", "restore", "-u", user, recall_id)
+    killed(node, point, "restore", "-u", user, recall_id)
     assert recall(node, user, message_id, recall_id,
                   "--no-notify").status() == "expunged"
     node.doveadm("expunge", "-u", user, "mailbox", PREFIX + recall_id, "NOT",
-                 "1")
+                 left)
+    assert restore(node, user, recall_id) == (len(BODIES), 0)
+    assert there(node, user) == once(*BODIES)
+    assert quarantined(node, user) == {}
+
+
+def test_recalled_when_it_is_empty(node, user, message_id, recall_id):
+    """What a restore was about to delete, when it was killed, is not missed by
+    a retry of the recall."""
+    killed(node, "restore-noted", "restore", "-u", user, recall_id)
+    box, = quarantined(node, user)
+    node.doveadm("expunge", "-u", user, "mailbox", box, "all")
+    client(node, user, "Work", ("two", "Archive"), ("three", "Archive"))
+    assert recall(node, user, message_id, recall_id,
+                  "--no-notify").status() == "expunged"
+    assert command(node, "list", "-u", user).row()["copies"] == \
+        str(len(BODIES))
     assert restore(node, user, recall_id) == (len(BODIES), 0)
     assert there(node, user) == once(*BODIES)
     assert quarantined(node, user) == {}
@@ -483,6 +553,24 @@ def test_expunged_and_not_deleted(node, user, recall_id, used):
     assert restore(node, user, recall_id) == (0, 0)
     assert there(node, user) == \
         (once("one", "two", "four") if used else once(*BODIES))
+    assert quarantined(node, user) == {}
+
+
+def test_killed_and_index_of_the_quarantine_lost(node, message_id, recall_id):
+    """What a recall that was killed had taken is missed."""
+    user = next(node.free_users)
+    for body in BODIES:
+        append(node, user, "Work", build_message(message_id, body=body + "\n"))
+    killed(node, "expunged", "expunge", "-u", user, "--no-notify",
+           "--recall-id", recall_id, message_id)
+    lose_index(node, user, recall_id)
+    recall(node, user, message_id, recall_id, "--no-notify")
+    if node.driver == "mdbox":
+        row = command(node, "restore", "-u", user, recall_id).row()
+        assert row["status"] == "error" and "stays" in row["error"], row
+        node.doveadm("force-resync", "-u", user, "*")
+    restore(node, user, recall_id)
+    assert there(node, user) == once(*BODIES)
     assert quarantined(node, user) == {}
 
 

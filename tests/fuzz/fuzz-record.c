@@ -67,11 +67,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			*record.message_id != '\0' ? record.message_id : NULL,
 			record.query != NULL && *record.query != '\0' ?
 			record.query : NULL));
+		require(array_count(&copy.given) == array_count(&record.given));
 		array_foreach(&record.boxes, rbox) {
 			other = recall_quarantine_record_find(&copy,
 							      rbox->guid);
 			require(other != NULL);
 			require(other->copies == rbox->copies);
+			require(other->sure == 0 ||
+				other->sure == other->copies);
 		}
 	} T_END;
 	pool_unref(&pool);

@@ -66,11 +66,8 @@ class Excuses:
     def has_fewer(self, error):
         """Whether an mdbox that was rebuilt has fewer copies in the quarantine
         than the record says: they are lost, or the record is of what
-        `recall purge` was just deleting, and the rebuild has that again. Or
-        the recall was killed before it had copied what it had recorded."""
-        return FEWER.search(error) is not None and (
-            self.rebuilt() or
-            self.node.driver == "mdbox" and self.plan.kind == "kill")
+        `recall purge` was just deleting, and the rebuild has that again."""
+        return FEWER.search(error) is not None and self.rebuilt()
 
     def can_be_opened(self, mailbox):
         """By a command of Dovecot's own."""

@@ -44,6 +44,8 @@ TESTS = {
         ("test_root_directory", "stopped")],
     "plugin/lib-recall/quarantine/recall-quarantine-record-format.c": [
         "test-quarantine-record", ("test_quarantine", "")],
+    "plugin/lib-recall/quarantine/recall-quarantine-record.c": [
+        ("test_restored_once", ""), ("test_quarantine_crash", "")],
     "plugin/lib-recall/mails/recall-match.c": [
         ("test_expunge", "read or sender or flags or id or goes"),
         ("test_message_id", ""), ("test_search", "sender")],

@@ -320,6 +320,85 @@ static void test_records_together(void)
 	CU_ASSERT_EQUAL(recall_quarantine_record_copies(&record), 2);
 }
 
+/* What a recall was about to copy there need not be, nor what a restore was
+   about to delete. */
+static void test_sure(void)
+{
+	static const char *const line =
+		"mailbox: 01020300000000000000000000000000 3 INBOX\n";
+	static const char *const kept =
+		"kept: 01020300000000000000000000000000 2 INBOX\n";
+	static const char *const given =
+		"given: 01020300000000000000000000000000 7 8 9 1 2\n";
+	const struct recall_quarantine_record_box *rbox;
+	struct recall_quarantine_record record;
+
+	record_init(&record);
+	record.unfinished = TRUE;
+	record_parse(&record, line);
+	rbox = recall_quarantine_record_find(&record, guid);
+	CU_ASSERT_EQUAL(rbox->copies, 3);
+	CU_ASSERT_EQUAL(rbox->sure, 0);
+	record.unfinished = FALSE;
+	record_parse(&record, kept);
+	CU_ASSERT_EQUAL(rbox->copies, 2);
+	CU_ASSERT_EQUAL(rbox->sure, 2);
+	record.unfinished = TRUE;
+	record_parse(&record, line);
+	CU_ASSERT_EQUAL(rbox->copies, 3);
+	CU_ASSERT_EQUAL(rbox->sure, 2);
+	record.unfinished = FALSE;
+	record_parse(&record, line);
+	CU_ASSERT_EQUAL(rbox->sure, 3);
+	record_parse(&record, given);
+	CU_ASSERT_EQUAL(rbox->copies, 3);
+	CU_ASSERT_EQUAL(rbox->sure, 0);
+	record_parse(&record, line);
+	CU_ASSERT_EQUAL(rbox->sure, 3);
+}
+
+static void test_given(void)
+{
+	static const char *const malformed[] = {
+		"", "x 1 2 3 4 5", "01020300000000000000000000000000 1 2 3 4",
+		"01020300000000000000000000000000 1 2 3 4 x",
+		"01020300000000000000000000000000 1 2 3 0 5",
+		"01020300000000000000000000000000 1 2 3 5 4",
+		"01020300000000000000000000000000 1 2 3 4 4294967296",
+		"01020300000000000000000000000000 1 2 3 4 5 6",
+	};
+	const struct recall_quarantine_record_given *given;
+	struct recall_quarantine_record_given *add;
+	struct recall_quarantine_record record, copy;
+	unsigned int i;
+
+	record_init(&record);
+	p_array_init(&record.given, records_pool, 1);
+	add = array_append_space(&record.given);
+	guid_128_copy(add->guid, guid);
+	add->record_uid_validity = 4294967295;
+	add->record_next_uid = 2;
+	add->uid_validity = 3;
+	add->uids.seq1 = 4;
+	add->uids.seq2 = 4294967295;
+	record_copy(&record, &copy);
+	CU_ASSERT_EQUAL_FATAL(array_count(&copy.given), 1);
+	given = array_front(&copy.given);
+	CU_ASSERT(guid_128_equals(given->guid, guid));
+	CU_ASSERT_EQUAL(given->record_uid_validity, 4294967295);
+	CU_ASSERT_EQUAL(given->record_next_uid, 2);
+	CU_ASSERT_EQUAL(given->uid_validity, 3);
+	CU_ASSERT_EQUAL(given->uids.seq1, 4);
+	CU_ASSERT_EQUAL(given->uids.seq2, 4294967295);
+	for (i = 0; i < N_ELEMENTS(malformed); i++) T_BEGIN {
+		record_init(&record);
+		record_parse(&record, t_strconcat("given: ", malformed[i],
+						  "\nactor: a\n", NULL));
+		CU_ASSERT_EQUAL(array_count(&record.given), 0);
+		CU_ASSERT_STRING_EQUAL(record.actor, "a");
+	} T_END;
+}
+
 /* They are the user's. */
 static void test_too_much(void)
 {
@@ -359,6 +438,8 @@ int main(void)
 	CU_add_test(suite, "long values", test_long_values);
 	CU_add_test(suite, "malformed lines", test_malformed);
 	CU_add_test(suite, "several records", test_records_together);
+	CU_add_test(suite, "copies that there have to be", test_sure);
+	CU_add_test(suite, "copies that were given", test_given);
 	CU_add_test(suite, "too much", test_too_much);
 	ret = tests_run();
 	pool_unref(&records_pool);

@@ -19,21 +19,6 @@ struct quarantine_load_context {
 	const struct recall_quarantine_record *record;
 };
 
-/* The number that was recorded may be corrected only if the index knows of all
-   that there is. */
-static int
-quarantine_get_recorded(struct recall_quarantine *q, struct mailbox *box,
-			unsigned int recorded, ARRAY_TYPE(seq_range) *uids,
-			const char **error_r)
-{
-	if (recall_mails_get_count(box, recorded, uids, error_r) < 0)
-		return -1;
-	if (seq_range_count(uids) < recorded &&
-	    !recall_mails_are_files(box))
-		q->lacking = TRUE;
-	return 0;
-}
-
 /* What an earlier try has left. */
 static int
 quarantine_load_box(const struct recall_quarantine_box *qbox,
@@ -43,16 +28,18 @@ quarantine_load_box(const struct recall_quarantine_box *qbox,
 	struct quarantine_load_context *ctx = context;
 	const struct recall_quarantine_record_box *rbox =
 		recall_quarantine_record_find(ctx->record, qbox->guid);
+	const unsigned int sure = rbox == NULL ? 0 : rbox->sure;
 	ARRAY_TYPE(recall_mails_guid) guids;
 	ARRAY_TYPE(seq_range) uids;
 
 	t_array_init(&guids, 4);
 	t_array_init(&uids, 4);
-	if (rbox == NULL || seq_range_count(all) >= rbox->copies)
+	if (seq_range_count(all) >= sure)
 		seq_range_array_merge(&uids, all);
-	else if (quarantine_get_recorded(ctx->q, box, rbox->copies, &uids,
-					 error_r) < 0)
+	else if (recall_mails_get_count(box, sure, &uids, error_r) < 0)
 		return -1;
+	if (seq_range_count(&uids) < sure && !recall_mails_are_files(box))
+		ctx->q->lacking = TRUE;
 	if (recall_mails_get_guids(box, &uids, &guids, error_r) < 0)
 		return -1;
 	recall_quarantine_kept_load(ctx->q->kept, qbox->guid, &guids);
@@ -85,6 +72,7 @@ quarantine_record_with(struct recall_quarantine *q, pool_t pool,
 	struct recall_quarantine_record record;
 	struct quarantine_load_context load = { .q = q, .record = &record };
 	struct recall_quarantine_record_box *rbox;
+	const struct recall_quarantine_record_box *known;
 	const struct recall_copies_box *cbox;
 	bool complete;
 	int ret;
@@ -95,6 +83,8 @@ quarantine_record_with(struct recall_quarantine *q, pool_t pool,
 		return -1;
 	if (q->kept == NULL)
 		q->kept = recall_quarantine_kept_init();
+	if (record.unfinished)
+		q->unfinished = TRUE;
 	if (ret > 0 && !recall_quarantine_kept_is_loaded(q->kept)) {
 		/* the first try may have been stopped before it took all of
 		   it */
@@ -105,13 +95,15 @@ quarantine_record_with(struct recall_quarantine *q, pool_t pool,
 	}
 	complete = ret > 0 && record.latest >= recall->recalled;
 	array_foreach(&copies->boxes, cbox) {
-		if (recall_quarantine_record_find(&record, cbox->guid) == NULL)
+		known = recall_quarantine_record_find(&record, cbox->guid);
+		if (known == NULL || known->sure == 0)
 			complete = FALSE;
 	}
 	if (complete)
 		return 0;
 
 	record = *recall;
+	record.unfinished = TRUE;
 	/* what an order takes in the course of a day needs one record */
 	if (ret > 0)
 		record.latest = recall->recalled + SECS_PER_DAY;
@@ -192,6 +184,8 @@ quarantine_add_box(struct recall_quarantine *q, const char *recall_id,
 	mailbox_free(&box);
 	recall_quarantine_kept_saved(q->kept, box_idx, &copied);
 	seq_range_array_remove_seq_range(&gone, &missing);
+	if (!array_is_empty(&gone))
+		recall_quarantine_kept_set_changed(q->kept);
 	seq_range_array_remove_seq_range(&cbox->uids, &gone);
 	return ret;
 }
@@ -218,26 +212,6 @@ quarantine_mend_box(struct recall_quarantine *q, const char *recall_id,
 	ret = recall_mails_copy_flags(cbox->box, box, &left, error_r);
 	mailbox_free(&box);
 	return ret;
-}
-
-/* A restore that was killed, or has failed, may have given back what is about
-   to be taken again. It must not count as given any more, as it does not with
-   one record more. */
-static int quarantine_record_again(struct recall_quarantine *q,
-				   const char *recall_id, const char **error_r)
-{
-	struct recall_quarantine_record record;
-
-	if (q->recorded_again || !recall_quarantine_kept_has_again(q->kept))
-		return 0;
-	i_zero(&record);
-	record.recall_id = recall_id;
-	record.recalled = time(NULL);
-	t_array_init(&record.boxes, 1);
-	if (recall_quarantine_record_write(q, &record, error_r) < 0)
-		return -1;
-	q->recorded_again = TRUE;
-	return 0;
 }
 
 static int
@@ -267,7 +241,111 @@ quarantine_add_all(struct recall_quarantine *q, const char *recall_id,
 			return -1;
 		RECALL_FAILPOINT("quarantine-copied");
 	}
-	return quarantine_record_again(q, recall_id, error_r);
+	return 0;
+}
+
+/* Returns 0 if it is as recorded, or must not be corrected: that may be done
+   only if the index knows of all that there is. */
+static int
+quarantine_recount_box(struct recall_quarantine *q, const char *recall_id,
+		       const struct recall_quarantine_record_box *rbox,
+		       unsigned int *copies_r, const char **error_r)
+{
+	ARRAY_TYPE(seq_range) uids;
+	struct mailbox *box;
+	/* all was there, and we have taken some out */
+	const bool known = q->kept != NULL && !q->lacking;
+	int ret;
+
+	*copies_r = 0;
+	ret = recall_quarantine_box_open(q, recall_id, rbox->guid, FALSE, &box,
+					 error_r);
+	if (ret <= 0)
+		return ret < 0 ? -1 : (rbox->copies > 0 ? 1 : 0);
+	t_array_init(&uids, 4);
+	ret = recall_mails_get_count(box, known ? 0 : rbox->sure, &uids,
+				     error_r);
+	*copies_r = seq_range_count(&uids);
+	if (ret == 0 &&
+	    (*copies_r != rbox->copies || *copies_r > rbox->sure) &&
+	    (known || *copies_r >= rbox->sure || recall_mails_are_files(box)))
+		ret = 1;
+	mailbox_free(&box);
+	return ret;
+}
+
+static int
+quarantine_recount_with(struct recall_quarantine *q, pool_t pool,
+			const char *recall_id, time_t again,
+			const char **error_r)
+{
+	struct recall_quarantine_record record, recorded;
+	const struct recall_quarantine_record_box *rbox;
+	struct recall_quarantine_record_box *now;
+	unsigned int copies;
+	int ret;
+
+	if (recall_quarantine_record_read(q, pool, recall_id, &recorded,
+					  error_r) < 0)
+		return -1;
+	i_zero(&record);
+	record.recall_id = recall_id;
+	record.recalled = again;
+	record.recount = TRUE;
+	t_array_init(&record.boxes, array_count(&recorded.boxes) + 1);
+	array_foreach(&recorded.boxes, rbox) {
+		ret = quarantine_recount_box(q, recall_id, rbox, &copies,
+					     error_r);
+		if (ret < 0)
+			return -1;
+		if (ret == 0)
+			continue;
+		now = array_append_space(&record.boxes);
+		*now = *rbox;
+		now->copies = copies;
+	}
+	return array_is_empty(&record.boxes) && again == 0 ? 0 :
+		recall_quarantine_record_write(q, &record, error_r);
+}
+
+/* again: when copies are taken for messages that are taken again, otherwise
+   0. */
+static int quarantine_recount(struct recall_quarantine *q,
+			      const char *recall_id, time_t again,
+			      const char **error_r)
+{
+	pool_t pool;
+	int ret;
+
+	i_assert(q->lock != NULL);
+
+	pool = pool_alloconly_create("recall quarantine record", 1024);
+	ret = quarantine_recount_with(q, pool, recall_id, again, error_r);
+	pool_unref(&pool);
+	return ret;
+}
+
+/* All is copied. Of an mdbox that has to be known before anything is taken. A
+   restore that was killed, or has failed, may have given back what is about to
+   be taken again: it must not count as given any more, as it does not with one
+   record more. */
+static int quarantine_set_copied(struct recall_quarantine *q,
+				 const char *recall_id, const char **error_r)
+{
+	const bool again = !q->recorded_again &&
+		recall_quarantine_kept_has_again(q->kept);
+
+	if ((again || (q->unfinished &&
+		       recall_quarantine_kept_is_changed(q->kept))) &&
+	    quarantine_recount(q, recall_id, again ? time(NULL) : 0,
+			       error_r) < 0)
+		return -1;
+	q->recorded_again = q->recorded_again || again;
+	if (q->unfinished &&
+	    recall_quarantine_record_finish(q, recall_id, error_r) < 0)
+		return -1;
+	q->unfinished = FALSE;
+	return 0;
 }
 
 int recall_quarantine_add(struct recall_quarantine *q,
@@ -281,25 +359,50 @@ int recall_quarantine_add(struct recall_quarantine *q,
 	if (quarantine_record(q, recall, copies, error_r) < 0)
 		return -1;
 	RECALL_FAILPOINT("quarantine-recorded");
-	return quarantine_add_all(q, recall->recall_id, copies, error_r);
+	if (quarantine_add_all(q, recall->recall_id, copies, error_r) < 0)
+		return -1;
+	return quarantine_set_copied(q, recall->recall_id, error_r);
+}
+
+/* Before copies are taken out: whoever is killed then leaves no more recorded
+   than there is, which nobody could correct of an mdbox. */
+static int quarantine_record_fewer(struct recall_quarantine *q,
+				   const char *recall_id,
+				   const struct recall_copies_box *cbox,
+				   const char **error_r)
+{
+	struct recall_quarantine_record record;
+	struct recall_quarantine_record_box *rbox;
+
+	i_zero(&record);
+	record.recall_id = recall_id;
+	record.recount = TRUE;
+	t_array_init(&record.boxes, 1);
+	rbox = quarantine_record_get_box(&record, cbox);
+	rbox->copies = recall_quarantine_kept_count(q->kept, cbox->guid);
+	return recall_quarantine_record_write(q, &record, error_r);
 }
 
 static int
 quarantine_drop(struct recall_quarantine *q, const char *recall_id,
-		const guid_128_t guid, const ARRAY_TYPE(seq_range) *uids,
-		const char **error_r)
+		const struct recall_copies_box *cbox,
+		const ARRAY_TYPE(seq_range) *uids, const char **error_r)
 {
 	struct recall_quarantine_box qbox;
 	ARRAY_TYPE(seq_range) left;
 	struct mailbox *box;
 	int ret;
 
-	ret = recall_quarantine_box_open(q, recall_id, guid, FALSE, &box,
+	ret = recall_quarantine_box_open(q, recall_id, cbox->guid, FALSE, &box,
 					 error_r);
 	if (ret <= 0)
 		return ret;
 	t_array_init(&left, 4);
+	/* if it fails recall_quarantine_finish() tries, and says so */
+	if (!q->lacking && !recall_mails_are_files(box))
+		(void)quarantine_record_fewer(q, recall_id, cbox, error_r);
 	ret = recall_mails_expunge(box, uids, error_r);
+	RECALL_FAILPOINT("quarantine-dropped");
 	if (ret == 0)
 		ret = recall_mails_get_all(box, &left, error_r);
 	i_zero(&qbox);
@@ -307,7 +410,7 @@ quarantine_drop(struct recall_quarantine *q, const char *recall_id,
 	mailbox_free(&box);
 	/* there may be more than is known: that of a lost record */
 	if (ret == 0 && array_is_empty(&left) &&
-	    recall_quarantine_kept_count(q->kept, guid) == 0)
+	    recall_quarantine_kept_count(q->kept, cbox->guid) == 0)
 		ret = recall_quarantine_box_delete(q, &qbox, error_r);
 	return ret;
 }
@@ -330,8 +433,7 @@ void recall_quarantine_reconcile(struct recall_quarantine *q,
 			&came_back, &surplus);
 		copies->expunged -= came_back;
 		if (array_count(&surplus) > 0 &&
-		    quarantine_drop(q, recall_id, cbox->guid, &surplus,
-				    &error) < 0) {
+		    quarantine_drop(q, recall_id, cbox, &surplus, &error) < 0) {
 			/* a restore gives more than there was */
 			e_warning(q->user->event,
 				  "recall %s: Can't take copies out of the "
@@ -349,76 +451,10 @@ void recall_quarantine_restart(struct recall_quarantine *q,
 		recall_quarantine_kept_restart(q->kept);
 }
 
-/* Returns 0 if it is as recorded, or must not be corrected. */
-static int
-quarantine_recount_box(struct recall_quarantine *q, const char *recall_id,
-		       const struct recall_quarantine_record_box *rbox,
-		       unsigned int *copies_r, const char **error_r)
-{
-	ARRAY_TYPE(seq_range) uids;
-	struct mailbox *box;
-	bool known = q->kept != NULL && !q->lacking;
-	int ret;
-
-	*copies_r = 0;
-	ret = recall_quarantine_box_open(q, recall_id, rbox->guid, FALSE, &box,
-					 error_r);
-	if (ret <= 0)
-		return ret < 0 ? -1 : (rbox->copies > 0 ? 1 : 0);
-	t_array_init(&uids, 4);
-	ret = known ? recall_mails_get_all(box, &uids, error_r) :
-		quarantine_get_recorded(q, box, rbox->copies, &uids, error_r);
-	*copies_r = seq_range_count(&uids);
-	if (ret == 0 && *copies_r != rbox->copies)
-		ret = known || *copies_r > rbox->copies || !q->lacking ? 1 : 0;
-	mailbox_free(&box);
-	return ret;
-}
-
-static int
-quarantine_recount_with(struct recall_quarantine *q, pool_t pool,
-			const char *recall_id, const char **error_r)
-{
-	struct recall_quarantine_record record, recorded;
-	const struct recall_quarantine_record_box *rbox;
-	struct recall_quarantine_record_box *now;
-	unsigned int copies;
-	int ret;
-
-	if (recall_quarantine_record_read(q, pool, recall_id, &recorded,
-					  error_r) < 0)
-		return -1;
-	i_zero(&record);
-	record.recall_id = recall_id;
-	record.recount = TRUE;
-	t_array_init(&record.boxes, array_count(&recorded.boxes) + 1);
-	array_foreach(&recorded.boxes, rbox) {
-		ret = quarantine_recount_box(q, recall_id, rbox, &copies,
-					     error_r);
-		if (ret < 0)
-			return -1;
-		if (ret == 0)
-			continue;
-		now = array_append_space(&record.boxes);
-		*now = *rbox;
-		now->copies = copies;
-	}
-	return array_is_empty(&record.boxes) ? 0 :
-		recall_quarantine_record_write(q, &record, error_r);
-}
-
 int recall_quarantine_recount(struct recall_quarantine *q,
 			      const char *recall_id, const char **error_r)
 {
-	pool_t pool;
-	int ret;
-
-	i_assert(q->lock != NULL);
-
-	pool = pool_alloconly_create("recall quarantine record", 1024);
-	ret = quarantine_recount_with(q, pool, recall_id, error_r);
-	pool_unref(&pool);
-	return ret;
+	return quarantine_recount(q, recall_id, 0, error_r);
 }
 
 void recall_quarantine_finish(struct recall_quarantine *q,

@@ -159,15 +159,15 @@ int recall_quarantine_check_count(
 {
 	unsigned int there;
 
-	if (rbox == NULL || count >= rbox->copies ||
+	if (rbox == NULL || count >= rbox->sure ||
 	    recall_mails_are_files(src))
 		return 1;
 	if (box_count_message_id(record, dest, &there, error_r) < 0)
 		return -1;
-	if (there >= rbox->copies)
+	if (there >= rbox->sure)
 		return 1;
 	*error_r = t_strdup_printf("Mailbox %s has %u of the %u copies that "
 		"were recorded, and stays: doveadm force-resync may find more",
-		mailbox_get_vname(src), count, rbox->copies);
+		mailbox_get_vname(src), count, rbox->sure);
 	return 0;
 }

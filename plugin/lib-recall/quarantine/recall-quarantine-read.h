@@ -42,10 +42,9 @@ int recall_quarantine_count(struct recall_quarantine *q,
    in dest. Returns 1 if that is all, or what is left of it, 0 if src may have
    more of which its index does not know, -1 on errors. The index of an mdbox
    may have lost messages that are in the storage still: whoever rebuilds it
-   finds them, if their mailbox is not gone by then. (Others have been looked
-   for by recall_mails_get_count().) A recall that was stopped before it took
-   anything has recorded more than there is, too, and what it has not taken is
-   in dest. rbox is NULL if nothing was recorded. */
+   finds them, if their mailbox is not gone by then, and may put them into dest,
+   where they were first. (Others have been looked for by
+   recall_mails_get_count().) rbox is NULL if nothing was recorded. */
 int recall_quarantine_check_count(
 	const struct recall_quarantine_record *record,
 	const struct recall_quarantine_record_box *rbox, struct mailbox *src,

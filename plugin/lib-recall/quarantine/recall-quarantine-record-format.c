@@ -18,6 +18,7 @@
    They are the user's files, and what is in them must not keep others waiting.
    Copies go back by their mailboxes' GUIDs in any case. */
 #define RECORD_BOXES_MAX 10000
+#define RECORD_GIVEN_MAX 10000
 #define RECORD_SIZE_MAX (4 * 1024 * 1024)
 
 /* The value as it was written down. */
@@ -82,11 +83,40 @@ record_parse_box(struct recall_quarantine_record *record, pool_t pool,
 			/* a second try may have come over fewer copies */
 			if (recount || old->copies < rbox.copies)
 				old->copies = rbox.copies;
+			if (!record->unfinished &&
+			    (recount || old->sure < rbox.copies))
+				old->sure = rbox.copies;
 			return;
 		}
 	}
+	rbox.sure = record->unfinished ? 0 : rbox.copies;
 	if (array_count(&record->boxes) < RECORD_BOXES_MAX)
 		array_push_back(&record->boxes, &rbox);
+}
+
+static void
+record_parse_given(struct recall_quarantine_record *record, const char *value)
+{
+	const char *const *args = t_strsplit(value, " ");
+	struct recall_quarantine_record_given given;
+	struct recall_quarantine_record_box *rbox;
+
+	i_zero(&given);
+	if (str_array_length(args) != 6 ||
+	    guid_128_from_string(args[0], given.guid) < 0 ||
+	    str_to_uint32(args[1], &given.record_uid_validity) < 0 ||
+	    str_to_uint32(args[2], &given.record_next_uid) < 0 ||
+	    str_to_uint32(args[3], &given.uid_validity) < 0 ||
+	    str_to_uint32(args[4], &given.uids.seq1) < 0 ||
+	    str_to_uint32(args[5], &given.uids.seq2) < 0 ||
+	    given.uids.seq1 == 0 || given.uids.seq1 > given.uids.seq2 ||
+	    array_count(&record->given) >= RECORD_GIVEN_MAX)
+		return;
+	array_push_back(&record->given, &given);
+	array_foreach_modifiable(&record->boxes, rbox) {
+		if (guid_128_equals(rbox->guid, given.guid))
+			rbox->sure = 0;
+	}
 }
 
 /* Of those that can't be a date, which nobody has written, nothing is known. */
@@ -138,6 +168,10 @@ record_parse_line(struct recall_quarantine_record *record, pool_t pool,
 		record_parse_box(record, pool, value, *name == 'k');
 		return;
 	}
+	if (strcmp(name, "given") == 0) {
+		record_parse_given(record, value);
+		return;
+	}
 	if (strcmp(name, "recalled") == 0) {
 		record_parse_latest(record, value);
 		record_parse_stamp(value, &record->recalled);
@@ -162,6 +196,8 @@ void recall_quarantine_record_parse(struct recall_quarantine_record *record,
 {
 	const char *line;
 
+	if (!array_is_created(&record->given))
+		p_array_init(&record->given, pool, 2);
 	i_stream_set_max_buffer_size(input, RECORD_LINE_MAX);
 	while (record->octets < RECORD_SIZE_MAX &&
 	       (line = i_stream_read_next_line(input)) != NULL) T_BEGIN {
@@ -178,6 +214,23 @@ record_append(string_t *str, const char *name, const char *value)
 	/* no line breaks from other people's headers in here */
 	str_printfa(str, "%s: %s\r\n", name,
 		    recall_utf8_line(value, RECORD_VALUE_MAX));
+}
+
+static void
+record_append_given(string_t *str,
+		    const struct recall_quarantine_record *record)
+{
+	const struct recall_quarantine_record_given *given;
+
+	if (!array_is_created(&record->given))
+		return;
+	array_foreach(&record->given, given) {
+		str_printfa(str, "given: %s %u %u %u %u %u\r\n",
+			    guid_128_to_string(given->guid),
+			    given->record_uid_validity, given->record_next_uid,
+			    given->uid_validity, given->uids.seq1,
+			    given->uids.seq2);
+	}
 }
 
 void recall_quarantine_record_render(
@@ -216,4 +269,5 @@ void recall_quarantine_record_render(
 					      guid_128_to_string(rbox->guid),
 					      rbox->copies, rbox->vname));
 	}
+	record_append_given(str, record);
 }

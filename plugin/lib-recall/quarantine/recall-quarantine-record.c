@@ -13,6 +13,12 @@
 #include "recall-save.h"
 #include "recall-stream.h"
 
+/* A record of what a recall is about to copy has this flag until it has: of an
+   mdbox nobody can tell otherwise what is lost, which its storage may have
+   still, from what a recall that was killed never came to copy. If the flag is
+   lost the record counts as any other. */
+#define RECORD_UNFINISHED MAIL_DRAFT
+
 static int
 record_parse_mail(struct recall_quarantine_record *record, pool_t pool,
 		  struct mail *mail)
@@ -25,8 +31,30 @@ record_parse_mail(struct recall_quarantine_record *record, pool_t pool,
 			MAIL_ERROR_EXPUNGED ? 0 : -1;
 	}
 	i_stream_seek(input, hdr_size.physical_size);
+	record->unfinished = (mail_get_flags(mail) & RECORD_UNFINISHED) != 0;
 	recall_quarantine_record_parse(record, pool, input);
 	return recall_stream_check(mail, input) < 0 ? -1 : 1;
+}
+
+/* The last records of all, if they are of what was given: what was added after
+   them, and is lost, leaves a gap. */
+struct record_notes {
+	uint32_t first_uid, last_uid;
+	unsigned int given;
+};
+
+static void record_notes_add(struct record_notes *notes,
+			     const struct recall_quarantine_record *record,
+			     uint32_t uid)
+{
+	const unsigned int given = array_count(&record->given);
+
+	if (given == notes->given)
+		notes->first_uid = 0;
+	else if (notes->first_uid == 0 || uid != notes->last_uid + 1)
+		notes->first_uid = uid;
+	notes->last_uid = uid;
+	notes->given = given;
 }
 
 int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
@@ -39,12 +67,14 @@ int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
 	struct mailbox *box;
 	struct mail *mail;
 	ARRAY_TYPE(seq_range) uids;
-	bool found = FALSE;
+	struct record_notes notes;
+	bool found = FALSE, unfinished = FALSE;
 	int ret;
 
 	i_zero(record_r);
 	record_r->recall_id = p_strdup(pool, recall_id);
 	p_array_init(&record_r->boxes, pool, 4);
+	p_array_init(&record_r->given, pool, 2);
 	ret = recall_quarantine_box_open(q, recall_id, NULL, FALSE, &box,
 					 error_r);
 	if (ret <= 0)
@@ -57,15 +87,23 @@ int recall_quarantine_record_read(struct recall_quarantine *q, pool_t pool,
 	}
 	mailbox_get_open_status(box, STATUS_UIDVALIDITY | STATUS_UIDNEXT,
 				&status);
-	record_r->uid_validity = status.uidvalidity;
-	record_r->next_uid = status.uidnext;
+	i_zero(&notes);
 	RECALL_FAILPOINT("record-read");
-	recall_mail_iter_init(&iter, box, &uids, MAIL_FETCH_STREAM_BODY, NULL);
+	recall_mail_iter_init(&iter, box, &uids,
+			      MAIL_FETCH_STREAM_BODY | MAIL_FETCH_FLAGS, NULL);
 	while (ret >= 0 && (mail = recall_mail_iter_next(&iter)) != NULL) {
 		ret = record_parse_mail(record_r, pool, mail);
-		if (ret > 0)
+		if (ret > 0) {
 			found = TRUE;
+			unfinished = unfinished || record_r->unfinished;
+			record_notes_add(&notes, record_r, iter.uid);
+		}
 	}
+	record_r->uid_validity = status.uidvalidity;
+	record_r->next_uid =
+		notes.first_uid != 0 && notes.last_uid + 1 == status.uidnext ?
+		notes.first_uid : status.uidnext;
+	record_r->unfinished = unfinished;
 	if (ret < 0) {
 		*error_r = t_strdup_printf("Reading mailbox %s failed: %s",
 			mailbox_get_vname(box),
@@ -99,6 +137,7 @@ record_write(struct recall_quarantine *q,
 {
 	struct mailbox *box;
 	string_t *str = t_str_new(1024);
+	enum mail_flags flags = MAIL_SEEN;
 	unsigned int before = 0, count;
 	int ret;
 
@@ -111,7 +150,11 @@ record_write(struct recall_quarantine *q,
 		mailbox_free(&box);
 		return -1;
 	}
-	ret = recall_save(box, MAIL_SEEN, str, "recall record");
+	if (record->unfinished && !recall_mails_are_files(box)) {
+		flags |= RECORD_UNFINISHED;
+		q->unfinished = TRUE;
+	}
+	ret = recall_save(box, flags, str, "recall record");
 	if (ret == 0) {
 		/* sdbox may have deleted what it has said to be saved */
 		ret = record_count(box, &count, error_r);
@@ -175,4 +218,84 @@ recall_quarantine_record_write(struct recall_quarantine *q,
 		return 0;
 	record_drop_empty(q, record->recall_id);
 	return -1;
+}
+
+int recall_quarantine_record_finish(struct recall_quarantine *q,
+				    const char *recall_id,
+				    const char **error_r)
+{
+	struct recall_mail_iter iter;
+	struct mailbox *box;
+	struct mail *mail;
+	ARRAY_TYPE(seq_range) uids;
+	int ret;
+
+	ret = recall_quarantine_box_open(q, recall_id, NULL, FALSE, &box,
+					 error_r);
+	if (ret <= 0)
+		return ret;
+	t_array_init(&uids, 4);
+	ret = recall_mails_get_all(box, &uids, error_r);
+	if (ret == 0) {
+		recall_mail_iter_init(&iter, box, &uids, MAIL_FETCH_FLAGS,
+				      NULL);
+		while ((mail = recall_mail_iter_next(&iter)) != NULL) {
+			if ((mail_get_flags(mail) & RECORD_UNFINISHED) != 0) {
+				mail_update_flags(mail, MODIFY_REMOVE,
+						  RECORD_UNFINISHED);
+			}
+		}
+		ret = recall_mail_iter_commit(&iter);
+		if (ret < 0) {
+			*error_r = t_strdup_printf("Setting flags in mailbox "
+				"%s failed: %s", mailbox_get_vname(box),
+				mailbox_get_last_internal_error(box, NULL));
+		}
+	}
+	mailbox_free(&box);
+	return ret;
+}
+
+int recall_quarantine_record_write_given(
+	struct recall_quarantine *q,
+	const struct recall_quarantine_record *record, const guid_128_t guid,
+	uint32_t uid_validity, const ARRAY_TYPE(seq_range) *uids,
+	const char **error_r)
+{
+	struct recall_quarantine_record note;
+	struct recall_quarantine_record_given *given;
+	const struct seq_range *range;
+
+	i_zero(&note);
+	note.recall_id = record->recall_id;
+	t_array_init(&note.boxes, 1);
+	t_array_init(&note.given, array_count(uids) + 1);
+	array_foreach(uids, range) {
+		given = array_append_space(&note.given);
+		guid_128_copy(given->guid, guid);
+		given->record_uid_validity = record->uid_validity;
+		given->record_next_uid = record->next_uid;
+		given->uid_validity = uid_validity;
+		given->uids = *range;
+	}
+	return recall_quarantine_record_write(q, &note, error_r);
+}
+
+void recall_quarantine_record_get_given(
+	const struct recall_quarantine_record *record, const guid_128_t guid,
+	uint32_t uid_validity, ARRAY_TYPE(seq_range) *uids)
+{
+	const struct recall_quarantine_record_given *given;
+
+	if (!array_is_created(&record->given))
+		return;
+	array_foreach(&record->given, given) {
+		if (guid_128_equals(given->guid, guid) &&
+		    given->uid_validity == uid_validity &&
+		    given->record_uid_validity == record->uid_validity &&
+		    given->record_next_uid == record->next_uid) {
+			seq_range_array_add_range(uids, given->uids.seq1,
+						  given->uids.seq2);
+		}
+	}
 }

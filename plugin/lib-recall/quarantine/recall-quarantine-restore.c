@@ -33,6 +33,9 @@ struct restore_context {
 	bool resumed;
 	/* the mailbox may have more than its index knows of: it stays */
 	bool lacking;
+	/* what it has given of that, and no earlier try has recorded */
+	ARRAY_TYPE(seq_range) box_uids;
+	uint32_t box_uid_validity;
 };
 
 /* box_r is NULL if there is none. Returns -1 if there is one that can't be
@@ -298,25 +301,29 @@ restore_copy(struct restore_context *ctx, const guid_128_t guid,
 {
 	const struct recall_quarantine_record_box *rbox =
 		recall_quarantine_record_find(&ctx->record, guid);
-	/* one more record is added before they can be given again */
 	const struct recall_given_generation generation = {
 		.uid_validity = ctx->record.uid_validity,
 		.next_uid = ctx->record.next_uid,
 	};
 	struct recall_given given;
-	ARRAY_TYPE(seq_range) uids;
+	ARRAY_TYPE(seq_range) uids, noted;
 	ARRAY_TYPE(recall_mails_guid) guids;
 	ARRAY_TYPE(recall_mails_copied) copied;
 	unsigned int count, known;
 	int ret;
 
 	t_array_init(&uids, 4);
+	t_array_init(&noted, 4);
 	t_array_init(&guids, 4);
 	t_array_init(&copied, 4);
-	if (recall_mails_get_count(src, rbox == NULL ? 0 : rbox->copies, &uids,
+	if (recall_mails_get_count(src, rbox == NULL ? 0 : rbox->sure, &uids,
 				   error_r) < 0 ||
-	    recall_given_init(&given, src, &generation, error_r) < 0 ||
-	    restore_read_given(ctx, &given, dest, error_r) < 0 ||
+	    recall_given_init(&given, src, &generation, error_r) < 0)
+		return -1;
+	recall_quarantine_record_get_given(&ctx->record, guid,
+					   given.uid_validity, &noted);
+	seq_range_array_merge(&given.uids, &noted);
+	if (restore_read_given(ctx, &given, dest, error_r) < 0 ||
 	    recall_mails_get_related(src, &uids, dest, &guids, error_r) < 0)
 		return -1;
 	recall_sdbox_left_delete(dest, src, &uids);
@@ -330,6 +337,10 @@ restore_copy(struct restore_context *ctx, const guid_128_t guid,
 		return -1;
 	/* for those who watch the mailbox; the copies are there in any case */
 	(void)mailbox_sync(dest, 0);
+	t_array_init(&ctx->box_uids, 4);
+	seq_range_array_merge(&ctx->box_uids, &uids);
+	seq_range_array_remove_seq_range(&ctx->box_uids, &noted);
+	ctx->box_uid_validity = given.uid_validity;
 	count = seq_range_count(&uids);
 	if (count > ctx->box_copies)
 		ctx->restored->present += count - ctx->box_copies;
@@ -384,6 +395,13 @@ restore_box(struct restore_context *ctx,
 	/* the user may do with what is put back as with any mail */
 	if (recall_quarantine_is_held(ctx->q->user))
 		return 0;
+	/* if it can't be recorded there is the log of where it was given to */
+	if (!array_is_empty(&ctx->box_uids)) {
+		(void)recall_quarantine_record_write_given(ctx->q,
+			&ctx->record, qbox->guid, ctx->box_uid_validity,
+			&ctx->box_uids, error_r);
+		RECALL_FAILPOINT("restore-noted");
+	}
 	if (recall_quarantine_box_delete(ctx->q, qbox, error_r) < 0)
 		return -1;
 	RECALL_FAILPOINT("restore-deleted");

@@ -39,6 +39,8 @@ struct recall_quarantine {
 	bool recorded_again;
 	/* an mdbox may have more copies than its index knows of */
 	bool lacking;
+	/* a record is of copies that may not have been made yet */
+	bool unfinished;
 	/* Copies are about to be added, and those that are missed then are
 	   looked for. Otherwise it's an error if the index of the records was
 	   lost (recall-lost-files.h). */

@@ -8,7 +8,6 @@
 #include "alloc.h"
 #include "doveadm-answer.h"
 #include "journal-nodes.h"
-#include "log.h"
 #include "metrics.h"
 #include "recall-everyone-private.h"
 #include "recall-rows.h"

@@ -5,7 +5,6 @@
 
 #include "alloc.h"
 #include "journal.h"
-#include "log.h"
 #include "recall-everyone-private.h"
 #include "recall-everyone.h"
 #include "recall-write.h"

@@ -90,7 +90,9 @@ void action_release(struct http_request *request)
 
 	if (!param_flag(request, "all", false, &all))
 		return;
-	brakes_get(&before);
+	/* nodes may not have heard of the end of one that somebody else
+	   releases at this moment */
+	brakes_get_last(&before);
 	if (brakes_release()) {
 		reply(request, true, all, "", &before);
 	} else {

@@ -9,7 +9,8 @@
 #define HOUR 3600
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct journal_stop current;
+/* the one that holds, and the one that was released last */
+static struct journal_stop current, former;
 static bool stopped;
 
 /* limits */
@@ -106,10 +107,13 @@ bool brakes_release(void)
 
 	pthread_mutex_lock(&lock);
 	ret = current.actor == NULL || journal_remove_stop();
-	if (ret) {
-		forget();
-		set_stopped(false);
+	if (ret && current.actor != NULL) {
+		journal_stop_free(&former);
+		former = current;
+		memset(&current, 0, sizeof(current));
 	}
+	if (ret)
+		set_stopped(false);
 	pthread_mutex_unlock(&lock);
 	return ret;
 }
@@ -119,18 +123,31 @@ bool brakes_stopped(void)
 	return __atomic_load_n(&stopped, __ATOMIC_ACQUIRE);
 }
 
+static void copy(const struct journal_stop *stop, struct journal_stop *stop_r)
+{
+	stop_r->actor = stop->actor == NULL ? NULL : x_strdup(stop->actor);
+	stop_r->reason = stop->reason == NULL ? NULL : x_strdup(stop->reason);
+	stop_r->since = stop->since;
+}
+
 void brakes_get(struct journal_stop *stop_r)
 {
 	pthread_mutex_lock(&lock);
-	stop_r->actor = current.actor == NULL ? NULL : x_strdup(current.actor);
-	stop_r->reason = current.reason == NULL ? NULL :
-		x_strdup(current.reason);
-	stop_r->since = current.since;
+	copy(&current, stop_r);
+	pthread_mutex_unlock(&lock);
+}
+
+void brakes_get_last(struct journal_stop *stop_r)
+{
+	pthread_mutex_lock(&lock);
+	copy(current.actor != NULL ? &current : &former, stop_r);
 	pthread_mutex_unlock(&lock);
 }
 
 void brakes_free(void)
 {
 	forget();
+	journal_stop_free(&former);
+	memset(&former, 0, sizeof(former));
 	set_stopped(false);
 }

@@ -29,6 +29,8 @@ bool brakes_release(void);
 bool brakes_stopped(void);
 /* By whom, why and since when; see journal_stop_free(). */
 void brakes_get(struct journal_stop *stop_r);
+/* The same of the one that was released last, if none holds. */
+void brakes_get_last(struct journal_stop *stop_r);
 void brakes_free(void);
 
 #endif

@@ -10,8 +10,8 @@ import pytest
 from mailnode import build_message, free_port
 from servicenode import RecallNode, Service
 from answers import check_described, has, statuses
-from failpoints import IMPORT, first_halted, with_failpoints
-from faults import Frozen, wait_for
+from failpoints import IMPORT, first_halted, stopped, with_failpoints
+from faults import Frozen, HeldFile, wait_for
 
 U = ["u%d@red.example" % i for i in range(6)]
 USER, ADMIN, ROOT = U[0], "adm@red.example", "root@example.com"
@@ -249,6 +249,53 @@ def test_stop_and_release_at_once():
         others_go_on(stopped)
         assert stopped.result().json()["stopped"] is False
         assert not (node.standing_dir / "stop").exists()
+        assert node.panics() == []
+
+
+def test_released_twice_at_once():
+    """Whose node is the first to be told does not matter: none is taken for one
+    that somebody else has stopped. Needs a build with failpoints."""
+    with contextlib.ExitStack() as stack:
+        # each command stops in a process of its own
+        with with_failpoints(RECALL_FAILPOINT="stop",
+                             RECALL_FAILPOINT_STOP="1"):
+            node = stack.enter_context(RecallNode(
+                users=U[:1], extra=IMPORT, doveadm_requests=1))
+        service = stack.enter_context(Service(node))
+        pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(2))
+        pulled = pool.submit(pull, service)
+        with first_halted(node):
+            pass
+        assert pulled.result().json()["stopped"] is True
+        released = [pool.submit(release, service)]
+        with first_halted(node) as others_go_on:
+            released.append(pool.submit(release, service))
+            others_go_on(released[1])
+            assert released[1].result()["success"] is True
+            assert not (node.standing_dir / "stop").exists()
+        others_go_on(released[0])
+        assert released[0].result()["success"] is True
+        assert node.panics() == []
+
+
+def test_stop_between_two_releases():
+    """One that is made at a shell is not taken for the one before. Needs a build
+    with failpoints."""
+    with with_failpoints(), RecallNode(users=U[:1]) as node, \
+            concurrent.futures.ThreadPoolExecutor(1) as pool:
+        args = "stop", "--release", "--stopped-by=ann", "--reason=first"
+        node.doveadm("recall", "stop", "--actor=ann", "--reason=first")
+        with stopped(node, "stop-read", *args):
+            # it waits for the other one
+            second = pool.submit(node.doveadm, "recall", *args)
+            wait_for(lambda: second.done() or HeldFile(
+                node.standing_dir / "lock").all_waiting())
+            third = node.doveadm("-f", "tab", "recall", "stop", "--actor=bob",
+                                 "--reason=mine")
+        second.result()
+        there = (node.standing_dir / "stop").exists()
+        assert there == ("\nstopped" in third.stdout)
+        node.doveadm("recall", "stop", "--release")
         assert node.panics() == []
 
 

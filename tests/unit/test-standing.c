@@ -522,7 +522,8 @@ static void test_stop(void)
 	CU_ASSERT_EQUAL(recall_stop_set(dir, &other, &error), 1);
 	CU_ASSERT_STRING_EQUAL(recall_stop_check(dir), RECALL_ERROR_STOPPED);
 	CU_ASSERT_EQUAL(recall_stop_release(dir, NULL, "", &error), 1);
-	/* no other file is left */
+	/* no other file is left than the lock */
+	CU_ASSERT_EQUAL(unlink(t_strconcat(dir, "/lock", NULL)), 0);
 	CU_ASSERT_EQUAL(rmdir(dir), 0);
 }
 

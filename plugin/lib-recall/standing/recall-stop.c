@@ -1,4 +1,6 @@
 #include "lib.h"
+#include "failpoint.h"
+#include "file-lock.h"
 #include "istream.h"
 #include "mkdir-parents.h"
 #include "restrict-access.h"
@@ -98,7 +100,7 @@ int recall_stop_set(const char *dir, const struct recall_stop *stop,
 	return ret;
 }
 
-int recall_stop_release(const char *dir, const char *only_actor,
+static int stop_release(const char *dir, const char *only_actor,
 			const char *reason, const char **error_r)
 {
 	const char *path = stop_path(dir);
@@ -112,6 +114,7 @@ int recall_stop_release(const char *dir, const char *only_actor,
 		if (strcmp(stop.actor, only_actor) != 0 ||
 		    strcmp(stop.reason, reason) != 0)
 			return 0;
+		RECALL_FAILPOINT("stop-read");
 	}
 	if (unlink(path) == 0)
 		return 1;
@@ -119,6 +122,25 @@ int recall_stop_release(const char *dir, const char *only_actor,
 		return 0;
 	*error_r = t_strdup_printf("unlink(%s) failed: %m", path);
 	return -1;
+}
+
+int recall_stop_release(const char *dir, const char *only_actor,
+			const char *reason, const char **error_r)
+{
+	struct file_lock *lock;
+	struct stat st;
+	int ret;
+
+	if (stat(stop_path(dir), &st) < 0 &&
+	    (errno == ENOENT || errno == ENOTDIR))
+		return 0;
+	/* whoever releases at the same time could make room for another stop
+	   between the two looks at the file */
+	if (recall_standing_lock(dir, &lock, error_r) < 0)
+		return -1;
+	ret = stop_release(dir, only_actor, reason, error_r);
+	file_lock_free(&lock);
+	return ret;
 }
 
 const char *recall_stop_check(const char *dir)

@@ -1,5 +1,6 @@
 """Sign-in to the console by an OpenID provider."""
 
+import contextlib
 import re
 import sqlite3
 import urllib.parse
@@ -14,12 +15,14 @@ from mailnode import free_port
 from servicenode import RecallNode, Service, curl
 
 ADMIN, STRANGER = "admin@example.com", "stranger@example.net"
+OTHER = "other@example.com"
 BEGIN, CALLBACK = "/console/oidc", "/console/oidc/callback"
 
 
 @pytest.fixture(scope="module")
 def node():
-    with RecallNode(users={ADMIN: {"role": "3", "tenant_id": "red"}}) as node:
+    with RecallNode(users={ADMIN: {"role": "3", "tenant_id": "red"},
+                           OTHER: {"role": "3"}}) as node:
         yield node
 
 
@@ -442,6 +445,25 @@ def test_in_a_browser_whose_session_has_ended(service):
         assert "Staff" not in service.audit()[-1]
         browser.push("Sign in with Example Staff")
         browser.wait_heading("Find and recall")
+
+
+def test_in_a_browser_where_somebody_else_is_signed_in(service):
+    """In another tab: that session ends, as it does by a password."""
+    with Browser(service.url) as browser:
+        browser.open()
+        browser.wait_heading("Sign in")
+        first = browser.driver.current_window_handle
+        browser.driver.switch_to.new_window("tab")
+        browser.open()
+        browser.wait_heading("Sign in")
+        browser.sign_in(OTHER, "secret")
+        browser.wait_heading("Find and recall")
+        browser.driver.switch_to.window(first)
+        browser.push("Sign in with Example Staff")
+        browser.wait_text(ADMIN)
+    with contextlib.closing(sqlite3.connect(service.dir / "journal.db")) as db:
+        assert db.execute("SELECT DISTINCT login FROM refresh_tokens"
+                          ).fetchall() == [(ADMIN,)]
 
 
 def test_in_a_browser_over_tls(node, issuer, certificates):

@@ -1,5 +1,5 @@
 import { Field, html, Page, Problem, useState } from "./ui.js";
-import { signIn, signInBy } from "./api.js";
+import { signIn, signInBy, signOut } from "./api.js";
 import { t } from "./i18n.js";
 
 export function SignIn({ problem }) {
@@ -20,6 +20,19 @@ export function SignIn({ problem }) {
 		}
 	}
 
+	/* Another tab may have a session meanwhile: it ends as it does by a
+	   password, whose answer replaces the cookie. */
+	async function askProvider(event) {
+		event.preventDefault();
+		setError(null);
+		try {
+			await signOut();
+			location.assign("oidc");
+		} catch (e) {
+			setError(e);
+		}
+	}
+
 	return html`<${Page} title=${t("page.signin")}>
 		<form onSubmit=${submit} class="narrow">
 		<${Field} id="login" label=${t("login")} value=${login}
@@ -30,7 +43,8 @@ export function SignIn({ problem }) {
 			autocomplete="current-password" />
 		<${Problem} error=${error} />
 		<p><button class="primary" disabled=${busy}>${t("signin")}</button></p>
-		${signInBy() && html`<p><a class="button" href="oidc">${
+		${signInBy() && html`<p><a class="button" href="oidc"
+			onClick=${askProvider}>${
 			t("signin.by", { name: signInBy() })}</a></p>`}
 		</form><//>`;
 }

@@ -131,7 +131,7 @@ static void route_list_some(struct mail_storage_service_ctx *service,
 	/* all of them may be listed at this moment, by the other one */
 	auth = auth_master_init(auth_master_get_socket_path(auth), 0);
 	recall_proxy_route_get_info(input, &info);
-	list = auth_master_user_list_init(auth, "", &info);
+	list = auth_master_user_list_init(auth, RECALL_ANY_USER_MASK, &info);
 	while (array_count(users) < ROUTE_OTHERS_MAX &&
 	       (user = auth_master_user_list_next(list)) != NULL) {
 		user = t_strdup(user);

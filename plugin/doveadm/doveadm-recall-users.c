@@ -9,7 +9,7 @@
 #include "doveadm.h"
 #include "doveadm-print.h"
 #include "doveadm-settings.h"
-#include "recall-boxes.h"
+#include "recall-had-mail.h"
 #include "recall-params.h"
 #include "recall-settings.h"
 #include "recall-proxy.h"
@@ -183,7 +183,7 @@ recall_users_check_place(struct recall_users_context *ctx,
 			 const char **error_r)
 {
 	if (hash_table_lookup(ctx->unplaced, username) == NULL ||
-	    recall_boxes_had_mail(user))
+	    recall_had_mail(user))
 		return 0;
 	*error_r = "The passdb, which knows of other users on which node they "
 		"are, does not know this one, and there has been no mail here";

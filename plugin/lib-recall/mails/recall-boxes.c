@@ -449,22 +449,3 @@ bool recall_boxes_have(const ARRAY_TYPE(const_string) *places,
 	}
 	return FALSE;
 }
-
-bool recall_boxes_had_mail(struct mail_user *user)
-{
-	struct recall_boxes_iter *iter = recall_boxes_iter_init(user);
-	struct mailbox_status status;
-	struct mailbox *box;
-	const char *error;
-	bool ret = FALSE;
-
-	while (!ret && (box = recall_boxes_iter_next(iter)) != NULL) T_BEGIN {
-		if (mailbox_get_status(box, STATUS_UIDNEXT, &status) == 0)
-			ret = status.uidnext > 1;
-		else
-			ret = mailbox_get_last_mail_error(box) !=
-				MAIL_ERROR_NOTFOUND;
-		mailbox_free(&box);
-	} T_END;
-	return recall_boxes_iter_deinit(&iter, &error) < 0 || ret;
-}

@@ -27,10 +27,6 @@ struct mailbox *recall_boxes_iter_next(struct recall_boxes_iter *iter);
 int recall_boxes_iter_deinit(struct recall_boxes_iter **iter,
 			     const char **error_r);
 
-/* Whether any of them has, or has ever had, a message; also if that can't be
-   said. */
-bool recall_boxes_had_mail(struct mail_user *user);
-
 /* What is wrong with a mailbox that is listed, time and again, but is not there
    when it is opened: Dovecot lists directories with names that no mailbox can
    have. On the data stack. */

@@ -625,37 +625,6 @@ def test_moved_while_looking(node, user, message_id, recall_id, number,
     assert in_quarantine(node, user)["moved"] == 1
 
 
-@pytest.mark.parametrize("number", range(1, 7))
-def test_rebuilt_while_looking(node, message_id, recall_id, number):
-    """The file with a message was away when Dovecot rebuilt an mdbox, and is
-    there again when it does so once more, while the recall looks. The message
-    has the UID that it had."""
-    if node.driver != "mdbox":
-        pytest.skip("has no map that is rebuilt")
-    user = next(node.free_users)
-    append(node, user, "Work", build_message("<other@example.com>"))
-    append(node, user, "INBOX", build_message(message_id))
-    file, = (node.home(user) / "mdbox/storage").glob("m.*")
-    away = node.home(user) / file.name
-    file.rename(away)
-    node.doveadm("force-resync", "-u", user, "*", check=False)
-    assert command(node, "search", "-u", user, message_id).rows == []
-    arguments = ("expunge", "-u", user, "--no-notify", "--recall-id",
-                 recall_id, message_id)
-    process = subprocess.Popen(
-        node.doveadm_command("-f", "tab", "recall", *arguments),
-        stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "RECALL_FAILPOINT_STOP": "1",
-             "RECALL_FAILPOINT": "copies-look:%d" % number})
-    with process:
-        if os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1]):
-            away.rename(file)
-            node.doveadm("force-resync", "-u", user, "*", check=False)
-            process.send_signal(signal.SIGCONT)
-            row, = parse_tab(process.communicate()[0])
-            assert (row["status"], row["copies"]) == ("expunged", "1")
-
-
 @pytest.mark.parametrize("point", ["quarantine-copied:%d" % n
                                    for n in (1, 2, 3)])
 def test_killed_and_moved(node, user, message_id, recall_id, point):

@@ -2,7 +2,6 @@
 #include "array.h"
 #include "mail-storage-private.h"
 #include "recall-index.h"
-#include "recall-rebuilds.h"
 #include "recall-scan.h"
 
 #include <time.h>
@@ -38,7 +37,6 @@ struct recall_scan {
 	unsigned int before_idx;
 	unsigned int looks;
 	ARRAY(struct recall_index_lookup *) lookups;
-	struct recall_rebuilds *rebuilds;
 	/* the index has stamps that these have not */
 	bool outdated:1;
 	bool again:1;
@@ -68,7 +66,6 @@ struct recall_scan *recall_scan_init(pool_t pool)
 	p_array_init(&scan->before, pool, 32);
 	p_array_init(&scan->now, pool, 32);
 	p_array_init(&scan->lookups, pool, 1);
-	scan->rebuilds = recall_rebuilds_init(pool);
 	return scan;
 }
 
@@ -181,7 +178,6 @@ bool recall_scan_skip(struct recall_scan *scan, struct mailbox *box)
 {
 	const struct scan_box *old;
 
-	recall_rebuilds_begin(scan->rebuilds, box->storage);
 	if (!scan->again)
 		return FALSE;
 	old = scan_find_before(scan, box->list, box->name);
@@ -349,7 +345,7 @@ static bool scan_has_same_boxes(struct recall_scan *scan)
 
 bool recall_scan_is_certain(struct recall_scan *scan)
 {
-	return !recall_rebuilds_have_been(scan->rebuilds) && scan->certain &&
+	return scan->certain &&
 		(!scan->relisted ||
 		 (scan->looks > 1 && scan_has_same_boxes(scan)));
 }

@@ -69,7 +69,8 @@ class StockNode(MailNode):
             "dir": self.dir, "modules": self.modules, "debug": "no",
             "internal_user": self.internal_user,
             "internal_group": self.internal_group,
-            "login_user": self.login_user, "vsz_limit": self.vsz_limit,
+            "login_user": self.login_user,
+            "vsz_limit": "0" if self.sanitizers else self.vsz_limit,
             "fsync": "never", "mail_user": self.mail_user,
             "mail_group": self.mail_group, "imap_sessions": "1",
             "imap_port": self.imap_port, "lmtp_port": self.lmtp_port,
@@ -85,7 +86,12 @@ class StockNode(MailNode):
         settings = "".join("%s = %s\n" % pair for pair in settings.items())
         if not DOVECOT_24:
             settings = "plugin {\n%s}\n" % settings
-        return text % mode + settings + self.extra
+        text = text % mode + settings + self.extra
+        if self.sanitizers:
+            text += "import_environment = $import_environment %s\n" % \
+                " ".join("%s=%s" % pair
+                         for pair in self._environment().items())
+        return text
 
 
 AUTH = """\

@@ -35,6 +35,17 @@ def built():
             *builddir().glob("service/mail-recalld")]
 
 
+def test_modules_need_nothing_of_each_other():
+    """Each is linked with what it calls: Dovecot loads one without."""
+    modules = [path for path in built() if path.suffix == ".so"]
+    assert modules
+    for module in modules:
+        names = subprocess.run(["nm", "-D", "--undefined-only", module],
+                               check=True, capture_output=True, text=True)
+        assert not re.findall(r" U ((?:doveadm_)?recall_\w+)", names.stdout), \
+            module
+
+
 def test_what_is_built():
     if re.search("--enable-(sanitizers|tsan|coverage|fuzzers)|"
                  "--disable-hardening", options()):

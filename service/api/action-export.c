@@ -17,8 +17,8 @@
 #include "http-reply.h"
 #include "journal-visible.h"
 #include "journal.h"
-#include "late-users.h"
 #include "log.h"
+#include "recall-action.h"
 
 #define RETRY_AFTER_EXPORT 30
 
@@ -117,24 +117,6 @@ static void reply_file(struct http_request *request,
 	free(name);
 }
 
-/* Returns false if it was answered. */
-static bool add_late(struct http_request *request, struct recall *recall)
-{
-	switch (late_users_add(recall, request->config)) {
-	case LATE_USERS_OK:
-		return true;
-	case LATE_USERS_INCOMPLETE:
-	case LATE_USERS_BEHIND:
-		/* half of the evidence must not pass for the whole */
-		http_reply_unreachable(request, false, NULL);
-		break;
-	case LATE_USERS_FAILED:
-		http_reply_journal(request);
-		break;
-	}
-	return false;
-}
-
 static void export(struct http_request *request, struct recall *recall)
 {
 	struct export_count exported;
@@ -142,7 +124,8 @@ static void export(struct http_request *request, struct recall *recall)
 	char *hash;
 	int fd;
 
-	if (!add_late(request, recall))
+	/* half of the evidence must not pass for the whole */
+	if (!recall_action_add_late(request, recall, true))
 		return;
 	fd = open_spool(request->config);
 	if (fd < 0) {

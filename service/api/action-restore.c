@@ -11,7 +11,6 @@
 #include "journal-standing.h"
 #include "journal.h"
 #include "journal-visible.h"
-#include "late-users.h"
 #include "params.h"
 #include "recall-action.h"
 #include "standing.h"
@@ -75,18 +74,7 @@ static bool has_users(const struct recall *target, const struct recall *recall)
    it was answered. */
 static bool read_late(struct http_request *request, struct recall *target)
 {
-	switch (late_users_add(target, request->config)) {
-	case LATE_USERS_OK:
-	case LATE_USERS_INCOMPLETE:
-		return true;
-	case LATE_USERS_BEHIND:
-		http_reply_unreachable(request, false, NULL);
-		break;
-	case LATE_USERS_FAILED:
-		http_reply_journal(request);
-		break;
-	}
-	return false;
+	return recall_action_add_late(request, target, false);
 }
 
 /* Some of the recall's users, or all. */

@@ -13,6 +13,7 @@
 #include "jobs.h"
 #include "journal-key.h"
 #include "journal.h"
+#include "late-users.h"
 #include "log.h"
 #include "params.h"
 #include "query-word.h"
@@ -227,6 +228,26 @@ static void run_journalled(struct http_request *request, struct recall *recall,
 	}
 	recall_action_reply_accepted(request, recall);
 	jobs_add(recall);
+}
+
+bool recall_action_add_late(struct http_request *request,
+			    struct recall *recall, bool whole)
+{
+	switch (late_users_add(recall, request->config)) {
+	case LATE_USERS_OK:
+		return true;
+	case LATE_USERS_INCOMPLETE:
+		if (!whole)
+			return true;
+		/* fall through */
+	case LATE_USERS_BEHIND:
+		http_reply_unreachable(request, false, NULL);
+		break;
+	case LATE_USERS_FAILED:
+		http_reply_journal(request);
+		break;
+	}
+	return false;
 }
 
 bool recall_action_get_key(struct http_request *request, struct recall *recall)

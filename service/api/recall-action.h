@@ -16,6 +16,11 @@ bool recall_action_add_emails(struct http_request *request,
 /* The same, or everyone if the parameter "all" says so. */
 bool recall_action_get_users(struct http_request *request,
 			     struct recall *recall);
+/* Adds to a recall from the journal those who have had late copies only. whole:
+   a node that does not answer, so that some of the last minute may be missing,
+   answers the request, too. */
+bool recall_action_add_late(struct http_request *request,
+			    struct recall *recall, bool whole);
 /* Takes the caller's own name of the request, if it has one. */
 bool recall_action_get_key(struct http_request *request,
 			   struct recall *recall);

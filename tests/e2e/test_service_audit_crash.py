@@ -7,23 +7,21 @@ import sqlite3
 
 import pytest
 
-from fakedoveadm import Fake, row
+from fakedoveadm import FakeDoveadm, row
 from faults import wait_for
-from httpserver import HttpServer
 from servicenode import Service
 
 USERS = ["u%d@a.example" % i for i in range(2)]
 
 
-class Doveadm(HttpServer):
+class Doveadm(FakeDoveadm):
     """Deletes what it is asked for, after before()."""
 
     def __init__(self):
-        super().__init__(Fake)
+        super().__init__()
         self.before = lambda: None
         self.failed = False
         self.asked = 0
-        self.server.command = self.command
 
     def command(self, name, parameters):
         rows = []
@@ -34,10 +32,6 @@ class Doveadm(HttpServer):
         if rows and self.failed:
             return 200, [["error", {"type": "exitCode", "exitCode": 64}, "1"]]
         return 200, [["doveadmResponse", rows, "1"]]
-
-    @property
-    def url(self):
-        return "http://127.0.0.1:%d/doveadm/v1" % self.port
 
 
 @pytest.fixture

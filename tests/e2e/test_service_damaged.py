@@ -6,9 +6,8 @@ import sqlite3
 
 import pytest
 
-from fakedoveadm import Fake, row
+from fakedoveadm import FakeDoveadm, row
 from faults import wait_for
-from httpserver import HttpServer
 from servicenode import Service
 
 USER = "u@a.example"
@@ -16,14 +15,13 @@ USER = "u@a.example"
 pytestmark = pytest.mark.log_errors("journal: malformed JSON")
 
 
-class Doveadm(HttpServer):
+class Doveadm(FakeDoveadm):
     def __init__(self):
-        super().__init__(Fake)
+        super().__init__()
         # ids of recalls whose orders it has, and what it tells of
         self.orders = []
         self.late = []
         self.keeps_orders = True
-        self.server.command = self.command
 
     def command(self, name, parameters):
         rows = []
@@ -37,10 +35,6 @@ class Doveadm(HttpServer):
                               "1"]]
             self.orders.append(parameters["recallId"])
         return 200, [["doveadmResponse", rows, "1"]]
-
-    @property
-    def url(self):
-        return "http://127.0.0.1:%d/doveadm/v1" % self.port
 
 
 @pytest.fixture

@@ -11,9 +11,8 @@ import time
 import pytest
 
 from answers import statuses
-from fakedoveadm import Fake, row
+from fakedoveadm import FakeDoveadm, row
 from faults import wait_for
-from httpserver import HttpServer
 from mailnode import PATIENCE
 from receiver import Receiver
 from servicenode import Service
@@ -22,17 +21,16 @@ A = ["a%d@a.example" % i for i in range(3)]
 FULL = "journal: disk is full"
 
 
-class Doveadm(HttpServer):
+class Doveadm(FakeDoveadm):
     """Says what became of users, and of itself lists the first."""
 
     def __init__(self):
-        super().__init__(Fake)
+        super().__init__()
         self.asked = []
         self.verdict = "expunged"
         # of those who ask what came late
         self.late = []
         self.before = lambda users: None
-        self.server.command = self.command
 
     def command(self, name, parameters):
         rows = []
@@ -46,10 +44,6 @@ class Doveadm(HttpServer):
         elif name == "recallStandingLate":
             rows = self.late
         return 200, [["doveadmResponse", rows, "1"]]
-
-    @property
-    def url(self):
-        return "http://127.0.0.1:%d/doveadm/v1" % self.port
 
 
 class Full:

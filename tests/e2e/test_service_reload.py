@@ -11,8 +11,7 @@ import threading
 
 import pytest
 
-from fakedoveadm import Fake, row
-from httpserver import HttpServer
+from fakedoveadm import FakeDoveadm, row
 from mailnode import PATIENCE, build_message
 from servicenode import RecallNode, Service
 from answers import statuses
@@ -28,14 +27,13 @@ def service(service_without_node):
 
 # nodes
 
-class Doveadm(HttpServer):
+class Doveadm(FakeDoveadm):
     """All users are in error, after before()."""
 
     def __init__(self):
-        super().__init__(Fake)
+        super().__init__()
         self.asked = []
         self.before = lambda: None
-        self.server.command = self.command
 
     def command(self, name, parameters):
         rows = []
@@ -44,10 +42,6 @@ class Doveadm(HttpServer):
             self.before()
             rows = [row(user, "error") for user in parameters["users"]]
         return 200, [["doveadmResponse", rows, "1"]]
-
-    @property
-    def url(self):
-        return "http://127.0.0.1:%d/doveadm/v1" % self.port
 
 
 def test_nodes_while_many_are_looked_at_once_more():

@@ -2,7 +2,7 @@
 
 import json
 
-from httpserver import Handler
+from httpserver import Handler, HttpServer
 
 
 class Fake(Handler):
@@ -21,6 +21,21 @@ class Fake(Handler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+class FakeDoveadm(HttpServer):
+    """One with its own command()."""
+
+    def __init__(self):
+        super().__init__(Fake)
+        self.server.command = self.command
+
+    def command(self, name, parameters):
+        raise NotImplementedError
+
+    @property
+    def url(self):
+        return "http://127.0.0.1:%d/doveadm/v1" % self.port
 
 
 def row(user, status, **more):

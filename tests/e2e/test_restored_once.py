@@ -131,6 +131,23 @@ def test_renamed_meanwhile(node, user, recall_id, used):
     assert quarantined(node, user) == {}
 
 
+def test_away_meanwhile(node, user, recall_id):
+    """It is found under neither name, as may be when it is being renamed: what
+    has been committed is not given to the INBOX, too."""
+    work = node.home(user) / {"maildir": "Maildir/.Work"}.get(
+        node.driver, node.driver + "/mailboxes/Work")
+    away = node.home(user) / "away"
+    with stopped(node, "copies-committed", "restore", "-u", user, recall_id,
+                 code=EX_TEMPFAIL) as rows:
+        work.rename(away)
+    row, = rows
+    assert (row["status"], row["copies"]) == ("error", str(len(BODIES)))
+    away.rename(work)
+    assert restore(node, user, recall_id) == (0, len(BODIES))
+    assert there(node, user) == once(*BODIES)
+    assert quarantined(node, user) == {}
+
+
 @pytest.mark.parametrize("used", [False, True])
 @pytest.mark.parametrize("point", POINTS)
 def test_recalled_again(node, user, message_id, recall_id, point, used):

@@ -1,5 +1,6 @@
 #include "lib.h"
 #include "array.h"
+#include "sleep.h"
 #include "str.h"
 #include "mail-user.h"
 #include "mail-namespace.h"
@@ -20,6 +21,7 @@
 /* Looks for a mailbox. One that is renamed meanwhile may be there under neither
    name. */
 #define RESTORE_LOOKS 3
+#define RESTORE_LOOK_MSECS 20
 
 struct restore_context {
 	struct recall_quarantine *q;
@@ -116,6 +118,8 @@ restore_open_guid(struct mail_user *user, const guid_128_t guid,
 
 	*box_r = NULL;
 	for (looks = 0; looks < RESTORE_LOOKS && *box_r == NULL; looks++) {
+		if (looks > 0)
+			i_sleep_msecs(RESTORE_LOOK_MSECS);
 		ret = 0;
 		iter = recall_boxes_iter_init(user);
 		while (*box_r == NULL &&
@@ -202,6 +206,15 @@ restore_open_target(struct restore_context *ctx, const guid_128_t guid,
 			mailbox_free(&named);
 		*box_r = box;
 		return box != NULL ? 0 : -1;
+	}
+	if (ctx->box_copies > 0) {
+		/* the first try has given them to that, and it may be there
+		   under another name in a moment */
+		if (named != NULL)
+			mailbox_free(&named);
+		*error_r = "The mailbox was renamed or deleted while messages "
+			"were put back into it";
+		return -1;
 	}
 	if (named != NULL) {
 		*box_r = named;

@@ -625,6 +625,66 @@ def test_moved_while_looking(node, user, message_id, recall_id, number,
     assert in_quarantine(node, user)["moved"] == 1
 
 
+@contextlib.contextmanager
+def file_away(node, user):
+    """Dovecot has rebuilt an mdbox without the file of its messages, which is
+    there again afterwards, when it does so once more. They have the UIDs that
+    they had."""
+    file, = (node.home(user) / "mdbox/storage").glob("m.*")
+    away = node.home(user) / file.name
+    file.rename(away)
+    node.doveadm("force-resync", "-u", user, "*", check=False)
+    yield
+    away.rename(file)
+    node.doveadm("force-resync", "-u", user, "*", check=False)
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_rebuilt_while_looking(node, message_id, recall_id, number):
+    """A message is in no mailbox from before the first look until after it was
+    looked for in its mailbox."""
+    if node.driver != "mdbox":
+        pytest.skip("has no map that is rebuilt")
+    user = next(node.free_users)
+    append(node, user, "Work", build_message("<other@example.com>"))
+    append(node, user, "INBOX", build_message(message_id))
+    with contextlib.ExitStack() as stack:
+        with file_away(node, user):
+            assert command(node, "search", "-u", user, message_id).rows == []
+            process = stack.enter_context(subprocess.Popen(
+                node.doveadm_command("-f", "tab", "recall", "expunge", "-u",
+                                     user, "--no-notify", "--recall-id",
+                                     recall_id, message_id),
+                stdout=subprocess.PIPE, text=True,
+                env={**os.environ, "RECALL_FAILPOINT_STOP": "1",
+                     "RECALL_FAILPOINT": "copies-look:%d" % number}))
+            stack.callback(process.kill)
+            stopped_there = os.WIFSTOPPED(
+                os.waitpid(process.pid, os.WUNTRACED)[1])
+        if stopped_there:
+            process.send_signal(signal.SIGCONT)
+            row, = parse_tab(process.communicate()[0])
+            assert (row["status"], row["copies"]) == ("expunged", "1")
+
+
+def test_lost_in_a_rebuild(node, message_id, recall_id):
+    """A message is in no mailbox once the recall has found it."""
+    if node.driver != "mdbox":
+        pytest.skip("has no map that is rebuilt")
+    user = next(node.free_users)
+    append(node, user, "INBOX", build_message(message_id))
+    with contextlib.ExitStack() as stack:
+        with stopped(node, "quarantine-begin", "expunge", "-u", user,
+                     "--no-notify", "--recall-id", recall_id, message_id,
+                     code=EX_TEMPFAIL) as rows:
+            stack.enter_context(file_away(node, user))
+        row, = rows
+        assert (row["status"], row["copies"]) == ("error", "0")
+        assert "rebuilt" in row["error"]
+    row = recall(node, user, message_id, recall_id, "--no-notify").row()
+    assert (row["status"], row["copies"]) == ("expunged", "1")
+
+
 @pytest.mark.parametrize("point", ["quarantine-copied:%d" % n
                                    for n in (1, 2, 3)])
 def test_killed_and_moved(node, user, message_id, recall_id, point):

@@ -204,9 +204,15 @@ class Account(Recalls, Beside, Checks, Excuses):
     def recall_before(self, message_id, recall_id):
         """What is to be restored."""
         answer = self.expunge(message_id, recall_id, noNotify=True)
-        if answer.status == "error" and self.is_dovecots(answer.row["error"]):
+        if answer.status == "error" and (
+                self.is_dovecots(answer.row["error"]) or
+                self.is_beside_rebuild(answer.row["error"])):
             self.said(answer.row["error"])
             answer = self.expunge(message_id, recall_id, noNotify=True)
+        if answer.status == "not_found" and self.rebuilt() and \
+           not self.taken_by_us(message_id):
+            self.asked = {message_id}
+            self.check_lost(*self.look())
         if answer.status != "expunged" or answer.copies == 0:
             self.fail("recall before a restore", answer.row,
                       error=answer.row["error"])
@@ -271,7 +277,8 @@ class Account(Recalls, Beside, Checks, Excuses):
                 self.verdicts["came back"] += 1
             elif answer.status == "error" and (
                     self.plan.has(*DISTURBING) or
-                    self.is_dovecots(answer.row["error"])):
+                    self.is_dovecots(answer.row["error"]) or
+                    self.is_beside_rebuild(answer.row["error"])):
                 self.said(answer.row["error"])
                 again = True
             if again:
@@ -347,7 +354,7 @@ class Account(Recalls, Beside, Checks, Excuses):
         # of two recalls that take a copy at once each has counted it
         if self.quarantine and len(answers) == 1 and \
            self.by_recall[recall_id] + self.purged[recall_id] > taken and \
-           not self.rebuilt():
+           not self.rebuilt() and not self.kept_uncounted(recall_id):
             self.fail("late ones are another number", run, answers, taken,
                       self.by_recall)
         self.http("recallStandingEnd", recallId=recall_id)

@@ -12,6 +12,8 @@ from quarantine import PREFIX
 
 # What a recall may say instead of a verdict.
 CHANGED = re.compile("moved while it was recalled")
+# of an mdbox
+REBUILT = re.compile("rebuilt while the message was recalled")
 # of a Maildir that was renamed before, with its lock
 LOCKED = re.compile("Another process has it locked")
 
@@ -108,13 +110,20 @@ class Checks:
             line for line in self.node.log(self.episode_log).splitlines()
             if '"recall_message_expunged"' in line)
 
+    def find_lost(self, there, kept):
+        return [token for token in self.stable
+                if token not in there and token not in kept]
+
     def check_lost(self, there, kept):
         """What is stable is somewhere. Without a quarantine a recall may have
         deleted it, then check() tells."""
         if not self.quarantine:
             return
-        lost = [token for token in self.stable
-                if token not in there and token not in kept]
+        lost = self.find_lost(there, kept)
+        if lost and self.node.driver == "maildir" and self.renamed:
+            # Dovecot lists what was renamed a moment later
+            lost = self.find_lost(*self.look())
+            self.verdicts["listed late"] += not lost
         if len(lost) <= sum(self.purged.values()):
             # for good
             for token in list(lost):
@@ -178,11 +187,8 @@ class Checks:
         elif status == "already_recalled":
             if kind not in ("kill", "retry", "stand") or left:
                 self.fail("not recalled", *details)
-        elif status == "not_found" and answer.rebuilt:
-            # nothing was there for a moment: the next try takes it
-            self.verdicts["not_found: rebuilt"] += 1
         elif status == "not_found":
-            if self.broken() and not any(
+            if (self.broken() or answer.rebuilt) and not any(
                     self.taken_by_us(self.stable[token]) for token in stable):
                 stable &= there.keys()
             if stable and not gone:
@@ -197,9 +203,15 @@ class Checks:
         elif status != "restored" or kind != "restore":
             self.fail("verdict", *details)
 
+    def is_beside_rebuild(self, error):
+        return REBUILT.search(error) is not None and self.rebuilt()
+
     def check_error(self, kind, row, details):
         if kind != "restore" and CHANGED.search(row["error"]):
             self.verdicts["error: moved"] += 1
+            return
+        if self.is_beside_rebuild(row["error"]):
+            self.verdicts["error: rebuilt"] += 1
             return
         if LOCKED.search(row["error"]):
             if self.node.driver != "maildir" or not self.renamed:
@@ -219,8 +231,7 @@ class Checks:
     def check_retried(self, message_id, recall_id, answers):
         """Nobody is at work now: what a recall could not do, the next one
         does."""
-        if not any(answer.status == "error" or answer.rebuilt and
-                   answer.status == "not_found" for answer in answers):
+        if not any(answer.status == "error" for answer in answers):
             return answers
         retry = self.expunge(message_id, recall_id, noNotify=True)
         self.verdicts["retried: " + retry.status] += 1

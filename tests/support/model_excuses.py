@@ -69,6 +69,14 @@ class Excuses:
         `recall purge` was just deleting, and the rebuild has that again."""
         return FEWER.search(error) is not None and self.rebuilt()
 
+    def kept_uncounted(self, recall_id):
+        """Whether what came late was kept, and not counted, as its mailbox was
+        deleted before it was expunged there."""
+        self.node.settle_log()
+        return self.logged("recall %s: came late: error, .*"
+                           "Expunging from mailbox" % recall_id,
+                           self.episode_log)
+
     def can_be_opened(self, mailbox):
         """By a command of Dovecot's own."""
         answer, = self.node.doveadm_http([["mailboxStatus", {

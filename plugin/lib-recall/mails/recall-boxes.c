@@ -222,6 +222,8 @@ static bool boxes_iter_begin_ns(struct recall_boxes_iter *iter)
 		iter->ns = iter->ns->next;
 	if (iter->ns == NULL)
 		return FALSE;
+	if (iter->scan != NULL)
+		recall_scan_begin_ns(iter->scan, iter->ns);
 	if (iter->message_id != NULL) {
 		boxes_iter_begin_lookup(iter);
 		i_array_init(&iter->names, 32);

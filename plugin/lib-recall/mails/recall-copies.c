@@ -1,5 +1,6 @@
 #include "lib.h"
 #include "array.h"
+#include "sleep.h"
 #include "str.h"
 #include "time-util.h"
 #include "mail-storage-private.h"
@@ -18,6 +19,16 @@
 #include "recall-names.h"
 #include "recall-copies.h"
 #include "recall-copies-private.h"
+
+/* Between looks at an mdbox that is rebuilt: all of them take longer than what
+   has to pass after the last rebuild (recall-rebuilds.h). */
+#define COPIES_REBUILT_MSECS 200
+
+/* Where mail is moved all the time it may have come to rest a moment later. Two
+   looks in a row see that, so there is no pause between these. */
+static const unsigned int copies_moved_msecs[RECALL_LOOKS_MAX] = {
+	[6] = 50, [8] = 200, [10] = 600
+};
 
 void recall_copies_failed(struct recall_copies *copies, struct mailbox *box,
 			  const char *what)
@@ -219,6 +230,9 @@ static void copies_look(struct recall_copies *copies)
 	if (recall_boxes_iter_deinit(&iter, &error) < 0 &&
 	    copies->error == NULL)
 		copies->error = p_strdup(copies->pool, error);
+	if (copies->count > 0)
+		recall_scan_found(copies->scan);
+	copies->most = I_MAX(copies->most, recall_copies_total(copies));
 }
 
 void recall_copies_init(struct mail_user *user,
@@ -235,24 +249,44 @@ void recall_copies_init(struct mail_user *user,
 	p_array_init(&copies_r->expunged_boxes, copies_r->pool, 4);
 }
 
+/* Whoever lost it, it may be back after the next rebuild. */
+static bool copies_are_lost(struct recall_copies *copies)
+{
+	return copies->most > copies->expunged &&
+		recall_scan_was_rebuilt(copies->scan);
+}
+
 void recall_copies_find(struct recall_copies *copies)
 {
-	unsigned int looks;
-	bool taken = copies->taken;
+	unsigned int looks, msecs;
+	bool taken = copies->taken, rebuilt = FALSE;
 
 	copies->taken = FALSE;
 	for (looks = 0; looks < RECALL_LOOKS_MAX; looks++) {
+		msecs = rebuilt ? COPIES_REBUILT_MSECS :
+			copies_moved_msecs[looks];
+		if (msecs > 0)
+			i_sleep_msecs(msecs);
 		copies_look(copies);
-		if (copies->count > 0 || copies->error != NULL ||
-		    (recall_scan_is_certain(copies->scan) && !taken))
+		if (copies->count > 0 || copies->error != NULL)
 			return;
+		rebuilt = recall_scan_is_rebuilt(copies->scan);
+		if (recall_scan_is_certain(copies->scan) && !rebuilt && !taken)
+			break;
 		/* It may have been moved during this look to where this look
 		   had been. Now there is one before that found nothing. */
 		taken = FALSE;
 	}
-	copies->error = copies->gone_box == NULL ? RECALL_COPIES_CHANGED :
-		p_strdup(copies->pool,
-			 recall_boxes_get_gone_error(copies->gone_box));
+	if (rebuilt || copies_are_lost(copies))
+		copies->error = RECALL_COPIES_REBUILT;
+	else if (looks < RECALL_LOOKS_MAX)
+		return;
+	else if (copies->gone_box == NULL)
+		copies->error = RECALL_COPIES_CHANGED;
+	else {
+		copies->error = p_strdup(copies->pool,
+			recall_boxes_get_gone_error(copies->gone_box));
+	}
 }
 
 int recall_copies_sync(struct recall_copies_box *cbox, bool expunged)

@@ -11,6 +11,9 @@ struct recall_criteria;
 
 /* The error of a recall that doesn't know what is there, since it changes. */
 #define RECALL_COPIES_CHANGED "The message was moved while it was recalled"
+/* The same, since Dovecot rebuilds an mdbox. */
+#define RECALL_COPIES_REBUILT \
+	"The mailboxes (mdbox) were rebuilt while the message was recalled"
 
 /* The copies in one mailbox, which is kept open. */
 struct recall_copies_box {
@@ -61,6 +64,8 @@ struct recall_copies {
 	/* What the last look found and is still there. */
 	ARRAY(struct recall_copies_box) boxes;
 	unsigned int count;
+	/* The most that there were in all (recall_copies_total()). */
+	unsigned int most;
 	/* Copies that match but for the address that sent them. */
 	unsigned int other_sender_count;
 	/* A copy outside \Sent and \Drafts was read, answered or forwarded. */
@@ -115,7 +120,8 @@ void recall_copies_init(struct mail_user *user,
    mailboxes are never touched. Failures are in copies->error; what was
    found nevertheless is right. If nothing is found while mailboxes change, more
    looks are taken, up to RECALL_LOOKS_MAX: that nothing is there is known only
-   if no message was moved past the look. */
+   if no message was moved past the look. Nor is it while Dovecot rebuilds an
+   mdbox, which is waited for, or if what was found is gone after that. */
 void recall_copies_find(struct recall_copies *copies);
 
 /* Looks once more at the copies found, just before they are deleted:

@@ -2,6 +2,7 @@
 #include "array.h"
 #include "mail-storage-private.h"
 #include "recall-index.h"
+#include "recall-rebuilds.h"
 #include "recall-scan.h"
 
 #include <time.h>
@@ -37,6 +38,7 @@ struct recall_scan {
 	unsigned int before_idx;
 	unsigned int looks;
 	ARRAY(struct recall_index_lookup *) lookups;
+	struct recall_rebuilds *rebuilds;
 	/* the index has stamps that these have not */
 	bool outdated:1;
 	bool again:1;
@@ -66,6 +68,7 @@ struct recall_scan *recall_scan_init(pool_t pool)
 	p_array_init(&scan->before, pool, 32);
 	p_array_init(&scan->now, pool, 32);
 	p_array_init(&scan->lookups, pool, 1);
+	scan->rebuilds = recall_rebuilds_init(pool);
 	return scan;
 }
 
@@ -133,6 +136,13 @@ void recall_scan_begin(struct recall_scan *scan)
 	scan->certain = TRUE;
 	scan->relisted = FALSE;
 	scan->looks++;
+	recall_rebuilds_begin(scan->rebuilds);
+}
+
+void recall_scan_begin_ns(struct recall_scan *scan,
+			  const struct mail_namespace *ns)
+{
+	recall_rebuilds_begin_ns(scan->rebuilds, ns);
 }
 
 static const struct scan_box *
@@ -348,4 +358,19 @@ bool recall_scan_is_certain(struct recall_scan *scan)
 	return scan->certain &&
 		(!scan->relisted ||
 		 (scan->looks > 1 && scan_has_same_boxes(scan)));
+}
+
+bool recall_scan_is_rebuilt(struct recall_scan *scan)
+{
+	return !recall_rebuilds_are_over(scan->rebuilds);
+}
+
+void recall_scan_found(struct recall_scan *scan)
+{
+	recall_rebuilds_found(scan->rebuilds);
+}
+
+bool recall_scan_was_rebuilt(struct recall_scan *scan)
+{
+	return recall_rebuilds_have_been(scan->rebuilds);
 }

@@ -1,6 +1,7 @@
 #ifndef RECALL_SCAN_H
 #define RECALL_SCAN_H
 
+struct mail_namespace;
 struct mailbox;
 struct mailbox_list;
 struct recall_index_lookup;
@@ -23,6 +24,9 @@ void recall_scan_deinit(struct recall_scan **scan);
 
 /* Called when a scan of all mailboxes begins. */
 void recall_scan_begin(struct recall_scan *scan);
+/* Called before the namespace's mailboxes are listed. */
+void recall_scan_begin_ns(struct recall_scan *scan,
+			  const struct mail_namespace *ns);
 /* The list's index, asked for the id: later scans need not read it again. */
 struct recall_index_lookup *
 recall_scan_get_lookup(struct recall_scan *scan, struct mailbox_list *list,
@@ -66,5 +70,13 @@ bool recall_scan_is_latest(struct mailbox *box);
 void recall_scan_set_uncertain(struct recall_scan *scan);
 /* Returns TRUE if nothing can have been missed in this scan. */
 bool recall_scan_is_certain(struct recall_scan *scan);
+/* Returns TRUE if messages may have been in no mailbox during this scan, as
+   Dovecot rebuilds an mdbox, and may be again in a moment. */
+bool recall_scan_is_rebuilt(struct recall_scan *scan);
+/* Called after a scan that has found something. */
+void recall_scan_found(struct recall_scan *scan);
+/* Returns TRUE if Dovecot has rebuilt an mdbox since something was found
+   first. */
+bool recall_scan_was_rebuilt(struct recall_scan *scan);
 
 #endif

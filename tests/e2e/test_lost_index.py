@@ -29,7 +29,13 @@ def node(request):
     kept = KEPT % {"driver": driver, "place": "recalled", "more": ""}
     users = {"u%02d@example.com" % i: {
         "mail": LOCATION % {"driver": driver},
-        "namespace/recalled/location": kept} for i in range(40)}
+        "namespace/recalled/location": kept} for i in range(50)}
+    # where 2.4 has INDEX for all namespaces
+    users.update({"%s@example.com" % name: {
+        "mail": ("%s:~/mail" + more) % driver,
+        "namespace/recalled/location": kept}
+        for name, more in (("alt", ":INDEX=~/index:ALT=~/alt"),
+                           ("within", ""))})
     with make_node(driver, users, mail_plugins=["notify", "recall"]) as node:
         node.free_users = iter(users)
         yield node
@@ -138,7 +144,44 @@ def test_index_of_one_mailbox(node, user, message_id, known):
     assert found(node, user, message_id)
 
 
-def test_index_of_an_empty_mailbox(node, user, message_id):
+def test_alternate_storage(node, message_id):
+    """What is older is in another place."""
+    user = "alt@example.com"
+    append(node, user, "Work", build_message(message_id))
+    node.doveadm("altmove", "-u", user, "mailbox", "Work")
+    if node.driver == "mdbox":
+        node.doveadm("purge", "-u", user)
+    assert [*(node.home(user) / "alt").rglob("[um].[0-9]")]
+    assert not [*(node.home(user) / "mail").rglob("[um].[0-9]")]
+    assert found(node, user, message_id)
+    wait_until_older(node.home(user) / "alt")
+    lose(node, user)
+    if not rebuilds_by_itself(node):
+        row, rows, codes = ask(node, user, message_id)
+        assert is_error(row) and "/alt/" in row["error"], row
+        resync(node, user)
+    assert found(node, user, message_id)
+
+
+def test_index_within_the_mailbox(node, message_id):
+    """Its directory changes as it is begun anew, the one above it does not."""
+    user = "within@example.com"
+    append(node, user, "INBOX", build_message("<other@example.com>"))
+    append(node, user, "Work", build_message(message_id))
+    work = node.home(user) / "mail/mailboxes/Work"
+    wait_until_older(node.home(user) / "mail")
+    for path in work.rglob("dovecot.index*"):
+        path.unlink()
+    row, rows, codes = ask(node, user, message_id)
+    # not each sdbox of 2.4 is rebuilt
+    if not rebuilds_by_itself(node) or row["status"] == "error":
+        assert is_error(row) and "Work" in row["error"], row
+        resync(node, user)
+    assert found(node, user, message_id)
+
+
+@pytest.mark.parametrize("purged", [False, True])
+def test_index_of_an_empty_mailbox(node, user, message_id, purged):
     """Nothing is lost: what was in there is elsewhere, or was expunged."""
     for wanted in "<other@example.com>", message_id:
         append(node, user, "Work", build_message(wanted))
@@ -146,7 +189,8 @@ def test_index_of_an_empty_mailbox(node, user, message_id):
     node.doveadm("move", "-u", user, "Other", "mailbox", "Work", "HEADER",
                  "Message-ID", message_id)
     node.doveadm("expunge", "-u", user, "mailbox", "Work", "all")
-    node.doveadm("purge", "-u", user)
+    if purged:
+        node.doveadm("purge", "-u", user)
     lose(node, user, "index/mailboxes/Work")
     for criteria in ([message_id], ["--verify-headers", message_id],
                      ["query", "HEADER", "Message-ID", message_id]):

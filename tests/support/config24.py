@@ -25,6 +25,7 @@ LOCATION_NAMES = {
     "INDEX": "mail_index_path",
     "INDEXPVT": "mail_index_private_path",
     "CONTROL": "mail_control_path",
+    "ALT": "mail_alt_path",
     "INBOX": "mail_inbox_path",
     "ITERINDEX": "mailbox_list_iter_from_index_dir",
 }

@@ -2,7 +2,8 @@
 change nothing.
 
 TESTS: a pattern of files -> tests, the fastest first: a unit test's program,
-or a file of end to end tests with pytest's -k expression ("" for all).
+or a file of end to end tests with pytest's -k expression ("" for all), and the
+formats of storage if it is not sdbox.
 """
 
 _EXPUNGE = [("test_expunge", "read or sender or tenant or not_found"),
@@ -20,6 +21,9 @@ _TOKENS = ["test-service", ("test_service_auth", "")]
 _WHO = [("test_service_routes", ""), ("test_service_actions", "role"),
         ("test_service_auth", "user or administrator or past_recalls"),
         ("test_service_brakes", "fetch_body or header_fields or who")]
+_LATE = [("test_service_standing_nodes", "late or many"),
+         ("test_service_damaged", "late"), ("test_service_clock", "late"),
+         ("test_export", "late")]
 
 TESTS = {
     "common/message-id.c": ["test-common", ("test_message_id", "")],
@@ -32,9 +36,12 @@ TESTS = {
     "plugin/lib-recall/mails/recall-copies-expunge.c": _EXPUNGE + [
         ("test_two_names", "")],
     "plugin/lib-recall/mails/recall-box-dirs.c": [("test_two_names", "")],
-    "plugin/lib-recall/base/recall-list-hidden.c": [("test_unlisted", "")],
-    "plugin/lib-recall/base/recall-lost-files.c": [("test_lost_index", "")],
-    "plugin/lib-recall/base/recall-lost-refs.c": [("test_lost_index", "")],
+    "plugin/lib-recall/base/recall-list-hidden.c": [
+        ("test_unlisted", ""), ("test_unlisted", "", "maildir")],
+    "plugin/lib-recall/base/recall-lost-files.c": [
+        ("test_lost_index", "", "sdbox", "mdbox")],
+    "plugin/lib-recall/base/recall-lost-refs.c": [
+        ("test_lost_index", "", "mdbox")],
     "plugin/lib-recall/mails/recall-given.c": [("test_restored_once", "")],
     "plugin/lib-recall/mails/recall-sdbox-left.c": [("test_restored_once", "")],
     "plugin/lib-recall/mails/recall-expunge-log.c": [
@@ -45,7 +52,10 @@ TESTS = {
     "plugin/lib-recall/quarantine/recall-quarantine-record-format.c": [
         "test-quarantine-record", ("test_quarantine", "")],
     "plugin/lib-recall/quarantine/recall-quarantine-record.c": [
-        ("test_restored_once", ""), ("test_quarantine_crash", "")],
+        ("test_restored_once", ""), ("test_quarantine_crash", ""),
+        # a record's flag
+        ("test_restored_once", "", "mdbox"),
+        ("test_quarantine_crash", "", "mdbox")],
     "plugin/lib-recall/mails/recall-match.c": [
         ("test_expunge", "read or sender or flags or id or goes"),
         ("test_message_id", ""), ("test_search", "sender")],
@@ -71,6 +81,10 @@ TESTS = {
         "test-service",
         ("test_service_journal", "filters"),
         ("test_service_auth", "past_recalls"), ("test_service_approval", "")],
+    "service/store/journal-late.c": ["test-journal"] + _LATE,
+    "service/recall/standing-hand.c": [
+        ("test_service_standing", ""), ("test_service_standing_nodes", "")],
+    "service/recall/standing-late.c": _LATE,
     "service/api/roles.c": _WHO,
     "service/api/bearer.c": _TOKENS,
     "service/auth/auth-token.c": ["test-token"] + _TOKENS,

@@ -281,7 +281,7 @@ class Tree:
             status, output = self.run([str(self.build / "tests/unit" / test)],
                                       patience=UNIT_PATIENCE)
             return status == 0, output
-        name, expression = test
+        name, expression, *drivers = test
         path = str(self.source / "tests/e2e" / (name + ".py"))
         status, output = self.run(
             [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider",
@@ -290,14 +290,14 @@ class Tree:
                                  " and (%s)" % expression if expression
                                  else "")])],
             environment={"RECALL_BUILDDIR": str(self.build),
-                         "RECALL_DRIVERS": "sdbox",
+                         "RECALL_DRIVERS": ",".join(drivers) or "sdbox",
                          "RECALL_SRCDIR": str(self.source),
                          "PYTHONDONTWRITEBYTECODE": "1",
                          "TMPDIR": self.scratch.name}.items())
         self.end_all()
         # 5: no test of that name, which would hide that none looks
         if status == 5:
-            sys.exit("mutate: no tests: %s -k '%s'" % test)
+            sys.exit("mutate: no tests: %s -k '%s'" % test[:2])
         # a Python without what tests need would kill each mutant
         if status == 1 and "No module named pytest" in output:
             sys.exit("mutate: %s has no pytest" % sys.executable)

@@ -390,6 +390,10 @@ static void test_given(void)
 	CU_ASSERT_EQUAL(given->uid_validity, 3);
 	CU_ASSERT_EQUAL(given->uids.seq1, 4);
 	CU_ASSERT_EQUAL(given->uids.seq2, 4294967295);
+	/* one message alone */
+	record_parse(&copy, "given: 01020300000000000000000000000000 "
+		     "1 2 3 4 4\n");
+	CU_ASSERT_EQUAL(array_count(&copy.given), 2);
 	for (i = 0; i < N_ELEMENTS(malformed); i++) T_BEGIN {
 		record_init(&record);
 		record_parse(&record, t_strconcat("given: ", malformed[i],
@@ -420,6 +424,14 @@ static void test_too_much(void)
 	CU_ASSERT_EQUAL(record.recalled, 1700000000);
 	/* beyond what is read */
 	CU_ASSERT_EQUAL(record.restored, 0);
+
+	str_truncate(body, 0);
+	for (i = 0; i < 20000; i++)
+		str_append(body, "given: 01020300000000000000000000000000 "
+			   "1 2 3 4 5\n");
+	record_init(&record);
+	record_parse(&record, str_c(body));
+	CU_ASSERT_EQUAL(array_count(&record.given), 10000);
 	str_free(&body);
 }
 

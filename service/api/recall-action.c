@@ -7,6 +7,7 @@
 #include "alloc.h"
 #include "approvals.h"
 #include "asker.h"
+#include "audit-log.h"
 #include "audit.h"
 #include "brakes.h"
 #include "http-reply.h"
@@ -147,7 +148,7 @@ static void reply_outcome(struct http_request *request, struct recall *recall,
 	case RECALL_DONE:
 		if (recall->refused) {
 			reply_refused(request, recall);
-			recall_audited(recall->id);
+			recall_audited(recall->id, audit_log_lost());
 			return;
 		}
 		http_reply_json(request, 200, recall_to_json(recall));

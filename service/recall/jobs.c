@@ -35,6 +35,8 @@ struct job {
 struct kept {
 	struct recall *recall;
 	enum recall_outcome outcome;
+	/* see recall_audited() */
+	uint64_t lost;
 	struct kept *next;
 };
 
@@ -177,6 +179,7 @@ bool jobs_keep(struct recall *recall, enum recall_outcome outcome)
 	kept = x_calloc(1, sizeof(*kept));
 	kept->recall = recall;
 	kept->outcome = outcome;
+	kept->lost = audit_log_lost();
 	pthread_mutex_lock(&kept_lock);
 	add_kept(kept);
 	pthread_mutex_unlock(&kept_lock);
@@ -202,7 +205,7 @@ static bool save_kept(struct kept *kept)
 	log_info("recall %s: the journal has it now", kept->recall->id);
 	put_aside(kept->recall->id, kept->outcome);
 	if (recall_has_ended(kept->outcome))
-		recall_audited(kept->recall->id);
+		recall_audited(kept->recall->id, kept->lost);
 	return true;
 }
 

@@ -1,4 +1,5 @@
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -13,45 +14,88 @@
 #include "recall-audit.h"
 #include "strbuf.h"
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-/* ids of recalls whose lines may still wait, or of which the journal does not
-   know that they are written */
-static struct strlist waiting;
+/* A recall whose line may still wait, or of which the journal does not know
+   that it is written. */
+struct wait {
+	char id[RECALL_ID_LEN + 1];
+	/* audit_log_lost() before that line */
+	uint64_t lost;
+};
 
-void recall_audited(const char *id)
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct wait *waiting;
+static size_t waiting_count;
+
+void recall_audited(const char *id, uint64_t lost)
 {
+	struct wait *wait;
+
 	pthread_mutex_lock(&lock);
-	strlist_add(&waiting, id);
+	waiting = x_realloc(waiting, (waiting_count + 1) * sizeof(*waiting));
+	wait = &waiting[waiting_count++];
+	snprintf(wait->id, sizeof(wait->id), "%s", id);
+	wait->lost = lost;
 	pthread_mutex_unlock(&lock);
+}
+
+/* Writes the end of a recall as the journal has it; one that goes on has
+   another end. */
+static enum journal_result
+write_anew(const struct config *config, const char *id)
+{
+	enum journal_result ret;
+	struct recall *recall;
+
+	ret = journal_load(id, &recall);
+	if (ret != JOURNAL_FOUND)
+		return ret;
+	if (recall->approval == RECALL_EXPIRED)
+		recall_audit_expired(config, recall);
+	else if (recall->finished != 0)
+		recall_audit(config, recall);
+	recall_free(recall);
+	return ret;
+}
+
+/* Returns false if it waits on. The line may be among those that were given
+   up. */
+static bool settle(const struct config *config, const struct wait *wait)
+{
+	return wait->lost == audit_log_lost() ? journal_told(wait->id) :
+		write_anew(config, wait->id) != JOURNAL_FAILED;
 }
 
 void recall_audit_tick(const struct config *config)
 {
-	struct strlist ids;
-	size_t i, n = 0;
+	struct wait *waits;
+	size_t i, count, n = 0;
 
 	pthread_mutex_lock(&lock);
-	ids = waiting;
-	memset(&waiting, 0, sizeof(waiting));
+	waits = waiting;
+	count = waiting_count;
+	waiting = NULL;
+	waiting_count = 0;
 	pthread_mutex_unlock(&lock);
 	if (audit_log_retry(config)) {
-		while (n < ids.count && journal_told(ids.items[n]))
+		while (n < count && settle(config, &waits[n]))
 			n++;
 	}
 	/* one that is damaged is not to hold up the others: it comes last */
-	for (i = n + 1; i < ids.count; i++)
-		recall_audited(ids.items[i]);
-	if (n < ids.count)
-		recall_audited(ids.items[n]);
-	strlist_free(&ids);
+	for (i = n + 1; i < count; i++)
+		recall_audited(waits[i].id, waits[i].lost);
+	if (n < count)
+		recall_audited(waits[n].id, waits[n].lost);
+	free(waits);
 }
 
 /* Writes the line of the recall's end, and frees it. */
 static void write_end(const struct config *config, const char *id, char *line)
 {
+	const uint64_t lost = audit_log_lost();
+
 	if ((line != NULL && !audit_log_write(config, line)) ||
 	    !journal_told(id))
-		recall_audited(id);
+		recall_audited(id, lost);
 }
 
 /* Of an alias also whose mailbox it is. */
@@ -184,19 +228,11 @@ void recall_audit_expired(const struct config *config,
 void recall_audit_resume(const struct config *config)
 {
 	struct strlist ids = { NULL, 0, 0 };
-	struct recall *recall;
 	size_t i;
 
 	(void)journal_untold(&ids);
-	for (i = 0; i < ids.count; i++) {
-		if (journal_load(ids.items[i], &recall) != JOURNAL_FOUND)
-			continue;
-		if (recall->approval == RECALL_EXPIRED)
-			recall_audit_expired(config, recall);
-		else
-			recall_audit(config, recall);
-		recall_free(recall);
-	}
+	for (i = 0; i < ids.count; i++)
+		(void)write_anew(config, ids.items[i]);
 	strlist_free(&ids);
 }
 
@@ -213,7 +249,7 @@ static void add_late_recall(struct strbuf *line, const struct recall *recall)
 	free(query);
 }
 
-void recall_audit_late(const struct config *config,
+bool recall_audit_late(const struct config *config,
 		       const struct recall *recall,
 		       const struct journal_late *late)
 {
@@ -223,7 +259,7 @@ void recall_audit_late(const struct config *config,
 	log_info("recall %s: %lld copies of %s came late, at %s", late->recall,
 		 (long long)late->copies, late->username, late->date);
 	if (!config->audit_cef_enabled)
-		return;
+		return true;
 	audit_cef_begin(&line, config, "recall-late", "Late message recalled",
 			AUDIT_DONE);
 	audit_cef_add_outcome(&line, true);
@@ -239,7 +275,7 @@ void recall_audit_late(const struct config *config,
 	audit_cef_add(&line, AUDIT_MAILBOX, late->mailboxes);
 	if (recall != NULL)
 		audit_cef_add(&line, AUDIT_REASON, recall->reason);
-	(void)audit_log_write(config, line.data);
+	return audit_log_write(config, line.data);
 }
 
 void recall_audit_late_left(const struct config *config, const char *url,

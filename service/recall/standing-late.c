@@ -202,20 +202,38 @@ static bool read_recall(const struct journal_late *late,
 		time(NULL) - late->seen >= UNREAD_SECS;
 }
 
+/* What the trail, or the journal, could not be told is not told of all the
+   time. */
+static struct {
+	struct journal_late late;
+	/* audit_log_lost() before its line */
+	uint64_t lost;
+} unsure;
+
+/* Returns whether that is settled. One whose line may be among those that were
+   given up is told of once more. */
+static bool settle(const struct config *config)
+{
+	if (unsure.late.username == NULL)
+		return true;
+	if (!audit_log_ready(config) ||
+	    (unsure.lost == audit_log_lost() &&
+	     !journal_late_told(&unsure.late)))
+		return false;
+	journal_late_clear(&unsure.late);
+	return true;
+}
+
 /* Told of first and noted then: a crash in between has it told of twice, not
    never. */
 static void tell(struct config *config)
 {
-	/* what the journal could not be told is not told of all the time */
-	static struct journal_late told;
 	struct strlist unread = { NULL, 0, 0 };
 	struct recall *recall = NULL;
 	struct journal_late late;
 
-	if (told.username != NULL && !journal_late_told(&told))
-		return;
-	journal_late_clear(&told);
-	while (!recall_interrupted() && audit_log_ready(config) &&
+	while (settle(config) && !recall_interrupted() &&
+	       audit_log_ready(config) &&
 	       journal_late_next(&unread, &late) > 0) {
 		if (!read_recall(&late, &recall)) {
 			/* not to hold up the others */
@@ -223,12 +241,12 @@ static void tell(struct config *config)
 			journal_late_clear(&late);
 			continue;
 		}
-		recall_audit_late(config, recall, &late);
-		if (!journal_late_told(&late)) {
-			told = late;
-			break;
-		}
-		journal_late_clear(&late);
+		unsure.lost = audit_log_lost();
+		if (!recall_audit_late(config, recall, &late) ||
+		    !journal_late_told(&late))
+			unsure.late = late;
+		else
+			journal_late_clear(&late);
 	}
 	strlist_free(&unread);
 	recall_free(recall);

@@ -25,6 +25,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct strlist waiting;
+static uint64_t lost;
 static bool failing;
 /* The file may end within a line: a process that wrote it has died. */
 static bool partial = true;
@@ -232,6 +233,7 @@ static void give_up(size_t count)
 		log_error("audit: not written: %s", waiting.items[i]);
 		metrics_add(METRIC_AUDIT_LOST, 1);
 	}
+	lost += count;
 	forget(count);
 }
 
@@ -269,6 +271,16 @@ bool audit_log_write(const struct config *config, char *line)
 	strlist_add(&waiting, line);
 	free(line);
 	ret = flush(config, false);
+	pthread_mutex_unlock(&lock);
+	return ret;
+}
+
+uint64_t audit_log_lost(void)
+{
+	uint64_t ret;
+
+	pthread_mutex_lock(&lock);
+	ret = lost;
 	pthread_mutex_unlock(&lock);
 	return ret;
 }

@@ -1,6 +1,8 @@
 #ifndef AUDIT_LOG_H
 #define AUDIT_LOG_H
 
+#include <stdint.h>
+
 #include "config.h"
 
 /* Where lines of the audit trail go: to the file of audit.cef_file, or to
@@ -13,6 +15,9 @@
 /* Writes the line, which has no line end, and frees it. Returns false if it
    waits. */
 bool audit_log_write(const struct config *config, char *line);
+/* How many lines were given up: as long as that is the same nothing that waited
+   is lost. */
+uint64_t audit_log_lost(void);
 /* Whether nothing waits any more, after another try, and there is room for what
    requests that are under way will have to say. True if there is no trail to
    write. */

@@ -2,6 +2,7 @@
 the journal knows which recalls it has heard of."""
 
 import contextlib
+import http.client
 import re
 import sqlite3
 
@@ -22,6 +23,7 @@ class Doveadm(FakeDoveadm):
         self.before = lambda: None
         self.failed = False
         self.asked = 0
+        self.late = []
 
     def command(self, name, parameters):
         rows = []
@@ -29,6 +31,8 @@ class Doveadm(FakeDoveadm):
             self.asked += 1
             self.before()
             rows = [row(user, "expunged") for user in parameters["users"]]
+        elif name == "recallStandingLate":
+            rows = self.late
         if rows and self.failed:
             return 200, [["error", {"type": "exitCode", "exitCode": 64}, "1"]]
         return 200, [["doveadmResponse", rows, "1"]]
@@ -72,6 +76,13 @@ def ends(service):
                      "approval-expired")]
 
 
+def late_untold(service):
+    with contextlib.closing(sqlite3.connect(
+            service.dir / "journal.db")) as db:
+        return db.execute("SELECT count(*) FROM late WHERE told = 0"
+                          ).fetchone()[0]
+
+
 @pytest.mark.parametrize("end", ["kill", "stop", "goes on"])
 @pytest.mark.parametrize("background", [False, True])
 def test_end_that_could_not_be_written(service, doveadm, end, background):
@@ -105,6 +116,46 @@ def test_end_that_could_not_be_written(service, doveadm, end, background):
         assert not service.untold()
         service.kill()
     assert doveadm.asked == 2
+
+
+def test_end_that_made_way_for_too_many_lines(service, doveadm):
+    """It is in the trail in the end, though no longer in its place."""
+    token = service.token()
+    trail = Away(service)
+    doveadm.before = trail.begin
+    recall_id = service.recall(token, "<a@b>", USERS).json()["id"]
+    connection = http.client.HTTPConnection("127.0.0.1", service.port)
+    for i in range(10001):
+        connection.request("POST", "/v2/actions/expunge", "messageid=<x@y>")
+        connection.getresponse().read()
+    connection.close()
+    assert re.search("audit: not written: CEF:.*externalId=" + recall_id,
+                     service.log())
+    assert service.untold() == 1
+    trail.end()
+    wait_for(lambda: not service.untold())
+    assert ends(service) == [("recall", recall_id)]
+    assert len(service.audit()) == 10001
+    assert " cs2=%s:expunged,%s:expunged" % tuple(USERS) in \
+        service.audit()[-1]
+
+
+def test_late_recall_that_could_not_be_written(doveadm):
+    recall_id = "0" * 31 + "1"
+    doveadm.late = [{
+        "recall-id": recall_id, "username": USERS[0], "copies": "1",
+        "date": "2026-01-31T12:34:56Z", "line": "1", "mailboxes": "INBOX"}]
+    with Service(doveadm__url=doveadm.url, audit__cef_file="/dev/full",
+                 recall__late_interval=1) as service:
+        service.wait_log("audit: /dev/full can't be written")
+        service.kill()
+        service.set(audit__cef_file=service.dir / "audit.log")
+        for again in range(2):
+            service.start()
+            line, = wait_for(service.audit)
+            assert "|recall-late|" in line and "externalId=" + recall_id in line
+            wait_for(lambda: not late_untold(service))
+            service.kill()
 
 
 def test_expired(doveadm):

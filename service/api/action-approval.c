@@ -126,7 +126,7 @@ static json_t *approval_to_json(const struct http_request *request,
 }
 
 /* The samples are headers of others' mail. */
-static void audit_shown(struct http_request *request,
+static void audit_shown(struct http_request *request, bool all,
 			const struct strlist *ids, const json_t *approvals)
 {
 	char *recalls = audit_list(ids), *count;
@@ -136,7 +136,7 @@ static void audit_shown(struct http_request *request,
 	json_array_foreach((json_t *)approvals, i, approval)
 		shown += json_array_size(json_object_get(approval, "samples"));
 	count = x_asprintf("%zu", shown);
-	audit_done(request, "approvals", "Recalls that wait shown", true,
+	audit_done(request, "approvals", "Recalls that wait shown", all,
 		   (const struct audit_field[]) {
 			{ AUDIT_RECALL, recalls },
 			{ AUDIT_MESSAGES, count },
@@ -145,30 +145,40 @@ static void audit_shown(struct http_request *request,
 	free(count);
 }
 
+/* One that can't be read, as in a damaged journal, does not keep the others
+   from being decided on. */
 static void list_approvals(struct http_request *request,
 			   const struct strlist *ids)
 {
-	struct strlist silent = { NULL, 0, 0 };
-	json_t *approvals = json_array();
+	struct strlist silent = { NULL, 0, 0 }, shown = { NULL, 0, 0 };
+	json_t *approvals = json_array(), *errors = json_array();
 	struct recall *recall;
+	bool all;
 	size_t i;
 
 	for (i = 0; i < ids->count; i++) {
-		if (journal_load(ids->items[i], &recall) != JOURNAL_FOUND)
+		switch (journal_load(ids->items[i], &recall)) {
+		case JOURNAL_FOUND:
+			strlist_add(&shown, ids->items[i]);
+			json_array_append_new(approvals, approval_to_json(
+				request, recall, &silent));
+			recall_free(recall);
 			break;
-		json_array_append_new(approvals, approval_to_json(request,
-						recall, &silent));
-		recall_free(recall);
+		case JOURNAL_ABSENT:
+			break;
+		case JOURNAL_FAILED:
+			json_array_append_new(errors, json_pack("{s:s, s:s}",
+				"id", ids->items[i], "error",
+				"The journal cannot be read"));
+			break;
+		}
 	}
+	all = json_array_size(errors) == 0;
+	audit_shown(request, all, &shown, approvals);
+	http_reply_json(request, 200, json_pack("{s:b, s:o, s:o}", "success",
+		all, "approvals", approvals, "errors", errors));
 	strlist_free(&silent);
-	if (i < ids->count) {
-		json_decref(approvals);
-		http_reply_journal(request);
-		return;
-	}
-	audit_shown(request, ids, approvals);
-	http_reply_json(request, 200, json_pack("{s:b, s:o}", "success", 1,
-						"approvals", approvals));
+	strlist_free(&shown);
 }
 
 void action_approvals(struct http_request *request)

@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 
+from answers import check_described
 from fakedoveadm import FakeDoveadm, row
 from faults import wait_for
 from servicenode import Service
@@ -98,3 +99,32 @@ def test_what_came_late(service, doveadm):
     line = lines()[1]
     assert "externalId=" + ids[0] in line and "reason=" not in line
     assert "cs2=%s:expunged" % USER in line
+
+
+def test_what_waits_for_a_second_person(service, doveadm):
+    """It is named, and the others can be decided on."""
+    service.set(approval__users=1)
+    assert service.reload() == "reloaded"
+    ids = [service.recall(service.token(), "<a@b>", [USER]).json()["id"]
+           for _ in range(2)]
+    service.damage(ids[0])
+    lines = len(service.audit())
+    answer = service.curl("/v2/approvals", token=service.token())
+    assert answer.status == 200
+    check_described("/v2/approvals", "get", answer)
+    answer = answer.json()
+    assert answer["success"] is False
+    assert [each["id"] for each in answer["approvals"]] == [ids[1]]
+    assert answer["errors"] == [{"id": ids[0],
+                                 "error": "The journal cannot be read"}]
+    line, = service.audit()[lines:]
+    assert "outcome=failure" in line and ids[1] in line and ids[0] not in line
+    # nobody of another tenant hears of it
+    answer = service.curl("/v2/approvals", token=service.token(
+        "x@b.example", 1, "b")).json()
+    assert (answer["success"], answer["approvals"], answer["errors"]) == (
+        True, [], [])
+    # nor is it decided on
+    decide = [service.curl("/v2/approvals/" + each, "-d", "decision=reject",
+                           token=service.token()).status for each in ids]
+    assert decide == [503, 200]

@@ -85,7 +85,8 @@ function Approval({ approval, onDecide }) {
 }
 
 export function Approvals() {
-	const [approvals, setApprovals] = useState(null);
+	/* { approvals, errors }: of those that can't be read there is the id */
+	const [answer, setAnswer] = useState(null);
 	const [deciding, setDeciding] = useState(null);
 	const [said, setSaid] = useState("");
 	const [error, setError] = useState(null);
@@ -99,7 +100,7 @@ export function Approvals() {
 			const { body } = await ask("GET", PATH);
 
 			if (isLatest())
-				setApprovals(body.approvals);
+				setAnswer(body);
 		} catch (e) {
 			if (isLatest())
 				setError(e);
@@ -109,9 +110,12 @@ export function Approvals() {
 
 	return html`<${Page} title=${t("page.approvals")}>
 	<${Problem} error=${error} />
-	<${Status}>${said} ${approvals && t("approval.waiting", {
-		n: approvals.length })}<//>
-	${approvals?.map((approval) => html`<${Approval} key=${approval.id}
+	<${Status}>${said} ${answer && t("approval.waiting", {
+		n: answer.approvals.length + answer.errors.length })}<//>
+	${answer?.errors.map(({ id, error: why }) => html`<p class="problem"
+		key=${id}><strong>${t("incomplete")}:</strong> <code>${id}</code>: <${
+		Foreign} text=${why} /></p>`)}
+	${answer?.approvals.map((approval) => html`<${Approval} key=${approval.id}
 		approval=${approval} onDecide=${(a, decision) =>
 			setDeciding({ approval: a, decision })} />`)}
 	${deciding && html`<${Decide} ...${deciding}

@@ -10,6 +10,8 @@ class _Forward(Handler):
     def ask(self):
         length = int(self.headers.get("Content-Length", 0))
         before = self.server.before
+        if not before.wants(self.command, self.path):
+            return
         answer = before.change(self.command, self.path, ask_plainly(
             self.command, before.service.url + self.path,
             {name.lower(): value for name, value in self.headers.items()
@@ -36,6 +38,11 @@ class Before(HttpServer):
         self.server.before = self
         self.service = service
         self.url = "http://127.0.0.1:%d" % self.port
+
+    def wants(self, method, path):
+        """May hold the request up. If not, nobody has it, and it is not
+        answered."""
+        return True
 
     def change(self, method, path, answer):
         """May hold the answer back, or return another one."""

@@ -25,6 +25,29 @@ export class ApiError extends Error {
 	}
 }
 
+/* Whether what went wrong may go right in a while. */
+export const mayPass = (error) => !(error instanceof ApiError) ||
+	error.status >= 500 || error.status === 429;
+
+const AGAIN_MS = 5000;
+const TIMES = 6;
+
+/* What only asks: one answer that is lost on the way does not end what takes many
+   of them. */
+export async function askAgain(what, isWanted) {
+	for (let left = TIMES; ; left--) {
+		try {
+			return await what();
+		} catch (error) {
+			if (left === 0 || !mayPass(error))
+				throw error;
+			await new Promise((wake) => setTimeout(wake, AGAIN_MS));
+			if (!isWanted())
+				throw error;
+		}
+	}
+}
+
 export function current() {
 	return session;
 }
@@ -141,21 +164,37 @@ async function waitForAnswer() {
 		await new Promise((done) => setTimeout(done, left));
 }
 
+/* One that is not answered holds up all tabs: no longer than what stands before
+   the service waits for it, as a rule. */
+const SESSION_MS = 60000;
+
 /* Only a script of this origin can send JSON with this header: another one's
    form can't, and the cookie is SameSite=Strict besides. Where the page came by
    https, another cookie says which one of that name is the own one. */
 async function sendSession(method, body) {
 	await waitForAnswer();
+	const limit = new AbortController();
+	const timer = setTimeout(() => limit.abort(new ApiError(504)),
+				 SESSION_MS);
+
 	keep("localStorage", ASKED, Date.now());
-	return parse(await fetch(SESSION, {
-		method,
-		credentials: "same-origin",
-		keepalive: true,
-		headers: { "Content-Type": "application/json",
-			   "X-Recall-Console": location.protocol === "https:" ?
-				"https" : "1" },
-		body: body === undefined ? undefined : JSON.stringify(body),
-	}).finally(() => keep("localStorage", ASKED, 0)));
+	try {
+		return await parse(await fetch(SESSION, {
+			method,
+			credentials: "same-origin",
+			keepalive: true,
+			signal: limit.signal,
+			headers: { "Content-Type": "application/json",
+				   "X-Recall-Console":
+					location.protocol === "https:" ?
+						"https" : "1" },
+			body: body === undefined ? undefined :
+				JSON.stringify(body),
+		}));
+	} finally {
+		clearTimeout(timer);
+		keep("localStorage", ASKED, 0);
+	}
 }
 
 /* The cookie is good once, and all tabs have it: one after the other, unless the
@@ -315,6 +354,24 @@ export async function start(json, key = newKey()) {
 	keep("sessionStorage", "sent-" + body.id,
 	     JSON.stringify({ json, key, asker }));
 	return body;
+}
+
+/* Returns start() for a dialog: what is sent once more, since the answer to it was
+   lost, is the same request, and no second recall. */
+export function starter() {
+	let last = null, key = null;
+
+	return async (json) => {
+		const request = JSON.stringify([who(), json]);
+
+		if (request !== last)
+			key = newKey();
+		last = request;
+		const answer = await start(json, key);
+
+		last = null;
+		return answer;
+	};
 }
 
 /* What start() sent for the id from this tab, for who is signed in, or null. */

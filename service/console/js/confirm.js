@@ -2,7 +2,7 @@
    typed. */
 import { Dialog, Field, html, Incomplete, leave, Problem, Select, Status,
 	 useEffect, useLatest, useState, Verdict } from "./ui.js";
-import { act, ask, rights, start } from "./api.js";
+import { act, ask, askAgain, rights, start, starter } from "./api.js";
 import { t } from "./i18n.js";
 
 const POLL_MS = 1000;
@@ -42,7 +42,8 @@ async function countEveryone(request, progress, isWanted) {
 	for (;;) {
 		if (!isWanted())
 			return null;
-		const { body } = await ask("GET", "/v2/actions/" + id);
+		const { body } = await askAgain(() =>
+			ask("GET", "/v2/actions/" + id), isWanted);
 
 		if (isCounted(body))
 			return body;
@@ -80,6 +81,7 @@ export function Confirm({ request, everyone, part, reason = "", force = false,
 	const [typed, setTyped] = useState("");
 	const [busy, setBusy] = useState(false);
 	const [error, setError] = useState(null);
+	const [send] = useState(starter);
 	const begin = useLatest();
 	const all = scope === "all";
 	const copies = counted && copiesOf(counted.results);
@@ -123,7 +125,7 @@ export function Confirm({ request, everyone, part, reason = "", force = false,
 	}
 	async function recall() {
 		const go = leave();
-		const { id } = await start({ ...full(), notify: options.notify,
+		const { id } = await send({ ...full(), notify: options.notify,
 			...(options.stand ? { stand: options.stand } : {}),
 			...(request.query ? { yes_count: Number(typed) } : {}) });
 

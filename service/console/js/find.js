@@ -169,8 +169,13 @@ export function Find({ args: [messageid, all] }) {
 			if (isWanted())
 				setState({ found: mine });
 		} catch (e) {
+			/* what it had found until then is as good as if it had
+			   been stopped */
 			if (isWanted())
-				setState({ error: e });
+				setState({ error: e,
+					found: mine.hits.length > 0 ?
+						{ ...mine, stopped: true } :
+						undefined });
 		}
 	}
 	function stop() {

@@ -2,7 +2,8 @@
 import { Dialog, Field, Foreign, csv, download, html, Incomplete, leave, Page,
 	 Problem, Select, Status, Table, useEffect, useState, Verdict, When }
 	from "./ui.js";
-import { ApiError, ask, askBlob, current, rights, sent, start } from "./api.js";
+import { ask, askBlob, current, mayPass, rights, sent, start, starter }
+	from "./api.js";
 import { Confirm } from "./confirm.js";
 import { addressesOf } from "./search.js";
 import { t } from "./i18n.js";
@@ -34,8 +35,7 @@ function useRecall(id) {
 				if (gone)
 					return;
 				setState((old) => ({ ...old, error }));
-				if (!(error instanceof ApiError) ||
-				    error.status >= 500 || error.status === 429)
+				if (mayPass(error))
 					timer = setTimeout(look, AGAIN_MS);
 			}
 		}
@@ -75,6 +75,7 @@ function Undo({ id, kept_until, failed = [], onClose }) {
 	const [reason, setReason] = useState("");
 	const [busy, setBusy] = useState(false);
 	const [error, setError] = useState(null);
+	const [send] = useState(starter);
 
 	async function undo(event) {
 		event.preventDefault();
@@ -83,7 +84,7 @@ function Undo({ id, kept_until, failed = [], onClose }) {
 		setBusy(true);
 		setError(null);
 		try {
-			const answer = await start({ cmd: "restore",
+			const answer = await send({ cmd: "restore",
 				id, reason,
 				...(who === "all" ? {} :
 				    { emails: addressesOf(emails) }) });

@@ -1,6 +1,6 @@
 /* Looking for messages: from what was typed to the words of the API, page by
    page, and hits to groups. */
-import { act } from "./api.js";
+import { act, askAgain } from "./api.js";
 
 const PAGE = 500;
 /* more hits than anybody looks through: narrow the search instead */
@@ -50,8 +50,11 @@ export async function searchAll(request, found, progress, isWanted) {
 	}
 
 	do {
-		const page = await act({ ...request, cmd: "search", limit: PAGE,
+		const ask = () => act({ ...request, cmd: "search", limit: PAGE,
 			...(cursor === undefined ? {} : { cursor }) });
+		/* what was found until now is not to be found anew */
+		const page = await (cursor === undefined ? ask() :
+				    askAgain(ask, isWanted));
 
 		page.results.forEach(add);
 		found.errors.push(...page.errors);

@@ -1,6 +1,6 @@
 /* A user takes back a message of the own. */
 import { Field, html, leave, Page, Problem, Select, useState } from "./ui.js";
-import { rights, start } from "./api.js";
+import { rights, starter } from "./api.js";
 import { standOptions } from "./confirm.js";
 import { addressesOf } from "./search.js";
 import { t } from "./i18n.js";
@@ -13,6 +13,7 @@ export function TakeBack() {
 	const [stand, setStand] = useState("");
 	const [busy, setBusy] = useState(false);
 	const [error, setError] = useState(null);
+	const [send] = useState(starter);
 
 	async function submit(event) {
 		event.preventDefault();
@@ -21,7 +22,7 @@ export function TakeBack() {
 		setBusy(true);
 		setError(null);
 		try {
-			const { id } = await start({ cmd: "expunge",
+			const { id } = await send({ cmd: "expunge",
 				messageid: messageid.trim(), reason, force,
 				...(stand ? { stand } : {}),
 				emails: addressesOf(emails) });

@@ -164,9 +164,9 @@ async function waitForAnswer() {
 		await new Promise((done) => setTimeout(done, left));
 }
 
-/* One that is not answered holds up all tabs: no longer than what stands before
+/* One that is not answered holds up all tabs: hardly longer than what stands before
    the service waits for it, as a rule. */
-const SESSION_MS = 60000;
+const SESSION_MS = 65000;
 
 /* Only a script of this origin can send JSON with this header: another one's
    form can't, and the cookie is SameSite=Strict besides. Where the page came by

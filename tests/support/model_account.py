@@ -208,11 +208,17 @@ class Account(Recalls, Beside, Checks, Excuses):
                 self.is_dovecots(answer.row["error"]) or
                 self.is_beside_rebuild(answer.row["error"])):
             self.said(answer.row["error"])
+            taken = answer.copies > 0
             answer = self.expunge(message_id, recall_id, noNotify=True)
-        if answer.status == "not_found" and self.rebuilt() and \
+            if taken and answer.status == "already_recalled":
+                return
+        if answer.status == "not_found" and self.broken() and \
            not self.taken_by_us(message_id):
-            self.asked = {message_id}
-            self.check_lost(*self.look())
+            self.asked, there = {message_id}, self.look()[0]
+            lost = [token for token, an_id in self.stable.items()
+                    if an_id == message_id]
+            if not any(token in there for token in lost):
+                self.fail("lost", answer.row, tokens=lost)
         if answer.status != "expunged" or answer.copies == 0:
             self.fail("recall before a restore", answer.row,
                       error=answer.row["error"])

@@ -99,10 +99,13 @@ class Checks:
     def broken(self):
         """Whether Dovecot has taken a file of the mdbox for corrupted in this
         episode, as it does if it reads a message that is written just now:
-        it rebuilds then, and loses what it could not read."""
-        return self.node.driver == "mdbox" and re.search(
-            re.escape(self.user) + ".*: Corrupted dbox file",
-            self.node.log(self.episode_log)) is not None
+        it rebuilds then, and loses what it could not read; or a message is not
+        in the map that is in a mailbox: whoever expunges while the mailbox is
+        renamed, or is killed, may count a reference twice, and a purge deletes
+        the message."""
+        return self.node.driver == "mdbox" and self.logged(
+            r": Error: .*(Corrupted dbox file|Unexpectedly lost \S+ uid=\d+ "
+            r"map_uid=)", self.episode_log)
 
     def taken_by_us(self, message_id):
         """Whether a recall has expunged messages of the id in this episode."""

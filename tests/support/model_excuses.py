@@ -151,6 +151,14 @@ class Excuses:
             r": copy from Gone: box=.*, subject=%s(\n|$)" % re.escape(token),
             self.episode_log)
 
+    def taken_for_another(self, token):
+        """Whether a client may have copied it out of such a mailbox with the
+        flags, and the cache, of the message that had its UID before."""
+        return self.logged(": Mailbox Gone: .*(duplicate transaction log|"
+                           "Deleting corrupted cache)", self.episode_log) and \
+            self.logged(": copy from Gone: box=.*, msgid=%s, subject=" %
+                        re.escape(id_of(token)), self.episode_log)
+
     def has_size_of_another(self):
         """Whether a message cannot be fetched as its size is not that of the
         file. The cache of a mailbox that is reset has that of the message with
@@ -172,6 +180,7 @@ class Excuses:
         where = place(found.mailbox, found.uid)
         true = self.left_in_gone(found.mailbox, found.token) or \
             self.taken_out_of_gone(found.token) or \
+            self.taken_for_another(found.token) or \
             found.mailbox in RENAMED and self.renamed and \
             self.logged("mailboxes/(%s)/dbox-Mails: Rebuilding index" %
                         "|".join(RENAMED), self.episode_log) and \

@@ -20,9 +20,10 @@
 #include "recall-copies.h"
 #include "recall-copies-private.h"
 
-/* Between looks at an mdbox that is rebuilt: all of them take longer than what
-   has to pass after the last rebuild (recall-rebuilds.h). */
-#define COPIES_REBUILT_MSECS 200
+/* Between looks at an mdbox that is rebuilt. Together they take longer than
+   what has to pass after a rebuild (recall-rebuilds.h). Each counts for two: it
+   may be the look that has it rebuilt, for which Dovecot reads all of it. */
+#define COPIES_REBUILT_MSECS 500
 
 /* Where mail is moved all the time it may have come to rest a moment later. Two
    looks in a row see that, so there is no pause between these. */
@@ -262,7 +263,7 @@ void recall_copies_find(struct recall_copies *copies)
 	bool taken = copies->taken, rebuilt = FALSE;
 
 	copies->taken = FALSE;
-	for (looks = 0; looks < RECALL_LOOKS_MAX; looks++) {
+	for (looks = 0; looks < RECALL_LOOKS_MAX; looks += rebuilt ? 2 : 1) {
 		msecs = rebuilt ? COPIES_REBUILT_MSECS :
 			copies_moved_msecs[looks];
 		if (msecs > 0)

@@ -64,6 +64,10 @@ def own(node, path):
         shutil.chown(each, node.mail_user, node.mail_group)
 
 
+def ids(path):
+    return path.stat().st_uid, path.stat().st_gid
+
+
 def statuses(node, user, message_id):
     """What recalls of all kinds say, and searches."""
     found = set()
@@ -178,6 +182,27 @@ def test_mailboxes_that_come_and_go(node, user_of_index, message_id):
     assert statuses(node, user, message_id)[0] == NOT_FOUND
     append(node, user, "New/Sub", build_message(message_id))
     assert statuses(node, user, message_id)[0] == FOUND
+
+
+def test_links_in_a_circle(node, user_of_index, message_id):
+    """Dovecot does not look into what it does not list, and a recall does not
+    for ever."""
+    user = user_of_index
+    append(node, user, "Work", build_message(message_id))
+    path = directory(node, user, "Circle")
+    path.mkdir()
+    for name in "ab":
+        (path / name).symlink_to(".")
+        os.lchown(path / name, *ids(path.parent))
+    os.chown(path, *ids(path.parent))
+    found, error = statuses(node, user, "<none@example.com>")
+    if node.fs:
+        assert found == ERROR and "Circle" in error
+    else:
+        assert found == NOT_FOUND
+    for name in "ab":
+        (path / name).unlink()
+    assert statuses(node, user, "<none@example.com>")[0] == NOT_FOUND
 
 
 def test_link_that_is_no_mailbox(node, user, message_id):

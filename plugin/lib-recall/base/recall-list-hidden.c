@@ -13,6 +13,9 @@
 
 /* of directories in one another; Dovecot allows for fewer */
 #define DEPTH_MAX 32
+/* Links may lead to where they are, and then there is no end to it. Nobody has
+   as many directories that Dovecot does not list. */
+#define DIRS_MAX 10000
 
 struct list_hidden {
 	struct mailbox_list *list;
@@ -23,6 +26,8 @@ struct list_hidden {
 	   that they are listed from */
 	const char *path, *prefix, *index_path;
 	int fd;
+	/* how many have been looked into for mail */
+	unsigned int dirs;
 	recall_list_hidden_wanted_t *wanted;
 	void *context;
 	char *error;
@@ -49,10 +54,10 @@ static bool hidden_may_be_box(struct mailbox_list *list, const char *fname)
 }
 
 /* Whether mail may be in a directory, or below it. */
-static bool hidden_has_mail(struct mailbox_list *list, int parent_fd,
+static bool hidden_has_mail(struct list_hidden *look, int parent_fd,
 			    const char *fname, unsigned int depth)
 {
-	const char *maildir_name = recall_list_get_maildir_name(list);
+	const char *maildir_name = recall_list_get_maildir_name(look->list);
 	int fd = openat(parent_fd, fname, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent *d;
 	struct stat st;
@@ -63,15 +68,17 @@ static bool hidden_has_mail(struct mailbox_list *list, int parent_fd,
 		return errno == EACCES;
 	if (*maildir_name == '\0')
 		maildir_name = "cur";
-	found = fstatat(fd, maildir_name, &st, 0) == 0;
-	if (found || !list_is_fs(list) || depth == DEPTH_MAX ||
+	/* of too many it isn't known */
+	found = look->dirs++ >= DIRS_MAX ||
+		fstatat(fd, maildir_name, &st, 0) == 0;
+	if (found || !list_is_fs(look->list) || depth == DEPTH_MAX ||
 	    (dir = fdopendir(fd)) == NULL) {
 		i_close_fd(&fd);
 		return found;
 	}
 	while (!found && (d = readdir(dir)) != NULL) {
-		found = hidden_may_be_box(list, d->d_name) &&
-			hidden_has_mail(list, fd, d->d_name, depth + 1);
+		found = hidden_may_be_box(look->list, d->d_name) &&
+			hidden_has_mail(look, fd, d->d_name, depth + 1);
 	}
 	(void)closedir(dir);
 	return found;
@@ -89,7 +96,7 @@ static bool hidden_is_without_index(struct list_hidden *look, const char *fname)
 	path = t_strdup_printf("%s/%s", look->index_path, fname);
 	if (stat(path, &st) == 0 || !ENOTFOUND(errno))
 		return FALSE;
-	return hidden_has_mail(look->list, look->fd, fname, 0) &&
+	return hidden_has_mail(look, look->fd, fname, 0) &&
 		/* not if it was just then created, or renamed */
 		stat(path, &st) < 0 && fstatat(look->fd, fname, &st, 0) == 0;
 }
@@ -136,7 +143,7 @@ hidden_get_reason(struct list_hidden *look, const char *fname,
 	if (!uni_utf8_str_is_valid(mailbox_list_get_vname(look->list, name)))
 		return "Its name is not valid UTF-8";
 	if (is_link && !hidden_is_listed(look, name) &&
-	    hidden_has_mail(look->list, look->fd, fname, 0))
+	    hidden_has_mail(look, look->fd, fname, 0))
 		return "Dovecot does not list this symbolic link";
 	return !hidden_is_without_index(look, fname) ? NULL :
 		t_strdup_printf("Mailboxes are listed from %s, where it is not",

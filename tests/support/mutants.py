@@ -42,6 +42,9 @@ TESTS = {
         ("test_lost_index", "", "sdbox", "mdbox")],
     "plugin/lib-recall/base/recall-lost-refs.c": [
         ("test_lost_index", "", "mdbox")],
+    "plugin/lib-recall/mails/recall-rebuilds.c": [
+        ("test_rebuilds", "", "mdbox"),
+        ("test_quarantine_crash", "rebuil", "mdbox")],
     "plugin/lib-recall/mails/recall-given.c": [("test_restored_once", "")],
     "plugin/lib-recall/mails/recall-sdbox-left.c": [("test_restored_once", "")],
     "plugin/lib-recall/mails/recall-expunge-log.c": [

@@ -185,8 +185,9 @@ recall_users_check_place(struct recall_users_context *ctx,
 	if (hash_table_lookup(ctx->unplaced, username) == NULL ||
 	    recall_had_mail(user))
 		return 0;
-	*error_r = "The passdb, which knows of other users on which node they "
-		"are, does not know this one, and there has been no mail here";
+	*error_r = "The passdb, which may know of other users on which node "
+		"they are, does not know this one, and there has been no mail "
+		"here";
 	return -1;
 }
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -507,6 +508,50 @@ def test_users_whom_the_passdb_does_not_know(fake, message_id):
             assert result.status() == status
         assert "passdb" in run_shell(
             node, "--users=" + UNKNOWN[1], message_id).row()["error"]
+        assert node.panics() == []
+
+
+STATIC_USERDB = """userdb static {
+  fields {
+    uid = %(user)s
+    gid = %(group)s
+    home = %(homes)s/%%{user}
+  }
+  static_allow_all_users = yes
+}
+""" if DOVECOT_24 else """userdb {
+  driver = static
+  args = uid=%(user)s gid=%(group)s home=%(homes)s/%%u allow_all_users=yes
+}
+"""
+
+
+class Unlisted(MailNode):
+    """Its userdb can't list users."""
+
+    def _configuration(self):
+        own = STATIC_USERDB % {
+            "user": self.mail_user, "group": self.mail_group,
+            "homes": self.dir / "mail"}
+        return re.sub(r"userdb [^}]*}\n", lambda found: own,
+                      super()._configuration(), count=1)
+
+
+@pytest.mark.log_errors("[Uu]ser listing|iterat")
+def test_users_whom_nobody_lists(message_id):
+    """Then it can't be known whether others are sent to other nodes."""
+    with Unlisted(driver=DRIVERS[-1], users=HERE[:1],
+                  mail_plugins=["recall"], extra="doveadm_port = 1\n") as node:
+        node.lmtp_deliver(UNKNOWN[:1], build_message(message_id))
+        users = [*UNKNOWN, HERE[0]]
+        for result in (
+                run_shell(node, *["--users=" + user for user in users],
+                          "--dry-run", "--", message_id),
+                run_http(node, users=users, dryRun=True,
+                         messageId=message_id)):
+            assert result.statuses() == {
+                UNKNOWN[0]: "would_expunge", UNKNOWN[1]: "error",
+                HERE[0]: "not_found"}, result
         assert node.panics() == []
 
 

@@ -575,6 +575,26 @@ def test_somebody_else_and_then_killed(node, fake, message_id):
     assert [result.status(user) for user in users[1:]] == ["error"] * 2
 
 
+def test_killed_before_it_is_known_who_has_moved(node, fake, message_id):
+    """That there is nothing where the user was before is no answer, as long as
+    the passdb has not been asked once more."""
+    users = users_of("fake", 6)
+    fake.script(lambda asked: b"".join(
+        verdict_row(user, *("expunged", "1") if user == asked[0] else
+                    ("not_found", "0")) for user in asked)
+                if len(asked) > 1 else alone(asked), serve=True, hang=True)
+    process = launch(node, *named(users), "--", message_id)
+    assert fake.hanging.wait(PATIENCE)
+    wait_for(fake.all_is_read)
+    process.send_signal(signal.SIGTERM)
+    result = finish(process)
+    assert result.code == EX_TEMPFAIL
+    assert [row["username"] for row in result.rows] == users
+    # of whom it knows that they have not; and of one no more than was done
+    assert [result.status(user) for user in users] == \
+        ["not_found", "expunged"] + ["error"] * 4, result
+
+
 def converse(port, password, line):
     """What a doveadm-server says to a command."""
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as connection:

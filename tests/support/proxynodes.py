@@ -1,6 +1,7 @@
 """Nodes whose users Dovecot proxies: what asks for them, and nodes that fail."""
 
 import os
+import pathlib
 import re
 import socketserver
 import threading
@@ -102,6 +103,7 @@ class FakeNode(socketserver.ThreadingTCPServer):
                 if not self.server.serve or not answer.endswith(b"\n"):
                     break
             if self.server.hang:
+                self.server.hanging.set()
                 self.rfile.readline()
 
     def __init__(self, address="127.0.0.1", port=0):
@@ -126,6 +128,15 @@ class FakeNode(socketserver.ThreadingTCPServer):
         self.serve = serve
         self.commands = []
         self.asked = threading.Event()
+        self.hanging = threading.Event()
+
+    def all_is_read(self):
+        """Whether those who are connected have read what was sent."""
+        remote = ":%04X" % self.port
+        rows = [line.split() for line in
+                pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return all(row[4].endswith(":00000000") for row in rows
+                   if row[2].endswith(remote))
 
     def asked_for(self):
         """The users of each command."""

@@ -199,7 +199,8 @@ nodes_finish(struct recall_proxy_server *server,
 
 	(void)nodes_foreach_row(proxy, batch, nodes_note_verdict);
 	array_foreach_elem(&batch->requests, request) {
-		if (!recall_proxy_moves_matter(proxy, request))
+		if (!recall_proxy_moves_matter(proxy, request) ||
+		    (batch->error != NULL && request->rows == 0))
 			continue;
 		request->doubted_in = batch;
 		batch->doubts++;
@@ -313,10 +314,11 @@ void recall_proxy_nodes_lost(struct recall_proxy_server *server,
 		nodes_forget_rows(batch);
 	if (retry) {
 		nodes_retry(server, batch);
-	} else {
-		batch->error = p_strdup(batch->pool, error);
-		batch->finished = TRUE;
+		return;
 	}
+	batch->error = p_strdup(batch->pool, error);
+	/* a row of those who may have moved is no answer yet */
+	nodes_finish(server, batch);
 }
 
 static void

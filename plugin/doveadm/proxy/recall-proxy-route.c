@@ -118,15 +118,17 @@ int recall_proxy_route_lookup(struct mail_storage_service_ctx *service,
 	return ret < 0 ? -1 : 0;
 }
 
-static void route_list_some(struct mail_storage_service_ctx *service,
-			    const struct mail_storage_service_input *input,
-			    ARRAY_TYPE(const_string) *users)
+/* Returns -1 if not all may have been listed who would have been. */
+static int route_list_some(struct mail_storage_service_ctx *service,
+			   const struct mail_storage_service_input *input,
+			   ARRAY_TYPE(const_string) *users)
 {
 	struct auth_master_connection *auth =
 		mail_storage_service_get_auth_conn(service);
 	struct auth_master_user_list_ctx *list;
 	struct auth_user_info info;
 	const char *user;
+	int ret;
 
 	/* all of them may be listed at this moment, by the other one */
 	auth = auth_master_init(auth_master_get_socket_path(auth), 0);
@@ -137,13 +139,15 @@ static void route_list_some(struct mail_storage_service_ctx *service,
 		user = t_strdup(user);
 		array_push_back(users, &user);
 	}
-	(void)auth_master_user_list_deinit(&list);
+	ret = auth_master_user_list_deinit(&list);
 	auth_master_deinit(&auth);
+	return ret;
 }
 
 bool
-recall_proxy_route_has_others(struct mail_storage_service_ctx *service,
-			      const struct mail_storage_service_input *input)
+recall_proxy_route_may_have_others(struct mail_storage_service_ctx *service,
+				   const struct mail_storage_service_input
+				   *input)
 {
 	static time_t asked;
 	static bool found;
@@ -157,16 +161,15 @@ recall_proxy_route_has_others(struct mail_storage_service_ctx *service,
 	if (asked != 0 && now >= asked && now - asked < ROUTE_OTHERS_SECS)
 		return found;
 	asked = now;
-	found = FALSE;
 	t_array_init(&users, ROUTE_OTHERS_MAX);
-	route_list_some(service, input, &users);
+	/* where they can't be listed nobody knows */
+	found = route_list_some(service, input, &users) < 0;
 	array_foreach_elem(&users, user_input.username) {
-		if (recall_proxy_route_lookup(service, &user_input, &route,
-					      &error) == 0 &&
-		    route.proxying) {
-			found = TRUE;
+		if (found)
 			break;
-		}
+		found = recall_proxy_route_lookup(service, &user_input, &route,
+						  &error) == 0 &&
+			route.proxying;
 	}
 	return found;
 }

@@ -27,10 +27,12 @@ int recall_proxy_route_lookup(struct mail_storage_service_ctx *service,
 			      const char **error_r);
 
 /* Whether it sends anybody to another node, as far as some of the userdb's
-   users tell. To be asked as root. */
+   users tell, or that isn't known since they can't be listed. To be asked as
+   root. */
 bool
-recall_proxy_route_has_others(struct mail_storage_service_ctx *service,
-			      const struct mail_storage_service_input *input);
+recall_proxy_route_may_have_others(struct mail_storage_service_ctx *service,
+				   const struct mail_storage_service_input
+				   *input);
 /* What the passdb is told of who asks. */
 void recall_proxy_route_get_info(const struct mail_storage_service_input *input,
 				 struct auth_user_info *info_r);

@@ -235,16 +235,16 @@ static void proxy_pause(struct recall_proxy *proxy)
 	timeout_remove(&to);
 }
 
-/* Whether there is a proxy at all: doveadm_port may be set on every node. */
+/* Whether this may be a proxy at all: doveadm_port may be set on every node. */
 static bool
-proxy_has_others(struct recall_proxy *proxy,
-		 const struct mail_storage_service_input *input)
+proxy_may_have_others(struct recall_proxy *proxy,
+		      const struct mail_storage_service_input *input)
 {
 	bool ret = proxy->moves != NULL;
 
 	if (!ret) T_BEGIN {
 		proxy->callbacks->regain_root();
-		ret = recall_proxy_route_has_others(proxy->service, input);
+		ret = recall_proxy_route_may_have_others(proxy->service, input);
 	} T_END;
 	return ret;
 }
@@ -265,7 +265,7 @@ int recall_proxy_user(struct recall_proxy *proxy,
 		return -1;
 	if (proxy->callbacks->local)
 		return route.proxying ? 1 : 0;
-	*unknown_r = route.unknown && proxy_has_others(proxy, input);
+	*unknown_r = route.unknown && proxy_may_have_others(proxy, input);
 	ret = recall_proxy_get_server(proxy, &route, &server, error_r);
 	if (ret <= 0)
 		return ret;

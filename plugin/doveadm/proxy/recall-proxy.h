@@ -69,7 +69,8 @@ recall_proxy_init(const struct doveadm_cmd_context *cctx,
 /* Hands the user over if that is due: returns 1, and one of the callbacks will
    be called, now or later (or none, with `local'). Returns 0 if the user is to
    be dealt with here, -1 if that isn't known. unknown_r: others are sent to
-   their nodes, but of this one nobody knows: it's here only if the mail is. */
+   their nodes, or may be, but of this one nobody knows: it's here only if the
+   mail is. */
 int recall_proxy_user(struct recall_proxy *proxy,
 		      const struct mail_storage_service_input *input,
 		      bool *unknown_r, const char **error_r);

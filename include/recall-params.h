@@ -223,11 +223,14 @@
 #define RECALL_COLUMN_MESSAGE_ID "message-id"
 
 /* How errors begin that are a node's to which Dovecot proxies, not the user's:
-   "Node host:port can't be reached: ...", "Node host:port failed: ...". The
-   same command goes well when the node is back. */
+   "Node host:port can't be reached: ...", "Node host:port failed: ...", or that
+   the user has left it while it was asked: "Node host:port may not have the user
+   any more: ...". The same command goes well when the node is back, or the user
+   has arrived elsewhere. */
 #define RECALL_ERROR_NODE "Node "
 #define RECALL_ERROR_NODE_UNREACHABLE "can't be reached:"
 #define RECALL_ERROR_NODE_LOST "failed:"
+#define RECALL_ERROR_NODE_LEFT "may not have the user any more:"
 /* In an error's text, followed by a verdict, a comma and the number of copies:
    what was done before the user moved to the node that the error is of. */
 #define RECALL_ERROR_LEFT_NODE "the node that the user has left had answered: "

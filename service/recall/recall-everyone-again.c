@@ -13,20 +13,24 @@
 static char *lost_node(const struct recall_user *user)
 {
 	static const char prefix[] = RECALL_ERROR_NODE;
+	static const char *const reasons[] = {
+		RECALL_ERROR_NODE_UNREACHABLE, RECALL_ERROR_NODE_LOST,
+		RECALL_ERROR_NODE_LEFT,
+	};
 	const char *name, *end;
+	size_t i;
 
 	if (user->verdict != RECALL_VERDICT_ERROR || user->error == NULL ||
 	    strncmp(user->error, prefix, sizeof(prefix) - 1) != 0)
 		return NULL;
 	name = user->error + sizeof(prefix) - 1;
 	end = strchr(name, ' ');
-	if (end == NULL ||
-	    (strncmp(end + 1, RECALL_ERROR_NODE_UNREACHABLE,
-		     strlen(RECALL_ERROR_NODE_UNREACHABLE)) != 0 &&
-	     strncmp(end + 1, RECALL_ERROR_NODE_LOST,
-		     strlen(RECALL_ERROR_NODE_LOST)) != 0))
-		return NULL;
-	return x_strndup(name, end - name);
+	for (i = 0; end != NULL && i < sizeof(reasons) / sizeof(*reasons);
+	     i++) {
+		if (strncmp(end + 1, reasons[i], strlen(reasons[i])) == 0)
+			return x_strndup(name, end - name);
+	}
+	return NULL;
 }
 
 static struct recall_node *

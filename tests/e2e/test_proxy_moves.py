@@ -314,3 +314,32 @@ def test_service_asks_again(fake, message_id):
         assert [(row["status"], row["copies"])
                 for row in done["results"]] == [("expunged", 2)]
         assert node.panics() == []
+
+
+@pytest.mark.log_errors("")
+@pytest.mark.parametrize("how", ["to this node", "on and on"])
+def test_service_asks_again_who_moves(fake, other, message_id, how):
+    """Where they have arrived in the end."""
+    user, port = USERS[0], free_port()
+    with Front({"fake": fake.port, "other": other.port},
+               driver=DRIVERS[-1], users=[user],
+               mail_plugins=["notify", "recall"],
+               extra="doveadm_port = 1\n") as node, Service(node) as service:
+        here = how == "to this node"
+        node.move(user)
+        node.lmtp_deliver([user], build_message(message_id))
+        node.move(user, to="fake")
+        fake.script(leaving(node, [user], to=None if here else "other"),
+                    serve=True)
+        other.script(lambda users: node.move(
+            user, to="fake" if len(other.commands) < 2 else None) or
+            rows_of(users), serve=True)
+        answer = ask(service, root(service), messageid=message_id, all=1,
+                     notify=0)
+        assert answer.status == 202, answer
+        done = service.wait_recall(root(service), answer.json()["id"])
+        assert [(row["status"], row["copies"])
+                for row in done["results"]] == [("expunged", 1)]
+        assert done["success"] is True
+        assert [row["state"] for row in done["nodes"]] == ["done"] * 2
+        assert node.panics() == []

@@ -154,8 +154,7 @@ static void
 moves_fail(struct recall_proxy *proxy, struct recall_proxy_request *request,
 	   const char *error)
 {
-	error = t_strdup_printf("Whether the user has left %s meanwhile is not "
-				"known: %s", request->server->name, error);
+	error = recall_proxy_request_left_error(request, error);
 	if (request->verdict == RECALL_VERDICT_EXPUNGED) {
 		/* which is known */
 		i_error("%s: %s", request->username, error);
@@ -187,8 +186,7 @@ moves_follow(struct recall_proxy *proxy, struct recall_proxy_request *request,
 	}
 	moves_leave(proxy, request);
 	if (ret == 0) {
-		error = t_strdup_printf(
-			"The user has left %s meanwhile", left->name);
+		error = "The user has left it meanwhile";
 	} else if (ret > 0 && ++request->moves > MOVES_MAX) {
 		error = t_strdup_printf(
 			"The user has moved %u times meanwhile",
@@ -200,7 +198,8 @@ moves_follow(struct recall_proxy *proxy, struct recall_proxy_request *request,
 		recall_proxy_server_add(server, request);
 		return;
 	}
-	recall_proxy_request_lose(left, request, error);
+	recall_proxy_request_lose(left, request,
+		recall_proxy_request_left_error(request, error));
 }
 
 static void moves_fail_all(struct recall_proxy_moves *moves, const char *error)

@@ -146,6 +146,10 @@ void recall_proxy_request_tell(struct recall_proxy *proxy,
    next one's answer. */
 void recall_proxy_request_leave(struct recall_proxy *proxy,
 				struct recall_proxy_request *request);
+/* An error of the last node's that had answered. */
+const char *
+recall_proxy_request_left_error(const struct recall_proxy_request *request,
+				const char *error);
 void recall_proxy_columns_free(ARRAY_TYPE(recall_proxy_columns) *columns);
 void recall_proxy_request_lose(struct recall_proxy_server *server,
 			       struct recall_proxy_request *request,

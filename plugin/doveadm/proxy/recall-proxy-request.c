@@ -160,6 +160,14 @@ void recall_proxy_request_lose(struct recall_proxy_server *server,
 	recall_proxy_request_finish(proxy, request, error);
 }
 
+const char *
+recall_proxy_request_left_error(const struct recall_proxy_request *request,
+				const char *error)
+{
+	return t_strdup_printf(RECALL_ERROR_NODE"%s "RECALL_ERROR_NODE_LEFT
+			       " %s", request->server->name, error);
+}
+
 /* Both nodes have deleted what there was. */
 static void
 proxy_request_add_copies(struct recall_proxy *proxy,
@@ -205,6 +213,8 @@ static bool proxy_request_join(struct recall_proxy *proxy,
 			       struct recall_proxy_request *request,
 			       const char **error_r)
 {
+	const char *error;
+
 	if (!array_is_created(&request->former))
 		return TRUE;
 	if (request->rows > 0 && request->verdict == request->former_verdict) {
@@ -227,12 +237,13 @@ static bool proxy_request_join(struct recall_proxy *proxy,
 	default:
 		break;
 	}
-	*error_r = request->rows == 0 ? "The user has moved meanwhile" :
+	error = request->rows == 0 ? "The user has moved meanwhile" :
 		t_strdup_printf("The user has moved meanwhile: %s %s",
 			proxy_request_column(proxy, &request->columns,
 					     RECALL_COLUMN_STATUS),
 			proxy_request_column(proxy, &request->columns,
 					     RECALL_COLUMN_ERROR));
+	*error_r = recall_proxy_request_left_error(request, error);
 	return FALSE;
 }
 

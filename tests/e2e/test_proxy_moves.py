@@ -6,7 +6,7 @@ import pytest
 from answers import ask, root
 from conftest import DRIVERS, EX_TEMPFAIL, run_http, run_shell
 from faults import wait_for
-from mailnode import DOVECOT_24, build_message, free_port
+from mailnode import DOVECOT_24, PATIENCE, build_message, free_port
 from proxynodes import FakeNode, Front, users_of, verdict_row
 from quarantine import command, http
 from servicenode import RecallNode, Service
@@ -15,7 +15,8 @@ LISTEN = "service doveadm {\n  inet_listener tcp {\n    port = %d\n  }\n}\n"
 COUNT = 12
 # the real node has all of those whose mail may get there
 USERS = users_of("fake", COUNT)
-ALIAS = "alias1.fake@example.com"
+# of the one who is listed last
+ALIAS, OF_ALIAS = "alias9.fake@example.com", USERS[9]
 STAYS = users_of("real", 2)
 END = b"\n+\n"
 
@@ -56,7 +57,7 @@ def node(fake, other, real):
 @pytest.fixture(autouse=True)
 def all_are_back(node):
     yield
-    node.move(*USERS, to="fake")
+    node.move(*USERS, ALIAS, to="fake")
 
 
 def named(users):
@@ -162,13 +163,91 @@ def test_restored_where_nobody_looks(node, fake, recall_id):
 
 def test_alias(node, fake, real, message_id):
     """Each name is answered for, with what was done where the user is now."""
-    user = USERS[1]
+    user = OF_ALIAS
     real.lmtp_deliver([user], build_message(message_id))
     fake.script(leaving(node, [user, ALIAS], to="real"), serve=True)
     result = run_shell(node, *named([user, ALIAS]), "--no-notify", "--",
                        message_id)
     assert {row["username"]: row["status"] for row in result.rows} == \
         {user: "expunged", ALIAS: "expunged"}
+
+
+def moving_with_alias(node, user, until=None, copies="0"):
+    """To where the alias is looked up by then, and may have been asked for."""
+    def answer(users):
+        if user not in users:
+            return rows_of(users)
+        node.move(user, ALIAS, to="other")
+        if until:
+            until.wait(PATIENCE)
+        return b"".join(
+            verdict_row(name, "expunged", copies) if name == user and
+            copies != "0" else verdict_row(name, "not_found", "0")
+            for name in users) + END
+    return answer
+
+
+@pytest.mark.parametrize("all_users", [False, True])
+@pytest.mark.parametrize("first", ["user", "alias"])
+def test_alias_of_who_has_moved(node, fake, other, message_id, first,
+                                all_users):
+    """The mailbox is one, by whichever name it is asked for there first."""
+    user = OF_ALIAS
+    status = "would_expunge" if all_users else "expunged"
+    other.script(lambda users: rows_of(users, status, "1")
+                 if all_users or len(other.commands) == 1 else
+                 rows_of(users), serve=True)
+    fake.script(moving_with_alias(node, user, until=other.asked
+                                  if first == "alias" else None), serve=True)
+    if all_users:
+        args = ["-A", "--dry-run", "--max-rate=5"]
+    else:
+        args = ["--max-rate=1", *named([user, *USERS[2:5], ALIAS])]
+    result = run_shell(node, *args, "--", message_id)
+    assert result.code == 0
+    assert len(other.commands) == 1
+    found = [row["username"] for row in result.rows
+             if (row["status"], row["copies"]) == (status, "1")]
+    names = {user, ALIAS}
+    if all_users:
+        # one name will do
+        assert len(found) == 1 and set(found) < names
+        assert len([row for row in result.rows
+                    if row["username"] in names]) == 1
+    else:
+        assert set(found) == names and len(result.rows) == 5
+
+
+@pytest.mark.parametrize("all_users", [False, True])
+def test_alias_was_asked_for_where_others_are(node, fake, other, message_id,
+                                              all_users):
+    """What was deleted where the user was before is told, and once."""
+    user = OF_ALIAS
+    other.script(lambda users: rows_of(users, "expunged", "1"), serve=True)
+    fake.script(moving_with_alias(node, user, until=other.asked, copies="2"),
+                serve=True)
+    args = ["-A", "--max-rate=5"] if all_users else [
+        "--max-rate=1", *named([user, *USERS[2:5], ALIAS])]
+    result = run_shell(node, *args, "--", message_id)
+    assert result.code == 0 and len(other.commands) == 1
+    assert sorted(row["copies"] for row in result.rows
+                  if row["username"] in (user, ALIAS)) == \
+        (["1", "2"] if all_users else ["1", "3"])
+
+
+@pytest.mark.parametrize("first", ["user", "alias"])
+@pytest.mark.log_errors("")
+def test_alias_of_who_has_moved_to_a_node_that_fails(node, fake, other,
+                                                     message_id, first):
+    user = OF_ALIAS
+    other.script(b"")
+    fake.script(moving_with_alias(node, user, until=other.asked
+                                  if first == "alias" else None), serve=True)
+    result = run_shell(node, "--max-rate=1",
+                       *named([user, *USERS[2:5], ALIAS]), "--", message_id)
+    assert result.code == EX_TEMPFAIL
+    assert [result.status(name) for name in (user, ALIAS)] == ["error"] * 2
+    assert len(result.rows) == 5 and len(other.commands) == 1
 
 
 @pytest.mark.log_errors("Connection refused")

@@ -46,9 +46,17 @@ struct recall_proxy_request {
 	ARRAY_TYPE(recall_proxy_columns) former;
 	int former_verdict;
 
+	/* The user has moved to where another name of theirs had been asked
+	   for; and those who have to where this is asked. Not created if there
+	   are none. */
+	struct recall_proxy_request *leader;
+	ARRAY_TYPE(recall_proxy_request) followers;
+
 	/* why it was lost, once it is finished; NULL if it was answered */
 	char *error;
 	bool finished;
+	/* see recall_proxy_request_remember() */
+	bool known;
 };
 ARRAY_DEFINE_TYPE(recall_proxy_conn, struct recall_proxy_conn *);
 

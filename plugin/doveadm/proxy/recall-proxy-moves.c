@@ -166,6 +166,26 @@ moves_fail(struct recall_proxy *proxy, struct recall_proxy_request *request,
 	recall_proxy_request_lose(request->server, request, error);
 }
 
+/* Another name of the user may have been asked for there already. */
+static void
+moves_ask_at(struct recall_proxy *proxy, struct recall_proxy_request *request,
+	     struct recall_proxy_server *server)
+{
+	struct recall_proxy_request *other =
+		recall_proxy_request_find(proxy, server,
+					  request->remote_username);
+
+	/* that one may have come from here meanwhile */
+	while (other != NULL && other->leader != NULL)
+		other = other->leader;
+	if (other != NULL && other != request) {
+		recall_proxy_request_follow(proxy, request, other);
+		return;
+	}
+	recall_proxy_request_remember(proxy, server, request);
+	recall_proxy_server_add(server, request);
+}
+
 static void
 moves_follow(struct recall_proxy *proxy, struct recall_proxy_request *request,
 	     const struct recall_proxy_route *route)
@@ -195,7 +215,7 @@ moves_follow(struct recall_proxy *proxy, struct recall_proxy_request *request,
 		   recall_proxy_announce(proxy, server, route, &error) == 0) {
 		i_free(request->remote_username);
 		request->remote_username = i_strdup(route->user);
-		recall_proxy_server_add(server, request);
+		moves_ask_at(proxy, request, server);
 		return;
 	}
 	recall_proxy_request_lose(left, request,

@@ -27,8 +27,10 @@ struct recall_proxy {
 	ARRAY(struct recall_proxy_server *) servers;
 	/* the connection of which a row has come in part */
 	struct recall_proxy_conn *printer;
-	/* one_row: "<server> <address> <user there>" => what was asked there */
+	/* one_row: "<server> <address> <user there>" => what was asked there;
+	   and all of them */
 	HASH_TABLE(char *, struct recall_proxy_request *) requests;
+	ARRAY_TYPE(recall_proxy_request) known;
 	/* the doveadm-server that takes batches */
 	struct recall_proxy_server *local;
 	/* NULL as long as nobody is asked for elsewhere */
@@ -127,6 +129,20 @@ void recall_proxy_nodes_tell(struct recall_proxy_server *server);
 /* The names are as asked for, and as the node knows the user. */
 struct recall_proxy_request *
 recall_proxy_request_init(const char *username, const char *remote_username);
+/* Returns what the node was asked about the user, by this name or another;
+   NULL if it was not. */
+struct recall_proxy_request *
+recall_proxy_request_find(struct recall_proxy *proxy,
+			  const struct recall_proxy_server *server,
+			  const char *remote_username);
+/* The request is that from now on. */
+void recall_proxy_request_remember(struct recall_proxy *proxy,
+				   const struct recall_proxy_server *server,
+				   struct recall_proxy_request *request);
+/* What becomes of the other one is the answer for this one, too. */
+void recall_proxy_request_follow(struct recall_proxy *proxy,
+				 struct recall_proxy_request *request,
+				 struct recall_proxy_request *other);
 /* Whether it is for several users of a node. */
 bool
 recall_proxy_request_is_of_node(const struct recall_proxy_request *request);

@@ -24,6 +24,38 @@ recall_proxy_request_init(const char *username, const char *remote_username)
 	return request;
 }
 
+/* One name may be that of several hosts, each with an address. */
+static const char *
+request_key(const struct recall_proxy_server *server, const char *username)
+{
+	return t_strdup_printf("%s %s %s", server->name,
+			       net_ip2addr(&server->ip), username);
+}
+
+struct recall_proxy_request *
+recall_proxy_request_find(struct recall_proxy *proxy,
+			  const struct recall_proxy_server *server,
+			  const char *remote_username)
+{
+	return hash_table_lookup(proxy->requests,
+				 request_key(server, remote_username));
+}
+
+void recall_proxy_request_remember(struct recall_proxy *proxy,
+				   const struct recall_proxy_server *server,
+				   struct recall_proxy_request *request)
+{
+	const char *key = request_key(server, request->remote_username);
+
+	if (!proxy->callbacks->one_row ||
+	    hash_table_lookup(proxy->requests, key) != NULL)
+		return;
+	hash_table_insert(proxy->requests, i_strdup(key), request);
+	if (!request->known)
+		array_push_back(&proxy->known, &request);
+	request->known = TRUE;
+}
+
 bool recall_proxy_request_is_held(const struct recall_proxy *proxy,
 				  const struct recall_proxy_request *request)
 {
@@ -56,6 +88,8 @@ void recall_proxy_request_free(struct recall_proxy_request *request)
 {
 	recall_proxy_columns_free(&request->columns);
 	recall_proxy_columns_free(&request->former);
+	if (array_is_created(&request->followers))
+		array_free(&request->followers);
 	str_free(&request->part);
 	i_free(request->error);
 	i_free(request->username);
@@ -63,11 +97,74 @@ void recall_proxy_request_free(struct recall_proxy_request *request)
 	i_free(request);
 }
 
+static const char *
+proxy_request_column(const struct recall_proxy *proxy,
+		     const ARRAY_TYPE(recall_proxy_columns) *columns,
+		     const char *name)
+{
+	const unsigned int idx = recall_rows_find(proxy->rows, name);
+
+	return array_is_created(columns) && idx < array_count(columns) ?
+		array_idx_elem(columns, idx) : "";
+}
+
+static void proxy_request_note_verdict(const struct recall_proxy *proxy,
+				       struct recall_proxy_request *request)
+{
+	if (array_is_created(&request->columns)) {
+		request->verdict = recall_verdict_parse(proxy_request_column(
+			proxy, &request->columns, RECALL_COLUMN_STATUS));
+	}
+}
+
+/* The other one has been answered for. */
+static void proxy_request_end_follow(struct recall_proxy *proxy,
+				     struct recall_proxy_request *request)
+{
+	const unsigned int name_idx =
+		recall_rows_find(proxy->rows, RECALL_COLUMN_USERNAME);
+	const struct recall_proxy_request *leader = request->leader;
+	unsigned int i;
+
+	request->leader = NULL;
+	request->exit_code = 0;
+	if (leader->error != NULL) {
+		recall_proxy_request_lose(request->server, request,
+					  leader->error);
+		return;
+	}
+	/* none if the row was one to be left out, or one name will do */
+	for (i = 0; array_is_created(&leader->columns) &&
+	     i < array_count(&leader->columns); i++) {
+		recall_proxy_request_keep(request, i == name_idx ?
+			request->username :
+			array_idx_elem(&leader->columns, i));
+		request->rows = 1;
+	}
+	proxy_request_note_verdict(proxy, request);
+	recall_proxy_request_tell(proxy, request);
+}
+
+void recall_proxy_request_follow(struct recall_proxy *proxy,
+				 struct recall_proxy_request *request,
+				 struct recall_proxy_request *other)
+{
+	request->leader = other;
+	if (other->finished) {
+		proxy_request_end_follow(proxy, request);
+		return;
+	}
+	if (!array_is_created(&other->followers))
+		i_array_init(&other->followers, 1);
+	array_push_back(&other->followers, &request);
+}
+
 void recall_proxy_request_finish(struct recall_proxy *proxy,
 				 struct recall_proxy_request *request,
 				 const char *error)
 {
 	struct recall_proxy_batch *batch = request->batch;
+	struct recall_proxy_request *follower;
 
 	if (batch != NULL) {
 		batch->error = p_strdup(batch->pool, error);
@@ -86,6 +183,11 @@ void recall_proxy_request_finish(struct recall_proxy *proxy,
 		recall_proxy_columns_free(&request->columns);
 	request->error = i_strdup(error);
 	request->finished = TRUE;
+	if (!array_is_created(&request->followers))
+		return;
+	array_foreach_elem(&request->followers, follower)
+		proxy_request_end_follow(proxy, follower);
+	array_free(&request->followers);
 }
 
 void recall_proxy_requests_forget(struct recall_proxy *proxy)
@@ -95,12 +197,13 @@ void recall_proxy_requests_forget(struct recall_proxy *proxy)
 	char *key;
 
 	iter = hash_table_iterate_init(proxy->requests);
-	while (hash_table_iterate(iter, proxy->requests, &key, &request)) {
-		recall_proxy_request_free(request);
+	while (hash_table_iterate(iter, proxy->requests, &key, &request))
 		i_free(key);
-	}
 	hash_table_iterate_deinit(&iter);
 	hash_table_clear(proxy->requests, FALSE);
+	array_foreach_elem(&proxy->known, request)
+		recall_proxy_request_free(request);
+	array_clear(&proxy->known);
 }
 
 void recall_proxy_tell_lost(struct recall_proxy *proxy)
@@ -124,17 +227,6 @@ void recall_proxy_add_lost(struct recall_proxy *proxy, const char *username,
 
 	user->username = i_strdup(username);
 	user->error = i_strdup(error);
-}
-
-static const char *
-proxy_request_column(const struct recall_proxy *proxy,
-		     const ARRAY_TYPE(recall_proxy_columns) *columns,
-		     const char *name)
-{
-	const unsigned int idx = recall_rows_find(proxy->rows, name);
-
-	return array_is_created(columns) && idx < array_count(columns) ?
-		array_idx_elem(columns, idx) : "";
 }
 
 void recall_proxy_request_lose(struct recall_proxy_server *server,
@@ -281,10 +373,7 @@ void recall_proxy_request_answered(struct recall_proxy_server *server,
 
 	request->exit_code = exit_code;
 	request->server = server;
-	if (array_is_created(&request->columns)) {
-		request->verdict = recall_verdict_parse(proxy_request_column(
-			proxy, &request->columns, RECALL_COLUMN_STATUS));
-	}
+	proxy_request_note_verdict(proxy, request);
 	/* a node that refuses the command has no rows, and no user either */
 	if ((exit_code == EX_USAGE && request->rows == 0) ||
 	    !recall_proxy_moves_matter(proxy, request))

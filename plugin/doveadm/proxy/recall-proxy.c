@@ -37,6 +37,7 @@ recall_proxy_init(const struct doveadm_cmd_context *cctx,
 	proxy->context = context;
 	p_array_init(&proxy->servers, pool, 4);
 	i_array_init(&proxy->lost, 4);
+	i_array_init(&proxy->known, 16);
 	hash_table_create(&proxy->requests, default_pool, 0, str_hash, strcmp);
 	return proxy;
 }
@@ -256,7 +257,6 @@ int recall_proxy_user(struct recall_proxy *proxy,
 	struct recall_proxy_server *server;
 	struct recall_proxy_request *request;
 	struct recall_proxy_route route;
-	const char *key;
 	int ret;
 
 	*unknown_r = FALSE;
@@ -270,10 +270,7 @@ int recall_proxy_user(struct recall_proxy *proxy,
 	if (ret <= 0)
 		return ret;
 
-	/* one name may be that of several hosts, each with an address */
-	key = t_strdup_printf("%s %s %s", server->name,
-			      net_ip2addr(&server->ip), route.user);
-	request = hash_table_lookup(proxy->requests, key);
+	request = recall_proxy_request_find(proxy, server, route.user);
 	if (request != NULL) {
 		proxy_repeat(proxy, request, input->username);
 		return 1;
@@ -284,8 +281,7 @@ int recall_proxy_user(struct recall_proxy *proxy,
 		recall_proxy_moves_init(proxy, input);
 	proxy_pause(proxy);
 	request = recall_proxy_request_init(input->username, route.user);
-	if (proxy->callbacks->one_row)
-		hash_table_insert(proxy->requests, i_strdup(key), request);
+	recall_proxy_request_remember(proxy, server, request);
 	recall_proxy_nodes_add(server, request);
 	while (array_count(&server->queue) > RECALL_PROXY_QUEUE_MAX &&
 	       recall_proxy_wait(proxy))
@@ -363,6 +359,7 @@ void recall_proxy_deinit(struct recall_proxy **_proxy)
 	array_foreach_elem(&proxy->servers, server)
 		recall_proxy_server_deinit(server);
 	array_free(&proxy->lost);
+	array_free(&proxy->known);
 	hash_table_destroy(&proxy->requests);
 	pool_unref(&proxy->pool);
 }

@@ -223,10 +223,10 @@
 #define RECALL_COLUMN_MESSAGE_ID "message-id"
 
 /* How errors begin that are a node's to which Dovecot proxies, not the user's:
-   "Node host:port can't be reached: ...", "Node host:port failed: ...", or that
-   the user has left it while it was asked: "Node host:port may not have the user
-   any more: ...". The same command goes well when the node is back, or the user
-   has arrived elsewhere. */
+   "Node host:port can't be reached: ...", "Node host:port failed: ...", or
+   that the user has left it while it was asked: "Node host:port may not have
+   the user any more: ...". The same command goes well when the node is back, or
+   the user has arrived elsewhere. */
 #define RECALL_ERROR_NODE "Node "
 #define RECALL_ERROR_NODE_UNREACHABLE "can't be reached:"
 #define RECALL_ERROR_NODE_LOST "failed:"

@@ -1,6 +1,5 @@
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "recall-verdict.h"
 #include "actions.h"
@@ -199,7 +198,7 @@ static int cmp_mailbox_users(const void *p1, const void *p2)
 {
 	const struct recall_user *const *u1 = p1, *const *u2 = p2;
 
-	return strcasecmp((*u1)->mailbox_user, (*u2)->mailbox_user);
+	return strcmp((*u1)->mailbox_user, (*u2)->mailbox_user);
 }
 
 /* Whether no mailbox is asked for by two names: it would be counted twice, and

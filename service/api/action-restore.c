@@ -14,6 +14,7 @@
 #include "params.h"
 #include "recall-action.h"
 #include "standing.h"
+#include "text.h"
 
 /* A user may undo what he or she did, an administrator what was done in the
    tenant's name. */
@@ -58,13 +59,20 @@ static bool has_users(const struct recall *target, const struct recall *recall)
 {
 	json_t *keys = json_object();
 	bool ret = true;
+	char *key;
 	size_t i;
 
-	for (i = 0; i < target->count; i++)
-		json_object_set_new_nocheck(keys, target->users[i].key,
-					    json_true());
-	for (i = 0; i < recall->count && ret; i++)
-		ret = json_object_get(keys, recall->users[i].key) != NULL;
+	/* a node gives back what was that user's alone */
+	for (i = 0; i < target->count; i++) {
+		key = ascii_lower(target->users[i].email);
+		json_object_set_new_nocheck(keys, key, json_true());
+		free(key);
+	}
+	for (i = 0; i < recall->count && ret; i++) {
+		key = ascii_lower(recall->users[i].email);
+		ret = json_object_get(keys, key) != NULL;
+		free(key);
+	}
 	json_decref(keys);
 	return ret;
 }

@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sysexits.h>
 
 #include "recall-params.h"
@@ -182,8 +181,7 @@ take_rows(struct listing *listing, const char *user, int64_t offset,
 	size_t i;
 
 	json_array_foreach(rows, i, row) {
-		if (strcasecmp(row_text(row, RECALL_COLUMN_USERNAME),
-			       user) != 0)
+		if (strcmp(row_text(row, RECALL_COLUMN_USERNAME), user) != 0)
 			continue;
 		if (!is_message(row)) {
 			add_error_row(listing, row);
@@ -214,7 +212,7 @@ split_rows(const struct listing_user *users, size_t count, json_t *rows)
 
 		/* mostly the same one as before, or the next */
 		for (n = 0; n < count; n++, user = (user + 1) % count) {
-			if (strcasecmp(users[user].name, name) == 0)
+			if (strcmp(users[user].name, name) == 0)
 				break;
 		}
 		if (n < count)

@@ -22,8 +22,7 @@ struct listing {
 	   users and paging; a reference of the caller */
 	const char *command;
 	json_t *params;
-	/* in lower case where it matters, each of them once; ignored for
-	   all_users */
+	/* each of them once; ignored for all_users */
 	struct strlist users;
 	bool all_users;
 	int64_t limit;

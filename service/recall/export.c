@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
@@ -225,7 +224,7 @@ static bool has_user(const json_t *users, const char *username)
 	size_t i;
 
 	json_array_foreach(users, i, user) {
-		if (strcasecmp(json_string_value(user), username) == 0)
+		if (strcmp(json_string_value(user), username) == 0)
 			return true;
 	}
 	return false;

@@ -8,11 +8,10 @@
 #include "log.h"
 #include "late-users.h"
 #include "standing-late.h"
-#include "text.h"
 
 struct late {
 	struct recall *recall;
-	/* names in lower case -> indexes of users */
+	/* names -> indexes of users */
 	json_t *users;
 	/* what the nodes tell */
 	struct journal_late *told;
@@ -21,21 +20,16 @@ struct late {
 
 static void remember(json_t *users, const char *name, size_t pos)
 {
-	char *key;
-
-	if (name == NULL)
-		return;
-	key = ascii_lower(name);
-	json_object_set_new_nocheck(users, key, json_integer((json_int_t)pos));
-	free(key);
+	if (name != NULL)
+		json_object_set_new_nocheck(users, name,
+					    json_integer((json_int_t)pos));
 }
 
 static void add(const char *username, int64_t copies, void *context)
 {
 	const struct late *late = context;
 	struct recall *recall = late->recall;
-	char *key = ascii_lower(username);
-	const json_t *pos = json_object_get(late->users, key);
+	const json_t *pos = json_object_get(late->users, username);
 	size_t i = recall->count;
 
 	if (pos != NULL) {
@@ -45,7 +39,6 @@ static void add(const char *username, int64_t copies, void *context)
 		remember(late->users, username, i);
 	}
 	recall->users[i].late += copies;
-	free(key);
 }
 
 static void read_rows(struct late *late, const struct doveadm_call *call)

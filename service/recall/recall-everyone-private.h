@@ -23,7 +23,7 @@ struct everyone {
 	struct config *config;
 	/* of all below, and of the recall */
 	pthread_mutex_t mutex;
-	/* recall->users by key, see search.h */
+	/* recall->users by name, see search.h */
 	void *index;
 	/* not every node has a thread: one that is down has to give its up */
 	bool crowded;
@@ -57,7 +57,7 @@ void everyone_save(struct everyone *all, const size_t *users, size_t count,
    of the same state. */
 void everyone_set_state(struct everyone *all, struct recall_node *node,
 			enum recall_node_state state, const char *error);
-/* Sets of users by name, whatever its case: objects that the caller frees. */
+/* Sets of users by name: objects that the caller frees. */
 json_t *everyone_make_asked(const json_t *users);
 /* Whom the node has not looked at, since recalls are stopped there. */
 json_t *everyone_make_stopped(const json_t *rows);

@@ -12,10 +12,9 @@
 #include "recall-everyone-private.h"
 #include "recall-rows.h"
 #include "recall-write.h"
-#include "text.h"
 
 struct index_entry {
-	const char *key;
+	const char *name;
 	size_t pos;
 };
 
@@ -23,14 +22,14 @@ static int cmp_entries(const void *p1, const void *p2)
 {
 	const struct index_entry *e1 = p1, *e2 = p2;
 
-	return strcmp(e1->key, e2->key);
+	return strcmp(e1->name, e2->name);
 }
 
 void everyone_index_add(struct everyone *all, size_t pos)
 {
 	struct index_entry *entry = x_calloc(1, sizeof(*entry));
 
-	entry->key = all->recall->users[pos].key;
+	entry->name = all->recall->users[pos].email;
 	entry->pos = pos;
 	if (tsearch(entry, &all->index, cmp_entries) == NULL)
 		abort();
@@ -38,12 +37,10 @@ void everyone_index_add(struct everyone *all, size_t pos)
 
 static size_t find_or_add(struct everyone *all, const char *username)
 {
-	char *key = ascii_lower(username);
-	struct index_entry wanted = { .key = key };
+	struct index_entry wanted = { .name = username };
 	struct index_entry **found;
 
 	found = tfind(&wanted, &all->index, cmp_entries);
-	free(key);
 	if (found != NULL)
 		return (*found)->pos;
 	recall_add_user(all->recall, username);
@@ -87,22 +84,9 @@ void everyone_set_state(struct everyone *all, struct recall_node *node,
 	pthread_mutex_unlock(&all->mutex);
 }
 
-static void set_add(json_t *set, const char *username)
-{
-	char *key = ascii_lower(username);
-
-	json_object_set_new(set, key, json_true());
-	free(key);
-}
-
 bool everyone_set_has(const json_t *set, const char *username)
 {
-	char *key = ascii_lower(username);
-	bool ret;
-
-	ret = json_object_get(set, key) != NULL;
-	free(key);
-	return ret;
+	return json_object_get(set, username) != NULL;
 }
 
 json_t *everyone_make_asked(const json_t *users)
@@ -112,7 +96,8 @@ json_t *everyone_make_asked(const json_t *users)
 	size_t i;
 
 	json_array_foreach(users, i, user)
-		set_add(asked, json_string_value(user));
+		json_object_set_new(asked, json_string_value(user),
+				    json_true());
 	return asked;
 }
 
@@ -126,7 +111,7 @@ json_t *everyone_make_stopped(const json_t *rows)
 	json_array_foreach(rows, i, row) {
 		username = recall_row_column(row, RECALL_COLUMN_USERNAME);
 		if (username != NULL && recall_row_is_stop(row))
-			set_add(stopped, username);
+			json_object_set_new(stopped, username, json_true());
 	}
 	return stopped;
 }

@@ -119,15 +119,15 @@ static int cmp_rows(const void *p1, const void *p2)
 {
 	const json_t *const *row1 = p1, *const *row2 = p2;
 
-	return strcasecmp(row_text(*row1, RECALL_COLUMN_USERNAME),
-			  row_text(*row2, RECALL_COLUMN_USERNAME));
+	return strcmp(row_text(*row1, RECALL_COLUMN_USERNAME),
+		      row_text(*row2, RECALL_COLUMN_USERNAME));
 }
 
-static int cmp_key_row(const void *key, const void *p)
+static int cmp_name_row(const void *name, const void *p)
 {
 	const json_t *const *row = p;
 
-	return strcasecmp(key, row_text(*row, RECALL_COLUMN_USERNAME));
+	return strcmp(name, row_text(*row, RECALL_COLUMN_USERNAME));
 }
 
 /* Rows come in any order, and some may be missing. */
@@ -146,7 +146,8 @@ static void read_rows(struct batch *batch)
 	for (i = 0; i < batch->count; i++) {
 		struct recall_user *user = &users[batch->users[i]];
 
-		found = bsearch(user->key, rows, n, sizeof(*rows), cmp_key_row);
+		found = bsearch(user->email, rows, n, sizeof(*rows),
+				cmp_name_row);
 		if (found != NULL)
 			recall_row_take(user, *found);
 		else

@@ -6,7 +6,6 @@
 #include "encode.h"
 #include "recall.h"
 #include "strlist-json.h"
-#include "text.h"
 
 struct recall *recall_new(void)
 {
@@ -28,7 +27,6 @@ void recall_free(struct recall *recall)
 		return;
 	for (i = 0; i < recall->count; i++) {
 		free(recall->users[i].email);
-		free(recall->users[i].key);
 		free(recall->users[i].notice);
 		free(recall->users[i].mailboxes);
 		free(recall->users[i].mailbox_user);
@@ -71,14 +69,13 @@ void recall_add_user(struct recall *recall, const char *email)
 	user = &recall->users[recall->count++];
 	memset(user, 0, sizeof(*user));
 	user->email = x_strdup(email);
-	user->key = ascii_lower(email);
 	user->verdict = -1;
 }
 
 static int cmp_users(const void *p1, const void *p2)
 {
 	const struct recall_user *const *u1 = p1, *const *u2 = p2;
-	int ret = strcmp((*u1)->key, (*u2)->key);
+	int ret = strcmp((*u1)->email, (*u2)->email);
 
 	if (ret != 0)
 		return ret;
@@ -100,17 +97,16 @@ static struct recall_user **sort_users(struct recall *recall)
 void recall_dedup(struct recall *recall)
 {
 	struct recall_user **sorted = sort_users(recall);
-	const char *key = NULL;
+	const char *email = NULL;
 	size_t i, n;
 
 	/* of equal ones the first stays */
 	for (i = 0; i < recall->count; i++) {
-		if (key != NULL && strcmp(sorted[i]->key, key) == 0) {
+		if (email != NULL && strcmp(sorted[i]->email, email) == 0) {
 			free(sorted[i]->email);
-			free(sorted[i]->key);
 			sorted[i]->email = NULL;
 		} else {
-			key = sorted[i]->key;
+			email = sorted[i]->email;
 		}
 	}
 	free(sorted);
@@ -263,7 +259,7 @@ bool recall_is_same(const struct recall *old, const struct recall *recall)
 	      !same_list(&old->query, &recall->query))))
 		return false;
 	for (i = 0; i < count && !old->everyone; i++) {
-		if (strcmp(old->users[i].key, recall->users[i].key) != 0)
+		if (strcmp(old->users[i].email, recall->users[i].email) != 0)
 			return false;
 		expected += old->users[i].expected;
 	}

@@ -12,10 +12,9 @@ struct config;
 
 /* One user of a recall. */
 struct recall_user {
-	/* as asked for */
+	/* As asked for, to the octet: whether other case is another user is
+	   for Dovecot to say. */
 	char *email;
-	/* in lower case, which is how Dovecot compares users */
-	char *key;
 	/* enum recall_verdict, or -1 if not known yet */
 	int verdict;
 	int64_t copies;

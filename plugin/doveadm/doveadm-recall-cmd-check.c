@@ -467,6 +467,26 @@ static void check_notices(struct check_context *ctx)
 		check_print(ctx, CHECK_NOTICES, CHECK_OK, "%s", dir);
 }
 
+static void check_requests(struct check_context *ctx)
+{
+	const char *name, *requests =
+		recall_config_get_requests(ctx->config, &name);
+	const bool one = strcmp(requests, "1") == 0;
+
+	if (recall_config_needs_one_request(ctx->config)) {
+		if (one)
+			return;
+		check_print(ctx, CHECK_HTTP, CHECK_WARNING,
+			"service doveadm has %s = %s, and doveadm_port is set: "
+			"replication stops, since Dovecot may look up no "
+			"second user in a process there", name, requests);
+	} else if (one) {
+		check_print(ctx, CHECK_HTTP, CHECK_WARNING,
+			"service doveadm has %s = 1: each request starts a "
+			"process", name);
+	}
+}
+
 static void check_http(struct check_context *ctx)
 {
 	const char *port = recall_config_get(ctx->config,
@@ -486,11 +506,7 @@ static void check_http(struct check_context *ctx)
 			"Neither doveadm_password nor doveadm_api_key is set: "
 			"nobody can log in");
 	}
-	if (strcmp(recall_config_get_requests(ctx->config, &name), "1") == 0) {
-		check_print(ctx, CHECK_HTTP, CHECK_WARNING,
-			"service doveadm has %s = 1: each request starts a "
-			"process", name);
-	}
+	check_requests(ctx);
 	name = recall_config_get_missing_commands(ctx->config);
 	if (name != NULL) {
 		check_print(ctx, CHECK_HTTP, CHECK_WARNING,

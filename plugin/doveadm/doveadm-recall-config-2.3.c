@@ -142,3 +142,14 @@ recall_config_get_requests(const struct recall_config *config,
 	*name_r = "service_count";
 	return recall_config_get(config, "service/doveadm/service_count");
 }
+
+bool recall_config_needs_one_request(const struct recall_config *config)
+{
+	const char *port = recall_config_get(config, "doveadm_port");
+
+	if (*port == '\0' || strcmp(port, "0") == 0)
+		return FALSE;
+	/* a userdb may have mail_replica */
+	return *recall_config_get(config, "plugin/mail_replica") != '\0' ||
+		recall_config_has(config, "mail_plugins", "replication");
+}

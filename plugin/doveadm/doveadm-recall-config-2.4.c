@@ -286,3 +286,9 @@ recall_config_get_requests(const struct recall_config *config,
 	return recall_config_get(config,
 				 "service/doveadm/restart_request_count");
 }
+
+bool
+recall_config_needs_one_request(const struct recall_config *config ATTR_UNUSED)
+{
+	return FALSE;
+}

@@ -50,6 +50,11 @@ const char *
 recall_config_get_requests(const struct recall_config *config,
 			   const char **name_r);
 
+/* Whether it must not be more than one: replication (2.3) looks users up in the
+   passdb if there is a doveadm_port, which a process may do for its first one
+   only. */
+bool recall_config_needs_one_request(const struct recall_config *config);
+
 /* What mail-recalld asks for and doveadm_allowed_commands, which is set, lacks;
    NULL if there is nothing. */
 const char *

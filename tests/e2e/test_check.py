@@ -157,7 +157,7 @@ ASKED_FOR = ["user"] + ["recall " + name for name in (
     "standing begin", "standing end", "standing list", "standing late",
     "standing run")]
 only_23 = pytest.mark.skipif(DOVECOT_24,
-                             reason="Dovecot 2.4 has no such rules")
+                             reason="Dovecot 2.4 has no such thing")
 
 
 @pytest.mark.parametrize("options, name, status, text", [
@@ -229,6 +229,9 @@ only_23 = pytest.mark.skipif(DOVECOT_24,
      "each process would look in another directory"),
     ({"doveadm_requests": 1}, "http_api", "warning",
      "restart_request_count = 1" if DOVECOT_24 else "service_count = 1"),
+    pytest.param({"plugin": {"mail_replica": "tcp:other.example.com"},
+                  "extra": "doveadm_port = 24245\n", "doveadm_requests": 100},
+                 "http_api", "warning", "replication stops", marks=only_23),
 ])
 def test_found(make, options, name, status, text):
     code, found = check(make(**options))
@@ -241,6 +244,16 @@ def test_found(make, options, name, status, text):
         assert "purge" not in found and code == 0
     else:
         assert code == EX_CONFIG
+
+
+@only_23
+@pytest.mark.parametrize("options", [
+    {"extra": "doveadm_port = 24245\n", "doveadm_requests": 1},
+    {"doveadm_requests": 100}])
+def test_replication_that_goes_on(make, options):
+    _, found = check(make(plugin={"mail_replica": "tcp:other.example.com:1"},
+                          **options))
+    assert worst(found["http_api"]) == "ok", found
 
 
 MISSPELT = {"recall_quarantin_days": "7"}

@@ -31,6 +31,10 @@
 	((list)->mail_set->parsed_mailbox_root_directory_prefix)
 #  define recall_list_get_maildir_name(list) \
 	((list)->mail_set->mailbox_directory_name)
+#  define recall_mdbox_set_corrupted(storage, reason) \
+	mdbox_storage_set_corrupted(storage, "%s", reason)
+#  define recall_mdbox_is_corrupted(storage) \
+	((storage)->corrupted_reason != NULL)
 #  define recall_auth_info_set_service(info, name) ((info)->protocol = (name))
 #  define recall_cmd_get_event(cctx) ((cctx)->set_event)
 /* doveadm's HTTP server takes any parameter "user" for a string, to log it, and
@@ -65,6 +69,9 @@
 #  define recall_list_is_of_index(list) ((list)->set.iter_from_index_dir)
 #  define recall_list_get_dir_prefix(list) ((list)->set.mailbox_dir_name)
 #  define recall_list_get_maildir_name(list) ((list)->set.maildir_name)
+#  define recall_mdbox_set_corrupted(storage, reason) \
+	mdbox_storage_set_corrupted(storage)
+#  define recall_mdbox_is_corrupted(storage) ((storage)->corrupted)
 #  define recall_auth_info_set_service(info, name) ((info)->service = (name))
 #  define RECALL_HTTP_USER_TYPE CMD_PARAM_ARRAY
 /* has none: settings come without it */

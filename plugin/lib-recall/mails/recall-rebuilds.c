@@ -1,4 +1,5 @@
 #include "lib.h"
+#include "dovecot-compat.h"
 #include "array.h"
 #include "file-lock.h"
 #include "mail-index.h"
@@ -18,18 +19,20 @@
 #define REBUILDS_QUIET_SECS 1
 
 struct rebuilds_storage {
-	const struct mdbox_storage *storage;
+	struct mdbox_storage *storage;
 	/* of the map */
 	const char *index_path;
 	/* as the index was when this scan began; ino is 0 if there was none */
 	struct stat before;
-	/* how often it had been rebuilt when something was found */
-	uint32_t count;
+	/* how often it had been rebuilt when something was found, and when it
+	   was seen that it has to be */
+	uint32_t count, due_count;
 	/* it has been in this scan */
 	bool scanned;
 	/* when this scan began */
 	bool locked;
 	bool counted;
+	bool due;
 };
 
 struct recall_rebuilds {
@@ -89,7 +92,7 @@ static bool rebuilds_is_locked(const struct rebuilds_storage *rs)
 }
 
 static void rebuilds_begin_storage(struct recall_rebuilds *rebuilds,
-				   const struct mdbox_storage *storage)
+				   struct mdbox_storage *storage)
 {
 	struct rebuilds_storage *rs, *found = NULL;
 
@@ -122,6 +125,54 @@ void recall_rebuilds_begin_ns(struct recall_rebuilds *rebuilds,
 					       MDBOX_STORAGE(storage));
 		}
 	} T_END;
+}
+
+/* Whether it has been since it was due. If not, the next sync does it. */
+static bool rebuilds_is_done(struct rebuilds_storage *rs)
+{
+	struct mdbox_map *map = rs->storage->map;
+	/* each rebuild sets it */
+	bool fscked = mail_index_reset_fscked(map->index), done = FALSE;
+	uint32_t count;
+
+	if (!fscked && !mdbox_map_is_fscked(map) &&
+	    !recall_mdbox_is_corrupted(rs->storage)) {
+		rs->due = FALSE;
+		return FALSE;
+	}
+	if (mdbox_map_refresh(map) == 0) {
+		count = mdbox_map_get_rebuild_count(map);
+		done = rs->due && count != rs->due_count;
+		rs->due = TRUE;
+		rs->due_count = count;
+	}
+	if (fscked && !done)
+		recall_mdbox_set_corrupted(rs->storage, "map was fsck'd");
+	return done && mdbox_map_is_fscked(map);
+}
+
+static void rebuilds_unset_flag(struct mdbox_map *map)
+{
+	struct mdbox_map_atomic_context *atomic = mdbox_map_atomic_begin(map);
+
+	if (mdbox_map_atomic_lock(atomic, "rebuilt") == 0) {
+		mdbox_map_atomic_unset_fscked(atomic);
+		mdbox_map_atomic_set_success(atomic);
+	}
+	/* otherwise it is rebuilt once more */
+	(void)mdbox_map_atomic_finish(&atomic);
+}
+
+void recall_rebuilds_put_down(struct recall_rebuilds *rebuilds,
+			      struct mailbox *box)
+{
+	struct rebuilds_storage *rs;
+
+	array_foreach_modifiable(&rebuilds->storages, rs) {
+		if (&rs->storage->storage.storage == box->storage &&
+		    rs->storage->map->view != NULL && rebuilds_is_done(rs))
+			rebuilds_unset_flag(rs->storage->map);
+	}
 }
 
 static bool

@@ -1,6 +1,7 @@
 #ifndef RECALL_REBUILDS_H
 #define RECALL_REBUILDS_H
 
+struct mailbox;
 struct mail_namespace;
 
 /* While Dovecot rebuilds an mdbox, and from one rebuild to the next where they
@@ -10,9 +11,10 @@ struct mail_namespace;
    have the one that it had.
 
    A rebuild locks the map's log until it ends. When it begins it puts a new
-   index of the map in place, with a flag that tells why. The map itself is not
-   opened here: as long as it has that flag, Dovecot rebuilds again whatever it
-   has open. */
+   index of the map in place, with a flag that tells why. Dovecot leaves the
+   flag there, by which each process that has the map open rebuilds again
+   whenever it syncs a mailbox. So the map is not opened here; and if it is
+   open, what has been done is put down as done. */
 struct recall_rebuilds;
 
 struct recall_rebuilds *recall_rebuilds_init(pool_t pool);
@@ -21,6 +23,9 @@ void recall_rebuilds_begin(struct recall_rebuilds *rebuilds);
 /* Called before the namespace's mailboxes are listed. */
 void recall_rebuilds_begin_ns(struct recall_rebuilds *rebuilds,
 			      const struct mail_namespace *ns);
+/* Called before a mailbox is synced. */
+void recall_rebuilds_put_down(struct recall_rebuilds *rebuilds,
+			      struct mailbox *box);
 /* Returns TRUE if none of the storages that were scanned is rebuilt or was
    during the scan, or less than a second before. */
 bool recall_rebuilds_are_over(struct recall_rebuilds *rebuilds);

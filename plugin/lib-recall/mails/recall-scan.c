@@ -188,6 +188,7 @@ bool recall_scan_skip(struct recall_scan *scan, struct mailbox *box)
 {
 	const struct scan_box *old;
 
+	recall_rebuilds_put_down(scan->rebuilds, box);
 	if (!scan->again)
 		return FALSE;
 	old = scan_find_before(scan, box->list, box->name);

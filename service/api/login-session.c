@@ -16,6 +16,8 @@
 #define RETRY_AFTER_LOGINS 5
 #define RETRY_AFTER_REFRESHES 60
 #define SESSION_PATH "/console/session"
+#define CONSOLE_PATH "/console/"
+#define MARK_LEN 16
 
 void session_reply_no_refresh(struct http_request *request,
 			      enum refresh_result result)
@@ -75,9 +77,11 @@ bool session_issue(struct http_request *request,
 static void add_cookie(struct http_request *request, const char *name,
 		       const char *value, const char *path, int64_t max_age)
 {
+	/* the mark is for scripts, and says nothing */
+	bool seen = strcmp(name, SESSION_MARK_COOKIE) == 0;
 	char *text = x_asprintf("%s=%s; Path=%s; Max-Age=%lld; Secure; "
-				"HttpOnly; SameSite=Strict", name, value, path,
-				(long long)max_age);
+				"%sSameSite=Strict", name, value, path,
+				(long long)max_age, seen ? "" : "HttpOnly; ");
 
 	http_reply_header(request, "Set-Cookie", text);
 	free_secret(text);
@@ -105,11 +109,15 @@ void session_set_cookie(struct http_request *request, bool https,
 	char *value = gone ? x_strdup("") :
 		x_asprintf("%s.%s", refresh, encoded);
 	char *proof = gone ? x_strdup("") : prove(value);
+	char mark[MARK_LEN + 1] = "";
 
 	add_cookie(request, SESSION_COOKIE, value, SESSION_PATH, max_age);
 	/* browsers take the prefix with this path only */
 	if (https)
 		add_cookie(request, SESSION_PROOF_COOKIE, proof, "/", max_age);
+	if (!gone)
+		random_hex(MARK_LEN / 2, mark);
+	add_cookie(request, SESSION_MARK_COOKIE, mark, CONSOLE_PATH, max_age);
 	free(proof);
 	free_secret(value);
 	free(encoded);

@@ -668,11 +668,15 @@ def test_a_user_takes_back_what_was_sent(browser, node):
 def test_session_outlives_the_page(desk):
     desk.driver.refresh()
     desk.wait_heading("Find and recall")
-    cookie, = desk.driver.execute_cdp_cmd("Network.getAllCookies",
-                                          {})["cookies"]
+    cookies = {each["name"]: each for each in desk.driver.execute_cdp_cmd(
+        "Network.getAllCookies", {})["cookies"]}
+    cookie = cookies.pop("recall_session")
+    assert cookies.keys() == {"recall_session_mark"}
     assert cookie["httpOnly"] and cookie["sameSite"] == "Strict"
     assert cookie["secure"] and cookie["path"] == "/console/session"
-    assert desk.driver.execute_script("return document.cookie") == ""
+    # which is no part of it, see test_mark_of_the_cookie()
+    assert desk.driver.execute_script("return document.cookie") == \
+        "recall_session_mark=" + cookies["recall_session_mark"]["value"]
     for store in ("localStorage", "sessionStorage"):
         assert "token" not in desk.driver.execute_script(
             "return JSON.stringify(%s)" % store)
@@ -877,6 +881,29 @@ def test_cookie_that_another_host_has_set(service):
     assert answer.status == 200
     assert all("Max-Age=0" in cookie for cookie in answer.cookies.values())
     assert answer.cookies.keys() == own.keys()
+
+
+def test_mark_of_the_cookie(service):
+    """Scripts see by it that there is another cookie, and nothing else."""
+    marks = set()
+    data, cookie = ["-d", "login=" + SECURITY, "-d", "password=secret"], "a=b"
+    for _ in range(3):
+        answer = service.curl("/console/session", "-H", "X-Recall-Console: 1",
+                              "-H", "Cookie: " + cookie, *data)
+        cookie = answer.cookies["recall_session"].split(";")[0]
+        mark, *words = answer.cookies["recall_session_mark"].split("; ")
+        value = mark.partition("=")[2]
+        assert len(value) == 16 and value not in cookie
+        assert {"Path=/console/", "Secure", "SameSite=Strict"} < set(words)
+        assert "HttpOnly" not in words
+        assert "HttpOnly" in answer.cookies["recall_session"]
+        marks.add(value)
+        # with it alone there is no session
+        alone = service.curl("/console/session", "-H", "X-Recall-Console: 1",
+                             "-H", "Cookie: " + mark, "-d", "").json()
+        assert alone["access_token"] is None
+        data = ["-d", ""]
+    assert len(marks) == 3
 
 
 HOSTS = ("--ignore-certificate-errors",

@@ -51,7 +51,8 @@ LONG = ["test_index_history", "test_console", "test_faults",
         "test_service_faults", "test_jobs", "test_proxy_batches", "test_load",
         "test_service_auth",
         "test_quarantine_crash", "test_service_fuzz", "test_service_logins",
-        "test_console_incident", "test_console_oidc",
+        "test_console_incident", "test_console_lost",
+        "test_console_oidc",
         "test_quarantine_plugins", "test_quickstart",
         "test_service_config", "test_service_params"]
 # files that would go on when all others have ended: a process for each format of

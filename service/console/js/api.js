@@ -152,16 +152,27 @@ function kept(storage, name) {
 
 /* Since when an answer is waited for that brings another cookie, in ms. */
 const ASKED = "session-asked";
-/* for how long it may come still, once the page that has asked is left */
-const ANSWER_MS = 3000;
+/* for how long it may come still, once the page that has asked is left: longer
+   than that nobody looks at an empty page; and where nothing tells of it */
+const ANSWER_MS = 20000;
+const BLIND_MS = 3000;
+const MARK_MS = 100;
+
+/* Another one comes with each cookie of the session, which no script sees. */
+function mark() {
+	return /(?:^|; )recall_session_mark=(\w+)/.exec(document.cookie)?.[1] ??
+		"";
+}
 
 /* A page that was left while it asked, as by loading it twice, has used the cookie
    up, and the next one comes with the answer: that is not lost with the page. */
 async function waitForAnswer() {
-	const left = Number(kept("localStorage", ASKED)) + ANSWER_MS - Date.now();
+	const [at, before] = (kept("localStorage", ASKED) ?? "").split(" ");
+	const most = before ? ANSWER_MS : BLIND_MS;
+	const left = () => Number(at) + most - Date.now();
 
-	if (left > 0 && left <= ANSWER_MS)
-		await new Promise((done) => setTimeout(done, left));
+	while (left() > 0 && left() <= most && mark() === (before ?? ""))
+		await new Promise((done) => setTimeout(done, MARK_MS));
 }
 
 /* One that is not answered holds up all tabs: hardly longer than what stands before
@@ -177,7 +188,7 @@ async function sendSession(method, body) {
 	const timer = setTimeout(() => limit.abort(new ApiError(504)),
 				 SESSION_MS);
 
-	keep("localStorage", ASKED, Date.now());
+	keep("localStorage", ASKED, Date.now() + " " + mark());
 	try {
 		return await parse(await fetch(SESSION, {
 			method,
@@ -193,7 +204,7 @@ async function sendSession(method, body) {
 		}));
 	} finally {
 		clearTimeout(timer);
-		keep("localStorage", ASKED, 0);
+		keep("localStorage", ASKED, "");
 	}
 }
 

@@ -299,6 +299,34 @@ def test_auth_that_is_gone(node, fake, message_id):
     assert result.statuses() == dict.fromkeys(USERS, "not_found")
 
 
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("status", ["not_found", "expunged"])
+def test_passdb_that_fails(node, fake, message_id, status, count):
+    """Who has left is not known: what was deleted is told all the same."""
+    names = USERS[:count]
+    copies = "0" if status == "not_found" else "2"
+
+    def answer(users):
+        # a host is missing
+        node.fields = dict.fromkeys(names, " proxy=y")
+        node.move(*names, to=None)
+        return rows_of(users, status, copies)
+
+    fake.script(answer, serve=True)
+    try:
+        result = run_shell(node, *named(names), "--", message_id)
+    finally:
+        node.fields = {}
+    assert result.code == EX_TEMPFAIL
+    for user in names:
+        row = result.row(user)
+        known = status == "expunged"
+        assert (row["status"], row["copies"]) == \
+            (status if known else "error", copies)
+        assert "Whether the user has left" in \
+            (result.stderr if known else row["error"])
+
+
 def test_plus_without_a_row(node, fake, message_id):
     """It says nothing of the user, so it is no success."""
     fake.script(b"\n+\n")

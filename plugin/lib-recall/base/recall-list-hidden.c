@@ -124,24 +124,33 @@ static bool hidden_is_listed(struct list_hidden *look, const char *name)
 
 /* Why the mailbox is not listed, NULL if there is no reason. */
 static const char *
-hidden_get_reason(struct list_hidden *look, const char *fname,
+hidden_get_reason(struct list_hidden *look, const struct dirent *d,
 		  const char *name)
 {
+	const char *fname = d->d_name;
 	struct stat st;
-	bool is_link;
+	bool is_link = FALSE;
 
-	if (fstatat(look->fd, fname, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return NULL;
-	is_link = S_ISLNK(st.st_mode);
-	if (is_link && fstatat(look->fd, fname, &st, 0) < 0) {
-		/* programs lock their files with links that lead nowhere */
-		return list_is_fs(look->list) && *fname == '.' ? NULL :
-			t_strdup_printf("stat() failed: %m");
+	/* mostly they are directories, and known for that: a call each, in
+	   Maildirs at each look, that would tell nothing else */
+	if (d->d_type != DT_DIR) {
+		if (fstatat(look->fd, fname, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return NULL;
+		is_link = S_ISLNK(st.st_mode);
+		if (is_link && fstatat(look->fd, fname, &st, 0) < 0) {
+			/* programs lock their files with links that lead
+			   nowhere */
+			return list_is_fs(look->list) && *fname == '.' ? NULL :
+				t_strdup_printf("stat() failed: %m");
+		}
+		if (!S_ISDIR(st.st_mode))
+			return NULL;
 	}
-	if (!S_ISDIR(st.st_mode))
-		return NULL;
-	if (!uni_utf8_str_is_valid(mailbox_list_get_vname(look->list, name)))
-		return "Its name is not valid UTF-8";
+	if (!uni_utf8_str_is_valid(mailbox_list_get_vname(look->list, name))) {
+		/* not if it was just then deleted */
+		return fstatat(look->fd, fname, &st, 0) < 0 ? NULL :
+			"Its name is not valid UTF-8";
+	}
 	if (is_link && !hidden_is_listed(look, name) &&
 	    hidden_has_mail(look, look->fd, fname, 0))
 		return "Dovecot does not list this symbolic link";
@@ -157,7 +166,7 @@ static void hidden_check_entry(struct list_hidden *look, const struct dirent *d)
 	if (d->d_type == DT_REG || !hidden_may_be_box(look->list, d->d_name))
 		return;
 	name = hidden_get_name(look, d->d_name);
-	reason = hidden_get_reason(look, d->d_name, name);
+	reason = hidden_get_reason(look, d, name);
 	if (reason == NULL ||
 	    (look->wanted != NULL && !look->wanted(name, look->context)))
 		return;

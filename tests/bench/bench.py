@@ -34,6 +34,7 @@ and those of mailnode.py.
 """
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -82,6 +83,8 @@ ONLY = [part for part in os.environ.get("BENCH_ONLY", "").split(",") if part]
 SHORT = 5
 # recipients of one LMTP transaction
 BATCH = 100
+# which of the times of a measurement
+WALL, CPU = range(2)
 
 
 def say(text):
@@ -663,23 +666,31 @@ def measure_all(pair, names, count):
 
 
 def folders(directory):
-    """Users who have many folders: once with as many, once with INBOX alone."""
-    spent = {}
+    """Users who have many folders, and as many with INBOX alone: in turn, as what
+    one takes more than the other is what is asked for."""
     names = ["user%05d@example.com" % index for index in range(FOLDER_USERS)]
-    for count in (1, FOLDERS):
-        say("folders: %d users with %d folders of %d messages, sdbox" %
-            (FOLDER_USERS, count, FOLDER_MESSAGES))
-        with Pair(directory / str(count), "sdbox", names) as pair:
+    counts = (1, FOLDERS)
+    say("folders: %d users with %d and %d folders of %d messages, sdbox" %
+        (FOLDER_USERS, *counts, FOLDER_MESSAGES))
+    with contextlib.ExitStack() as stack:
+        pairs = {count: stack.enter_context(
+            Pair(directory / str(count), "sdbox", names)) for count in counts}
+        for count, pair in pairs.items():
             fill_users(pair, names, FOLDER_MESSAGES, directory,
                        ["Folder%02d" % index for index in range(count - 1)])
-            spent[count] = measure_folders(pair, names, count)
-    for name, unit in ("user_cost_us", "us"), ("user_cost_wall_us", "us"):
-        bench(name, spent[FOLDERS][name], unit)
-    for name, what in (("folders_growth", "hit"),
-                       ("folders_growth_cpu", "hit_cpu"),
-                       ("folders_miss_growth", "miss"),
-                       ("folders_miss_growth_cpu", "miss_cpu")):
-        bench(name, spent[FOLDERS][what] / spent[1][what], "x")
+        spent = measure_folders(pairs, names)
+    many = spent[FOLDERS]
+    for name, which in ("user_cost_us", CPU), ("user_cost_wall_us", WALL):
+        bench(name, (median_of(many["ours_miss"], which) -
+                     median_of(many["ours_one"], which)) * 1000 /
+              (FOLDER_USERS - 1), "us")
+    for name, what, which in (("folders_growth", "ours_hit", WALL),
+                              ("folders_growth_cpu", "ours_hit", CPU),
+                              ("folders_miss_growth", "ours_miss", WALL),
+                              ("folders_miss_growth_cpu", "ours_miss", CPU)):
+        bench(name, statistics.median(
+            many[which] / few[which] for few, many in
+            zip(*(spent[count][what] for count in counts))), "x")
 
 
 def timed(node, commands):
@@ -736,47 +747,48 @@ def measure_hits(pair, names, index, add):
         expect_ours(check, 0)
 
 
-def measure_folders(pair, names, count):
-    times, cpu = {}, {}
+def measure_folders(pairs, names):
+    """The times of all rounds of each number of folders, by name."""
+    spent = {count: {} for count in pairs}
 
-    def add(name, spent):
-        times.setdefault(name, []).append(spent[0])
-        cpu.setdefault(name, []).append(spent[1])
+    def add(count):
+        return lambda name, values: \
+            spent[count].setdefault(name, []).append(values)
 
     # the copies of the first user's mail are not what the index knows
     for _ in range(2):
-        pair.ours.request(ours_recall(names, "<nothing@example.com>",
-                                      dryRun=True))
+        for pair in pairs.values():
+            pair.ours.request(ours_recall(names, "<nothing@example.com>",
+                                          dryRun=True))
         time.sleep(SETTLE)
     for _ in range(ROUNDS):
-        measure_misses(pair, names, add)
+        for count, pair in pairs.items():
+            measure_misses(pair, names, add(count))
     for index in range(ROUNDS):
-        measure_hits(pair, names, index, add)
-    prefix = "folders_%d_" % count
-    median = {name: statistics.median(values)
-              for name, values in times.items()}
-    cpu_median = {name: statistics.median(values)
-                  for name, values in cpu.items()}
-    for suffix, values in ("_ms", median), ("_cpu_ms", cpu_median):
-        for name, value in values.items():
-            bench(prefix + name + suffix, value, "ms")
+        for count, pair in pairs.items():
+            measure_hits(pair, names, index, add(count))
+    for count, pair in pairs.items():
+        prefix = "folders_%d_" % count
+        tell_folders(prefix, spent[count])
+        bench(prefix + "index_bytes", index_size(pair.ours, names[0]), "bytes")
+    return spent
 
-    def ratio(values, what):
-        return min(values["stock_batch_" + what],
-                   values["stock_mask_" + what]) / values["ours_" + what]
-    bench(prefix + "ratio", ratio(median, "hit"), "x")
-    bench(prefix + "cpu_ratio", ratio(cpu_median, "hit"), "x")
-    bench(prefix + "miss_ratio", ratio(median, "miss"), "x")
-    bench(prefix + "miss_cpu_ratio", ratio(cpu_median, "miss"), "x")
-    bench(prefix + "index_bytes", index_size(pair.ours, names[0]), "bytes")
 
-    def user_cost(values):
-        return (values["ours_miss"] - values["ours_one"]) * 1000 / \
-            (len(names) - 1)
-    return {"user_cost_us": user_cost(cpu_median),
-            "user_cost_wall_us": user_cost(median),
-            "hit": median["ours_hit"], "hit_cpu": cpu_median["ours_hit"],
-            "miss": median["ours_miss"], "miss_cpu": cpu_median["ours_miss"]}
+def median_of(rows, which):
+    return statistics.median(row[which] for row in rows)
+
+
+def tell_folders(prefix, spent):
+    for suffix, which in ("_ms", WALL), ("_cpu_ms", CPU):
+        for name, rows in spent.items():
+            bench(prefix + name + suffix, median_of(rows, which), "ms")
+    for ratio, what in ("ratio", "hit"), ("miss_ratio", "miss"):
+        for name, which in (ratio, WALL), (ratio.replace(
+                "ratio", "cpu_ratio"), CPU):
+            stock = min(median_of(spent[way + what], which)
+                        for way in ("stock_batch_", "stock_mask_"))
+            bench(prefix + name,
+                  stock / median_of(spent["ours_" + what], which), "x")
 
 
 def deliver_pair(directory, fsync):

@@ -1,6 +1,8 @@
 """Users who move to another node behind a proxy while they are asked about: what
 counts is the node where the passdb sends once the answer is there."""
 
+import contextlib
+
 import pytest
 
 from answers import ask, root
@@ -323,7 +325,7 @@ def test_passdb_that_fails(node, fake, message_id, status, count):
         known = status == "expunged"
         assert (row["status"], row["copies"]) == \
             (status if known else "error", copies)
-        assert "Whether the user has left" in \
+        assert "not have the user any more" in \
             (result.stderr if known else row["error"])
 
 
@@ -359,6 +361,7 @@ def test_copies_on_each_of_three(node, fake, other, real, message_id):
 # names another one of two nodes each time
 TURNS = """#!/bin/sh
 cat <&3 >/dev/null
+test -e %(file)s.down && exit 111
 export PATH=/usr/bin:/bin AUTHORIZED=2 proxy=y nopassword=y
 read number <%(file)s
 echo $((3 - number)) >%(file)s
@@ -368,31 +371,61 @@ exec "$@"
 """
 
 
+@contextlib.contextmanager
+def make_in_turn(fake):
+    """A node whose users are on any of the two."""
+    node = Front({}, driver=DRIVERS[-1], users=STAYS, mail_plugins=["recall"],
+                 extra="doveadm_port = 1\n")
+    script, turn = node.dir / "turns", node.dir / "turn"
+    node.extra += "passdb {\n  driver = checkpassword\n  args = %s\n}\n" \
+        % script
+    script.write_text(TURNS % {"file": turn, "port": fake.port})
+    script.chmod(0o755)
+    turn.write_text("1\n")
+    turn.chmod(0o666)
+    with node:
+        yield node
+        assert node.panics() == []
+
+
 @pytest.mark.skipif(DOVECOT_24, reason="Dovecot 2.4 has no checkpassword")
 @pytest.mark.parametrize("status, copies", [("not_found", "0"),
                                             ("expunged", "1")])
 def test_nodes_in_turn(fake, message_id, status, copies):
     """Where any node has everybody's mail nobody has moved."""
     user = "somebody@example.com"
-    with FakeNode("127.0.0.2", fake.port) as second:
-        node = Front({}, driver=DRIVERS[-1], users=STAYS,
-                     mail_plugins=["recall"], extra="doveadm_port = 1\n")
-        script, turn = node.dir / "turns", node.dir / "turn"
-        node.extra += "passdb {\n  driver = checkpassword\n  args = %s\n}\n" \
-            % script
-        script.write_text(TURNS % {"file": turn, "port": fake.port})
-        script.chmod(0o755)
-        turn.write_text("1\n")
-        turn.chmod(0o666)
+    with FakeNode("127.0.0.2", fake.port) as second, \
+            make_in_turn(fake) as node:
         for server in fake, second:
             server.script(lambda users: rows_of(users, status, copies),
                           serve=True)
-        with node:
-            result = run_shell(node, *named([user]), message_id)
-            assert (result.status(), result.row()["copies"]) == \
-                (status, copies), result
-            assert len(fake.commands) + len(second.commands) == 1
-            assert node.panics() == []
+        result = run_shell(node, *named([user]), message_id)
+        assert (result.status(), result.row()["copies"]) == \
+            (status, copies), result
+        assert len(fake.commands) + len(second.commands) == 1
+
+
+@pytest.mark.skipif(DOVECOT_24, reason="Dovecot 2.4 has no checkpassword")
+@pytest.mark.log_errors("checkpassword|exit code|not have the user any more")
+@pytest.mark.parametrize("status, copies", [("not_found", "0"),
+                                            ("expunged", "1")])
+def test_passdb_that_is_down(fake, message_id, status, copies):
+    """It answers that it does not know."""
+    user = "somebody@example.com"
+    with FakeNode("127.0.0.2", fake.port) as second, \
+            make_in_turn(fake) as node:
+        def answer(users):
+            (node.dir / "turn.down").touch()
+            return rows_of(users, status, copies)
+
+        for server in fake, second:
+            server.script(answer, serve=True)
+        result = run_shell(node, *named([user]), message_id)
+        known = status == "expunged"
+        assert (result.code, result.status(), result.row()["copies"]) == \
+            (EX_TEMPFAIL, status if known else "error", copies), result
+        assert "not have the user any more" in \
+            (result.stderr if known else result.row()["error"])
 
 
 @pytest.mark.log_errors("")

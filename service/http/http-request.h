@@ -24,7 +24,7 @@ struct http_request;
 #define SESSION_PROOF_COOKIE "__Host-"SESSION_COOKIE
 /* Another one comes with each of these: a page that loads while the one before
    it waits for such an answer sees by it, and by nothing else, that it came. */
-#define SESSION_MARK_COOKIE SESSION_COOKIE"_mark"
+#define SESSION_MARK_COOKIE "recall_session_mark"
 /* The cookie of a sign-in by an OpenID provider that is under way. Where
    browsers come by https it has the name that no other host of the domain can
    set. */

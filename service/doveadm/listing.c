@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sysexits.h>
 
 #include "recall-params.h"
@@ -181,7 +182,8 @@ take_rows(struct listing *listing, const char *user, int64_t offset,
 	size_t i;
 
 	json_array_foreach(rows, i, row) {
-		if (strcmp(row_text(row, RECALL_COLUMN_USERNAME), user) != 0)
+		if (strcasecmp(row_text(row, RECALL_COLUMN_USERNAME),
+			       user) != 0)
 			continue;
 		if (!is_message(row)) {
 			add_error_row(listing, row);
@@ -209,11 +211,18 @@ split_rows(const struct listing_user *users, size_t count, json_t *rows)
 		split[i] = json_array();
 	json_array_foreach(rows, i, row) {
 		const char *name = row_text(row, RECALL_COLUMN_USERNAME);
+		size_t other = 0;
 
 		/* mostly the same one as before, or the next */
 		for (n = 0; n < count; n++, user = (user + 1) % count) {
 			if (strcmp(users[user].name, name) == 0)
 				break;
+		}
+		for (; n == count && other < count; other++) {
+			if (strcasecmp(users[other].name, name) == 0) {
+				user = other;
+				n = 0;
+			}
 		}
 		if (n < count)
 			json_array_append(split[user], row);

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
@@ -224,7 +225,7 @@ static bool has_user(const json_t *users, const char *username)
 	size_t i;
 
 	json_array_foreach(users, i, user) {
-		if (strcmp(json_string_value(user), username) == 0)
+		if (strcasecmp(json_string_value(user), username) == 0)
 			return true;
 	}
 	return false;

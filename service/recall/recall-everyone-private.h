@@ -61,9 +61,9 @@ void everyone_set_state(struct everyone *all, struct recall_node *node,
 json_t *everyone_make_asked(const json_t *users);
 /* Whom the node has not looked at, since recalls are stopped there. */
 json_t *everyone_make_stopped(const json_t *rows);
-bool everyone_set_has(const json_t *set, const char *username);
+bool everyone_set_has(json_t *set, const char *username);
 /* What a node says of users whom it was not asked about is not believed. */
-void everyone_take_rows(struct everyone *all, const json_t *asked,
+void everyone_take_rows(struct everyone *all, json_t *asked,
 			const json_t *rows);
 
 /* recall-everyone-wait.c */

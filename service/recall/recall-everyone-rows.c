@@ -84,9 +84,9 @@ void everyone_set_state(struct everyone *all, struct recall_node *node,
 	pthread_mutex_unlock(&all->mutex);
 }
 
-bool everyone_set_has(const json_t *set, const char *username)
+bool everyone_set_has(json_t *set, const char *username)
 {
-	return json_object_get(set, username) != NULL;
+	return recall_row_find_name(set, username) != NULL;
 }
 
 json_t *everyone_make_asked(const json_t *users)
@@ -131,7 +131,7 @@ static bool is_told(const struct recall_user *user, const json_t *row)
 		 verdict == RECALL_VERDICT_NOT_FOUND);
 }
 
-void everyone_take_rows(struct everyone *all, const json_t *asked,
+void everyone_take_rows(struct everyone *all, json_t *asked,
 			const json_t *rows)
 {
 	size_t *users = x_calloc(json_array_size(rows) + 1, sizeof(*users));
@@ -143,8 +143,9 @@ void everyone_take_rows(struct everyone *all, const json_t *asked,
 	pthread_mutex_lock(&all->mutex);
 	json_array_foreach(rows, i, row) {
 		username = recall_row_column(row, RECALL_COLUMN_USERNAME);
-		if (username == NULL || !everyone_set_has(asked, username) ||
-		    recall_row_is_stop(row))
+		if (username != NULL)
+			username = recall_row_find_name(asked, username);
+		if (username == NULL || recall_row_is_stop(row))
 			continue;
 		users[n] = find_or_add(all, username);
 		user = &all->recall->users[users[n]];

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "recall-params.h"
 #include "recall-verdict.h"
@@ -11,6 +12,20 @@
 const char *recall_row_column(const json_t *row, const char *name)
 {
 	return json_string_value(json_object_get(row, name));
+}
+
+const char *recall_row_find_name(json_t *asked, const char *username)
+{
+	const char *name;
+	json_t *value;
+
+	if (json_object_get(asked, username) != NULL)
+		return username;
+	json_object_foreach(asked, name, value) {
+		if (strcasecmp(name, username) == 0)
+			return name;
+	}
+	return NULL;
 }
 
 /* How many copies a node has deleted that the user has left since, as the error

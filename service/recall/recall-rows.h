@@ -14,6 +14,9 @@ void recall_row_set_error(struct recall_user *user, const char *error);
 void recall_row_retry(struct recall_user *user);
 /* Whether recalls are stopped there. */
 bool recall_row_is_stop(const json_t *row);
+/* Which of the names, the keys of an object, a row's name is: the same one, or
+   if there is none one that differs in case alone. NULL if it is none. */
+const char *recall_row_find_name(json_t *asked, const char *username);
 /* A text of the row, or NULL. */
 const char *recall_row_column(const json_t *row, const char *name);
 

@@ -115,46 +115,35 @@ static struct batch *next_batch(struct recall_run *run, bool *taken,
 	return batch;
 }
 
-static int cmp_rows(const void *p1, const void *p2)
-{
-	const json_t *const *row1 = p1, *const *row2 = p2;
-
-	return strcmp(row_text(*row1, RECALL_COLUMN_USERNAME),
-		      row_text(*row2, RECALL_COLUMN_USERNAME));
-}
-
-static int cmp_name_row(const void *name, const void *p)
-{
-	const json_t *const *row = p;
-
-	return strcmp(name, row_text(*row, RECALL_COLUMN_USERNAME));
-}
-
 /* Rows come in any order, and some may be missing. */
 static void read_rows(struct batch *batch)
 {
 	struct recall_user *users = batch->run->recall->users;
-	const json_t **rows, **found, *row;
-	size_t i, n = 0;
+	/* name => row, null as long as there is none */
+	json_t *rows = json_object(), *row;
+	const char *name;
+	size_t i;
 
-	rows = x_calloc(json_array_size(batch->call.answer), sizeof(*rows));
+	for (i = 0; i < batch->count; i++)
+		json_object_set_new(rows, users[batch->users[i]].email,
+				    json_null());
 	json_array_foreach(batch->call.answer, i, row) {
-		if (*row_text(row, RECALL_COLUMN_USERNAME) != '\0')
-			rows[n++] = row;
+		name = recall_row_find_name(rows, row_text(row,
+						RECALL_COLUMN_USERNAME));
+		if (name != NULL && json_is_null(json_object_get(rows, name)))
+			json_object_set(rows, name, row);
 	}
-	qsort(rows, n, sizeof(*rows), cmp_rows);
 	for (i = 0; i < batch->count; i++) {
 		struct recall_user *user = &users[batch->users[i]];
 
-		found = bsearch(user->email, rows, n, sizeof(*rows),
-				cmp_name_row);
-		if (found != NULL)
-			recall_row_take(user, *found);
+		row = json_object_get(rows, user->email);
+		if (!json_is_null(row))
+			recall_row_take(user, row);
 		else
 			recall_row_set_error(user, "doveadm's answer has no "
 					     "row for the user");
 	}
-	free(rows);
+	json_decref(rows);
 }
 
 /* Verdicts that could not be written are written with the next ones: a recall

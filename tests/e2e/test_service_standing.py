@@ -6,6 +6,8 @@ import time
 import pytest
 
 from answers import check_described, statuses
+from conftest import EX_USAGE
+from fakedoveadm import FakeDoveadm
 from faults import wait_for
 from mailnode import build_message, free_port
 from servicenode import RecallNode, Service
@@ -301,3 +303,32 @@ def test_order_that_can_not_be_kept(node, service, user, message_id):
         "/v2/actions/" + answer.json()["id"],
         token=service.token())) == {user: "expunged"})
     assert node.count(user) == 0
+
+
+class Refusing(FakeDoveadm):
+    """Takes orders, and no recall."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.ended = [], []
+
+    def command(self, name, parameters):
+        if name == "recallExpunge":
+            return 200, [["error", {"type": "exitCode",
+                                    "exitCode": EX_USAGE}, "1"]]
+        if name == "recallStandingBegin":
+            self.begun.append(parameters["recallId"])
+        elif name == "recallStandingEnd":
+            self.ended.append(parameters["recallId"])
+        return 200, [["doveadmResponse", [], "1"]]
+
+
+@pytest.mark.log_errors("")
+def test_recall_that_nodes_refuse(message_id):
+    """Nor is its order to stand there."""
+    with Refusing() as doveadm, Service(doveadm__url=doveadm.url) as service:
+        answer = service.recall(service.token(), message_id,
+                                ["u@a.example"], stand="1h", reason="Phishing")
+        assert answer.status != 200
+        recall_id, = doveadm.begun
+        wait_for(lambda: recall_id in doveadm.ended)

@@ -102,10 +102,11 @@ class Checks:
         it rebuilds then, and loses what it could not read; or a message is not
         in the map that is in a mailbox: whoever expunges while the mailbox is
         renamed, or is killed, may count a reference twice, and a purge deletes
-        the message."""
+        the message. Or the index of a mailbox that is renamed is begun anew."""
         return self.node.driver == "mdbox" and self.logged(
             r": Error: .*(Corrupted dbox file|Unexpectedly lost \S+ uid=\d+ "
-            r"map_uid=)", self.episode_log)
+            r"map_uid=|Corrupted transaction log file .*: indexid changed)",
+            self.episode_log)
 
     def taken_by_us(self, message_id):
         """Whether a recall has expunged messages of the id in this episode."""

@@ -408,9 +408,9 @@ class Checks:
                 "UID FETCH $ (FLAGS INTERNALDATE BODY.PEEK[])")] + ["UNSELECT"]
         try:
             answers = self.connection.run(*commands)
-        except ConnectionError:
+        except ConnectionError as error:
             if not self.has_size_of_another():
-                raise
+                raise Finding("octets: %s" % error, "fetch failed") from error
             self.connection.close()
             self.connection = connect(self.node, self.user)
             answers = self.connection.run(*commands)

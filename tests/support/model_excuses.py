@@ -40,7 +40,9 @@ class Excuses:
         if finding.kind == "panic":
             return "panic"
         if finding.kind == "fetch failed" and \
-           self.node.driver == "mdbox" and self.fetch_failed(self.episode_log):
+           self.node.driver == "mdbox" and (
+                   self.fetch_failed(self.episode_log) or self.logged(
+                       "FETCH failed: Corrupted dbox file", self.episode_log)):
             return "fetch failed"
         if finding.error and self.is_dovecots(finding.error):
             return "broken mdbox"

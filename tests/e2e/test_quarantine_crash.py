@@ -588,6 +588,22 @@ def waits_for_lock(pid):
         for line in pathlib.Path("/proc/locks").read_text().splitlines())
 
 
+@contextlib.contextmanager
+def looking(node, user, recall_id, message_id, number):
+    """A recall that stops at that one of its looks at a mailbox."""
+    with subprocess.Popen(
+            node.doveadm_command("-f", "tab", "recall", "expunge", "-u", user,
+                                 "--no-notify", "--recall-id", recall_id,
+                                 message_id),
+            stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "RECALL_FAILPOINT_STOP": "1",
+                 "RECALL_FAILPOINT": "copies-look:%d" % number}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("number", [3, 4, 5, 6])
 @pytest.mark.parametrize("places", [("INBOX", "Work/Old"),
                                     ("Work/Old", "INBOX")], ids=str)
@@ -603,14 +619,8 @@ def test_moved_while_looking(node, user, message_id, recall_id, number,
     with contextlib.ExitStack() as stack:
         with stopped(node, "quarantine-begin", "expunge", "-u", user,
                      "--force", "--no-notify", message_id):
-            process = stack.enter_context(subprocess.Popen(
-                node.doveadm_command("-f", "tab", "recall", "expunge", "-u",
-                                     user, "--no-notify", "--recall-id",
-                                     recall_id, other_id),
-                stdout=subprocess.PIPE, text=True,
-                env={**os.environ, "RECALL_FAILPOINT_STOP": "1",
-                     "RECALL_FAILPOINT": "copies-look:%d" % number}))
-            stack.callback(process.kill)
+            process = stack.enter_context(
+                looking(node, user, recall_id, other_id, number))
             wait_for(lambda: waits_for_lock(process.pid),
                      "it does not wait for the quarantine")
             assert move_found(node, user, places[0], None, *query) == 1
@@ -651,14 +661,8 @@ def test_rebuilt_while_looking(node, message_id, recall_id, number):
     with contextlib.ExitStack() as stack:
         with file_away(node, user):
             assert command(node, "search", "-u", user, message_id).rows == []
-            process = stack.enter_context(subprocess.Popen(
-                node.doveadm_command("-f", "tab", "recall", "expunge", "-u",
-                                     user, "--no-notify", "--recall-id",
-                                     recall_id, message_id),
-                stdout=subprocess.PIPE, text=True,
-                env={**os.environ, "RECALL_FAILPOINT_STOP": "1",
-                     "RECALL_FAILPOINT": "copies-look:%d" % number}))
-            stack.callback(process.kill)
+            process = stack.enter_context(
+                looking(node, user, recall_id, message_id, number))
             stopped_there = os.WIFSTOPPED(
                 os.waitpid(process.pid, os.WUNTRACED)[1])
         if stopped_there:

@@ -359,7 +359,9 @@ class Checks:
             self.plan.has("rename") and wanted == answer.status == "read" \
             and 0 < answer.copies < copies or \
             self.doubled_by_rebuild(wanted, tokens, answer, there)
-        if not true or any(gone == (token in there) for token in tokens):
+        # but for what a rebuild has lost (check_lost())
+        if not true or any(gone == (token in there) for token in tokens
+                           if gone or token in self.stable):
             self.fail("recall of what nobody touched", rest, answer.row,
                       tokens, there, error=answer.row["error"])
         # what is kept already, and there again with another UID, is not

@@ -11,7 +11,7 @@ import pytest
 from conftest import DRIVERS, EX_TEMPFAIL
 from failpoints import IMPORT, stopped, with_failpoints
 from mailnode import build_message
-from quarantine import append, command, make_node
+from quarantine import append, command, fetch, make_node, quarantined, recall
 
 pytestmark = pytest.mark.skipif("mdbox" not in DRIVERS,
                                 reason="only an mdbox is rebuilt as a whole")
@@ -176,3 +176,30 @@ def test_deleted_meanwhile(stopping_node, message_id, recall_id):
                  code=None) as rows:
         node.doveadm("expunge", "-u", user, "mailbox", "Work", "all")
     assert [row["status"] for row in rows] == ["not_found"]
+
+
+def test_another_message(node, user, message_id, recall_id):
+    """The storage has another message under the number that a mailbox knows
+    one by, as after a rebuild: it is not what is put into the quarantine for
+    it."""
+    wanted, other = ["<%s.%s" % (letter, message_id[1:]) for letter in "ab"]
+    for an_id in wanted, other:
+        append(node, user, "Work", build_message(an_id))
+    node.doveadm("fetch", "-u", user, "hdr.message-id", "mailbox", "Work")
+    file, = map_index(node, user).parent.glob("m.*")
+    text = file.read_bytes()
+    for before, after in (wanted, "<c"), (other, wanted), ("<c", other):
+        text = text.replace(before.encode(), after.encode())
+    file.write_bytes(text)
+    row = recall(node, user, wanted, recall_id, "--no-notify").row()
+    assert (row["status"], row["copies"]) == ("error", "1")
+    assert "another message" in row["error"]
+    for an_id in wanted, other:
+        assert len(command(node, "search", "-u", user, "--verify-headers",
+                           an_id).rows) == 1
+    assert quarantined(node, user) == {}
+    # what it is by its headers
+    assert recall(node, user, wanted, recall_id, "--no-notify",
+                  "--verify-headers").status() == "expunged"
+    assert [wanted in text.decode() for _, _, text in
+            fetch(node, user, mailbox="Work")] == [False, False]

@@ -4,9 +4,11 @@
 #include "mail-user.h"
 #include "failpoint.h"
 #include "recall-copies.h"
+#include "recall-find.h"
 #include "recall-quarantine.h"
 #include "recall-quarantine-kept.h"
 #include "recall-mails.h"
+#include "recall-mails-same.h"
 #include "recall-quarantine-read.h"
 #include "recall-quarantine-record.h"
 
@@ -158,7 +160,7 @@ static int
 quarantine_add_box(struct recall_quarantine *q, const char *recall_id,
 		   unsigned int box_idx, struct recall_copies_box *cbox,
 		   const ARRAY_TYPE(recall_mails_guid) *left,
-		   const char **error_r)
+		   const struct recall_message_id *id, const char **error_r)
 {
 	ARRAY_TYPE(recall_mails_guid) none;
 	ARRAY_TYPE(recall_mails_copied) copied;
@@ -181,6 +183,10 @@ quarantine_add_box(struct recall_quarantine *q, const char *recall_id,
 	seq_range_array_merge(&gone, &missing);
 	ret = recall_mails_copy(cbox->box, &missing, box, NULL, &none, &copied,
 				error_r);
+	if (ret == 0) {
+		ret = recall_mails_check_same(cbox->box, box, &copied, id,
+					      error_r);
+	}
 	mailbox_free(&box);
 	recall_quarantine_kept_saved(q->kept, box_idx, &copied);
 	seq_range_array_remove_seq_range(&gone, &missing);
@@ -236,7 +242,9 @@ quarantine_add_all(struct recall_quarantine *q, const char *recall_id,
 	array_foreach_modifiable(&copies->boxes, cbox) {
 		idx = array_foreach_idx(&copies->boxes, cbox);
 		if (quarantine_add_box(q, recall_id, idx, cbox,
-				       array_idx(&left, idx), error_r) < 0 ||
+				       array_idx(&left, idx),
+				       copies->criteria->message_id,
+				       error_r) < 0 ||
 		    quarantine_mend_box(q, recall_id, idx, cbox, error_r) < 0)
 			return -1;
 		RECALL_FAILPOINT("quarantine-copied");

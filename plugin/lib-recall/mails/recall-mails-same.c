@@ -3,19 +3,8 @@
 #include "mail-storage-private.h"
 #include "recall-index.h"
 #include "recall-index-mail.h"
-#include "recall-message-id.h"
 #include "recall-mails-same.h"
-
-static bool
-is_in_headers(const struct recall_message_id *id, const char *const *values)
-{
-	for (; *values != NULL; values++) {
-		if (recall_message_id_is_in_header(id, *values,
-						   strlen(*values)))
-			return TRUE;
-	}
-	return FALSE;
-}
+#include "recall-match.h"
 
 /* Returns 1 if they are the same, or one of them is gone; 0 if not, -1 if the
    copy can't be read. */
@@ -29,7 +18,7 @@ static int mails_are_same(struct mail *mail, struct mail *copy,
 			MAIL_ERROR_EXPUNGED ? 1 : -1;
 	}
 	if (id != NULL)
-		return is_in_headers(id, values) ? 1 : 0;
+		return recall_match_headers(values, id) ? 1 : 0;
 	return recall_index_get_all_headers(mail, FALSE, &known) < 0 ||
 		recall_index_hash_headers(known) ==
 		recall_index_hash_headers(values) ? 1 : 0;

@@ -24,6 +24,17 @@ static int match_get_headers(struct mail *mail, const char *name,
 		MAIL_ERROR_EXPUNGED ? -1 : 0;
 }
 
+bool recall_match_headers(const char *const *values,
+			  const struct recall_message_id *id)
+{
+	for (; *values != NULL; values++) {
+		if (recall_message_id_is_in_header(id, *values,
+						   strlen(*values)))
+			return TRUE;
+	}
+	return FALSE;
+}
+
 int recall_match_message_id(struct mail *mail,
 			    const struct recall_message_id *id, bool verify)
 {
@@ -38,12 +49,7 @@ int recall_match_message_id(struct mail *mail,
 		return mailbox_get_last_mail_error(mail->box) ==
 			MAIL_ERROR_EXPUNGED ? 0 : -1;
 	}
-	for (; *values != NULL; values++) {
-		if (recall_message_id_is_in_header(id, *values,
-						   strlen(*values)))
-			return 1;
-	}
-	return 0;
+	return recall_match_headers(values, id) ? 1 : 0;
 }
 
 static bool

@@ -4,6 +4,9 @@
 struct mail;
 struct recall_message_id;
 
+/* Whether one of the values of a Message-ID header has the id. */
+bool recall_match_headers(const char *const *values,
+			  const struct recall_message_id *id);
 /* Whether the id means the message (recall-message-id.h). With verify Dovecot's
    cache of headers is not believed. Returns 1 if yes, 0 if no or if the message
    is gone, -1 on error. */
